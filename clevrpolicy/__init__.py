@@ -1,0 +1,1 @@
+"""Decision-tree policies over CLEVR-like scenes: text (-T) or text with image crops (-M)."""

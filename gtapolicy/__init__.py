@@ -1,0 +1,1 @@
+"""Versioned, user-conditional tool rules. Nothing is here yet."""

@@ -1,0 +1,1 @@
+"""Scores any checkpoint on any registered policy family; knows families, backends and metrics only by entry point."""
