@@ -113,3 +113,65 @@ class Score:
     @property
     def key(self) -> tuple[str, str, int]:
         return self.instance, self.variant, self.sample
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One figure of a report: the mean of a metric over n scored responses, with a 95 % interval."""
+
+    variant: str
+    metric: str
+    mean: float | None
+    low: float | None
+    high: float | None
+    n: int
+    unparsed: int = 0
+    truncated: int = 0
+    errors: int = 0
+    """Requests without a response: in no mean, but the interval spans both what they could have been."""
+    chance: float | None = None
+    majority: float | None = None
+    group: str = ""
+    """What the rows are split by, such as "leaf depth"; empty for the whole."""
+    member: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class BatchCheck:
+    """How many of the responses asked again one at a time came back different."""
+
+    asked: int
+    differ: int
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What a run was asked for: the same again goes on with it, anything else is refused."""
+
+    benchmark: str
+    digest: str
+    images_digest: str
+    family: str
+    model: str
+    split: str
+    variants: tuple[str, ...]
+    limit: int | None
+    samples: int
+    sampling: Json
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A run's figures and everything needed to know what they are figures of."""
+
+    run: Run
+    backend: Json
+    versions: Mapping[str, str]
+    rows: tuple[Row, ...]
+    skipped: Mapping[str, int]
+    """By variant: instances that have no prompt under it."""
+    prompt_tokens: Mapping[str, float]
+    """By variant: mean over the responses that tell it."""
+    seconds: float
+    """Model time: the sum of what each batch took."""
+    batch_check: BatchCheck | None

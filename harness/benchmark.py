@@ -1,0 +1,153 @@
+"""A benchmark's folder: sealed by a manifest that names the sha256 of every file and is written last."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+from typing import TypeVar
+
+from PIL import Image
+
+from harness import plugins, store
+from harness.errors import UserError
+from harness.records import Instance, Json, Part, Policy
+
+T = TypeVar("T")
+FORMAT = 1
+MANIFEST = "manifest.json"
+POLICIES = "policies.jsonl"
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """Its presence means that the benchmark is complete."""
+
+    format: int
+    family: str
+    config: Json
+    versions: Mapping[str, str]
+    counts: Mapping[str, int]
+    digest: str
+    """Of policies, scenes and instances: the same on every machine."""
+    images_digest: str
+    """Of pixels: another graphics driver may draw them otherwise."""
+    files: Mapping[str, str]
+
+
+def instances_file(split: str) -> str:
+    return f"instances.{split}.jsonl"
+
+
+def seal(folder: Path, family: str, config: Json, versions: Mapping[str, str]) -> Manifest:
+    """Hashes every file of a finished benchmark and writes its manifest."""
+    paths = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
+    files = {p: store.sha256(folder / p) for p in paths if not p.startswith(".") and p != MANIFEST}
+    lines = {p: (folder / p).read_bytes().count(b"\n") for p in files if p.endswith(".jsonl")}
+    manifest = Manifest(
+        format=FORMAT,
+        family=family,
+        config=config,
+        versions=versions,
+        counts=lines,
+        digest=_digest((p, h) for p, h in files.items() if p in lines),
+        images_digest=_digest((p, h) for p, h in files.items() if p not in lines),
+        files=files,
+    )
+    store.write_json(folder / MANIFEST, manifest)
+    return manifest
+
+
+def _digest(files: Iterable[tuple[str, str]]) -> str:
+    return hashlib.sha256("".join(f"{sha}  {path}\n" for path, sha in files).encode()).hexdigest()
+
+
+class Benchmark:
+    """A complete benchmark, checked against its manifest as it is read."""
+
+    def __init__(self, folder: Path) -> None:
+        """Raises UserError where the manifest is missing or a file is not the one that it names."""
+        self.folder = folder
+        if not (folder / MANIFEST).is_file():
+            raise UserError(
+                f"{folder}: no {MANIFEST}: expected a complete benchmark; "
+                "if its making was interrupted, run the same generate or import command again"
+            )
+        self.manifest = store.read_json(folder / MANIFEST, Manifest)
+        if self.manifest.format != FORMAT:
+            raise UserError(
+                f"{folder / MANIFEST}: expected format {FORMAT}, got {self.manifest.format}: "
+                "generate the benchmark again with this version"
+            )
+        self.policies = {p.id: p for p in self.records(POLICIES, Policy)}
+        for policy in self.policies.values():
+            self._check_images(policy.id, policy.content)
+
+    def __repr__(self) -> str:
+        return f"Benchmark({str(self.folder)!r})"
+
+    @property
+    def splits(self) -> list[str]:
+        return [f.split(".")[1] for f in self.manifest.files if f.startswith("instances.")]
+
+    def instances(self, split: str) -> list[Instance]:
+        if split not in self.splits:
+            raise UserError(f"split: expected one of {', '.join(self.splits)}, got {split!r}")
+        instances = list(self.records(instances_file(split), Instance))
+        for instance in instances:
+            self._check_images(instance.id, instance.query)
+            for policy in (instance.policy_id, instance.override and instance.override.policy_id):
+                if policy is not None and policy not in self.policies:
+                    raise UserError(f"{instance.id}: policy {policy!r} is not in {POLICIES}")
+        return instances
+
+    def records(self, path: str, type_: type[T]) -> Iterator[T]:
+        """The records of one of the benchmark's files, its sha256 checked first."""
+        self._checked(path)
+        return store.read_lines(self.folder / path, type_)
+
+    def image(self, path: str) -> Image.Image:
+        """An RGB picture named by its path relative to the folder."""
+        data = self._checked(path)
+        try:
+            return Image.open(io.BytesIO(data)).convert("RGB")
+        except (OSError, SyntaxError) as error:
+            raise UserError(f"{self.folder / path}: not a readable image: {error}") from error
+
+    @cached_property
+    def family(self) -> plugins.Family:
+        return plugins.load(plugins.FAMILIES, self.manifest.family)(self)  # type: ignore[no-any-return]
+
+    def _checked(self, path: str) -> bytes:
+        """A file's bytes, when they are those that the manifest names."""
+        refuse_outside(path)
+        if path not in self.manifest.files:
+            raise UserError(f"{self.folder / path}: not named in {MANIFEST}")
+        try:
+            data = (self.folder / path).read_bytes()
+        except OSError as error:
+            raise UserError(f"{self.folder / path}: cannot be read: {error.strerror}") from error
+        expected, got = self.manifest.files[path], hashlib.sha256(data).hexdigest()
+        if got != expected:
+            raise UserError(
+                f"{self.folder / path}: expected sha256 {expected[:12]}…, got {got[:12]}… ({len(data)} bytes): "
+                "the file was changed after the benchmark was made; restore it or generate the benchmark again"
+            )
+        return data
+
+    def _check_images(self, owner: str, parts: Iterable[Part]) -> None:
+        for part in parts:
+            if part.kind == "image":
+                refuse_outside(part.value)
+                if part.value not in self.manifest.files:
+                    raise UserError(f"{owner}: its image {part.value!r} is not named in {MANIFEST}")
+
+
+def refuse_outside(path: str) -> None:
+    """Raises UserError unless the path stays inside the folder that it is relative to."""
+    pure = PurePosixPath(path)
+    if pure.is_absolute() or ".." in pure.parts or "\\" in path or not pure.parts:
+        raise UserError(f"path: expected one inside the benchmark's folder, got {path!r}")

@@ -1,0 +1,74 @@
+"""Mean score by variant, whole and by each of the family's groups, with chance and majority beside it.
+
+A failed request is in no mean: the interval runs from all failures wrong to all failures right.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+
+from harness import variants
+from harness.benchmark import Benchmark
+from harness.intervals import wilson
+from harness.records import Row
+from harness.results import Result, Results, majorities
+from harness.variants import Variant
+
+
+def accuracy(results: Results) -> list[Row]:
+    benchmark = results.benchmark
+    constant = majorities(benchmark)
+    rows = []
+    for variant, members in results.by_variant():
+        references = [_references(benchmark, variant, r, constant) for r in members]
+        rows.append(_row(variant, members, references))
+        groups: dict[tuple[str, str], list[int]] = defaultdict(list)
+        for index, result in enumerate(members):
+            for group in benchmark.family.groups(result.instance, variant).items():
+                groups[group].append(index)
+        for (group, member), indices in sorted(groups.items()):
+            rows.append(
+                _row(variant, [members[i] for i in indices], [references[i] for i in indices], group, member)
+            )
+    return rows
+
+
+def _references(
+    benchmark: Benchmark, variant: Variant, result: Result, constant: Mapping[str, str]
+) -> tuple[float, float] | None:
+    """What a uniform guess and the constant majority answer earn on this instance."""
+    family, instance = benchmark.family, result.instance
+    answers = family.answers(instance, variant)
+    policy, target = variants.policy_id(instance, variant), variants.target(instance, variant)
+    if not answers or policy is None or target is None:
+        return None
+    grade = family.grade(instance, target, family.respond(constant.get(policy, answers[0])))
+    return 1 / len(answers), grade.value or 0.0
+
+
+def _row(
+    variant: Variant,
+    members: Sequence[Result],
+    references: Sequence[tuple[float, float] | None],
+    group: str = "",
+    member: str = "",
+) -> Row:
+    values = [r.score.value for r in members if r.score.value is not None]
+    errors = sum(r.response.error is not None for r in members)
+    known = [r for r in references if r is not None]
+    return Row(
+        variant=variant.name,
+        metric="accuracy",
+        mean=sum(values) / len(values) if values else None,
+        low=wilson(sum(values), len(members))[0],
+        high=wilson(sum(values) + len(members) - len(values), len(members))[1],
+        n=len(values),
+        unparsed=sum(r.score.reason == "unparsed" for r in members),
+        truncated=sum(r.response.finish_reason == "length" for r in members),
+        errors=errors,
+        chance=sum(c for c, _ in known) / len(known) if known else None,
+        majority=sum(m for _, m in known) / len(known) if known else None,
+        group=group,
+        member=member,
+    )

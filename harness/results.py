@@ -1,0 +1,43 @@
+"""Everything about a finished run in one place: each instance with its response and score."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from harness import variants
+from harness.benchmark import Benchmark
+from harness.records import Instance, Response, Score
+from harness.variants import Variant
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    instance: Instance
+    variant: Variant
+    response: Response
+    score: Score
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    benchmark: Benchmark
+    results: Sequence[Result]
+
+    def by_variant(self) -> Iterator[tuple[Variant, list[Result]]]:
+        for variant in variants.VARIANTS.values():
+            found = [r for r in self.results if r.variant is variant]
+            if found:
+                yield variant, found
+
+
+def majorities(benchmark: Benchmark) -> dict[str, str]:
+    """By policy: the answer that is most frequent in the training split, the least by name where tied."""
+    counts: dict[str, Counter[str]] = {}
+    for instance in benchmark.instances("train"):
+        for variant in (variants.INTERNALIZED, variants.OVERRIDE):
+            policy, target = variants.policy_id(instance, variant), variants.target(instance, variant)
+            if policy is not None and target is not None:
+                counts.setdefault(policy, Counter())[target] += 1
+    return {policy: min(c, key=lambda answer: (-c[answer], answer)) for policy, c in counts.items()}

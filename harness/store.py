@@ -1,0 +1,115 @@
+"""Files that survive kill -9: JSON lines appended whole, everything else written aside and renamed."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import jsonlines
+import msgspec
+
+from harness.errors import UserError
+
+T = TypeVar("T")
+
+
+def sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """Turns the operating system's refusal to write into a sentence."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise UserError(
+                f"{path}: no space left on the device; free some and run the same command again, "
+                "what is written so far is kept"
+            ) from error
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR):
+            raise UserError(f"{path}: cannot be written: {error.strerror}") from error
+        raise
+
+
+def write(path: Path, data: bytes) -> None:
+    """Writes a file whole or not at all."""
+    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with explained(path):
+        try:
+            with aside.open("wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            aside.replace(path)
+        finally:
+            aside.unlink(missing_ok=True)
+
+
+def write_json(path: Path, value: Any) -> None:
+    write(path, msgspec.json.format(msgspec.json.encode(value), indent=1) + b"\n")
+
+
+def read_json(path: Path, type_: type[T]) -> T:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=type_)
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file") from None
+    except msgspec.DecodeError as error:
+        raise UserError(f"{path}: {error}") from error
+
+
+def write_lines(path: Path, records: Iterable[Any]) -> None:
+    encode = msgspec.json.Encoder().encode_lines
+    write(path, encode(list(records)))
+
+
+def read_lines(path: Path, type_: type[T]) -> Iterator[T]:
+    """The records of a complete file; any line that is not one is an error naming line and field."""
+    decoder = msgspec.json.Decoder(type_)
+    if not path.is_file():
+        raise UserError(f"{path}: no such file")
+    with path.open("rb") as file, jsonlines.Reader(file, loads=decoder.decode) as reader:
+        try:
+            yield from reader
+        except jsonlines.InvalidLineError as error:
+            raise UserError(f"{path}, line {error.lineno}: {error.__cause__ or error}") from error
+
+
+class Log:
+    """An append-only file of records that a killed process leaves whole but for its last line."""
+
+    def __init__(self, path: Path, type_: type[Any]) -> None:
+        self.path = path
+        self._decoder = msgspec.json.Decoder(type_)
+        self._encoder = msgspec.json.Encoder()
+
+    def read(self) -> list[Any]:
+        """The records written whole; a torn last line is cut off the file, so that it is done again."""
+        if not self.path.exists():
+            return []
+        data = self.path.read_bytes()
+        whole = data.rfind(b"\n") + 1
+        if whole < len(data):
+            os.truncate(self.path, whole)
+        records = []
+        for number, line in enumerate(data[:whole].splitlines(), 1):
+            try:
+                records.append(self._decoder.decode(line))
+            except msgspec.DecodeError as error:
+                raise UserError(f"{self.path}, line {number}: {error}") from error
+        return records
+
+    def append(self, records: Iterable[Any]) -> None:
+        """Appends whole lines and waits until they are on disk."""
+        with explained(self.path), self.path.open("ab") as file:
+            file.write(self._encoder.encode_lines(list(records)))
+            file.flush()
+            os.fsync(file.fileno())
