@@ -106,12 +106,12 @@ class Benchmark:
 
     def records(self, path: str, type_: type[T]) -> Iterator[T]:
         """The records of one of the benchmark's files, its sha256 checked first."""
-        self._checked(path)
+        self.check(path)
         return store.read_lines(self.folder / path, type_)
 
     def image(self, path: str) -> Image.Image:
         """An RGB picture named by its path relative to the folder."""
-        data = self._checked(path)
+        data = self.check(path)
         try:
             return Image.open(io.BytesIO(data)).convert("RGB")
         except (OSError, SyntaxError) as error:
@@ -121,7 +121,7 @@ class Benchmark:
     def family(self) -> plugins.Family:
         return plugins.load(plugins.FAMILIES, self.manifest.family)(self)  # type: ignore[no-any-return]
 
-    def _checked(self, path: str) -> bytes:
+    def check(self, path: str) -> bytes:
         """A file's bytes, when they are those that the manifest names."""
         refuse_outside(path)
         if path not in self.manifest.files:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from harness.store import Log
 from harness.variants import VARIANTS, Variant
 
 
-class _Scripted:
+class _Scripted(ABC):
     """Answers from the benchmark itself, which no real backend is given to see."""
 
     batched = False
@@ -34,8 +35,9 @@ class _Scripted:
             text = self.answer(prompt, self.instances[prompt.instance], VARIANTS[prompt.variant])
             yield Response(*prompt.key, text=text, finish_reason="stop")
 
+    @abstractmethod
     def answer(self, prompt: Prompt, instance: Instance, variant: Variant) -> str:
-        raise UserError(f"{type(self).__name__}: has no answer of its own")
+        """The text that comes back for this prompt."""
 
 
 class Oracle(_Scripted):
@@ -84,5 +86,7 @@ class Replay:
 
     def generate(self, prompts: Sequence[Prompt]) -> Iterator[Response]:
         for prompt in prompts:
-            missing = Response(*prompt.key, text=None, error="the replayed run has no response to this prompt")
+            missing = Response(
+                *prompt.key, text=None, error="the replayed run has no response to this prompt"
+            )
             yield self.responses.get(prompt.key, missing)

@@ -1,0 +1,84 @@
+"""From results to the report: figures as JSON, a table for the terminal, and the HTML page."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+
+from harness import plugins, store
+from harness.page import render_page
+from harness.records import BatchCheck, Json, Report, Row, Run
+from harness.results import Results
+
+
+def make_report(run: Run, backend: Json, results: Results, asked: int, check: BatchCheck | None) -> Report:
+    """All registered metrics over the results; asked is how many prompts each variant could have had."""
+    rows: list[Row] = []
+    for name in plugins.names(plugins.METRICS):
+        metric: plugins.Metric = plugins.load(plugins.METRICS, name)
+        rows += metric(results)
+    members = dict(results.by_variant())
+    responses = [r.response for r in results.results]
+    return Report(
+        run=run,
+        backend=backend,
+        versions={
+            "policy-internalization": version("policy-internalization"),
+            "python": platform.python_version(),
+        },
+        rows=tuple(rows),
+        skipped={v.name: asked - len(found) for v, found in members.items() if len(found) < asked},
+        prompt_tokens={
+            v.name: sum(tokens) / len(tokens)
+            for v, found in members.items()
+            if (tokens := [r.response.prompt_tokens for r in found if r.response.prompt_tokens is not None])
+        },
+        seconds=sum(r.seconds for r in responses if r.seconds is not None),
+        batch_check=check,
+    )
+
+
+def write_report(report: Report, results: Results, out: Path) -> None:
+    store.write_json(out / "report.json", report)
+    store.write(out / "report.html", render_page(report, results).encode())
+
+
+def percent(value: float | None) -> str:
+    return "–" if value is None else f"{100 * value:.1f}"
+
+
+def table(reports: Mapping[str, Report]) -> str:
+    """The whole-run rows of one or more reports, one line each, for the terminal."""
+    head = (
+        "run",
+        "variant",
+        "metric",
+        "score",
+        "95 % interval",
+        "chance",
+        "majority",
+        "n",
+        "unparsed",
+        "truncated",
+        "failed",
+    )
+    lines = [head]
+    for name, report in reports.items():
+        for row in report.rows:
+            if not row.group:
+                interval = f"{percent(row.low)} to {percent(row.high)}"
+                counts = (row.n, row.unparsed, row.truncated, row.errors)
+                references = (percent(row.chance), percent(row.majority))
+                cells = (name, row.variant, row.metric, percent(row.mean), interval, *references, *counts)
+                lines.append(tuple(map(str, cells)))
+    widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
+    text = 3
+    return "\n".join(
+        "  ".join(
+            cell.ljust(width) if column < text else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        for line in lines
+    )

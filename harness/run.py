@@ -1,0 +1,160 @@
+"""The resumable loop: prompts out, responses appended as they come, scores and report at the end.
+
+A run's folder holds run.json (what was asked), responses.jsonl (the only file that cannot be made again),
+scores.jsonl, report.json and report.html. Killed at any moment, the same command goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+
+import msgspec
+from tqdm import tqdm
+
+from harness import plugins, store, variants
+from harness.benchmark import Benchmark
+from harness.errors import UserError
+from harness.plugins import Backend, Sampling
+from harness.records import BatchCheck, Instance, Prompt, Report, Response, Run, Score
+from harness.report import make_report, write_report
+from harness.results import Result, Results
+from harness.variants import VARIANTS
+
+BATCH_CHECK = 16
+"""How many prompts are asked again one at a time where the batch size might matter."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What `harness eval` is asked for."""
+
+    model: str
+    """oracle, random, majority, replay:RUN, or hf:PATH for a transformers checkpoint."""
+    variants: str = ",".join(VARIANTS)
+    """Comma-separated: who governs the answer, and whether the model is shown that policy."""
+    split: str = "test"
+    """Which of the benchmark's splits to score."""
+    limit: int | None = None
+    """Only the first so many instances."""
+    samples: int = 1
+    """Responses for each prompt."""
+    sampling: Sampling = field(default_factory=Sampling)
+
+    def __post_init__(self) -> None:
+        variants.parse(self.variants)
+        for name in ("limit", "samples"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise UserError(f"{name}: expected 1 or more, got {value}")
+        if self.samples > 1 and self.sampling.temperature == 0:
+            raise UserError("samples: greedy decoding gives the same response each time; set a temperature")
+
+
+def evaluate(benchmark: Benchmark, asked: Evaluation, out: Path) -> Report:
+    """Runs what is still missing, scores everything, and writes and returns the report.
+
+    Raises UserError where out holds a run of something else.
+    """
+    instances = benchmark.instances(asked.split)[: asked.limit]
+    run = _run(benchmark, asked)
+    _claim(out, run)
+    prompts = list(_prompts(benchmark, asked, instances))
+    log = store.Log(out / "responses.jsonl", Response)
+    done = {r.key: r for r in log.read() if r.error is None}
+    missing = [p for p in prompts if p.key not in done]
+    backend = plugins.backend(asked.model, benchmark, asked.sampling)
+    done |= _collect(backend, missing, log, total=len(prompts))
+    check = _check_batching(backend, prompts, done)
+    results = score(benchmark, instances, [done[p.key] for p in prompts])
+    store.write_lines(out / "scores.jsonl", [r.score for r in results.results])
+    report = make_report(run, dict(backend.description), results, len(instances) * asked.samples, check)
+    write_report(report, results, out)
+    return report
+
+
+def score(benchmark: Benchmark, instances: list[Instance], responses: list[Response]) -> Results:
+    """Grades each response; a failed request gets no value and says why."""
+    by_id = {i.id: i for i in instances}
+    results = []
+    for response in responses:
+        instance, variant = by_id[response.instance], VARIANTS[response.variant]
+        target = variants.target(instance, variant)
+        if target is None:
+            continue
+        if response.text is None:
+            graded = Score(*response.key, value=None, reason=f"request failed: {response.error}")
+        else:
+            grade = benchmark.family.grade(instance, target, response.text)
+            graded = Score(*response.key, value=grade.value, reason=grade.reason, parts=grade.parts)
+        results.append(Result(instance, variant, response, graded))
+    return Results(benchmark, results)
+
+
+def _run(benchmark: Benchmark, asked: Evaluation) -> Run:
+    manifest = benchmark.manifest
+    return Run(
+        benchmark=str(benchmark.folder.resolve()),
+        digest=manifest.digest,
+        images_digest=manifest.images_digest,
+        family=manifest.family,
+        model=asked.model,
+        split=asked.split,
+        variants=tuple(v.name for v in variants.parse(asked.variants)),
+        limit=asked.limit,
+        samples=asked.samples,
+        sampling=msgspec.to_builtins(asked.sampling),
+    )
+
+
+def _claim(out: Path, run: Run) -> None:
+    """Begins a run in out, or goes on with one that was asked for in the same words."""
+    file = out / "run.json"
+    if not file.exists():
+        with store.explained(out):
+            out.mkdir(parents=True, exist_ok=True)
+        if any(out.iterdir()):
+            raise UserError(f"{out}: expected an empty or a run's folder, got one with other files")
+        store.write_json(file, run)
+        return
+    begun = store.read_json(file, Run)
+    for name in (f.name for f in fields(Run) if f.name != "benchmark"):
+        if getattr(begun, name) != getattr(run, name):
+            raise UserError(
+                f"{out}: holds a run with {name} {getattr(begun, name)!r}, asked was {getattr(run, name)!r}; "
+                "name another --out for a new run"
+            )
+
+
+def _prompts(benchmark: Benchmark, asked: Evaluation, instances: list[Instance]) -> Iterator[Prompt]:
+    for variant in variants.parse(asked.variants):
+        for instance in instances:
+            for sample in range(asked.samples):
+                prompt = variants.prompt(instance, variant, benchmark.policies, sample)
+                if prompt is not None:
+                    yield prompt
+
+
+def _collect(
+    backend: Backend, missing: list[Prompt], log: store.Log, total: int
+) -> Mapping[tuple[str, str, int], Response]:
+    """Each response is on disk before the next is asked for."""
+    collected = {}
+    with tqdm(total=total, initial=total - len(missing), desc="responses", unit="") as progress:
+        for response in backend.generate(missing):
+            log.append([response])
+            collected[response.key] = response
+            progress.update()
+    return collected
+
+
+def _check_batching(
+    backend: Backend, prompts: list[Prompt], done: Mapping[tuple[str, str, int], Response]
+) -> BatchCheck | None:
+    """Asks some prompts again, one at a time: greedy responses should not depend on their neighbours."""
+    if not backend.batched:
+        return None
+    spread = prompts[:: max(1, len(prompts) // BATCH_CHECK)][:BATCH_CHECK]
+    alone = [next(backend.generate([p])) for p in tqdm(spread, desc="one at a time", unit="")]
+    return BatchCheck(len(alone), sum(r.text != done[r.key].text for r in alone))

@@ -1,0 +1,33 @@
+"""`harness verify`: is a benchmark whole, readable and consistent with its own rules?"""
+
+from __future__ import annotations
+
+from tqdm import tqdm
+
+from harness import variants
+from harness.benchmark import Benchmark
+from harness.errors import UserError
+
+
+def verify(benchmark: Benchmark) -> str:
+    """One sentence on what was checked; raises UserError naming the first fault."""
+    files = benchmark.manifest.files
+    for path in tqdm(files, desc="files", unit=""):
+        if path.endswith(".png"):
+            benchmark.image(path)
+        else:
+            benchmark.check(path)
+    graded = 0
+    for split in benchmark.splits:
+        for instance in tqdm(benchmark.instances(split), desc=split, unit=""):
+            for variant in variants.VARIANTS.values():
+                target = variants.target(instance, variant)
+                if target is None:
+                    continue
+                grade = benchmark.family.grade(instance, target, benchmark.family.gold(instance, variant))
+                if grade.value != 1:
+                    raise UserError(
+                        f"{instance.id}: its gold response scores {grade.value} under {variant.name}"
+                    )
+                graded += 1
+    return f"{benchmark.folder}: {len(files)} files as the manifest says, {graded} gold responses score 1"
