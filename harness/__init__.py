@@ -1,1 +1,1 @@
-"""Scores any checkpoint on any registered policy family; knows families, backends and metrics only by entry point."""
+"""Scores any checkpoint on any policy family; finds families, backends and metrics by entry point."""

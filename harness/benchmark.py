@@ -133,8 +133,8 @@ class Benchmark:
         expected, got = self.manifest.files[path], hashlib.sha256(data).hexdigest()
         if got != expected:
             raise UserError(
-                f"{self.folder / path}: expected sha256 {expected[:12]}…, got {got[:12]}… ({len(data)} bytes): "
-                "the file was changed after the benchmark was made; restore it or generate the benchmark again"
+                f"{self.folder / path}: expected sha256 {expected[:12]}…, got {got[:12]}… "
+                f"({len(data)} bytes): the file changed after the benchmark was made; restore it or make it again"
             )
         return data
 

@@ -12,6 +12,7 @@ from harness.console import command_line
 from harness.records import Report
 from harness.report import table
 from harness.run import Evaluation, evaluate
+from harness.verify import verify as verify_benchmark
 
 
 def eval_(

@@ -74,10 +74,10 @@ def table(reports: Mapping[str, Report]) -> str:
                 cells = (name, row.variant, row.metric, percent(row.mean), interval, *references, *counts)
                 lines.append(tuple(map(str, cells)))
     widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
-    text = 3
+    left = len(texts.split(","))
     return "\n".join(
         "  ".join(
-            cell.ljust(width) if column < text else cell.rjust(width)
+            cell.ljust(width) if column < left else cell.rjust(width)
             for column, (cell, width) in enumerate(zip(line, widths, strict=True))
         ).rstrip()
         for line in lines

@@ -86,7 +86,5 @@ class Replay:
 
     def generate(self, prompts: Sequence[Prompt]) -> Iterator[Response]:
         for prompt in prompts:
-            missing = Response(
-                *prompt.key, text=None, error="the replayed run has no response to this prompt"
-            )
+            missing = Response(*prompt.key, text=None, error="the replayed run has no such response")
             yield self.responses.get(prompt.key, missing)

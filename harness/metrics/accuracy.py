@@ -27,9 +27,9 @@ def accuracy(results: Results) -> list[Row]:
         for index, result in enumerate(members):
             for group in benchmark.family.groups(result.instance, variant).items():
                 groups[group].append(index)
-        for (group, member), indices in sorted(groups.items()):
+        for (name, member), indices in sorted(groups.items()):
             rows.append(
-                _row(variant, [members[i] for i in indices], [references[i] for i in indices], group, member)
+                _row(variant, [members[i] for i in indices], [references[i] for i in indices], name, member)
             )
     return rows
 

@@ -1,0 +1,370 @@
+"""Any AutoModelForImageTextToText checkpoint with a chat template, through transformers: hf:PATH or hf:HUB_ID.
+
+Nothing in a checkpoint's generation config but its end tokens is used, so that what is sampled is what the run
+says and no hidden repetition penalty or top-k is part of a score.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from harness.backends.image_processor import load_processor
+from harness.errors import UserError
+from harness.plugins import Sampling
+from harness.records import Prompt, Response
+from harness.seeds import rng
+
+try:
+    import torch
+    import transformers
+    from PIL import Image
+    from safetensors import SafetensorError
+    from transformers.generation import TemperatureLogitsWarper, TopPLogitsWarper
+except ImportError as error:
+    raise UserError(
+        f'hf: expected torch and transformers; install them with pip install "policy-internalization[hf]" ({error})'
+    ) from error
+
+WEIGHTS = (
+    "model.safetensors",
+    "model.safetensors.index.json",
+    "pytorch_model.bin",
+    "pytorch_model.bin.index.json",
+)
+
+Failed = dict[tuple[str, str, int], str]
+
+
+class Images(Protocol):
+    """What the backend asks of a benchmark: the RGB pictures that its prompts name."""
+
+    def image(self, path: str) -> Image.Image: ...
+
+
+class HuggingFace:
+    """Generates in left-padded batches of prompts of about the same length.
+
+    Batches differ from single prompts only by the rounding of float arithmetic, which can turn a near tie.
+    With temperature > 0 each prompt draws from a generator of its own, seeded by (seed, prompt key), so a
+    response does not depend on what else is in its batch or on an interrupted run; another kind of device or
+    version of torch may draw otherwise.
+    """
+
+    batched = True
+
+    def __init__(self, argument: str, benchmark: Images, sampling: Sampling) -> None:
+        self.benchmark, self.sampling = benchmark, sampling
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.model, self.processor = load_checkpoint(argument, self.device)
+        config = self.model.config.get_text_config()
+        self.positions: int | None = getattr(config, "max_position_embeddings", None)
+        self.end = _end_tokens(self.model, self.processor.tokenizer)
+        self.placeholders = _placeholders(self.model.config, self.processor)
+        self.model.generation_config = self._generation_config()
+        self.description: Mapping[str, Any] = self._describe(argument)
+
+    def generate(self, prompts: Sequence[Prompt]) -> Iterator[Response]:
+        """Responses from the shortest prompt to the longest, yielded after each batch.
+
+        A batch that does not fit into memory is halved, and so are those after it, which are no shorter. A
+        prompt that cannot be answered comes back with its error; the others are answered.
+        """
+        waiting = sorted(prompts, key=_length)
+        size = self.sampling.batch_size
+        while waiting:
+            batch = waiting[:size]
+            responses = self._attempt(batch)
+            if responses is None and len(batch) > 1:
+                size = len(batch) // 2
+                continue
+            waiting = waiting[len(batch) :]
+            yield from responses or [
+                _failure(batch[0], f"out of memory on {self.device} with this prompt alone")
+            ]
+
+    def _attempt(self, batch: list[Prompt]) -> list[Response] | None:
+        """The batch's responses, or None when memory ran out."""
+        try:
+            return self._answer(batch)
+        except RuntimeError as error:
+            if not _out_of_memory(error):
+                raise
+        # Only here, past the except block, is the failed attempt's memory no longer held by its traceback.
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+        return None
+
+    def _answer(self, batch: list[Prompt]) -> list[Response]:
+        chats: dict[tuple[str, str, int], list[dict[str, Any]]] = {}
+        failed: Failed = {}
+        for prompt in batch:
+            try:
+                chats[prompt.key] = self._chat(prompt)
+            except UserError as error:
+                failed[prompt.key] = str(error)
+        inputs = self._encode(chats, failed)
+        responses = [_failure(prompt, failed[prompt.key]) for prompt in batch if prompt.key in failed]
+        if inputs is not None:
+            responses += self._run([p for p in batch if p.key not in failed], inputs)
+        return responses
+
+    def _chat(self, prompt: Prompt) -> list[dict[str, Any]]:
+        """One user message with the parts in order; UserError for a part that cannot be shown."""
+        content = []
+        for part in prompt.parts:
+            if part.kind == "text":
+                for token in self.placeholders.values():
+                    if token in part.value:
+                        raise UserError(
+                            f"expected a text without the checkpoint's own {token}, got one with it"
+                        )
+                content.append({"type": "text", "text": part.value})
+            else:
+                content.append({"type": "image", "image": self._image(part.value)})
+        return [{"role": "user", "content": content}]
+
+    def _image(self, path: str) -> Image.Image:
+        try:
+            return self.benchmark.image(path)
+        except UserError:
+            raise
+        # Pillow reports broken files in all of these ways.
+        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+            raise UserError(f"{path}: not a readable image: {error}") from error
+
+    def _encode(self, chats: dict[tuple[str, str, int], list[dict[str, Any]]], failed: Failed) -> Any:
+        """Left-padded tensors for these chats, or None when none is left; those refused move to failed."""
+        if not chats:
+            return None
+        try:
+            inputs = self._tensors(list(chats.values()))
+        except ValueError as error:
+            if len(chats) == 1:
+                failed.update(dict.fromkeys(chats, f"the checkpoint's processor refused the prompt: {error}"))
+                return None
+            for key, chat in chats.items():
+                self._encode({key: chat}, failed)
+            return self._encode({k: c for k, c in chats.items() if k not in failed}, failed)
+        lengths = inputs["attention_mask"].sum(1).tolist()
+        long = {key: n for key, n in zip(chats, lengths, strict=True) if not self._fits(n)}
+        if not long:
+            return inputs
+        failed.update({key: self._too_long(n) for key, n in long.items()})
+        return self._encode({k: c for k, c in chats.items() if k not in failed}, failed)
+
+    def _fits(self, length: int) -> bool:
+        return self.positions is None or length + self.sampling.max_new_tokens <= self.positions
+
+    def _too_long(self, length: int) -> str:
+        return (
+            f"expected a prompt and response of at most {self.positions} tokens, the checkpoint's positions, got a "
+            f"prompt of {length} and max_new_tokens {self.sampling.max_new_tokens}; nothing was truncated"
+        )
+
+    def _tensors(self, chats: list[list[dict[str, Any]]]) -> Any:
+        return self.processor.apply_chat_template(
+            chats,
+            add_generation_prompt=True,
+            tokenize=True,
+            return_dict=True,
+            return_tensors="pt",
+            processor_kwargs={"padding": True},
+        )
+
+    def _run(self, batch: list[Prompt], inputs: Any) -> list[Response]:
+        """Generates and decodes; the seconds count neither reading images nor tokenizing."""
+        start = self._now()
+        inputs = inputs.to(self.device, dtype=self.model.dtype)
+        first: list[float] = []
+
+        def note_first_token(ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:  # noqa: ARG001
+            if not first:
+                first.append(self._now() - start)
+            return torch.zeros(len(ids), dtype=torch.bool, device=ids.device)
+
+        with torch.inference_mode():
+            ids = self.model.generate(
+                **inputs,
+                logits_processor=self._sampler(batch),
+                stopping_criteria=[note_first_token],
+            )
+        seconds = self._now() - start
+        lengths = inputs["attention_mask"].sum(1).tolist()
+        new_tokens = ids[:, inputs["input_ids"].shape[1] :].tolist()
+        return [
+            self._response(prompt, tokens, length, first[0], seconds)
+            for prompt, tokens, length in zip(batch, new_tokens, lengths, strict=True)
+        ]
+
+    def _response(
+        self, prompt: Prompt, tokens: list[int], length: int, first: float, seconds: float
+    ) -> Response:
+        """completion_tokens counts the end token; what follows it is the padding of a batch."""
+        ends = [i for i, token in enumerate(tokens) if token in self.end]
+        kept = tokens[: ends[0] + 1] if ends else tokens
+        text = self.processor.tokenizer.decode(
+            kept, skip_special_tokens=True, clean_up_tokenization_spaces=False
+        )
+        return Response(
+            *prompt.key,
+            text=text,
+            prompt_tokens=length,
+            completion_tokens=len(kept),
+            prefill_seconds=first,
+            seconds=seconds,
+            finish_reason="stop" if ends else "length",
+        )
+
+    def _sampler(self, batch: list[Prompt]) -> Any:
+        """Nothing for greedy decoding; otherwise temperature, nucleus, and noise that makes the argmax a draw."""
+        if self.sampling.temperature == 0:
+            return []
+        seeds = [rng(self.sampling.seed, "hf", *prompt.key).getrandbits(63) for prompt in batch]
+        steps: list[Any] = [TemperatureLogitsWarper(self.sampling.temperature)]
+        if self.sampling.top_p < 1:
+            steps.append(TopPLogitsWarper(self.sampling.top_p))
+        return [*steps, _GumbelNoise(seeds, self.device)]
+
+    def _now(self) -> float:
+        """Seconds, after all that the device was given to do is done."""
+        if self.device.type == "cuda":
+            torch.cuda.synchronize()
+        return time.perf_counter()
+
+    def _generation_config(self) -> Any:
+        tokenizer = self.processor.tokenizer
+        banned = {*self.placeholders, tokenizer.pad_token_id} - self.end
+        return transformers.GenerationConfig(
+            max_new_tokens=self.sampling.max_new_tokens,
+            do_sample=False,
+            eos_token_id=sorted(self.end),
+            pad_token_id=tokenizer.pad_token_id,
+            suppress_tokens=sorted(banned),
+        )
+
+    def _describe(self, argument: str) -> dict[str, Any]:
+        gpu = self.device.type == "cuda"
+        return {
+            "backend": "hf",
+            "checkpoint": argument,
+            "architecture": type(self.model).__name__,
+            "parameters": sum(p.numel() for p in self.model.parameters()),
+            "dtype": str(self.model.dtype).removeprefix("torch."),
+            "device": torch.cuda.get_device_name(self.device) if gpu else "cpu",
+            "image_processor": type(self.processor.image_processor).__name__,
+            "max_positions": self.positions,
+            "torch": torch.__version__,
+            "transformers": transformers.__version__,
+        }
+
+
+class _GumbelNoise:
+    """Adds Gumbel noise, one generator a row, so that the likeliest token becomes a sample of the softmax."""
+
+    def __init__(self, seeds: list[int], device: torch.device) -> None:
+        self.generators = [torch.Generator(device).manual_seed(seed) for seed in seeds]
+
+    def __call__(self, ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:  # noqa: ARG002
+        noise = torch.empty_like(scores)
+        for row, generator in zip(noise, self.generators, strict=True):
+            row.exponential_(generator=generator)
+        return scores - noise.clamp_min(torch.finfo(noise.dtype).tiny).log()
+
+
+def load_checkpoint(argument: str, device: torch.device) -> tuple[Any, Any]:
+    """Model and processor of a folder, which never touches the network, or else of a hub id.
+
+    bfloat16 on a GPU, the checkpoint's own dtype on a CPU. UserError when it cannot be loaded whole.
+    """
+    local = Path(argument).exists() or not re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", argument)
+    if local:
+        _check_folder(argument)
+    try:
+        processor = load_processor(argument, local_files_only=local)
+        model, info = transformers.AutoModelForImageTextToText.from_pretrained(
+            argument,
+            dtype=torch.bfloat16 if device.type == "cuda" else "auto",
+            local_files_only=local,
+            output_loading_info=True,
+        )
+    except (OSError, ValueError, ImportError, SafetensorError) as error:
+        what = (
+            "a loadable image-text-to-text checkpoint"
+            if local
+            else "a folder here or a checkpoint of the hub"
+        )
+        raise UserError(f"hf:{argument}: expected {what}; transformers says: {error}") from error
+    # transformers would draw these at random and only log it.
+    if info["missing_keys"]:
+        names = sorted(info["missing_keys"])
+        raise UserError(
+            f"hf:{argument}: expected every weight, got none for {len(names)}, such as {names[0]}"
+        )
+    _check_processor(argument, processor)
+    return model.to(device).eval(), processor
+
+
+def _check_folder(argument: str) -> None:
+    folder = Path(argument)
+    if not folder.is_dir():
+        raise UserError(
+            f"hf:{argument}: expected a checkpoint's folder or a hub id such as Qwen/Qwen2.5-VL-3B-Instruct, "
+            f"got a path where there is {'a file' if folder.exists() else 'nothing'}"
+        )
+    files = sorted(path.name for path in folder.iterdir())
+    found = f"found {', '.join(files[:8]) or 'nothing'}{' and more' if len(files) > 8 else ''}"
+    if "config.json" not in files:
+        hint = "; merge the LoRA adapter into its base first" if "adapter_config.json" in files else ""
+        raise UserError(f"hf:{argument}: expected config.json in the folder, {found}{hint}")
+    if not set(WEIGHTS) & set(files):
+        raise UserError(f"hf:{argument}: expected weights ({', '.join(WEIGHTS)}), {found}")
+
+
+def _check_processor(argument: str, processor: Any) -> None:
+    """Makes it pad on the left, where generation needs it; UserError where it lacks something."""
+    if not hasattr(processor, "image_processor") or not hasattr(processor, "tokenizer"):
+        raise UserError(
+            f"hf:{argument}: expected a processor of images and text, got {type(processor).__name__}"
+        )
+    processor.chat_template = processor.chat_template or processor.tokenizer.chat_template
+    if not processor.chat_template:
+        raise UserError(
+            f"hf:{argument}: expected a chat template (chat_template.jinja), got none; "
+            "take the instruction-tuned checkpoint, or add its template"
+        )
+    processor.tokenizer.padding_side = "left"
+    if processor.tokenizer.pad_token_id is None:
+        processor.tokenizer.pad_token = processor.tokenizer.eos_token
+
+
+def _end_tokens(model: Any, tokenizer: Any) -> set[int]:
+    """All that the checkpoint's generation config names, or else the tokenizer's one."""
+    named = model.generation_config.eos_token_id
+    if named is None:
+        named = tokenizer.eos_token_id
+    return {named} if isinstance(named, int) else set(named or ())
+
+
+def _placeholders(config: Any, processor: Any) -> dict[int, str]:
+    """Tokens that stand for images and videos, by id; a response has no business with them."""
+    names = ("image_token_id", "video_token_id", "vision_start_token_id", "vision_end_token_id")
+    ids = {getattr(source, name, None) for source in (config, processor) for name in names}
+    return {i: processor.tokenizer.convert_ids_to_tokens(i) for i in ids if isinstance(i, int)}
+
+
+def _length(prompt: Prompt) -> int:
+    """About its tokens times four: an image counts as 300 tokens, whatever the checkpoint makes of it."""
+    return sum(len(part.value) if part.kind == "text" else 1200 for part in prompt.parts)
+
+
+def _failure(prompt: Prompt, error: str) -> Response:
+    return Response(*prompt.key, text=None, error=error)
+
+
+def _out_of_memory(error: RuntimeError) -> bool:
+    """A GPU's error has a class of its own, a CPU's only its words."""
+    return isinstance(error, torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error)
