@@ -1,7 +1,7 @@
-"""Any AutoModelForImageTextToText checkpoint with a chat template, through transformers: hf:PATH or hf:HUB_ID.
+"""Any AutoModelForImageTextToText checkpoint with a chat template: hf:PATH or hf:HUB_ID.
 
-Nothing in a checkpoint's generation config but its end tokens is used, so that what is sampled is what the run
-says and no hidden repetition penalty or top-k is part of a score.
+Of a checkpoint's generation config only the end tokens are used, so that what is sampled is what the run
+says, and no repetition penalty or top-k hides in a score.
 """
 
 from __future__ import annotations
@@ -22,11 +22,13 @@ try:
     import torch
     import transformers
     from PIL import Image
+    from huggingface_hub.errors import StrictDataclassError
     from safetensors import SafetensorError
     from transformers.generation import TemperatureLogitsWarper, TopPLogitsWarper
 except ImportError as error:
     raise UserError(
-        f'hf: expected torch and transformers; install them with pip install "policy-internalization[hf]" ({error})'
+        "hf: expected torch and transformers; install them with "
+        f'pip install "policy-internalization[hf]" ({error})'
     ) from error
 
 WEIGHTS = (
@@ -35,8 +37,6 @@ WEIGHTS = (
     "pytorch_model.bin",
     "pytorch_model.bin.index.json",
 )
-
-Failed = dict[tuple[str, str, int], str]
 
 
 class Images(Protocol):
@@ -82,15 +82,13 @@ class HuggingFace:
                 size = len(batch) // 2
                 continue
             waiting = waiting[len(batch) :]
-            yield from responses or [
-                _failure(batch[0], f"out of memory on {self.device} with this prompt alone")
-            ]
+            yield from responses or [_failure(batch[0], f"{self.device}: no memory for this prompt alone")]
 
     def _attempt(self, batch: list[Prompt]) -> list[Response] | None:
         """The batch's responses, or None when memory ran out."""
         try:
             return self._answer(batch)
-        except RuntimeError as error:
+        except (RuntimeError, MemoryError) as error:
             if not _out_of_memory(error):
                 raise
         # Only here, past the except block, is the failed attempt's memory no longer held by its traceback.
@@ -99,32 +97,48 @@ class HuggingFace:
         return None
 
     def _answer(self, batch: list[Prompt]) -> list[Response]:
-        chats: dict[tuple[str, str, int], list[dict[str, Any]]] = {}
-        failed: Failed = {}
-        for prompt in batch:
-            try:
-                chats[prompt.key] = self._chat(prompt)
-            except UserError as error:
-                failed[prompt.key] = str(error)
-        inputs = self._encode(chats, failed)
-        responses = [_failure(prompt, failed[prompt.key]) for prompt in batch if prompt.key in failed]
-        if inputs is not None:
-            responses += self._run([p for p in batch if p.key not in failed], inputs)
-        return responses
+        try:
+            inputs = self._inputs(batch)
+        except UserError as error:
+            if len(batch) == 1:
+                return [_failure(batch[0], str(error))]
+            half = len(batch) // 2
+            return self._answer(batch[:half]) + self._answer(batch[half:])
+        return self._run(batch, inputs)
+
+    def _inputs(self, batch: list[Prompt]) -> Any:
+        """Left-padded tensors; UserError when a prompt of the batch cannot be shown whole."""
+        chats = [self._chat(prompt) for prompt in batch]
+        try:
+            inputs = self.processor.apply_chat_template(
+                chats,
+                add_generation_prompt=True,
+                tokenize=True,
+                return_dict=True,
+                return_tensors="pt",
+                processor_kwargs={"padding": True},
+            )
+        except ValueError as error:
+            raise UserError(f"the checkpoint's processor refused the prompt: {error}") from error
+        longest, new = int(inputs["attention_mask"].sum(1).max()), self.sampling.max_new_tokens
+        if self.positions is not None and longest + new > self.positions:
+            raise UserError(
+                f"expected prompt and response within the checkpoint's {self.positions} positions, got a "
+                f"prompt of {longest} tokens and max_new_tokens {new}; nothing is truncated, so lower one"
+            )
+        return inputs
 
     def _chat(self, prompt: Prompt) -> list[dict[str, Any]]:
-        """One user message with the parts in order; UserError for a part that cannot be shown."""
-        content = []
+        """One user message with the parts in their order; UserError for a part that cannot be shown."""
+        content: list[dict[str, Any]] = []
         for part in prompt.parts:
-            if part.kind == "text":
-                for token in self.placeholders.values():
-                    if token in part.value:
-                        raise UserError(
-                            f"expected a text without the checkpoint's own {token}, got one with it"
-                        )
-                content.append({"type": "text", "text": part.value})
-            else:
+            if part.kind == "image":
                 content.append({"type": "image", "image": self._image(part.value)})
+                continue
+            # It would be taken for an image, perhaps for that of another prompt.
+            if found := [token for token in self.placeholders.values() if token in part.value]:
+                raise UserError(f"expected a text without the checkpoint's own {found[0]}, got one with it")
+            content.append({"type": "text", "text": part.value})
         return [{"role": "user", "content": content}]
 
     def _image(self, path: str) -> Image.Image:
@@ -135,45 +149,6 @@ class HuggingFace:
         # Pillow reports broken files in all of these ways.
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
             raise UserError(f"{path}: not a readable image: {error}") from error
-
-    def _encode(self, chats: dict[tuple[str, str, int], list[dict[str, Any]]], failed: Failed) -> Any:
-        """Left-padded tensors for these chats, or None when none is left; those refused move to failed."""
-        if not chats:
-            return None
-        try:
-            inputs = self._tensors(list(chats.values()))
-        except ValueError as error:
-            if len(chats) == 1:
-                failed.update(dict.fromkeys(chats, f"the checkpoint's processor refused the prompt: {error}"))
-                return None
-            for key, chat in chats.items():
-                self._encode({key: chat}, failed)
-            return self._encode({k: c for k, c in chats.items() if k not in failed}, failed)
-        lengths = inputs["attention_mask"].sum(1).tolist()
-        long = {key: n for key, n in zip(chats, lengths, strict=True) if not self._fits(n)}
-        if not long:
-            return inputs
-        failed.update({key: self._too_long(n) for key, n in long.items()})
-        return self._encode({k: c for k, c in chats.items() if k not in failed}, failed)
-
-    def _fits(self, length: int) -> bool:
-        return self.positions is None or length + self.sampling.max_new_tokens <= self.positions
-
-    def _too_long(self, length: int) -> str:
-        return (
-            f"expected a prompt and response of at most {self.positions} tokens, the checkpoint's positions, got a "
-            f"prompt of {length} and max_new_tokens {self.sampling.max_new_tokens}; nothing was truncated"
-        )
-
-    def _tensors(self, chats: list[list[dict[str, Any]]]) -> Any:
-        return self.processor.apply_chat_template(
-            chats,
-            add_generation_prompt=True,
-            tokenize=True,
-            return_dict=True,
-            return_tensors="pt",
-            processor_kwargs={"padding": True},
-        )
 
     def _run(self, batch: list[Prompt], inputs: Any) -> list[Response]:
         """Generates and decodes; the seconds count neither reading images nor tokenizing."""
@@ -196,31 +171,23 @@ class HuggingFace:
         lengths = inputs["attention_mask"].sum(1).tolist()
         new_tokens = ids[:, inputs["input_ids"].shape[1] :].tolist()
         return [
-            self._response(prompt, tokens, length, first[0], seconds)
-            for prompt, tokens, length in zip(batch, new_tokens, lengths, strict=True)
+            Response(
+                *prompt.key, **self._decode(row), prompt_tokens=n, prefill_seconds=first[0], seconds=seconds
+            )
+            for prompt, row, n in zip(batch, new_tokens, lengths, strict=True)
         ]
 
-    def _response(
-        self, prompt: Prompt, tokens: list[int], length: int, first: float, seconds: float
-    ) -> Response:
-        """completion_tokens counts the end token; what follows it is the padding of a batch."""
+    def _decode(self, tokens: list[int]) -> dict[str, Any]:
+        """Up to the end token, which completion_tokens counts; what follows it is the padding of a batch."""
         ends = [i for i, token in enumerate(tokens) if token in self.end]
         kept = tokens[: ends[0] + 1] if ends else tokens
         text = self.processor.tokenizer.decode(
             kept, skip_special_tokens=True, clean_up_tokenization_spaces=False
         )
-        return Response(
-            *prompt.key,
-            text=text,
-            prompt_tokens=length,
-            completion_tokens=len(kept),
-            prefill_seconds=first,
-            seconds=seconds,
-            finish_reason="stop" if ends else "length",
-        )
+        return {"text": text, "completion_tokens": len(kept), "finish_reason": "stop" if ends else "length"}
 
     def _sampler(self, batch: list[Prompt]) -> Any:
-        """Nothing for greedy decoding; otherwise temperature, nucleus, and noise that makes the argmax a draw."""
+        """Nothing when greedy; otherwise temperature, nucleus, and noise that makes the argmax a draw."""
         if self.sampling.temperature == 0:
             return []
         seeds = [rng(self.sampling.seed, "hf", *prompt.key).getrandbits(63) for prompt in batch]
@@ -291,21 +258,18 @@ def load_checkpoint(argument: str, device: torch.device) -> tuple[Any, Any]:
             local_files_only=local,
             output_loading_info=True,
         )
-    except (OSError, ValueError, ImportError, SafetensorError) as error:
-        what = (
-            "a loadable image-text-to-text checkpoint"
-            if local
-            else "a folder here or a checkpoint of the hub"
-        )
+        model = model.to(device).eval()
+    except (OSError, ValueError, ImportError, RuntimeError, SafetensorError, StrictDataclassError) as error:
+        what = "an image-text-to-text checkpoint" if local else "a folder here or a checkpoint of the hub"
         raise UserError(f"hf:{argument}: expected {what}; transformers says: {error}") from error
     # transformers would draw these at random and only log it.
-    if info["missing_keys"]:
-        names = sorted(info["missing_keys"])
+    if missing := sorted(info["missing_keys"]):
         raise UserError(
-            f"hf:{argument}: expected every weight, got none for {len(names)}, such as {names[0]}"
+            f"hf:{argument}: expected every weight, {len(missing)} are missing, such as {missing[0]}; "
+            "copy or save the checkpoint again"
         )
     _check_processor(argument, processor)
-    return model.to(device).eval(), processor
+    return model, processor
 
 
 def _check_folder(argument: str) -> None:
@@ -327,9 +291,8 @@ def _check_folder(argument: str) -> None:
 def _check_processor(argument: str, processor: Any) -> None:
     """Makes it pad on the left, where generation needs it; UserError where it lacks something."""
     if not hasattr(processor, "image_processor") or not hasattr(processor, "tokenizer"):
-        raise UserError(
-            f"hf:{argument}: expected a processor of images and text, got {type(processor).__name__}"
-        )
+        kind = type(processor).__name__
+        raise UserError(f"hf:{argument}: expected a processor of images and text, got a {kind}")
     processor.chat_template = processor.chat_template or processor.tokenizer.chat_template
     if not processor.chat_template:
         raise UserError(
@@ -353,7 +316,8 @@ def _placeholders(config: Any, processor: Any) -> dict[int, str]:
     """Tokens that stand for images and videos, by id; a response has no business with them."""
     names = ("image_token_id", "video_token_id", "vision_start_token_id", "vision_end_token_id")
     ids = {getattr(source, name, None) for source in (config, processor) for name in names}
-    return {i: processor.tokenizer.convert_ids_to_tokens(i) for i in ids if isinstance(i, int)}
+    known = {i: processor.tokenizer.convert_ids_to_tokens(i) for i in ids if isinstance(i, int)}
+    return {i: token for i, token in known.items() if token}
 
 
 def _length(prompt: Prompt) -> int:
@@ -365,6 +329,6 @@ def _failure(prompt: Prompt, error: str) -> Response:
     return Response(*prompt.key, text=None, error=error)
 
 
-def _out_of_memory(error: RuntimeError) -> bool:
-    """A GPU's error has a class of its own, a CPU's only its words."""
-    return isinstance(error, torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error)
+def _out_of_memory(error: Exception) -> bool:
+    """A GPU's error has a class of its own, that of torch on a CPU only its words."""
+    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or "DefaultCPUAllocator" in str(error)
