@@ -1,0 +1,136 @@
+"""Scores by group as inline SVG: points with 95 % intervals, one colour and one marker for each variant."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from markupsafe import Markup
+
+from harness.records import Row
+from harness.variants import VARIANTS
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+INK = "#010203"
+COLOURS = ("#a1b2c0", "#a1b2c1", "#a1b2c2", "#a1b2c3")
+"""Stand-ins: the page's style sheet gives them their colours, one set for light and one for dark."""
+MARKERS = ("o", "s", "^", "D")
+STYLE = {
+    "axes.edgecolor": INK,
+    "axes.labelcolor": INK,
+    "font.size": 12,
+    "svg.fonttype": "none",
+    "text.color": INK,
+    # A member's name is data: "$" in it is no formula.
+    "text.parse_math": False,
+    "xtick.color": INK,
+    "ytick.color": INK,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Plot:
+    """One metric split by one group: a picture, and the rows that it was drawn from."""
+
+    metric: str
+    group: str
+    rows: Sequence[Row]
+    svg: Markup
+
+
+def group_plots(rows: Sequence[Row]) -> list[Plot]:
+    """A plot for each metric and group that the rows are split by, members in natural order."""
+    found: dict[tuple[str, str], list[Row]] = {}
+    for row in rows:
+        if row.group:
+            found.setdefault((row.metric, row.group), []).append(row)
+    plots = []
+    for (metric, group), members in found.items():
+        members.sort(key=lambda row: (natural(row.member), variant_index(row)))
+        plots.append(Plot(metric, group, members, _draw(metric, group, members)))
+    return plots
+
+
+def variant_index(row: Row) -> int:
+    """Which of the colours a variant has, the same in every report."""
+    return list(VARIANTS).index(row.variant) % len(COLOURS)
+
+
+def natural(text: str) -> list[tuple[int, int, str]]:
+    """A sort key under which "leaf 10" follows "leaf 9"."""
+    pieces = re.split(r"([0-9]+)", text)
+    return [(0, int(p), "") if p.isascii() and p.isdigit() else (1, 0, p) for p in pieces if p]
+
+
+def _draw(metric: str, group: str, rows: Sequence[Row]) -> Markup:
+    # Matplotlib takes most of a second to import, and most commands draw nothing.
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
+    members = list(dict.fromkeys(row.member for row in rows))
+    upright = all(len(member) <= 4 for member in members)
+    size = (6.4, 3.5) if upright else (6.4, 1.2 + 0.45 * len(members))
+    settings: dict[Any, Any] = {**STYLE, "svg.hashsalt": f"{metric}/{group}"}
+    with rc_context(settings):
+        figure = Figure(figsize=size, layout="constrained")
+        axes = figure.subplots()
+        _points(axes, rows, members, upright)
+        _frame(axes, members, upright, f"{metric} (%)", group)
+        file = io.StringIO()
+        figure.savefig(
+            file,
+            format="svg",
+            transparent=True,
+            metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")),
+        )
+    return Markup(_inline(file.getvalue()))
+
+
+def _points(axes: Axes, rows: Sequence[Row], members: Sequence[str], upright: bool) -> None:
+    """Each variant beside the others in its member's slot, a dash at chance across the slot."""
+    names = list(dict.fromkeys(row.variant for row in sorted(rows, key=variant_index)))
+    for row in rows:
+        index = variant_index(row)
+        nudge = (names.index(row.variant) - (len(names) - 1) / 2) / len(names)
+        place = members.index(row.member) + 0.75 * nudge
+        if row.chance is not None:
+            lines = axes.hlines if upright else axes.vlines
+            middle, half = members.index(row.member) + nudge, 0.5 / len(names)
+            lines(100 * row.chance, middle - half, middle + half, INK, "dashed", linewidth=1)
+        if row.mean is None or row.low is None or row.high is None:
+            continue
+        score = 100 * row.mean
+        reach = [[100 * max(0.0, row.mean - row.low)], [100 * max(0.0, row.high - row.mean)]]
+        at = {"x": place, "y": score, "yerr": reach} if upright else {"x": score, "y": place, "xerr": reach}
+        axes.errorbar(**at, fmt=MARKERS[index], color=COLOURS[index], capsize=3, elinewidth=1.6, markersize=6)
+
+
+def _frame(axes: Axes, members: Sequence[str], upright: bool, score: str, group: str) -> None:
+    places = range(len(members))
+    if upright:
+        axes.set(ylim=(-3, 103), xlim=(-0.6, len(members) - 0.4), xlabel=group, ylabel=score)
+        axes.set_xticks(places, members)
+    else:
+        axes.set(xlim=(-3, 103), ylim=(len(members) - 0.4, -0.6), xlabel=score, ylabel=group)
+        axes.set_yticks(places, members)
+    axes.grid(axis="y" if upright else "x", color=INK, alpha=0.15)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _inline(svg: str) -> str:
+    """Matplotlib's file as a piece of an HTML page: no prologue, no ids of its own, the page's colours."""
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>", "", svg, flags=re.DOTALL)
+    tag, end, rest = svg.partition(">")
+    svg = re.sub(r' (xmlns(:xlink)?|version)="[^"]*"', "", tag) + end + rest
+    svg = re.sub(r'<g id="[^"]*">', "<g>", svg)
+    svg = svg.replace(INK, "currentColor")
+    for index, colour in enumerate(COLOURS):
+        svg = svg.replace(colour, f"var(--variant-{index})")
+    return svg
