@@ -21,8 +21,8 @@ from harness.seeds import rng
 try:
     import torch
     import transformers
-    from PIL import Image
     from huggingface_hub.errors import StrictDataclassError
+    from PIL import Image
     from safetensors import SafetensorError
     from transformers.generation import TemperatureLogitsWarper, TopPLogitsWarper
 except ImportError as error:

@@ -1,0 +1,383 @@
+"""The transformers backend, on a tiny random Qwen2.5-VL: batches, counts, failures and sentences."""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+import re
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from harness.errors import UserError
+from harness.plugins import Sampling
+from harness.records import Part, Prompt, Response
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("transformers")
+
+from harness.backends.hf import HuggingFace, _GumbelNoise  # noqa: E402
+from training.base import save_random  # noqa: E402
+from training.tokenizer import SPECIAL, train_tokenizer  # noqa: E402
+
+IMAGE_TOKENS = 24
+"""Of a 480x320 picture: 6 x 4 squares of 28 pixels are the most that fit under 25."""
+
+
+class Pictures:
+    """A benchmark that paints each picture from its name, and has a broken one."""
+
+    def image(self, path: str) -> Image.Image:
+        if path == "broken.png":
+            raise OSError("image file is truncated")
+        colors = random.Random(path).randbytes(3 * 6)
+        return Image.frombytes("RGB", (3, 2), colors).resize((480, 320), Image.Resampling.NEAREST)
+
+
+def prompt(name: str, *parts: str) -> Prompt:
+    """Parts ending in .png are images."""
+    kinds = tuple(Part("image" if part.endswith(".png") else "text", part) for part in parts)
+    return Prompt(name, "in_context", kinds)
+
+
+def mixed(count: int) -> list[Prompt]:
+    """Prompts of 1 to 60 words with 0, 1 or 2 images, in front of the words or behind them."""
+    draw = random.Random(7)
+    words = ("if", "there", "is", "a", "purple", "metal", "cylinder", "go", "to", "section", "12", "answer")
+    prompts = []
+    for i in range(count):
+        parts = [" ".join(draw.choices(words, k=draw.randint(1, 60)))]
+        for k in range(i % 3):
+            parts.insert(draw.randint(0, len(parts)), f"{i}-{k}.png")
+        prompts.append(prompt(f"p{i}", *parts))
+    return prompts
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("checkpoint") / "tiny"
+    save_random(folder)
+    return folder
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    """So small a model is many times slower on two threads that share a core."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def backend(folder: Path, **sampling: float) -> HuggingFace:
+    return HuggingFace(str(folder), Pictures(), Sampling(**{"max_new_tokens": 24, **sampling}))  # type: ignore[arg-type]
+
+
+def texts(responses: Iterator[Response]) -> dict[str, str | None]:
+    return {r.instance: r.text for r in responses}
+
+
+def ask(folder: Path, *parts: str, **sampling: float) -> Response:
+    [response] = backend(folder, **sampling).generate([prompt("p", *parts)])
+    return response
+
+
+# What comes back
+
+
+@pytest.mark.parametrize("temperature", [0.0, 0.8])
+def test_the_batch_size_changes_no_response(tiny: Path, temperature: float) -> None:
+    prompts = mixed(32)
+    settings = {"temperature": temperature, "top_p": 0.9}
+    together = texts(backend(tiny, batch_size=16, **settings).generate(prompts))
+    one_by_one = texts(backend(tiny, batch_size=1, **settings).generate(prompts))
+    assert len(together) == 32
+    assert together == one_by_one
+    assert len(set(together.values())) > 24
+
+
+def test_every_prompt_is_answered_once_and_the_shortest_first(tiny: Path) -> None:
+    prompts = mixed(10)
+    responses = list(backend(tiny, batch_size=1, max_new_tokens=1).generate(prompts))
+    assert sorted(r.key for r in responses) == sorted(p.key for p in prompts)
+    counts = [r.prompt_tokens or 0 for r in responses]
+    assert counts[0] == min(counts)
+
+
+@pytest.mark.parametrize("images", [0, 1, 2])
+def test_prompt_tokens_are_those_of_the_chat_and_24_an_image(tiny: Path, images: int) -> None:
+    chat = (
+        "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n"
+        "<|im_start|>user\nWhat now?"
+        + "<|vision_start|><|image_pad|><|vision_end|>"
+        * images
+        + "<|im_end|>\n"
+        "<|im_start|>assistant\n"
+    )
+    expected = len(train_tokenizer()(chat)["input_ids"]) + images * (IMAGE_TOKENS - 1)
+    response = ask(tiny, "What now?", *[f"{k}.png" for k in range(images)])
+    assert response.prompt_tokens == expected
+    assert response.prefill_seconds is not None and response.seconds is not None
+    assert 0 < response.prefill_seconds < response.seconds
+
+
+def test_a_response_is_cut_at_max_new_tokens(tiny: Path) -> None:
+    response = ask(tiny, "What now?", max_new_tokens=5)
+    assert (response.completion_tokens, response.finish_reason) == (5, "length")
+
+
+def test_a_response_ends_at_the_end_token_also_inside_a_batch(tiny: Path) -> None:
+    prompts = mixed(6)
+    model = backend(tiny)
+    whole = {r.instance: r for r in model.generate(prompts)}
+    ids = model.processor.tokenizer(whole["p4"].text)["input_ids"]
+    model.end = {ids[3]}
+    model.model.generation_config.eos_token_id = [ids[3]]
+    cut = {r.instance: r for r in model.generate(prompts)}
+    assert cut["p4"].finish_reason == "stop"
+    assert cut["p4"].completion_tokens == ids.index(ids[3]) + 1
+    assert whole["p4"].text is not None and whole["p4"].text.startswith(cut["p4"].text or "-")
+    assert any(r.finish_reason == "length" and r.text == whole[r.instance].text for r in cut.values())
+
+
+def test_the_first_token_is_that_of_a_plain_forward_pass(tiny: Path) -> None:
+    model = backend(tiny, max_new_tokens=1)
+    example = prompt("p", "Left is", "a.png", "and right is", "b.png")
+    inputs = model._inputs([example])
+    with torch.no_grad():
+        logits = model.model(**inputs).logits[0, -1]
+    [response] = model.generate([example])
+    assert response.text == model.processor.tokenizer.decode([int(logits.argmax())])
+
+
+def test_pictures_and_their_order_reach_the_model(tiny: Path) -> None:
+    answers = {
+        ask(tiny, *parts).text
+        for parts in (("a.png", "b.png", "Hm?"), ("b.png", "a.png", "Hm?"), ("a.png", "Hm?", "b.png"))
+    }
+    assert len(answers) == 3
+
+
+# Sampling
+
+
+def test_sampling_repeats_with_the_seed_and_only_then(tiny: Path) -> None:
+    first, again, other = (
+        texts(backend(tiny, temperature=1.0, seed=seed).generate(mixed(4))) for seed in (1, 1, 2)
+    )
+    assert first == again
+    assert all(first[name] != other[name] for name in first)
+
+
+def test_the_noise_draws_from_the_softmax() -> None:
+    chances = torch.tensor([0.5, 0.3, 0.15, 0.05])
+    rows = 4000
+    noise = _GumbelNoise(list(range(rows)), torch.device("cpu"))
+    drawn = noise(torch.empty(0), chances.log().repeat(rows, 1)).argmax(-1)
+    for token, chance in enumerate(chances.tolist()):
+        spread = math.sqrt(chance * (1 - chance) / rows)
+        assert abs((drawn == token).float().mean().item() - chance) < 4 * spread
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_placeholders_never_come_out_however_likely(tiny: Path, temperature: float) -> None:
+    model = backend(tiny, temperature=temperature)
+    before = texts(model.generate(mixed(3)))
+    likely = torch.zeros(model.model.config.text_config.vocab_size)
+    likely[[SPECIAL.index(f"<|{name}|>") for name in ("image_pad", "video_pad", "vision_start")]] = 1e4
+    model.model.lm_head.register_forward_hook(lambda _module, _inputs, logits: logits + likely)
+    assert texts(model.generate(mixed(3))) == before
+
+
+# Failures of one prompt
+
+
+@pytest.mark.parametrize(
+    ("parts", "sentence"),
+    [
+        (("broken.png",), r"broken\.png: not a readable image: image file is truncated"),
+        (("Say <|image_pad|>",), r"expected a text without the checkpoint's own <\|image_pad\|>"),
+        (("word " * 33000,), r"within the checkpoint's 32768 positions, got a prompt of \d{5} tokens"),
+    ],
+)
+def test_a_bad_prompt_fails_alone(tiny: Path, parts: tuple[str, ...], sentence: str) -> None:
+    good = mixed(5)
+    model = backend(tiny)
+    responses = {r.instance: r for r in model.generate([*good[:2], prompt("bad", *parts), *good[2:]])}
+    bad = responses.pop("bad")
+    assert bad.text is None and bad.error is not None
+    assert re.search(sentence, bad.error)
+    assert {name: r.text for name, r in responses.items()} == texts(model.generate(good))
+
+
+def short_of_memory(model: HuggingFace, rows: int) -> list[int]:
+    """Lets at most so many rows into memory; the list fills with the sizes of the batches tried."""
+    tried: list[int] = []
+    generate: Callable[..., object] = model.model.generate
+
+    def limited(**inputs: object) -> object:
+        tried.append(len(inputs["input_ids"]))  # type: ignore[arg-type]
+        if tried[-1] > rows:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return generate(**inputs)
+
+    model.model.generate = limited
+    return tried
+
+
+def test_a_batch_that_does_not_fit_is_halved_for_good(tiny: Path) -> None:
+    expected = texts(backend(tiny).generate(mixed(12)))
+    model = backend(tiny, batch_size=8)
+    tried = short_of_memory(model, rows=3)
+    assert texts(model.generate(mixed(12))) == expected
+    assert tried == [8, 4, 2, 2, 2, 2, 2, 2]
+
+
+def test_a_prompt_that_never_fits_is_an_error(tiny: Path) -> None:
+    model = backend(tiny)
+    short_of_memory(model, rows=0)
+    responses = list(model.generate(mixed(3)))
+    assert [r.error for r in responses] == ["cpu: no memory for this prompt alone"] * 3
+
+
+def test_another_runtime_error_is_not_taken_for_memory(tiny: Path) -> None:
+    model = backend(tiny)
+
+    def fail(**_: object) -> None:
+        raise RuntimeError("shapes do not match")
+
+    model.model.generate = fail
+    with pytest.raises(RuntimeError, match="shapes do not match"):
+        list(model.generate(mixed(3)))
+
+
+# Checkpoints that cannot be loaded
+
+
+def edit_config(folder: Path, **values: object) -> None:
+    path = folder / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
+
+
+def drop_a_weight(folder: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    weights = load_file(folder / "model.safetensors")
+    del weights["model.norm.weight"]
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+
+
+def only_an_adapter(folder: Path) -> None:
+    (folder / "config.json").unlink()
+    (folder / "adapter_config.json").touch()
+
+
+DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
+    "no folder": (shutil.rmtree, "expected a checkpoint's folder or a hub id such as .* nothing"),
+    "no config": (
+        lambda f: (f / "config.json").unlink(),
+        r"expected config\.json in the folder, found chat_temp",
+    ),
+    "adapter": (only_an_adapter, "merge the LoRA adapter into its base first"),
+    "no weights": (
+        lambda f: (f / "model.safetensors").unlink(),
+        r"expected weights \(model\.safetensors, .*found chat_template\.jinja, config\.json",
+    ),
+    "torn weights": (
+        lambda f: (f / "model.safetensors").write_bytes(b"torn"),
+        "expected an image-text-to-text",
+    ),
+    "a weight less": (drop_a_weight, r"expected every weight, 1 are missing, such as .*norm\.weight"),
+    "torn config": (
+        lambda f: (f / "config.json").write_text("{"),
+        "expected an image-text-to-text checkpoint",
+    ),
+    "wrong size": (
+        lambda f: edit_config(f, text_config={"hidden_size": "wide"}),
+        "expected an image-text-to-text checkpoint",
+    ),
+    "a text model": (
+        lambda f: edit_config(f, model_type="qwen2"),
+        "expected an image-text-to-text checkpoint",
+    ),
+    "no template": (lambda f: (f / "chat_template.jinja").unlink(), "expected a chat template"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_damaged_checkpoint_is_refused_in_a_sentence(tiny: Path, tmp_path: Path, damage: str) -> None:
+    folder = tmp_path / "copy"
+    shutil.copytree(tiny, folder)
+    spoil, sentence = DAMAGE[damage]
+    spoil(folder)
+    with pytest.raises(UserError, match=f"^hf:.*copy: .*{sentence}"):
+        backend(folder)
+
+
+def test_a_file_is_not_a_checkpoint(tiny: Path) -> None:
+    with pytest.raises(UserError, match="a path where there is a file"):
+        backend(tiny / "config.json")
+
+
+def test_an_unknown_hub_id_is_refused_in_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    import huggingface_hub.constants
+
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises(UserError, match="expected a folder here or a checkpoint of the hub"):
+        backend(Path("nobody/nothing"))
+
+
+def test_without_torch_the_way_to_install_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "harness.backends.hf")
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(UserError, match=r'pip install "policy-internalization\[hf\]"'):
+        import harness.backends.hf  # noqa: F401
+
+
+def test_the_description_is_json_and_names_what_ran(tiny: Path) -> None:
+    facts = json.loads(json.dumps(backend(tiny).description))
+    assert facts["checkpoint"] == str(tiny)
+    assert facts["architecture"] == "Qwen2_5_VLForConditionalGeneration"
+    assert facts["dtype"] in ("float32", "bfloat16")
+    assert 0.5e6 < facts["parameters"] < 1.5e6
+
+
+# The tiny checkpoint
+
+
+def test_the_same_seed_makes_the_same_files(tiny: Path, tmp_path: Path) -> None:
+    same, other = tmp_path / "same", tmp_path / "other"
+    save_random(same)
+    save_random(other, seed=1)
+    for path in tiny.iterdir():
+        assert path.read_bytes() == (same / path.name).read_bytes(), path.name
+    assert (tiny / "model.safetensors").read_bytes() != (other / "model.safetensors").read_bytes()
+
+
+def test_a_folder_in_use_is_not_overwritten(tiny: Path) -> None:
+    with pytest.raises(UserError, match="expected a new or an empty folder"):
+        save_random(tiny)
+
+
+def test_a_saved_processor_keeps_what_torchvision_would_need(tiny: Path, tmp_path: Path) -> None:
+    backend(tiny).processor.save_pretrained(tmp_path)
+    saved, original = (json.loads((f / "processor_config.json").read_text()) for f in (tmp_path, tiny))
+    assert saved["processor_class"] == original["processor_class"] == "Qwen2_5_VLProcessor"
+    assert saved["video_processor"]["video_processor_type"] == "Qwen2VLVideoProcessor"
+    assert saved["image_processor"] == original["image_processor"]
+
+
+TOKENIZER = train_tokenizer()
+
+
+@given(st.text())
+def test_the_tokenizer_gives_back_any_text(text: str) -> None:
+    ids = TOKENIZER(text)["input_ids"]
+    assert TOKENIZER.decode(ids, clean_up_tokenization_spaces=False) == text
