@@ -74,7 +74,9 @@ class Reach:
         met = self.focus & _SHOWING[node.attribute, node.value]
         if not holds:
             return replace(self, allowed=self.allowed & ~met)
-        return Reach(self.allowed, (*self.needed, met), met if accumulate else EVERYTHING)
+        if accumulate:
+            return Reach(self.allowed, (met,), met)  # what meets this condition met all before it
+        return Reach(self.allowed, (*self.needed, met))
 
     @property
     def possible(self) -> bool:
@@ -105,7 +107,7 @@ class Tree:
     accumulate: bool = True
 
     def sections(self) -> Iterator[tuple[str, Node, Reach]]:
-        """Every condition with its number and what is known of a scene that gets there, in depth-first order."""
+        """Every condition, depth first, with its number and what is known of a scene that gets there."""
         for condition, branch, reach in self._branches():
             if isinstance(branch, Node):
                 yield condition, branch, reach

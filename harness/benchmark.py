@@ -20,6 +20,9 @@ T = TypeVar("T")
 FORMAT = 1
 MANIFEST = "manifest.json"
 POLICIES = "policies.jsonl"
+BEGUN = ".begun.json"
+PROGRESS = ".progress.jsonl"
+"""Hidden files, of a benchmark that is not finished; never part of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,22 +45,64 @@ def instances_file(split: str) -> str:
     return f"instances.{split}.jsonl"
 
 
-def seal(folder: Path, family: str, config: Json, versions: Mapping[str, str]) -> Manifest:
-    """Hashes every file of a finished benchmark and writes its manifest."""
-    paths = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
-    files = {p: store.sha256(folder / p) for p in paths if not p.startswith(".") and p != MANIFEST}
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """What an unfinished benchmark is going to be."""
+
+    family: str
+    config: Json
+    versions: Mapping[str, str]
+
+
+def begin(folder: Path, begun: Begun) -> Manifest | None:
+    """Claims a folder for a benchmark to make, or to go on with; its manifest when it is finished already.
+
+    Raises UserError where the folder holds something else.
+    """
+    manifest, marker = folder / MANIFEST, folder / BEGUN
+    if manifest.exists():
+        finished = store.read_json(manifest, Manifest)
+        _refuse_other(folder, begun, Begun(finished.family, finished.config, begun.versions))
+        return finished
+    if marker.exists():
+        _refuse_other(folder, begun, store.read_json(marker, Begun))
+        return None
+    with store.explained(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    if any(folder.iterdir()):
+        raise UserError(f"{folder}: expected a new or empty folder, or a benchmark to go on with")
+    store.write_json(marker, begun)
+    return None
+
+
+def _refuse_other(folder: Path, asked: Begun, found: Begun) -> None:
+    asked_facts, facts = ({"family": b.family, **b.versions, **b.config} for b in (asked, found))
+    for name in asked_facts.keys() | facts.keys():
+        if asked_facts.get(name) != facts.get(name):
+            raise UserError(
+                f"{folder}: holds a benchmark with {name} {facts.get(name)!r}, asked was "
+                f"{asked_facts.get(name)!r}; name another folder, or delete this one first"
+            )
+
+
+def seal(folder: Path, begun: Begun) -> Manifest:
+    """Hashes every file of a finished benchmark and writes its manifest; drops what was for going on."""
+    paths = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("[!.]*") if p.is_file())
+    files = {p: store.sha256(folder / p) for p in paths if p != MANIFEST}
     lines = {p: (folder / p).read_bytes().count(b"\n") for p in files if p.endswith(".jsonl")}
     manifest = Manifest(
         format=FORMAT,
-        family=family,
-        config=config,
-        versions=versions,
+        family=begun.family,
+        config=begun.config,
+        versions=begun.versions,
         counts=lines,
         digest=_digest((p, h) for p, h in files.items() if p in lines),
         images_digest=_digest((p, h) for p, h in files.items() if p not in lines),
         files=files,
     )
     store.write_json(folder / MANIFEST, manifest)
+    for hidden in (BEGUN, PROGRESS):
+        (folder / hidden).unlink(missing_ok=True)
     return manifest
 
 
@@ -134,7 +179,7 @@ class Benchmark:
         if got != expected:
             raise UserError(
                 f"{self.folder / path}: expected sha256 {expected[:12]}…, got {got[:12]}… "
-                f"({len(data)} bytes): the file changed after the benchmark was made; restore it or make it again"
+                f"({len(data)} bytes): changed after the benchmark was made; restore it or make it again"
             )
         return data
 

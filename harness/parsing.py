@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+FORMAT = r"Reason inside <think> and </think>, then give the response alone in \boxed{}."
+"""How every query asks for its response."""
+
 
 def after_thinking(text: str) -> str:
     """What follows the last </think>; the whole text where there is no think block."""

@@ -106,21 +106,27 @@ def _points(axes: Axes, rows: Sequence[Row], members: Sequence[str], upright: bo
             continue
         score = 100 * row.mean
         reach = [[100 * max(0.0, row.mean - row.low)], [100 * max(0.0, row.high - row.mean)]]
-        at = {"x": place, "y": score, "yerr": reach} if upright else {"x": score, "y": place, "xerr": reach}
+        upward, across = {"x": place, "y": score, "yerr": reach}, {"x": score, "y": place, "xerr": reach}
+        at: dict[str, Any] = upward if upright else across
         axes.errorbar(**at, fmt=MARKERS[index], color=COLOURS[index], capsize=3, elinewidth=1.6, markersize=6)
 
 
 def _frame(axes: Axes, members: Sequence[str], upright: bool, score: str, group: str) -> None:
-    places = range(len(members))
+    places, names, group = range(len(members)), [_short(member) for member in members], _short(group)
     if upright:
         axes.set(ylim=(-3, 103), xlim=(-0.6, len(members) - 0.4), xlabel=group, ylabel=score)
-        axes.set_xticks(places, members)
+        axes.set_xticks(places, names)
     else:
         axes.set(xlim=(-3, 103), ylim=(len(members) - 0.4, -0.6), xlabel=score, ylabel=group)
-        axes.set_yticks(places, members)
+        axes.set_yticks(places, names)
     axes.grid(axis="y" if upright else "x", color=INK, alpha=0.15)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
+
+
+def _short(name: str) -> str:
+    """A name that leaves room for the points; the table below the plot has it whole."""
+    return name if len(name) <= 28 else f"{name[:27]}…"
 
 
 def _inline(svg: str) -> str:

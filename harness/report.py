@@ -49,36 +49,23 @@ def percent(value: float | None) -> str:
     return "–" if value is None else f"{100 * value:.1f}"
 
 
+TEXTS = ("run", "variant", "metric")
+FIGURES = ("score", "95 % interval", "chance", "majority", "n", "unparsed", "truncated", "failed")
+
+
 def table(reports: Mapping[str, Report]) -> str:
     """The whole-run rows of one or more reports, one line each, for the terminal."""
-    head = (
-        "run",
-        "variant",
-        "metric",
-        "score",
-        "95 % interval",
-        "chance",
-        "majority",
-        "n",
-        "unparsed",
-        "truncated",
-        "failed",
-    )
-    lines = [head]
+    lines: list[tuple[str, ...]] = [(*TEXTS, *FIGURES)]
     for name, report in reports.items():
         for row in report.rows:
             if not row.group:
                 interval = f"{percent(row.low)} to {percent(row.high)}"
-                counts = (row.n, row.unparsed, row.truncated, row.errors)
-                references = (percent(row.chance), percent(row.majority))
-                cells = (name, row.variant, row.metric, percent(row.mean), interval, *references, *counts)
-                lines.append(tuple(map(str, cells)))
-    widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
-    left = len(texts.split(","))
+                references = percent(row.chance), percent(row.majority)
+                counts = map(str, (row.n, row.unparsed, row.truncated, row.errors))
+                lines.append((name, row.variant, row.metric, percent(row.mean), interval, *references, *counts))
+    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
+    pads = [str.ljust] * len(TEXTS) + [str.rjust] * len(FIGURES)
     return "\n".join(
-        "  ".join(
-            cell.ljust(width) if column < left else cell.rjust(width)
-            for column, (cell, width) in enumerate(zip(line, widths, strict=True))
-        ).rstrip()
+        "  ".join(pad(cell, width) for pad, cell, width in zip(pads, line, widths, strict=True)).rstrip()
         for line in lines
     )

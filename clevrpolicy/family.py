@@ -1,0 +1,80 @@
+"""ClevrPolicy as the harness sees it: how a response is graded, what could be answered, what is right."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from clevrpolicy import clevr_json, reasoning
+from clevrpolicy.build import SCENES
+from clevrpolicy.ontology import Kind
+from clevrpolicy.tree import Tree, from_json
+from harness import variants
+from harness.parsing import boxed
+from harness.records import Grade, Instance
+from harness.variants import Variant
+
+if TYPE_CHECKING:
+    from harness.benchmark import Benchmark
+
+RECALLED = ("attribute", "value", "if it holds", "if it does not")
+
+
+class ClevrPolicy:
+    """The family of a ClevrPolicy benchmark."""
+
+    def __init__(self, benchmark: Benchmark) -> None:
+        self.benchmark = benchmark
+        self._trees: dict[str, Tree] = {}
+
+    def grade(self, instance: Instance, target: str, text: str) -> Grade:
+        """Exact match of the last boxed answer, but for case and blanks (paper, ClevrPolicy, metric).
+
+        A recall item's four fields stand in parts; its value is 1 when all of them are right.
+        """
+        answer = boxed(text)
+        if answer is None:
+            return Grade(0.0, "unparsed")
+        if "condition" not in instance.facts:
+            return Grade(float(_plain(answer) == _plain(target)))
+        said, right = answer.split(";"), target.split(";")
+        said += [""] * (len(right) - len(said))
+        parts = {n: float(_plain(a) == _plain(b)) for n, a, b in zip(RECALLED, said, right, strict=False)}
+        return Grade(float(len(said) == len(right) and all(parts.values())), parts=parts)
+
+    def answers(self, instance: Instance, variant: Variant) -> Sequence[str]:
+        policy = variants.policy_id(instance, variant)
+        if policy is None or "condition" in instance.facts:
+            return ()
+        return [f"Case {case}" for case in sorted(leaf.case for leaf, _ in self._tree(policy).leaves())]
+
+    def respond(self, answer: str) -> str:
+        return reasoning.boxed(answer)
+
+    def gold(self, instance: Instance, variant: Variant) -> str:
+        policy = variants.policy_id(instance, variant)
+        if policy is None or "condition" in instance.facts:
+            return reasoning.boxed(instance.target)
+        return reasoning.gold(self._tree(policy), self._kinds[instance.facts["scene"]])
+
+    def groups(self, instance: Instance, variant: Variant) -> Mapping[str, str]:
+        """Leaf depth is how many conditions are visited on the way to the answer."""
+        if "condition" in instance.facts:
+            return {"condition depth": str(instance.facts["condition"].count(".") + 1)}
+        path = instance.facts["override_path" if variant.replaced else "path"]
+        return {"leaf depth": str(len(path))}
+
+    def _tree(self, policy: str) -> Tree:
+        if policy not in self._trees:
+            self._trees[policy] = from_json(self.benchmark.policies[policy].rules)
+        return self._trees[policy]
+
+    @cached_property
+    def _kinds(self) -> dict[str, tuple[Kind, ...]]:
+        """By scene: the kinds of its objects."""
+        return dict(clevr_json.kinds(line) for line in self.benchmark.records(SCENES, dict[str, Any]))
+
+
+def _plain(answer: str) -> str:
+    return " ".join(answer.split()).casefold()
