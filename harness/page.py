@@ -76,7 +76,7 @@ def warnings(report: Report, results: Results) -> Iterator[str]:
     if unparsed:
         yield f"Of {total} responses, some hold no answer that could be read ({unparsed})."
     for name, count in report.skipped.items():
-        yield f"{count} instances have nothing to ask under {name}."
+        yield f"{count} prompts were not sent under {name}: their instances have no policy to put there."
     if report.run.limit is not None:
         yield f"Only the first {report.run.limit} instances of the split were asked (limit)."
     check = report.batch_check
