@@ -1,4 +1,4 @@
-"""Scenes as CLEVR's JSON: what its tools read, and beside it what they miss (camera, lights, boxes, pixels)."""
+"""Scenes as CLEVR's JSON: what its tools read, and what they miss (camera, lights, boxes, pixels)."""
 
 from __future__ import annotations
 

@@ -1,22 +1,27 @@
-"""The `clevrpolicy` command: generate, import, scenes, show."""
+"""The `clevrpolicy` command: generate, import, show, scenes."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 from tyro.conf import Positional
 
-from clevrpolicy.config import SceneConfig
+from clevrpolicy import clevr_json, show
+from clevrpolicy.build import SCENES
+from clevrpolicy.config import Config, SceneConfig
 from clevrpolicy.generate import generate as generate_benchmark
-from harness.benchmark import Manifest
+from clevrpolicy.importer import import_clevr
+from harness import store
+from harness.benchmark import Benchmark, Manifest
 from harness.console import command_line
 
 CORES = os.cpu_count() or 1
 
 
 def generate(out: Positional[Path], /, config: SceneConfig, *, workers: int = CORES) -> None:
-    """Make a benchmark: policies, rendered scenes, questions. The same command again goes on where it stopped.
+    """Make a benchmark: policies, rendered scenes, questions. Interrupted, the same command goes on.
 
     Args:
         out: Folder of the new benchmark.
@@ -24,6 +29,50 @@ def generate(out: Positional[Path], /, config: SceneConfig, *, workers: int = CO
         workers: Processes that draw.
     """
     _tell(out, generate_benchmark(out, config, workers))
+
+
+def import_(
+    clevr: Positional[Path], out: Positional[Path], /, config: Config, *, workers: int = CORES
+) -> None:
+    """Make a benchmark on a local copy of the original CLEVR: its scenes JSON and images, not ours.
+
+    Args:
+        clevr: Folder with CLEVR's scenes/ and images/.
+        out: Folder of the new benchmark.
+        config: What it is made of.
+        workers: Processes that draw the policies' pictures.
+    """
+    _tell(out, import_clevr(clevr, out, config, workers))
+
+
+def show_(benchmark: Positional[Path], instance: Positional[str], /, *, png: Path | None = None) -> None:
+    """Show an instance: picture, policy, gold path; in the terminal, or as a PNG.
+
+    Args:
+        benchmark: Folder of a complete benchmark.
+        instance: Its id, the first field of a line of instances.test.jsonl.
+        png: Write a picture here instead.
+    """
+    bench = Benchmark(benchmark)
+    found = show.find(bench, instance)
+    if png is None:
+        print(show.terminal(bench, found))
+    else:
+        show.page(bench, found).save(png)
+        print(png)
+
+
+def scenes(benchmark: Positional[Path], split: Positional[str], out: Positional[Path], /) -> None:
+    """Write a split's scenes as the one JSON file that CLEVR's tools read.
+
+    Args:
+        benchmark: Folder of a complete benchmark.
+        split: train or test.
+        out: The file to write, such as CLEVR_val_scenes.json.
+    """
+    lines = Benchmark(benchmark).records(SCENES, dict[str, Any])
+    store.write_json(out, clevr_json.collection((s for s in lines if s["split"] == split), split))
+    print(out)
 
 
 def _tell(out: Path, manifest: Manifest) -> None:
@@ -34,7 +83,7 @@ def _tell(out: Path, manifest: Manifest) -> None:
 
 def main() -> None:
     command_line(
-        {"generate": generate},
+        {"generate": generate, "import": import_, "show": show_, "scenes": scenes},
         prog="clevrpolicy",
         description="Decision-tree policies over CLEVR-like scenes, as text (-T) or text with pictures (-M).",
     )

@@ -1,4 +1,4 @@
-"""What a benchmark is made of: the fields are the flags of `clevrpolicy generate` and stand in the manifest."""
+"""What a benchmark is made of: the flags of `clevrpolicy generate`, and the config in its manifest."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Config:
     shuffle: bool = True
     """Give the policy's sections in random order."""
     balance: Literal["leaf", "natural"] = "leaf"
-    """leaf: as many instances for each response of a policy (within one); natural: as scenes come (the paper)."""
+    """leaf: each response of a policy equally often; natural: as often as random scenes have it (the paper)."""
     seed: int = 0
     """Another seed shares nothing with this one."""
 

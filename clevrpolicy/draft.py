@@ -14,8 +14,8 @@ from harness.records import Policy
 from harness.seeds import rng
 
 FAMILY = "clevrpolicy"
-ONSETS = "b d f g h k l m n p r s t v z br dr kl st tr".split()
-VOWELS = "a e i o u".split()
+ONSETS = (*"bdfghklmnprstvz", "br", "dr", "kl", "st", "tr")
+VOWELS = "aeiou"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,15 +64,15 @@ def _shown(tree: Tree, policy_id: str, config: Config, *path: str | int) -> Tree
     count = math.ceil(config.crop_share * len(conditions))
     chosen = set(rng(config.seed, "crops", *path).sample(conditions, count))
 
-    def show(branch: Node | Leaf, condition: str) -> Node | Leaf:
-        if isinstance(branch, Leaf):
-            return branch
+    def show(node: Node, condition: str) -> Node:
         crop = f"images/{policy_id}/{condition}.png" if condition in chosen else None
-        yes, no = show(branch.yes, f"{condition}.1"), show(branch.no, f"{condition}.2")
-        return replace(branch, yes=yes, no=no, crop=crop)
+        yes, no = (
+            branch if isinstance(branch, Leaf) else show(branch, condition + end)
+            for branch, end in ((node.yes, ".1"), (node.no, ".2"))
+        )
+        return replace(node, yes=yes, no=no, crop=crop)
 
-    root = show(tree.root, "1")
-    return replace(tree, root=root)
+    return replace(tree, root=show(tree.root, "1"))
 
 
 def _name(config: Config, index: int, taken: list[str]) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 RADIUS = {"large": 0.7, "small": 0.35}
 """Of a sphere or cylinder, in world units; a cube's half side is this divided by sqrt 2."""
@@ -86,4 +86,3 @@ class Scene:
     def image(self) -> str:
         """Path of the picture, relative to the benchmark's folder."""
         return f"images/{self.id}.png"
-

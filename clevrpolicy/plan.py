@@ -47,8 +47,9 @@ class Fresh:
             if split_of(kinds) == self.split and tuple(sorted(kinds)) not in self.used:
                 return kinds
         raise UserError(
-            f"{self.split}: expected more different scenes for {what} than exist with {self.least}..{self.most} "
-            f"objects; ask for fewer with --{self.split}, allow more objects, or take another --seed"
+            f"{self.split}: expected more different scenes for {what} than exist with "
+            f"{self.least}..{self.most} objects; ask for fewer with --{self.split}, allow more objects, or "
+            "take another --seed"
         )
 
     def keep(self, kinds: Content) -> None:

@@ -1,12 +1,13 @@
 """Placing scenes and drawing pictures in worker processes; killed at any moment, it goes on where it stopped.
 
-Every job is independent and seeded by its own name, so neither order nor number of workers shows in the result.
+Every job is seeded by its own name, so neither order nor number of workers shows in the result.
 """
 
 from __future__ import annotations
 
 import io
 import multiprocessing
+import multiprocessing.process
 import os
 import signal
 import threading
@@ -118,7 +119,12 @@ def _begin(workers: int) -> None:
         os.environ["LP_NUM_THREADS"] = "0"  # Mesa would start a thread a core in each of the processes
     parent = multiprocessing.parent_process()
     if parent is not None:
-        threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()
+        threading.Thread(target=_follow, args=(parent,), daemon=True).start()
+
+
+def _follow(parent: multiprocessing.process.BaseProcess) -> None:
+    parent.join()
+    os._exit(1)
 
 
 @cache

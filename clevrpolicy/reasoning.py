@@ -34,7 +34,9 @@ def _visit(step: Step, kinds: Sequence[Kind]) -> str:
     end, branch = (".1", node.yes) if step.holds else (".2", node.no)
     verb = "The response is" if isinstance(branch, Leaf) else "Go to"
     asks = f"Is there {named(node.attribute, node.value)} {where(step.narrowed)}?"
-    return f"Condition {step.condition}:{picture} {asks} {seen}. {verb} {leads(branch, step.condition + end)}."
+    return (
+        f"Condition {step.condition}:{picture} {asks} {seen}. {verb} {leads(branch, step.condition + end)}."
+    )
 
 
 RECALL = (
@@ -44,7 +46,7 @@ RECALL = (
 
 
 def recall(tree: Tree, name: str) -> Iterator[tuple[str, str, str]]:
-    """For each condition: its number, a question that asks to recite it, and the four fields as the answer."""
+    """For each condition: its number, a question that asks to recite it, and its four fields."""
     for condition, node, _ in tree.sections():
         yield condition, RECALL.format(condition=condition, name=name), "; ".join(fields(condition, node))
 

@@ -62,7 +62,9 @@ def table(reports: Mapping[str, Report]) -> str:
                 interval = f"{percent(row.low)} to {percent(row.high)}"
                 references = percent(row.chance), percent(row.majority)
                 counts = map(str, (row.n, row.unparsed, row.truncated, row.errors))
-                lines.append((name, row.variant, row.metric, percent(row.mean), interval, *references, *counts))
+                lines.append(
+                    (name, row.variant, row.metric, percent(row.mean), interval, *references, *counts)
+                )
     widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
     pads = [str.ljust] * len(TEXTS) + [str.rjust] * len(FIGURES)
     return "\n".join(

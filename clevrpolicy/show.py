@@ -1,0 +1,94 @@
+"""`clevrpolicy show`: one instance with its picture, its policy and the way to its answer."""
+
+from __future__ import annotations
+
+import shutil
+import textwrap
+from collections.abc import Iterable
+
+from PIL import Image, ImageDraw, ImageFont
+
+from harness import variants
+from harness.benchmark import Benchmark
+from harness.errors import UserError
+from harness.records import Instance, Part
+
+PAGE = 1100
+MARGIN = 20
+FONT = 15
+
+
+def find(benchmark: Benchmark, instance_id: str) -> Instance:
+    for split in benchmark.splits:
+        for instance in benchmark.instances(split):
+            if instance.id == instance_id:
+                return instance
+    example = benchmark.instances("test")[0].id
+    raise UserError(
+        f"{benchmark.folder}: has no instance {instance_id!r}; expected an id such as {example!r}"
+    )
+
+
+def terminal(benchmark: Benchmark, instance: Instance) -> str:
+    """Text with pictures as coloured half blocks, two pixels to a character."""
+    width = min(120, shutil.get_terminal_size().columns)
+    lines: list[str] = []
+    for part in _parts(benchmark, instance):
+        if part.kind == "image":
+            picture = benchmark.image(part.value)
+            lines.append(_blocks(picture, min(width, picture.width // 4)))
+        else:
+            for line in part.value.splitlines():
+                lines += textwrap.wrap(line, width) or [""]
+    return "\n".join(lines)
+
+
+def page(benchmark: Benchmark, instance: Instance) -> Image.Image:
+    """The same as one picture, for a report or a paper."""
+    font = ImageFont.load_default(FONT)
+    blocks: list[Image.Image] = []
+    for part in _parts(benchmark, instance):
+        if part.kind == "image":
+            blocks.append(benchmark.image(part.value))
+        else:
+            blocks.append(_written(part.value, font))
+    height = sum(block.height + MARGIN // 2 for block in blocks) + 2 * MARGIN
+    sheet = Image.new("RGB", (PAGE, height), "white")
+    top = MARGIN
+    for block in blocks:
+        sheet.paste(block, (MARGIN, top))
+        top += block.height + MARGIN // 2
+    return sheet
+
+
+def _parts(benchmark: Benchmark, instance: Instance) -> Iterable[Part]:
+    """What a model would be shown in context, then what it should say."""
+    prompt = variants.prompt(instance, variants.IN_CONTEXT, benchmark.policies)
+    yield Part("text", f"{instance.id} ({instance.split})")
+    yield from prompt.parts if prompt else ()
+    yield Part("text", f"\nGold response\n{benchmark.family.gold(instance, variants.INTERNALIZED)}")
+    if instance.override:
+        yield Part("text", f"\nOverridden by {instance.override.policy_id}: {instance.override.target}")
+
+
+def _blocks(picture: Image.Image, columns: int) -> str:
+    rows = max(1, round(picture.height * columns / picture.width / 2))
+    small = picture.resize((columns, 2 * rows), Image.Resampling.LANCZOS)
+    lines = []
+    for row in range(rows):
+        cells = []
+        for column in range(columns):
+            (r, g, b), (s, h, c) = (small.getpixel((column, 2 * row + k)) for k in (0, 1))  # type: ignore[misc]
+            cells.append(f"\x1b[38;2;{r};{g};{b}m\x1b[48;2;{s};{h};{c}m▀")
+        lines.append("".join(cells) + "\x1b[0m")
+    return "\n".join(lines)
+
+
+def _written(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> Image.Image:
+    columns = int((PAGE - 2 * MARGIN) / font.getlength("n" * 10) * 11.5)
+    lines = [piece for line in text.splitlines() for piece in textwrap.wrap(line, columns) or [""]]
+    block = Image.new("RGB", (PAGE - 2 * MARGIN, len(lines) * (FONT + 5)), "white")
+    draw = ImageDraw.Draw(block)
+    for number, line in enumerate(lines):
+        draw.text((0, number * (FONT + 5)), line, fill="black", font=font)
+    return block
