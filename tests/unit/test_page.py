@@ -313,6 +313,28 @@ def test_a_prompt_is_shown_as_sent(friendly: tuple[Report, Results, str]) -> Non
         ]
 
 
+def browse(page: str, folder: Path, fragment: str = "") -> str:
+    """The page's document after its script ran in a browser."""
+    file = folder / "report.html"
+    file.write_text(page, encoding="utf-8")
+    assert BROWSER is not None
+    quiet = [
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-quic",
+        "--no-first-run",
+        "--disable-sync",
+    ]
+    quiet += [
+        "--disable-background-networking",
+        "--disable-component-update",
+        f"--user-data-dir={folder / 'user'}",
+    ]
+    quiet += ["--virtual-time-budget=5000", "--dump-dom", file.as_uri() + fragment]
+    return subprocess.run([BROWSER, *quiet], capture_output=True, text=True, timeout=120, check=True).stdout
+
+
 @pytest.mark.skipif(BROWSER is None, reason="needs chromium")
 @pytest.mark.parametrize(
     ("wanted", "shown"),
@@ -333,26 +355,7 @@ def test_a_prompt_is_shown_as_sent(friendly: tuple[Report, Results, str]) -> Non
 def test_filters_in_a_browser(
     hostile: tuple[Report, Results, str], tmp_path: Path, wanted: str, shown: Callable[[dict[str, str]], bool]
 ) -> None:
-    (tmp_path / "report.html").write_text(hostile[2], encoding="utf-8")
-    assert BROWSER is not None
-    quiet = [
-        "--headless",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--disable-quic",
-        "--no-first-run",
-        "--disable-sync",
-    ]
-    quiet += [
-        "--disable-background-networking",
-        "--disable-component-update",
-        f"--user-data-dir={tmp_path / 'user'}",
-    ]
-    address = (tmp_path / "report.html").as_uri() + wanted
-    done = subprocess.run(
-        [BROWSER, *quiet, "--dump-dom", address], capture_output=True, text=True, timeout=120
-    )
-    page = Reader(done.stdout)
+    page = Reader(browse(hostile[2], tmp_path, wanted))
     cards = page.all("article")
     assert len(cards) == 36
     expected = [c.attributes for c in cards if shown(c.attributes)]
@@ -361,3 +364,18 @@ def test_filters_in_a_browser(
     assert f"{len(expected)} of 36 shown" in page.text
     # The script has copied each picture to where it is shown.
     assert len(page.all("img")) > len(Reader(hostile[2]).all("img"))
+
+
+@pytest.mark.skipif(BROWSER is None, reason="needs chromium")
+def test_a_prompt_opens_in_a_browser(friendly: tuple[Report, Results, str], tmp_path: Path) -> None:
+    _, results, source = friendly
+    opener = "<script>document.querySelectorAll('details.prompt').forEach((d) => { d.open = true; })</script>"
+    unguarded = re.sub("<meta http-equiv=.*?>", "", source).replace("</body>", f"{opener}</body>")
+    opened = Reader(browse(unguarded, tmp_path)).text
+    guarded = Reader(browse(source.replace("</body>", f"{opener}</body>"), tmp_path)).text
+    content = results.benchmark.policies["p1"].content[0].value
+    shown = sum(
+        len(choose(members)) for variant, members in results.by_variant() if variant is variants.IN_CONTEXT
+    )
+    assert guarded.count(content) == 1, "the page's own policy lets a foreign script run"
+    assert opened.count(content) == 1 + 2 * shown, "once as the template, then in each prompt that shows it"
