@@ -30,10 +30,10 @@ from clevrpolicy.shapes import Vertices, linear, scale, vertices
 
 SHADOW_SIZE = 1024
 """Texels along each side of a lamp's shadow map."""
-NEAR, FAR = 1.0, 24.0
-"""World units that a shadow map covers: lamps are 3 to 9 away from what they light."""
-LAMP_ANGLE = math.radians(100.0)
-"""Across a shadow map: from every lamp, wherever jitter puts it, all places of objects are inside."""
+NEAR, FAR = 0.5, 24.0
+"""World units that a shadow map covers; lamps are mostly 3 to 9 away from what they light."""
+LAMP_ANGLE = math.radians(110.0)
+"""Across a shadow map: with CLEVR's jitter, a lamp misses at most a corner of where objects stand."""
 GROUND_REACH = 200.0
 """Half the side of the ground, in world units: its end is hidden by the fading of its colour."""
 OCCLUDERS = 10
@@ -48,7 +48,7 @@ LAMPS = {
 
 
 class ShadowMap(Texture):  # type: ignore[misc]
-    """A depth texture that answers "how much of this neighbourhood is lit" instead of a depth."""
+    """A depth texture that answers "how much of this neighbourhood is lit"; all is lit outside of it."""
 
     def _add_to_context(self) -> None:
         super()._add_to_context()
@@ -58,8 +58,8 @@ class ShadowMap(Texture):  # type: ignore[misc]
             (GL.GL_TEXTURE_COMPARE_FUNC, GL.GL_LEQUAL),
             (GL.GL_TEXTURE_MAG_FILTER, GL.GL_LINEAR),
             (GL.GL_TEXTURE_MIN_FILTER, GL.GL_LINEAR),
-            (GL.GL_TEXTURE_WRAP_S, GL.GL_CLAMP_TO_EDGE),
-            (GL.GL_TEXTURE_WRAP_T, GL.GL_CLAMP_TO_EDGE),
+            (GL.GL_TEXTURE_WRAP_S, GL.GL_CLAMP_TO_BORDER),
+            (GL.GL_TEXTURE_WRAP_T, GL.GL_CLAMP_TO_BORDER),
         ):
             GL.glTexParameteri(GL.GL_TEXTURE_2D, name, value)
         self._unbind()
@@ -167,7 +167,13 @@ class Studio(pyrender.OffscreenRenderer):  # type: ignore[misc]
         return bytes(GL.glGetString(GL.GL_RENDERER)).decode()
 
     def picture(self, scene: Scene) -> npt.NDArray[np.uint8]:
-        """(height, width, 3) sRGB picture of a scene."""
+        """(height, width, 3) sRGB picture of a scene. Raises ValueError for one without objects or lamps."""
+        if not scene.objects or not LAMPS.keys() <= scene.lights.keys():
+            raise ValueError(
+                f"scene {scene.id}: expected objects and the lamps {', '.join(LAMPS)}, got "
+                f"{len(scene.objects)} objects and the lamps {', '.join(scene.lights) or '(none)'}; "
+                "only a scene that says where its lamps stood can be drawn"
+            )
         camera = Camera(scene.camera, scene.width, scene.height)
         stage = Stage(_mesh(vertices(scene.objects)), self._ground, scene.objects)
         lens = pyrender.PerspectiveCamera(

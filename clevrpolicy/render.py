@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import weakref
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -28,19 +29,29 @@ class Renderer:
     """Draws scenes of any size through one OpenGL context; a context manager.
 
     Keep one per process and use it for every scene. Worker processes must be spawned, not forked.
-    Raises RenderError when OpenGL cannot be had.
+    Raises RenderError when OpenGL cannot be had, and while another one is open.
     """
 
+    _open: ClassVar[weakref.ref[Renderer] | None] = None
+
     def __init__(self) -> None:
+        self._studio: Studio | None = None
+        other = Renderer._open and Renderer._open()
+        if other and other._studio:
+            # Both would share EGL's display, and closing either one would close it under the other.
+            raise RenderError("this process already has an open Renderer; use that one, or close it first")
         try:
             from clevrpolicy.pipeline import Studio
 
-            self._studio: Studio | None = Studio()
+            self._studio = Studio()
         except Exception as error:
+            # PyOpenGL and EGL fail in many ways (ImportError, AttributeError, EGLError, AssertionError), each
+            # for the same reason.
             raise RenderError(
                 f"OpenGL through EGL is needed to draw scenes, but it cannot be started ({error}); "
                 f"on Debian or Ubuntu run: {REMEDY}"
             ) from error
+        Renderer._open = weakref.ref(self)
 
     def __enter__(self) -> Self:
         return self
@@ -62,7 +73,10 @@ class Renderer:
         return self._opened().driver
 
     def render(self, scene: Scene) -> npt.NDArray[np.uint8]:
-        """(height, width, 3) picture of a scene; the same bytes for the same scene and driver."""
+        """(height, width, 3) picture of a scene; the same bytes for the same scene and driver.
+
+        Raises ValueError for a scene without objects or lamps.
+        """
         return self._opened().picture(scene)
 
     def _opened(self) -> Studio:

@@ -13,13 +13,13 @@ import numpy as np
 import numpy.typing as npt
 
 from clevrpolicy.ontology import RADIUS, RGB, Object
-from clevrpolicy.visibility import half_side
+from clevrpolicy.visibility import BEVEL, half_side
 
 Array = npt.NDArray[np.float64]
 Triangles = npt.NDArray[np.int64]
 
-BEVEL = {"cube": 0.15, "cylinder": 0.07}
-"""Radius of the rounded edges, as a share of the half side or of the radius: edges that catch the light."""
+CYLINDER_BEVEL = 0.05
+"""Radius of a cylinder's rounded rims, as a share of its radius: an edge that catches the light."""
 SEGMENTS = 40
 """Around the axis of a sphere or cylinder: less than a fifth of a pixel off the circle at 480 x 320."""
 ARC = 4
@@ -72,7 +72,7 @@ def _sphere() -> Surface:
 
 
 def _cylinder() -> Surface:
-    bevel = BEVEL["cylinder"]
+    bevel = CYLINDER_BEVEL
     angle = np.linspace(0.0, 0.5 * math.pi, ARC)
     normals = np.stack([np.sin(angle), np.cos(angle)], axis=1)
     edge = np.hstack([1.0 - bevel + bevel * normals, normals])
@@ -82,7 +82,7 @@ def _cylinder() -> Surface:
 
 def _cube() -> Surface:
     """Six faces, each a grid whose outer bands bend over the bevel to meet the neighbours halfway."""
-    bevel = BEVEL["cube"]
+    bevel = BEVEL
     bend = np.tan(np.linspace(-0.25 * math.pi, 0.0, ARC))
     slope = np.concatenate([bend, -bend[::-1]])
     inner = np.repeat([bevel - 1.0, 1.0 - bevel], ARC)

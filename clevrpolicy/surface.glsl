@@ -26,14 +26,14 @@ in vec4 color_multiplier;
 out vec4 frag_color;
 
 const vec3 GROUND = vec3(0.47, 0.47, 0.475);
-const float PENUMBRA = 0.0075;  // of a shadow's edge, as a share of the shadow map
+const float PENUMBRA = 0.0065;  // of a shadow's edge, as a share of the shadow map
 const int TAPS = 12;
 
 // The share of a lamp that is not hidden: taps on a spiral, each of which the hardware filters.
 float lit(sampler2DShadow map, mat4 to_lamp) {
     vec4 seen = to_lamp * vec4(frag_position, 1.0);
-    vec3 place = seen.xyz / seen.w * 0.5 + 0.5;
-    place.z -= 0.0004;
+    vec3 place = seen.w > 0.0 ? seen.xyz / seen.w * 0.5 + 0.5 : vec3(-1.0);  // behind a lamp all is lit
+    place.z -= 0.0002;
     float share = 0.0;
     for (int tap = 0; tap < TAPS; tap++) {
         float turn = 2.399963 * float(tap);
@@ -87,7 +87,7 @@ vec3 studio(vec3 ray, float blur) {
     vec3 met = frag_position + ray * reach;
     vec2 bearing = normalize(ray.xy + vec2(1e-4, 0.0));
     float panels = smoothstep(0.2, 0.9, abs(dot(bearing, vec2(0.28, 0.96))));
-    float contact = 1.0 - 0.65 * exp(-1.8 * reach);
+    float contact = 1.0 - 0.75 * exp(-1.8 * reach);
     vec3 ground = GROUND * contact * mix(0.45, 1.5, panels) / (1.0 + 0.01 * dot(met.xy, met.xy));
     vec3 sky = mix(vec3(0.45, 0.46, 0.48), vec3(0.04, 0.045, 0.06), smoothstep(0.0, 0.7, ray.z));
     vec3 seen = mix(ground, sky, smoothstep(-0.04 - blur, 0.04 + blur, ray.z));
@@ -107,8 +107,8 @@ vec3 surroundings(vec3 ray, float blur, int self) {
         float along = dot(ray, way);
         float miss = sqrt(max(dot(way, way) - along * along, 0.0)) / occluders[index].w;
         bool met = index != self && along > 0.0 && along < nearest && miss < 1.05;
-        float upper = clamp(0.5 + 0.5 * (frag_position.z + along * ray.z - occluders[index].z) / occluders[index].w, 0.0, 1.0);
-        vec3 ball = occluder_colors[index] * mix(0.25, 1.0, upper);
+        float above = (along * ray.z - way.z) / occluders[index].w;
+        vec3 ball = occluder_colors[index] * mix(0.25, 1.0, clamp(0.5 + 0.5 * above, 0.0, 1.0));
         seen = met ? mix(ball, seen, smoothstep(0.85, 1.05, miss)) : seen;
         nearest = met ? along : nearest;
     }

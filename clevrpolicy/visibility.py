@@ -24,6 +24,10 @@ Array = npt.NDArray[np.float64]
 Box = tuple[int, int, int, int]
 
 VERTICAL: Vector = (0.0, 0.0, 1.0)
+BEVEL = 0.15
+"""Radius of a cube's rounded edges, as a share of its half side."""
+CHAMFER = 2.0 - 2.0 * BEVEL + BEVEL * math.sqrt(2.0)
+"""Sum of two coordinates, in half sides, up to which a cube reaches: a flat cut instead of the rounding."""
 DECIMALS = 9
 """Of a sine or cosine: far below a pixel, far above the last bit, in which mathematical libraries differ."""
 
@@ -58,7 +62,6 @@ def half_height(kind: Kind) -> float:
 def visible(solids: Sequence[Solid], camera: Camera) -> list[Visible]:
     """What the camera sees of each solid, with the others in front of it; solids must not overlap.
 
-    Cubes are plain boxes: the bevel of the rendered ones is less than a pixel wide in most pictures.
     Raises ValueError when a solid reaches behind the camera.
     """
     owner = owners(solids, camera)
@@ -145,10 +148,18 @@ def _through_cylinder(solid: Solid, rays: _Rays) -> Span:
 def _through_cube(solid: Solid, rays: _Rays) -> Span:
     offset = difference(rays.origin, solid.coords)
     half = half_side(solid.kind)
-    first, second = _turned(solid.rotation)
-    front = _slab(rays.along(first), dot(offset, first), half)
-    side = _slab(rays.along(second), dot(offset, second), half)
-    return _both(_both(front, side), _slab(rays.rise(), offset[2], half))
+    axes = (*_turned(solid.rotation), VERTICAL)
+    span = _slab(rays.along(VERTICAL), offset[2], half)
+    for axis in axes[:2]:
+        span = _both(span, _slab(rays.along(axis), dot(offset, axis), half))
+    for a, b in ((0, 1), (0, 2), (1, 2)):
+        for diagonal in (_sum(axes[a], axes[b]), difference(axes[a], axes[b])):
+            span = _both(span, _slab(rays.along(diagonal), dot(offset, diagonal), CHAMFER * half))
+    return span
+
+
+def _sum(a: Vector, b: Vector) -> Vector:
+    return a[0] + b[0], a[1] + b[1], a[2] + b[2]
 
 
 def _turned(rotation: float) -> tuple[Vector, Vector]:
