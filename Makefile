@@ -1,0 +1,30 @@
+# The two commands of this project are `make demo` and `make test`; each installs what is missing first.
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help setup demo lint test
+
+READY := .venv/.ready
+
+help: ## say what can be made
+	@grep -E '^[a-z]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup: $(READY) ## make .venv and install the pinned versions, and what headless GL needs
+
+demo: $(READY) ## generate two small benchmarks, score four models on each, write the HTML reports
+	@.venv/bin/python examples/demo.py
+
+lint: $(READY) ## ruff and mypy --strict
+	@echo 'lint: ruff'
+	@.venv/bin/ruff check --quiet .
+	@.venv/bin/ruff format --check --quiet .
+	@echo 'lint: mypy --strict'
+	@.venv/bin/mypy
+
+# One thread a process: the models of the tests are tiny, and threads that wait for each other cost more.
+test: lint ## lint, then the whole test suite
+	@echo 'test: pytest'
+	@OMP_NUM_THREADS=1 .venv/bin/pytest
+
+$(READY): pyproject.toml constraints.txt .ci/setup
+	@.ci/setup

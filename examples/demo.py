@@ -1,0 +1,68 @@
+"""The way from nothing to scored benchmarks, by the commands that anyone would type: `make demo`.
+
+Everything lands in demo/. Run again, it goes on with what is there.
+"""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+DEMO = Path("demo")
+CHECKPOINT = DEMO / "tiny-random"
+BENCHMARKS = {"clevr-t": [], "clevr-m": ["--visual"]}
+"""ClevrPolicy-T writes every value; -M shows some as pictures."""
+SIZE = [
+    "--depth",
+    "2",
+    "--policies",
+    "3",
+    "--train",
+    "40",
+    "--test",
+    "40",
+    "--width",
+    "240",
+    "--height",
+    "160",
+]
+MODELS = ["oracle", "majority", "random", f"hf:{CHECKPOINT}"]
+SHORT = ["--limit", "40", "--max-new-tokens", "32"]
+"""Random weights have nothing to say, so they need not say it at length."""
+
+
+def main() -> None:
+    started = time.monotonic()
+    run(sys.executable, "-m", "training.base", CHECKPOINT, unless=CHECKPOINT / "config.json")
+    runs = []
+    for name, flags in BENCHMARKS.items():
+        run("clevrpolicy", "generate", DEMO / name, *SIZE, *flags)
+        for model in MODELS:
+            out = DEMO / "runs" / f"{name}-{model.partition(':')[0]}"
+            run("harness", "eval", DEMO / name, "--model", model, *SHORT, "--out", out)
+            runs.append(out)
+    run("harness", "report", *runs)
+    print(f"\nDone in {time.monotonic() - started:.0f} s. The reports, to open in a browser:")
+    for out in runs:
+        print(f"  {(out / 'report.html').resolve().as_uri()}")
+
+
+def run(*words: str | Path, unless: Path | None = None) -> None:
+    """Prints a command so that it can be copied, then runs it; ends the demo with its exit code."""
+    command = [str(word) for word in words]
+    shown = [".venv/bin/python" if command[0] == sys.executable else f".venv/bin/{command[0]}", *command[1:]]
+    print(f"\n$ {shlex.join(shown)}", flush=True)
+    if unless is not None and unless.exists():
+        print(f"{unless.parent} is there already")
+        return
+    command[0] = str(Path(sys.executable).with_name(Path(command[0]).name))
+    done = subprocess.run(command, check=False)
+    if done.returncode:
+        sys.exit(done.returncode)
+
+
+if __name__ == "__main__":
+    main()
