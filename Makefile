@@ -10,6 +10,7 @@ help: ## say what can be made
 	@grep -E '^[a-z]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
 
 setup: $(READY) ## make .venv and install the pinned versions, and what headless GL needs
+	@echo 'setup: .venv is ready'
 
 demo: $(READY) ## generate two small benchmarks, score four models on each, write the HTML reports
 	@.venv/bin/python examples/demo.py

@@ -1,0 +1,58 @@
+"""The shape of the house: who may import whom, what stays unloaded, and which rooms there are not."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PACKAGES = ("clevrpolicy", "gtapolicy", "harness", "leaderboards", "training")
+FILES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+MAY_IMPORT = {package: {package, "harness"} for package in PACKAGES}
+"""Families, trainer and boards stand on the harness, which knows none of them; none knows another."""
+HEAVY = {"torch", "transformers", "pyrender", "trimesh", "matplotlib"}
+"""Loaded only by the code that uses them, so that a command answers at once."""
+NO_ROOMS = {"utils", "util", "common", "helpers", "helper", "misc", "manager", "managers"}
+
+
+def imported(tree: ast.AST) -> Iterator[str]:
+    """Top-level names of everything that a file imports, inside functions too."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            yield node.module.partition(".")[0]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_imports_go_one_way(path: Path) -> None:
+    package = path.relative_to(ROOT).parts[0]
+    found = set(imported(ast.parse(path.read_text(encoding="utf-8"))))
+    assert found.intersection(PACKAGES) <= MAY_IMPORT[package]
+    assert not found & {"tests", "examples"}
+
+
+def test_a_forbidden_import_would_be_found() -> None:
+    assert list(imported(ast.parse("def f():\n    from gtapolicy.rules import x\n    import torch.nn"))) == [
+        "gtapolicy",
+        "torch",
+    ]
+
+
+@pytest.mark.parametrize(
+    "module", [*PACKAGES, "clevrpolicy.cli", "clevrpolicy.family", "harness.cli", "harness.run"]
+)
+def test_heavy_packages_wait_until_they_are_used(module: str) -> None:
+    code = f"import sys, {module}; print(*sorted({HEAVY!r} & sys.modules.keys()))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.split() == []
+
+
+def test_no_room_is_called_anything_goes() -> None:
+    names = {part.removesuffix(".py") for path in FILES for part in path.relative_to(ROOT).parts}
+    assert not names & NO_ROOMS
