@@ -13,7 +13,7 @@ from pathlib import Path
 
 DEMO = Path("demo")
 CHECKPOINT = DEMO / "tiny-random"
-BENCHMARKS = {"clevr-t": [], "clevr-m": ["--visual"]}
+BENCHMARKS: dict[str, list[str]] = {"clevr-t": [], "clevr-m": ["--visual"]}
 """ClevrPolicy-T writes every value; -M shows some as pictures."""
 SIZE = [
     "--depth",
@@ -29,9 +29,13 @@ SIZE = [
     "--height",
     "160",
 ]
-MODELS = ["oracle", "majority", "random", f"hf:{CHECKPOINT}"]
-SHORT = ["--limit", "40", "--max-new-tokens", "32"]
-"""Random weights have nothing to say, so they need not say it at length."""
+MODELS: dict[str, list[str]] = {
+    "oracle": [],
+    "majority": [],
+    "random": [],
+    # Random weights have nothing to say, so they need not say it at length.
+    f"hf:{CHECKPOINT}": ["--max-new-tokens", "32"],
+}
 
 
 def main() -> None:
@@ -40,9 +44,9 @@ def main() -> None:
     runs = []
     for name, flags in BENCHMARKS.items():
         run("clevrpolicy", "generate", DEMO / name, *SIZE, *flags)
-        for model in MODELS:
+        for model, sampling in MODELS.items():
             out = DEMO / "runs" / f"{name}-{model.partition(':')[0]}"
-            run("harness", "eval", DEMO / name, "--model", model, *SHORT, "--out", out)
+            run("harness", "eval", DEMO / name, "--model", model, *sampling, "--out", out)
             runs.append(out)
     run("harness", "report", *runs)
     print(f"\nDone in {time.monotonic() - started:.0f} s. The reports, to open in a browser:")
