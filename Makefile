@@ -6,6 +6,9 @@
 
 READY := .venv/.ready
 
+# The models of demo and tests are tiny: threads that wait for each other cost more than they bring.
+export OMP_NUM_THREADS ?= 1
+
 help: ## say what can be made
 	@grep -E '^[a-z]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -22,10 +25,9 @@ lint: $(READY) ## ruff and mypy --strict
 	@echo 'lint: mypy --strict'
 	@.venv/bin/mypy
 
-# One thread a process: the models of the tests are tiny, and threads that wait for each other cost more.
 test: lint ## lint, then the whole test suite
 	@echo 'test: pytest'
-	@OMP_NUM_THREADS=1 .venv/bin/pytest
+	@.venv/bin/pytest
 
 $(READY): pyproject.toml constraints.txt .ci/setup
 	@.ci/setup
