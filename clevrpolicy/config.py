@@ -29,7 +29,7 @@ class Config:
     shuffle: bool = True
     """Give the policy's sections in random order."""
     balance: Literal["leaf", "natural"] = "leaf"
-    """leaf: each response of a policy equally often; natural: as often as random scenes have it (the paper)."""
+    """leaf: each response of a policy equally often; natural: as random scenes have it (the paper)."""
     seed: int = 0
     """Another seed shares nothing with this one."""
 

@@ -17,6 +17,7 @@ from harness.errors import UserError
 
 CANDIDATES = 12
 """Scenes drawn for a leaf; the one that serves most policies is kept."""
+FEW_TRIES = 100
 TRIES = 4000
 """Draws for a leaf before its different scenes count as used up."""
 
@@ -39,13 +40,21 @@ class Fresh:
         self.rng, self.split, self.least, self.most = rng, split, least, most
         self.used: set[Content] = set()
 
-    def draw(self, reach: Reach, what: str) -> Content:
-        """A new one that gets there; UserError, naming what it was for, where TRIES bring none."""
-        for _ in range(TRIES):
+    def draw(self, reach: Reach, what: str, candidates: int = 1) -> list[Content]:
+        """New ones that get there, fewer where they become rare.
+
+        Raises UserError, naming what they were for, where TRIES bring none.
+        """
+        found: list[Content] = []
+        for tries in range(TRIES):
+            if len(found) == candidates or (found and tries > FEW_TRIES):
+                return found
             count = max(self.rng.randint(self.least, self.most), len(reach.needed))
             kinds = witness(self.rng, reach, count)
             if split_of(kinds) == self.split and tuple(sorted(kinds)) not in self.used:
-                return kinds
+                found.append(kinds)
+        if found:
+            return found
         raise UserError(
             f"{self.split}: expected more different scenes for {what} than exist with "
             f"{self.least}..{self.most} objects; ask for fewer with --{self.split}, allow more objects, or "
@@ -58,7 +67,7 @@ class Fresh:
 
 def natural(trees: Mapping[str, Tree], count: int, fresh: Fresh) -> Iterator[Planned]:
     for _ in range(count):
-        kinds = fresh.draw(Reach(), "random sampling")
+        (kinds,) = fresh.draw(Reach(), "random sampling")
         fresh.keep(kinds)
         yield Planned(kinds, tuple(trees))
 
@@ -70,7 +79,7 @@ def balanced(trees: Mapping[str, Tree], count: int, fresh: Fresh) -> Iterator[Pl
     while wanted := _most_wanted(quotas):
         name, case = wanted
         what = f"Case {case} of policy {name}"
-        drawn = [fresh.draw(reaches[name][case], what) for _ in range(CANDIDATES)]
+        drawn = fresh.draw(reaches[name][case], what, CANDIDATES if len(trees) > 1 else 1)
         kinds, served = max(((k, _served(trees, quotas, k)) for k in drawn), key=lambda pair: len(pair[1]))
         fresh.keep(kinds)
         yield Planned(kinds, _take(quotas, served))

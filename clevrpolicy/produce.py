@@ -75,6 +75,8 @@ class Done:
 
 def produce(folder: Path, jobs: Sequence[Job], workers: int) -> dict[str, Done]:
     """Runs the jobs that are not done yet; by path, in the order of the jobs."""
+    if workers < 1:
+        raise UserError(f"workers: expected 1 or more, got {workers}")
     log = store.Log(folder / PROGRESS, Done)
     kept = {done.path: done for done in log.read() if _intact(folder, done)}
     missing = [job for job in jobs if job.path not in kept]

@@ -34,7 +34,7 @@ def eval_(
     print(f"report: {out / 'report.html'}")
 
 
-def report(*runs: Path) -> None:
+def report(runs: Positional[tuple[Path, ...]], /) -> None:
     """Print the scores of finished runs as one table.
 
     Args:

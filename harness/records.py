@@ -79,9 +79,12 @@ class Response:
     text: str | None
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
+    """The end token included."""
     prefill_seconds: float | None = None
-    """Seconds until the first token; shared by the prompts of a batch."""
+    """Until the first token; of the whole batch, as is the next."""
     seconds: float | None = None
+    batch: int = 1
+    """How many prompts were answered together."""
     finish_reason: Literal["stop", "length"] | None = None
     error: str | None = None
 

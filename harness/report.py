@@ -35,14 +35,15 @@ def make_report(run: Run, backend: Json, results: Results, asked: int, check: Ba
             for v, found in members.items()
             if (tokens := [r.response.prompt_tokens for r in found if r.response.prompt_tokens is not None])
         },
-        seconds=sum(r.seconds for r in responses if r.seconds is not None),
+        seconds=sum(r.seconds / r.batch for r in responses if r.seconds is not None),
         batch_check=check,
     )
 
 
 def write_report(report: Report, results: Results, out: Path) -> None:
+    page = render_page(report, results).encode()
+    store.write(out / "report.html", page)
     store.write_json(out / "report.json", report)
-    store.write(out / "report.html", render_page(report, results).encode())
 
 
 def percent(value: float | None) -> str:

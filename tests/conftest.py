@@ -1,0 +1,61 @@
+"""Small real benchmarks, generated once for all tests, and copies that a test may spoil."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+# Threads of tiny models fight over two cores; set before torch is loaded anywhere.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+from clevrpolicy.config import SceneConfig
+from clevrpolicy.generate import generate
+from harness.benchmark import Benchmark
+
+SMALL = {"policies": 2, "train": 4, "test": 6, "width": 160, "height": 112}
+
+
+@pytest.fixture(scope="session")
+def text_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """ClevrPolicy-T at N=2."""
+    out = tmp_path_factory.mktemp("benchmarks") / "text"
+    generate(out, SceneConfig(depth=2, **SMALL), workers=2)
+    return out
+
+
+@pytest.fixture(scope="session")
+def visual_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """ClevrPolicy-M at N=3, on natural scenes."""
+    out = tmp_path_factory.mktemp("benchmarks") / "visual"
+    generate(out, SceneConfig(depth=3, visual=True, balance="natural", **SMALL), workers=2)
+    return out
+
+
+@pytest.fixture(scope="session")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny vision-language model with random weights."""
+    from training.base import save_random
+
+    out = tmp_path_factory.mktemp("checkpoints") / "tiny"
+    save_random(out)
+    return out
+
+
+@pytest.fixture(params=["text_folder", "visual_folder"])
+def benchmark_folder(request: pytest.FixtureRequest) -> Path:
+    folder: Path = request.getfixturevalue(request.param)
+    return folder
+
+
+@pytest.fixture
+def benchmark_(benchmark_folder: Path) -> Benchmark:
+    return Benchmark(benchmark_folder)
+
+
+@pytest.fixture
+def spoiled(text_folder: Path, tmp_path: Path) -> Path:
+    """A copy to damage."""
+    return Path(shutil.copytree(text_folder, tmp_path / "spoiled"))

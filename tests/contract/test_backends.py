@@ -1,0 +1,60 @@
+"""What every registered backend promises: one response a prompt, an honest description, repeatable."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from harness import plugins, variants
+from harness.benchmark import Benchmark
+from harness.plugins import BACKENDS, Sampling
+from harness.records import Prompt
+from harness.run import Evaluation, evaluate
+from harness.variants import VARIANTS
+
+SAMPLING = Sampling(max_new_tokens=4)
+
+
+@pytest.fixture(scope="session")
+def recorded(text_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("runs") / "oracle"
+    evaluate(Benchmark(text_folder), Evaluation("oracle"), out)
+    return out
+
+
+@pytest.fixture(params=plugins.names(BACKENDS))
+def model(request: pytest.FixtureRequest) -> str:
+    """Every registered backend; one without an argument here is one without a contract."""
+    arguments = {"oracle": "", "random": "", "majority": "", "replay": "recorded", "hf": "checkpoint"}
+    assert request.param in arguments, "give the new backend an argument above, so that it is tested"
+    fixture = arguments[request.param]
+    return f"{request.param}:{request.getfixturevalue(fixture)}" if fixture else request.param
+
+
+def prompts(benchmark: Benchmark) -> list[Prompt]:
+    instances = benchmark.instances("test")[:3]
+    made = [variants.prompt(i, v, benchmark.policies) for v in VARIANTS.values() for i in instances]
+    return [p for p in made if p is not None]
+
+
+def test_one_response_a_prompt_and_the_same_again(model: str, text_folder: Path) -> None:
+    benchmark = Benchmark(text_folder)
+    asked = prompts(benchmark)
+    first, second = (
+        {r.key: r.text for r in plugins.backend(model, benchmark, SAMPLING).generate(asked)} for _ in range(2)
+    )
+    assert first.keys() == {p.key for p in asked}
+    assert all(isinstance(text, str) for text in first.values())
+    assert first == second
+
+
+def test_description_is_json_and_batched_is_said(model: str, text_folder: Path) -> None:
+    backend = plugins.backend(model, Benchmark(text_folder), SAMPLING)
+    assert json.loads(json.dumps(backend.description)) == backend.description
+    assert backend.batched in (True, False)
+
+
+def test_no_prompts_give_no_responses(model: str, text_folder: Path) -> None:
+    assert list(plugins.backend(model, Benchmark(text_folder), SAMPLING).generate([])) == []

@@ -1,0 +1,112 @@
+"""Killed at any moment, the same command goes on and ends as if nothing had happened."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from harness.benchmark import Benchmark
+from harness.records import BatchCheck, Report, Response
+from harness.store import Log, read_json
+
+BIN = Path(sys.executable).parent
+SIZES = {"depth": 3, "policies": 2, "train": 8, "test": 8, "width": 160, "height": 112}
+GENERATE = ["--visual", *(word for name, n in SIZES.items() for word in (f"--{name}", str(n)))]
+
+
+def run(line: list[str | Path], log: Path, kill_after: int | None, how: int = signal.SIGKILL) -> int:
+    """Runs a command; with kill_after, kills it once its log has so many lines."""
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    process = subprocess.Popen(line, **quiet, start_new_session=True)
+    while kill_after is not None and process.poll() is None:
+        if log.exists() and log.read_bytes().count(b"\n") >= kill_after:
+            os.kill(process.pid, how)
+            break
+        time.sleep(0.01)
+    return process.wait(timeout=120)
+
+
+def generate(out: Path, workers: int, kill_after: int | None = None, how: int = signal.SIGKILL) -> int:
+    line = [BIN / "clevrpolicy", "generate", out, *GENERATE, "--workers", str(workers)]
+    return run(line, out / ".progress.jsonl", kill_after, how)
+
+
+def pids_in_session(leader: int) -> list[int]:
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(fields[3]) == leader and fields[0] != "Z":
+            found.append(int(stat.parent.name))
+    return found
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Benchmark:
+    out = tmp_path_factory.mktemp("undisturbed") / "bench"
+    assert generate(out, workers=1) == 0
+    return Benchmark(out)
+
+
+@pytest.mark.parametrize(("workers", "kills"), [(1, (1, 9)), (2, (3, 5, 20))])
+def test_generate_after_kill_9(tmp_path: Path, undisturbed: Benchmark, workers: int, kills) -> None:
+    out = tmp_path / "bench"
+    for kill_after in kills:
+        assert generate(out, workers, kill_after) == -signal.SIGKILL
+        assert not (out / "manifest.json").exists()
+    progress = out / ".progress.jsonl"
+    progress.write_bytes(progress.read_bytes()[:-7])
+    assert generate(out, workers) == 0
+    made = Benchmark(out)
+    assert made.manifest == undisturbed.manifest
+    assert not list(out.rglob(".*"))
+
+
+def test_ctrl_c_says_how_to_go_on(tmp_path: Path, undisturbed: Benchmark) -> None:
+    out = tmp_path / "bench"
+    assert generate(out, 2, 4, signal.SIGINT) == 130
+    assert generate(out, 2) == 0
+    assert Benchmark(out).manifest.digest == undisturbed.manifest.digest
+
+
+def test_workers_go_when_their_parent_is_killed(tmp_path: Path) -> None:
+    out = tmp_path / "bench"
+    line = [BIN / "clevrpolicy", "generate", out, *GENERATE, "--workers", "2"]
+    process = subprocess.Popen(line, stderr=subprocess.DEVNULL, start_new_session=True)
+    progress = out / ".progress.jsonl"
+    while not (progress.exists() and progress.stat().st_size):
+        time.sleep(0.02)
+    assert len(pids_in_session(process.pid)) >= 3
+    process.kill()
+    process.wait()
+    deadline = time.monotonic() + 20
+    while pids_in_session(process.pid) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert pids_in_session(process.pid) == []
+
+
+def test_eval_after_kill_9_loses_at_most_a_batch(text_folder: Path, checkpoint: Path, tmp_path: Path) -> None:
+    line = [BIN / "harness", "eval", text_folder, "--model", f"hf:{checkpoint}"]
+    line += ["--max-new-tokens", "8", "--batch-size", "2", "--out"]
+    undisturbed, out = tmp_path / "undisturbed", tmp_path / "killed"
+    assert run([*line, undisturbed], undisturbed, None) == 0
+    answered = 0
+    for kill_after in (3, 12, 25):
+        run([*line, out], out / "responses.jsonl", kill_after)
+        answered = max(answered, len(Log(out / "responses.jsonl", Response).read()))
+        assert answered >= kill_after
+    assert run([*line, out], out, None) == 0
+    whole, killed = (Log(folder / "responses.jsonl", Response).read() for folder in (undisturbed, out))
+    assert len(killed) == len(whole) == 36
+    assert {r.key: r.text for r in killed} == {r.key: r.text for r in whole}
+    reports = [read_json(folder / "report.json", Report) for folder in (undisturbed, out)]
+    assert reports[0].rows == reports[1].rows
+    assert reports[0].batch_check == reports[1].batch_check == BatchCheck(asked=16, differ=0)
