@@ -62,19 +62,18 @@ def _ours(name: str) -> Markup:
 def warnings(report: Report, results: Results) -> Iterator[str]:
     """What a reader must know before believing the scores, in plain words."""
     rows = [row for row in report.rows if not row.group]
-    total = len(results.results)
-    failed, truncated, unparsed = (_counts(rows, name) for name in ("errors", "truncated", "unparsed"))
-    if failed:
+    of = f"of {len(results.results)} responses"
+    if failed := _counts(rows, "errors"):
         yield (
-            f"This run is incomplete: of {total} responses, some failed ({failed}). They are in no mean, and "
-            "the interval reaches from all of them wrong to all of them right. "
+            f"This run is incomplete: {sum(failed.values())} {of} failed ({_each(failed)}). "
+            "They are in no mean, and the interval reaches from all of them wrong to all of them right. "
             "The same command again asks for them once more."
         )
-    if truncated:
+    if cut := _counts(rows, "truncated"):
         limit = report.run.sampling.get("max_new_tokens")
-        yield f"Of {total} responses, some were cut off at {limit} new tokens, max_new_tokens ({truncated})."
-    if unparsed:
-        yield f"Of {total} responses, some hold no answer that could be read ({unparsed})."
+        yield f"{sum(cut.values())} {of} were cut off at {limit} new tokens, max_new_tokens ({_each(cut)})."
+    if unparsed := _counts(rows, "unparsed"):
+        yield f"{sum(unparsed.values())} {of} hold no answer that could be read ({_each(unparsed)})."
     for name, count in report.skipped.items():
         yield f"{count} prompts were not sent under {name}: their instances have no policy to put there."
     if report.run.limit is not None:
@@ -87,12 +86,16 @@ def warnings(report: Report, results: Results) -> Iterator[str]:
         )
 
 
-def _counts(rows: Iterable[Row], name: str) -> str:
-    """Such as "3 in_context, 1 override"; one figure a variant, though several metrics may count it."""
+def _counts(rows: Iterable[Row], name: str) -> dict[str, int]:
+    """By variant, without zeros; once a variant, though several metrics may count the same responses."""
     counts: dict[str, int] = {}
     for row in rows:
         counts[row.variant] = max(counts.get(row.variant, 0), getattr(row, name))
-    return ", ".join(f"{count} {variant}" for variant, count in counts.items() if count)
+    return {variant: count for variant, count in counts.items() if count}
+
+
+def _each(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {variant}" for variant, count in counts.items())
 
 
 def percent(value: float | None) -> str:

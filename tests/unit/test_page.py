@@ -268,9 +268,10 @@ def test_what_spoils_the_scores_is_said(
     friendly: tuple[Report, Results, str], hostile: tuple[Report, Results, str]
 ) -> None:
     page = Reader(friendly[2]).text
-    assert "of 270 responses, some failed (10 internalized, 10 in_context, 10 override)" in page
-    assert "cut off at 1024 new tokens, max_new_tokens (10 internalized, 10 in_context, 10 override)" in page
-    assert "no answer that could be read (10 internalized, 10 in_context, 10 override)" in page
+    each = "(10 internalized, 10 in_context, 10 override)"
+    assert f"30 of 270 responses failed {each}" in page
+    assert f"30 of 270 responses were cut off at 1024 new tokens, max_new_tokens {each}" in page
+    assert f"30 of 270 responses hold no answer that could be read {each}" in page
     assert "16 responses asked again one at a time: 0 differ." in page
     assert "16 responses asked again one at a time: 3 differ. The scores depend" in Reader(hostile[2]).text
     assert "TimeoutError: no response within 60 s" in page
