@@ -190,13 +190,7 @@ class Studio(pyrender.OffscreenRenderer):  # type: ignore[misc]
 
 def _mesh(shown: Vertices) -> Any:
     positions, normals, triangles = shown.surface
-    return pyrender.Mesh(
-        [
-            pyrender.Primitive(
-                positions, normals, indices=triangles, color_0=shown.colors, texcoord_0=shown.marks
-            )
-        ]
-    )
+    return pyrender.Mesh([pyrender.Primitive(positions, normals, indices=triangles, color_0=shown.colors)])
 
 
 def _ground() -> Any:

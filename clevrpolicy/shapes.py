@@ -42,9 +42,7 @@ class Vertices(NamedTuple):
 
     surface: Surface
     colors: Array
-    """(vertices, 4) linear red, green, blue and an opaque alpha."""
-    marks: Array
-    """(vertices, 2): 1 for metal or 0 for rubber, and which object, from 0."""
+    """(vertices, 4) linear red, green, blue, and the index of the object, plus a half if it is metal."""
 
 
 def _grid(rows: int, columns: int) -> Triangles:
@@ -133,9 +131,14 @@ def vertices(objects: Sequence[Object]) -> Vertices:
     order = sorted(range(len(objects)), key=lambda index: objects[index].pixel_coords[2])
     placed = [_placed(objects[index]) for index in order]
     counts = [len(surface.positions) for surface in placed]
-    colors = np.array([[*linear(objects[index].kind.color), 1.0] for index in order])
-    marks = np.array([[objects[index].kind.material == "metal", index] for index in order], dtype=np.float64)
-    return Vertices(_joined(placed), np.repeat(colors, counts, axis=0), np.repeat(marks, counts, axis=0))
+    colors = np.array([[*linear(objects[index].kind.color), _mark(index, objects[index])] for index in order])
+    return Vertices(_joined(placed), np.repeat(colors, counts, axis=0))
+
+
+def _mark(index: int, item: Object) -> float:
+    # In the alpha, because a texture coordinate besides makes Mesa 22.3 write past its buffers on processors
+    # with vectors of 128 bits (try LP_NATIVE_VECTOR_WIDTH=128).
+    return index + (0.5 if item.kind.material == "metal" else 0.0)
 
 
 def _placed(item: Object) -> Surface:

@@ -1,6 +1,7 @@
 #version 330 core
 // The look of the ground, of rubber and of metal under three lamps with soft shadows.
-// Vertices with a colour belong to objects; their texture coordinate is (1 for metal, which object).
+// Vertices with a colour belong to objects; its alpha counts them by halves: 2.0 is number 2, of rubber, and
+// 2.5 is number 2, of metal.
 
 struct SpotLight {
     vec3 color;
@@ -19,7 +20,6 @@ uniform int occluder_count;
 in vec3 frag_position;
 in vec3 frag_normal;
 #ifdef COLOR_0_LOC
-in vec2 uv_0;
 in vec4 color_multiplier;
 #endif
 
@@ -124,18 +124,19 @@ void main() {
     vec3 light = arriving(0, key, normal) + arriving(1, fill, normal) + arriving(2, back, normal);
 #ifdef COLOR_0_LOC
     vec3 base = color_multiplier.rgb;
+    float mark = color_multiplier.a + 0.25;  // so that what interpolation adds or takes away does not matter
     vec3 view = normalize(frag_position - cam_pos);
     vec3 mirrored = reflect(view, normal);
     float edge = 1.0 - max(-dot(view, normal), 0.0);
     float fresnel = edge * edge * edge * edge;
-    int self = int(uv_0.y + 0.5);
+    int self = int(floor(mark));
     float open = openness(normal, self);
     vec3 ambient = mix(GROUND * 0.6, vec3(0.40), normal.z * 0.5 + 0.5) * open;
     float gleam = key * highlight(0, mirrored, 10.0) + 0.5 * fill * highlight(1, mirrored, 10.0);
     vec3 rubber = base * (light + ambient) + 0.05 * gleam + 0.05 * fresnel * open;
     vec3 tint = mix(base, vec3(1.0), 0.5 * fresnel);
     vec3 metal = tint * (1.7 * surroundings(mirrored, 0.02, self) * mix(0.4, 1.0, open) + 0.2 * light);
-    vec3 color = mix(rubber, metal, uv_0.x);
+    vec3 color = fract(mark) > 0.5 ? metal : rubber;
 #else
     float away = length(frag_position.xy);
     float ambient = mix(0.29 * openness(normal, -1), 0.85, smoothstep(3.0, 26.0, away));

@@ -1,0 +1,62 @@
+"""Draws the pictures of docs/pictures.md: a sheet of scenes, and a row of image demonstrations.
+
+python tests/bench/contact_sheet.py docs
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from PIL import Image, ImageOps
+
+from clevrpolicy.crops import crop, demonstration
+from clevrpolicy.ontology import ATTRIBUTES, KINDS
+from clevrpolicy.render import Renderer
+from clevrpolicy.scene import place
+from harness import seeds
+
+WIDTH, HEIGHT = 240, 160
+COLUMNS, ROWS = 4, 3
+KEPT_BITS = 6
+"""Of each channel: the two that are dropped would double the size of the files."""
+
+
+def scenes(renderer: Renderer) -> list[Image.Image]:
+    pictures = []
+    for index in range(COLUMNS * ROWS):
+        rng = seeds.rng(4, "contact sheet", index)
+        kinds = rng.choices(KINDS, k=rng.randint(3, 10))
+        pictures.append(
+            Image.fromarray(renderer.render(place(kinds, rng, str(index), "sheet", WIDTH, HEIGHT)))
+        )
+    return pictures
+
+
+def crops(renderer: Renderer) -> list[Image.Image]:
+    return [
+        crop(renderer, demonstration(attribute, value, seeds.rng(4, "crops", attribute, value)))
+        for attribute, values in ATTRIBUTES.items()
+        for value in values
+    ]
+
+
+def tiled(pictures: Sequence[Image.Image], columns: int) -> Image.Image:
+    """The pictures, all of one size, row by row, in slightly fewer colours."""
+    width, height = pictures[0].size
+    sheet = Image.new("RGB", (width * columns, height * -(-len(pictures) // columns)), "white")
+    for index, picture in enumerate(pictures):
+        sheet.paste(picture, (width * (index % columns), height * (index // columns)))
+    return ImageOps.posterize(sheet, KEPT_BITS)
+
+
+def main(folder: Path) -> None:
+    with Renderer() as renderer:
+        tiled(scenes(renderer), COLUMNS).save(folder / "contact_sheet.png", optimize=True)
+        row = crops(renderer)
+        tiled(row, len(row)).save(folder / "crops.png", optimize=True)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
