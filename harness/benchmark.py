@@ -101,8 +101,8 @@ def seal(folder: Path, begun: Begun) -> Manifest:
         files=files,
     )
     store.write_json(folder / MANIFEST, manifest)
-    for hidden in (BEGUN, PROGRESS):
-        (folder / hidden).unlink(missing_ok=True)
+    for left in (folder / BEGUN, folder / PROGRESS, *folder.rglob(".*.tmp")):
+        left.unlink(missing_ok=True)
     return manifest
 
 

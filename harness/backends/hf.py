@@ -219,7 +219,7 @@ class HuggingFace:
             "device": torch.cuda.get_device_name(self.device) if gpu else "cpu",
             "image_processor": type(self.processor.image_processor).__name__,
             "max_positions": self.positions,
-            "torch": torch.__version__,
+            "torch": str(torch.__version__),
             "transformers": transformers.__version__,
         }
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from harness import plugins, variants
@@ -52,7 +52,7 @@ def test_one_response_a_prompt_and_the_same_again(model: str, text_folder: Path)
 
 def test_description_is_json_and_batched_is_said(model: str, text_folder: Path) -> None:
     backend = plugins.backend(model, Benchmark(text_folder), SAMPLING)
-    assert json.loads(json.dumps(backend.description)) == backend.description
+    assert msgspec.json.decode(msgspec.json.encode(backend.description)) == backend.description
     assert backend.batched in (True, False)
 
 
