@@ -1,16 +1,12 @@
 """A small byte-level BPE tokenizer with Qwen's special tokens and chat format, trained here in a second.
 
-Its text is generated from the words that policies are made of, so no corpus is needed; any other string still
-round-trips, because every byte is a token of its own.
+It learns the words that policies are made of; any other string still round-trips, because every byte is a
+token of its own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
-
-from clevrpolicy.ontology import ATTRIBUTES, KINDS
-from harness.seeds import rng
 
 SIZE = 1024
 """Tokens at most, special ones included; a text too small for that gives fewer."""
@@ -54,17 +50,24 @@ You are a helpful assistant.<|im_end|>
 """
 """Qwen2.5-VL's chat format, as a Jinja template."""
 
-_SENTENCES = (
-    "system\nYou are a helpful assistant.\nuser\nassistant\n",
-    "Policy {a}, section {n}. If there is a {k} in the image, go to section {m}; otherwise answer {x}.",
-    "{n}.{m} Check whether the image contains at least {n} {c} objects made of {t}.",
-    "Is there a {z} {s} to the left of the {k}? If so, follow step {m}, else follow step {n}.",
-    "<think>\nThe image shows a {k} and a {z} {s}. The condition holds, so the policy says to go on to {m}.\n"
-    "There is no {c} {s}; the condition fails, therefore the answer is {x}.\n</think>\n\\boxed{{{x}}}",
-    "Reason step by step inside <think> and </think>, then give your final answer in \\boxed{{}}.",
-    "According to policy {a}, what should the answer to this picture be? Reply with one word.",
-    "You must follow the rules of the policy exactly: never guess, and decide each condition from the image.",
-)
+CORPUS = """\
+system You are a helpful assistant. user assistant
+Policy Surinu. It sets the response to a picture of a scene. Start at Condition 1 and go where each condition
+leads until one gives the response. A condition that holds singles out the objects that meet it, and the
+conditions after it ask about the objects singled out so far. Each condition asks about the whole scene,
+whatever the conditions before it found. This policy replaces every earlier policy named Surinu.
+Condition 1: Is there a cube in the scene? If so, go to Condition 1.1; otherwise, respond with Case 0.
+Condition 1.1: Check whether there is a red object among those singled out so far. If yes, turn to Condition
+1.1.1; if no, answer Case 2. Look for an object of the same color as in the picture. If there is one, continue
+with Condition 1.2. If there is none, the response is Case 3. Find out if any object is a metal object.
+What is the response to this scene under policy Surinu? What does Condition 1.2 of policy Surinu test, and
+where does it lead? Give the response in \\boxed{} as: attribute; value; where to go if it holds; where to go
+if it does not. Reason inside <think> and </think>, then give the response alone in \\boxed{}. \\boxed{Case 1}
+The scene holds a large gray rubber cube, a small red metal sphere and a large blue rubber cylinder. Yes, a
+small green metal cube. No, none. Its picture shows the shape sphere, the size small, the material metal.
+gray red blue green brown purple cyan yellow rubber metal cube sphere cylinder large small color size shape
+"""
+"""The language of policies; a word that stands here becomes a token."""
 
 
 def train_tokenizer() -> Any:
@@ -78,11 +81,12 @@ def train_tokenizer() -> Any:
     backend.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=SIZE,
+        min_frequency=1,
         special_tokens=list(SPECIAL),
         initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
         show_progress=False,
     )
-    backend.train_from_iterator(_text(), trainer)
+    backend.train_from_iterator([CORPUS], trainer)
     return PreTrainedTokenizerFast(
         tokenizer_object=backend,
         eos_token="<|im_end|>",
@@ -93,22 +97,3 @@ def train_tokenizer() -> Any:
         clean_up_tokenization_spaces=False,
         chat_template=CHAT,
     )
-
-
-def _text() -> Iterator[str]:
-    """Sentences in the language of the ClevrPolicy domain, each attribute value and kind among them."""
-    draw = rng(0, "tokenizer")
-    letters = "ABCDEFGHIJ"
-    for kind in KINDS:
-        for sentence in _SENTENCES:
-            yield sentence.format(
-                a=draw.choice(letters),
-                n=draw.randint(1, 40),
-                m=draw.randint(1, 40),
-                x=draw.choice(letters) + draw.choice(letters).lower(),
-                k=kind,
-                z=draw.choice(ATTRIBUTES["size"]),
-                c=draw.choice(ATTRIBUTES["color"]),
-                t=draw.choice(ATTRIBUTES["material"]),
-                s=draw.choice(ATTRIBUTES["shape"]),
-            )
