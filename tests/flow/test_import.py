@@ -1,0 +1,96 @@
+"""A benchmark on CLEVR's own scenes and pictures, from a folder in CLEVR's format that the test writes."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from clevrpolicy import clevr_json
+from clevrpolicy.config import Config
+from clevrpolicy.importer import import_clevr
+from clevrpolicy.ontology import KINDS
+from clevrpolicy.scene import place
+from harness.benchmark import Benchmark
+from harness.errors import UserError
+from harness.seeds import rng
+
+OURS = ("camera", "lights", "width", "height")
+"""What CLEVR's own files do not have."""
+
+
+def write_split(folder: Path, split: str, count: int) -> None:
+    scenes = []
+    (folder / "images" / split).mkdir(parents=True)
+    for index in range(count):
+        draw = rng(index, "clevr")  # the two splits begin with the same contents
+        kinds = [draw.choice(KINDS) for _ in range(draw.randint(3, 6))]
+        name = f"CLEVR_{split}_{index:06d}"
+        data = clevr_json.encode(place(kinds, draw, name, split, 96, 64), index)
+        scene = {k: v for k, v in data.items() if k not in OURS}
+        scene["objects"] = [
+            {k: v for k, v in o.items() if k not in ("bbox", "visible_pixels")} for o in data["objects"]
+        ]
+        scenes.append(scene)
+        Image.new("RGB", (96, 64), (index % 256, 0, 0)).save(folder / "images" / split / f"{name}.png")
+    (folder / "scenes").mkdir(exist_ok=True)
+    collected = clevr_json.collection(scenes, split)
+    (folder / "scenes" / f"CLEVR_{split}_scenes.json").write_text(json.dumps(collected))
+
+
+@pytest.fixture(scope="module")
+def clevr(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("clevr")
+    write_split(folder, "train", 100)
+    write_split(folder, "val", 400)
+    return folder
+
+
+@pytest.mark.parametrize("balance", ["leaf", "natural"])
+def test_import(clevr: Path, tmp_path: Path, balance) -> None:
+    config = Config(depth=2, policies=2, train=8, test=8, balance=balance, visual=balance == "leaf")
+    import_clevr(clevr, tmp_path / "bench", config, workers=1)
+    benchmark = Benchmark(tmp_path / "bench")
+    train, test = (benchmark.instances(split) for split in ("train", "test"))
+    assert len(train) == len(test) == 16
+    for instance in test:
+        assert instance.facts["scene"].startswith("CLEVR_val_")
+        source = clevr / "images" / "val" / f"{instance.facts['scene']}.png"
+        assert (tmp_path / "bench" / instance.query[0].value).read_bytes() == source.read_bytes()
+    contents = {
+        name: tuple(sorted(kinds))
+        for name, kinds in map(clevr_json.kinds, benchmark.records("scenes.jsonl", dict))
+    }
+    assert not {contents[i.facts["scene"]] for i in train} & {contents[i.facts["scene"]] for i in test}
+    if balance == "leaf":
+        targets = [i.target for i in test if i.policy_id == test[0].policy_id]
+        assert {t: targets.count(t) for t in targets} == {f"Case {k}": 2 for k in range(4)}
+    assert import_clevr(clevr, tmp_path / "bench", config, workers=1) == benchmark.manifest
+
+
+def test_too_few_scenes_are_named(clevr: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"scenes for policy L4-\w+, \d+ were not to be found \(Case"):
+        import_clevr(clevr, tmp_path / "bench", Config(depth=4, policies=1, train=60), workers=1)
+
+
+@pytest.mark.parametrize(
+    ("damage", "named"),
+    [
+        (lambda f: (f / "scenes/CLEVR_val_scenes.json").unlink(), "CLEVR_val_scenes.json: no such file"),
+        (lambda f: (f / "scenes/CLEVR_val_scenes.json").write_text('{"scenes": 1}'), r"\$.scenes"),
+        (lambda f: shutil.rmtree(f / "images"), r"\.png: no such file"),
+        (
+            lambda f: (f / "scenes/CLEVR_val_scenes.json").write_text('{"scenes": [{"objects": [{}]}]}'),
+            "not as CLEVR writes",
+        ),
+    ],
+)
+def test_a_damaged_clevr_is_refused(clevr: Path, tmp_path: Path, damage, named: str) -> None:
+    copy = Path(shutil.copytree(clevr, tmp_path / "clevr"))
+    damage(copy)
+    with pytest.raises(UserError, match=named):
+        import_clevr(copy, tmp_path / "bench", Config(policies=1, train=4, test=4), workers=1)
+    assert not (tmp_path / "bench" / "manifest.json").exists()
