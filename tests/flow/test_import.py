@@ -44,8 +44,8 @@ def write_split(folder: Path, split: str, count: int) -> None:
 @pytest.fixture(scope="module")
 def clevr(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("clevr")
-    write_split(folder, "train", 100)
-    write_split(folder, "val", 400)
+    write_split(folder, "train", 250)
+    write_split(folder, "val", 500)
     return folder
 
 
