@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,8 @@ from harness.parsing import FORMAT
 from harness.records import Instance, Override, Part
 
 SCENES = "scenes.jsonl"
+REPLACEMENTS = 3
+"""Of each policy, at least."""
 QUESTION = "What is the response to this scene under policy {name}?"
 
 
@@ -37,12 +39,20 @@ class Asked:
 
 
 class Builder:
-    """A benchmark's policies and instances; a policy gets as many replacements as its instances need."""
+    """A benchmark's policies and instances; a policy gets as many replacements as its instances need.
+
+    Of the replacements that change a scene's answer, the one whose new answer was least asked for is taken:
+    so constant answers earn little under override too, though scenes are balanced for the policy itself.
+    """
 
     def __init__(self, config: Config, policies: list[Draft], scenes: Iterable[Asked]) -> None:
         self.config = config
         self.policies = policies
-        self.replacements: dict[str, list[Draft]] = {draft.policy.id: [] for draft in policies}
+        self.replacements = [
+            [replacement(config, draft, index, turn) for turn in range(REPLACEMENTS)]
+            for index, draft in enumerate(policies)
+        ]
+        self.asked_for: Counter[tuple[str, str, int]] = Counter()
         self.instances: Mapping[str, list[Instance]] = {"train": [], "test": [], "recall": []}
         order = {draft.policy.id: index for index, draft in enumerate(policies)}
         for asked in scenes:
@@ -53,7 +63,7 @@ class Builder:
     @property
     def drafts(self) -> list[Draft]:
         """Each policy, followed by its replacements."""
-        return [d for draft in self.policies for d in (draft, *self.replacements[draft.policy.id])]
+        return [d for pair in zip(self.policies, self.replacements, strict=True) for d in (pair[0], *pair[1])]
 
     def crops(self) -> Iterator[CropJob]:
         for draft in self.drafts:
@@ -70,7 +80,7 @@ class Builder:
     def _instance(self, asked: Asked, index: int) -> Instance:
         draft, bits = self.policies[index], mask(asked.planned.kinds)
         steps, leaf = draft.tree.walk(bits)
-        other = self._replacement(index, bits, leaf.case)
+        other = self._replacement(asked.split, index, bits, leaf.case)
         other_steps, other_leaf = other.tree.walk(bits)
         question = f"{QUESTION.format(name=draft.policy.name)} {FORMAT}"
         return Instance(
@@ -79,6 +89,7 @@ class Builder:
             query=(Part("image", asked.image), Part("text", question)),
             facts={
                 "scene": asked.scene_id,
+                "objects": len(asked.planned.kinds),
                 "path": [step.condition for step in steps],
                 "override_path": [step.condition for step in other_steps],
             },
@@ -87,16 +98,14 @@ class Builder:
             override=Override(other.policy.id, f"Case {other_leaf.case}"),
         )
 
-    def _replacement(self, index: int, bits: int, case: int) -> Draft:
-        """The first replacement with another answer for the scene, so that the old rules are always wrong."""
-        draft = self.policies[index]
-        known = self.replacements[draft.policy.id]
-        for turn in count():
-            if turn == len(known):
-                known.append(replacement(self.config, draft, index, turn))
-            if known[turn].tree.walk(bits)[1].case != case:
-                return known[turn]
-        raise RuntimeError("count() does not end")
+    def _replacement(self, split: str, index: int, bits: int, case: int) -> Draft:
+        known = self.replacements[index]
+        while not (changing := [d for d in known if d.tree.walk(bits)[1].case != case]):
+            known.append(replacement(self.config, self.policies[index], index, len(known)))
+        uses = {(split, d.policy.id, d.tree.walk(bits)[1].case): d for d in changing}
+        rarest = min(uses, key=lambda use: self.asked_for[use])
+        self.asked_for[rarest] += 1
+        return uses[rarest]
 
 
 def _recall(draft: Draft) -> Iterator[Instance]:

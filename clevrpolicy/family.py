@@ -63,7 +63,7 @@ class ClevrPolicy:
         if "condition" in instance.facts:
             return {"condition depth": str(instance.facts["condition"].count(".") + 1)}
         path = instance.facts["override_path" if variant.replaced else "path"]
-        return {"leaf depth": str(len(path))}
+        return {"leaf depth": str(len(path)), "objects": str(instance.facts["objects"])}
 
     def _tree(self, policy: str) -> Tree:
         if policy not in self._trees:

@@ -27,11 +27,17 @@ def accuracy(results: Results) -> list[Row]:
         for index, result in enumerate(members):
             for group in benchmark.family.groups(result.instance, variant).items():
                 groups[group].append(index)
-        for (name, member), indices in sorted(groups.items()):
+        for (name, member), indices in sorted(groups.items(), key=_in_order):
             rows.append(
                 _row(variant, [members[i] for i in indices], [references[i] for i in indices], name, member)
             )
     return rows
+
+
+def _in_order(item: tuple[tuple[str, str], list[int]]) -> tuple[str, int, str]:
+    """Numbers by size, and so "9" before "10"."""
+    (name, member), _ = item
+    return name, len(member), member
 
 
 def _references(
