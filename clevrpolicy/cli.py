@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,7 @@ def show_(benchmark: Positional[Path], instance: Positional[str], /, *, png: Pat
     bench = Benchmark(benchmark)
     found = show.find(bench, instance)
     if png is None:
-        print(show.terminal(bench, found))
+        print(show.terminal(bench, found, colours=sys.stdout.isatty()))
     else:
         show.page(bench, found).save(png)
         print(png)

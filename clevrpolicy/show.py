@@ -29,12 +29,14 @@ def find(benchmark: Benchmark, instance_id: str) -> Instance:
     )
 
 
-def terminal(benchmark: Benchmark, instance: Instance) -> str:
-    """Text with pictures as coloured half blocks, two pixels to a character."""
+def terminal(benchmark: Benchmark, instance: Instance, colours: bool) -> str:
+    """Text with pictures as coloured half blocks, two pixels to a character; or as their paths."""
     width = min(120, shutil.get_terminal_size().columns)
     lines: list[str] = []
     for part in _parts(benchmark, instance):
-        if part.kind == "image":
+        if part.kind == "image" and not colours:
+            lines.append(f"[{part.value}]")
+        elif part.kind == "image":
             picture = benchmark.image(part.value)
             lines.append(_blocks(picture, min(width, picture.width // 4)))
         else:

@@ -172,7 +172,7 @@ class Report:
     versions: Mapping[str, str]
     rows: tuple[Row, ...]
     skipped: Mapping[str, int]
-    """By variant: instances that have no prompt under it."""
+    """By variant: prompts that could not be, because an instance has no policy to put there."""
     prompt_tokens: Mapping[str, float]
     """By variant: mean over the responses that tell it."""
     seconds: float

@@ -7,18 +7,15 @@ from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 
-from harness import plugins, store
-from harness.page import render_page
-from harness.records import BatchCheck, Json, Report, Row, Run
+from harness import store
+from harness.metrics import measure
+from harness.page import percent, render_page
+from harness.records import BatchCheck, Json, Report, Run
 from harness.results import Results
 
 
-def make_report(run: Run, backend: Json, results: Results, asked: int, check: BatchCheck | None) -> Report:
-    """All registered metrics over the results; asked is how many prompts each variant could have had."""
-    rows: list[Row] = []
-    for name in plugins.names(plugins.METRICS):
-        metric: plugins.Metric = plugins.load(plugins.METRICS, name)
-        rows += metric(results)
+def make_report(run: Run, backend: Json, results: Results, possible: int, check: BatchCheck | None) -> Report:
+    """All installed metrics over the results; possible is how many prompts each variant could have had."""
     members = dict(results.by_variant())
     responses = [r.response for r in results.results]
     return Report(
@@ -28,8 +25,8 @@ def make_report(run: Run, backend: Json, results: Results, asked: int, check: Ba
             "policy-internalization": version("policy-internalization"),
             "python": platform.python_version(),
         },
-        rows=tuple(rows),
-        skipped={v.name: asked - len(found) for v, found in members.items() if len(found) < asked},
+        rows=tuple(measure(results)),
+        skipped={v.name: possible - len(found) for v, found in members.items() if len(found) < possible},
         prompt_tokens={
             v.name: sum(tokens) / len(tokens)
             for v, found in members.items()
@@ -44,10 +41,6 @@ def write_report(report: Report, results: Results, out: Path) -> None:
     page = render_page(report, results).encode()
     store.write(out / "report.html", page)
     store.write_json(out / "report.json", report)
-
-
-def percent(value: float | None) -> str:
-    return "–" if value is None else f"{100 * value:.1f}"
 
 
 TEXTS = ("run", "variant", "metric")

@@ -13,11 +13,11 @@ from pathlib import Path
 import msgspec
 from tqdm import tqdm
 
-from harness import plugins, store, variants
+from harness import backends, store, variants
+from harness.backends import Backend, Sampling
 from harness.benchmark import Benchmark
 from harness.errors import UserError
-from harness.plugins import Backend, Sampling
-from harness.records import BatchCheck, Instance, Prompt, Report, Response, Run, Score
+from harness.records import BatchCheck, Instance, Json, Prompt, Report, Response, Run, Score
 from harness.report import make_report, write_report
 from harness.results import Result, Results
 from harness.variants import VARIANTS
@@ -64,12 +64,17 @@ def evaluate(benchmark: Benchmark, asked: Evaluation, out: Path) -> Report:
     log = store.Log(out / "responses.jsonl", Response)
     done = {r.key: r for r in log.read() if r.error is None}
     missing = [p for p in prompts if p.key not in done]
-    backend = plugins.backend(asked.model, benchmark, asked.sampling)
-    done |= _collect(backend, missing, log, total=len(prompts))
-    check = _check_batching(backend, prompts, done)
+    if missing or not (out / "report.json").exists():
+        backend = backends.make(asked.model, benchmark, asked.sampling)
+        done |= _collect(backend, missing, log, total=len(prompts))
+        description: Json = backend.description
+        check = _check_batching(backend, prompts, done)
+    else:  # scored again, without loading the model for it
+        finished = store.read_json(out / "report.json", Report)
+        description, check = finished.backend, finished.batch_check
     results = score(benchmark, instances, [done[p.key] for p in prompts])
     store.write_lines(out / "scores.jsonl", [r.score for r in results.results])
-    report = make_report(run, dict(backend.description), results, len(instances) * asked.samples, check)
+    report = make_report(run, description, results, len(instances) * asked.samples, check)
     write_report(report, results, out)
     return report
 

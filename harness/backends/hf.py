@@ -10,8 +10,8 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
+from harness.backends import Sampling
 from harness.errors import UserError
-from harness.plugins import Sampling
 from harness.records import Prompt, Response
 from harness.seeds import rng
 

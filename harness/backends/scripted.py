@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from harness import variants
+from harness.backends import Sampling
 from harness.benchmark import Benchmark
 from harness.errors import UserError
-from harness.plugins import Sampling
 from harness.records import Instance, Prompt, Response
 from harness.results import majorities
 from harness.seeds import rng

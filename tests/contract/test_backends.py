@@ -7,9 +7,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from harness import plugins, variants
+from harness import backends, plugins, variants
+from harness.backends import Sampling
 from harness.benchmark import Benchmark
-from harness.plugins import BACKENDS, Sampling
 from harness.records import Prompt
 from harness.run import Evaluation, evaluate
 from harness.variants import VARIANTS
@@ -24,7 +24,7 @@ def recorded(text_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
     return out
 
 
-@pytest.fixture(params=plugins.names(BACKENDS))
+@pytest.fixture(params=plugins.names(plugins.BACKENDS))
 def model(request: pytest.FixtureRequest) -> str:
     """Every registered backend; one without an argument here is one without a contract."""
     arguments = {"oracle": "", "random": "", "majority": "", "replay": "recorded", "hf": "checkpoint"}
@@ -43,7 +43,7 @@ def test_one_response_a_prompt_and_the_same_again(model: str, text_folder: Path)
     benchmark = Benchmark(text_folder)
     asked = prompts(benchmark)
     first, second = (
-        {r.key: r.text for r in plugins.backend(model, benchmark, SAMPLING).generate(asked)} for _ in range(2)
+        {r.key: r.text for r in backends.make(model, benchmark, SAMPLING).generate(asked)} for _ in range(2)
     )
     assert first.keys() == {p.key for p in asked}
     assert all(isinstance(text, str) for text in first.values())
@@ -51,10 +51,10 @@ def test_one_response_a_prompt_and_the_same_again(model: str, text_folder: Path)
 
 
 def test_description_is_json_and_batched_is_said(model: str, text_folder: Path) -> None:
-    backend = plugins.backend(model, Benchmark(text_folder), SAMPLING)
+    backend = backends.make(model, Benchmark(text_folder), SAMPLING)
     assert msgspec.json.decode(msgspec.json.encode(backend.description)) == backend.description
     assert backend.batched in (True, False)
 
 
 def test_no_prompts_give_no_responses(model: str, text_folder: Path) -> None:
-    assert list(plugins.backend(model, Benchmark(text_folder), SAMPLING).generate([])) == []
+    assert list(backends.make(model, Benchmark(text_folder), SAMPLING).generate([])) == []

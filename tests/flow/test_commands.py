@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from clevrpolicy import show
 from harness import benchmark as benchmarks
 from harness import store
 from harness.benchmark import Benchmark, Manifest, seal
@@ -73,7 +74,8 @@ def test_show_and_scenes(text_folder: Path, tmp_path: Path) -> None:
     instance = Benchmark(text_folder).instances("test")[0]
     shown = command("clevrpolicy", "show", text_folder, instance.id)
     assert "Condition 1:" in shown.stdout
-    assert "▀" in shown.stdout
+    assert f"[{instance.query[0].value}]" in shown.stdout
+    assert "▀" in show.terminal(Benchmark(text_folder), instance, colours=True)
     assert instance.target in shown.stdout
     page = tmp_path / "page.png"
     assert command("clevrpolicy", "show", text_folder, instance.id, "--png", page).returncode == 0

@@ -1,4 +1,4 @@
-"""What a seed gives never changes by accident. A change on purpose renews these, and is told in CHANGELOG.md."""
+"""What a seed gives never changes by accident; a change on purpose renews these and is in CHANGELOG.md."""
 
 from __future__ import annotations
 

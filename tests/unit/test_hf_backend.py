@@ -16,8 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from harness.backends import Sampling
 from harness.errors import UserError
-from harness.plugins import Sampling
 from harness.records import Part, Prompt, Response
 
 torch = pytest.importorskip("torch")
