@@ -15,20 +15,7 @@ DEMO = Path("demo")
 CHECKPOINT = DEMO / "tiny-random"
 BENCHMARKS: dict[str, list[str]] = {"clevr-t": [], "clevr-m": ["--visual"]}
 """ClevrPolicy-T writes every value; -M shows some as pictures."""
-SIZE = [
-    "--depth",
-    "2",
-    "--policies",
-    "3",
-    "--train",
-    "40",
-    "--test",
-    "40",
-    "--width",
-    "240",
-    "--height",
-    "160",
-]
+SIZE = "--depth 2 --policies 3 --train 40 --test 40 --width 240 --height 160".split()
 MODELS: dict[str, list[str]] = {
     "oracle": [],
     "majority": [],

@@ -115,6 +115,27 @@ def test_a_folder_in_use_is_refused(text_folder: Path, tmp_path: Path) -> None:
     assert "other files" in refused("harness", "eval", text_folder, "--model", "oracle", "--out", tmp_path)
 
 
+def test_a_full_disk_stops_generation_which_then_goes_on(tiny_disk: Path) -> None:
+    out = tiny_disk / "bench"
+    ballast = tiny_disk / "ballast"
+    ballast.write_bytes(b"x" * 40_000)
+    assert "no space left" in refused("clevrpolicy", "generate", out, *TINY)
+    assert not (out / "manifest.json").exists()
+    assert "no manifest.json" in refused("harness", "verify", out)
+    ballast.unlink()
+    subprocess.run(["mount", "-o", "remount,size=4m", tiny_disk], check=True)
+    assert command("clevrpolicy", "generate", out, *TINY).returncode == 0
+    with pytest.raises(OSError, match="space"), ballast.open("wb", buffering=0) as file:
+        while True:
+            file.write(b"x" * 4096)
+    ballast.write_bytes(ballast.read_bytes()[: -3 * 4096])
+    run = tiny_disk / "run"
+    assert "no space left" in refused("harness", "eval", out, "--model", "oracle", "--out", run)
+    assert not (run / "report.json").exists()
+    ballast.unlink()
+    assert command("harness", "eval", out, "--model", "oracle", "--out", run).returncode == 0
+
+
 def reseal(folder: Path) -> None:
     """A manifest that fits the damaged files."""
     manifest = store.read_json(folder / "manifest.json", Manifest)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -61,20 +60,6 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
         store.write_json(path, {"a": object()})
     assert store.read_json(path, dict) == {"a": 1}
     assert [p.name for p in tmp_path.iterdir()] == ["a.json"]
-
-
-@pytest.fixture
-def tiny_disk(tmp_path: Path):
-    """A file system of 64 KiB; needs the right to mount one."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", disk], capture_output=True, check=False
-    )
-    if mounted.returncode:
-        pytest.skip("no right to mount a tmpfs here")
-    yield disk
-    subprocess.run(["umount", disk], check=True)
 
 
 def test_a_full_disk_is_a_sentence_and_nothing_looks_complete(tiny_disk: Path) -> None:
