@@ -110,7 +110,7 @@ def _sample(benchmark: Benchmark, result: Result, numbers: dict[Part, int]) -> S
         result=result,
         outcome=outcome(result),
         gold=benchmark.family.gold(instance, variant),
-        policy=variants.policy_id(instance, variant) or instance.policy_id,
+        policy=variants.policy_id(instance, variant) or "no policy",
         target=variants.target(instance, variant) or instance.target,
         groups=benchmark.family.groups(instance, variant),
         prompt=[numbers.setdefault(part, len(numbers)) for part in parts],

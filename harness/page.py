@@ -50,6 +50,7 @@ def render_page(report: Report, results: Results) -> str:
         variants=[VARIANTS[name] for name in report.run.variants],
         gallery=gallery,
         outcomes=[name for name in OUTCOMES if any(s.outcome == name for s in gallery.samples)],
+        usage={u.variant: u for u in report.usage},
         total=len(results.results),
     )
 

@@ -49,7 +49,8 @@ class Instance:
     split: str
     query: tuple[Part, ...]
     facts: Json
-    policy_id: str
+    policy_id: str | None
+    """None where no policy governs, as in a general benchmark."""
     target: str
     override: Override | None = None
 
@@ -78,6 +79,8 @@ class Response:
     sample: int
     text: str | None
     prompt_tokens: int | None = None
+    cached_tokens: int | None = None
+    """Prompt tokens that were not computed again: a shared prefix, or a provider's cache."""
     completion_tokens: int | None = None
     """The end token included."""
     prefill_seconds: float | None = None
@@ -85,7 +88,7 @@ class Response:
     seconds: float | None = None
     batch: int = 1
     """How many prompts were answered together."""
-    finish_reason: Literal["stop", "length"] | None = None
+    finish_reason: Literal["stop", "length", "refusal"] | None = None
     error: str | None = None
 
     @property
@@ -140,6 +143,28 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
+class Usage:
+    """What the responses of a variant took; a mean is over those that tell it, None where none does."""
+
+    variant: str
+    requests: int
+    prompt_tokens: float | None
+    cached_tokens: float | None
+    completion_tokens: float | None
+    prefill_seconds: float | None
+    seconds: float | None
+    """Of model time a response: what its batch took, shared out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One sitting of a run: from the first prompt sent to the last response kept."""
+
+    requests: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class BatchCheck:
     """How many of the responses asked again one at a time came back different."""
 
@@ -173,8 +198,7 @@ class Report:
     rows: tuple[Row, ...]
     skipped: Mapping[str, int]
     """By variant: prompts that could not be, because an instance has no policy to put there."""
-    prompt_tokens: Mapping[str, float]
-    """By variant: mean over the responses that tell it."""
-    seconds: float
-    """Model time: the sum of what each batch took."""
+    usage: tuple[Usage, ...]
+    requests_per_second: float | None
+    """End to end, over all sittings."""
     batch_check: BatchCheck | None

@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
 from harness import store
 from harness.metrics import measure
 from harness.page import percent, render_page
-from harness.records import BatchCheck, Json, Report, Run
+from harness.records import BatchCheck, Json, Report, Response, Run, Session, Usage
 from harness.results import Results
 
 
-def make_report(run: Run, backend: Json, results: Results, possible: int, check: BatchCheck | None) -> Report:
+def make_report(
+    run: Run,
+    backend: Json,
+    results: Results,
+    possible: int,
+    check: BatchCheck | None,
+    sessions: Sequence[Session],
+) -> Report:
     """All installed metrics over the results; possible is how many prompts each variant could have had."""
     members = dict(results.by_variant())
-    responses = [r.response for r in results.results]
+    seconds = sum(session.seconds for session in sessions)
     return Report(
         run=run,
         backend=backend,
@@ -27,13 +34,25 @@ def make_report(run: Run, backend: Json, results: Results, possible: int, check:
         },
         rows=tuple(measure(results)),
         skipped={v.name: possible - len(found) for v, found in members.items() if len(found) < possible},
-        prompt_tokens={
-            v.name: sum(tokens) / len(tokens)
-            for v, found in members.items()
-            if (tokens := [r.response.prompt_tokens for r in found if r.response.prompt_tokens is not None])
-        },
-        seconds=sum(r.seconds / r.batch for r in responses if r.seconds is not None),
+        usage=tuple(_usage(v.name, [r.response for r in found]) for v, found in members.items()),
+        requests_per_second=sum(s.requests for s in sessions) / seconds if seconds else None,
         batch_check=check,
+    )
+
+
+def _usage(variant: str, responses: Sequence[Response]) -> Usage:
+    def mean(values: Iterable[float | None]) -> float | None:
+        told = [value for value in values if value is not None]
+        return sum(told) / len(told) if told else None
+
+    return Usage(
+        variant=variant,
+        requests=len(responses),
+        prompt_tokens=mean(r.prompt_tokens for r in responses),
+        cached_tokens=mean(r.cached_tokens for r in responses),
+        completion_tokens=mean(r.completion_tokens for r in responses),
+        prefill_seconds=mean(r.prefill_seconds for r in responses),
+        seconds=mean(r.seconds / r.batch if r.seconds is not None else None for r in responses),
     )
 
 

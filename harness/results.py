@@ -32,12 +32,12 @@ class Results:
                 yield variant, found
 
 
-def majorities(benchmark: Benchmark) -> dict[str, str]:
+def majorities(benchmark: Benchmark) -> dict[str | None, str]:
     """By policy: the answer that is most frequent in the training split, the least by name where tied."""
-    counts: dict[str, Counter[str]] = {}
-    for instance in benchmark.instances("train"):
+    counts: dict[str | None, Counter[str]] = {}
+    for instance in benchmark.instances("train") if "train" in benchmark.splits else ():
         for variant in (variants.INTERNALIZED, variants.OVERRIDE):
             policy, target = variants.policy_id(instance, variant), variants.target(instance, variant)
-            if policy is not None and target is not None:
+            if target is not None:
                 counts.setdefault(policy, Counter())[target] += 1
     return {policy: min(c, key=lambda answer: (-c[answer], answer)) for policy, c in counts.items()}

@@ -1,11 +1,13 @@
 """The resumable loop: prompts out, responses appended as they come, scores and report at the end.
 
 A run's folder holds run.json (what was asked), responses.jsonl (the only file that cannot be made again),
-scores.jsonl, report.json and report.html. Killed at any moment, the same command goes on where it stopped.
+sessions.jsonl (how long each sitting took), scores.jsonl, report.json and report.html. Killed at any moment,
+the same command goes on where it stopped.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -17,7 +19,7 @@ from harness import backends, store, variants
 from harness.backends import Backend, Sampling
 from harness.benchmark import Benchmark
 from harness.errors import UserError
-from harness.records import BatchCheck, Instance, Json, Prompt, Report, Response, Run, Score
+from harness.records import BatchCheck, Instance, Json, Prompt, Report, Response, Run, Score, Session
 from harness.report import make_report, write_report
 from harness.results import Result, Results
 from harness.variants import VARIANTS
@@ -66,7 +68,10 @@ def evaluate(benchmark: Benchmark, asked: Evaluation, out: Path) -> Report:
     missing = [p for p in prompts if p.key not in done]
     if missing or not (out / "report.json").exists():
         backend = backends.make(asked.model, benchmark, asked.sampling)
+        started = time.monotonic()
         done |= _collect(backend, missing, log, total=len(prompts))
+        sitting = Session(len(missing), time.monotonic() - started)
+        store.Log(out / "sessions.jsonl", Session).append([sitting])
         description: Json = backend.description
         check = _check_batching(backend, prompts, done)
     else:  # scored again, without loading the model for it
@@ -74,7 +79,8 @@ def evaluate(benchmark: Benchmark, asked: Evaluation, out: Path) -> Report:
         description, check = finished.backend, finished.batch_check
     results = score(benchmark, instances, [done[p.key] for p in prompts])
     store.write_lines(out / "scores.jsonl", [r.score for r in results.results])
-    report = make_report(run, description, results, len(instances) * asked.samples, check)
+    sessions = store.Log(out / "sessions.jsonl", Session).read()
+    report = make_report(run, description, results, len(instances) * asked.samples, check, sessions)
     write_report(report, results, out)
     return report
 

@@ -33,7 +33,7 @@ def parse(text: str) -> tuple[Variant, ...]:
 
 
 def policy_id(instance: Instance, variant: Variant) -> str | None:
-    """The policy that governs; None where the instance has no override."""
+    """The policy that governs; None where there is none, or no override."""
     if variant.replaced:
         return instance.override.policy_id if instance.override else None
     return instance.policy_id
@@ -48,9 +48,14 @@ def target(instance: Instance, variant: Variant) -> str | None:
 def prompt(
     instance: Instance, variant: Variant, policies: Mapping[str, Policy], sample: int = 0
 ) -> Prompt | None:
-    """A = M(Q, I, P) with the policy first, so that prompts share it as a prefix; or A = M(Q, I)."""
+    """A = M(Q, I, P) with the policy first, so that prompts share it as a prefix; or A = M(Q, I).
+
+    None where the variant would show a policy and the instance has none.
+    """
+    if not variant.shown:
+        return Prompt(instance.id, variant.name, instance.query, sample)
     governing = policy_id(instance, variant)
     if governing is None:
         return None
-    shown = policies[governing].content if variant.shown else ()
+    shown = policies[governing].content
     return Prompt(instance.id, variant.name, shown + instance.query, sample)

@@ -68,7 +68,7 @@ class Majority(_Scripted):
         answers = self.benchmark.family.answers(instance, variant)
         if not answers:
             return ""
-        policy = variants.policy_id(instance, variant) or instance.policy_id
+        policy = variants.policy_id(instance, variant)
         return self.benchmark.family.respond(self.constant.get(policy, answers[0]))
 
 

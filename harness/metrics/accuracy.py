@@ -41,28 +41,28 @@ def _in_order(item: tuple[tuple[str, str], list[int]]) -> tuple[str, int, str]:
 
 
 def _references(
-    benchmark: Benchmark, variant: Variant, result: Result, constant: Mapping[str, str]
-) -> tuple[float, float] | None:
+    benchmark: Benchmark, variant: Variant, result: Result, constant: Mapping[str | None, str]
+) -> tuple[float | None, float | None]:
     """What a uniform guess and the constant majority answer earn on this instance."""
     family, instance = benchmark.family, result.instance
     answers = family.answers(instance, variant)
     policy, target = variants.policy_id(instance, variant), variants.target(instance, variant)
-    if not answers or policy is None or target is None:
-        return None
-    grade = family.grade(instance, target, family.respond(constant.get(policy, answers[0])))
-    return 1 / len(answers), grade.value or 0.0
+    chance = 1 / len(answers) if answers else None
+    if policy not in constant or target is None or not answers:
+        return chance, None
+    return chance, family.grade(instance, target, family.respond(constant[policy])).value
 
 
 def _row(
     variant: Variant,
     members: Sequence[Result],
-    references: Sequence[tuple[float, float] | None],
+    references: Sequence[tuple[float | None, float | None]],
     group: str = "",
     member: str = "",
 ) -> Row:
     values = [r.score.value for r in members if r.score.value is not None]
     errors = sum(r.response.error is not None for r in members)
-    known = [r for r in references if r is not None]
+    chances, constants = ([r for r in column if r is not None] for column in zip(*references, strict=True))
     return Row(
         variant=variant.name,
         metric="accuracy",
@@ -73,8 +73,8 @@ def _row(
         unparsed=sum(r.score.reason == "unparsed" for r in members),
         truncated=sum(r.response.finish_reason == "length" for r in members),
         errors=errors,
-        chance=sum(c for c, _ in known) / len(known) if known else None,
-        majority=sum(m for _, m in known) / len(known) if known else None,
+        chance=sum(chances) / len(chances) if chances else None,
+        majority=sum(constants) / len(constants) if constants else None,
         group=group,
         member=member,
     )

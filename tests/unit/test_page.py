@@ -144,7 +144,7 @@ def evaluated(
     )
     backend = {"backend": f"hf{hostile}", "dtype": "float32", "weights": {"sha256": "ab" * 32}}
     results = score(benchmark, instances, responses)
-    return make_report(run, backend, results, len(instances), check), results
+    return make_report(run, backend, results, len(instances), check, []), results
 
 
 HOSTILE = (
