@@ -12,7 +12,7 @@ from clevrpolicy.ontology import Kind
 from clevrpolicy.tree import Tree, from_json
 from harness import variants
 from harness.parsing import boxed
-from harness.records import Grade, Instance
+from harness.records import Claim, Grade, Instance
 from harness.variants import Variant
 
 if TYPE_CHECKING:
@@ -64,6 +64,17 @@ class ClevrPolicy:
             return {"condition depth": str(instance.facts["condition"].count(".") + 1)}
         path = instance.facts["override_path" if variant.replaced else "path"]
         return {"leaf depth": str(len(path)), "objects": str(instance.facts["objects"])}
+
+    def claims(self, instance: Instance, variant: Variant, text: str) -> Sequence[Claim]:  # noqa: ARG002
+        return ()
+
+    def path(self, instance: Instance, variant: Variant) -> Sequence[str]:
+        """The conditions visited on the way to the answer."""
+        visited = instance.facts.get("override_path" if variant.replaced else "path", ())
+        return [f"Condition {condition}" for condition in visited]
+
+    def fault(self, instance: Instance, variant: Variant, text: str) -> str | None:  # noqa: ARG002
+        return None
 
     def _tree(self, policy: str) -> Tree:
         if policy not in self._trees:

@@ -106,6 +106,17 @@ class Grade:
 
 
 @dataclass(frozen=True, slots=True)
+class Claim:
+    """What a response says of one rule: does the rule exist, and is each thing said of it true?"""
+
+    rule: str
+    """As the policy names it, such as "Condition 1.2"."""
+    exists: bool
+    parts: Mapping[str, bool] = field(default_factory=dict)
+    """By what is claimed, such as {"test": True, "leads to": False}; empty where it is only named."""
+
+
+@dataclass(frozen=True, slots=True)
 class Score:
     """A grade and the response that it belongs to."""
 
