@@ -13,6 +13,7 @@ import pytest
 
 from harness.benchmark import Benchmark
 from harness.records import BatchCheck, Report, Response
+from harness.seeds import rng
 from harness.store import Log, read_json
 
 BIN = Path(sys.executable).parent
@@ -110,3 +111,21 @@ def test_eval_after_kill_9_loses_at_most_a_batch(text_folder: Path, checkpoint: 
     reports = [read_json(folder / "report.json", Report) for folder in (undisturbed, out)]
     assert reports[0].rows == reports[1].rows
     assert reports[0].batch_check == reports[1].batch_check == BatchCheck(asked=16, differ=0)
+
+
+def test_twenty_kills_at_random_moments_leave_no_trace(text_folder: Path, tmp_path: Path) -> None:
+    line = [BIN / "harness", "eval", text_folder, "--model", "random", "--variants", "internalized"]
+    line += ["--samples", "2000", "--temperature", "1", "--out"]
+    undisturbed, out = tmp_path / "undisturbed", tmp_path / "killed"
+    assert run([*line, undisturbed], undisturbed, None) == 0
+    moments, log = rng(0, "kills"), Log(out / "responses.jsonl", Response)
+    for _ in range(20):
+        begun = len(log.read())
+        run([*line, out], log.path, kill_after=begun + moments.randint(1, 900))
+    assert 20 <= len(log.read()) < 24_000
+    assert run([*line, out], out, None) == 0
+    reports = [read_json(folder / "report.json", Report) for folder in (undisturbed, out)]
+    assert reports[0].rows == reports[1].rows
+    whole, killed = (Log(folder / "responses.jsonl", Response).read() for folder in (undisturbed, out))
+    assert len({r.key for r in killed}) == len(killed) == len(whole) == 24_000
+    assert {r.key: r.text for r in killed} == {r.key: r.text for r in whole}
