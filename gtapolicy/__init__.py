@@ -1,1 +1,1 @@
-"""Versioned, user-conditional tool rules. Nothing is here yet."""
+"""Versioned, user-conditional tool rules: which tool a user may call, and in which version."""
