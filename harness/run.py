@@ -16,7 +16,7 @@ import msgspec
 from tqdm import tqdm
 
 from harness import backends, store, variants
-from harness.backends import Backend, Sampling
+from harness.backends import Backend, Endpoint, Sampling
 from harness.benchmark import Benchmark
 from harness.errors import UserError
 from harness.records import BatchCheck, Instance, Json, Prompt, Report, Response, Run, Score, Session
@@ -33,7 +33,8 @@ class Evaluation:
     """What `harness eval` is asked for."""
 
     model: str
-    """oracle, random, majority, replay:RUN, or hf:PATH for a transformers checkpoint."""
+    """oracle, random, majority, replay:RUN, hf:PATH for a transformers checkpoint, and behind an API
+    openai:NAME (any compatible server) or anthropic:NAME."""
     variants: str = ",".join(VARIANTS)
     """Comma-separated: who governs the answer, and whether the model is shown that policy."""
     split: str = "test"
@@ -43,6 +44,7 @@ class Evaluation:
     samples: int = 1
     """Responses for each prompt."""
     sampling: Sampling = field(default_factory=Sampling)
+    endpoint: Endpoint = field(default_factory=Endpoint)
 
     def __post_init__(self) -> None:
         variants.parse(self.variants)
@@ -67,7 +69,7 @@ def evaluate(benchmark: Benchmark, asked: Evaluation, out: Path) -> Report:
     done = {r.key: r for r in log.read() if r.error is None}
     missing = [p for p in prompts if p.key not in done]
     if missing or not (out / "report.json").exists():
-        backend = backends.make(asked.model, benchmark, asked.sampling)
+        backend = backends.make(asked.model, benchmark, asked.sampling, asked.endpoint, out)
         started = time.monotonic()
         done |= _collect(backend, missing, log, total=len(prompts))
         sitting = Session(len(missing), time.monotonic() - started)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
+from urllib.parse import urlsplit
 
 from harness import plugins
 from harness.benchmark import Benchmark
@@ -35,8 +38,43 @@ class Sampling:
             raise UserError(f"top_p: expected above 0 and at most 1, got {self.top_p}")
 
 
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """How a model behind an API is reached; nothing here changes what is asked of it."""
+
+    base_url: str | None = None
+    """Of the server, such as http://127.0.0.1:8000/v1; none: what the environment or the client names."""
+    concurrency: int = 8
+    """Requests that are under way at a time."""
+    batch: bool = False
+    """Send everything as the provider's batches: about half the price, within a day."""
+
+    def __post_init__(self) -> None:
+        if self.concurrency < 1:
+            raise UserError(f"concurrency: expected 1 or more, got {self.concurrency}")
+        if self.base_url is not None:
+            check_url(self.base_url)
+
+
+def check_url(url: str) -> None:
+    """Raises UserError unless the address can be written down: no password, no token, only http or https."""
+    address = urlsplit(url)
+    if address.scheme not in ("http", "https") or not address.hostname:
+        raise UserError("base_url: expected an address such as http://127.0.0.1:8000/v1")
+    if "@" in address.netloc or address.query or address.fragment:
+        # Not repeated here: what is left out may be the secret.
+        raise UserError(
+            "base_url: expected no user, password or query in the address, because it is written into the "
+            "report; name the key in the environment"
+        )
+
+
 class Backend(Protocol):
-    """Where responses come from; constructed as backend(argument, benchmark, sampling)."""
+    """Where responses come from; constructed as backend(argument, benchmark, sampling).
+
+    A factory that has parameters called endpoint or folder is given these too: how its server is reached, and
+    the run's folder, where it may keep what a resumed run needs.
+    """
 
     batched: bool
     """True where a response might depend on how many are made at once; the run then checks it."""
@@ -47,12 +85,21 @@ class Backend(Protocol):
         ...
 
 
-class BackendFactory(Protocol):
-    def __call__(self, argument: str, benchmark: Benchmark, sampling: Sampling) -> Backend: ...
-
-
-def make(model: str, benchmark: Benchmark, sampling: Sampling) -> Backend:
+def make(
+    model: str,
+    benchmark: Benchmark,
+    sampling: Sampling,
+    endpoint: Endpoint = Endpoint(),
+    folder: Path | None = None,
+) -> Backend:
     """The backend for a model written as NAME or NAME:ARGUMENT, such as oracle or hf:PATH."""
     name, _, argument = model.partition(":")
-    factory: BackendFactory = plugins.load(plugins.BACKENDS, name)
-    return factory(argument, benchmark, sampling)
+    factory: Any = plugins.load(plugins.BACKENDS, name)
+    asked_for = inspect.signature(factory).parameters
+    if "endpoint" not in asked_for and endpoint != Endpoint():
+        raise UserError(f"base_url, concurrency, batch: expected only with a model behind an API, got {name}")
+    given = {"endpoint": endpoint, "folder": folder}
+    backend: Backend = factory(
+        argument, benchmark, sampling, **{k: v for k, v in given.items() if k in asked_for}
+    )
+    return backend
