@@ -9,8 +9,8 @@ def krippendorff(units: Iterable[Sequence[float | None]]) -> float | None:
     """Alpha over units, each rated by any number of judges, None where a judge gave no value.
 
     1 is perfect agreement, 0 what chance gives, below 0 is worse. A unit with one value tells nothing.
-    None where there are no two values of one unit, or where all values are the same: there alpha is undefined.
-    Source: Krippendorff, Computing Krippendorff's Alpha-Reliability (2011), section E, interval metric.
+    None where no unit has two values, or where all values are the same: there alpha is undefined.
+    Source: Krippendorff, Computing Krippendorff's Alpha-Reliability (2011), interval metric.
     """
     rated = [values for unit in units if len(values := [v for v in unit if v is not None]) > 1]
     pooled = [value for values in rated for value in values]

@@ -16,7 +16,7 @@ def precision(claims: Sequence[Claim]) -> float | None:
 
 
 def recall(claims: Sequence[Claim], path: Sequence[str]) -> float | None:
-    """The share of the rules on the way to the right answer that are cited truly; None where none is needed."""
+    """The share of the rules to the right answer that are cited truly; None where there are none."""
     cited = {claim.rule for claim in claims if _true(claim)}
     return sum(rule in cited for rule in path) / len(path) if path else None
 

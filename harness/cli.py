@@ -1,4 +1,4 @@
-"""The `harness` command: eval, report, verify, list."""
+"""The `harness` command: eval, judge, report, verify, list."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from tyro.conf import Positional
 from harness import plugins, store
 from harness.benchmark import Benchmark
 from harness.console import command_line
+from harness.judge import Judging
+from harness.judge import judge as judge_run
+from harness.judge import table as judgement_table
 from harness.records import Report
 from harness.report import table
 from harness.run import Evaluation, evaluate
@@ -32,6 +35,18 @@ def eval_(
     report = evaluate(Benchmark(benchmark), evaluation, out)
     print(table({report.run.model: report}))
     print(f"report: {out / 'report.html'}")
+
+
+def judge(run: Positional[Path], /, judging: Judging) -> None:
+    """Let a language model score, 0 to 10, how truly a run's responses cite their policy.
+
+    The same command again resumes. The figures go to RUN/judgement.*.json.
+
+    Args:
+        run: Folder of a run.
+        judging: Who judges, and how.
+    """
+    print(judgement_table(judge_run(run, judging)))
 
 
 def report(runs: Positional[tuple[Path, ...]], /) -> None:
@@ -60,7 +75,7 @@ def list_() -> None:
 
 def main() -> None:
     command_line(
-        {"eval": eval_, "report": report, "verify": verify, "list": list_},
+        {"eval": eval_, "judge": judge, "report": report, "verify": verify, "list": list_},
         prog="harness",
         description="Scores any checkpoint on policies that it has internalized, is shown, or must override.",
     )
