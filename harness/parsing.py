@@ -7,17 +7,16 @@ FORMAT = r"Reason inside <think> and </think>, then give the response alone in \
 
 
 def after_thinking(text: str) -> str:
-    """What follows the last </think>; the whole text where there is no think block."""
-    return text.rpartition("</think>")[2]
+    """What follows the last </think>; the whole text where there is no think block.
+
+    Nothing follows a think block that was opened and never closed.
+    """
+    _, closed, answer = text.rpartition("</think>")
+    return "" if not closed and "<think>" in text else answer
 
 
 def boxed(text: str) -> str | None:
-    """The content of the last \\boxed{...} with balanced braces; None where there is none.
-
-    A think block that was opened and never closed holds no answer.
-    """
-    if "<think>" in text and "</think>" not in text:
-        return None
+    """The content of the last \\boxed{...} with balanced braces; None where there is none."""
     answer = after_thinking(text)
     start = answer.rfind(r"\boxed{")
     if start < 0:
