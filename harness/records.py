@@ -154,6 +154,19 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
+class Distribution:
+    """How many responses of a variant cite each rule, and how many should."""
+
+    variant: str
+    rules: tuple[str, ...]
+    """Every rule that a response cites or the policy leads to, in natural order."""
+    gold: tuple[int, ...]
+    cited: tuple[int, ...]
+    difference: float
+    """Mean over the rules of |cited - gold|, in responses (paper, Figure 14)."""
+
+
+@dataclass(frozen=True, slots=True)
 class Usage:
     """What the responses of a variant took; a mean is over those that tell it, None where none does."""
 
@@ -213,3 +226,4 @@ class Report:
     requests_per_second: float | None
     """End to end, over all sittings."""
     batch_check: BatchCheck | None
+    distributions: tuple[Distribution, ...] = ()

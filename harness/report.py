@@ -10,7 +10,7 @@ from pathlib import Path
 from harness import store
 from harness.metrics import measure
 from harness.page import percent, render_page
-from harness.records import BatchCheck, Json, Report, Response, Run, Session, Usage
+from harness.records import BatchCheck, Distribution, Json, Report, Response, Row, Run, Session, Usage
 from harness.results import Results
 
 
@@ -25,6 +25,7 @@ def make_report(
     """All installed metrics over the results; possible is how many prompts each variant could have had."""
     members = dict(results.by_variant())
     seconds = sum(session.seconds for session in sessions)
+    figures = list(measure(results))
     return Report(
         run=run,
         backend=backend,
@@ -32,11 +33,12 @@ def make_report(
             "policy-internalization": version("policy-internalization"),
             "python": platform.python_version(),
         },
-        rows=tuple(measure(results)),
+        rows=tuple(f for f in figures if isinstance(f, Row)),
         skipped={v.name: possible - len(found) for v, found in members.items() if len(found) < possible},
         usage=tuple(_usage(v.name, [r.response for r in found]) for v, found in members.items()),
         requests_per_second=sum(s.requests for s in sessions) / seconds if seconds else None,
         batch_check=check,
+        distributions=tuple(f for f in figures if isinstance(f, Distribution)),
     )
 
 

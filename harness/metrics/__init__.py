@@ -2,18 +2,51 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
 from harness import plugins
-from harness.records import Row
-from harness.results import Results
+from harness.intervals import estimate
+from harness.records import Distribution, Row
+from harness.results import Result, Results
+from harness.variants import Variant
 
 
 class Metric(Protocol):
-    def __call__(self, results: Results) -> list[Row]: ...
+    def __call__(self, results: Results) -> Sequence[Row | Distribution]: ...
 
 
-def measure(results: Results) -> list[Row]:
-    """The rows of every metric that is installed."""
+def measure(results: Results) -> Iterator[Row | Distribution]:
+    """The figures of every metric that is installed."""
     metrics: list[Metric] = [plugins.load(plugins.METRICS, name) for name in plugins.names(plugins.METRICS)]
-    return [row for metric in metrics for row in metric(results)]
+    for metric in metrics:
+        yield from metric(results)
+
+
+def mean_row(
+    variant: Variant,
+    metric: str,
+    members: Sequence[Result],
+    value: Callable[[Result], float | None],
+    group: str = "",
+    member: str = "",
+) -> Row:
+    """The mean of a value over these responses; None is one that could not be had, as of a failed request."""
+    values = [value(result) for result in members]
+    units: dict[str, list[float | None]] = {}
+    for result, one in zip(members, values, strict=True):
+        units.setdefault(result.instance.id, []).append(one)
+    mean, low, high = estimate(units.values())
+    return Row(
+        variant=variant.name,
+        metric=metric,
+        mean=mean,
+        low=low,
+        high=high,
+        n=sum(one is not None for one in values),
+        unparsed=sum(r.score.reason == "unparsed" for r in members),
+        truncated=sum(r.response.finish_reason == "length" for r in members),
+        errors=sum(r.response.error is not None for r in members),
+        group=group,
+        member=member,
+    )

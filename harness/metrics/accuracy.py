@@ -1,16 +1,18 @@
 """Mean score by variant, whole and by each of the family's groups, with chance and majority beside it.
 
-A failed request is in no mean: the interval runs from all failures wrong to all failures right.
+With several samples for each instance, the mean over instances of the mean over samples. A failed request is
+in no mean: the interval runs from all failures wrong to all failures right.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from harness import variants
 from harness.benchmark import Benchmark
-from harness.intervals import wilson
+from harness.metrics import mean_row
 from harness.records import Row
 from harness.results import Result, Results, majorities
 from harness.variants import Variant
@@ -60,21 +62,9 @@ def _row(
     group: str = "",
     member: str = "",
 ) -> Row:
-    values = [r.score.value for r in members if r.score.value is not None]
-    errors = sum(r.response.error is not None for r in members)
     chances, constants = ([r for r in column if r is not None] for column in zip(*references, strict=True))
-    return Row(
-        variant=variant.name,
-        metric="accuracy",
-        mean=sum(values) / len(values) if values else None,
-        low=wilson(sum(values), len(members))[0],
-        high=wilson(sum(values) + len(members) - len(values), len(members))[1],
-        n=len(values),
-        unparsed=sum(r.score.reason == "unparsed" for r in members),
-        truncated=sum(r.response.finish_reason == "length" for r in members),
-        errors=errors,
+    return replace(
+        mean_row(variant, "accuracy", members, lambda r: r.score.value, group, member),
         chance=sum(chances) / len(chances) if chances else None,
         majority=sum(constants) / len(constants) if constants else None,
-        group=group,
-        member=member,
     )
