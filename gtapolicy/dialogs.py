@@ -1,7 +1,7 @@
 """A dialog in GTA's shape: a query about images, and the tool calls that answer it with what each returned.
 
-Dialogs know nothing of policies: tools are named without version. An importer reads them from the real GTA, the
-scenarios make them up; everything after (profiles, versions, instances) is the same for both.
+Dialogs know nothing of policies: tools are named without version. An importer reads them from the real GTA,
+the scenarios make them up; everything after (profiles, versions, instances) is the same for both.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 # Threads of tiny models fight over two cores; set before torch is loaded anywhere.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -16,6 +17,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 from clevrpolicy.config import SceneConfig
 from clevrpolicy.generate import generate
 from harness.benchmark import Benchmark
+
+# The first example of a test may load a model; no test is about time.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 SMALL = {"policies": 2, "train": 4, "test": 6, "width": 160, "height": 112}
 

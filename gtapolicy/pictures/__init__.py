@@ -1,0 +1,1 @@
+"""Pictures whose texts, counts, boxes and numbers are known before a pixel is drawn."""
