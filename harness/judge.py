@@ -1,8 +1,8 @@
 """`harness judge`: a language model scores how truly a run's responses cite their policy (paper, Referral).
 
 The judge's words are appended to RUN/verdicts.<digest>.jsonl as they come, and are never asked for twice: the
-digest is of the judge, the setting, its wording and the sampling; a line's instance is the digest of the
-prompt, which holds policy and response, and its sample is the repeat. The figures go to
+digest is of the judge, the setting and the sampling; a line's instance is the digest of the prompt, which
+holds instructions, policy and response, and its sample is the repeat. The figures go to
 RUN/judgement.<digest>.json.
 """
 
@@ -59,8 +59,8 @@ class Judging:
 
     @property
     def digest(self) -> str:
-        """Names the files: all that verdicts depend on besides the prompts."""
-        asked = [self.judge, self.setting, verdict.ASK[self.setting], self.sampling]
+        """Names the files: what verdicts depend on besides their prompts."""
+        asked = [self.judge, self.setting, self.sampling]
         return hashlib.sha256(msgspec.json.encode(asked)).hexdigest()[:12]
 
 
@@ -220,7 +220,7 @@ def _ask(
     every = {p.key: p for p in prompts}
     missing = [p for key, p in every.items() if key not in said]
     if missing:
-        backend = backends.make(asked.judge, benchmark, asked.sampling)
+        backend = backends.make(asked.judge, benchmark, asked.sampling, asked.endpoint, folder)
         with tqdm(total=len(every), initial=len(every) - len(missing), desc="verdicts", unit="") as progress:
             for response in _generate(backend, asked.setting, missing):
                 log.append([response])
