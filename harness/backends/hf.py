@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from harness.backends import Sampling
 from harness.errors import UserError
@@ -18,10 +18,11 @@ from harness.seeds import rng
 try:
     import torch
     import transformers
-    from PIL import Image
     from transformers.generation import TemperatureLogitsWarper, TopPLogitsWarper
 
+    from harness.backends.chat import Images, Reader, length
     from harness.backends.checkpoint import load_checkpoint
+    from harness.backends.prefix import Group, Prefix, group_by_prefix, reusable
 except ImportError as error:
     raise UserError(
         "hf: expected torch and transformers; install them with "
@@ -29,14 +30,11 @@ except ImportError as error:
     ) from error
 
 
-class Images(Protocol):
-    """What the backend asks of a benchmark: the RGB pictures that its prompts name."""
-
-    def image(self, path: str) -> Image.Image: ...
-
-
 class HuggingFace:
     """Generates in left-padded batches of prompts of about the same length.
+
+    What prompts begin with in common, such as their policy, is encoded once where the checkpoint allows it;
+    the description says whether it does (prefix_reuse).
 
     Batches differ from single prompts only by the rounding of float arithmetic, which can turn a near tie.
     With temperature > 0 each prompt draws from a generator of its own, seeded by (seed, prompt key), so a
@@ -47,37 +45,49 @@ class HuggingFace:
     batched = True
 
     def __init__(self, argument: str, benchmark: Images, sampling: Sampling) -> None:
-        self.benchmark, self.sampling = benchmark, sampling
+        self.sampling = sampling
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.model, self.processor = load_checkpoint(argument, self.device)
         config = self.model.config.get_text_config()
         self.positions: int | None = getattr(config, "max_position_embeddings", None)
         self.end = _end_tokens(self.model, self.processor.tokenizer)
-        self.placeholders = _placeholders(self.model.config, self.processor)
+        self.reader = Reader(
+            self.processor, self.model.config, benchmark, self.positions, sampling.max_new_tokens
+        )
+        self.prefix_reuse = reusable(self.model)
         self.model.generation_config = self._generation_config()
         self.description: Mapping[str, Any] = self._describe(argument)
 
     def generate(self, prompts: Sequence[Prompt]) -> Iterator[Response]:
-        """Responses from the shortest prompt to the longest, yielded after each batch.
+        """Responses from the shortest prompt to the longest of each group, yielded after each batch.
 
-        A batch that does not fit into memory is halved, and so are those after it, which are no shorter. A
-        prompt that cannot be answered comes back with its error; the others are answered.
+        A batch that does not fit into memory is halved, and so are all after it. A prompt that cannot be
+        answered comes back with its error; the others are answered.
         """
-        waiting = sorted(prompts, key=_length)
         size = self.sampling.batch_size
-        while waiting:
-            batch = waiting[:size]
-            responses = self._attempt(batch)
-            if responses is None and len(batch) > 1:
-                size = len(batch) // 2
-                continue
-            waiting = waiting[len(batch) :]
-            yield from responses or [_failure(batch[0], f"{self.device}: no memory for this prompt alone")]
+        for group in self._groups(prompts):
+            prefix = Prefix(self.model, self.reader, group.parts) if group.shared else None
+            waiting = sorted(group.prompts, key=lambda prompt: length(prompt.parts))
+            while waiting:
+                batch = waiting[:size]
+                responses = self._attempt(batch, prefix)
+                if responses is None and len(batch) > 1:
+                    size = len(batch) // 2
+                    continue
+                waiting = waiting[len(batch) :]
+                yield from responses or [
+                    _failure(batch[0], f"{self.device}: no memory for this prompt alone")
+                ]
 
-    def _attempt(self, batch: list[Prompt]) -> list[Response] | None:
+    def _groups(self, prompts: Sequence[Prompt]) -> list[Group]:
+        if self.prefix_reuse:
+            return group_by_prefix(prompts, self.sampling.batch_size // 2)
+        return [Group(0, list(prompts))]
+
+    def _attempt(self, batch: list[Prompt], prefix: Prefix | None) -> list[Response] | None:
         """The batch's responses, or None when memory ran out."""
         try:
-            return self._answer(batch)
+            return self._answer(batch, prefix)
         except (RuntimeError, MemoryError) as error:
             if not _out_of_memory(error):
                 raise
@@ -86,62 +96,24 @@ class HuggingFace:
             torch.cuda.empty_cache()
         return None
 
-    def _answer(self, batch: list[Prompt]) -> list[Response]:
+    def _answer(self, batch: list[Prompt], prefix: Prefix | None) -> list[Response]:
         try:
-            inputs = self._inputs(batch)
+            inputs, shared = prefix.read(batch) if prefix else (None, 0)
+            if not shared:
+                inputs = self.reader.read(batch)
         except UserError as error:
             if len(batch) == 1:
                 return [_failure(batch[0], str(error))]
             half = len(batch) // 2
-            return self._answer(batch[:half]) + self._answer(batch[half:])
-        return self._run(batch, inputs)
+            return self._answer(batch[:half], prefix) + self._answer(batch[half:], prefix)
+        return self._run(batch, inputs, prefix if shared else None, shared)
 
-    def _inputs(self, batch: list[Prompt]) -> Any:
-        """Left-padded tensors; UserError when a prompt of the batch cannot be shown whole."""
-        chats = [self._chat(prompt) for prompt in batch]
-        try:
-            inputs = self.processor.apply_chat_template(
-                chats,
-                add_generation_prompt=True,
-                tokenize=True,
-                return_dict=True,
-                return_tensors="pt",
-                processor_kwargs={"padding": True},
-            )
-        except ValueError as error:
-            raise UserError(f"the checkpoint's processor refused the prompt: {error}") from error
-        longest, new = int(inputs["attention_mask"].sum(1).max()), self.sampling.max_new_tokens
-        if self.positions is not None and longest + new > self.positions:
-            raise UserError(
-                f"expected prompt and response within the checkpoint's {self.positions} positions, got a "
-                f"prompt of {longest} tokens and max_new_tokens {new}; nothing is truncated, so lower one"
-            )
-        return inputs
+    def _run(self, batch: list[Prompt], inputs: Any, prefix: Prefix | None, shared: int) -> list[Response]:
+        """Generates and decodes; the seconds count neither reading images nor tokenizing.
 
-    def _chat(self, prompt: Prompt) -> list[dict[str, Any]]:
-        """One user message with the parts in their order; UserError for a part that cannot be shown."""
-        content: list[dict[str, Any]] = []
-        for part in prompt.parts:
-            if part.kind == "image":
-                content.append({"type": "image", "image": self._image(part.value)})
-                continue
-            # It would be taken for an image, perhaps for that of another prompt.
-            if found := [token for token in self.placeholders.values() if token in part.value]:
-                raise UserError(f"expected a text without the checkpoint's own {found[0]}, got one with it")
-            content.append({"type": "text", "text": part.value})
-        return [{"role": "user", "content": content}]
-
-    def _image(self, path: str) -> Image.Image:
-        try:
-            return self.benchmark.image(path)
-        except UserError:
-            raise
-        # Pillow reports broken files in all of these ways.
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-            raise UserError(f"{path}: not a readable image: {error}") from error
-
-    def _run(self, batch: list[Prompt], inputs: Any) -> list[Response]:
-        """Generates and decodes; the seconds count neither reading images nor tokenizing."""
+        Those of a prefix's encoding belong to the first batch of its group, and its tokens to the first
+        response: so the tokens computed in a run are the sum of prompt_tokens - cached_tokens.
+        """
         start = self._now()
         inputs = inputs.to(self.device, dtype=self.model.dtype)
         first: list[float] = []
@@ -152,6 +124,8 @@ class HuggingFace:
             return torch.zeros(len(ids), dtype=torch.bool, device=ids.device)
 
         with torch.inference_mode():
+            if prefix:
+                inputs = prefix.rest(inputs, shared)
             ids = self.model.generate(
                 **inputs,
                 logits_processor=self._sampler(batch),
@@ -159,17 +133,19 @@ class HuggingFace:
             )
         seconds = self._now() - start
         lengths = inputs["attention_mask"].sum(1).tolist()
+        cached = prefix.account(shared, len(batch)) if prefix else [0] * len(batch)
         new_tokens = ids[:, inputs["input_ids"].shape[1] :].tolist()
         return [
             Response(
                 *prompt.key,
                 **self._decode(row),
                 prompt_tokens=n,
+                cached_tokens=reused,
                 prefill_seconds=first[0],
                 seconds=seconds,
                 batch=len(batch),
             )
-            for prompt, row, n in zip(batch, new_tokens, lengths, strict=True)
+            for prompt, row, n, reused in zip(batch, new_tokens, lengths, cached, strict=True)
         ]
 
     def _decode(self, tokens: list[int]) -> dict[str, Any]:
@@ -199,7 +175,7 @@ class HuggingFace:
 
     def _generation_config(self) -> Any:
         tokenizer = self.processor.tokenizer
-        banned = {*self.placeholders, tokenizer.pad_token_id} - self.end
+        banned = {*self.reader.placeholders, tokenizer.pad_token_id} - self.end
         return transformers.GenerationConfig(
             max_new_tokens=self.sampling.max_new_tokens,
             do_sample=False,
@@ -219,6 +195,7 @@ class HuggingFace:
             "device": torch.cuda.get_device_name(self.device) if gpu else "cpu",
             "image_processor": type(self.processor.image_processor).__name__,
             "max_positions": self.positions,
+            "prefix_reuse": self.prefix_reuse,
             "torch": str(torch.__version__),
             "transformers": transformers.__version__,
         }
@@ -243,19 +220,6 @@ def _end_tokens(model: Any, tokenizer: Any) -> set[int]:
     if named is None:
         named = tokenizer.eos_token_id
     return {named} if isinstance(named, int) else set(named or ())
-
-
-def _placeholders(config: Any, processor: Any) -> dict[int, str]:
-    """Tokens that stand for images and videos, by id; a response has no business with them."""
-    names = ("image_token_id", "video_token_id", "vision_start_token_id", "vision_end_token_id")
-    ids = {getattr(source, name, None) for source in (config, processor) for name in names}
-    known = {i: processor.tokenizer.convert_ids_to_tokens(i) for i in ids if isinstance(i, int)}
-    return {i: token for i, token in known.items() if token}
-
-
-def _length(prompt: Prompt) -> int:
-    """About its tokens times four: an image counts as 300 tokens, whatever the checkpoint makes of it."""
-    return sum(len(part.value) if part.kind == "text" else 1200 for part in prompt.parts)
 
 
 def _failure(prompt: Prompt, error: str) -> Response:

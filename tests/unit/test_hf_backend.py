@@ -137,7 +137,7 @@ def test_a_response_ends_at_the_end_token_also_inside_a_batch(tiny: Path) -> Non
     prompts = mixed(6)
     model = backend(tiny)
     whole = texts(model.generate(prompts))
-    inputs = model._inputs(prompts[4:5])
+    inputs = model.reader.read(prompts[4:5])
     tokens = model.model.generate(**inputs)[0, inputs["input_ids"].shape[1] :].tolist()
     model.end = {tokens[3]}
     model.model.generation_config.eos_token_id = [tokens[3]]
@@ -152,7 +152,7 @@ def test_a_response_ends_at_the_end_token_also_inside_a_batch(tiny: Path) -> Non
 def test_the_first_token_is_that_of_a_plain_forward_pass(tiny: Path) -> None:
     model = backend(tiny, max_new_tokens=1)
     example = prompt("p", "Left is", "a.png", "and right is", "b.png")
-    inputs = model._inputs([example])
+    inputs = model.reader.read([example])
     with torch.no_grad():
         logits = model.model(**inputs).logits[0, -1]
     [response] = model.generate([example])
