@@ -15,6 +15,11 @@ def after_thinking(text: str) -> str:
     return "" if not closed and "<think>" in text else answer
 
 
+def in_box(answer: str) -> str:
+    """An answer as a response gives it."""
+    return rf"\boxed{{{answer}}}"
+
+
 def boxed(text: str) -> str | None:
     """The content of the last \\boxed{...} with balanced braces; None where there is none."""
     answer = after_thinking(text)
