@@ -81,6 +81,8 @@ class Response:
     prompt_tokens: int | None = None
     cached_tokens: int | None = None
     """Prompt tokens that were not computed again: a shared prefix, or a provider's cache."""
+    written_tokens: int | None = None
+    """Prompt tokens that were put into a provider's cache, which costs more than to read them."""
     completion_tokens: int | None = None
     """The end token included."""
     prefill_seconds: float | None = None
@@ -227,3 +229,5 @@ class Report:
     """End to end, over all sittings."""
     batch_check: BatchCheck | None
     distributions: tuple[Distribution, ...] = ()
+    cost: float | None = None
+    """US dollars for all responses by the table of prices; None where the model has no price."""

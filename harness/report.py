@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from harness import store
+from harness import prices, store
 from harness.metrics import measure
 from harness.page import percent, render_page
 from harness.records import BatchCheck, Distribution, Json, Report, Response, Row, Run, Session, Usage
@@ -39,6 +39,7 @@ def make_report(
         requests_per_second=sum(s.requests for s in sessions) / seconds if seconds else None,
         batch_check=check,
         distributions=tuple(f for f in figures if isinstance(f, Distribution)),
+        cost=prices.cost(run.model, (r.response for r in results.results), bool(backend.get("batch"))),
     )
 
 
