@@ -6,8 +6,7 @@ from pathlib import Path
 
 from tyro.conf import Positional
 
-from harness import plugins, store
-from harness.benchmark import Benchmark
+from harness import benchmarks, plugins, store
 from harness.console import command_line
 from harness.judge import Judging
 from harness.judge import judge as judge_run
@@ -19,7 +18,7 @@ from harness.verify import verify as verify_benchmark
 
 
 def eval_(
-    benchmark: Positional[Path],
+    benchmark: Positional[str],
     /,
     evaluation: Evaluation,
     *,
@@ -28,11 +27,12 @@ def eval_(
     """Score a model on a benchmark: one table, and RUN/report.html. The same command again resumes.
 
     Args:
-        benchmark: Folder of a complete benchmark.
+        benchmark: Folder of a complete benchmark, or a published one as NAME[:SOURCE], such as
+            mmlu-pro:path/to/MMLU-Pro; SOURCE is a local folder or file, or a Hugging Face id.
         evaluation: What to score.
         out: Folder of the run.
     """
-    report = evaluate(Benchmark(benchmark), evaluation, out)
+    report = evaluate(benchmarks.open(benchmark), evaluation, out)
     print(table({report.run.model: report}))
     print(f"report: {out / 'report.html'}")
 
@@ -58,18 +58,18 @@ def report(runs: Positional[tuple[Path, ...]], /) -> None:
     print(table({run.name: store.read_json(run / "report.json", Report) for run in runs}))
 
 
-def verify(benchmark: Positional[Path], /) -> None:
+def verify(benchmark: Positional[str], /) -> None:
     """Check every file of a benchmark, and that each gold response scores 1.
 
     Args:
-        benchmark: Folder of a complete benchmark.
+        benchmark: Folder of a complete benchmark, or a published one as NAME[:SOURCE].
     """
-    print(verify_benchmark(Benchmark(benchmark)))
+    print(verify_benchmark(benchmarks.open(benchmark)))
 
 
 def list_() -> None:
-    """List the policy families, backends and metrics that are installed."""
-    for group in (plugins.FAMILIES, plugins.BACKENDS, plugins.METRICS):
+    """List the families, published benchmarks, backends and metrics that are installed."""
+    for group in (plugins.FAMILIES, benchmarks.BENCHMARKS, plugins.BACKENDS, plugins.METRICS):
         print(f"{group.removeprefix('harness.')}: {', '.join(plugins.names(group))}")
 
 
