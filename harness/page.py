@@ -25,37 +25,46 @@ from harness.variants import VARIANTS
 
 def render_page(report: Report, results: Results) -> str:
     """The report as one HTML page; raises UserError where a picture to show is not as it was made."""
-    environment = Environment(
+    script = ours("report.js")
+    gallery = make_gallery(results)
+    whole = [row for row in report.rows if not row.group]
+    return (
+        environment()
+        .get_template("report.html")
+        .render(
+            report=report,
+            manifest=results.benchmark.manifest,
+            style=ours("report.css"),
+            script=script,
+            script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+            warnings=list(warnings(report, results)),
+            rows=whole,
+            metrics=list(dict.fromkeys(row.metric for row in whole)),
+            plots=group_plots(report.rows),
+            variant_index=variant_index,
+            variants=[VARIANTS[name] for name in report.run.variants],
+            gallery=gallery,
+            outcomes=[name for name in OUTCOMES if any(s.outcome == name for s in gallery.samples)],
+            usage={u.variant: u for u in report.usage},
+            total=len(results.results),
+        )
+    )
+
+
+def environment() -> Environment:
+    """Templates whose every value is escaped."""
+    made = Environment(
         loader=PackageLoader("harness"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"percent": percent, "plain": plain, "flat": flat, "thousands": thousands}
-    script = _ours("report.js")
-    gallery = make_gallery(results)
-    whole = [row for row in report.rows if not row.group]
-    return environment.get_template("report.html").render(
-        report=report,
-        manifest=results.benchmark.manifest,
-        style=_ours("report.css"),
-        script=script,
-        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
-        warnings=list(warnings(report, results)),
-        rows=whole,
-        metrics=list(dict.fromkeys(row.metric for row in whole)),
-        plots=group_plots(report.rows),
-        variant_index=variant_index,
-        variants=[VARIANTS[name] for name in report.run.variants],
-        gallery=gallery,
-        outcomes=[name for name in OUTCOMES if any(s.outcome == name for s in gallery.samples)],
-        usage={u.variant: u for u in report.usage},
-        total=len(results.results),
-    )
+    made.filters |= {"percent": percent, "plain": plain, "flat": flat, "thousands": thousands}
+    return made
 
 
-def _ours(name: str) -> Markup:
+def ours(name: str) -> Markup:
     """A file of ours that goes into the page as it is."""
     return Markup((resources.files("harness") / "templates" / name).read_text(encoding="utf-8"))
 

@@ -15,6 +15,7 @@ from harness.variants import VARIANTS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 INK = "#010203"
 COLOURS = ("#a1b2c0", "#a1b2c1", "#a1b2c2", "#a1b2c3")
@@ -81,13 +82,14 @@ def _draw(metric: str, group: str, rows: Sequence[Row]) -> Markup:
         axes = figure.subplots()
         _points(axes, rows, members, upright)
         _frame(axes, members, upright, f"{metric} (%)", group)
-        file = io.StringIO()
-        figure.savefig(
-            file,
-            format="svg",
-            transparent=True,
-            metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")),
-        )
+        return svg(figure)
+
+
+def svg(figure: Figure) -> Markup:
+    """A figure as a piece of an HTML page; within the rc_context that it was drawn in."""
+    file = io.StringIO()
+    metadata = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+    figure.savefig(file, format="svg", transparent=True, metadata=metadata)
     return Markup(_inline(file.getvalue()))
 
 
