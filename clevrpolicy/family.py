@@ -6,10 +6,13 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from clevrpolicy import clevr_json, reasoning
+import msgspec
+
+from clevrpolicy import citations, claims, clevr_json, faults, reasoning
 from clevrpolicy.build import SCENES
-from clevrpolicy.ontology import Kind
-from clevrpolicy.tree import Tree, from_json
+from clevrpolicy.claims import Rule
+from clevrpolicy.ontology import Kind, Scene
+from clevrpolicy.tree import Tree, from_json, mask
 from harness import variants
 from harness.parsing import boxed
 from harness.records import Claim, Grade, Instance
@@ -27,6 +30,7 @@ class ClevrPolicy:
     def __init__(self, benchmark: Benchmark) -> None:
         self.benchmark = benchmark
         self._trees: dict[str, Tree] = {}
+        self._books: dict[str, dict[str, Rule]] = {}
 
     def grade(self, instance: Instance, target: str, text: str) -> Grade:
         """Exact match of the last boxed answer, but for case and blanks (paper, ClevrPolicy, metric).
@@ -35,7 +39,8 @@ class ClevrPolicy:
         """
         answer = boxed(text)
         if answer is None:
-            return Grade(0.0, "unparsed")
+            fields = RECALLED if "condition" in instance.facts else ()
+            return Grade(0.0, "unparsed", dict.fromkeys(fields, 0.0))
         if "condition" not in instance.facts:
             return Grade(float(_plain(answer) == _plain(target)))
         said, right = answer.split(";"), target.split(";")
@@ -65,21 +70,48 @@ class ClevrPolicy:
         path = instance.facts["override_path" if variant.replaced else "path"]
         return {"leaf depth": str(len(path)), "objects": str(instance.facts["objects"])}
 
-    def claims(self, instance: Instance, variant: Variant, text: str) -> Sequence[Claim]:  # noqa: ARG002
-        return ()
+    def claims(self, instance: Instance, variant: Variant, text: str) -> Sequence[Claim]:
+        """Every condition that is cited; of a recited one its four fields are graded already."""
+        policy = variants.policy_id(instance, variant)
+        if policy is None or "condition" in instance.facts:
+            return ()
+        return claims.check(citations.read(text), self._book(policy))
 
     def path(self, instance: Instance, variant: Variant) -> Sequence[str]:
         """The conditions visited on the way to the answer."""
         visited = instance.facts.get("override_path" if variant.replaced else "path", ())
         return [f"Condition {condition}" for condition in visited]
 
-    def fault(self, instance: Instance, variant: Variant, text: str) -> str | None:  # noqa: ARG002
-        return None
+    def fault(self, instance: Instance, variant: Variant, text: str) -> str | None:
+        """As the labels of faults.py say; None for a recited condition."""
+        policy = variants.policy_id(instance, variant)
+        if policy is None or "condition" in instance.facts:
+            return None
+        scene = instance.facts["scene"]
+        kinds = self._kinds[scene]
+        way, _ = self._tree(policy).walk(mask(kinds))
+        return faults.first(text, way, self._book(policy), kinds, lambda: self._scene(scene))
 
     def _tree(self, policy: str) -> Tree:
         if policy not in self._trees:
             self._trees[policy] = from_json(self.benchmark.policies[policy].rules)
         return self._trees[policy]
+
+    def _book(self, policy: str) -> dict[str, Rule]:
+        if policy not in self._books:
+            self._books[policy] = claims.rules(self._tree(policy))
+        return self._books[policy]
+
+    def _scene(self, scene: str) -> Scene | None:
+        """A scene as it was placed; None of CLEVR's own, which do not tell their camera."""
+        data = msgspec.json.decode(self._scenes[scene], type=dict[str, Any])
+        return clevr_json.decode(data) if "camera" in data else None
+
+    @cached_property
+    def _scenes(self) -> dict[str, msgspec.Raw]:
+        """As they are written: decoded they would take many times the memory, and few are looked at."""
+        lines = msgspec.json.Decoder(msgspec.Raw).decode_lines(self.benchmark.check(SCENES))
+        return dict(zip(self._kinds, lines, strict=True))
 
     @cached_property
     def _kinds(self) -> dict[str, tuple[Kind, ...]]:
