@@ -14,8 +14,8 @@ condition that is only named, and one that was followed before, are passed over.
   an earlier condition has ruled out.
 - "perception: size" and so on: its yes or no is not the scene's. The attribute is the one in which the
   object that it names differs from the one most like it in the scene, where that is one attribute;
-  otherwise the one that the condition tests. "(half hidden)": less than half is visible of the object that is misread, or of
-  every object that is missed.
+  otherwise the one that the condition tests. "(half hidden)": other objects hide more than half of the
+  object that is misread, or of every object that is missed.
 - "wrong answer after right reasoning": none of these, and yet the answer is wrong.
 """
 
