@@ -1,4 +1,4 @@
-"""The `clevrpolicy` command: generate, import, show, scenes."""
+"""The `clevrpolicy` command: generate, import, skills, show, scenes."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from clevrpolicy.build import SCENES
 from clevrpolicy.config import Config, SceneConfig
 from clevrpolicy.generate import generate as generate_benchmark
 from clevrpolicy.importer import import_clevr
+from clevrpolicy.skills import SkillsConfig
+from clevrpolicy.skills import generate as generate_skills
 from harness import store
 from harness.benchmark import Benchmark, Manifest
 from harness.console import command_line
@@ -63,6 +65,17 @@ def show_(benchmark: Positional[Path], instance: Positional[str], /, *, png: Pat
         print(png)
 
 
+def skills(out: Positional[Path], /, config: SkillsConfig, *, workers: int = CORES) -> None:
+    """Make clevr-skills, a benchmark without policies: list objects, say what exists, count.
+
+    Args:
+        out: Folder of the new benchmark.
+        config: What it is made of.
+        workers: Processes that draw.
+    """
+    _tell(out, generate_skills(out, config, workers))
+
+
 def scenes(benchmark: Positional[Path], split: Positional[str], out: Positional[Path], /) -> None:
     """Write a split's scenes as the one JSON file that CLEVR's tools read.
 
@@ -84,7 +97,7 @@ def _tell(out: Path, manifest: Manifest) -> None:
 
 def main() -> None:
     command_line(
-        {"generate": generate, "import": import_, "show": show_, "scenes": scenes},
+        {"generate": generate, "import": import_, "skills": skills, "show": show_, "scenes": scenes},
         prog="clevrpolicy",
         description="Decision-tree policies over CLEVR-like scenes, as text (-T) or text with pictures (-M).",
     )
