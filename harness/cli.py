@@ -1,4 +1,4 @@
-"""The `harness` command: eval, judge, report, verify, list."""
+"""The `harness` command: eval, judge, report, compare, verify, list."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from pathlib import Path
 from tyro.conf import Positional
 
 from harness import benchmarks, plugins, store
+from harness.compare import compare as compare_runs
+from harness.compare_page import table as comparison_table
+from harness.compare_page import write_comparison
 from harness.console import command_line
 from harness.judge import Judging
 from harness.judge import judge as judge_run
@@ -58,6 +61,23 @@ def report(runs: Positional[tuple[Path, ...]], /) -> None:
     print(table({run.name: store.read_json(run / "report.json", Report) for run in runs}))
 
 
+def compare(
+    base: Positional[Path], tuned: Positional[tuple[Path, ...]], /, *, out: Path | None = None
+) -> None:
+    """What changed from one model to another, over all benchmarks that both have scored.
+
+    Args:
+        base: A run, or a folder of runs, before.
+        tuned: The same after, of one model or several.
+        out: Folder for compare.json, compare.md and compare.html.
+    """
+    comparison = compare_runs(base, tuned)
+    print(comparison_table(comparison))
+    if out is not None:
+        write_comparison(comparison, out)
+        print(f"page: {out / 'compare.html'}")
+
+
 def verify(benchmark: Positional[str], /) -> None:
     """Check every file of a benchmark, and that each gold response scores 1.
 
@@ -75,7 +95,14 @@ def list_() -> None:
 
 def main() -> None:
     command_line(
-        {"eval": eval_, "judge": judge, "report": report, "verify": verify, "list": list_},
+        {
+            "eval": eval_,
+            "judge": judge,
+            "report": report,
+            "compare": compare,
+            "verify": verify,
+            "list": list_,
+        },
         prog="harness",
         description="Scores any checkpoint on policies that it has internalized, is shown, or must override.",
     )

@@ -13,13 +13,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from harness import bootstrap, store
+from harness import store
 from harness.benchmarks.mmmu_pro import HEADLINE
 from harness.errors import UserError
+from harness.intervals import bootstrap
 from harness.records import Run, Score
 from harness.seeds import rng
 
 ACCURACY = "accuracy"
+RESAMPLES = 10_000
 
 
 class Key(NamedTuple):
@@ -114,7 +116,7 @@ def compare(base: Path, tuned: Sequence[Path]) -> Comparison:
     return Comparison(
         str(base),
         tuple(map(str, tuned)),
-        bootstrap.RESAMPLES,
+        RESAMPLES,
         tuple(differences),
         tuple(dict.fromkeys(unmatched)),
     )
@@ -269,7 +271,7 @@ def _value(score: Score, metric: str) -> float | None:
 
 
 def _interval(values: Sequence[float], seed: Sequence[str]) -> tuple[float, float]:
-    return bootstrap.interval(values, rng(0, "compare", *seed)) or (-1.0, 1.0)
+    return bootstrap(values, rng(0, "compare", *seed), RESAMPLES)
 
 
 def _mean(values: Sequence[float]) -> float | None:

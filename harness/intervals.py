@@ -56,8 +56,10 @@ def wilson(successes: float, n: int) -> tuple[float, float]:
     return max(0.0, centre - half), min(1.0, centre + half)
 
 
-def bootstrap(values: Sequence[float], draws: random.Random) -> tuple[float, float]:
-    """The middle 95 % of the means of RESAMPLES resamples (Efron 1979), for one value or more.
+def bootstrap(
+    values: Sequence[float], draws: random.Random, resamples: int = RESAMPLES
+) -> tuple[float, float]:
+    """The middle 95 % of the means of so many resamples (Efron 1979), for one value or more.
 
     A resample is drawn as how often each distinct value occurs in it: the same, and quick where many are
     alike.
@@ -69,8 +71,8 @@ def bootstrap(values: Sequence[float], draws: random.Random) -> tuple[float, flo
     generator = np.random.default_rng(draws.getrandbits(128))
     at_once = max(1, CELLS // len(levels))
     means = [
-        generator.multinomial(len(values), counts / len(values), min(at_once, RESAMPLES - done)) @ levels
-        for done in range(0, RESAMPLES, at_once)
+        generator.multinomial(len(values), counts / len(values), min(at_once, resamples - done)) @ levels
+        for done in range(0, resamples, at_once)
     ]
     low, high = np.quantile(np.concatenate(means) / len(values), (0.025, 0.975))
     return float(low), float(high)

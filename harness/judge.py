@@ -18,12 +18,13 @@ from pathlib import Path
 import msgspec
 from tqdm import tqdm
 
-from harness import backends, bootstrap, citations, store, variants, verdict
+from harness import backends, citations, store, variants, verdict
 from harness.agreement import krippendorff
 from harness.backends import Backend, Endpoint, Sampling
 from harness.benchmark import Benchmark
 from harness.canaries import CANARIES, FOOLED
 from harness.errors import UserError
+from harness.intervals import bootstrap
 from harness.records import Instance, Json, Policy, Prompt, Response, Run
 from harness.seeds import rng
 from harness.variants import VARIANTS, Variant
@@ -255,7 +256,7 @@ def _sum_up(
     run: Run, asked: Judging, judged: Sequence[Judged], attacks: Mapping[str, float | None], without: int
 ) -> Judgement:
     scores = [j.score for j in judged if j.score is not None]
-    interval = bootstrap.interval(scores, rng(0, "judgement", run.digest))
+    low, high = bootstrap(scores, rng(0, "judgement", run.digest)) if scores else (None, None)
     rules = [j.rules for j in judged if j.rules is not None]
     pairs = [(j.score / MOST, j.rules) for j in judged if j.score is not None and j.rules is not None]
     reasons = Counter(reason.partition(":")[0] for j in judged for reason in j.reasons if reason is not None)
@@ -270,8 +271,8 @@ def _sum_up(
         limit=asked.limit,
         repeats=asked.repeats,
         mean=math.fsum(scores) / len(scores) if scores else None,
-        low=interval[0] if interval else None,
-        high=interval[1] if interval else None,
+        low=low,
+        high=high,
         n=len(scores),
         without=without,
         unscored=dict(reasons),
