@@ -114,8 +114,8 @@ def markdown(comparison: Comparison) -> str:
     lines = [f"| {' | '.join(row)} |" for row in rows]
     title = f"# From {escaped(printable(comparison.base))}\n"
     about = f"""
-Differences in percentage points; 95 % by bootstrap over instances, {comparison.resamples} resamples; marked where
-the interval leaves out zero."""
+Differences in percentage points; 95 % by bootstrap over instances, {comparison.resamples} resamples; marked
+where the interval leaves out zero."""
     said = [f"- {escaped(note)}" for note in notes(comparison, named=None)]
     return "\n".join([title, *lines, about, *([""] if said else []), *said]) + "\n"
 
