@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 from typing import Any
 
 from tyro.conf import Positional
 
-from clevrpolicy import clevr_json, show
+from clevrpolicy import clevr_json
 from clevrpolicy.build import SCENES
 from clevrpolicy.config import Config, SceneConfig
 from clevrpolicy.generate import generate as generate_benchmark
@@ -17,8 +16,9 @@ from clevrpolicy.importer import import_clevr
 from clevrpolicy.skills import SkillsConfig
 from clevrpolicy.skills import generate as generate_skills
 from harness import store
-from harness.benchmark import Benchmark, Manifest
+from harness.benchmark import Benchmark, summary
 from harness.console import command_line
+from harness.show import show
 
 CORES = os.cpu_count() or 1
 
@@ -31,7 +31,7 @@ def generate(out: Positional[Path], /, config: SceneConfig, *, workers: int = CO
         config: What it is made of.
         workers: Processes that draw.
     """
-    _tell(out, generate_benchmark(out, config, workers))
+    print(summary(out, generate_benchmark(out, config, workers)))
 
 
 def import_(
@@ -45,24 +45,7 @@ def import_(
         config: What it is made of.
         workers: Processes that draw the policies' pictures.
     """
-    _tell(out, import_clevr(clevr, out, config, workers))
-
-
-def show_(benchmark: Positional[Path], instance: Positional[str], /, *, png: Path | None = None) -> None:
-    """Show an instance: picture, policy, gold path; in the terminal, or as a PNG.
-
-    Args:
-        benchmark: Folder of a complete benchmark.
-        instance: Its id, the first field of a line of instances.test.jsonl.
-        png: Write a picture here instead.
-    """
-    bench = Benchmark(benchmark)
-    found = show.find(bench, instance)
-    if png is None:
-        print(show.terminal(bench, found, colours=sys.stdout.isatty()))
-    else:
-        show.page(bench, found).save(png)
-        print(png)
+    print(summary(out, import_clevr(clevr, out, config, workers)))
 
 
 def skills(out: Positional[Path], /, config: SkillsConfig, *, workers: int = CORES) -> None:
@@ -73,7 +56,7 @@ def skills(out: Positional[Path], /, config: SkillsConfig, *, workers: int = COR
         config: What it is made of.
         workers: Processes that draw.
     """
-    _tell(out, generate_skills(out, config, workers))
+    print(summary(out, generate_skills(out, config, workers)))
 
 
 def scenes(benchmark: Positional[Path], split: Positional[str], out: Positional[Path], /) -> None:
@@ -89,15 +72,9 @@ def scenes(benchmark: Positional[Path], split: Positional[str], out: Positional[
     print(out)
 
 
-def _tell(out: Path, manifest: Manifest) -> None:
-    counts = ", ".join(f"{n} {name.removesuffix('.jsonl')}" for name, n in manifest.counts.items())
-    print(f"{out}: {counts}")
-    print(f"digest {manifest.digest}")
-
-
 def main() -> None:
     command_line(
-        {"generate": generate, "import": import_, "skills": skills, "show": show_, "scenes": scenes},
+        {"generate": generate, "import": import_, "skills": skills, "show": show, "scenes": scenes},
         prog="clevrpolicy",
         description="Decision-tree policies over CLEVR-like scenes, as text (-T) or text with pictures (-M).",
     )

@@ -75,8 +75,13 @@ def _rule(tool: str, line: str) -> Rule:
         raise UserError(
             f"policy: expected a rule such as '- If age is below 21, use {tool}_v1.', got {line!r}"
         )
-    parts = (part.partition(" is ") for part in found[1].split(", and "))
-    return Rule(found[2], {name: _predicate(phrase) for name, _, phrase in parts})
+    return Rule(found[2], parse_condition(found[1]))
+
+
+def parse_condition(text: str) -> dict[str, Predicate]:
+    """The predicates of a condition, by field; what is said in other words is no predicate of any rule."""
+    parts = (part.partition(" is ") for part in " ".join(text.split()).rstrip(".").split(", and "))
+    return {name.removeprefix("If "): _predicate(phrase) for name, _, phrase in parts}
 
 
 def _phrase(predicate: Predicate) -> str:

@@ -106,6 +106,12 @@ def seal(folder: Path, begun: Begun) -> Manifest:
     return manifest
 
 
+def summary(folder: Path, manifest: Manifest) -> str:
+    """What a benchmark holds, for the end of the command that made it."""
+    counts = ", ".join(f"{n} {name.removesuffix('.jsonl')}" for name, n in manifest.counts.items())
+    return f"{folder}: {counts}\ndigest {manifest.digest}"
+
+
 def _digest(files: Iterable[tuple[str, str]]) -> str:
     return hashlib.sha256("".join(f"{sha}  {path}\n" for path, sha in files).encode()).hexdigest()
 

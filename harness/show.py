@@ -1,12 +1,15 @@
-"""`clevrpolicy show`: one instance with its picture, its policy and the way to its answer."""
+"""One instance with its pictures, its policy and the way to its answer: `show` of every family's command."""
 
 from __future__ import annotations
 
 import shutil
+import sys
 import textwrap
 from collections.abc import Iterable
+from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
+from tyro.conf import Positional
 
 from harness import variants
 from harness.benchmark import Benchmark
@@ -16,6 +19,23 @@ from harness.records import Instance, Part
 PAGE = 1100
 MARGIN = 20
 FONT = 15
+
+
+def show(benchmark: Positional[Path], instance: Positional[str], /, *, png: Path | None = None) -> None:
+    """Show an instance: pictures, policy, gold response; in the terminal, or as a PNG.
+
+    Args:
+        benchmark: Folder of a complete benchmark.
+        instance: Its id, the first field of a line of instances.test.jsonl.
+        png: Write a picture here instead.
+    """
+    bench = Benchmark(benchmark)
+    found = find(bench, instance)
+    if png is None:
+        print(terminal(bench, found, colours=sys.stdout.isatty()))
+    else:
+        page(bench, found).save(png)
+        print(png)
 
 
 def find(benchmark: Benchmark, instance_id: str) -> Instance:

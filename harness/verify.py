@@ -13,7 +13,7 @@ def verify(benchmark: Benchmark) -> str:
     """One sentence on what was checked; raises UserError naming the first fault."""
     files = benchmark.manifest.files
     for path in tqdm(files, desc="files", unit=""):
-        if path.endswith(".png"):
+        if path.endswith((".png", ".jpg")):
             benchmark.image(path)
         else:
             benchmark.check(path)

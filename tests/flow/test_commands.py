@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from clevrpolicy import show
+from harness import show
 from harness import benchmark as benchmarks
 from harness import store
 from harness.benchmark import Benchmark, Manifest, seal

@@ -1,0 +1,92 @@
+"""`gtapolicy generate` and `gtapolicy import`: dialogs made up or read from GTA, then the same for both."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import msgspec
+from PIL import Image
+from tqdm import tqdm
+
+from gtapolicy import build, generic, importer, invented, override, rules, scenarios
+from gtapolicy.build import FAMILY, Rules
+from gtapolicy.config import Config, GeneratedConfig
+from gtapolicy.dialogs import Dialog
+from gtapolicy.rules import Table
+from harness import benchmark, store
+from harness.benchmark import Begun, Manifest
+from harness.seeds import rng
+
+QUERIES = 229
+"""GTA's, and an invented policy's too."""
+OWN_QUERIES = 16
+"""For each tool that a user adds."""
+QUALITY = 90
+"""Of the JPEG files."""
+
+
+def generate(out: Path, config: GeneratedConfig) -> Manifest:
+    """Makes a benchmark of made-up dialogs in out, or goes on with an interrupted one."""
+    begun = Begun(FAMILY, {"dialogs": "made up", **_facts(config)}, {})
+    finished = benchmark.begin(out, begun)
+    if finished is not None:
+        return finished
+    chosen = _rules(config)
+    dialogs = _dialogs(config, chosen.table)
+    _draw(out, dialogs, lambda path: scenarios.picture(config.seed, path))
+    return build.write(out, begun, chosen, dialogs, rng(config.seed, FAMILY, "instances"))
+
+
+def _dialogs(config: GeneratedConfig, table: Table) -> list[Dialog]:
+    """GTA's kinds of query where the table has their tools; plain requests for the tools that GTA lacks."""
+    known = {tool.name for tool in rules.load().tools}
+    own = [tool for tool in table.tools if tool.name not in known]
+    draw = rng(config.seed, FAMILY, "plain")
+    if config.invented_tools:
+        return list(generic.dialogs(own, QUERIES * config.scale, draw))
+    names = {tool.name for tool in table.tools}
+    made = scenarios.dialogs(config.seed, config.scale)
+    kept = [dialog for dialog in made if all(step.tool in names for step in dialog.steps)]
+    return kept + list(generic.dialogs(own, OWN_QUERIES * len(own) * config.scale, draw))
+
+
+def import_gta(gta: Path, out: Path, config: Config) -> tuple[Manifest, list[str]]:
+    """Makes a benchmark of the real GTA's dialogs; also what had to be skipped, each with its reason."""
+    begun = Begun(FAMILY, {"dialogs": "GTA", **_facts(config)}, {})
+    chosen = _rules(config)
+    dialogs, skipped = importer.read(gta, chosen.table)
+    finished = benchmark.begin(out, begun)
+    if finished is None:
+        _draw(out, dialogs, lambda path: Image.open(gta / path).convert("RGB"))
+        finished = build.write(out, begun, chosen, dialogs, rng(config.seed, FAMILY, "instances"))
+    return finished, skipped
+
+
+def _facts(config: Config) -> dict[str, object]:
+    """The configuration, a file of rules by its content."""
+    facts: dict[str, object] = msgspec.to_builtins(config)
+    return {**facts, "rules": "paper" if config.rules is None else store.sha256(config.rules)}
+
+
+def _rules(config: Config) -> Rules:
+    draw = rng(config.seed, FAMILY, "policy")
+    if isinstance(config, GeneratedConfig) and config.invented_tools:
+        table = invented.invented(config.invented_tools, config.invented_rules, draw)
+    else:
+        table = rules.load(config.rules)
+    syllables = (draw.choice("bdfgklmnprstvz") + draw.choice("aeiou") for _ in range(3))
+    name = f"GTA-{''.join(syllables).capitalize()}"
+    return Rules(name, table, override.overridden(table, draw, config.override_bands))
+
+
+def _draw(out: Path, dialogs: Sequence[Dialog], picture: Callable[[str], Image.Image]) -> None:
+    """Every image that is not there yet; each is written whole or not at all."""
+    wanted = dict.fromkeys(path for dialog in dialogs for path in dialog.images)
+    for path in tqdm(wanted, desc="pictures", unit=""):
+        if not (out / path).exists():
+            (out / path).parent.mkdir(parents=True, exist_ok=True)
+            data = io.BytesIO()
+            picture(path).save(data, "JPEG", quality=QUALITY)
+            store.write(out / path, data.getvalue())

@@ -1,0 +1,136 @@
+"""The real GTA format, from a folder that the test writes itself, with all oddities of the published file."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from gtapolicy import importer, rules
+from gtapolicy.build import target_call
+from gtapolicy.config import Config
+from gtapolicy.generate import import_gta
+from harness.benchmark import Benchmark
+from harness.errors import UserError
+
+TABLE = rules.load()
+
+
+def call(name: str, arguments: dict[str, object], returned: object) -> list[dict[str, object]]:
+    function = {"name": name, "arguments": arguments}
+    return [
+        {"role": "assistant", "tool_calls": [{"type": "function", "function": function}], "thought": "hm"},
+        {"role": "tool", "name": name, "content": {"type": "text", "content": returned}},
+    ]
+
+
+def entry(images: list[int], *calls: list[dict[str, object]], answer: object = None) -> dict[str, object]:
+    files = [{"type": "image", "path": f"image/image_{n}.jpg", "url": None} for n in images]
+    dialog = [{"role": "user", "content": "What does it say?"}, *(turn for c in calls for turn in c)]
+    dialog.append({"role": "assistant", "content": "That is all."})
+    return {"tools": [], "files": files, "dialogs": dialog, "gt_answer": answer}
+
+
+def write(folder: Path) -> None:
+    image, other, made = "image/image_3.jpg", "image/image_77.jpg", "image/dummy_generated_image.jpg"
+    boxed, listed = "(1, 2, 30, 40)", "1, 2, 30, 40"
+    comic = {"image": image, "instruction": "as a comic"}
+    entries = [
+        entry(
+            [3], call("OCR", {"image": image}, "12 + 3"), call("Calculator", {"expression": "12 + 3"}, "15")
+        ),
+        entry([3], call("DrawBox", {"image": image, "bbox": boxed}, made), answer={"whitelist": [["a"]]}),
+        entry([77], call("DrawBox", {"image": other, "bbox": listed, "annotation": None}, made)),
+        entry(
+            [3, 77],
+            call("ImageStylization", comic, made),
+            call("AddText", {"image": made, "text": "hi", "position": "top"}, made),
+        ),
+        entry([3], call("CountGivenObject", {"image": image, "text": "cats", "bbox": boxed}, "2")),
+        entry([77], call("MathOCR", {"image": other}, "x+1=2"), call("Solver", {"command": "solve(x)"}, "1")),
+        entry([3], call("TextToBbox", {"image": image, "text": "cat", "top1": False}, "(1, 1, 2, 2)")),
+    ]
+    data = {str(number): found for number, found in enumerate(entries)}
+    (folder / "image").mkdir()
+    for number in (3, 77):
+        Image.new("RGB", (60, 50), (number, 90, 30)).save(folder / f"image/image_{number}.jpg")
+    (folder / "dataset.json").write_text(json.dumps(data))
+
+
+@pytest.fixture
+def gta(tmp_path: Path) -> Path:
+    folder = tmp_path / "gta"
+    folder.mkdir()
+    write(folder)
+    return folder
+
+
+def test_every_oddity_is_met(gta: Path, tmp_path: Path) -> None:
+    dialogs, skipped = importer.read(gta, TABLE)
+    assert skipped == []
+    by_id = {dialog.id: dialog for dialog in dialogs}
+    assert by_id["gta-0001"].steps[0].arguments["bbox"] == "(1, 2, 30, 40)"
+    assert by_id["gta-0002"].steps[0].arguments == {"image": "image/image_77.jpg", "bbox": "(1, 2, 30, 40)"}
+    assert by_id["gta-0003"].steps[1].arguments["image"] == "image/dummy_generated_image.jpg"
+    assert "bbox" not in by_id["gta-0004"].steps[0].arguments
+    assert by_id["gta-0005"].steps[0].math
+    assert by_id["gta-0006"].steps[0].arguments["top1"] is False
+    assert by_id["gta-0001"].open is False
+    assert by_id["gta-0000"].open is True
+
+    manifest, _ = import_gta(gta, tmp_path / "bench", Config())
+    benchmark = Benchmark(tmp_path / "bench")
+    calls = [i for split in ("train", "test") for i in benchmark.instances(split)]
+    assert len(calls) == sum(len(dialog.steps) for dialog in dialogs) == 10
+    assert all(target_call(i.target).name in TABLE.callable_names for i in calls)
+    assert benchmark.image("image/image_3.jpg").size == (60, 50)
+    assert import_gta(gta, tmp_path / "bench", Config())[0] == manifest
+
+
+def change(folder: Path, key: str, **fields: object) -> None:
+    path = folder / "dataset.json"
+    data = json.loads(path.read_text())
+    data[key] = {**data[key], **fields}
+    path.write_text(json.dumps(data))
+
+
+@pytest.mark.parametrize(
+    ("turns", "reason"),
+    [
+        ([], "no tool call"),
+        (call("Teleport", {}, ""), "'Teleport' is not in the table"),
+        (call("DrawBox", {"image": "image/image_3.jpg", "bbox": "(1, 2, 3)"}, ""), "four numbers"),
+        (call("OCR", {}, ""), "argument image is missing"),
+        (call("OCR", {"image": ["a"]}, ""), "expected a text"),
+    ],
+)
+def test_what_cannot_be_used_is_skipped_by_name(gta: Path, turns, reason: str) -> None:
+    change(gta, "0", dialogs=[{"role": "user", "content": "?"}, *turns])
+    dialogs, skipped = importer.read(gta, TABLE)
+    assert len(dialogs) == 6
+    (line,) = skipped
+    assert line.startswith("dataset.json, entry 0: skipped")
+    assert reason in line
+
+
+@pytest.mark.parametrize(
+    ("damage", "named"),
+    [
+        (lambda f: shutil.rmtree(f / "image"), "expected the image that entry 0 names"),
+        (lambda f: (f / "dataset.json").unlink(), "no such file"),
+        (lambda f: (f / "dataset.json").write_text("{}"), "expected dialogs"),
+        (lambda f: (f / "dataset.json").write_text("[1"), "dataset.json"),
+        (
+            lambda f: change(f, "0", files=[{"type": "image", "path": "../secret.jpg"}]),
+            "inside the benchmark",
+        ),
+    ],
+)
+def test_a_folder_that_is_not_gta_is_refused(gta: Path, tmp_path: Path, damage, named: str) -> None:
+    damage(gta)
+    with pytest.raises(UserError, match=named):
+        import_gta(gta, tmp_path / "bench", Config())
+    assert not (tmp_path / "bench" / "manifest.json").exists()

@@ -1,0 +1,171 @@
+"""Version rules: total, unambiguous, told by their text, changed by overrides, extended by a user's file."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gtapolicy import build, invented, override, profiles, rules, wording
+from gtapolicy.dialogs import Dialog, Step
+from gtapolicy.rules import Table
+from harness.errors import UserError
+from harness.seeds import rng
+
+TABLE = rules.load()
+ANY = {"account_type": "ABCD", "credits": (0, 250, 251, 500, 750, 1000), "age": (13, 20, 21, 59, 60, 90)}
+
+BOUNDARIES = [
+    # credits, tool, account types, ages, the version that wins exactly on a threshold
+    (250, "OCR", "ABCD", ANY["age"], "v5"),
+    (250, "CountGivenObject", "ABCD", ANY["age"], "v2"),
+    (500, "ImageDescription", "B", ANY["age"], "v3"),
+    (500, "ImageDescription", "D", ANY["age"], "v1"),
+    (500, "TextToImage", "D", ANY["age"], "v3"),
+    (500, "GoogleSearch", "ABCD", (21,), "v3"),
+    (499, "GoogleSearch", "ABCD", (21,), "v2"),
+    (500, "CountGivenObject", "ABCD", ANY["age"], "v3"),
+    (750, "OCR", "A", ANY["age"], "v4"),
+    (750, "OCR", "D", ANY["age"], "v3"),
+    (750, "CountGivenObject", "ABCD", ANY["age"], "v4"),
+    (751, "OCR", "ABCD", (20,), "v2"),
+    (751, "OCR", "ABCD", (21,), "v1"),
+    (None, "GoogleSearch", "ABCD", (20,), "v1"),
+    (None, "ImageStylization", "ABCD", (21, 59), "v2"),
+    (None, "ImageStylization", "ABCD", (60,), "v3"),
+]
+
+
+@pytest.mark.parametrize(("credits", "tool", "accounts", "ages", "version"), BOUNDARIES)
+def test_thresholds(credits: int | None, tool: str, accounts: str, ages, version: str) -> None:
+    for account, number, age in itertools.product(
+        accounts, ANY["credits"] if credits is None else (credits,), ages
+    ):
+        profile = {"account_type": account, "credits": number, "age": age}
+        assert TABLE.decide(tool, profile) == f"{tool}_{version}"
+
+
+def test_the_paper_s_policy_in_numbers() -> None:
+    versioned = [tool for tool in TABLE.tools if tool.versions]
+    assert (len(TABLE.tools), len(versioned), len(TABLE.callable_names)) == (14, 7, 32)
+    assert sum(len(tool.versions) for tool in versioned) == 25
+    assert (len(TABLE.exclusions), len(TABLE.tips)) == (1, 4)
+
+
+tables = st.one_of(
+    st.just(TABLE),
+    st.builds(
+        lambda seed, bands: override.overridden(TABLE, rng(seed, "o"), bands),
+        st.integers(0, 999),
+        st.booleans(),
+    ),
+    st.builds(
+        lambda tools, each, seed: invented.invented(tools, tools * each, rng(seed, "i")),
+        st.integers(1, 20),
+        st.integers(2, 12),
+        st.integers(0, 999),
+    ),
+)
+
+
+@given(tables, st.integers(0, 999))
+def test_text_and_decision_agree(table: Table, seed: int) -> None:
+    read = wording.parse(wording.policy_text(table, "GTA-Test"))
+    assert read == {tool.name: tool.rules for tool in table.tools if tool.rules}
+    for number in range(20):
+        profile = profiles.draw(table, rng(seed, number))
+        for tool in table.tools:
+            holding = [rule.use for rule in read.get(tool.name, ()) if rule.holds(profile)]
+            expected = [f"{tool.name}_{use}" for use in holding] or [tool.name]
+            assert expected == [table.decide(tool.name, profile)]
+
+
+@given(st.integers(0, 999), st.booleans())
+def test_an_override_changes_every_rule_and_its_notice_tells_it(seed: int, bands: bool) -> None:
+    changed = override.overridden(TABLE, rng(seed, "o"), bands)
+    for before, after in zip(TABLE.tools, changed.tools, strict=True):
+        for one, other in zip(before.rules, after.rules, strict=True):
+            assert one.use != other.use
+            assert bands or one.when == other.when
+    read = wording.parse(wording.notice_text(changed, "GTA-Test", ["OCR", "GoogleSearch"]))
+    assert read == {name: changed.tool(name).rules for name in ("OCR", "GoogleSearch")}
+
+
+def test_profiles_lie_on_thresholds_and_versions_are_used_alike() -> None:
+    stratified = profiles.Stratified(TABLE, rng(0, "p"))
+    drawn = [stratified.next(["OCR", "ImageDescription"]) for _ in range(200)]
+    assert sum(p["credits"] in (249, 250, 251, 499, 500, 501, 749, 750, 751) for p in drawn) > 40
+    for tool in ("OCR", "ImageDescription"):
+        counts = Counter(TABLE.decide(tool, profile) for profile in drawn)
+        assert len(counts) == 5
+        assert max(counts.values()) < 1.5 * min(counts.values())
+
+
+RULES_FILE = (Path(rules.__file__).parent / "rules.toml").read_text()
+OWN_TOOL = """
+[[tool]]
+name = "Translate"
+description = "Translates a text."
+arguments = [{ name = "text" }, { name = "formal", type = "bool", default = false }]
+versions = ["v1", "v2"]
+rules = [{ use = "v1", when = { age = { lt = 40 } } }, { use = "v2", when = { age = { ge = 40 } } }]
+"""
+
+
+def test_a_tool_of_the_user_is_told_decided_and_asked_for(tmp_path: Path) -> None:
+    path = tmp_path / "rules.toml"
+    path.write_text(RULES_FILE + OWN_TOOL)
+    table = rules.load(path)
+    assert table.decide("Translate", {"account_type": "A", "credits": 3, "age": 40}) == "Translate_v2"
+    assert "If age is below 40, use Translate_v1." in wording.policy_text(table, "GTA-Test")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "named"),
+    [
+        (
+            "credits = { ge = 250, lt = 500 }",
+            "credits = { ge = 240, lt = 500 }",
+            "credits 240 v1 and v2 both hold",
+        ),
+        ("credits = { ge = 250, lt = 500 }", "credits = { ge = 260, lt = 500 }", "credits 250 no rule holds"),
+        ("credits = { ge = 750 }", "debts = { ge = 750 }", "got 'debts'"),
+        ('account_type = ["A"] } }', 'account_type = ["E"] } }', r"out of A, B, C, D"),
+        (
+            'use = "v4", when = { credits = { ge = 750 } }',
+            'use = "v9", when = { credits = { ge = 750 } }',
+            "got 'v9'",
+        ),
+        ("credits = { ge = 750 }", 'credits = ["750"]', "a band such as"),
+        ("credits = { ge = 750 }", "credits = { from = 750 }", "from"),
+        ('name = "Plot"', 'title = "Plot"', "title"),
+        ('use = "MathOCR"', 'use = "Maths"', "got 'Maths'"),
+        ("[profile]", "[profile", "line"),
+    ],
+)
+def test_a_faulty_file_is_refused_and_the_fault_named(tmp_path: Path, old: str, new: str, named: str) -> None:
+    assert old in RULES_FILE
+    path = tmp_path / "rules.toml"
+    path.write_text(RULES_FILE.replace(old, new, 1))
+    with pytest.raises(UserError, match=named):
+        rules.load(path)
+
+
+def test_a_gold_call_in_a_long_dialog_keeps_its_history() -> None:
+    steps = tuple(Step("OCR", {"image": "image/image_1.jpg"}, f"line {n}") for n in range(3))
+    dialog = Dialog("d", "x", "What is written here?", ("image/image_1.jpg",), steps)
+    named = build.Rules("GTA-Test", TABLE, override.overridden(TABLE, rng(0, "o")))
+    profile = {"account_type": "A", "credits": 100, "age": 30}
+    instance = build._instance(named, dialog, profile, 2, "train")
+    text = instance.query[-1].value
+    assert "line 0" in text
+    assert "line 1" in text
+    assert "line 2" not in text
+    assert instance.facts["same_tool_in_history"]
+    assert build.target_call(instance.target).name == "OCR_v5"
+    assert msgspec.json.decode(msgspec.json.encode(instance.facts)) == instance.facts
