@@ -32,12 +32,17 @@ class Results:
                 yield variant, found
 
 
-def majorities(benchmark: Benchmark) -> dict[str | None, str]:
-    """By policy: the answer that is most frequent in the training split, the least by name where tied."""
+def majorities(benchmark: Benchmark) -> dict[str | None, list[str]]:
+    """By policy: the answers of the training split, the most frequent first, by name where tied."""
     counts: dict[str | None, Counter[str]] = {}
     for instance in benchmark.instances("train") if "train" in benchmark.splits else ():
         for variant in (variants.INTERNALIZED, variants.OVERRIDE):
             policy, target = variants.policy_id(instance, variant), variants.target(instance, variant)
             if target is not None:
                 counts.setdefault(policy, Counter())[target] += 1
-    return {policy: min(c, key=lambda answer: (-c[answer], answer)) for policy, c in counts.items()}
+    return {policy: sorted(c, key=lambda answer: (-c[answer], answer)) for policy, c in counts.items()}
+
+
+def majority(answers: Sequence[str], ranked: Sequence[str]) -> str | None:
+    """The first of the ranked answers that can be given here: one policy may be asked several things."""
+    return next((answer for answer in ranked if answer in answers), None)

@@ -12,7 +12,7 @@ from harness.backends import Sampling
 from harness.benchmark import Benchmark
 from harness.errors import UserError
 from harness.records import Instance, Prompt, Response
-from harness.results import majorities
+from harness.results import majorities, majority
 from harness.seeds import rng
 from harness.store import Log
 from harness.variants import VARIANTS, Variant
@@ -62,14 +62,15 @@ class Majority(_Scripted):
 
     def __init__(self, argument: str, benchmark: Benchmark, sampling: Sampling) -> None:
         super().__init__(argument, benchmark, sampling)
-        self.constant = majorities(benchmark)
+        self.ranked = majorities(benchmark)
 
     def answer(self, prompt: Prompt, instance: Instance, variant: Variant) -> str:  # noqa: ARG002
         answers = self.benchmark.family.answers(instance, variant)
         if not answers:
             return ""
         policy = variants.policy_id(instance, variant)
-        return self.benchmark.family.respond(self.constant.get(policy, answers[0]))
+        constant = majority(answers, self.ranked.get(policy, ()))
+        return self.benchmark.family.respond(constant or answers[0])
 
 
 class Replay:

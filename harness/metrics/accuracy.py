@@ -14,16 +14,16 @@ from harness import variants
 from harness.benchmark import Benchmark
 from harness.metrics import mean_row
 from harness.records import Row
-from harness.results import Result, Results, majorities
+from harness.results import Result, Results, majorities, majority
 from harness.variants import Variant
 
 
 def accuracy(results: Results) -> list[Row]:
     benchmark = results.benchmark
-    constant = majorities(benchmark)
+    ranked = majorities(benchmark)
     rows = []
     for variant, members in results.by_variant():
-        references = [_references(benchmark, variant, r, constant) for r in members]
+        references = [_references(benchmark, variant, r, ranked) for r in members]
         rows.append(_row(variant, members, references))
         groups: dict[tuple[str, str], list[int]] = defaultdict(list)
         for index, result in enumerate(members):
@@ -43,16 +43,17 @@ def _in_order(item: tuple[tuple[str, str], list[int]]) -> tuple[str, int, str]:
 
 
 def _references(
-    benchmark: Benchmark, variant: Variant, result: Result, constant: Mapping[str | None, str]
+    benchmark: Benchmark, variant: Variant, result: Result, ranked: Mapping[str | None, Sequence[str]]
 ) -> tuple[float | None, float | None]:
     """What a uniform guess and the constant majority answer earn on this instance."""
     family, instance = benchmark.family, result.instance
     answers = family.answers(instance, variant)
     policy, target = variants.policy_id(instance, variant), variants.target(instance, variant)
     chance = 1 / len(answers) if answers else None
-    if policy not in constant or target is None or not answers:
+    constant = majority(answers, ranked.get(policy, ()))
+    if constant is None or target is None:
         return chance, None
-    return chance, family.grade(instance, target, family.respond(constant[policy])).value
+    return chance, family.grade(instance, target, family.respond(constant)).value
 
 
 def _row(
