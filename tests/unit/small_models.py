@@ -1,0 +1,133 @@
+"""Small random checkpoints of the architectures that the transformers backend knows besides Qwen2.5-VL."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+import transformers as tf
+from transformers.models.idefics3.image_processing_pil_idefics3 import Idefics3ImageProcessorPil
+
+from harness.backends.image_processor import image_only
+from training.base import SPREAD
+from training.tokenizer import CHAT, train_tokenizer
+
+TEXT = {
+    "hidden_size": 64,
+    "intermediate_size": 128,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "num_key_value_heads": 1,
+    "head_dim": 32,
+    "max_position_embeddings": 8192,
+    "initializer_range": SPREAD,
+    "bos_token_id": None,
+    "eos_token_id": None,
+}
+VISION = {
+    "hidden_size": 64,
+    "intermediate_size": 64,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "initializer_range": SPREAD,
+}
+VIDEO = {"video_processor_type": "Qwen2VLVideoProcessor"}
+
+
+def mrope(*sections: int) -> dict[str, Any]:
+    return {"rope_parameters": {"rope_type": "default", "rope_theta": 1e6, "mrope_section": list(sections)}}
+
+
+def qwen(config: Any, processor: Any, patch: int, text: dict[str, Any], vision: dict[str, Any]) -> Any:
+    def make(tokenizer: Any) -> tuple[Any, Any]:
+        names = ("image_pad", "video_pad", "vision_start", "vision_end")
+        keys = ("image_token_id", "video_token_id", "vision_start_token_id", "vision_end_token_id")
+        ids = {k: tokenizer.convert_tokens_to_ids(f"<|{n}|>") for k, n in zip(keys, names, strict=True)}
+        edge = (2 * patch) ** 2
+        pictures = tf.Qwen2VLImageProcessorPil(
+            size={"shortest_edge": edge, "longest_edge": 9 * edge}, patch_size=patch
+        )
+        made = config(text_config=TEXT | {"vocab_size": len(tokenizer)} | text, vision_config=vision, **ids)
+        return made, image_only(processor, VIDEO)(pictures, tokenizer, chat_template=CHAT)
+
+    return make
+
+
+def llava(tokenizer: Any) -> tuple[Any, Any]:
+    """Its template, like the usual one of this family, shows all images in front of all text."""
+    image = tokenizer.convert_tokens_to_ids("<|image_pad|>")
+    tokenizer.image_token = "<|image_pad|>"
+    vision = tf.CLIPVisionConfig(**VISION, image_size=56, patch_size=14)
+    text = tf.LlamaConfig(**TEXT, vocab_size=len(tokenizer))
+    config = tf.LlavaConfig(vision_config=vision, text_config=text, image_token_id=image)
+    pictures = tf.CLIPImageProcessorPil(
+        size={"shortest_edge": 56}, crop_size={"height": 56, "width": 56}, do_center_crop=True
+    )
+    template = (
+        "USER: {% for part in messages[0].content if part.type == 'image' %}<|image_pad|>\n{% endfor %}"
+        "{% for part in messages[0].content if part.type == 'text' %}{{ part.text }}{% endfor %} ASSISTANT:"
+    )
+    processor = tf.LlavaProcessor(
+        pictures, tokenizer, 14, "default", template, "<|image_pad|>", num_additional_image_tokens=1
+    )
+    return config, processor
+
+
+def idefics(tokenizer: Any) -> tuple[Any, Any]:
+    """Shows each image in tiles and once whole."""
+    tiles = [f"<row_{row}_col_{column}>" for row in range(1, 7) for column in range(1, 7)]
+    tokenizer.add_special_tokens({"additional_special_tokens": ["<global-img>", *tiles]})
+    pictures = Idefics3ImageProcessorPil(size={"longest_edge": 128}, max_image_size={"longest_edge": 64})
+    template = (
+        "User:{% for part in messages[0].content %}{% if part.type == 'image' %}<image>"
+        "{% else %}{{ part.text }}{% endif %}{% endfor %}\nAssistant:"
+    )
+    processor = tf.Idefics3Processor(pictures, tokenizer, image_seq_len=4, chat_template=template)
+    config = tf.Idefics3Config(
+        vision_config=VISION | {"image_size": 64, "patch_size": 16},
+        text_config=tf.LlamaConfig(**TEXT, vocab_size=len(tokenizer)),
+        image_token_id=tokenizer.convert_tokens_to_ids("<image>"),
+        scale_factor=2,
+    )
+    return config, processor
+
+
+OTHERS: dict[str, Callable[[Any], tuple[Any, Any]]] = {
+    "qwen2_vl": qwen(
+        tf.Qwen2VLConfig,
+        tf.Qwen2VLProcessor,
+        14,
+        mrope(4, 6, 6),
+        {"depth": 2, "embed_dim": 64, "hidden_size": 64, "num_heads": 2, "initializer_range": SPREAD},
+    ),
+    "qwen3_vl": qwen(
+        tf.Qwen3VLConfig,
+        tf.Qwen3VLProcessor,
+        16,
+        mrope(6, 5, 5),
+        {
+            "depth": 2,
+            "hidden_size": 64,
+            "intermediate_size": 64,
+            "num_heads": 2,
+            "out_hidden_size": 64,
+            "num_position_embeddings": 64,
+            "deepstack_visual_indexes": [0, 1],
+            "initializer_range": SPREAD,
+        },
+    ),
+    "llava": llava,
+    "idefics3": idefics,
+}
+
+
+def random_model(architecture: str) -> tuple[Any, Any]:
+    """Model and processor, never saved: without torchvision not every one of these processors loads."""
+    tokenizer = train_tokenizer()
+    config, processor = OTHERS[architecture](tokenizer)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model = tf.AutoModelForImageTextToText.from_config(config).eval()
+    model.generation_config = tf.GenerationConfig(eos_token_id=tokenizer.eos_token_id)
+    return model, processor
