@@ -101,6 +101,8 @@ class Comparison:
 
 def compare(base: Path, tuned: Sequence[Path]) -> Comparison:
     """Every difference that the runs in these folders allow; UserError where they allow none."""
+    if not tuned:
+        raise UserError(f"tuned: expected at least one run to compare with {base}, got none")
     before, unmatched = _sides(base)
     differences: list[Difference] = []
     for folder in tuned:

@@ -144,18 +144,24 @@ def _forest(comparison: Comparison, metric: str) -> Forest:
     slots = list(dict.fromkeys(map(_slot, shown)))
     settings: dict[Any, Any] = {**STYLE, "svg.hashsalt": metric}
     with rc_context(settings):
-        height = 1.1 + (0.26 + 0.2 * len(comparison.tuned)) * len(slots)
-        figure = Figure(figsize=(7.6, height), layout="constrained")
+        height = 1 + (0.2 + 0.17 * len(comparison.tuned)) * len(slots)
+        figure = Figure(figsize=(9.6, height), layout="constrained")
         axes = figure.subplots()
         for d in shown:
             tuned = comparison.tuned.index(d.argument)
-            nudge = (tuned - (len(comparison.tuned) - 1) / 2) * 0.7 / len(comparison.tuned)
+            nudge = (tuned - (len(comparison.tuned) - 1) / 2) * 0.64 / len(comparison.tuned)
             _point(axes, d, slots.index(_slot(d)) + nudge, tuned % len(COLOURS))
-        reach = max([2.0, *(100 * abs(edge) for d in shown for edge in (d.low, d.high))]) * 1.06
+        edges = [-1.0, 1.0, *(100 * edge for d in shown for edge in (d.low, d.high))]
+        margin = 0.04 * (max(edges) - min(edges))
         axes.axvline(0, color=INK, linewidth=1)
-        axes.set(xlim=(-reach, reach), ylim=(len(slots) - 0.4, -0.6), xlabel="difference, percentage points")
+        axes.set(
+            xlim=(min(edges) - margin, max(edges) + margin),
+            ylim=(len(slots) - 0.5, -0.5),
+            xlabel="difference, percentage points",
+        )
         axes.set_yticks(range(len(slots)), [s if len(s) <= 44 else f"{s[:43]}…" for s in slots])
         axes.grid(axis="x", color=INK, alpha=0.15)
+        axes.hlines([k - 0.5 for k in range(1, len(slots))], *axes.get_xlim(), INK, linewidth=0.6, alpha=0.15)
         axes.set_axisbelow(True)
         axes.spines[["top", "right", "left"]].set_visible(False)
         axes.tick_params(axis="y", length=0)
