@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from harness.seeds import rng
 
@@ -59,7 +59,12 @@ def wilson(successes: float, n: int) -> tuple[float, float]:
 def bootstrap(
     values: Sequence[float], draws: random.Random, resamples: int = RESAMPLES
 ) -> tuple[float, float]:
-    """The middle 95 % of the means of so many resamples (Efron 1979), for one value or more.
+    """The middle 95 % of the means of resamples (Efron 1979), for one value or more."""
+    return middle(resampled(values, draws, resamples))
+
+
+def resampled(values: Any, draws: random.Random, resamples: int = RESAMPLES) -> Any:
+    """(resamples, ...) means over the first axis of an array's resamples with replacement.
 
     A resample is drawn as how often each distinct value occurs in it: the same, and quick where many are
     alike.
@@ -67,14 +72,21 @@ def bootstrap(
     # numpy takes longer to load than the commands that need no interval take to answer.
     import numpy as np
 
-    levels, counts = np.unique(np.asarray(values, float), return_counts=True)
+    levels, counts = np.unique(np.asarray(values, float), axis=0, return_counts=True)
     generator = np.random.default_rng(draws.getrandbits(128))
     at_once = max(1, CELLS // len(levels))
-    means = [
+    sums = [
         generator.multinomial(len(values), counts / len(values), min(at_once, resamples - done)) @ levels
         for done in range(0, resamples, at_once)
     ]
-    low, high = np.quantile(np.concatenate(means) / len(values), (0.025, 0.975))
+    return np.concatenate(sums) / len(values)
+
+
+def middle(figures: Any) -> tuple[float, float]:
+    """Between which 95 % of the figures lie."""
+    import numpy as np
+
+    low, high = np.quantile(figures, (0.025, 0.975))
     return float(low), float(high)
 
 
