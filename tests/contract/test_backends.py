@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 import pytest
+from loopback import Reply, completion, message, serving
 
 from harness import backends, plugins, variants
 from harness.backends import Sampling
@@ -24,10 +26,27 @@ def recorded(text_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
     return out
 
 
+@pytest.fixture
+def openai_model(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The name that a server on the loopback interface gives its model, which answers with the question."""
+    with serving(lambda request: completion(request.content[-1]["text"])) as server:
+        monkeypatch.setenv("OPENAI_BASE_URL", server.url)
+        yield "served"
+
+
+@pytest.fixture
+def anthropic_model(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    with serving(lambda request: Reply(message(request.content[-1]["text"]))) as server:
+        monkeypatch.setenv("ANTHROPIC_BASE_URL", server.url)
+        monkeypatch.setenv("ANTHROPIC_API_KEY", "any")
+        yield "served"
+
+
 @pytest.fixture(params=plugins.names(plugins.BACKENDS))
 def model(request: pytest.FixtureRequest) -> str:
     """Every registered backend; one without an argument here is one without a contract."""
     arguments = {"oracle": "", "random": "", "majority": "", "replay": "recorded", "hf": "checkpoint"}
+    arguments |= {"openai": "openai_model", "anthropic": "anthropic_model"}
     assert request.param in arguments, "give the new backend an argument above, so that it is tested"
     fixture = arguments[request.param]
     return f"{request.param}:{request.getfixturevalue(fixture)}" if fixture else request.param
