@@ -40,8 +40,8 @@ _GO = "go|goes|proceed|continue|move|turn|jump|lead|send|direct|follow|next"
 CUES = re.compile(
     rf"""
     \b(?:
-      (?P<condition>conditions?[\s*_#]{{0,6}}(?P<id>\d+(?:\.\d+)*))
-    | (?P<case>(?<!\{{)case[\s*_#]{{0,6}}(?P<number>\d+))
+      (?P<condition>conditions?[\s*_#]{{0,6}}(?P<id>\d{{1,9}}(?:\.\d{{1,9}}){{0,15}}))
+    | (?P<case>(?<!\{{)case[\s*_#]{{0,6}}(?P<number>\d{{1,9}}))
     | (?P<asked>(?:whether|(?:is|are)\s{{1,3}}there|(?:{_VERBS})\w{{0,4}}\s{{1,3}}if)\b)
     | (?P<supposed>if\b)
     | (?P<otherwise>(?:otherwise|else)\b)

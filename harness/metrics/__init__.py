@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from harness import plugins
@@ -50,3 +50,8 @@ def mean_row(
         group=group,
         member=member,
     )
+
+
+def looked_up(values: Mapping[tuple[str, str, int], float | None]) -> Callable[[Result], float | None]:
+    """The value of a response by its key, for mean_row."""
+    return lambda result: values[result.score.key]

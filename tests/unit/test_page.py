@@ -21,7 +21,7 @@ from harness import store, variants
 from harness.benchmark import POLICIES, Begun, Benchmark, instances_file, seal
 from harness.gallery import SHOWN, WIDTH, choose, outcome
 from harness.page import render_page
-from harness.records import BatchCheck, Grade, Instance, Override, Part, Policy, Report, Response, Run
+from harness.records import BatchCheck, Claim, Grade, Instance, Override, Part, Policy, Report, Response, Run
 from harness.report import make_report
 from harness.results import Results
 from harness.run import score
@@ -58,6 +58,21 @@ class Colours:
             f"hue{self.hostile}": f"{instance.facts['colour']}{self.hostile}",
             "depth": instance.facts["depth"],
         }
+
+    def claims(self, instance: Instance, variant: Variant, text: str) -> Sequence[Claim]:  # noqa: ARG002
+        """A response cites the condition of the colour that it sees; what rambles invents one."""
+        if "I see" in text:
+            return [Claim(self._rule(instance), True, {"colour": True, "leads to": "17" not in text})]
+        return [Claim(f"Condition 9{self.hostile}", False)]
+
+    def path(self, instance: Instance, variant: Variant) -> Sequence[str]:  # noqa: ARG002
+        return [self._rule(instance)]
+
+    def fault(self, instance: Instance, variant: Variant, text: str) -> str | None:  # noqa: ARG002
+        return f"misread{self.hostile}" if "I see" in text else f"rambling{self.hostile}"
+
+    def _rule(self, instance: Instance) -> str:
+        return f"Condition {list(COLOURS).index(instance.facts['colour'])}{self.hostile}"
 
 
 def make_benchmark(folder: Path, n: int, hostile: str = "") -> Benchmark:
