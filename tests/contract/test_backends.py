@@ -42,11 +42,17 @@ def anthropic_model(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         yield "served"
 
 
+@pytest.fixture
+def vllm_model(checkpoint: Path) -> str:
+    pytest.importorskip("vllm", reason="vLLM is not installed here; make test-vllm tests it")
+    return f"{checkpoint}?enforce_eager=true&dtype=float32"
+
+
 @pytest.fixture(params=plugins.names(plugins.BACKENDS))
 def model(request: pytest.FixtureRequest) -> str:
     """Every registered backend; one without an argument here is one without a contract."""
     arguments = {"oracle": "", "random": "", "majority": "", "replay": "recorded", "hf": "checkpoint"}
-    arguments |= {"openai": "openai_model", "anthropic": "anthropic_model"}
+    arguments |= {"openai": "openai_model", "anthropic": "anthropic_model", "vllm": "vllm_model"}
     assert request.param in arguments, "give the new backend an argument above, so that it is tested"
     fixture = arguments[request.param]
     return f"{request.param}:{request.getfixturevalue(fixture)}" if fixture else request.param
