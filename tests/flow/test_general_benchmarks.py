@@ -1,0 +1,331 @@
+"""Published benchmarks from files as a user has them: every format, end to end, offline; what is refused."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import io
+import json
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow
+import pytest
+from PIL import Image
+from pyarrow import parquet
+
+from harness import benchmarks, store, variants
+from harness.benchmark import Benchmark
+from harness.errors import UserError
+from harness.metrics.macro import macro
+from harness.records import Part, Response, Row
+from harness.run import Evaluation, evaluate, score
+from harness.variants import INTERNALIZED
+from harness.verify import verify
+
+Rows = Sequence[Mapping[str, Any]]
+
+
+@pytest.fixture(autouse=True)
+def offline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A cache of its own for each test, and a network that must not be touched."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("a local source asked the network")
+
+    monkeypatch.setattr(socket, "socket", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+def picture(color: str, kind: str = "PNG") -> bytes:
+    file = io.BytesIO()
+    Image.new("RGB", (8, 6), color).save(file, kind)
+    return file.getvalue()
+
+
+def mmlu(number: int, category: str = "law", **other: Any) -> dict[str, Any]:
+    row = {
+        "question_id": number,
+        "question": f"What is {number}?",
+        "options": ["odd", "even", "neither"],
+        "answer": "B" if number % 2 == 0 else "A",
+        "category": category,
+        "cot_content": "",
+    }
+    return row | other
+
+
+def worked(number: int, category: str = "law") -> dict[str, Any]:
+    return mmlu(
+        number, category, cot_content=f"A: Let's think step by step. It is {number}. The answer is (A)."
+    )
+
+
+def mmmu(name: str, **other: Any) -> dict[str, Any]:
+    row = {
+        "id": name,
+        "question": "Which follows <image 2> and <image 1>, once more <image 2>?",
+        "options": "['this', \"that's\"]",
+        "answer": "B",
+        "subject": "Art",
+        "image": {"bytes": picture("blue"), "path": None},
+        **{f"image_{n}": {"bytes": picture(c), "path": None} for n, c in ((1, "red"), (2, "green"))},
+        "image_3": None,
+    }
+    return row | other
+
+
+def in_base64(value: Any) -> Any:
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
+    return {k: in_base64(v) for k, v in value.items()} if isinstance(value, dict) else value
+
+
+def write(path: Path, rows: Rows) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.suffix == ".parquet":
+        parquet.write_table(pyarrow.Table.from_pylist(list(rows)), path)
+        return
+    plain = [in_base64(dict(row)) for row in rows]
+    one = path.name.split(".")[1] == "json"
+    data = (json.dumps(plain) if one else "\n".join(map(json.dumps, plain)) + "\n").encode()
+    path.write_bytes(gzip.compress(data) if path.suffix == ".gz" else data)
+
+
+def figures(benchmark: Benchmark, model: str, out: Path) -> dict[str, Row]:
+    report = evaluate(benchmark, Evaluation(model), out)
+    return {row.metric: row for row in report.rows if not row.group}
+
+
+@pytest.mark.parametrize("ending", ["parquet", "jsonl", "jsonl.gz", "json", "json.gz"])
+def test_mmlu_pro_end_to_end(tmp_path: Path, ending: str) -> None:
+    folder = tmp_path / "data"
+    write(folder / f"test.{ending}", [mmlu(n) for n in range(40)] + [mmlu(40, "math")])
+    write(folder / f"validation.{ending}", [worked(n) for n in range(7)] + [worked(9, "math")])
+    benchmark = benchmarks.open(f"mmlu-pro:{folder}")
+    assert "gold responses score 1" in verify(benchmark)
+    right = figures(benchmark, "oracle", tmp_path / "oracle")
+    assert (right["accuracy"].mean, right["accuracy"].n) == (1, 41)
+    guessed = figures(benchmark, "random", tmp_path / "random")["accuracy"]
+    assert guessed.chance == pytest.approx(1 / 3)
+    assert guessed.low < 1 / 3 < guessed.high
+    same = benchmarks.open(f"mmlu-pro:{folder / f'test.{ending}'}")
+    assert same.folder == benchmark.folder, "one file of it means the same, and is converted once"
+
+
+def test_a_benchmark_is_the_same_out_of_any_format(tmp_path: Path) -> None:
+    digests = set()
+    for ending in ("parquet", "jsonl.gz"):
+        write(tmp_path / ending / "data" / f"test-00000-of-00001.{ending}", [mmlu(1), mmlu(2)])
+        write(tmp_path / ending / "data" / f"validation-00000-of-00001.{ending}", [worked(3)])
+        digests.add(benchmarks.open(f"mmlu-pro:{tmp_path / ending}").manifest.digest)
+    assert len(digests) == 1
+
+
+def test_the_layout_of_an_mmlu_pro_prompt(tmp_path: Path) -> None:
+    write(tmp_path / "test.jsonl", [mmlu(2, options=["odd", "even", "N/A"])])
+    repeated = worked(8) | {"question": "What is 8?A. odd\nB. even\nC. neither"}
+    boxed = repeated | {"cot_content": r"It is 8. The answer is \boxed{B}."}
+    write(tmp_path / "validation.jsonl", [worked(1, "math"), worked(3), boxed, worked(5)])
+    (instance,) = benchmarks.open(f"mmlu-pro:{tmp_path}?shots=2").instances("test")
+    (part,) = instance.query
+    head, *questions = part.value.split("Question:\n")
+    assert "law" in head
+    assert '"the answer is (X)"' in head
+    options = "Options:\nA. odd\nB. even\n"
+    think = "Answer: Let's think step by step."
+    assert questions == [
+        f"What is 3?\n{options}C. neither\n{think} It is 3. The answer is (A).\n\n",
+        f"What is 8?\n{options}C. neither\n{think} It is 8. The answer is (B).\n\n",
+        f"What is 2?\n{options}{think}",
+    ]
+    assert instance.facts["options"] == ["odd", "even"]
+
+
+def test_mmmu_pro_end_to_end(tmp_path: Path) -> None:
+    rows = [mmmu("test_Art_1"), mmmu("test_Art_2", answer="A"), mmmu("validation_Accounting_29")]
+    for name in ("standard (4 options)", "standard (10 options)", "vision"):
+        write(tmp_path / "hub" / name / "test-00000-of-00001.parquet", rows)
+    for name in ("standard4", "standard10", "vision"):
+        benchmark = benchmarks.open(f"mmmu-pro-{name}:{tmp_path / 'hub'}")
+        assert benchmark.manifest.config["benchmark"] == f"mmmu-pro-{name}"
+        assert benchmark.manifest.config["skipped"] == ["validation_Accounting_29"]
+        assert "gold responses score 1" in verify(benchmark)
+        row = figures(benchmark, "oracle", tmp_path / name)["accuracy"]
+        assert (row.mean, row.n, row.chance) == (1, 2, 0.5)
+
+
+@pytest.mark.parametrize("ending", ["parquet", "jsonl"])
+def test_pictures_stand_behind_the_text_in_the_order_of_their_tokens(tmp_path: Path, ending: str) -> None:
+    jpeg = {"bytes": picture("red", "JPEG"), "path": "x.jpg"}
+    write(tmp_path / f"test.{ending}", [mmmu("a", image_1=jpeg)])
+    benchmark = benchmarks.open(f"mmmu-pro-standard10:{tmp_path}")
+    (instance,) = benchmark.instances("test")
+    text, *pictures = instance.query
+    lines = text.value.split("\n")
+    assert lines[:3] == [
+        "Which follows <image 2> and <image 1>, once more <image 2>?",
+        "A. this",
+        "B. that's",
+    ]
+    assert "'Answer: X'" in lines[3]
+    shown = [benchmark.image(part.value).getpixel((3, 3)) for part in pictures]
+    assert shown[0] == shown[2] == (0, 128, 0)
+    assert shown[1][0] > 250 > 5 > shown[1][1]  # through JPEG
+    (instance,) = benchmarks.open(f"mmmu-pro-vision:{tmp_path}?prompt=direct").instances("test")
+    assert [part.kind for part in instance.query] == ["text", "image"]
+    assert "think" not in instance.query[0].value.lower()
+    assert "that's" not in instance.query[0].value
+
+
+def test_a_picture_may_be_named_by_its_path_and_is_part_of_what_the_conversion_is_kept_by(
+    tmp_path: Path,
+) -> None:
+    write(tmp_path / "test.jsonl", [mmmu("a", image="images/a.png", image_1=None, image_2=None)])
+    seen = []
+    for color in ("red", "blue"):
+        (tmp_path / "images").mkdir(exist_ok=True)
+        (tmp_path / "images" / "a.png").write_bytes(picture(color))
+        benchmark = benchmarks.open(f"mmmu-pro-vision:{tmp_path / 'test.jsonl'}")
+        seen.append(benchmark.image(benchmark.instances("test")[0].query[1].value).getpixel((0, 0)))
+    assert seen == [(255, 0, 0), (0, 0, 255)]
+
+
+def test_only_the_internalized_variant_gives_prompts(tmp_path: Path) -> None:
+    write(tmp_path / "test.jsonl", [mmlu(1)])
+    benchmark = benchmarks.open(f"mmlu-pro:{tmp_path}?shots=0")
+    (instance,) = benchmark.instances("test")
+    prompts = [variants.prompt(instance, v, benchmark.policies) for v in variants.VARIANTS.values()]
+    assert [prompt is not None for prompt in prompts] == [True, False, False]
+    assert prompts[0] and isinstance(prompts[0].parts[0], Part)
+
+
+def test_the_macro_average_counts_categories_alike(tmp_path: Path) -> None:
+    rows = [mmlu(n, "law") for n in range(9)] + [mmlu(9, "math")]
+    write(tmp_path / "test.jsonl", rows)
+    benchmark = benchmarks.open(f"mmlu-pro:{tmp_path}?shots=0")
+    instances = benchmark.instances("test")
+    texts = [
+        "The answer is (C)." if i.facts["category"] == "law" else "The answer is (A)." for i in instances
+    ]
+    responses = [Response(i.id, INTERNALIZED.name, 0, t) for i, t in zip(instances, texts, strict=True)]
+    (row,) = macro(score(benchmark, instances, responses))
+    assert (row.metric, row.mean, row.n) == ("accuracy (macro over category)", 0.5, 10)
+    assert row.low is not None and row.high is not None
+    assert 0 < row.low < 0.5 < row.high < 1
+
+
+def test_a_folder_of_ours_stays_a_folder(text_folder: Path) -> None:
+    assert benchmarks.open(str(text_folder)).folder == text_folder
+
+
+def test_a_conversion_that_fails_leaves_nothing(tmp_path: Path) -> None:
+    write(tmp_path / "test.jsonl", [mmlu(1), mmlu(1)])
+    with pytest.raises(UserError, match="'1': expected once, got twice"):
+        benchmarks.open(f"mmlu-pro:{tmp_path}?shots=0")
+    assert list((tmp_path / "cache" / "policy-internalization").iterdir()) == []
+
+
+@pytest.mark.parametrize("ending", ["parquet", "jsonl"])
+@pytest.mark.parametrize(
+    ("name", "row", "said"),
+    [
+        ("mmlu-pro:{}?shots=0", {"question": "x"}, "row 1: Object missing required field"),
+        ("mmlu-pro:{}?shots=0", mmlu(1, answer="D"), "row 1: answer: expected a letter out of ABC, got 'D'"),
+        ("mmlu-pro:{}?shots=0", mmlu(1, answer="AB"), "expected a letter out of ABC, got 'AB'"),
+        ("mmlu-pro:{}?shots=0", mmlu(1, options=["N/A"]), "expected options"),
+        ("mmlu-pro:{}", mmlu(1), "no worked example for category 'law'"),
+        ("mmlu-pro:{}?shots=6", mmlu(1), "shots: expected 0..5, got '6'"),
+        ("mmlu-pro:{}?shot=3", mmlu(1), "expected an option out of shots, got 'shot'"),
+        ("mmmu-pro-vision:{}?prompt=best", mmmu("a"), "expected cot or direct, got 'best'"),
+        ("mmmu-pro-vision:{}", mmmu("a", image=None), "question 'a' shows image, expected that image"),
+        ("mmmu-pro-standard4:{}", mmmu("a", image_2=None), "shows image_2, expected that image"),
+        ("mmmu-pro-standard4:{}", mmmu("a", question="<image 9>"), "shows image_9, expected that image"),
+        ("mmmu-pro-standard4:{}", mmmu("a", question=None), "missing required field `question`"),
+        ("mmmu-pro-standard4:{}", mmmu("a", options="[['A', 'B']]"), "options: expected a list of texts"),
+        ("mmmu-pro-standard4:{}", mmmu("a", options="__import__('os')"), "options: expected a list of texts"),
+        ("mmmu-pro-vision:{}", mmmu("a", image={"bytes": b"x" * 30, "path": None}), "image cannot be read"),
+        ("mmmu-pro-vision:{}", mmmu("a", image={"bytes": None, "path": "a.png"}), "or a path in images/"),
+        ("mmmu-pro-vision:{}", mmmu("a", image={"bytes": None, "path": "../a.png"}), "inside the benchmark"),
+        ("mmmu-pro-vision:{}", mmmu("a", image={"bytes": None, "path": "images/a"}), "cannot be read"),
+    ],
+)
+def test_bad_rows(tmp_path: Path, ending: str, name: str, row: dict[str, Any], said: str) -> None:
+    write(tmp_path / f"test.{ending}", [row])
+    with pytest.raises(UserError) as refused:
+        benchmarks.open(name.format(tmp_path))
+    assert said in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("nowhere/else/test.parquet", "no such file or folder"),
+        ("test.parquet", "cannot be read as Parquet"),
+        ("test.jsonl", "cannot be read as JSON"),
+        ("test.jsonl.gz", "cannot be read as JSON"),
+        ("empty", "expected test.parquet or test.jsonl in it"),
+    ],
+)
+def test_bad_sources(tmp_path: Path, source: str, said: str) -> None:
+    (tmp_path / "empty").mkdir()
+    for name in ("test.parquet", "test.jsonl", "test.jsonl.gz"):
+        (tmp_path / name).write_bytes(b"\x00 nothing")
+    with pytest.raises(UserError) as refused:
+        benchmarks.open(f"mmlu-pro:{tmp_path / source}")
+    assert said in str(refused.value)
+
+
+def test_a_hub_that_cannot_be_reached_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    import httpx
+    import huggingface_hub
+
+    def unreachable(*_: object, **__: object) -> None:
+        raise httpx.ConnectError("no route to host")
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", unreachable)
+    with pytest.raises(UserError, match=r"TIGER-Lab/MMLU-Pro: .*no route to host.*name a local folder"):
+        benchmarks.open("mmlu-pro")
+
+
+def test_what_the_hub_gives_is_read_like_a_local_folder(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    import huggingface_hub
+
+    write(tmp_path / "vision" / "test-00000-of-00001.parquet", [mmmu("a")])
+    asked = []
+
+    def download(repo: str, **settings: Any) -> str:
+        asked.append((repo, settings))
+        return str(tmp_path)
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
+    assert len(benchmarks.open("mmmu-pro-vision").instances("test")) == 1
+    assert asked == [("MMMU/MMMU_Pro", {"repo_type": "dataset", "allow_patterns": ["vision/*"]})]
+
+
+def test_the_command_takes_a_name_and_a_source(tmp_path: Path) -> None:
+    write(tmp_path / "test.jsonl", [mmlu(1)])
+    harness = Path(sys.executable).parent / "harness"
+    words = [harness, "eval", f"mmlu-pro:{tmp_path}?shots=0", "--model", "oracle", "--out", tmp_path / "run"]
+    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert "accuracy (macro over category)  100.0" in done.stdout
+    words[2] = f"mmlu-pro:{tmp_path / 'none.jsonl'}"
+    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "none.jsonl: no such file or folder" in done.stderr
+
+
+def test_a_run_is_resumed_from_the_kept_conversion(tmp_path: Path) -> None:
+    write(tmp_path / "test.jsonl", [mmlu(n) for n in range(6)])
+    out = tmp_path / "run"
+    for _ in range(2):
+        evaluate(benchmarks.open(f"mmlu-pro:{tmp_path}?shots=0"), Evaluation("random"), out)
+    assert len(store.Log(out / "responses.jsonl", Response).read()) == 6
