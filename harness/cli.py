@@ -11,6 +11,7 @@ from harness.compare import compare as compare_runs
 from harness.compare_page import table as comparison_table
 from harness.compare_page import write_comparison
 from harness.console import command_line
+from harness.efficiency import savings
 from harness.judge import Judging
 from harness.judge import judge as judge_run
 from harness.judge import table as judgement_table
@@ -37,6 +38,8 @@ def eval_(
     """
     report = evaluate(benchmarks.open(benchmark), evaluation, out)
     print(table({report.run.model: report}))
+    for saving in savings(report.usage):
+        print(saving)
     print(f"report: {out / 'report.html'}")
 
 

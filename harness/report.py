@@ -8,7 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from harness import prices, store
-from harness.metrics import measure
+from harness.metrics import SCORES, measure
 from harness.page import percent, render_page
 from harness.records import BatchCheck, Distribution, Json, Report, Response, Row, Run, Session, Usage
 from harness.results import Results
@@ -66,23 +66,29 @@ def write_report(report: Report, results: Results, out: Path) -> None:
 
 
 TEXTS = ("run", "variant", "metric")
-FIGURES = ("score", "95 % interval", "chance", "majority", "n", "unparsed", "truncated", "failed")
+FIGURES = ("score", "95 % interval")
+REFERENCES = ("chance", "majority", "n", "unparsed", "truncated", "failed")
 
 
 def table(reports: Mapping[str, Report]) -> str:
-    """The whole-run rows of one or more reports, one line each, for the terminal."""
-    lines: list[tuple[str, ...]] = [(*TEXTS, *FIGURES)]
+    """The whole-run rows of one or more reports for the terminal: scores, then what else was measured."""
+    scores: list[tuple[str, ...]] = [(*TEXTS, *FIGURES, *REFERENCES)]
+    others: list[tuple[str, ...]] = [(*TEXTS, *FIGURES, "n")]
     for name, report in reports.items():
-        for row in report.rows:
-            if not row.group:
-                interval = f"{percent(row.low)} to {percent(row.high)}"
-                references = percent(row.chance), percent(row.majority)
+        for row in sorted((row for row in report.rows if not row.group), key=lambda row: row.metric):
+            interval = f"{percent(row.low)} to {percent(row.high)}"
+            figures = name, row.variant, row.metric, percent(row.mean), interval
+            if row.metric.startswith(SCORES):
                 counts = map(str, (row.n, row.unparsed, row.truncated, row.errors))
-                lines.append(
-                    (name, row.variant, row.metric, percent(row.mean), interval, *references, *counts)
-                )
-    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
-    pads = [str.ljust] * len(TEXTS) + [str.rjust] * len(FIGURES)
+                scores.append((*figures, percent(row.chance), percent(row.majority), *counts))
+            else:
+                others.append((*figures, str(row.n)))
+    return "\n\n".join(_aligned(lines) for lines in (scores, others) if len(lines) > 1)
+
+
+def _aligned(lines: Sequence[tuple[str, ...]]) -> str:
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    pads = [str.ljust] * len(TEXTS) + [str.rjust] * (len(widths) - len(TEXTS))
     return "\n".join(
         "  ".join(pad(cell, width) for pad, cell, width in zip(pads, line, widths, strict=True)).rstrip()
         for line in lines

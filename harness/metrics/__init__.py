@@ -11,6 +11,9 @@ from harness.records import Distribution, Row
 from harness.results import Result, Results
 from harness.variants import Variant
 
+SCORES = "accuracy", "pass^", "pass@", "majority of"
+"""How the names of metrics of the answers themselves begin; they are shown first and apart."""
+
 
 class Metric(Protocol):
     def __call__(self, results: Results) -> Sequence[Row | Distribution]: ...

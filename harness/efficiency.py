@@ -1,0 +1,40 @@
+"""What it saves to leave the policy out of the prompt (paper, Figure 6)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from harness.records import Usage
+from harness.variants import IN_CONTEXT, INTERNALIZED
+
+SAVED = {"prompt tokens": "prompt_tokens", "prefill seconds": "prefill_seconds"}
+
+
+@dataclass(frozen=True, slots=True)
+class Saving:
+    """A mean a response with the policy in the prompt and without; the share is 1 - without / shown."""
+
+    what: str
+    shown: float
+    without: float
+
+    @property
+    def share(self) -> float:
+        return 1 - self.without / self.shown
+
+    def __str__(self) -> str:
+        return (
+            f"{self.what}: {self.shown:.5g} with the policy, {self.without:.5g} without, "
+            f"a reduction of {100 * self.share:.1f} %"
+        )
+
+
+def savings(usage: Sequence[Usage]) -> list[Saving]:
+    """One for each thing that both variants tell."""
+    by_variant = {u.variant: u for u in usage}
+    shown, without = by_variant.get(IN_CONTEXT.name), by_variant.get(INTERNALIZED.name)
+    if shown is None or without is None:
+        return []
+    pairs = {what: (getattr(shown, name), getattr(without, name)) for what, name in SAVED.items()}
+    return [Saving(what, *pair) for what, pair in pairs.items() if pair[0] and pair[1] is not None]
