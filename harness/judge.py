@@ -18,13 +18,14 @@ from pathlib import Path
 import msgspec
 from tqdm import tqdm
 
-from harness import backends, citations, store, variants, verdict
+from harness import backends, store, variants, verdict
 from harness.agreement import krippendorff
 from harness.backends import Backend, Endpoint, Sampling
 from harness.benchmark import Benchmark
 from harness.canaries import CANARIES, FOOLED
 from harness.errors import UserError
 from harness.intervals import bootstrap
+from harness.metrics.referral import precision
 from harness.records import Instance, Json, Policy, Prompt, Response, Run
 from harness.seeds import rng
 from harness.variants import VARIANTS, Variant
@@ -76,7 +77,7 @@ class Judged:
     scores: tuple[float | None, ...]
     reasons: tuple[str | None, ...]
     rules: float | None
-    """The share of its claims that are true by the deterministic judge; None where it claims nothing."""
+    """The share of what it claims that is true, by the deterministic judge; None where it claims nothing."""
 
     @property
     def score(self) -> float | None:
@@ -248,7 +249,7 @@ def _judged(
         prompt=prompts[0].instance,
         scores=tuple(reading.score for reading in readings),
         reasons=tuple(reading.reason for reading in readings),
-        rules=citations.precision(claims),
+        rules=precision(claims),
     )
 
 
