@@ -131,8 +131,9 @@ def _parquet(path: Path) -> Iterator[Any]:
         raise UserError(f"{path}: {MISSING.format('pyarrow')}") from None
     try:
         with parquet.ParquetFile(path) as file:
-            for batch in file.iter_batches(batch_size=64):
-                yield from batch.to_pylist()
+            for group in range(file.num_row_groups):  # all at once, it would hold the whole file
+                for batch in file.iter_batches(batch_size=64, row_groups=[group]):
+                    yield from batch.to_pylist()
     except (OSError, pyarrow.ArrowException) as error:
         raise UserError(f"{path}: cannot be read as Parquet: {error}") from error
 
