@@ -115,6 +115,7 @@ def test_incomplete_instances_are_named_and_widen_the_interval(tmp_path: Path) -
     short, none = write(tmp_path / "short", right[:15]), write(tmp_path / "none", [None] * 20)
     (missing,) = compare(short, [base]).differences
     assert missing.incomplete == tuple(f"q{i}" for i in range(15, 20))
+    assert missing.low == missing.difference == -1 < missing.high < 0
     (unknown,) = compare(base, [none]).differences
     assert (unknown.difference, unknown.low, unknown.high, unknown.mark) == (None, 0, 1, "")
     said = table(compare(base, [failed]))
@@ -173,6 +174,9 @@ def test_the_headline_of_mmmu_pro_is_the_mean_of_two_settings(tmp_path: Path) ->
     assert headline.benchmark == "mmmu-pro (headline)"
     assert (headline.base_mean, headline.tuned_mean, headline.n) == (0.375, 0.5, 4)
     assert headline.incomplete == ()
+    write(tmp_path / "tuned" / "v", [0.0] * 3, name=f"mmmu-pro-vision-{key}", digest="d2")
+    *_, short = compare(tmp_path / "base", [tmp_path / "tuned"]).differences
+    assert short.incomplete == ("q3",) and short.n == 4
     alone = compare(tmp_path / "base" / "s", [tmp_path / "tuned" / "s"])
     assert [d.benchmark for d in alone.differences] == ["mmmu-pro-standard10"]
 

@@ -286,6 +286,8 @@ def test_the_lot_is_the_same_for_every_run(
     install(by_content)
     evaluate(Benchmark(text_folder), Evaluation("random"), tmp_path / "other")
     few, more = (judge(run, Judging("fake:judge", limit=k)).responses for k in (4, 8))
+    responses = tmp_path / "other" / "responses.jsonl"
+    store.write_lines(responses, reversed(store.Log(responses, Response).read()))
     others = judge(tmp_path / "other", Judging("fake:judge", limit=4)).responses
     assert [j.instance for j in few] == [j.instance for j in more[:4]] == [j.instance for j in others]
     assert {j.instance.split("-test")[0] for j in more} == {
