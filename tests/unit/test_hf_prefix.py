@@ -313,6 +313,21 @@ def test_a_template_that_moves_the_images_first_shares_what_it_can(checkpoint: P
     assert {r.cached_tokens for name, r in responses.items() if name[0] == "q"} == {0}
 
 
+def test_a_prefix_may_end_in_an_image(checkpoint: Path) -> None:
+    """With no text behind it, positions go on after the image's longer side."""
+    model = backend(checkpoint, batch_size=4)
+    model.processor.chat_template = (
+        "{% for part in messages[0].content %}{% if part.type == 'image' %}<|image_pad|>"
+        "{% else %}{{ part.text }}{% endif %}{% endfor %}"
+    )
+    shown = policy(1, images=1)
+    asked = [Prompt(word, "in_context", shown + parts(f"{word} it?")) for word in ("is", "at", "of", "What")]
+    responses = answers(model, asked)
+    whole = model.reader.read([Prompt("policy", "in_context", shown)])["input_ids"].shape[1]
+    assert [r.cached_tokens for r in responses.values()] == [0, whole, whole, whole]
+    assert texts(responses) == texts(plain(model, asked))
+
+
 # Which prompts go together
 
 
