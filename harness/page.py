@@ -8,7 +8,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib import resources
 from typing import Any
 
@@ -16,11 +17,31 @@ import msgspec
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from harness.bars import distribution_bars, fault_bars
+from harness.efficiency import savings
 from harness.gallery import OUTCOMES, make_gallery
-from harness.plots import group_plots, variant_index
+from harness.metrics import SCORES
+from harness.plots import FAULTS, group_plots, variant_index
 from harness.records import Report, Row
 from harness.results import Results
 from harness.variants import VARIANTS
+
+BRANCHING = "branching"
+TIMED = "prompt_tokens", "prefill_seconds", "seconds"
+REFERRAL = (
+    "Referral",
+    "What responses say of the policy's rules, checked against the policy. Precision: the share of what is "
+    "said that is true; n are the responses that say something. Recall: the share of the rules on the way to "
+    "the right answer of which something is said, and nothing false. Nonexistent rules: their share of the "
+    "rules that are named; lower is better.",
+)
+TABLES = (
+    ("referral", *REFERRAL),
+    ("nonexistent", *REFERRAL),
+    ("part: ", "Parts of the score", "Each named part of the score, by itself."),
+    ("", "Other metrics", ""),
+)
+"""How the metrics of a table begin, its title and its explanation; the first that fits."""
 
 
 def render_page(report: Report, results: Results) -> str:
@@ -28,6 +49,7 @@ def render_page(report: Report, results: Results) -> str:
     script = ours("report.js")
     gallery = make_gallery(results)
     whole = [row for row in report.rows if not row.group]
+    scores = [row for row in whole if row.metric.startswith(SCORES)]
     return (
         environment()
         .get_template("report.html")
@@ -38,17 +60,44 @@ def render_page(report: Report, results: Results) -> str:
             script=script,
             script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
             warnings=list(warnings(report, results)),
-            rows=whole,
-            metrics=list(dict.fromkeys(row.metric for row in whole)),
+            rows=scores,
+            metrics=list(dict.fromkeys(row.metric for row in scores)),
             plots=group_plots(report.rows),
+            tables=_tables(whole),
+            branching={row.variant: row for row in whole if row.metric == BRANCHING},
+            distributions=[(d, distribution_bars(d)) for d in report.distributions],
+            faults=_faults(report.rows),
             variant_index=variant_index,
             variants=[VARIANTS[name] for name in report.run.variants],
             gallery=gallery,
             outcomes=[name for name in OUTCOMES if any(s.outcome == name for s in gallery.samples)],
             usage={u.variant: u for u in report.usage},
+            timed=[u for u in report.usage if any(getattr(u, name) is not None for name in TIMED)],
+            savings=savings(report.usage),
             total=len(results.results),
         )
     )
+
+
+def _tables(whole: Sequence[Row]) -> list[tuple[str, str, list[Row]]]:
+    """Title, explanation and rows of what was measured beside the scores, each metric's variants together."""
+    found: dict[tuple[str, str], list[Row]] = {}
+    for row in sorted(whole, key=lambda row: row.metric):
+        if not row.metric.startswith((*SCORES, BRANCHING)):
+            titles = [t for start, *t in TABLES if row.metric.startswith(start)]
+            title, explanation = titles[0]
+            found.setdefault((title, explanation), []).append(row)
+    return [(title, explanation, rows) for (title, explanation), rows in found.items()]
+
+
+def _faults(rows: Sequence[Row]) -> tuple[list[Row], Markup] | None:
+    """The rows, the fault that is most frequent over all variants first, and their plot."""
+    found = [row for row in rows if row.metric == FAULTS]
+    total: dict[str, float] = defaultdict(float)
+    for row in found:
+        total[row.member] += row.mean or 0
+    found.sort(key=lambda row: (-total[row.member], row.member, variant_index(row)))
+    return (found, fault_bars(found)) if found else None
 
 
 def environment() -> Environment:
@@ -60,7 +109,13 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters |= {"percent": percent, "plain": plain, "flat": flat, "thousands": thousands}
+    made.filters |= {
+        "percent": percent,
+        "plain": plain,
+        "flat": flat,
+        "thousands": thousands,
+        "seconds": seconds,
+    }
     return made
 
 
@@ -114,6 +169,10 @@ def percent(value: float | None) -> str:
 
 def thousands(value: float | None) -> str:
     return "–" if value is None else f"{value:,.0f}".replace(",", "\N{NARROW NO-BREAK SPACE}")
+
+
+def seconds(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3g}"
 
 
 def plain(value: Any) -> str:

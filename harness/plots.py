@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
-from harness.records import Row
+from harness.records import Distribution, Row, Usage
 from harness.variants import VARIANTS
 
 if TYPE_CHECKING:
@@ -21,6 +21,8 @@ INK = "#010203"
 COLOURS = ("#a1b2c0", "#a1b2c1", "#a1b2c2", "#a1b2c3")
 """Stand-ins: the page's style sheet gives them their colours, one set for light and one for dark."""
 MARKERS = ("o", "s", "^", "D")
+FAULTS = "faults"
+"""The metric whose rows are drawn as bars (bars.py)."""
 STYLE = {
     "axes.edgecolor": INK,
     "axes.labelcolor": INK,
@@ -48,7 +50,7 @@ def group_plots(rows: Sequence[Row]) -> list[Plot]:
     """A plot for each metric and group that the rows are split by, members in natural order."""
     found: dict[tuple[str, str], list[Row]] = {}
     for row in rows:
-        if row.group:
+        if row.group and row.metric != FAULTS:
             found.setdefault((row.metric, row.group), []).append(row)
     plots = []
     for (metric, group), members in found.items():
@@ -57,7 +59,7 @@ def group_plots(rows: Sequence[Row]) -> list[Plot]:
     return plots
 
 
-def variant_index(row: Row) -> int:
+def variant_index(row: Row | Distribution | Usage) -> int:
     """Which of the colours a variant has, the same in every report."""
     return list(VARIANTS).index(row.variant) % len(COLOURS)
 
@@ -114,7 +116,7 @@ def _points(axes: Axes, rows: Sequence[Row], members: Sequence[str], upright: bo
 
 
 def _frame(axes: Axes, members: Sequence[str], upright: bool, score: str, group: str) -> None:
-    places, names, group = range(len(members)), [_short(member) for member in members], _short(group)
+    places, names, group = range(len(members)), [short(member) for member in members], short(group)
     if upright:
         axes.set(ylim=(-3, 103), xlim=(-0.6, len(members) - 0.4), xlabel=group, ylabel=score)
         axes.set_xticks(places, names)
@@ -126,7 +128,7 @@ def _frame(axes: Axes, members: Sequence[str], upright: bool, score: str, group:
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def _short(name: str) -> str:
+def short(name: str) -> str:
     """A name that leaves room for the points; the table below the plot has it whole."""
     return name if len(name) <= 28 else f"{name[:27]}…"
 
