@@ -27,6 +27,8 @@ RECALLED = ("attribute", "value", "if it holds", "if it does not")
 class ClevrPolicy:
     """The family of a ClevrPolicy benchmark."""
 
+    scorer = "exact-match/1"
+
     def __init__(self, benchmark: Benchmark) -> None:
         self.benchmark = benchmark
         self._trees: dict[str, Tree] = {}

@@ -187,6 +187,8 @@ def _plural(wanted: Mapping[str, str]) -> str:
 class ClevrSkills:
     """The family of a clevr-skills benchmark: no policies."""
 
+    scorer = "clevr-skills/1"
+
     def __init__(self, benchmark: Benchmark) -> None:
         self.benchmark = benchmark
 

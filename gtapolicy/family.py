@@ -13,6 +13,7 @@ from gtapolicy.calls import CallError, parse_call, score_call
 from gtapolicy.citations import cited
 from gtapolicy.faults import first_fault
 from gtapolicy.rules import Table, base_name
+from gtapolicy.text_similarity import scorer_id
 from gtapolicy.wording import parse_condition
 from harness import variants
 from harness.errors import UserError
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
 
 class GtaPolicy:
     """The family of a GTAPolicy benchmark."""
+
+    @property
+    def scorer(self) -> str:
+        return f"gta-calls/1 with {scorer_id()}"
 
     def __init__(self, benchmark: Benchmark) -> None:
         self.benchmark = benchmark

@@ -18,6 +18,11 @@ METRICS = "harness.metrics"
 class Family(Protocol):
     """A kind of policy; constructed with the benchmark that it explains."""
 
+    @property
+    def scorer(self) -> str:
+        """Names the way of grading: results of two names must never be compared."""
+        ...
+
     def grade(self, instance: Instance, target: str, text: str) -> Grade:
         """How right a response is; the target is the instance's own or its override's."""
         ...

@@ -229,5 +229,7 @@ class Report:
     """End to end, over all sittings."""
     batch_check: BatchCheck | None
     distributions: tuple[Distribution, ...] = ()
+    scorer: str = ""
+    """The family's way of grading; figures of two scorers must never be compared."""
     cost: float | None = None
     """US dollars for all responses by the table of prices; None where the model has no price."""

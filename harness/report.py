@@ -9,7 +9,7 @@ from pathlib import Path
 
 from harness import prices, store
 from harness.metrics import SCORES, measure
-from harness.page import percent, render_page
+from harness.page import by_metric, percent, render_page
 from harness.records import BatchCheck, Distribution, Json, Report, Response, Row, Run, Session, Usage
 from harness.results import Results
 
@@ -39,6 +39,7 @@ def make_report(
         requests_per_second=sum(s.requests for s in sessions) / seconds if seconds else None,
         batch_check=check,
         distributions=tuple(f for f in figures if isinstance(f, Distribution)),
+        scorer=results.benchmark.family.scorer,
         cost=prices.cost(run.model, (r.response for r in results.results), bool(backend.get("batch"))),
     )
 
@@ -75,7 +76,7 @@ def table(reports: Mapping[str, Report]) -> str:
     scores: list[tuple[str, ...]] = [(*TEXTS, *FIGURES, *REFERENCES)]
     others: list[tuple[str, ...]] = [(*TEXTS, *FIGURES, "n")]
     for name, report in reports.items():
-        for row in sorted((row for row in report.rows if not row.group), key=lambda row: row.metric):
+        for row in by_metric([row for row in report.rows if not row.group]):
             interval = f"{percent(row.low)} to {percent(row.high)}"
             figures = name, row.variant, row.metric, percent(row.mean), interval
             if row.metric.startswith(SCORES):

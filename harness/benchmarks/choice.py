@@ -31,6 +31,7 @@ def check_answer(answer: str, options: Sequence[str], where: str) -> None:
 class Choice(ABC):
     """The right letter scores 1; facts hold the texts of the options."""
 
+    scorer: str
     group: str
     """The fact that the report splits the scores by."""
 

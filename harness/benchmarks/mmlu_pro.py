@@ -70,6 +70,7 @@ def extract_answer(text: str, options: int) -> str | None:
 class MmluPro(Choice):
     """The family of its questions."""
 
+    scorer = "mmlu-pro/1"
     group = "category"
 
     def extract(self, text: str, options: list[str]) -> str | None:

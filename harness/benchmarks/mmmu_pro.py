@@ -89,6 +89,7 @@ def extract_answer(text: str, options: list[str]) -> str | None:
 class MmmuPro(Choice):
     """The family of its questions."""
 
+    scorer = "mmmu-pro/1"
     group = "subject"
 
     def extract(self, text: str, options: list[str]) -> str | None:
