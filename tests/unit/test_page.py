@@ -37,6 +37,8 @@ class Colours:
 
     hostile: str = ""
 
+    scorer = "colours/1"
+
     def grade(self, instance: Instance, target: str, text: str) -> Grade:  # noqa: ARG002
         if "⇒" not in text:
             return Grade(0.0, "unparsed", {"form" + self.hostile: 0.0})
