@@ -38,7 +38,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def backend(url: str, folder: Path | None = None, batch: bool = False, **sampling: Any) -> Any:
     endpoint = Endpoint(url, concurrency=2, batch=batch)
-    return backends.make("anthropic:m", None, Sampling(**sampling), endpoint, folder)  # type: ignore[arg-type]
+    return backends.make("anthropic:m", None, Sampling(**sampling), endpoint, folder)
 
 
 def asked(count: int) -> list[Prompt]:
@@ -127,7 +127,7 @@ def test_no_temperature_is_sent_and_another_than_its_own_is_refused() -> None:
 
 def test_without_a_key_or_a_name_nothing_is_begun(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UserError, match="expected anthropic:NAME"):
-        backends.make("anthropic:", None, Sampling())  # type: ignore[arg-type]
+        backends.make("anthropic:", None, Sampling())
     monkeypatch.delenv("ANTHROPIC_API_KEY")
     monkeypatch.delenv("ANTHROPIC_AUTH_TOKEN", raising=False)
     with pytest.raises(UserError, match="expected a key in ANTHROPIC_API_KEY"):

@@ -30,14 +30,14 @@ ONE = [Prompt("i", "internalized", (Part("text", "one"),))]
 def request_for(prompts: list[Prompt] = ONE, schema: Any = None, **sampling: Any) -> list[dict[str, Any]]:
     """What is sent for these prompts."""
     with serving(lambda _: completion("{}")) as server:
-        backend: Any = backends.make("openai:m", None, Sampling(**sampling), Endpoint(server.url))  # type: ignore[arg-type]
+        backend: Any = backends.make("openai:m", None, Sampling(**sampling), Endpoint(server.url))
         list(backend.structured(prompts, schema) if schema else backend.generate(prompts))
         return [request.body for request in server.requests]
 
 
 def answer_of(reply: Reply) -> Response:
     with serving(lambda _: reply) as server:
-        (response,) = backends.make("openai:m", None, Sampling(), Endpoint(server.url)).generate(ONE)  # type: ignore[arg-type]
+        (response,) = backends.make("openai:m", None, Sampling(), Endpoint(server.url)).generate(ONE)
         return response
 
 
@@ -165,14 +165,14 @@ def test_a_local_server_needs_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_what_it_cannot_do_is_said() -> None:
     with pytest.raises(UserError, match="expected openai:NAME"):
-        backends.make("openai", None, Sampling())  # type: ignore[arg-type]
+        backends.make("openai", None, Sampling())
     with pytest.raises(UserError, match="openai has no batches"):
-        backends.make("openai:m", None, Sampling(), Endpoint(batch=True))  # type: ignore[arg-type]
+        backends.make("openai:m", None, Sampling(), Endpoint(batch=True))
 
 
 def test_openai_itself_is_asked_by_the_new_name_of_the_limit() -> None:
     local, own = (
-        backends.make("openai:m", None, Sampling(), Endpoint(url))  # type: ignore[arg-type]
+        backends.make("openai:m", None, Sampling(), Endpoint(url))
         for url in ("http://127.0.0.1:1/v1", "https://api.openai.com/v1")
     )
-    assert (local.limit, own.limit) == ("max_tokens", "max_completion_tokens")  # type: ignore[attr-defined]
+    assert (local.limit, own.limit) == ("max_tokens", "max_completion_tokens")

@@ -33,7 +33,7 @@ output = 2
 
 def response(prompt: int | None, completion: int | None, **fields: int) -> Response:
     tokens = {"prompt_tokens": prompt, "completion_tokens": completion, **fields}
-    return Response("i", "internalized", 0, "text", **tokens)  # type: ignore[arg-type]
+    return Response("i", "internalized", 0, "text", **tokens)
 
 
 @pytest.fixture(autouse=True)

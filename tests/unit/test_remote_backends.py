@@ -53,7 +53,7 @@ class Api:
 
     def backend(self, server: Server, concurrency: int = 4, **sampling: Any) -> Any:
         endpoint = Endpoint(base_url=server.url, concurrency=concurrency)
-        return backends.make(f"{self.name}:served", Pictures(), Sampling(**sampling), endpoint)  # type: ignore[arg-type]
+        return backends.make(f"{self.name}:served", Pictures(), Sampling(**sampling), endpoint)
 
 
 APIS = {
@@ -222,7 +222,7 @@ def test_a_key_in_the_address_is_refused_and_not_repeated(api: Api, monkeypatch:
         assert KEY not in str(caught.value)
         monkeypatch.setenv(f"{api.name.upper()}_BASE_URL", address)
         with pytest.raises(UserError, match="no user, password or query"):
-            backends.make(f"{api.name}:served", Pictures(), Sampling())  # type: ignore[arg-type]
+            backends.make(f"{api.name}:served", Pictures(), Sampling())
 
 
 def test_a_server_that_is_gone_is_left_alone(
