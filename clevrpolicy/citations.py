@@ -6,7 +6,7 @@ models ("Condition 1.2 asks whether there is a red object ... no → Condition 1
 - A condition that is named becomes the subject; what follows is said of it until another is named or a case
   is given. Named behind "if ..." or "otherwise" it is no subject but where that answer leads.
 - What it tests: the values and attributes named before any verdict, up to the comma, colon or end of
-  sentence that follows them.
+  sentence that follows them, and those that are asked for ("Is there", "whether").
 - The verdict: the first "yes", "there is", "holds", "no", "none", ... that is neither asked ("whether there
   is") nor supposed ("if there is"). Objects named in the same sentence behind a yes are its evidence.
 - Where it leads: the next condition behind "go to" or an arrow, or the next case.
@@ -136,6 +136,7 @@ class _Reader:
 
     def asked(self, _: re.Match[str]) -> None:
         self.asking = True
+        self.testing = self.step.verdict is None
 
     def supposed(self, _: re.Match[str]) -> None:
         self.supposing = True

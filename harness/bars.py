@@ -26,8 +26,9 @@ def fault_bars(rows: Sequence[Row]) -> Markup:
     labels = list(dict.fromkeys(row.member for row in rows))
     variants = sorted({row.variant: variant_index(row) for row in rows}.items(), key=lambda item: item[1])
     thick = 0.8 / len(variants)
-    with rc_context(_settings("faults")):
-        figure = Figure(figsize=(7.2, 1 + 0.42 * len(labels)), layout="constrained")
+    settings: dict[Any, Any] = {**STYLE, "svg.hashsalt": "faults"}
+    with rc_context(settings):
+        figure = Figure(figsize=(8, 1 + 0.4 * len(labels)), layout="constrained")
         axes = figure.subplots()
         for row in rows:
             place = [name for name, _ in variants].index(row.variant)
@@ -37,7 +38,7 @@ def fault_bars(rows: Sequence[Row]) -> Markup:
             axes.barh(at, 100 * row.mean, 0.85 * thick, color=COLOURS[variant_index(row)])
             axes.hlines(at, 100 * row.low, 100 * row.high, INK, linewidth=0.8, alpha=0.6)
         axes.set(xlim=(0, None), ylim=(len(labels) - 0.4, -0.6), xlabel="share of responses (%)")
-        axes.set_yticks(range(len(labels)), [short(label) for label in labels])
+        axes.set_yticks(range(len(labels)), [short(label, 40) for label in labels])
         _frame(axes, "x")
         return svg(figure)
 
@@ -51,8 +52,9 @@ def distribution_bars(distribution: Distribution) -> Markup:
     places = range(len(chosen))
     names = [short(distribution.rules[i].removeprefix(prefix)) for i in chosen]
     colour = COLOURS[variant_index(distribution)]
-    with rc_context(_settings(f"branching/{distribution.variant}")):
-        figure = Figure(figsize=(max(5.0, 1.5 + 0.26 * len(chosen)), 3.2), layout="constrained")
+    settings: dict[Any, Any] = {**STYLE, "svg.hashsalt": f"branching/{distribution.variant}"}
+    with rc_context(settings):
+        figure = Figure(figsize=(max(7.5, 1.5 + 0.23 * len(chosen)), 3.4), layout="constrained")
         axes = figure.subplots()
         gold, cited = ([side[i] for i in chosen] for side in (distribution.gold, distribution.cited))
         axes.bar([p - 0.2 for p in places], gold, 0.4, color=INK, alpha=0.3)
@@ -76,10 +78,6 @@ def shared_prefix(names: Sequence[str]) -> str:
         a for a, _ in itertools.takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False))
     ]
     return "".join(f"{word} " for word in words) if len(names) > 1 else ""
-
-
-def _settings(name: str) -> dict[Any, Any]:
-    return {**STYLE, "svg.hashsalt": name}
 
 
 def _frame(axes: Axes, along: str) -> None:

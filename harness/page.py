@@ -82,12 +82,18 @@ def render_page(report: Report, results: Results) -> str:
 def _tables(whole: Sequence[Row]) -> list[tuple[str, str, list[Row]]]:
     """Title, explanation and rows of what was measured beside the scores, each metric's variants together."""
     found: dict[tuple[str, str], list[Row]] = {}
-    for row in sorted(whole, key=lambda row: row.metric):
+    for row in by_metric(whole):
         if not row.metric.startswith((*SCORES, BRANCHING)):
             titles = [t for start, *t in TABLES if row.metric.startswith(start)]
             title, explanation = titles[0]
             found.setdefault((title, explanation), []).append(row)
     return [(title, explanation, rows) for (title, explanation), rows in found.items()]
+
+
+def by_metric(rows: Sequence[Row]) -> list[Row]:
+    """Metrics in their order, the variants of each together."""
+    order = list(dict.fromkeys(row.metric for row in rows))
+    return sorted(rows, key=lambda row: order.index(row.metric))
 
 
 def _faults(rows: Sequence[Row]) -> tuple[list[Row], Markup] | None:

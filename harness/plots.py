@@ -128,9 +128,9 @@ def _frame(axes: Axes, members: Sequence[str], upright: bool, score: str, group:
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def short(name: str) -> str:
+def short(name: str, most: int = 28) -> str:
     """A name that leaves room for the points; the table below the plot has it whole."""
-    return name if len(name) <= 28 else f"{name[:27]}…"
+    return name if len(name) <= most else f"{name[: most - 1]}…"
 
 
 def _inline(svg: str) -> str:
