@@ -31,8 +31,6 @@ FACES = {
     "book": "STIXGeneral.ttf",
     "book bold": "STIXGeneralBol.ttf",
     "book italic": "STIXGeneralItalic.ttf",
-    "typewriter": "cmtt10.ttf",
-    "roman": "cmr10.ttf",
 }
 """Fonts that matplotlib ships: the same glyphs on every machine."""
 
@@ -223,7 +221,12 @@ class Canvas:
             scale_ = scale / 4
             size = [max(1, round(s * scale_)) for s in (around.x2 - around.x1, around.y2 - around.y1)]
             mask = Image.new("L", (size[0], size[1]))
-            inner = [2 * blur * scale_, 2 * blur * scale_, size[0] - 2 * blur * scale_, size[1] - 2 * blur * scale_]
+            inner = [
+                2 * blur * scale_,
+                2 * blur * scale_,
+                size[0] - 2 * blur * scale_,
+                size[1] - 2 * blur * scale_,
+            ]
             ImageDraw.Draw(mask).ellipse(inner, round(255 * strength))
             mask = mask.filter(ImageFilter.GaussianBlur(blur * scale_))
             dark = Image.new("RGBA", mask.size, "#1c1610")
@@ -317,5 +320,8 @@ def _lit(colour: Sequence[int], width: int, height: int, shade: Shade) -> np.nda
         facing = np.maximum(0, -0.45 * u - (0.5 * v if shade == "ball" else 0) + 0.74 * depth)
         bright = np.broadcast_to(0.5 + 0.62 * facing, (height, width))
         shine = 150 * facing**28 if shade == "ball" else 60 * facing**14
-    pixels = np.asarray(colour)[None, None, :] * bright[:, :, None] + np.broadcast_to(shine, (height, width))[..., None]
+    pixels = (
+        np.asarray(colour)[None, None, :] * bright[:, :, None]
+        + np.broadcast_to(shine, (height, width))[..., None]
+    )
     return np.clip(pixels, 0, 255).astype(np.uint8)

@@ -1,0 +1,89 @@
+"""What things lie on or stand before: wood, stone, cloth, plaster, as textures made of noise."""
+
+from __future__ import annotations
+
+import numpy as np
+from PIL import Image, ImageColor
+
+COLOURS = {
+    "oak": "#b58a5a",
+    "walnut": "#6d4a30",
+    "pine": "#d8b988",
+    "marble": "#e6e3de",
+    "slate": "#4c5257",
+    "linen": "#d9d2c3",
+    "denim": "#3f5573",
+    "plaster": "#d8cfc0",
+    "brick": "#a2573f",
+    "concrete": "#a5a39e",
+    "grass": "#6d9a4a",
+    "cork": "#c39a68",
+}
+DESKS = ("oak", "walnut", "pine", "marble", "slate", "linen", "denim")
+WALLS = ("plaster", "brick", "concrete")
+GRAINED = ("oak", "walnut", "pine")
+
+
+def ground_texture(name: str, width: int, height: int, noise: np.random.Generator) -> Image.Image:
+    base = np.array(ImageColor.getrgb(COLOURS[name]), dtype=np.float32)
+    if name in GRAINED:
+        light = _planks(width, height, noise)
+    elif name in ("linen", "denim"):
+        light = _weave(width, height, noise)
+    elif name == "brick":
+        return _bricks(base, width, height, noise)
+    else:
+        rough = 0.16 if name in ("grass", "cork") else 0.06
+        light = (
+            1
+            + 0.10 * clouds(width, height, 6, noise)
+            + rough * clouds(width, height, min(width, height) // 5, noise)
+        )
+    if name == "marble":
+        veins = np.abs(clouds(width, height, 5, noise) + 0.25 * clouds(width, height, 24, noise))
+        light = light - 0.16 * np.exp(-((veins / 0.05) ** 2))
+    return Image.fromarray(np.clip(base * light[..., None], 0, 255).astype(np.uint8))
+
+
+def clouds(width: int, height: int, cells: int, noise: np.random.Generator) -> np.ndarray:
+    """Smooth noise about 0, (height, width), with so many cells across the shorter side."""
+    cell = max(2, min(width, height) / cells)
+    coarse = noise.normal(0, 0.5, (max(2, round(height / cell)) + 1, max(2, round(width / cell)) + 1))
+    image = Image.fromarray(coarse.astype(np.float32)).resize((width, height), Image.Resampling.BICUBIC)
+    return np.asarray(image)
+
+
+def _planks(width: int, height: int, noise: np.random.Generator) -> np.ndarray:
+    """Boards from left to right, with fibres along them."""
+    light = np.ones((height, width), dtype=np.float32)
+    boards = int(noise.integers(3, 6))
+    edges = np.linspace(0, height, boards + 1).astype(int)
+    for top, bottom in zip(edges, edges[1:], strict=False):
+        tall = bottom - top
+        fibre = noise.normal(0, 0.5, (tall, max(2, width // 160)))
+        long = np.asarray(
+            Image.fromarray(fibre.astype(np.float32)).resize((width, tall), Image.Resampling.BICUBIC)
+        )
+        rings = np.sin(9 * clouds(width, tall, 2, noise) + np.linspace(0, 9, tall)[:, None])
+        light[top:bottom] = noise.uniform(0.92, 1.06) + 0.07 * long + 0.045 * rings
+        light[top : top + 3] *= 0.62
+    return light
+
+
+def _weave(width: int, height: int, noise: np.random.Generator) -> np.ndarray:
+    x, y = np.arange(width)[None, :], np.arange(height)[:, None]
+    threads = 0.06 * np.sin(x * 1.1) + 0.06 * np.sin(y * 1.1 + (x // 6) * np.pi)
+    return 1 + threads + 0.07 * clouds(width, height, 5, noise) + noise.normal(0, 0.02, (height, width))
+
+
+def _bricks(base: np.ndarray, width: int, height: int, noise: np.random.Generator) -> Image.Image:
+    tall, wide, joint = 44, 120, 6
+    y, x = np.mgrid[0:height, 0:width]
+    row = y // tall
+    shifted = x + (row % 2) * wide // 2
+    tone = noise.uniform(0.8, 1.15, (height // tall + 1, (width + wide) // wide + 2))
+    light = tone[row, shifted // wide] + 0.08 * clouds(width, height, 60, noise)
+    pixels = base * light[..., None]
+    mortar = (y % tall < joint) | (shifted % wide < joint)
+    pixels[mortar] = np.array([188, 180, 168]) * (1 + 0.1 * clouds(width, height, 60, noise))[mortar][:, None]
+    return Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))

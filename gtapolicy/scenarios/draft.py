@@ -1,0 +1,143 @@
+"""A dialog in the making, and the calls that dialogs are made of, each with what its tool returns."""
+
+from __future__ import annotations
+
+import ast
+import math
+import operator
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from random import Random
+
+from gtapolicy.dialogs import Argument, Step
+from gtapolicy.pictures.canvas import Box
+from gtapolicy.pictures.shot import Shot
+
+CLOSED, OPEN = 1, 4
+"""How many results a search asks for, by the kind of question."""
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """All of a dialog but its id and family."""
+
+    query: str
+    shots: tuple[Shot, ...]
+    steps: tuple[Step, ...]
+    open: bool = False
+
+
+Maker = Callable[[Random, tuple[str, ...]], Draft]
+"""Makes a draft about images of these paths."""
+
+
+def ocr(path: str, shot: Shot) -> Step:
+    read = "\n".join(f"{bbox(line.box)} {line.text}" for line in shot.lines)
+    return Step("OCR", {"image": path}, read, origins={"image": "the image to read"})
+
+
+def math_ocr(path: str, latex: Sequence[str]) -> Step:
+    return Step(
+        "MathOCR", {"image": path}, "\n".join(latex), True, {"image": "the image with the mathematics"}
+    )
+
+
+def describe(path: str, sentence: str) -> Step:
+    return Step(
+        "ImageDescription", {"image": path}, sentence, origins={"image": "an image not described yet"}
+    )
+
+
+def count(path: str, thing: str, number: int, origin: str = "what the query wants counted") -> Step:
+    arguments: dict[str, Argument] = {"image": path, "text": thing}
+    return Step(
+        "CountGivenObject", arguments, str(number), origins={"image": "the image to count in", "text": origin}
+    )
+
+
+def calculate(expression: str, origin: str) -> Step:
+    return Step(
+        "Calculator", {"expression": expression}, plain(value(expression)), origins={"expression": origin}
+    )
+
+
+def search(query: str, results: Sequence[str], origin: str, open_question: bool = False) -> Step:
+    """As many of the results as the kind of question asks for."""
+    k = OPEN if open_question else CLOSED
+    found = "\n".join(f"{number}. {result}" for number, result in enumerate(results[:k], 1))
+    kind = "an open question" if open_question else "a question with one answer"
+    return Step("GoogleSearch", {"query": query, "k": k}, found, origins={"query": origin, "k": kind})
+
+
+def find(path: str, thing: str, boxes: Sequence[Box], origin: str = "what the query is about") -> Step:
+    """One box, or all where there are several."""
+    arguments: dict[str, Argument] = {"image": path, "text": thing}
+    origins = {"image": "the image of the query", "text": origin}
+    if len(boxes) > 1:
+        arguments["top1"] = False
+        origins["top1"] = "all of them are wanted"
+    return Step("TextToBbox", arguments, "\n".join(map(bbox, boxes)), origins=origins)
+
+
+def region(path: str, box: Box, attribute: str, returned: str, which: str = "the box") -> Step:
+    arguments: dict[str, Argument] = {"image": path, "bbox": bbox(box), "attribute": attribute}
+    origins = {
+        "image": "the image of the query",
+        "bbox": f"{which} that TextToBbox found",
+        "attribute": "what the query asks about it",
+    }
+    return Step("RegionAttributeDescription", arguments, returned, origins=origins)
+
+
+def draw_box(path: str, shot: Shot, box: Box, annotation: str = "") -> Step:
+    """Around a line that OCR read; box in pixels of the canvas."""
+    arguments: dict[str, Argument] = {"image": path, "bbox": bbox(shot.box(box))}
+    origins = {"image": "the image of the query", "bbox": "the box of the line that OCR read"}
+    if annotation:
+        arguments["annotation"] = annotation
+        origins["annotation"] = "what the query wants written, out of the lines that OCR read"
+    return Step("DrawBox", arguments, made(path), origins=origins)
+
+
+def made(path: str) -> str:
+    """Where a tool stores the image that it makes of another."""
+    return path.replace("image_", "generated_")
+
+
+def bbox(box: Box) -> str:
+    """As the policy writes boxes."""
+    return "({:.0f}, {:.0f}, {:.0f}, {:.0f})".format(*box)
+
+
+OPERATORS = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+    ast.Pow: operator.pow,
+}
+
+
+def value(expression: str) -> float:
+    """Of arithmetic that a scenario wrote."""
+
+    def of(node: ast.AST) -> float:
+        match node:
+            case ast.Constant(int() | float() as number):
+                return number
+            case ast.BinOp(left, operation, right):
+                result: float = OPERATORS[type(operation)](of(left), of(right))
+                return result
+            case ast.Call(ast.Name("round"), [inner, ast.Constant(int() as digits)]):
+                return round(of(inner), digits)
+        raise ValueError(f"expression: expected arithmetic, got {expression!r}")
+
+    return of(ast.parse(expression, mode="eval").body)
+
+
+def plain(number: float) -> str:
+    """Without the tail of binary fractions."""
+    if not math.isfinite(number):
+        raise ValueError(f"expected a finite number, got {number}")
+    text = f"{number:.6f}".rstrip("0").rstrip(".")
+    return text
