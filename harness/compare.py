@@ -233,7 +233,8 @@ def _difference(argument: str, key: Key, base: Side, tuned: Side, metric: str) -
     least = [a.least - b.most for b, a in zip(before, after, strict=True)]
     most = [a.most - b.least for b, a in zip(before, after, strict=True)]
     seed = (*key[:3], str(key.limit), metric)
-    low, high = _interval(least, seed), _interval(most, seed)
+    low = _interval(least, seed)
+    high = low if least == most else _interval(most, seed)
     return Difference(
         benchmark=base.benchmark,
         **key._asdict(),

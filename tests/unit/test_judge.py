@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from harness import backends, cli, store, verdict
 from harness.agreement import krippendorff
-from harness.backends import Sampling
+from harness.backends import Endpoint, Sampling
 from harness.benchmark import Benchmark
 from harness.canaries import CANARIES
 from harness.errors import UserError
@@ -406,3 +406,25 @@ def test_the_command_prints_its_figures(
     cli.judge(run, Judging("fake:judge", repeats=2, sampling=Sampling(temperature=1.0)))
     said = capsys.readouterr().out
     assert "12 of 12 scored" in said and "0 of 6" in said and "Krippendorff" in said
+
+
+def test_with_the_real_client(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Over the wire: the verdict is a forced tool call, and the policy is marked for the provider's cache."""
+    pytest.importorskip("anthropic")
+    from loopback import KEY, Reply, Request, message, serving
+
+    def verdicts(request: Request) -> Reply:
+        said = {"citations": [], "score": 0 if LIE in request.content[-1]["text"] else 6}
+        return Reply(
+            message("", "tool_use", [{"type": "tool_use", "id": "t", "name": "answer", "input": said}])
+        )
+
+    monkeypatch.setenv("ANTHROPIC_API_KEY", KEY)
+    with serving(verdicts) as server:
+        judgement = judge(run, Judging("anthropic:judge", endpoint=Endpoint(server.url)))
+        bodies = [(request.body, request.content) for request in server.requests]
+    assert (judgement.mean, judgement.n, judgement.canaries_fooled) == (6, 12, 0)
+    assert len(bodies) == 12 + len(CANARIES)
+    assert all(body["tool_choice"]["type"] == "tool" for body, _ in bodies)
+    assert all("cache_control" in content[-2] for _, content in bodies)
+    assert not any(KEY.encode() in path.read_bytes() for path in run.iterdir())
