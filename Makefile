@@ -2,15 +2,16 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo lint test
+.PHONY: help setup demo lint test test-vllm
 
 READY := .venv/.ready
+READY_VLLM := .venv-vllm/.ready
 
 # The models of demo and tests are tiny: threads that wait for each other cost more than they bring.
 export OMP_NUM_THREADS ?= 1
 
 help: ## say what can be made
-	@grep -E '^[a-z]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
 
 setup: $(READY) ## make .venv and install the pinned versions, and what headless GL needs
 	@echo 'setup: .venv is ready'
@@ -29,5 +30,13 @@ test: lint ## lint, then the whole test suite
 	@echo 'test: pytest'
 	@.venv/bin/pytest
 
+test-vllm: $(READY_VLLM) ## the vllm backend against a real vLLM, built for CPUs, in .venv-vllm (4 GB)
+	@echo 'test-vllm: pytest'
+	@.venv-vllm/bin/pytest -rP tests/with_vllm
+	@.venv-vllm/bin/pytest tests/contract/test_backends.py -k vllm
+
 $(READY): pyproject.toml constraints.txt .ci/setup
 	@.ci/setup
+
+$(READY_VLLM): $(READY) .ci/setup-vllm
+	@.ci/setup-vllm

@@ -58,7 +58,7 @@ OPTIONS: Mapping[str, Any] = {
 class VLLM:
     """Keeps the engine full, and yields each response when it is done.
 
-    What else the engine is working on can turn a near tie by the rounding of float arithmetic, as a batch can.
+    What else the engine is working on can turn a near tie by the rounding of floats, as a batch can.
     With temperature > 0 each prompt has a seed of its own, made of (seed, prompt key). The size of batches is
     vLLM's affair; its option is max_num_seqs.
     """
@@ -94,7 +94,9 @@ class VLLM:
 
     def structured(self, prompts: Sequence[Prompt], schema: Mapping[str, Any]) -> Iterator[Response]:
         """As generate, but each text is JSON by this schema, unless it was cut."""
-        return self._ask(prompts, StructuredOutputsParams(json=dict(schema)))
+        # White space counts as JSON too, and a model may never end it.
+        shape = StructuredOutputsParams(json=dict(schema), disable_any_whitespace=True)
+        return self._ask(prompts, shape)
 
     def _ask(self, prompts: Sequence[Prompt], shape: Any) -> Iterator[Response]:
         """Prompts with the same policy follow each other, so that its cached prefix is still there."""

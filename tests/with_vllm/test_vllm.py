@@ -1,0 +1,373 @@
+"""The vllm backend against a real vLLM: `make test-vllm`, or pytest on this folder where vLLM is installed.
+
+The folder is not called vllm, because pytest puts its parent on sys.path and it would be imported as that.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import random
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+# Of the CPU build: a small cache, and threads that the scheduler may move, for a machine that others use too.
+os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "1")
+os.environ.setdefault("VLLM_CPU_OMP_THREADS_BIND", "nobind")
+
+pytest.importorskip(
+    "vllm", reason="vLLM is not installed here; make test-vllm has a virtual environment of its own"
+)
+
+from harness import variants
+from harness.backends import Endpoint, Sampling
+from harness.backends.hf import HuggingFace
+from harness.backends.vllm import VLLM, parse
+from harness.benchmark import Benchmark
+from harness.errors import UserError
+from harness.records import Part, Prompt, Response
+from harness.store import Log
+from harness.variants import VARIANTS
+from training.tokenizer import SPECIAL, train_tokenizer
+
+BIN = Path(sys.executable).parent
+POSITIONS = 2048
+OPTIONS = f"enforce_eager=true&dtype=float32&max_model_len={POSITIONS}"
+NEW = 24
+
+
+class Pictures:
+    """A benchmark that paints each picture from its name, and has a broken one."""
+
+    def image(self, path: str) -> Image.Image:
+        if path == "broken.png":
+            raise OSError("image file is truncated")
+        colors = random.Random(path).randbytes(3 * 6)
+        return Image.frombytes("RGB", (3, 2), colors).resize((480, 320), Image.Resampling.NEAREST)
+
+
+def prompt(name: str, *parts: str) -> Prompt:
+    """Parts ending in .png are images."""
+    kinds = tuple(Part("image" if part.endswith(".png") else "text", part) for part in parts)
+    return Prompt(name, "in_context", kinds)
+
+
+def mixed(count: int) -> list[Prompt]:
+    """Prompts of 1 to 60 words with 0, 1 or 2 images, in front of the words, behind and between them."""
+    draw = random.Random(7)
+    words = ("if", "there", "is", "a", "purple", "metal", "cylinder", "go", "to", "section", "12", "answer")
+    prompts = []
+    for i in range(count):
+        parts = [" ".join(draw.choices(words, k=draw.randint(1, 60))) for _ in range(2)]
+        for k in range(i % 3):
+            parts.insert(draw.randint(0, len(parts)), f"{i}-{k}.png")
+        prompts.append(prompt(f"p{i}", *parts))
+    return prompts
+
+
+@pytest.fixture(scope="module")
+def tempting(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny checkpoint, made to like the token of an image very much and to come to an end now and then.
+
+    Words and scores share their weights, so a token with twice another's row wins wherever that one would.
+    """
+    from safetensors.torch import load_file, save_file
+
+    folder = tmp_path_factory.mktemp("tempting") / "checkpoint"
+    shutil.copytree(checkpoint, folder)
+    weights = load_file(folder / "model.safetensors")
+    [name] = [name for name in weights if name.endswith("embed_tokens.weight")]
+    [liked], [liked_too] = (train_tokenizer()(word)["input_ids"] for word in (" rubber", "on"))
+    weights[name][SPECIAL.index("<|image_pad|>")] = 2 * weights[name][liked]
+    weights[name][SPECIAL.index("<|endoftext|>")] = 1.1 * weights[name][liked_too]
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    return folder
+
+
+@pytest.fixture(scope="module")
+def engine(tempting: Path) -> VLLM:
+    return VLLM(f"{tempting}?{OPTIONS}", Pictures(), Sampling(max_new_tokens=NEW))
+
+
+def sampled(engine: VLLM, **settings: float) -> VLLM:
+    """The same engine, asked to sample otherwise; to load another takes half a minute."""
+    other = copy.copy(engine)
+    other.sampling = Sampling(**{"max_new_tokens": NEW, **settings})  # type: ignore[arg-type]
+    return other
+
+
+def texts(responses: Iterator[Response]) -> dict[str, str | None]:
+    return {r.instance: r.text for r in responses}
+
+
+# What comes back
+
+
+def test_greedy_responses_are_those_of_transformers(engine: VLLM, tempting: Path) -> None:
+    """Proves the order of parts, the pictures, the end tokens, the counts and the ban on placeholders."""
+    prompts = mixed(48)
+    hf = HuggingFace(str(tempting), Pictures(), Sampling(max_new_tokens=NEW))
+    expected = {r.instance: r for r in hf.generate(prompts)}
+    got = {r.instance: r for r in engine.generate(prompts)}
+    assert got.keys() == expected.keys()
+    facts = ("text", "prompt_tokens", "completion_tokens", "finish_reason")
+    differ = [n for n in got if any(getattr(got[n], f) != getattr(expected[n], f) for f in facts)]
+    print(f"{len(differ)} of {len(got)} greedy responses differ from those of transformers: {differ}")
+    # Floats are added in another order, which turns a near tie.
+    assert len(differ) <= 2
+    assert all(got[n].prompt_tokens == expected[n].prompt_tokens for n in got)
+    assert {r.finish_reason for r in got.values()} == {"stop", "length"}
+    assert len({r.text for r in got.values()}) > 30
+
+
+def test_the_ban_is_what_keeps_placeholders_out(engine: VLLM) -> None:
+    """Or the test above would say nothing of it."""
+    unbanned = copy.copy(engine)
+    unbanned.reader = copy.copy(engine.reader)
+    prompts = mixed(12)
+    banned = texts(engine.generate(prompts))
+    unbanned._params = lambda p, s: _without_bias(engine._params(p, s))  # type: ignore[method-assign]
+    assert texts(unbanned.generate(prompts)) != banned
+
+
+def _without_bias(params: object) -> object:
+    params.logit_bias = None  # type: ignore[attr-defined]
+    return params
+
+
+def test_times_are_told_and_the_first_token_comes_first(engine: VLLM) -> None:
+    for response in engine.generate(mixed(6)):
+        assert response.prefill_seconds is not None and response.seconds is not None
+        assert 0 < response.prefill_seconds <= response.seconds
+        assert 1 <= response.batch <= 6
+
+
+def test_prompts_of_the_same_policy_share_its_prefix_pictures_included(engine: VLLM) -> None:
+    rules = "If there is a metal cylinder go to section 12. " * 40
+    first, second, third, other_picture, other_rules = (
+        next(engine.generate([prompt("q", *policy, picture, "Which response?")]))
+        for policy, picture in (
+            (("shown.png", rules), "0.png"),
+            (("shown.png", rules), "1.png"),
+            (("shown.png", rules), "2.png"),
+            (("another.png", rules), "0.png"),
+            (("shown.png", "Another policy. " + rules), "0.png"),
+        )
+    )
+    # In whole blocks, which have 128 tokens on a CPU.
+    assert (second.prompt_tokens, second.cached_tokens, third.cached_tokens) == (644, 512, 512)
+    assert first.cached_tokens == other_picture.cached_tokens == other_rules.cached_tokens == 0
+
+
+def test_sampling_repeats_with_the_seed_whatever_else_is_asked(engine: VLLM) -> None:
+    prompts = mixed(12)
+    first = texts(sampled(engine, temperature=1.0, top_p=0.9, seed=1).generate(prompts))
+    alone = {}
+    for p in prompts:
+        alone |= texts(sampled(engine, temperature=1.0, top_p=0.9, seed=1).generate([p]))
+    other = texts(sampled(engine, temperature=1.0, top_p=0.9, seed=2).generate(prompts))
+    assert first == alone
+    assert sum(first[name] == other[name] for name in first) <= 1
+
+
+def test_structured_responses_fit_their_schema(engine: VLLM) -> None:
+    schema = {
+        "type": "object",
+        "properties": {"verdict": {"enum": ["right", "wrong"]}, "score": {"enum": [0, 5, 10]}},
+        "required": ["verdict", "score"],
+        "additionalProperties": False,
+    }
+    for response in sampled(engine, max_new_tokens=200).structured(mixed(6), schema):
+        assert response.text is not None
+        verdict = json.loads(response.text)
+        assert verdict.keys() == {"verdict", "score"}
+        assert verdict["verdict"] in ("right", "wrong") and verdict["score"] in (0, 5, 10)
+
+
+# Failures
+
+
+def test_a_bad_prompt_fails_alone(engine: VLLM) -> None:
+    good = mixed(5)
+    bad = {
+        "broken": (prompt("broken", "broken.png"), r"broken\.png: not a readable image"),
+        "placeholder": (
+            prompt("placeholder", "Say <|image_pad|>"),
+            r"without the checkpoint's own <\|image_pad",
+        ),
+        "long": (prompt("long", "word " * POSITIONS), r"maximum context length is 2048 tokens"),
+        "cut": (
+            prompt("cut", "7" * 2005),
+            r"got a prompt of 20\d\d tokens and a response that did not",
+        ),
+    }
+    asked = [*good[:2], *(p for p, _ in bad.values()), *good[2:]]
+    responses = {r.instance: r for r in engine.generate(asked)}
+    for name, (_, sentence) in bad.items():
+        response = responses.pop(name)
+        assert response.text is None and response.error is not None
+        assert re.search(sentence, response.error), response.error
+    assert {n: r.text for n, r in responses.items()} == texts(engine.generate(good))
+
+
+def test_what_is_left_behind_does_not_come_back(engine: VLLM) -> None:
+    narrow = copy.copy(engine)
+    narrow.width = 2
+    asked = narrow.generate(mixed(6))
+    next(asked)
+    asked.close()  # type: ignore[attr-defined]
+    assert len(list(engine.generate(mixed(3)))) == 3
+
+
+@pytest.mark.parametrize(
+    ("argument", "sentence"),
+    [
+        ("nowhere/at/all", "vLLM could not load it: "),
+        ("{folder}?no_such_option=1", "no_such_option"),
+        ("{folder}?data_parallel_size=2", "data_parallel_size=2"),
+        ("{folder}?tensor_parallel_size", "expected .name=value"),
+        ("?dtype=float32", "expected vllm:PATH"),
+    ],
+)
+def test_what_cannot_be_loaded_is_a_sentence(tempting: Path, argument: str, sentence: str) -> None:
+    with pytest.raises(UserError, match=sentence):
+        VLLM(argument.format(folder=tempting), Pictures(), Sampling())
+
+
+def test_options_are_json_or_else_words() -> None:
+    path, options = parse(
+        "org/name?tensor_parallel_size=2&gpu_memory_utilization=0.8&enforce_eager=true&dtype=float32"
+        "&mm_processor_kwargs=%7B%22max_pixels%22%3A1000%7D"
+    )
+    assert path == "org/name"
+    assert options == {
+        "tensor_parallel_size": 2,
+        "gpu_memory_utilization": 0.8,
+        "enforce_eager": True,
+        "dtype": "float32",
+        "mm_processor_kwargs": {"max_pixels": 1000},
+    }
+    assert parse("a/folder") == ("a/folder", {})
+
+
+def test_without_vllm_the_way_to_install_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "harness.backends.vllm")
+    monkeypatch.setitem(sys.modules, "vllm", None)
+    with pytest.raises(UserError, match=r'pip install "policy-internalization\[vllm\]"'):
+        import harness.backends.vllm  # noqa: F401
+
+
+# The command, and the server
+
+
+def engines_of(session: int) -> list[int]:
+    """Processes in the session of a command that was started with one of its own, zombies aside."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(fields[3]) == session and fields[0] != "Z":
+            found.append(int(stat.parent.name))
+    return found
+
+
+def wait(until: float, done: object) -> None:
+    deadline = time.monotonic() + until
+    while not done() and time.monotonic() < deadline:  # type: ignore[operator]
+        time.sleep(0.1)
+
+
+def test_eval_goes_on_after_kill_9_and_leaves_no_engine_behind(
+    text_folder: Path, tempting: Path, engine: VLLM, tmp_path: Path
+) -> None:
+    log = Log(tmp_path / "run" / "responses.jsonl", Response)
+    line = [BIN / "harness", "eval", text_folder, "--model", f"vllm:{tempting}?{OPTIONS}&max_num_seqs=2"]
+    line += ["--max-new-tokens", str(NEW), "--out", tmp_path / "run"]
+    process = subprocess.Popen(line, start_new_session=True)
+    wait(200, lambda: process.poll() is not None or (log.path.exists() and len(log.read()) >= 4))
+    assert len(engines_of(process.pid)) > 1
+    process.kill()
+    process.wait()
+    kept = log.read()
+    assert 4 <= len(kept) < 18
+    wait(20, lambda: not engines_of(process.pid))
+    assert engines_of(process.pid) == []
+
+    assert subprocess.run(line, check=False, timeout=300).returncode == 0
+    benchmark = Benchmark(text_folder)
+    made = [
+        variants.prompt(i, v, benchmark.policies)
+        for v in VARIANTS.values()
+        for i in benchmark.instances("test")
+    ]
+    whole = copy.copy(engine)
+    whole.reader = copy.copy(engine.reader)
+    whole.reader.benchmark = benchmark
+    expected = {r.key: r.text for r in whole.generate([p for p in made if p is not None])}
+    responses = log.read()
+    assert responses[: len(kept)] == kept
+    assert len(responses) == len(expected)
+    assert {r.key: r.text for r in responses} == expected
+    assert (tmp_path / "run" / "report.html").exists()
+
+
+@pytest.fixture
+def server(checkpoint: Path) -> Iterator[str]:
+    """vllm serve on the loopback interface."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    line = [BIN / "vllm", "serve", checkpoint, "--host", "127.0.0.1", "--port", str(port)]
+    line += ["--served-model-name", "tiny", "--enforce-eager", "--dtype", "float32"]
+    line += ["--max-model-len", str(POSITIONS), "--enable-prompt-tokens-details"]
+    process = subprocess.Popen(line, start_new_session=True, stdout=subprocess.DEVNULL)
+
+    def up() -> bool:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5):
+                return True
+        except (urllib.error.URLError, OSError):
+            return process.poll() is not None
+
+    wait(200, up)
+    yield f"http://127.0.0.1:{port}/v1"
+    os.killpg(process.pid, signal.SIGTERM)
+    process.wait()
+
+
+def test_vllm_serve_answers_the_openai_backend(server: str, text_folder: Path, checkpoint: Path) -> None:
+    from harness.backends.openai import OpenAI
+
+    benchmark = Benchmark(text_folder)
+    sampling = Sampling(max_new_tokens=NEW)
+    made = [
+        variants.prompt(i, v, benchmark.policies)
+        for v in VARIANTS.values()
+        for i in benchmark.instances("test")
+    ]
+    asked = [p for p in made if p is not None]
+    expected = {r.key: r for r in HuggingFace(str(checkpoint), benchmark, sampling).generate(asked)}
+    backend = OpenAI("tiny", benchmark, sampling, Endpoint(base_url=server))
+    got = {r.key: r for r in backend.generate(asked)}
+    assert [r.error for r in got.values() if r.error] == []
+    assert {k: r.prompt_tokens for k, r in got.items()} == {k: r.prompt_tokens for k, r in expected.items()}
+    differ = [k for k in got if got[k].text != expected[k].text]
+    print(f"{len(differ)} of {len(got)} responses of the server differ from those of transformers")
+    # The server bans no placeholders, and leaves out the bytes of a character that is cut.
+    assert len(differ) <= len(got) // 2
+    assert any(r.cached_tokens for r in got.values())
