@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from harness import store
 from harness.benchmarks.mmmu_pro import HEADLINE
@@ -75,11 +75,8 @@ class Difference:
     """McNemar's exact test, two-sided; None where scores are not all 0 or 1."""
     incomplete: tuple[str, ...]
     """Instances that lack a value on one side at least: missing, failed or unscored."""
-
-    @property
-    def mark(self) -> str:
-        """Said only where the interval leaves out zero."""
-        return "better" if self.low > 0 else "worse" if self.high < 0 else ""
+    mark: Literal["better", "worse", ""]
+    """Said only where the interval leaves out zero."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,25 +213,11 @@ class _Known(NamedTuple):
 
 
 def _difference(argument: str, key: Key, base: Side, tuned: Side, metric: str) -> Difference:
-    instances = list(dict.fromkeys([*base.scores, *tuned.scores]))
-    if metric != ACCURACY:  # a part that an instance does not have at all says nothing of it
-        instances = [
-            i
-            for i in instances
-            if any(metric in s.parts for side in (base, tuned) for s in side.scores.get(i, ()))
-        ]
-    before, after = ([_known(side, i, metric) for i in instances] for side in (base, tuned))
-    both = [
-        (b.mean, a.mean)
-        for b, a in zip(before, after, strict=True)
-        if b.mean is not None and a.mean is not None
-    ]
-    changes = [a - b for b, a in both]
-    least = [a.least - b.most for b, a in zip(before, after, strict=True)]
-    most = [a.most - b.least for b, a in zip(before, after, strict=True)]
-    seed = (*key[:3], str(key.limit), metric)
-    low = _interval(least, seed)
-    high = low if least == most else _interval(most, seed)
+    instances = _having(base, tuned, metric)
+    pairs = [(_known(base, i, metric), _known(tuned, i, metric)) for i in instances]
+    both = [(b.mean, t.mean) for b, t in pairs if b.mean is not None and t.mean is not None]
+    changes = [t - b for b, t in both]
+    low, high = _interval(pairs, (*key[:3], str(key.limit), metric))
     return Difference(
         benchmark=base.benchmark,
         **key._asdict(),
@@ -243,20 +226,29 @@ def _difference(argument: str, key: Key, base: Side, tuned: Side, metric: str) -
         tuned=tuned.run,
         argument=argument,
         base_mean=_mean([b for b, _ in both]),
-        tuned_mean=_mean([a for _, a in both]),
+        tuned_mean=_mean([t for _, t in both]),
         difference=_mean(changes),
-        low=low[0],
-        high=high[1],
+        low=low,
+        high=high,
         n=len(both),
         better=sum(change > 0 for change in changes),
         worse=sum(change < 0 for change in changes),
         p=_mcnemar(both),
         incomplete=tuple(
-            i
-            for i, b, a in zip(instances, before, after, strict=True)
-            if b.least < b.most or a.least < a.most
+            i for i, pair in zip(instances, pairs, strict=True) if any(s.least < s.most for s in pair)
         ),
+        mark="better" if low > 0 else "worse" if high < 0 else "",
     )
+
+
+def _having(base: Side, tuned: Side, metric: str) -> list[str]:
+    """The instances that the metric says something of: a part that neither side has there does not."""
+    return [
+        i
+        for i in dict.fromkeys([*base.scores, *tuned.scores])
+        if metric == ACCURACY
+        or any(metric in s.parts for side in (base, tuned) for s in side.scores.get(i, ()))
+    ]
 
 
 def _known(side: Side, instance: str, metric: str) -> _Known:
@@ -273,8 +265,14 @@ def _value(score: Score, metric: str) -> float | None:
     return score.parts.get(metric, 0.0)
 
 
-def _interval(values: Sequence[float], seed: Sequence[str]) -> tuple[float, float]:
-    return bootstrap(values, rng(0, "compare", *seed), RESAMPLES)
+def _interval(pairs: Sequence[tuple[_Known, _Known]], seed: Sequence[str]) -> tuple[float, float]:
+    """From what is not known turned out against the tuned model to the same in its favour."""
+    least = [t.least - b.most for b, t in pairs]
+    most = [t.most - b.least for b, t in pairs]
+    low, high = bootstrap(least, rng(0, "compare", *seed), RESAMPLES)
+    if least != most:
+        high = bootstrap(most, rng(0, "compare", *seed), RESAMPLES)[1]
+    return low, high
 
 
 def _mean(values: Sequence[float]) -> float | None:
