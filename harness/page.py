@@ -65,7 +65,7 @@ def render_page(report: Report, results: Results) -> str:
             plots=group_plots(report.rows),
             tables=_tables(whole),
             branching={row.variant: row for row in whole if row.metric == BRANCHING},
-            distributions=[(d, distribution_bars(d)) for d in report.distributions],
+            distributions=[(d, distribution_bars(d)) for d in report.distributions if any(d.cited)],
             faults=_faults(report.rows),
             variant_index=variant_index,
             variants=[VARIANTS[name] for name in report.run.variants],
