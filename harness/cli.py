@@ -14,7 +14,7 @@ from harness.console import command_line
 from harness.efficiency import savings
 from harness.judge import Judging
 from harness.judge import judge as judge_run
-from harness.judge import table as judgement_table
+from harness.judgement import table as judgement_table
 from harness.records import Report
 from harness.report import table
 from harness.run import Evaluation, evaluate

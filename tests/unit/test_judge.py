@@ -18,7 +18,8 @@ from harness.backends import Endpoint, Sampling
 from harness.benchmark import Benchmark
 from harness.canaries import CANARIES
 from harness.errors import UserError
-from harness.judge import Judgement, Judging, judge, table
+from harness.judge import Judging, judge
+from harness.judgement import Judgement, table
 from harness.metrics.referral import precision
 from harness.records import Claim, Prompt, Response
 from harness.run import Evaluation, evaluate
