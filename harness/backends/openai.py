@@ -29,7 +29,10 @@ FINISH: dict[str, Literal["stop", "length", "refusal"]] = {
 
 
 class OpenAI(Remote):
-    """One user message a prompt; the key, if the server wants one, comes from OPENAI_API_KEY."""
+    """One user message a prompt; the key, if the server wants one, comes from OPENAI_API_KEY.
+
+    Cached tokens are known where the server tells them; vLLM's does with --enable-prompt-tokens-details.
+    """
 
     def __init__(self, argument: str, benchmark: Files, sampling: Sampling, endpoint: Endpoint) -> None:
         if not argument:

@@ -145,7 +145,8 @@ class Remote(ABC):
         """An error in words, without the key that a server may have repeated."""
         text = str(error)
         if isinstance(error, self.sdk.APIStatusError):
-            text = f"HTTP {error.status_code}: {text}"
+            code = error.status_code
+            text = f"HTTP {code}: {text.removeprefix(f'Error code: {code} - ')}"
         elif error.__cause__ is not None:
             text = f"{text} {type(error.__cause__).__name__}: {error.__cause__}"
         for secret in self.secrets:
