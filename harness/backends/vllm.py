@@ -50,6 +50,8 @@ OPTIONS: Mapping[str, Any] = {
     "max_model_len": -1,
     # Any number of images; without these, memory would be kept for what no benchmark shows.
     "limit_mm_per_prompt": {"video": 0, "audio": 0},
+    # White space is JSON wherever it stands, and a model may never end it.
+    "structured_outputs_config": {"backend": "xgrammar", "disable_any_whitespace": True},
     # For the time to the first token.
     "disable_log_stats": False,
 }
@@ -94,9 +96,7 @@ class VLLM:
 
     def structured(self, prompts: Sequence[Prompt], schema: Mapping[str, Any]) -> Iterator[Response]:
         """As generate, but each text is JSON by this schema, unless it was cut."""
-        # White space counts as JSON too, and a model may never end it.
-        shape = StructuredOutputsParams(json=dict(schema), disable_any_whitespace=True)
-        return self._ask(prompts, shape)
+        return self._ask(prompts, StructuredOutputsParams(json=dict(schema)))
 
     def _ask(self, prompts: Sequence[Prompt], shape: Any) -> Iterator[Response]:
         """Prompts with the same policy follow each other, so that its cached prefix is still there."""

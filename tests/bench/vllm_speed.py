@@ -1,0 +1,58 @@
+"""How fast is vLLM, and how much of a shared policy does it read again? python tests/bench/vllm_speed.py SPEC
+
+SPEC is what follows `vllm:`, such as PATH?dtype=float32. The prompts share a policy, about 2,000 tokens to the
+tiny checkpoint, and have a picture each; transformers gets the same ones afterwards.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterable
+
+from PIL import Image
+
+from harness.backends import Sampling
+from harness.backends.hf import HuggingFace
+from harness.backends.vllm import VLLM, parse
+from harness.records import Part, Prompt, Response
+
+COUNT, NEW = 64, 64
+POLICY = "If there is a purple metal cylinder, go to Condition 12. " * 140
+
+
+class Pictures:
+    def image(self, path: str) -> Image.Image:
+        return Image.new("RGB", (480, 320), tuple(map(int, path.split("-"))))
+
+
+def report(name: str, loading: float, responses: Iterable[Response]) -> None:
+    start = time.perf_counter()
+    done = list(responses)
+    seconds = time.perf_counter() - start
+    read, cached, written = (
+        sum(getattr(r, f) or 0 for r in done) for f in ("prompt_tokens", "cached_tokens", "completion_tokens")
+    )
+    print(
+        f"{name}: loaded in {loading:.0f} s; {len(done)} prompts in {seconds:.1f} s, "
+        f"{written / seconds:.0f} new tokens/s; {read} prompt tokens, {cached} of them cached"
+    )
+
+
+def main() -> None:
+    parts = [
+        (Part("text", POLICY), Part("image", f"{i}-0-0"), Part("text", "What now?")) for i in range(COUNT)
+    ]
+    prompts = [Prompt(f"p{i}", "in_context", p) for i, p in enumerate(parts)]
+    sampling = Sampling(max_new_tokens=NEW)
+    for name, make in (
+        ("vllm", lambda: VLLM(sys.argv[1], Pictures(), sampling)),
+        ("hf", lambda: HuggingFace(parse(sys.argv[1])[0], Pictures(), sampling)),
+    ):
+        start = time.perf_counter()
+        backend = make()
+        report(name, time.perf_counter() - start, backend.generate(prompts))
+
+
+if __name__ == "__main__":
+    main()
