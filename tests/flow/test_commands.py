@@ -48,7 +48,7 @@ def test_generate_eval_report_verify(tmp_path: Path) -> None:
     assert scored.stdout.count("100.0") >= 3
     assert str(run / "report.html") in scored.stdout
     report = store.read_json(run / "report.json", Report)
-    assert [(r.variant, r.mean, r.n) for r in report.rows if not r.group] == [
+    assert [(r.variant, r.mean, r.n) for r in report.rows if not r.group and r.metric == "accuracy"] == [
         ("internalized", 1, 4),
         ("in_context", 1, 4),
         ("override", 1, 4),
@@ -213,7 +213,7 @@ def test_a_damaged_benchmark_is_refused(spoiled: Path, tmp_path: Path, damage, n
 @pytest.mark.parametrize(
     ("flags", "named"),
     [
-        (["--model", "gpt"], "hf, majority, oracle, random, replay"),
+        (["--model", "gpt"], "majority, openai, oracle, random, replay"),
         (["--model", "oracle", "--variants", "internalised"], "internalized, in_context, override"),
         (["--model", "oracle", "--split", "dev"], "recall, test, train"),
         (["--model", "oracle:x"], "alone"),
