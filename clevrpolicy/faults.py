@@ -1,8 +1,8 @@
 """The first fault of a wrong response, from its reasoning, the tree and the scene (paper, error analysis).
 
 A response is followed condition by condition, as citations.read finds them, until it leaves the right way:
-does the condition exist, is it the one that is due, what does it test, yes or no, and where does that lead. One
-that is only named has neither to be due nor a verdict, and one that was followed before is passed over.
+does the condition exist, is it the one that is due, what does it test, yes or no, and where does that lead.
+One that is only named has neither to be due nor a verdict, and one that was followed before is passed over.
 
 - "unparsed": no answer can be read.
 - "no reasoning": no condition is cited.

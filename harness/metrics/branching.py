@@ -43,10 +43,11 @@ def branching(results: Results) -> list[Row | Distribution]:
                 continue
             claims = results.benchmark.family.claims(result.instance, variant, result.response.text or "")
             gold.update(path)
-            cited.update({claim.rule for claim in claims})
+            named = {claim.rule: claim.exists for claim in claims}
+            cited.update(named.keys())
             should, does = units.setdefault(result.instance.id, (Counter(), Counter()))
             should.update(path)
-            does.update({claim.rule if claim.exists else NONEXISTENT for claim in claims})
+            does.update(rule if exists else NONEXISTENT for rule, exists in named.items())
         if units:
             figures += [_row(variant, members, list(units.values())), _distribution(variant, gold, cited)]
     return figures

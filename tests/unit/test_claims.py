@@ -163,7 +163,7 @@ def seen(*changes: tuple[int, str, str]) -> str:
         (seen((0, "color", "brown"), (2, "color", "brown")), "perception: color"),
         (seen((0, "material", "rubber")), "perception: material"),
         (seen((0, "shape", "cube")), "perception: shape"),
-        (FREE.replace("there is a big red ball, so I proceed", "there is none, so I go"), "perception: color"),
+        (FREE.replace("there is a big red ball, so", "there is none, so"), "perception: color"),
         (re.sub(r"there is a big.*1\.1\. ", "no, hence Condition 1.2. ", FREE), "perception: color"),
         (
             GOLD.replace("No, none. The response is Case 1", "Yes, a small blue rubber cube. Answer Case 0"),
