@@ -1,1 +1,1 @@
-"""Local leaderboards that recompute what they show. Nothing is here yet."""
+"""Local leaderboards that recompute what they show."""

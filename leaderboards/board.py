@@ -1,0 +1,421 @@
+"""A folder of boards: SQLite for what is shown, and beside it the bundles that it is shown from.
+
+Nothing is ever changed or deleted (triggers refuse it): boards, bundles and entries are added, and of an
+attempt only the outcome is filled in. A bundle is written aside and renamed before its rows are committed in
+one transaction, so a crash leaves at most a folder that no row names; the same submission adopts it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import shutil
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+
+from harness import store
+from harness.errors import UserError
+from harness.records import Json
+from leaderboards.entry import Bundle
+
+DATABASE = "board.sqlite"
+SUBMISSIONS = "submissions"
+WAIT = 60.0
+"""Seconds to wait for another submission to be committed."""
+BEGUN, ACCEPTED, KNOWN, REFUSED = "begun", "accepted", "known", "refused"
+"""How an attempt ended; one that was killed stays begun."""
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (
+    (
+        """CREATE TABLE boards (id TEXT PRIMARY KEY, digest TEXT NOT NULL, split TEXT NOT NULL,
+        variant TEXT NOT NULL, scorer TEXT NOT NULL, judge TEXT NOT NULL, family TEXT NOT NULL,
+        benchmark TEXT NOT NULL, config TEXT NOT NULL, governed INTEGER NOT NULL, begun TEXT NOT NULL,
+        UNIQUE (digest, split, variant, scorer, judge))""",
+        """CREATE TABLE bundles (sha256 TEXT PRIMARY KEY, run_sha256 TEXT NOT NULL, added TEXT NOT NULL,
+        name TEXT NOT NULL, model TEXT NOT NULL, files TEXT NOT NULL)""",
+        """CREATE TABLE entries (board TEXT NOT NULL REFERENCES boards, bundle TEXT NOT NULL
+        REFERENCES bundles, run_sha256 TEXT NOT NULL, figures TEXT NOT NULL, PRIMARY KEY (board, run_sha256))
+        WITHOUT ROWID""",
+        "CREATE INDEX entries_by_bundle ON entries (bundle)",
+        """CREATE TABLE attempts (id INTEGER PRIMARY KEY AUTOINCREMENT, made TEXT NOT NULL,
+        run TEXT NOT NULL, model TEXT NOT NULL DEFAULT '', digest TEXT NOT NULL DEFAULT '',
+        bundle TEXT NOT NULL DEFAULT '', outcome TEXT NOT NULL, reasons TEXT NOT NULL DEFAULT '[]')""",
+        "CREATE INDEX attempts_by_model ON attempts (digest, model)",
+        *(
+            f"CREATE TRIGGER {table}_{what.lower()} BEFORE {what} ON {table} "
+            "BEGIN SELECT RAISE(ABORT, 'boards are only added to'); END"
+            for table in ("boards", "bundles", "entries")
+            for what in ("UPDATE", "DELETE")
+        ),
+        """CREATE TRIGGER attempts_delete BEFORE DELETE ON attempts
+        BEGIN SELECT RAISE(ABORT, 'every attempt is kept'); END""",
+        """CREATE TRIGGER attempts_update BEFORE UPDATE ON attempts WHEN OLD.outcome != 'begun'
+        BEGIN SELECT RAISE(ABORT, 'every attempt is kept'); END""",
+    ),
+)
+"""Statements by version: a board of version k (user_version) is brought up by those after the k-th."""
+
+
+class Key(NamedTuple):
+    """What two entries must have in common to stand on one board."""
+
+    digest: str
+    split: str
+    variant: str
+    scorer: str
+    judge: str
+    """Empty where scores are recomputed."""
+
+    @property
+    def id(self) -> str:
+        return hashlib.sha256("\n".join(self).encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True, slots=True)
+class Board:
+    key: Key
+    family: str
+    benchmark: str
+    """The name of its folder, for people."""
+    config: Json
+    governed: bool
+    """False where no policy governs: a general benchmark, on which forgetting is seen."""
+    begun: str = ""
+    entries: int = 0
+    legacy: bool = False
+    """A newer board has the same benchmark made or scored anew."""
+
+    @property
+    def id(self) -> str:
+        return self.key.id
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What a board shows of an entry: copied out of its bundle in the same transaction."""
+
+    mean: float
+    low: float
+    high: float
+    n: int
+    unparsed: int
+    truncated: int
+    samples: int
+    unscored: int = 0
+    """Responses without a value: in no mean."""
+    columns: Mapping[str, float | None] = msgspec.field(default_factory=dict)
+    base: str | None = None
+    """The model that it was trained from, as its training.json says."""
+    leak: str = ""
+    """What the leak check found; empty where nothing is known of the training."""
+    leaks: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """An entry, and how often its model was tried on this benchmark."""
+
+    bundle: str
+    model: str
+    name: str
+    added: str
+    figures: Figures
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A bundle that is on a board."""
+
+    sha256: str
+    model: str
+    name: str
+    added: str
+    files: Mapping[str, str]
+    """sha256 by name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    id: int
+    made: str
+    run: str
+    model: str
+    digest: str
+    bundle: str
+    outcome: str
+    reasons: Sequence[str]
+
+
+class Boards:
+    """A folder BOARD: board.sqlite and submissions/<sha256>/."""
+
+    def __init__(self, folder: Path, create: bool = False) -> None:
+        """Raises UserError where there is none, or it was made by a newer version."""
+        self.folder = folder
+        file = folder / DATABASE
+        if create:
+            with store.explained(folder):
+                (folder / SUBMISSIONS).mkdir(parents=True, exist_ok=True)
+        elif not file.is_file():
+            raise UserError(f"{folder}: expected a folder of boards, got no {DATABASE}; submit a run first")
+        with _explained(file):
+            self._db = sqlite3.connect(file, timeout=WAIT, isolation_level=None, check_same_thread=False)
+            self._db.row_factory = sqlite3.Row
+            self._db.execute("PRAGMA foreign_keys = ON")
+            if self._version() < len(MIGRATIONS):
+                self._db.execute("PRAGMA journal_mode = WAL")
+                self._migrate()
+        if self._version() > len(MIGRATIONS):
+            raise UserError(f"{file}: made by a newer version ({self._version()}); update this one")
+
+    def close(self) -> None:
+        self._db.close()
+
+    def _version(self) -> int:
+        return int(self._db.execute("PRAGMA user_version").fetchone()[0])
+
+    def _migrate(self) -> None:
+        with self._transaction():
+            for version in range(self._version(), len(MIGRATIONS)):
+                for statement in MIGRATIONS[version]:
+                    self._db.execute(statement)
+                self._db.execute(f"PRAGMA user_version = {version + 1}")
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        with _explained(self.folder / DATABASE):
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._db.execute("COMMIT")
+            except BaseException:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise
+
+    def begin_attempt(self, run: str) -> int:
+        """Counted from here on, whatever becomes of it."""
+        with self._transaction():
+            done = self._db.execute(
+                "INSERT INTO attempts (made, run, outcome) VALUES (?, ?, ?)", (_now(), run, BEGUN)
+            )
+            return int(done.lastrowid or 0)
+
+    def name_attempt(self, attempt: int, model: str, digest: str) -> None:
+        """Of which model on which benchmark, as soon as that is known."""
+        with self._transaction():
+            self._db.execute(
+                "UPDATE attempts SET model = ?, digest = ? WHERE id = ?", (model, digest, attempt)
+            )
+
+    def refuse(self, attempt: int, reasons: Sequence[str]) -> None:
+        with self._transaction():
+            self._end(attempt, REFUSED, "", reasons)
+
+    def _end(self, attempt: int, outcome: str, bundle: str, reasons: Sequence[str] = ()) -> None:
+        self._db.execute(
+            "UPDATE attempts SET outcome = ?, bundle = ?, reasons = ? WHERE id = ?",
+            (outcome, bundle, _text(list(reasons)), attempt),
+        )
+
+    def add(
+        self,
+        attempt: int,
+        bundle: Bundle,
+        run_sha256: str,
+        name: str,
+        model: str,
+        entries: Sequence[tuple[Board, Figures]],
+    ) -> str | None:
+        """Stores the bundle and its entries; where all are on their boards already, the bundle they are of."""
+        sha256 = bundle.sha256
+        with self._locked():
+            known = [self._entry(board.id, run_sha256) for board, _ in entries]
+            if all(known):
+                with self._transaction():
+                    self._end(attempt, KNOWN, known[0] or "")
+                return known[0]
+            self._write(bundle, sha256)
+            with self._transaction():
+                self._db.execute(
+                    "INSERT OR IGNORE INTO bundles VALUES (?, ?, ?, ?, ?, ?)",
+                    (sha256, run_sha256, _now(), name, model, _text(bundle.hashes)),
+                )
+                for board, figures in entries:
+                    self._db.execute(
+                        "INSERT OR IGNORE INTO boards VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                        (
+                            *(board.id, *board.key, board.family, board.benchmark),
+                            *(_text(board.config), board.governed, _now()),
+                        ),
+                    )
+                    self._db.execute(
+                        "INSERT OR IGNORE INTO entries VALUES (?, ?, ?, ?)",
+                        (board.id, sha256, run_sha256, _text(figures)),
+                    )
+                self._end(attempt, ACCEPTED, sha256)
+        return None
+
+    def _entry(self, board: str, run_sha256: str) -> str | None:
+        found = self._db.execute(
+            "SELECT bundle FROM entries WHERE board = ? AND run_sha256 = ?", (board, run_sha256)
+        ).fetchone()
+        return found and str(found["bundle"])
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """One writer of bundles at a time; the system lets go of it however the process ends."""
+        with store.explained(self.folder), (self.folder / ".lock").open("ab") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            for left in (self.folder / SUBMISSIONS).glob(".*.tmp"):  # a killed writer's
+                shutil.rmtree(left)
+            yield
+
+    def _write(self, bundle: Bundle, sha256: str) -> None:
+        submissions = self.folder / SUBMISSIONS
+        final, aside = submissions / sha256, submissions / f".{sha256}.tmp"
+        if final.exists():  # of an attempt that was killed before its rows were committed
+            return
+        try:
+            with store.explained(final):
+                aside.mkdir()
+                for name, data in bundle.files.items():
+                    store.write(aside / name, data)
+                _sync(aside)
+                aside.rename(final)
+                _sync(submissions)
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
+
+    def boards(self) -> list[Board]:
+        """Newest last; the older of two with the same benchmark made or scored anew is legacy."""
+        rows = self._db.execute(
+            "SELECT boards.*, count(entries.bundle) AS entries FROM boards LEFT JOIN entries "
+            "ON entries.board = boards.id GROUP BY boards.id ORDER BY boards.begun, boards.rowid"
+        ).fetchall()
+        newest = {_lineage(row): row["id"] for row in rows}
+        return [
+            Board(
+                Key(row["digest"], row["split"], row["variant"], row["scorer"], row["judge"]),
+                row["family"],
+                row["benchmark"],
+                msgspec.json.decode(row["config"]),
+                bool(row["governed"]),
+                row["begun"],
+                row["entries"],
+                newest[_lineage(row)] != row["id"],
+            )
+            for row in rows
+        ]
+
+    def board(self, id_: str) -> Board:
+        """Raises KeyError where there is none."""
+        return {board.id: board for board in self.boards()}[id_]
+
+    def rows(self, board: Board) -> list[Row]:
+        """The best mean first."""
+        tried = {
+            row["model"]: row["tried"]
+            for row in self._db.execute(
+                "SELECT model, count(*) AS tried FROM attempts WHERE digest = ? GROUP BY model",
+                (board.key.digest,),
+            )
+        }
+        decode = msgspec.json.Decoder(Figures).decode
+        rows = [
+            Row(
+                row["bundle"],
+                row["model"],
+                row["name"],
+                row["added"],
+                decode(row["figures"]),
+                tried.get(row["model"], 0),
+            )
+            for row in self._db.execute(
+                "SELECT entries.bundle, figures, model, name, added FROM entries JOIN bundles "
+                "ON bundles.sha256 = entries.bundle WHERE board = ?",
+                (board.id,),
+            )
+        ]
+        return sorted(rows, key=lambda row: (-row.figures.mean, row.added, row.bundle))
+
+    def kept(self, sha256: str) -> Kept:
+        """Raises KeyError where there is none."""
+        row = self._db.execute("SELECT * FROM bundles WHERE sha256 = ?", (sha256,)).fetchone()
+        if row is None:
+            raise KeyError(sha256)
+        return Kept(sha256, row["model"], row["name"], row["added"], msgspec.json.decode(row["files"]))
+
+    def of_bundle(self, sha256: str) -> dict[str, Figures]:
+        """What each board shows of a bundle."""
+        rows = self._db.execute("SELECT board, figures FROM entries WHERE bundle = ?", (sha256,))
+        return {row["board"]: msgspec.json.decode(row["figures"], type=Figures) for row in rows}
+
+    def read(self, kept: Kept, name: str) -> bytes:
+        """A file of a bundle, as it was stored; KeyError where it has none of that name.
+
+        Raises UserError where it is not what was stored.
+        """
+        expected = kept.files[name]
+        path = self.folder / SUBMISSIONS / kept.sha256 / name
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            raise UserError(f"{path}: cannot be read: {error.strerror}") from error
+        if hashlib.sha256(data).hexdigest() != expected:
+            raise UserError(f"{path}: changed after it was stored; restore it from a copy")
+        return data
+
+    def attempts(self, digest: str | None = None, model: str | None = None) -> list[Attempt]:
+        """All, the newest first, or those of a model on a benchmark."""
+        rows = self._db.execute(
+            "SELECT * FROM attempts WHERE (?1 IS NULL OR digest = ?1) AND (?2 IS NULL OR model = ?2) "
+            "ORDER BY id DESC",
+            (digest, model),
+        )
+        return [Attempt(**{**dict(row), "reasons": msgspec.json.decode(row["reasons"])}) for row in rows]
+
+
+def _lineage(row: Mapping[str, Any] | sqlite3.Row) -> tuple[str, ...]:
+    """What a benchmark and its scorer are versions of."""
+    return tuple(row[name] for name in ("family", "config", "split", "variant", "judge"))
+
+
+def _text(value: Any) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+def _now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _sync(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def _explained(file: Path) -> Iterator[None]:
+    """Turns SQLite's refusal into a sentence."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        if "full" in str(error) or "disk I/O" in str(error):
+            raise UserError(
+                f"{file}: no space left on the device; free some and submit again, nothing is lost"
+            ) from error
+        raise UserError(f"{file}: {error}") from error
+    except sqlite3.DatabaseError as error:
+        raise UserError(f"{file}: not a board that can be read or added to: {error}") from error
