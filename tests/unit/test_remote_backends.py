@@ -283,6 +283,31 @@ def test_no_secret_in_what_runs_leave_behind(api: Api, text_folder: Path, tmp_pa
     assert read_json(tmp_path / "working" / "report.json", Report).backend["model"] == "served"
 
 
+def test_a_killed_run_asks_only_for_what_was_under_way_again(
+    api: Api, text_folder: Path, tmp_path: Path
+) -> None:
+    stuck, over, count = threading.Event(), threading.Event(), iter(range(10))
+
+    def answer(request: Request) -> Reply:
+        if next(count, None) is None and not over.is_set():
+            stuck.set()
+            over.wait(60)
+        return echo(api)(request)
+
+    with serving(answer) as server:
+        line = [BIN / "harness", "eval", text_folder, "--model", f"{api.name}:served", "--concurrency", "3"]
+        line += ["--base-url", server.url, "--out", tmp_path / "run"]
+        process = subprocess.Popen(line, stderr=subprocess.DEVNULL)
+        assert stuck.wait(60)
+        process.kill()
+        process.wait()
+        over.set()
+        asked = Evaluation(f"{api.name}:served", endpoint=Endpoint(server.url))
+        report = evaluate(Benchmark(text_folder), asked, tmp_path / "run")
+        assert 36 < len(server.requests) <= 36 + 3
+    assert sum(row.errors for row in report.rows) == 0
+
+
 def test_ctrl_c_ends_a_run_that_waits(api: Api, text_folder: Path, tmp_path: Path) -> None:
     waiting, over = threading.Event(), threading.Event()
 
