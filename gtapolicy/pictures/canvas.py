@@ -18,6 +18,10 @@ from PIL import Image, ImageColor, ImageDraw, ImageFilter, ImageFont
 Point = tuple[float, float]
 Shade = Literal["flat", "ball", "side", "down"]
 Mark = Callable[[Image.Image, float], None]
+At = Callable[[Sequence[Point]], list[Point]]
+"""From points of the canvas to those of a stencil."""
+Paint = Callable[..., None]
+"""Called with a pen, an At, the scale, and fill or outline and width as Pillow names them: paints a shape."""
 
 FACES = {
     "sans": "DejaVuSans.ttf",
@@ -136,7 +140,10 @@ class Canvas:
         radius: float = 0,
         shade: Shade = "flat",
     ) -> Box:
-        return self._shape("rounded_rectangle", Box(x1, y1, x2, y2), fill, shade, outline, width, radius)
+        def paint(pen: ImageDraw.ImageDraw, at: At, scale: float, **how: int) -> None:
+            pen.rounded_rectangle(at([(x1, y1), (x2, y2)]), radius * scale, corners=None, **how)
+
+        return self._shape(Box(x1, y1, x2, y2), paint, fill, outline, width, shade)
 
     def ellipse(
         self,
@@ -149,7 +156,10 @@ class Canvas:
         width: float = 1,
         shade: Shade = "flat",
     ) -> Box:
-        return self._shape("ellipse", Box(x1, y1, x2, y2), fill, shade, outline, width)
+        def paint(pen: ImageDraw.ImageDraw, at: At, _: float, **how: int) -> None:
+            pen.ellipse(at([(x1, y1), (x2, y2)]), **how)
+
+        return self._shape(Box(x1, y1, x2, y2), paint, fill, outline, width, shade)
 
     def disc(self, x: float, y: float, r: float, fill: str | None, shade: Shade = "flat") -> Box:
         return self.ellipse(x - r, y - r, x + r, y + r, fill, shade=shade)
@@ -157,36 +167,33 @@ class Canvas:
     def pie(self, box: Box, start: float, end: float, fill: str, outline: str | None = None) -> Box:
         """From start to end in degrees, clockwise from three o'clock."""
 
-        def draw(image: Image.Image, scale: float) -> None:
-            corners = [value * scale for value in box]
-            ImageDraw.Draw(image).pieslice(corners, start, end, fill, outline, round(scale * 1.5))
+        def paint(pen: ImageDraw.ImageDraw, at: At, _: float, **how: int) -> None:
+            pen.pieslice(at([(box.x1, box.y1), (box.x2, box.y2)]), start, end, **how)
 
-        return self.mark(box, draw)
+        return self._shape(box, paint, fill, outline, 1.5, "flat")
 
     def arc(self, box: Box, start: float, end: float, fill: str, width: float) -> Box:
-        def draw(image: Image.Image, scale: float) -> None:
-            corners = [value * scale for value in box]
-            ImageDraw.Draw(image).arc(corners, start, end, fill, max(1, round(width * scale)))
+        def paint(pen: ImageDraw.ImageDraw, at: At, scale: float, **how: int) -> None:
+            corners = at([(box.x1, box.y1), (box.x2, box.y2)])
+            pen.arc(corners, start, end, width=max(1, round(width * scale)), **how)
 
-        return self.mark(box, draw)
+        return self._shape(box, paint, fill, None, 0, "flat")
 
     def polygon(self, points: Sequence[Point], fill: str, shade: Shade = "flat") -> Box:
-        box = union(Box(x, y, x, y) for x, y in points)
+        def paint(pen: ImageDraw.ImageDraw, at: At, _: float, **how: int) -> None:
+            pen.polygon(at(points), **how)
 
-        def stencil(pen: ImageDraw.ImageDraw, scale: float, x: float, y: float) -> None:
-            pen.polygon([((px - x) * scale, (py - y) * scale) for px, py in points], fill=255)
-
-        return self.mark(box, _filled(box, stencil, fill, shade))
+        return self._shape(union(Box(x, y, x, y) for x, y in points), paint, fill, None, 0, shade)
 
     def line(self, points: Sequence[Point], fill: str, width: float = 1) -> Box:
-        def draw(image: Image.Image, scale: float) -> None:
-            pen, thick = ImageDraw.Draw(image), max(1, round(width * scale))
-            scaled = [(x * scale, y * scale) for x, y in points]
-            pen.line(scaled, fill, thick, joint="curve")
-            for x, y in (scaled[0], scaled[-1]) if thick > 3 else ():
-                pen.ellipse((x - thick / 2, y - thick / 2, x + thick / 2, y + thick / 2), fill)
+        def paint(pen: ImageDraw.ImageDraw, at: At, scale: float, **how: int) -> None:
+            placed, thick = at(points), max(1, round(width * scale))
+            pen.line(placed, width=thick, joint="curve", **how)
+            for x, y in (placed[0], placed[-1]) if thick > 3 else ():
+                pen.ellipse((x - thick / 2, y - thick / 2, x + thick / 2, y + thick / 2), **how)
 
-        return self.mark(union(Box(x, y, x, y) for x, y in points).grown(width / 2), draw)
+        box = union(Box(x, y, x, y) for x, y in points).grown(width / 2)
+        return self._shape(box, paint, fill, None, 0, "flat")
 
     def stamp(self, other: Canvas, x: float, y: float, degrees: float = 0) -> Box:
         """Another canvas, turned clockwise about its centre, which comes to lie at x, y. Not read."""
@@ -250,31 +257,21 @@ class Canvas:
         return self.mark(box, draw)
 
     def _shape(
-        self,
-        form: str,
-        box: Box,
-        fill: str | None,
-        shade: Shade,
-        outline: str | None,
-        width: float,
-        radius: float = 0,
+        self, box: Box, paint: Paint, fill: str | None, outline: str | None, width: float, shade: Shade
     ) -> Box:
-        def border(image: Image.Image, scale: float) -> None:
-            more = {"radius": radius * scale} if radius else {}
-            corners = [value * scale for value in box]
-            thick = max(1, round(width * scale))
-            shape = form if radius or form == "ellipse" else "rectangle"
-            getattr(ImageDraw.Draw(image), shape)(corners, outline=outline, width=thick, **more)
-
-        def stencil(pen: ImageDraw.ImageDraw, scale: float, x: float, y: float) -> None:
-            more = {"radius": radius * scale} if radius else {}
-            shape = form if radius or form == "ellipse" else "rectangle"
-            corners = [0, 0, (box.x2 - box.x1) * scale, (box.y2 - box.y1) * scale]
-            getattr(pen, shape)([corners[0] + (box.x1 - x) * scale, *corners[1:]], fill=255, **more)
-
+        """A shape filled with a lit colour, and its outline; each may be missing or translucent."""
         if fill is not None:
-            self.mark(box, _filled(box, stencil, fill, shade))
+
+            def inside(image: Image.Image, scale: float) -> None:
+                _coloured(image, box, scale, fill, shade, lambda pen, at: paint(pen, at, scale, fill=255))
+
+            self.mark(box, inside)
         if outline is not None:
+
+            def border(image: Image.Image, scale: float) -> None:
+                how = {"outline": 255, "width": max(1, round(width * scale))}
+                _coloured(image, box, scale, outline, "flat", lambda pen, at: paint(pen, at, scale, **how))
+
             self.mark(box, border)
         return box
 
@@ -287,41 +284,41 @@ def _over(image: Image.Image, layer: Image.Image, corner: tuple[int, int]) -> No
         image.alpha_composite(layer.crop(cut), (max(0, x), max(0, y)))
 
 
-def _filled(
-    box: Box, stencil: Callable[[ImageDraw.ImageDraw, float, float, float], None], fill: str, shade: Shade
-) -> Mark:
-    """A mark that fills a shape with a colour, lit from the upper left."""
+def _coloured(
+    image: Image.Image,
+    box: Box,
+    scale: float,
+    fill: str,
+    shade: Shade,
+    cut: Callable[[ImageDraw.ImageDraw, At], None],
+) -> None:
+    """Lays a colour over an image through a stencil that is cut for it."""
+    left, upper = math.floor(box.x1 * scale), math.floor(box.y1 * scale)
+    size = math.ceil(box.x2 * scale) - left + 1, math.ceil(box.y2 * scale) - upper + 1
+    stencil = Image.new("L", size)
+    cut(ImageDraw.Draw(stencil), lambda points: [(x * scale - left, y * scale - upper) for x, y in points])
+    red, green, blue, alpha = ImageColor.getcolor(fill, "RGBA")  # type: ignore[misc]
+    if alpha < 255:
+        stencil = stencil.point(lambda value: value * alpha // 255)
+    layer = _lit((red, green, blue), *size, shade)
+    layer.putalpha(stencil)
+    _over(image, layer, (left, upper))
 
-    def draw(image: Image.Image, scale: float) -> None:
-        width = max(1, math.ceil((box.x2 - box.x1) * scale) + 1)
-        height = max(1, math.ceil((box.y2 - box.y1) * scale) + 1)
-        mask = Image.new("L", (width, height))
-        stencil(ImageDraw.Draw(mask), scale, box.x1, box.y1)
-        colour = ImageColor.getcolor(fill, "RGBA")
-        if isinstance(colour, tuple) and colour[3] < 255:
-            mask = mask.point(lambda value: value * colour[3] // 255)
-        layer = Image.fromarray(_lit(ImageColor.getrgb(fill)[:3], width, height, shade))
-        layer.putalpha(mask)
-        _over(image, layer, (round(box.x1 * scale), round(box.y1 * scale)))
 
-    return draw
-
-
-def _lit(colour: Sequence[int], width: int, height: int, shade: Shade) -> np.ndarray:
-    """Pixels (height, width, 3) of a colour on a flat, round, upright-cylinder or downward-darkening surface."""
-    u = np.linspace(-1, 1, width)[None, :]
-    v = np.linspace(-1, 1, height)[:, None]
+def _lit(colour: tuple[int, int, int], width: int, height: int, shade: Shade) -> Image.Image:
+    """A colour on a flat, round or upright-cylinder surface, or darkening downward; lit from the left."""
     if shade == "flat":
-        bright, shine = np.ones((height, width)), 0.0
-    elif shade == "down":
-        bright, shine = np.broadcast_to(1.08 - 0.16 * (v + 1) / 2, (height, width)), 0.0
+        return Image.new("RGB", (width, height), colour)
+    u = np.linspace(-1, 1, width)[None, :, None]
+    v = np.linspace(-1, 1, height)[:, None, None]
+    shine: np.ndarray | float = 0.0
+    if shade == "down":
+        bright = 1.08 - 0.16 * (v + 1) / 2 + 0 * u
     else:
-        depth = np.sqrt(np.maximum(0, 1 - u * u - (v * v if shade == "ball" else 0)))
-        facing = np.maximum(0, -0.45 * u - (0.5 * v if shade == "ball" else 0) + 0.74 * depth)
-        bright = np.broadcast_to(0.5 + 0.62 * facing, (height, width))
+        tilt = v if shade == "ball" else 0 * v
+        facing = np.maximum(
+            0, -0.45 * u - 0.5 * tilt + 0.74 * np.sqrt(np.maximum(0, 1 - u * u - tilt * tilt))
+        )
+        bright = 0.5 + 0.62 * facing
         shine = 150 * facing**28 if shade == "ball" else 60 * facing**14
-    pixels = (
-        np.asarray(colour)[None, None, :] * bright[:, :, None]
-        + np.broadcast_to(shine, (height, width))[..., None]
-    )
-    return np.clip(pixels, 0, 255).astype(np.uint8)
+    return Image.fromarray(np.clip(np.array(colour) * bright + shine, 0, 255).astype(np.uint8))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 from PIL import Image, ImageColor
 
@@ -50,7 +52,8 @@ def clouds(width: int, height: int, cells: int, noise: np.random.Generator) -> n
     cell = max(2, min(width, height) / cells)
     coarse = noise.normal(0, 0.5, (max(2, round(height / cell)) + 1, max(2, round(width / cell)) + 1))
     image = Image.fromarray(coarse.astype(np.float32)).resize((width, height), Image.Resampling.BICUBIC)
-    return np.asarray(image)
+    smooth: np.ndarray = np.array(image)
+    return smooth
 
 
 def _planks(width: int, height: int, noise: np.random.Generator) -> np.ndarray:
@@ -58,7 +61,7 @@ def _planks(width: int, height: int, noise: np.random.Generator) -> np.ndarray:
     light = np.ones((height, width), dtype=np.float32)
     boards = int(noise.integers(3, 6))
     edges = np.linspace(0, height, boards + 1).astype(int)
-    for top, bottom in zip(edges, edges[1:], strict=False):
+    for top, bottom in itertools.pairwise(edges):
         tall = bottom - top
         fibre = noise.normal(0, 0.5, (tall, max(2, width // 160)))
         long = np.asarray(
@@ -73,7 +76,8 @@ def _planks(width: int, height: int, noise: np.random.Generator) -> np.ndarray:
 def _weave(width: int, height: int, noise: np.random.Generator) -> np.ndarray:
     x, y = np.arange(width)[None, :], np.arange(height)[:, None]
     threads = 0.06 * np.sin(x * 1.1) + 0.06 * np.sin(y * 1.1 + (x // 6) * np.pi)
-    return 1 + threads + 0.07 * clouds(width, height, 5, noise) + noise.normal(0, 0.02, (height, width))
+    light: np.ndarray = 1 + threads + 0.07 * clouds(width, height, 5, noise)
+    return light + noise.normal(0, 0.02, (height, width))
 
 
 def _bricks(base: np.ndarray, width: int, height: int, noise: np.random.Generator) -> Image.Image:

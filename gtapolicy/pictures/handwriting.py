@@ -33,7 +33,8 @@ def bent(alpha: np.ndarray, em: float, noise: np.random.Generator) -> np.ndarray
     from_x = np.clip(np.rint(columns + shift_x), 0, width - 1).astype(int)
     from_y = np.clip(np.rint(rows + shift_y + slow), 0, height - 1).astype(int)
     pressed = 0.88 + 0.2 * clouds(width, height, 3 * cells, noise)
-    return np.clip(alpha[from_y, from_x] * pressed, 0, 255).astype(np.uint8)
+    inked: np.ndarray = np.clip(alpha[from_y, from_x] * pressed, 0, 255).astype(np.uint8)
+    return inked
 
 
 def _typeset(latex: str, size: float, face: str) -> np.ndarray:
@@ -41,6 +42,6 @@ def _typeset(latex: str, size: float, face: str) -> np.ndarray:
     from matplotlib.font_manager import FontProperties
     from matplotlib.mathtext import MathTextParser
 
-    style = FontProperties(size=size, math_fontfamily=face)  # type: ignore[arg-type]
+    style = FontProperties(size=size, math_fontfamily=face)
     ink = np.asarray(MathTextParser("agg").parse(latex, dpi=72, prop=style).image)
     return np.pad(ink, round(0.25 * size))

@@ -42,15 +42,23 @@ def table(canvas: Canvas, rng: Random) -> None:
         canvas.rect(x, 0, x + 130, edge * 0.72, "#f7f5ef", "#ffffff", 5)
         canvas.gradient(x + 6, 0, x + 124, edge * 0.68, "#bcd9ee", "#e9f2f0")
         canvas.rect(x + 62, 0, x + 68, edge * 0.7, "#ffffff")
-    textured(canvas, Box(0, edge, canvas.width, canvas.height), rng.choice(("oak", "walnut", "pine", "linen", "marble")),
-             rng.getrandbits(32))  # fmt: skip
+    textured(
+        canvas,
+        Box(0, edge, canvas.width, canvas.height),
+        rng.choice(("oak", "walnut", "pine", "linen", "marble")),
+        rng.getrandbits(32),
+    )
     canvas.rect(0, edge, canvas.width, edge + 3, "#40352a80")
 
 
 def shelf(canvas: Canvas, rng: Random) -> None:
     """Two boards of wood; see SLOTS."""
-    textured(canvas, Box(0, 0, canvas.width, canvas.height), rng.choice(("plaster", "concrete", "brick")),
-             rng.getrandbits(32))  # fmt: skip
+    textured(
+        canvas,
+        Box(0, 0, canvas.width, canvas.height),
+        rng.choice(("plaster", "concrete", "brick")),
+        rng.getrandbits(32),
+    )
     wood = rng.choice(("oak", "walnut", "pine"))
     for share in (0.47, 0.92):
         y = round(share * canvas.height)
@@ -107,14 +115,18 @@ def street(canvas: Canvas, rng: Random) -> None:
 
 
 SETTINGS: dict[str, tuple[Setting, tuple[str, ...], tuple[float, float]]] = {
-    "table": (table, ("apple", "pear", "lemon", "egg", "cup", "glass", "bottle", "candle", "vase", "gift", "cupcake"), (0.52, 0.93)),
+    "table": (
+        table,
+        ("apple", "pear", "lemon", "egg", "cup", "glass", "bottle", "candle", "vase", "gift", "cupcake"),
+        (0.52, 0.93),
+    ),
     "shelf": (shelf, ("book", "vase", "cup", "candle", "bottle", "gift", "ball"), (0.47, 0.92)),
     "sky": (sky, ("balloon", "hot-air balloon", "kite"), (0.4, 0.86)),
     "lake": (water, ("sailboat", "duck"), (0.48, 0.92)),
     "meadow": (lawn, ("tent", "umbrella", "ball", "mushroom", "tree", "fir"), (0.52, 0.93)),
     "street": (street, ("car", "umbrella", "tree"), (0.52, 0.92)),
-}  # fmt: skip
-"""By name: how it is drawn, what can be there, and at which shares of the height its first and last row stand."""
+}
+"""By name: how it is drawn, what can be there, and at which shares of the height two rows of it stand."""
 
 
 def place_things(

@@ -9,7 +9,8 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
 from gtapolicy.pictures.canvas import Box, Canvas, Line, Point, union
-from gtapolicy.pictures.grounds import ground_texture
+from gtapolicy.pictures.grounds import DESKS, ground_texture
+from gtapolicy.pictures.props import desk_things
 
 SHARP = 2
 """How many times finer than the picture a canvas is drawn, so that its edges are smooth."""
@@ -19,10 +20,20 @@ class Shot:
     """Where things of a canvas are in the picture, and the picture itself."""
 
     def __init__(
-        self, canvas: Canvas, size: tuple[int, int], corners: Sequence[Point], ground: str, seed: int
-    ):
-        """Corners: where the canvas's upper left, upper right, lower right and lower left come to lie."""
-        self.canvas, self.size, self.corners, self.ground, self.seed = canvas, size, corners, ground, seed
+        self,
+        canvas: Canvas,
+        size: tuple[int, int],
+        corners: Sequence[Point],
+        ground: str,
+        seed: int,
+        around: Canvas | None = None,
+    ) -> None:
+        """Corners: where the canvas's upper left, upper right, lower right and lower left come to lie.
+
+        Around: what else lies on the ground, under the canvas, in pixels of the picture.
+        """
+        self.canvas, self.size, self.corners = canvas, size, corners
+        self.ground, self.seed, self.around = ground, seed, around
         self._matrix = _homography(canvas.width, canvas.height, corners)
 
     def box(self, box: Box) -> Box:
@@ -54,6 +65,8 @@ class Shot:
     def _laid(self, flat: Image.Image, noise: np.random.Generator) -> Image.Image:
         width, height = (side * SHARP for side in self.size)
         scene = ground_texture(self.ground, width, height, noise).convert("RGBA")
+        if self.around:
+            scene.alpha_composite(self.around.image(SHARP))
         outline = [(x * SHARP, y * SHARP) for x, y in self.corners]
         shade = Image.new("L", (width // 4, height // 4))
         ImageDraw.Draw(shade).polygon([(x / 4 + 3, y / 4 + 4) for x, y in outline], fill=130)
@@ -81,19 +94,24 @@ def straight(canvas: Canvas, rng: random.Random) -> Shot:
     return Shot(canvas, (width, height), corners, "", rng.getrandbits(32))
 
 
-def laid(canvas: Canvas, ground: str, rng: random.Random, margin: float = 0.06, tilt: float = 0.025) -> Shot:
-    """The canvas as a sheet on a ground, seen slightly askew; margins and tilt as shares of its size."""
+def laid(canvas: Canvas, ground: str, rng: random.Random, margin: float = 0.06) -> Shot:
+    """The canvas as a sheet on a ground, seen slightly askew; the margin as a share of its shorter side.
+
+    On a desk there may be other things beside it.
+    """
     width, height = canvas.width, canvas.height
-    edge = margin * min(width, height) + 8
-    across, down = tilt * width + 4, tilt * height + 4
+    props = ground in DESKS and rng.random() < 0.45
+    edge = (0.17 if props else margin) * min(width, height) + 8
     size = round(width + 2 * edge), round(height + 2 * edge)
-    turn = rng.uniform(-1, 1) * tilt
+    turn, skew = rng.uniform(-0.05, 0.05), rng.uniform(0.004, 0.02)
     corners = []
     for x, y in ((0, 0), (1, 0), (1, 1), (0, 1)):
-        px = edge + x * width - (y - 0.5) * height * turn + rng.uniform(-0.4, 0.4) * across
-        py = edge + y * height + (x - 0.5) * width * turn + rng.uniform(-0.4, 0.4) * down
+        px = edge + x * width - (y - 0.5) * height * turn + rng.uniform(-1, 1) * skew * width
+        py = edge + y * height + (x - 0.5) * width * turn + rng.uniform(-1, 1) * skew * height
         corners.append((min(max(px, 2), size[0] - 2), min(max(py, 2), size[1] - 2)))
-    return Shot(canvas, size, corners, ground, rng.getrandbits(32))
+    return Shot(
+        canvas, size, corners, ground, rng.getrandbits(32), desk_things(*size, edge, rng) if props else None
+    )
 
 
 def _homography(width: float, height: float, corners: Sequence[Point]) -> np.ndarray:

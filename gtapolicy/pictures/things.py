@@ -21,6 +21,7 @@ HUES = {
     "black": "#2b2b2e",
     "brown": "#7b5233",
     "turquoise": "#2fa39a",
+    "golden": "#c98a45",
 }
 
 
@@ -112,8 +113,18 @@ def vase(c: Canvas, x: float, y: float, s: float, hue: str) -> None:
                 "ball",
             )
         c.disc(x + dx * s, y + dy * s, 0.045 * s, "#7a4a1e", "ball")
-    body = [(-0.1, -0.52), (0.1, -0.52), (0.09, -0.44), (0.19, -0.26), (0.17, -0.08), (0.11, 0), (-0.11, 0), (-0.17, -0.08),
-            (-0.19, -0.26), (-0.09, -0.44)]  # fmt: skip
+    body = [
+        (-0.1, -0.52),
+        (0.1, -0.52),
+        (0.09, -0.44),
+        (0.19, -0.26),
+        (0.17, -0.08),
+        (0.11, 0),
+        (-0.11, 0),
+        (-0.17, -0.08),
+        (-0.19, -0.26),
+        (-0.09, -0.44),
+    ]
     c.polygon(_around(x, y, body, s), hue, "side")
 
 
@@ -252,9 +263,10 @@ def mushroom(c: Canvas, x: float, y: float, s: float, hue: str) -> None:
 
 
 def burger(c: Canvas, x: float, y: float, s: float, hue: str) -> None:
+    """The hue is that of the bun."""
     plate(c, x, y, s)
     y -= 0.14 * s
-    c.rect(x - 0.44 * s, y - 0.22 * s, x + 0.44 * s, y, "#c98a45", radius=0.1 * s, shade="side")
+    c.rect(x - 0.44 * s, y - 0.22 * s, x + 0.44 * s, y, hue, radius=0.1 * s, shade="side")
     c.rect(x - 0.47 * s, y - 0.36 * s, x + 0.47 * s, y - 0.18 * s, "#5d3621", radius=0.09 * s, shade="side")
     c.polygon(
         _around(
@@ -263,7 +275,7 @@ def burger(c: Canvas, x: float, y: float, s: float, hue: str) -> None:
         "#edbb3f",
     )
     c.rect(x - 0.5 * s, y - 0.44 * s, x + 0.5 * s, y - 0.34 * s, "#6aa84a", radius=0.05 * s, shade="side")
-    c.pie(Box(x - 0.46 * s, y - 0.84 * s, x + 0.46 * s, y - 0.0 * s), 180, 360, "#c98a45")
+    c.pie(Box(x - 0.46 * s, y - 0.84 * s, x + 0.46 * s, y - 0.0 * s), 180, 360, hue)
     for dx, dy in ((-0.22, -0.6), (-0.05, -0.72), (0.14, -0.66), (0.28, -0.54)):
         c.ellipse(x + dx * s - 2, y + dy * s - 1.5, x + dx * s + 2, y + dy * s + 1.5, "#f6e7c1")
 
@@ -301,14 +313,33 @@ def _turns(number: int) -> list[float]:
 
 
 THINGS: dict[str, tuple[Thing, str, float]] = {
-    "apple": (apple, "red", 1.0), "pear": (pear, "green", 0.8), "lemon": (lemon, "yellow", 1.3), "egg": (egg, "white", 0.9),
-    "cup": (cup, "blue", 1.15), "glass": (glass, "orange", 0.75), "bottle": (bottle, "green", 0.45),
-    "book": (book, "purple", 0.4), "candle": (candle, "white", 0.4), "vase": (vase, "turquoise", 0.6),
-    "gift": (gift, "pink", 1.0), "ball": (ball, "red", 1.0), "cupcake": (cupcake, "pink", 0.95),
-    "balloon": (balloon, "red", 0.65), "hot-air balloon": (hot_air_balloon, "orange", 0.8), "kite": (kite, "blue", 0.7),
-    "sailboat": (sailboat, "red", 1.05), "duck": (duck, "yellow", 1.45), "tent": (tent, "orange", 1.7),
-    "umbrella": (umbrella, "red", 1.3), "house": (house, "red", 1.1), "tree": (tree, "green", 0.9), "fir": (fir, "green", 0.75),
-    "car": (car, "blue", 2.1), "mushroom": (mushroom, "red", 1.0), "burger": (burger, "brown", 1.5),
-    "pizza": (pizza, "red", 1.8), "soup": (soup, "orange", 1.3),
-}  # fmt: skip
+    "apple": (apple, "red", 1.0),
+    "pear": (pear, "green", 0.8),
+    "lemon": (lemon, "yellow", 1.3),
+    "egg": (egg, "white", 0.9),
+    "cup": (cup, "blue", 1.15),
+    "glass": (glass, "orange", 0.75),
+    "bottle": (bottle, "green", 0.45),
+    "book": (book, "purple", 0.4),
+    "candle": (candle, "white", 0.4),
+    "vase": (vase, "turquoise", 0.6),
+    "gift": (gift, "pink", 1.0),
+    "ball": (ball, "red", 1.0),
+    "cupcake": (cupcake, "pink", 0.95),
+    "balloon": (balloon, "red", 0.65),
+    "hot-air balloon": (hot_air_balloon, "orange", 0.8),
+    "kite": (kite, "blue", 0.7),
+    "sailboat": (sailboat, "red", 1.05),
+    "duck": (duck, "yellow", 1.45),
+    "tent": (tent, "orange", 1.7),
+    "umbrella": (umbrella, "red", 1.3),
+    "house": (house, "red", 1.1),
+    "tree": (tree, "green", 0.9),
+    "fir": (fir, "green", 0.75),
+    "car": (car, "blue", 2.1),
+    "mushroom": (mushroom, "red", 1.0),
+    "burger": (burger, "golden", 1.5),
+    "pizza": (pizza, "red", 1.8),
+    "soup": (soup, "orange", 1.3),
+}
 """By name: how it is drawn, its usual colour, and its width as a share of its height."""

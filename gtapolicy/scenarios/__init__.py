@@ -1,10 +1,11 @@
-"""The procedural default set: invented dialogs with pictures, in the shape of GTA (229 queries, 557 calls, 252 images).
+"""The procedural default set: invented dialogs and pictures in GTA's shape: 229 queries, 557 calls.
 
 A dialog depends on its seed and number alone, and so does each of its pictures: any can be made by itself.
 """
 
 from __future__ import annotations
 
+import functools
 import re
 from random import Random
 
@@ -49,8 +50,9 @@ def _draft(seed: int, number: int) -> Draft:
     return maker(seeds.rng(seed, "dialog", number), _paths(seed, number))
 
 
+@functools.lru_cache(maxsize=64)
 def _order(seed: int, round_: int) -> list[tuple[str, int]]:
-    """The families of one round of GTA's shape, mixed, each with its count so far, so that makers take turns."""
+    """The families of one round, mixed, each with its count so far, by which its makers take turns."""
     order = [(name, turn) for name, family in FAMILIES.items() for turn in range(family.queries)]
     seeds.rng(seed, "order", round_).shuffle(order)
     return order

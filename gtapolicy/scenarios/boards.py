@@ -1,4 +1,4 @@
-"""Rows of words and numbers as they hang and lie about: printed sheets, chalkboards, LED displays, enamel signs."""
+"""Rows of words and numbers as they hang and lie about: sheets, chalkboards, displays, enamel signs."""
 
 from __future__ import annotations
 
@@ -42,12 +42,35 @@ LOOKS = {
         Look("#33415a", "#f3f1ea", "#9fd8c8", ("book", "book bold"), frame="#b58a5a", on=WALLS),
     ),
     "led": (
-        Look("#0d0f12", "#ffb22e", "#fff4d6", ("mono bold", "mono bold"), rule="#23262b", frame="#34383e",
-             caps=True, on=("concrete", "plaster")),
-        Look("#08120d", "#6df58b", "#e8ffe9", ("mono bold", "mono bold"), rule="#16261c", frame="#3b3f45",
-             caps=True, on=("concrete", "brick")),
-        Look("#10244a", "#ffffff", "#ffd84a", ("bold", "bold"), zebra="#1a3262", frame="#c9ccd1",
-             on=("concrete", "plaster")),
+        Look(
+            "#0d0f12",
+            "#ffb22e",
+            "#fff4d6",
+            ("mono bold", "mono bold"),
+            rule="#23262b",
+            frame="#34383e",
+            caps=True,
+            on=("concrete", "plaster"),
+        ),
+        Look(
+            "#08120d",
+            "#6df58b",
+            "#e8ffe9",
+            ("mono bold", "mono bold"),
+            rule="#16261c",
+            frame="#3b3f45",
+            caps=True,
+            on=("concrete", "brick"),
+        ),
+        Look(
+            "#10244a",
+            "#ffffff",
+            "#ffd84a",
+            ("bold", "bold"),
+            zebra="#1a3262",
+            frame="#c9ccd1",
+            on=("concrete", "plaster"),
+        ),
     ),
     "enamel": (
         Look("#1d4f91", "#ffffff", "#ffffff", ("bold", "bold"), radius=14, frame="#ffffff", on=WALLS),
@@ -55,7 +78,7 @@ LOOKS = {
         Look("#1f6b45", "#fdfdf8", "#ffe9a8", ("bold", "bold"), radius=14, frame="#fdfdf8", on=WALLS),
         Look("#f7d64a", "#1f1b10", "#1f1b10", ("bold", "bold"), radius=10, frame="#1f1b10", on=WALLS),
     ),
-}  # fmt: skip
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +116,16 @@ def board(
     canvas.rect(0, 0, canvas.width - 1, height - 1, look.ground, radius=look.radius)
     if look.frame:
         inset = 5 if look.radius else 0
-        canvas.rect(inset, inset, canvas.width - 1 - inset, height - 1 - inset, None, look.frame,
-                    3 if look.radius else 9, look.radius)  # fmt: skip
+        canvas.rect(
+            inset,
+            inset,
+            canvas.width - 1 - inset,
+            height - 1 - inset,
+            None,
+            look.frame,
+            3 if look.radius else 9,
+            look.radius,
+        )
     middle = rng.random() < 0.5
     x = canvas.width / 2 if middle else pad
     heading = canvas.text(x, pad + big * 0.5, named, big, look.accent, title_face, "mm" if middle else "lm")

@@ -139,18 +139,25 @@ def tabled(rng: Random, paths: tuple[str, ...]) -> Draft:
     """For table_chart: the numbers of one image in the manner of the other."""
     kind = rng.choice(sorted(NAMED))
     data, other = series(rng), series(rng)
-    table = board(rng, "paper", data.title, [(a, str(b)) for a, b in zip(data.labels, data.numbers, strict=True)],
-                  ("Name", "Number"))  # fmt: skip
+    table = board(
+        rng,
+        "paper",
+        data.title,
+        [(a, str(b)) for a, b in zip(data.labels, data.numbers, strict=True)],
+        ("Name", "Number"),
+    )
     sample, _ = chart(rng, other, kind)
     first = rng.random() < 0.5
     shots, at = ((table.shot, sample), 0) if first else ((sample, table.shot), 1)
     sentences = [f"A table of {data.title.lower()}.", f"A {NAMED[kind]} titled '{other.title}'."]
-    query = rng.choice((
-        "Chart the table's numbers in the same kind of chart as the other picture shows.",
-        "I like how the chart is done. Please present my table that way too.",
-        "One of these is a list of figures, the other a diagram. Draw the figures as such a diagram.",
-        "Turn the numbers on the sheet into a graph of the type that the other image has.",
-    ))  # fmt: skip
+    query = rng.choice(
+        (
+            "Chart the table's numbers in the same kind of chart as the other picture shows.",
+            "I like how the chart is done. Please present my table that way too.",
+            "One of these is a list of figures, the other a diagram. Draw the figures as such a diagram.",
+            "Turn the numbers on the sheet into a graph of the type that the other image has.",
+        )
+    )
     labels, numbers = list(data.labels), list(data.numbers)
     drawn = {
         "bar": f"plt.bar({labels}, {numbers})",
@@ -160,7 +167,7 @@ def tabled(rng: Random, paths: tuple[str, ...]) -> Draft:
     }[kind]
     command = f"import matplotlib.pyplot as plt\n{drawn}\nplt.title({data.title!r})\nplt.show()"
     origins = {
-        "command": "labels, numbers and title from the lines that OCR read; the kind of chart from the description"
+        "command": "labels, numbers and title that OCR read; the kind of chart that the description names"
     }
     steps = (
         describe(paths[0], sentences[0 if first else 1]),
@@ -177,13 +184,18 @@ def reckoned(rng: Random, paths: tuple[str, ...]) -> Draft:
     shot, _ = chart(rng, data, rng.choice(sorted(NAMED)))
     (a, first), (b, second) = rng.sample(list(zip(data.labels, data.numbers, strict=True)), 2)
     total = " + ".join(map(str, data.numbers))
-    query, expression = rng.choice((
-        (f"How many percent of the whole fall to {a}?", f"{first} / ({total}) * 100"),
-        ("What is the average over everything shown in the chart?", f"({total}) / {len(data.numbers)}"),
-        (f"How many times the value of {b} does {a} have?", f"{first} / {second}"),
-        (f"What do {a} and {b} come to together?", f"{first} + {second}"),
-        (f"By how many percent does {a} differ from {b}, taking {b} as 100?", f"({first} - {second}) / {second} * 100"),
-    ))  # fmt: skip
+    query, expression = rng.choice(
+        (
+            (f"How many percent of the whole fall to {a}?", f"{first} / ({total}) * 100"),
+            ("What is the average over everything shown in the chart?", f"({total}) / {len(data.numbers)}"),
+            (f"How many times the value of {b} does {a} have?", f"{first} / {second}"),
+            (f"What do {a} and {b} come to together?", f"{first} + {second}"),
+            (
+                f"By how many percent does {a} differ from {b}, taking {b} as 100?",
+                f"({first} - {second}) / {second} * 100",
+            ),
+        )
+    )
     steps = (ocr(paths[0], shot), calculate(expression, "the numbers that OCR read in the chart"))
     return Draft(query, (shot,), steps)
 
@@ -195,9 +207,11 @@ def mark_extreme(rng: Random, paths: tuple[str, ...]) -> Draft:
     best = rng.random() < 0.5
     number = max(data.numbers) if best else min(data.numbers)
     word = rng.choice(("top", "largest", "highest") if best else ("bottom", "smallest", "lowest"))
-    query = rng.choice((
-        f"Box the name with the {word} value in this diagram and write the value on the box.",
-        f"Who or what has the {word} number here? Frame its label and annotate it with that number.",
-    ))  # fmt: skip
+    query = rng.choice(
+        (
+            f"Box the name with the {word} value in this diagram and write the value on the box.",
+            f"Who or what has the {word} number here? Frame its label and annotate it with that number.",
+        )
+    )
     box = boxes[data.labels[data.numbers.index(number)]]
     return Draft(query, (shot,), (ocr(paths[0], shot), draw_box(paths[0], shot, box, str(number))))

@@ -16,14 +16,41 @@ from gtapolicy.scenarios.draft import Draft, calculate, count, describe, find, r
 from gtapolicy.scenarios.goods import listed
 
 PLURALS = {"vase": "vases", "glass": "glasses", "fir": "fir trees", "car": "cars", "gift": "gifts"}
-WHERE = {"table": "on a table", "shelf": "on wall shelves", "sky": "in the sky above hills", "lake": "on a lake",
-         "meadow": "on a meadow", "street": "along a street"}  # fmt: skip
+WHERE = {
+    "table": "on a table",
+    "shelf": "on wall shelves",
+    "sky": "in the sky above hills",
+    "lake": "on a lake",
+    "meadow": "on a meadow",
+    "street": "along a street",
+}
 WORDS = "no one two three four five six seven eight nine ten eleven twelve".split()
-PRICES = {"apple": (0.2, 0.9), "pear": (0.3, 0.9), "lemon": (0.3, 0.8), "egg": (0.2, 0.6), "cup": (4, 14), "glass": (3, 9),
-          "bottle": (2, 11), "candle": (2, 9), "vase": (8, 40), "gift": (9, 30), "cupcake": (2, 5), "book": (6, 28),
-          "ball": (4, 16), "balloon": (0.5, 2), "hot-air balloon": (180, 260), "kite": (9, 32), "sailboat": (30, 90),
-          "duck": (1, 4), "tent": (18, 45), "umbrella": (6, 14), "car": (3, 12), "tree": (25, 90), "fir": (20, 70),
-          "mushroom": (1, 3)}  # fmt: skip
+PRICES = {
+    "apple": (0.2, 0.9),
+    "pear": (0.3, 0.9),
+    "lemon": (0.3, 0.8),
+    "egg": (0.2, 0.6),
+    "cup": (4, 14),
+    "glass": (3, 9),
+    "bottle": (2, 11),
+    "candle": (2, 9),
+    "vase": (8, 40),
+    "gift": (9, 30),
+    "cupcake": (2, 5),
+    "book": (6, 28),
+    "ball": (4, 16),
+    "balloon": (0.5, 2),
+    "hot-air balloon": (180, 260),
+    "kite": (9, 32),
+    "sailboat": (30, 90),
+    "duck": (1, 4),
+    "tent": (18, 45),
+    "umbrella": (6, 14),
+    "car": (3, 12),
+    "tree": (25, 90),
+    "fir": (20, 70),
+    "mushroom": (1, 3),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +90,18 @@ def collection(rng: Random, kinds: int = 2, most: int = 10, many: int = 2) -> Co
     rng.shuffle(bag)
     hues = [hue for hue in HUES if hue not in ("black", "brown", "green" if setting == "meadow" else "")]
     # Trees and lemons of any colour would be odd.
-    fixed = {"tree": ("green",), "fir": ("green",), "lemon": ("yellow",), "egg": ("white",), "mushroom": ("red", "orange"),
-             "duck": ("yellow", "white"), "apple": ("red", "green", "yellow"), "pear": ("green", "yellow"),
-             "candle": ("white", "red", "yellow", "blue"), "bottle": ("green", "turquoise", "brown")}  # fmt: skip
+    fixed = {
+        "tree": ("green",),
+        "fir": ("green",),
+        "lemon": ("yellow",),
+        "egg": ("white",),
+        "mushroom": ("red", "orange"),
+        "duck": ("yellow", "white"),
+        "apple": ("red", "green", "yellow"),
+        "pear": ("green", "yellow"),
+        "candle": ("white", "red", "yellow", "blue"),
+        "bottle": ("green", "turquoise", "brown"),
+    }
     painted = [(name, rng.choice(fixed.get(name, tuple(hues)))) for name in bag]
     things = place_things(canvas, rng, painted, rows)
     shot = straight(canvas, rng)
@@ -80,12 +116,26 @@ def worth(rng: Random, paths: tuple[str, ...]) -> Draft:
     low, high = PRICES[name]
     price = f"{rng.uniform(low, high):.2f}"
     people = rng.randint(2, 6)
-    query, expression = rng.choice((
-        (f"If each {name} costs {price}, what are all of them in the photo worth?", f"{number} * {price}"),
-        (f"I sell the {many} shown here for {price} apiece. What do I take if they all go?", f"{number} * {price}"),
-        (f"I want {people} times as many {many} as there are here. How many is that?", f"{number} * {people}"),
-        (f"{people * 12} {many} were ordered, these have come. How many are still missing?", f"{people * 12} - {number}"),
-    ))  # fmt: skip
+    query, expression = rng.choice(
+        (
+            (
+                f"If each {name} costs {price}, what are all of them in the photo worth?",
+                f"{number} * {price}",
+            ),
+            (
+                f"I sell the {many} shown here for {price} apiece. What do I take if they all go?",
+                f"{number} * {price}",
+            ),
+            (
+                f"I want {people} times as many {many} as there are here. How many is that?",
+                f"{number} * {people}",
+            ),
+            (
+                f"{people * 12} {many} were ordered, these have come. How many are still missing?",
+                f"{people * 12} - {number}",
+            ),
+        )
+    )
     steps = (
         count(paths[0], name, number),
         calculate(expression, "the number counted and the query's numbers"),
@@ -96,14 +146,15 @@ def worth(rng: Random, paths: tuple[str, ...]) -> Draft:
 def share(rng: Random, paths: tuple[str, ...]) -> Draft:
     """For describe_count: which kind is meant takes the description."""
     seen = collection(rng, 1, 9, 4)
-    (name, number), people = next(iter(seen.counts.items())), rng.randint(2, 5)
+    name, number = next(iter(seen.counts.items()))
     factor = rng.randint(3, 12)
-    query = rng.choice((
-        f"Whatever these things are, I need {factor} sets like this one. How many pieces must I order?",
-        f"See what is shown here, count it, and tell me how many there would be on {factor} pictures like this.",
-        f"{factor} shops each get a delivery as in this photo. How many items is that together?",
-    ))  # fmt: skip
-    del people
+    query = rng.choice(
+        (
+            f"Whatever these things are, I need {factor} sets like this one. How many pieces must I order?",
+            f"See what is shown here and count it. How many would that be on {factor} pictures like this?",
+            f"{factor} shops each get a delivery as in this photo. How many items is that together?",
+        )
+    )
     steps = (
         describe(paths[0], f"A picture of several {plural(name)} {WHERE[seen.setting]}."),
         count(paths[0], name, number, "what the description says is shown"),
@@ -117,7 +168,9 @@ def looked_up(rng: Random, paths: tuple[str, ...]) -> Draft:
     seen = collection(rng, 2, 9)
     name, number = rng.choice(sorted(seen.counts.items()))
     book = f"{names.town(rng)} Almanac"
-    query = f"In the {book} each number of {plural(name)} has a meaning. Which one belongs to as many as are seen here?"
+    query = (
+        f"In the {book} each number of {plural(name)} has a meaning. Which one belongs to as many as here?"
+    )
     meaning = rng.choice(("a long journey", "good news by post", "rain within a week", "an unexpected guest"))
     results = (f"{book}: {number} {plural(name)} - whoever sees them together may expect {meaning}.",)
     looked = search(
@@ -136,7 +189,9 @@ def redrawn(rng: Random, paths: tuple[str, ...]) -> Draft:
         seen.counts[name],
         rng.choice(("watercolour", "pencil sketch", "paper collage", "woodcut")),
     )
-    query = f"Make me a new picture as a {style} with just as many {plural(name)} as there are in this one, in the same place."
+    query = (
+        f"Make a {style} with just as many {plural(name)} as there are in this picture, in the same place."
+    )
     keywords = f"{style}, {WORDS[number]} {plural(name)}, {WHERE[seen.setting]}"
     origins = {"keywords": "the number counted, the place described, and the style in the query"}
     steps = (
@@ -161,12 +216,16 @@ def percentage(rng: Random, paths: tuple[str, ...]) -> Draft:
     things = seen.of(name)
     hue = rng.choice(things)[0]
     matching = sum(colour == hue for colour, _ in things)
-    query = rng.choice((
-        f"What percentage of the {plural(name)} in this picture is {hue}?",
-        f"Look at each {name} here: how many percent of them are {hue}?",
-    ))  # fmt: skip
-    looks = [region(paths[0], box, "color", colour, f"the box number {number}")
-             for number, (colour, box) in enumerate(things, 1)]  # fmt: skip
+    query = rng.choice(
+        (
+            f"What percentage of the {plural(name)} in this picture is {hue}?",
+            f"Look at each {name} here: how many percent of them are {hue}?",
+        )
+    )
+    looks = [
+        region(paths[0], box, "color", colour, f"the box number {number}")
+        for number, (colour, box) in enumerate(things, 1)
+    ]
     steps = (
         find(paths[0], name, [box for _, box in things]),
         *looks,
@@ -181,13 +240,15 @@ def colour_of(rng: Random, paths: tuple[str, ...]) -> Draft:
     while 1 not in seen.counts.values():
         seen = collection(rng, 3, 7, 1)
     name = rng.choice([thing for thing, number in seen.counts.items() if number == 1])
-    (hue, box), = seen.of(name)  # fmt: skip
+    ((hue, box),) = seen.of(name)
     beside = [kind for kind in seen.counts if kind != name]
-    query = rng.choice((
-        f"Can you tell me what colour the {name} is?",
-        f"There are {listed([plural(kind) for kind in beside])} and a {name}. Which colour has the latter?",
-        f"I want to buy paint to match the {name} in this picture. What colour do I ask for?",
-        f"My little brother asks what colour the {name} here has.",
-    ))  # fmt: skip
+    query = rng.choice(
+        (
+            f"Can you tell me what colour the {name} is?",
+            f"There are {listed([plural(kind) for kind in beside])} and a {name}. What colour is the latter?",
+            f"I want to buy paint to match the {name} in this picture. What colour do I ask for?",
+            f"My little brother asks what colour the {name} here has.",
+        )
+    )
     steps = (find(paths[0], name, [box]), region(paths[0], box, "color", hue))
     return Draft(query, (seen.shot,), steps)

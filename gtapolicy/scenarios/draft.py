@@ -61,6 +61,11 @@ def calculate(expression: str, origin: str) -> Step:
     )
 
 
+def reckoned(query: str, path: str, shot: Shot, expression: str, origin: str) -> Draft:
+    """A picture is read, and its numbers are reckoned with."""
+    return Draft(query, (shot,), (ocr(path, shot), calculate(expression, origin)))
+
+
 def search(query: str, results: Sequence[str], origin: str, open_question: bool = False) -> Step:
     """As many of the results as the kind of question asks for."""
     k = OPEN if open_question else CLOSED
@@ -139,5 +144,4 @@ def plain(number: float) -> str:
     """Without the tail of binary fractions."""
     if not math.isfinite(number):
         raise ValueError(f"expected a finite number, got {number}")
-    text = f"{number:.6f}".rstrip("0").rstrip(".")
-    return text
+    return f"{number:.6f}".rstrip("0").rstrip(".")

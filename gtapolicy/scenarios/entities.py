@@ -1,4 +1,4 @@
-"""Invented things that have a name: shops, plaques, books, posters, tins; and what a search for them would find."""
+"""Invented things that have a name: shops, plaques, books, posters, tins; and what a search finds of them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from gtapolicy.pictures.settings import SKIES, cloud, hills, textured
 from gtapolicy.pictures.shot import Shot, laid, straight
 from gtapolicy.pictures.things import HUES, THINGS
 from gtapolicy.scenarios import names
-from gtapolicy.scenarios.draft import Draft, calculate, describe, ocr, search
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,10 +21,8 @@ class Fact:
     question: str
     search: str
     found: str
-    number: int | None = None
-    """The answer, where it is one."""
-    reckon: tuple[tuple[str, str], ...] = ()
-    """Further questions and expressions about the number."""
+    reckon: tuple[tuple[str, str], ...]
+    """Questions and expressions about the number that is found."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,19 +69,39 @@ def book(rng: Random) -> Entity:
     year, pages = rng.randint(1921, 2019), rng.randint(140, 720)
     per_day, now = rng.randint(12, 45), rng.randint(2022, 2026)
     facts = (
-        Fact("In which year did this come out?", f"{title} {author} year of publication",
-             f"{title}, a novel by {author}, was first published in {year}.", year,
-             ((f"How old was this book in {now}, counted from its first edition?", f"{now} - {year}"),)),
-        Fact("How many pages has it got?", f"{title} {author} number of pages",
-             f"{title} by {author}: hardcover, {pages} pages.", pages,
-             ((f"Reading {per_day} pages a day, after how many days would I have finished this?", f"{pages} / {per_day}"),)),
-    )  # fmt: skip
-    reviews = (f"Review: {title} is slow at first, then impossible to put down.",
-               f"Readers praise the landscapes in {author}'s novel; some find it too long.",
-               f"{title} was read on the radio of {names.town(rng)} in twelve parts.",
-               f"An interview with {author} about fog, patience and ships.")  # fmt: skip
-    return Entity(title, f"The cover of a book called {title} by {author}, with a {motif} on it.", laid(canvas, rng.choice(DESKS), rng),
-                  facts, "Do people like this? I wonder whether to read it.", f"{title} {author} reviews", reviews)  # fmt: skip
+        Fact(
+            "In which year did this come out?",
+            f"{title} {author} year of publication",
+            f"{title}, a novel by {author}, was first published in {year}.",
+            ((f"How old was this book in {now}, counted from its first edition?", f"{now} - {year}"),),
+        ),
+        Fact(
+            "How many pages has it got?",
+            f"{title} {author} number of pages",
+            f"{title} by {author}: hardcover, {pages} pages.",
+            (
+                (
+                    f"Reading {per_day} pages a day, after how many days would I have finished this?",
+                    f"{pages} / {per_day}",
+                ),
+            ),
+        ),
+    )
+    reviews = (
+        f"Review: {title} is slow at first, then impossible to put down.",
+        f"Readers praise the landscapes in {author}'s novel; some find it too long.",
+        f"{title} was read on the radio of {names.town(rng)} in twelve parts.",
+        f"An interview with {author} about fog, patience and ships.",
+    )
+    return Entity(
+        title,
+        f"The cover of a book called {title} by {author}, with a {motif} on it.",
+        laid(canvas, rng.choice(DESKS), rng),
+        facts,
+        "Do people like this? I wonder whether to read it.",
+        f"{title} {author} reviews",
+        reviews,
+    )
 
 
 def shopfront(rng: Random) -> Entity:
@@ -102,8 +119,11 @@ def shopfront(rng: Random) -> Entity:
     canvas.text(260, 66, name, size, "#fbf3dc", "serif bold", "mm")
     canvas.text(260, 94, trade, 18, "#fbf3dc", "serif italic", "mm")
     for at in range(11):
-        canvas.polygon([(40 + at * 40, 110), (80 + at * 40, 110), (84 + at * 40, 146), (36 + at * 40, 146)],
-                       HUES[hue] if at % 2 else "#f6f1e4", "down")  # fmt: skip
+        canvas.polygon(
+            [(40 + at * 40, 110), (80 + at * 40, 110), (84 + at * 40, 146), (36 + at * 40, 146)],
+            HUES[hue] if at % 2 else "#f6f1e4",
+            "down",
+        )
     canvas.rect(62, 160, 330, 300, "#8fb0bd", "#4a3a2c", 5)
     canvas.polygon([(70, 296), (150, 164), (210, 164), (130, 296)], "#ffffff30")
     goods = rng.choice(("cupcake", "book", "vase", "gift", "bottle", "cup"))
@@ -121,17 +141,39 @@ def shopfront(rng: Random) -> Entity:
     year, seats, town = rng.randint(1848, 1999), rng.randint(14, 68), names.town(rng)
     now, groups = rng.randint(2022, 2026), rng.randint(2, 6)
     facts = (
-        Fact("Since when does this place exist?", f"{name} {trade} founding year",
-             f"{name} is a {trade.lower()} in {town}, founded in {year}.", year,
-             ((f"How many years had this place been open in {now}?", f"{now} - {year}"),)),
-        Fact("How many people work there?", f"{name} {trade} number of employees",
-             f"{name}, {trade.lower()} in {town}: {seats} employees.", seats,
-             ((f"If the people who work here form {groups} equal shifts, how many are in each?", f"{seats} / {groups}"),)),
-    )  # fmt: skip
-    reviews = (f"{name} in {town}: friendly, a little slow, worth the queue.", f"The owner of {name}, {names.person(rng)}, tells its story.",
-               f"What to bring home from {name}: five tips.", f"{trade}s of {town} compared: {name} comes second.")  # fmt: skip
-    return Entity(name, f"The front of a {trade.lower()} with a {hue} sign that says {name}.", straight(canvas, rng), facts,
-                  "Is it worth a visit? What do others say about this place?", f"{name} {trade} reviews", reviews)  # fmt: skip
+        Fact(
+            "Since when does this place exist?",
+            f"{name} {trade} founding year",
+            f"{name} is a {trade.lower()} in {town}, founded in {year}.",
+            ((f"How many years had this place been open in {now}?", f"{now} - {year}"),),
+        ),
+        Fact(
+            "How many people work there?",
+            f"{name} {trade} number of employees",
+            f"{name}, {trade.lower()} in {town}: {seats} employees.",
+            (
+                (
+                    f"If the people who work here form {groups} equal shifts, how many are in each?",
+                    f"{seats} / {groups}",
+                ),
+            ),
+        ),
+    )
+    reviews = (
+        f"{name} in {town}: friendly, a little slow, worth the queue.",
+        f"The owner of {name}, {names.person(rng)}, tells its story.",
+        f"What to bring home from {name}: five tips.",
+        f"{trade}s of {town} compared: {name} comes second.",
+    )
+    return Entity(
+        name,
+        f"The front of a {trade.lower()} with a {hue} sign that says {name}.",
+        straight(canvas, rng),
+        facts,
+        "Is it worth a visit? What do others say about this place?",
+        f"{name} {trade} reviews",
+        reviews,
+    )
 
 
 def plaque(rng: Random) -> Entity:
@@ -152,24 +194,41 @@ def plaque(rng: Random) -> Entity:
     canvas.text(200, 112, craft, 22, "#f6ecd0", "serif italic", "mm")
     canvas.text(200, 158, f"{verb}", 20, "#f6ecd0", "serif", "mm")
     canvas.text(200, 206, f"Town of {town}", 18, "#f6ecd0", "serif", "mm")
-    now = rng.randint(2022, 2026)
+    now, a_day = rng.randint(2022, 2026), rng.randint(3, 9)
     facts = (
-        Fact("When was this person born?", f"{person} {craft} year of birth", f"{person} ({born}-{died}), {craft} from {town}.", born,
-             ((f"How many years before {now} was this person born?", f"{now} - {born}"),)),
-        Fact("How many works did the person honoured here leave?", f"{person} {craft} number of works",
-             f"The archive of {town} lists {works} works by {person}.", works,
-             ((f"If I looked at {rng.randint(3, 9)} of this person's works a day, how many days would I need for all?", ""),)),
-    )  # fmt: skip
-    paced = facts[1].reckon[0][0]
-    per_day = next(word for word in paced.split() if word.isdigit())
-    facts = (
-        facts[0],
-        Fact(facts[1].question, facts[1].search, facts[1].found, works, ((paced, f"{works} / {per_day}"),)),
+        Fact(
+            "When was this person born?",
+            f"{person} {craft} year of birth",
+            f"{person} ({born}-{died}), {craft} from {town}.",
+            ((f"How many years before {now} was this person born?", f"{now} - {born}"),),
+        ),
+        Fact(
+            "How many works did the person honoured here leave?",
+            f"{person} {craft} number of works",
+            f"The archive of {town} lists {works} works by {person}.",
+            (
+                (
+                    f"If I saw {a_day} of this person's works a day, how many days would all take?",
+                    f"{works} / {a_day}",
+                ),
+            ),
+        ),
     )
-    reviews = (f"{person}: a short life of the {craft}.", f"Why {town} celebrates {person} every spring.",
-               f"Letters of {person} to a brother abroad.", f"The school of {person}: pupils and rivals.")  # fmt: skip
-    return Entity(person, f"A plaque on a wall for {person}, a {craft}.", laid(canvas, rng.choice(WALLS), rng, 0.16), facts,
-                  "Why is this person remembered? Tell me something about them.", f"{person} {craft} life and importance", reviews)  # fmt: skip
+    reviews = (
+        f"{person}: a short life of the {craft}.",
+        f"Why {town} celebrates {person} every spring.",
+        f"Letters of {person} to a brother abroad.",
+        f"The school of {person}: pupils and rivals.",
+    )
+    return Entity(
+        person,
+        f"A plaque on a wall for {person}, a {craft}.",
+        laid(canvas, rng.choice(WALLS), rng, 0.16),
+        facts,
+        "Why is this person remembered? Tell me something about them.",
+        f"{person} {craft} life and importance",
+        reviews,
+    )
 
 
 def poster(rng: Random) -> Entity:
@@ -203,17 +262,45 @@ def poster(rng: Random) -> Entity:
     year, guests, price = rng.randint(1931, 2012), rng.randint(12, 480) * 100, rng.randint(6, 38)
     now, friends, days = rng.randint(2022, 2026), rng.randint(3, 9), rng.randint(2, 5)
     facts = (
-        Fact("How many visitors came last time?", f"{name} number of visitors", f"{name}: {guests} visitors came to the last one.", guests,
-             ((f"How many visitors a day were there last time, if it lasted {days} days?", f"{guests} / {days}"),)),
-        Fact("What does a ticket for this cost?", f"{name} ticket price", f"Tickets for the {name} cost {price} each at the gate.", price,
-             ((f"What do tickets for this cost for {friends} friends and me?", f"{price} * ({friends} + 1)"),)),
-        Fact("In which year was this held for the first time?", f"{name} first held", f"The {name} was first held in {year}.", year,
-             ((f"How many years lie between the first time this was held and {now}?", f"{now} - {year}"),)),
-    )  # fmt: skip
-    reviews = (f"{name}: programme, food and where to park.", f"Ten moments from last year's {name}.",
-               f"Volunteers wanted for the {name}.", f"{names.person(rng)} opens the {name} for the third time.")  # fmt: skip
-    return Entity(name, f"A poster for the {name} on {day}, with {motif}s.", laid(canvas, rng.choice(WALLS), rng), facts,
-                  "What can one expect there? Collect a few impressions.", f"{name} programme and impressions", reviews)  # fmt: skip
+        Fact(
+            "How many visitors came last time?",
+            f"{name} number of visitors",
+            f"{name}: {guests} visitors came to the last one.",
+            (
+                (
+                    f"How many visitors a day were there last time, if it lasted {days} days?",
+                    f"{guests} / {days}",
+                ),
+            ),
+        ),
+        Fact(
+            "What does a ticket for this cost?",
+            f"{name} ticket price",
+            f"Tickets for the {name} cost {price} each at the gate.",
+            ((f"What do tickets for this cost for {friends} friends and me?", f"{price} * ({friends} + 1)"),),
+        ),
+        Fact(
+            "In which year was this held for the first time?",
+            f"{name} first held",
+            f"The {name} was first held in {year}.",
+            ((f"How many years lie between the first time this was held and {now}?", f"{now} - {year}"),),
+        ),
+    )
+    reviews = (
+        f"{name}: programme, food and where to park.",
+        f"Ten moments from last year's {name}.",
+        f"Volunteers wanted for the {name}.",
+        f"{names.person(rng)} opens the {name} for the third time.",
+    )
+    return Entity(
+        name,
+        f"A poster for the {name} on {day}, with {motif}s.",
+        laid(canvas, rng.choice(WALLS), rng),
+        facts,
+        "What can one expect there? Collect a few impressions.",
+        f"{name} programme and impressions",
+        reviews,
+    )
 
 
 def tin(rng: Random) -> Entity:
@@ -237,76 +324,39 @@ def tin(rng: Random) -> Entity:
     cents, farms = rng.randint(4, 19), rng.randint(8, 160)
     tins, each = rng.randint(2, 9), rng.randint(3, 12)
     facts = (
-        Fact("What does one of these cost in the maker's shop?", f"{brand} {kind} {grams} g price",
-             f"{brand} {kind}, tin of {grams} g: {cents}.50 in the maker's shop.", None,
-             ((f"What would {tins} of these cost in the maker's own shop?", f"{tins} * {cents}.50"),)),
-        Fact("How many farms does the maker of this buy from?", f"{brand} {kind} number of farms",
-             f"{brand} buys its {kind.lower()} from {farms} farms.", farms,
-             ((f"If the maker of this visits {each} of its farms a week, how many weeks does it need for all?", f"{farms} / {each}"),)),
-    )  # fmt: skip
-    reviews = (f"{brand} {kind} tasted: mild, with a note of smoke.", f"How {brand} packs its {kind.lower()}.",
-               f"Cafés that serve {brand}.", f"{brand} and its critics: is the tin worth the price?")  # fmt: skip
-    return Entity(f"{brand} {kind}", f"A tin of {brand} {kind} on a table.", straight(canvas, rng), facts,
-                  "Is this any good? I'd like to hear several opinions.", f"{brand} {kind} opinions", reviews)  # fmt: skip
+        Fact(
+            "What does one of these cost in the maker's shop?",
+            f"{brand} {kind} {grams} g price",
+            f"{brand} {kind}, tin of {grams} g: {cents}.50 in the maker's shop.",
+            ((f"What would {tins} of these cost in the maker's own shop?", f"{tins} * {cents}.50"),),
+        ),
+        Fact(
+            "How many farms does the maker of this buy from?",
+            f"{brand} {kind} number of farms",
+            f"{brand} buys its {kind.lower()} from {farms} farms.",
+            (
+                (
+                    f"If this brand visits {each} of its farms a week, how many weeks does it need for all?",
+                    f"{farms} / {each}",
+                ),
+            ),
+        ),
+    )
+    reviews = (
+        f"{brand} {kind} tasted: mild, with a note of smoke.",
+        f"How {brand} packs its {kind.lower()}.",
+        f"Cafés that serve {brand}.",
+        f"{brand} and its critics: is the tin worth the price?",
+    )
+    return Entity(
+        f"{brand} {kind}",
+        f"A tin of {brand} {kind} on a table.",
+        straight(canvas, rng),
+        facts,
+        "Is this any good? I'd like to hear several opinions.",
+        f"{brand} {kind} opinions",
+        reviews,
+    )
 
 
 ENTITIES: tuple[Callable[[Random], Entity], ...] = (book, shopfront, plaque, poster, tin)
-
-
-def seen_closed(rng: Random, paths: tuple[str, ...]) -> Draft:
-    entity = rng.choice(ENTITIES)(rng)
-    fact = rng.choice(entity.facts)
-    found = search(fact.search, (fact.found,), "the name in the description, and what the query asks")
-    return Draft(_asked(rng, fact.question), (entity.shot,), (describe(paths[0], entity.sentence), found))
-
-
-def seen_open(rng: Random, paths: tuple[str, ...]) -> Draft:
-    entity = rng.choice(ENTITIES)(rng)
-    found = search(
-        entity.open_search, entity.reviews, "the name in the description, and what the query asks", True
-    )
-    return Draft(
-        _asked(rng, entity.open_question), (entity.shot,), (describe(paths[0], entity.sentence), found), True
-    )
-
-
-def read_closed(rng: Random, paths: tuple[str, ...]) -> Draft:
-    entity = rng.choice(ENTITIES)(rng)
-    fact = rng.choice(entity.facts)
-    found = search(fact.search, (fact.found,), "the name that OCR read, and what the query asks")
-    return Draft(_lettered(rng, fact.question), (entity.shot,), (ocr(paths[0], entity.shot), found))
-
-
-def read_open(rng: Random, paths: tuple[str, ...]) -> Draft:
-    entity = rng.choice(ENTITIES)(rng)
-    found = search(
-        entity.open_search, entity.reviews, "the name that OCR read, and what the query asks", True
-    )
-    return Draft(
-        _lettered(rng, entity.open_question), (entity.shot,), (ocr(paths[0], entity.shot), found), True
-    )
-
-
-def reckoned(rng: Random, paths: tuple[str, ...]) -> Draft:
-    """For search_calc."""
-    entity = rng.choice(ENTITIES)(rng)
-    fact = rng.choice(entity.facts)
-    question, expression = rng.choice(fact.reckon)
-    steps = (
-        describe(paths[0], entity.sentence),
-        search(fact.search, (fact.found,), "the name in the description, and what the query needs to know"),
-        calculate(expression, "the number that the search found, and the query's"),
-    )
-    return Draft(_asked(rng, question), (entity.shot,), steps)
-
-
-def _asked(rng: Random, question: str) -> str:
-    lead = rng.choice(("", "", "I took this picture yesterday. ", "A friend sent me this. ", "This was in my old album. ",
-                       "Found on the web: ", "I passed this on my way home. "))  # fmt: skip
-    return lead + question
-
-
-def _lettered(rng: Random, question: str) -> str:
-    lead = rng.choice(("Going by what is written here: ", "The lettering tells you what it is. ", "Read what it says, then look it up: ",
-                       "You can see the name in the text. ", "Take the words in the picture. "))  # fmt: skip
-    return lead + question

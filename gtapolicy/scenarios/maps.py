@@ -23,7 +23,7 @@ class Map:
 
 
 def town_map(rng: Random) -> Map:
-    canvas = Canvas(560, 380, rng.choice(("#f3ecdc", "#eef0ea", "#f5efe2")))
+    canvas = Canvas(600, 380, rng.choice(("#f3ecdc", "#eef0ea", "#f5efe2")))
     blocks, park = rng.choice((("#e3d6bd", "#bcd9a4"), ("#dcdfd6", "#b5d6ae"), ("#ecdcc8", "#c7dd9f")))
     xs, ys = [10, 130, 245, 370], [50, 150, 260, 368]
     for column in range(3):
@@ -32,7 +32,7 @@ def town_map(rng: Random) -> Map:
                 xs[column] + 11, ys[row] + 11, xs[column + 1] - 11, ys[row + 1] - 11, blocks, radius=5
             )
     green = rng.randrange(3), rng.randrange(3)
-    x, y = xs[green[0]], ys[green[1]]
+    x, y = float(xs[green[0]]), float(ys[green[1]])
     canvas.rect(x + 11, y + 11, xs[green[0] + 1] - 11, ys[green[1] + 1] - 11, park, radius=9)
     for _ in range(9):
         canvas.disc(
@@ -56,6 +56,8 @@ def town_map(rng: Random) -> Map:
     title = f"{names.town(rng)} town centre"
     canvas.text(18, 26, title, 22, "#333333", "bold", "lm")
     chosen, spots = rng.sample(PLACES, 5), [(c, r) for c in range(3) for r in range(3) if (c, r) != green]
+    for across in xs[1:3]:
+        canvas.rect(across - 8, 50, across + 8, 368, "#ffffff")
     streets = {}
     for number, row in enumerate((1, 2)):
         name = f"{names.town(rng)} {('Street', 'Lane')[number]}"
@@ -63,19 +65,23 @@ def town_map(rng: Random) -> Map:
         streets[name] = canvas.text(190, ys[row], name, 15, "#555555", "slanted", "mm")
     metres = rng.sample(range(12, 95), 5)
     places = {}
-    canvas.rect(390, 50, 548, 368, "#ffffff", "#b9b09c", 1.5, 6)
-    canvas.text(402, 74, "From the square", 15, "#333333", "bold", "lm")
+    canvas.rect(384, 12, 588, 368, "#ffffff", "#b9b09c", 1.5, 6)
+    canvas.text(398, 38, "From the square", 17, "#333333", "bold", "lm")
     for number, (name, (c, r)) in enumerate(zip(chosen, rng.sample(spots, 5), strict=True), 1):
-        px, py = (xs[c] + xs[c + 1]) / 2, (ys[r] + ys[r + 1]) / 2
-        canvas.disc(px, py, 14, rng.choice(("#c0392b", "#2c6fb0", "#7a4a9c")), "down")
-        canvas.text(px, py, str(number), 17, "#ffffff", "bold", "mm")
-        y = 76 + number * 46
-        left = canvas.text(402, y, f"{number} {name}", 15, "#333333", "sans", "lm", read=False)
-        right = canvas.text(
-            538, y + 18, f"{metres[number - 1] * 10} m", 15, "#777777", "sans", "rm", read=False
-        )
-        canvas.reads(f"{number} {name} {metres[number - 1] * 10} m", [left, right])
-        places[name] = (metres[number - 1] * 10, union([left, right]))
+        x, y = (xs[c] + xs[c + 1]) / 2, (ys[r] + ys[r + 1]) / 2
+        hue = rng.choice(("#c0392b", "#2c6fb0", "#7a4a9c"))
+        row = 34 + number * 56
+        for px, py in ((x, y), (411, row)):
+            canvas.disc(px, py, 14, hue, "down")
+        canvas.text(x, y, str(number), 17, "#ffffff", "bold", "mm")
+        parts = [
+            canvas.text(411, row, str(number), 17, "#ffffff", "bold", "mm", read=False),
+            canvas.text(433, row, name, 16, "#333333", "sans", "lm", read=False),
+            canvas.text(578, row, f"{metres[number - 1] * 10} m", 16, "#777777", "sans", "rm", read=False),
+        ]
+        canvas.reads(f"{number} {name} {metres[number - 1] * 10} m", parts)
+        places[name] = (metres[number - 1] * 10, union(parts))
+        canvas.line([(398, row + 28), (576, row + 28)], "#e4ddcc")
     return Map(laid(canvas, rng.choice(DESKS), rng, 0.04), places, streets)
 
 
@@ -83,12 +89,22 @@ def walked(rng: Random, paths: tuple[str, ...]) -> Draft:
     """For ocr_calc."""
     town, pace = town_map(rng), rng.choice((60, 70, 75, 80))
     a, b = rng.sample(sorted(town.places), 2)
-    query, expression = rng.choice((
-        (f"I start at the square and walk to the {a.lower()} at {pace} m a minute. How many minutes is that?", f"{town.places[a][0]} / {pace}"),
-        (f"From the square to the {a.lower()} and back again: how many metres?", f"2 * {town.places[a][0]}"),
-        (f"First from the square to the {a.lower()} and back, then to the {b.lower()}. How many metres do I walk?",
-         f"2 * {town.places[a][0]} + {town.places[b][0]}"),
-    ))  # fmt: skip
+    query, expression = rng.choice(
+        (
+            (
+                f"I walk from the square to the {a.lower()} at {pace} m a minute. How many minutes is that?",
+                f"{town.places[a][0]} / {pace}",
+            ),
+            (
+                f"From the square to the {a.lower()} and back again: how many metres?",
+                f"2 * {town.places[a][0]}",
+            ),
+            (
+                f"From the square to the {a.lower()} and back, then to the {b.lower()}: how many metres?",
+                f"2 * {town.places[a][0]} + {town.places[b][0]}",
+            ),
+        )
+    )
     return Draft(
         query,
         (town.shot,),
@@ -100,7 +116,7 @@ def mark_place(rng: Random, paths: tuple[str, ...]) -> Draft:
     """For circle."""
     town = town_map(rng)
     near = rng.random() < 0.5
-    name, (metres, box) = (min if near else max)(town.places.items(), key=lambda item: item[1][0])
+    _, (metres, box) = (min if near else max)(town.places.items(), key=lambda item: item[1][0])
     word = rng.choice(("closest to", "nearest to") if near else ("farthest from", "most distant from"))
     if rng.random() < 0.3:
         street = rng.choice(sorted(town.streets))
@@ -110,8 +126,12 @@ def mark_place(rng: Random, paths: tuple[str, ...]) -> Draft:
             (town.shot,),
             (ocr(paths[0], town.shot), draw_box(paths[0], town.shot, town.streets[street])),
         )
-    query = rng.choice((f"Frame the legend's entry that is {word} the square and write its distance in metres on it.",
-                        f"Which place is {word} the square? Box its entry, with the metres as label."))  # fmt: skip
+    query = rng.choice(
+        (
+            f"Frame the legend's entry that is {word} the square and write its distance in metres on it.",
+            f"Which place is {word} the square? Box its entry, with the metres as label.",
+        )
+    )
     return Draft(
         query, (town.shot,), (ocr(paths[0], town.shot), draw_box(paths[0], town.shot, box, str(metres)))
     )

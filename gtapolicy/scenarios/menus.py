@@ -70,16 +70,35 @@ def ordered(rng: Random, paths: tuple[str, ...]) -> Draft:
 def _question(rng: Random, many: str, title: str, number: int, price: str) -> tuple[str, str, str]:
     tip = rng.choice((5, 10, 12, 15))
     each = "the number counted and the price that OCR read"
-    return rng.choice((
-        (f"We had the {many} you can see; on the menu that's '{title}'. What do we owe for them?", f"{number} * {price}", each),
-        (f"At the prices given, how much do all the {many} on the table cost ('{title}')?", f"{number} * {price}", each),
-        (f"Each of the {many} counts as one {title}. What's the bill for these with a {tip}% tip?",
-         f"{number} * {price} * (1 + {tip} / 100)", f"{each}, and the query's tip"),
-        (f"I have a voucher over 5 for this place. What do I still pay for the {many} we ordered ('{title}')?",
-         f"{number} * {price} - 5", f"{each}, and the query's voucher"),
-    ))  # fmt: skip
+    return rng.choice(
+        (
+            (
+                f"We had the {many} you can see; on the menu that's '{title}'. What do we owe for them?",
+                f"{number} * {price}",
+                each,
+            ),
+            (
+                f"At the prices given, how much do all the {many} on the table cost ('{title}')?",
+                f"{number} * {price}",
+                each,
+            ),
+            (
+                f"Each of the {many} counts as one {title}. What's the bill for these with a {tip}% tip?",
+                f"{number} * {price} * (1 + {tip} / 100)",
+                f"{each}, and the query's tip",
+            ),
+            (
+                f"I have a voucher over 5. What do I still pay for the {many} we ordered ('{title}')?",
+                f"{number} * {price} - 5",
+                f"{each}, and the query's voucher",
+            ),
+        )
+    )
 
 
 def _others() -> dict[str, tuple[float, float]]:
-    return {name: prices for name, prices in DISHES.items()
-            if not any(word in name for word in ("burger", "pizza", "soup"))}  # fmt: skip
+    return {
+        name: prices
+        for name, prices in DISHES.items()
+        if not any(word in name for word in ("burger", "pizza", "soup"))
+    }

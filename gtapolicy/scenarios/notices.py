@@ -13,23 +13,53 @@ from gtapolicy.scenarios.boards import board
 from gtapolicy.scenarios.draft import Draft, calculate, describe, draw_box, ocr
 
 WARNINGS = (
-    ("Thin ice", "Keep off the pond"), ("Wet paint", "Do not lean here"), ("Falling rocks", "Do not stop"),
-    ("High voltage", "Keep the door shut"), ("Low bridge", "Clearance {m} m"), ("Deep water", "No swimming after {h} pm"),
-    ("Guard geese", "Ring and wait"), ("Slippery steps", "Hold the rail"), ("Works traffic", "Max. {k} km/h"),
-)  # fmt: skip
+    ("Thin ice", "Keep off the pond"),
+    ("Wet paint", "Do not lean here"),
+    ("Falling rocks", "Do not stop"),
+    ("High voltage", "Keep the door shut"),
+    ("Low bridge", "Clearance {m} m"),
+    ("Deep water", "No swimming after {h} pm"),
+    ("Guard geese", "Ring and wait"),
+    ("Slippery steps", "Hold the rail"),
+    ("Works traffic", "Max. {k} km/h"),
+)
 RULES = (
-    "Shoes off at the door", "Quiet after {h} pm", "No food in the reading room", "Dogs on a lead", "Cash only",
-    "Return keys by {h} am", "Lockers: {m} coin", "No photos with flash", "Ring twice for deliveries", "Bikes in the yard only",
-    "Last entry {k} min before closing", "Children under {m} with an adult", "Rinse your cup", "Max. {m} books at a time",
-)  # fmt: skip
-CARE = ("Wash at {t} °C", "Do not bleach", "Dry flat in the shade", "Cool iron", "Wash inside out", "Wash before wearing",
-        "No tumble dryer", "Use with like colours", "{k}% wool")  # fmt: skip
+    "Shoes off at the door",
+    "Quiet after {h} pm",
+    "No food in the reading room",
+    "Dogs on a lead",
+    "Cash only",
+    "Return keys by {h} am",
+    "Lockers: {m} coin",
+    "No photos with flash",
+    "Ring twice for deliveries",
+    "Bikes in the yard only",
+    "Last entry {k} min before closing",
+    "Children under {m} with an adult",
+    "Rinse your cup",
+    "Max. {m} books at a time",
+)
+CARE = (
+    "Wash at {t} °C",
+    "Do not bleach",
+    "Dry flat in the shade",
+    "Cool iron",
+    "Wash inside out",
+    "Wash before wearing",
+    "No tumble dryer",
+    "Use with like colours",
+    "{k}% wool",
+)
 WORDINGS = (
-    "What am I supposed to do here?", "I don't understand this. Could you explain what it wants from me?",
-    "My grandmother lost her glasses. What does it say, in plain words?", "What does this mean for me as a visitor?",
-    "I'm new here; tell me what I have to mind.", "Summarise for a guest what this asks for.",
-    "Is there anything here that I must not do?", "Explain this to a child, please.",
-)  # fmt: skip
+    "What am I supposed to do here?",
+    "I don't understand this. Could you explain what it wants from me?",
+    "My grandmother lost her glasses. What does it say, in plain words?",
+    "What does this mean for me as a visitor?",
+    "I'm new here; tell me what I have to mind.",
+    "Summarise for a guest what this asks for.",
+    "Is there anything here that I must not do?",
+    "Explain this to a child, please.",
+)
 
 
 def _filled(rng: Random, text: str) -> str:
@@ -81,10 +111,17 @@ def care(rng: Random) -> tuple[Shot, str]:
 def opening(rng: Random) -> tuple[Shot, str]:
     open_, close = rng.randint(7, 11), rng.randint(16, 21)
     closed = rng.choice(("Monday", "Tuesday", "Sunday"))
-    rows = [(day, "closed" if day == closed else f"{open_}:{rng.choice(('00', '30'))} - {close}:00")
-            for day in "Monday Tuesday Wednesday Thursday Friday Saturday Sunday".split()]  # fmt: skip
-    shown = board(rng, rng.choice(("enamel", "paper", "chalk")), f"{names.shop(rng)}", rows,
-                  notes=[rng.choice(("Please ring", "Closed on holidays", "Kitchen until " + f"{close - 1}:00"))])  # fmt: skip
+    rows = [
+        (day, "closed" if day == closed else f"{open_}:{rng.choice(('00', '30'))} - {close}:00")
+        for day in "Monday Tuesday Wednesday Thursday Friday Saturday Sunday".split()
+    ]
+    shown = board(
+        rng,
+        rng.choice(("enamel", "paper", "chalk")),
+        f"{names.shop(rng)}",
+        rows,
+        notes=[rng.choice(("Please ring", "Closed on holidays", "Kitchen until " + f"{close - 1}:00"))],
+    )
     return shown.shot, "A sign with opening hours for each day of the week."
 
 
@@ -115,21 +152,36 @@ def panel(rng: Random) -> tuple[Shot, dict[str, Box], dict[str, str]]:
         canvas.disc(x, y, 6, "#8b8f92", "ball")
     title = f"{names.brand(rng).upper()} {rng.randint(100, 990)}"
     canvas.text(250, 28, title, 22, ink, "bold", "mm")
-    gauges = rng.sample((("Pressure", "bar", 10), ("Flow", "l/min", 80), ("Temperature", "°C", 120), ("Speed", "rpm", 60),
-                         ("Level", "%", 100), ("Current", "A", 40)), 4)  # fmt: skip
+    gauges = rng.sample(
+        (
+            ("Pressure", "bar", 10),
+            ("Flow", "l/min", 80),
+            ("Temperature", "°C", 120),
+            ("Speed", "rpm", 60),
+            ("Level", "%", 100),
+            ("Current", "A", 40),
+        ),
+        4,
+    )
     values, boxes = {}, {}
     for number, (name, unit, most) in enumerate(gauges):
         x = 70 + number * 120
         reading = rng.randint(1, most * 10 - 10) / 10
         values[name] = f"{reading:.1f}"
         if number < 2:
-            _dial(canvas, x, 118, reading / most, most)
+            _dial(canvas, x, 118, reading / most)
         else:
             canvas.rect(x - 50, 80, x + 50, 150, "#0d1210", "#1f2326", 3, 5)
             canvas.line([(x - 44, 85), (x + 20, 85)], "#ffffff20", 2)
         at = (x, 192) if number < 2 else (x, 115)
-        boxes[name] = canvas.text(*at, f"{reading:.1f} {unit}", 19, ink if number < 2 else "#ff9d3b",
-                                  "mono bold" if number > 1 else "bold", "mm")  # fmt: skip
+        boxes[name] = canvas.text(
+            *at,
+            f"{reading:.1f} {unit}",
+            19,
+            ink if number < 2 else "#ff9d3b",
+            "mono bold" if number > 1 else "bold",
+            "mm",
+        )
         canvas.text(x, 218 if number < 2 else 172, name, 16, ink, anchor="mm")
     for number, name in enumerate(rng.sample(("PUMP", "FAN", "LIGHT", "HEAT", "ALARM", "DRAIN"), 4)):
         x, up = 85 + number * 110, rng.random() < 0.5
@@ -140,15 +192,21 @@ def panel(rng: Random) -> tuple[Shot, dict[str, Box], dict[str, str]]:
     return laid(canvas, rng.choice(("concrete", "plaster", "slate")), rng, 0.08), boxes, values
 
 
-def _dial(canvas: Canvas, x: float, y: float, share: float, most: int) -> None:
+def _dial(canvas: Canvas, x: float, y: float, share: float) -> None:
     canvas.disc(x, y, 54, "#6e7478", "ball")
     canvas.disc(x, y, 48, "#f7f5ee")
     canvas.arc(Box(x - 40, y - 40, x + 40, y + 40), 330, 405, "#cf3b30", 5)
     for tick in range(11):
         turn = math.radians(135 + 27 * tick)
         inner = 36 if tick % 5 else 31
-        canvas.line([(x + inner * math.cos(turn), y + inner * math.sin(turn)), (x + 42 * math.cos(turn), y + 42 * math.sin(turn))],
-                    "#2b2b2b", 2)  # fmt: skip
+        canvas.line(
+            [
+                (x + inner * math.cos(turn), y + inner * math.sin(turn)),
+                (x + 42 * math.cos(turn), y + 42 * math.sin(turn)),
+            ],
+            "#2b2b2b",
+            2,
+        )
     turn = math.radians(135 + 270 * share)
     canvas.line(
         [
@@ -166,12 +224,23 @@ def dosed(rng: Random, paths: tuple[str, ...]) -> Draft:
     shot, _, values = panel(rng)
     name = rng.choice(sorted(values))
     reading, limit, minutes = values[name], rng.randint(12, 95), rng.randint(3, 48)
-    query, expression = rng.choice((
-        (f"The {name.lower()} should rise by {limit}%. At what figure would it be then?", f"{reading} * (1 + {limit} / 100)"),
-        (f"How far is the {name.lower()} from {limit + 100} right now?", f"{limit + 100} - {reading}"),
-        (f"{names.person(rng)} noted {minutes} lower for the {name.lower()} yesterday. What was it then?", f"{reading} - {minutes}"),
-        (f"If the {name.lower()} sinks evenly to zero in {minutes} minutes, by how much does it sink a minute?", f"{reading} / {minutes}"),
-    ))  # fmt: skip
+    query, expression = rng.choice(
+        (
+            (
+                f"The {name.lower()} should rise by {limit}%. At what figure would it be then?",
+                f"{reading} * (1 + {limit} / 100)",
+            ),
+            (f"How far is the {name.lower()} from {limit + 100} right now?", f"{limit + 100} - {reading}"),
+            (
+                f"Yesterday the {name.lower()} was lower by {minutes}. What was it then?",
+                f"{reading} - {minutes}",
+            ),
+            (
+                f"If the {name.lower()} falls to zero in {minutes} minutes, how much is that a minute?",
+                f"{reading} / {minutes}",
+            ),
+        )
+    )
     return Draft(
         query,
         (shot,),
@@ -184,8 +253,10 @@ def mark_reading(rng: Random, paths: tuple[str, ...]) -> Draft:
     shot, boxes, values = panel(rng)
     name = rng.choice(sorted(values))
     number = rng.choice(("the technician", names.person(rng), "our log book"))
-    query = rng.choice((
-        f"For {number}: frame the {name.lower()} reading and write 'check' on the frame.",
-        f"Put a box labelled 'check' around the figure for the {name.lower()}, for {number}.",
-    ))  # fmt: skip
+    query = rng.choice(
+        (
+            f"For {number}: frame the {name.lower()} reading and write 'check' on the frame.",
+            f"Put a box labelled 'check' around the figure for the {name.lower()}, for {number}.",
+        )
+    )
     return Draft(query, (shot,), (ocr(paths[0], shot), draw_box(paths[0], shot, boxes[name], "check")))

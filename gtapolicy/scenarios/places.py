@@ -1,343 +1,76 @@
-"""Views of places and photographs: to draw anew, to restyle, to write on, to look into."""
+"""Queries about views and photographs: to draw anew, to restyle, to write on, to look into."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from random import Random
 
-from PIL import Image, ImageEnhance, ImageOps
-
 from gtapolicy.dialogs import Step
-from gtapolicy.pictures.canvas import Box, Canvas
-from gtapolicy.pictures.grounds import DESKS
-from gtapolicy.pictures.photos import photo
-from gtapolicy.pictures.settings import SKIES, cloud, hills, textured
-from gtapolicy.pictures.shot import Shot, laid, straight
-from gtapolicy.pictures.things import HUES, THINGS
-from gtapolicy.scenarios import names
+from gtapolicy.scenarios import names, rooms, views
 from gtapolicy.scenarios.draft import Draft, describe, find, made, region
+from gtapolicy.scenarios.photographs import photograph
+from gtapolicy.scenarios.views import View
 
-TIMES = {"noon": "around noon", "dusk": "at dusk", "dawn": "at dawn", "overcast": "under an overcast sky"}
-STYLES = ("a watercolour", "an oil painting", "a pencil drawing", "a pixel-art game", "a woodcut", "a stained-glass window",
-          "a comic strip", "a mosaic", "a pastel drawing", "an old postcard")  # fmt: skip
+STYLES = (
+    "a watercolour",
+    "an oil painting",
+    "a pencil drawing",
+    "a pixel-art game",
+    "a woodcut",
+    "a stained-glass window",
+    "a comic strip",
+    "a mosaic",
+    "a pastel drawing",
+    "an old postcard",
+)
 SPOTS = {
-    "lt": "in the upper left corner", "mt": "in the middle of the upper edge", "rt": "in the upper right corner",
-    "mm": "in the very middle", "lb": "in the lower left corner", "mb": "centred at the bottom",
+    "lt": "in the upper left corner",
+    "mt": "in the middle of the upper edge",
+    "rt": "in the upper right corner",
+    "mm": "in the very middle",
+    "lb": "in the lower left corner",
+    "mb": "centred at the bottom",
     "rb": "in the lower right corner",
-}  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class View:
-    sentence: str
-    keywords: str
-    """The same without the time of day, for a new picture."""
-    shot: Shot
-    parts: dict[str, Box]
-    """What can be found in it, in pixels of the picture."""
-    noun: str
-    looks: dict[str, tuple[str, str]]
-    """By part: a question about an attribute, and what the attribute is."""
+}
+VIEWS: tuple[Callable[[Random], View], ...] = (
+    *(views.coast, views.mountains, views.village, views.skyline, views.desert),
+    *(rooms.beach, rooms.winter, rooms.room, rooms.space, rooms.garden),
+    *(photograph, photograph, photograph),
+)
 
 
 def view(rng: Random) -> View:
-    maker: Callable[[Random], View] = rng.choice(
-        (coast, mountains, village, skyline, desert, photograph, photograph)
-    )
-    return maker(rng)
-
-
-def _canvas(rng: Random) -> Canvas:
-    return Canvas(rng.choice((480, 540, 600)), rng.choice((340, 370, 400)))
-
-
-def coast(rng: Random) -> View:
-    canvas, time = _canvas(rng), rng.choice(sorted(SKIES))
-    edge = canvas.height * 0.5
-    canvas.gradient(0, 0, canvas.width, edge, *SKIES[time])
-    _sun(canvas, rng, time)
-    for _ in range(2):
-        cloud(
-            canvas, rng.uniform(0, canvas.width), rng.uniform(0.08, 0.3) * canvas.height, rng.uniform(30, 55)
-        )
-    canvas.gradient(0, edge, canvas.width, canvas.height, "#7fb0c6", "#2b607f")
-    for _ in range(110):
-        x, y = rng.uniform(0, canvas.width), rng.uniform(edge + 4, canvas.height)
-        canvas.line([(x, y), (x + (y - edge) / 6 + 6, y)], "#ffffff28", 1.4)
-    side, band = rng.choice((0.18, 0.8)), rng.choice(("red", "blue", "black", "green"))
-    foot = canvas.width * side
-    canvas.polygon(
-        [(foot - 150, edge + 70), (foot - 60, edge - 18), (foot + 70, edge - 22), (foot + 150, edge + 70)],
-        "#6f6a5c",
-        "down",
-    )
-    start = len(canvas.marks)
-    _lighthouse(canvas, foot, edge - 16, canvas.height * 0.42, HUES[band])
-    tower = canvas.since(start)
-    start = len(canvas.marks)
-    sail = rng.choice(("red", "orange", "white", "purple"))
-    THINGS["sailboat"][0](canvas, canvas.width * (1 - side), edge + 70, canvas.height * 0.24, HUES[sail])
-    boat = canvas.since(start)
-    shot = straight(canvas, rng)
-    return View(
-        f"A white lighthouse with {band} bands on a rocky coast {TIMES[time]}, and a sailboat with a {sail} sail.",
-        f"lighthouse with {band} bands, rocky coast, sailboat with {sail} sail",
-        shot,
-        {"lighthouse": shot.box(tower), "sailboat": shot.box(boat)},
-        "coast",
-        {"lighthouse": ("color of the bands", band), "sailboat": ("color of the sail", sail)},
-    )
-
-
-def _lighthouse(c: Canvas, x: float, y: float, s: float, hue: str) -> None:
-    for row in range(5):
-        low, high = 0.13 - 0.012 * row, 0.13 - 0.012 * (row + 1)
-        points = [(x - low * s, y - row * 0.15 * s), (x - high * s, y - (row + 1) * 0.15 * s),
-                  (x + high * s, y - (row + 1) * 0.15 * s), (x + low * s, y - row * 0.15 * s)]  # fmt: skip
-        c.polygon(points, hue if row % 2 else "#f3f1ea", "side")
-    c.rect(x - 0.1 * s, y - 0.78 * s, x + 0.1 * s, y - 0.74 * s, "#33363b")
-    c.rect(x - 0.055 * s, y - 0.9 * s, x + 0.055 * s, y - 0.77 * s, "#ffe9a0", "#33363b", 2)
-    c.polygon([(x - 0.085 * s, y - 0.89 * s), (x, y - s), (x + 0.085 * s, y - 0.89 * s)], "#33363b", "side")
-
-
-def mountains(rng: Random) -> View:
-    canvas, time = _canvas(rng), rng.choice(sorted(SKIES))
-    canvas.gradient(0, 0, canvas.width, canvas.height, *SKIES[time])
-    _sun(canvas, rng, time)
-    base = canvas.height * 0.66
-    for peak in sorted(rng.sample(range(1, 10), 4), key=lambda at: abs(at - 5), reverse=True):
-        x, tall = peak / 10 * canvas.width, rng.uniform(0.34, 0.56) * canvas.height
-        wide = tall * rng.uniform(0.75, 1.0)
-        canvas.polygon([(x, base - tall), (x + wide, base + 6), (x - wide, base + 6)], "#77808e", "side")
-        canvas.polygon([(x, base - tall), (x + wide, base + 6), (x + wide * 0.1, base + 6)], "#2a303c40")
-        canvas.polygon([(x, base - tall), (x + wide * 0.3, base - tall * 0.7), (x + wide * 0.1, base - tall * 0.76),
-                        (x - wide * 0.08, base - tall * 0.66), (x - wide * 0.3, base - tall * 0.7)], "#f4f6f8")  # fmt: skip
-    hills(canvas, rng, base + 12, 18, "#5f7f52")
-    for _ in range(rng.randint(5, 9)):
-        x, y = rng.uniform(0.02, 0.98) * canvas.width, rng.uniform(0.78, 0.9) * canvas.height
-        THINGS["fir"][0](canvas, x, y, rng.uniform(46, 80), rng.choice(("#2f5b3a", "#3a6a41", "#274d36")))
-    roof = rng.choice(("red", "blue", "brown"))
-    x, y, start = rng.uniform(0.3, 0.7) * canvas.width, canvas.height * 0.93, len(canvas.marks)
-    THINGS["house"][0](canvas, x, y, canvas.height * 0.24, HUES[roof])
-    shot = straight(canvas, rng)
-    return View(
-        f"A cabin with a {roof} roof among fir trees before snowy mountains {TIMES[time]}.",
-        f"cabin with {roof} roof, fir trees, snowy mountains",
-        shot,
-        {"cabin": shot.box(canvas.since(start))},
-        "mountains",
-        {"cabin": ("color of the roof", roof)},
-    )
-
-
-def village(rng: Random) -> View:
-    canvas, time = _canvas(rng), rng.choice(("noon", "dawn", "overcast"))
-    canvas.gradient(0, 0, canvas.width, canvas.height, *SKIES[time])
-    cloud(canvas, rng.uniform(60, 400), 50, 44)
-    cloud(canvas, rng.uniform(60, 400), 90, 32)
-    edge = canvas.height * 0.55
-    hills(canvas, rng, edge + 20, 50, rng.choice(("#6d9160", "#86a05b", "#5e8a72")))
-    textured(canvas, Box(0, round(edge + 24), canvas.width, canvas.height), "grass", rng.getrandbits(32))
-    x, y, s = rng.choice((0.22, 0.75)) * canvas.width, canvas.height * 0.8, canvas.height * 0.5
-    cap, start = rng.choice(("red", "blue", "brown")), len(canvas.marks)
-    canvas.polygon(
-        [(x - 0.16 * s, y), (x - 0.1 * s, y - 0.66 * s), (x + 0.1 * s, y - 0.66 * s), (x + 0.16 * s, y)],
-        "#efe8d8",
-        "side",
-    )
-    canvas.pie(Box(x - 0.12 * s, y - 0.8 * s, x + 0.12 * s, y - 0.54 * s), 180, 360, HUES[cap])
-    for dx, dy in ((1, 0.6), (-0.6, 1), (-1, -0.6), (0.6, -1)):
-        canvas.line([(x, y - 0.64 * s), (x + 0.34 * s * dx, y - 0.64 * s + 0.34 * s * dy)], "#5d4630", 3)
-        canvas.line(
-            [
-                (x + 0.05 * s * dx, y - 0.64 * s + 0.05 * s * dy),
-                (x + 0.33 * s * dx, y - 0.64 * s + 0.33 * s * dy),
-            ],
-            "#f4efe2a0",
-            11,
-        )
-    mill = canvas.since(start)
-    for at in (0.38, 0.52) if x > canvas.width / 2 else (0.5, 0.66, 0.84):
-        THINGS["house"][0](canvas, canvas.width * (at - 0.2 * (x > canvas.width / 2)), canvas.height * rng.uniform(0.74, 0.84),
-                           canvas.height * 0.2, HUES[rng.choice(("red", "orange", "brown"))])  # fmt: skip
-    for _ in range(9):
-        tulip_x, tulip_y = rng.uniform(0, canvas.width), rng.uniform(0.88, 0.98) * canvas.height
-        canvas.disc(tulip_x, tulip_y, 5, HUES[rng.choice(("red", "yellow", "pink"))], "ball")
-    shot = straight(canvas, rng)
-    return View(
-        f"A windmill with a {cap} cap beside small houses on a meadow with flowers {TIMES[time]}.",
-        f"windmill with {cap} cap, small houses, meadow with flowers",
-        shot,
-        {"windmill": shot.box(mill)},
-        "village",
-        {"windmill": ("color of the cap", cap)},
-    )
-
-
-def skyline(rng: Random) -> View:
-    canvas, time = _canvas(rng), rng.choice(("dusk", "dawn", "overcast"))
-    canvas.gradient(0, 0, canvas.width, canvas.height, *SKIES[time])
-    _sun(canvas, rng, time)
-    base = canvas.height * 0.8
-    for tone, tall in (("#6b7488", 0.42), ("#3e475b", 0.62)):
-        x = -10.0
-        while x < canvas.width:
-            wide, high = rng.uniform(34, 74), rng.uniform(0.4, 1) * tall * canvas.height
-            canvas.rect(x, base - high, x + wide, base, tone, shade="side")
-            for row in range(int(high // 16)):
-                for column in range(int(wide // 13)):
-                    if tone == "#3e475b" and rng.random() < 0.55:
-                        canvas.rect(x + 5 + column * 13, base - high + 6 + row * 16, x + 11 + column * 13, base - high + 14 + row * 16,
-                                    rng.choice(("#ffd98a", "#ffe9b8", "#8fa6c8")))  # fmt: skip
-            x += wide + rng.uniform(0, 6)
-    canvas.gradient(0, base, canvas.width, canvas.height, "#4b5a74", "#27324a")
-    for _ in range(60):
-        x, y = rng.uniform(0, canvas.width), rng.uniform(base + 4, canvas.height)
-        canvas.line([(x, y), (x + 18, y)], rng.choice(("#ffd98a50", "#ffffff22")), 1.5)
-    colour, start = rng.choice(("red", "orange", "yellow", "turquoise")), len(canvas.marks)
-    at = rng.uniform(0.2, 0.8) * canvas.width
-    THINGS["hot-air balloon"][0](canvas, at, canvas.height * 0.36, canvas.height * 0.26, HUES[colour])
-    shot = straight(canvas, rng)
-    return View(
-        f"A {colour} hot-air balloon over the skyline of a city by the water {TIMES[time]}.",
-        f"{colour} hot-air balloon, city skyline, water",
-        shot,
-        {"hot-air balloon": shot.box(canvas.since(start))},
-        "city",
-        {"hot-air balloon": ("color", colour)},
-    )
-
-
-def desert(rng: Random) -> View:
-    canvas, time = _canvas(rng), rng.choice(("noon", "dusk", "dawn"))
-    canvas.gradient(0, 0, canvas.width, canvas.height, *SKIES[time])
-    _sun(canvas, rng, time)
-    for share, tone in ((0.62, "#e3b778"), (0.74, "#d6a25f"), (0.88, "#c58d4a")):
-        hills(canvas, rng, canvas.height * share, 46, tone)
-    for _ in range(3):
-        x, y, s = (
-            rng.uniform(0.05, 0.95) * canvas.width,
-            canvas.height * rng.uniform(0.76, 0.9),
-            rng.uniform(40, 70),
-        )
-        for dx, low, high in ((0, 0, 1), (-0.28, 0.35, 0.75), (0.28, 0.25, 0.65)):
-            canvas.line([(x + dx * s, y - low * s), (x + dx * s, y - high * s)], "#4f7d46", 0.16 * s)
-            canvas.line([(x, y - low * s), (x + dx * s, y - low * s)], "#4f7d46", 0.14 * s)
-    colour, start = rng.choice(("orange", "blue", "green", "red", "white")), len(canvas.marks)
-    x = rng.uniform(0.3, 0.7) * canvas.width
-    canvas.shadow(x - 60, canvas.height * 0.9 - 8, x + 70, canvas.height * 0.9 + 10)
-    start = len(canvas.marks)
-    THINGS["tent"][0](canvas, x, canvas.height * 0.9, canvas.height * 0.2, HUES[colour])
-    shot = straight(canvas, rng)
-    return View(
-        f"A {colour} tent and cacti among sand dunes {TIMES[time]}.",
-        f"{colour} tent, cacti, sand dunes",
-        shot,
-        {"tent": shot.box(canvas.since(start))},
-        "desert",
-        {"tent": ("color", colour)},
-    )
-
-
-def _sun(canvas: Canvas, rng: Random, time: str) -> None:
-    if time != "overcast":
-        x, y, r = (
-            rng.uniform(0.15, 0.85) * canvas.width,
-            rng.uniform(0.12, 0.3) * canvas.height,
-            rng.uniform(16, 26),
-        )
-        for more in (2.2, 1.7, 1.3):
-            canvas.disc(x, y, r * more, "#fff2c81c")
-        canvas.disc(x, y, r, "#fff3c9" if time != "dusk" else "#ffd9a0")
-
-
-@dataclass(frozen=True, slots=True)
-class Photo:
-    """A photograph that scikit-image ships, and what is where in it, as shares of its width and height."""
-
-    name: str
-    size: tuple[int, int]
-    sentence: str
-    keywords: str
-    noun: str
-    parts: dict[str, tuple[float, float, float, float]]
-    looks: dict[str, tuple[str, str]]
-
-
-PHOTOS = (
-    Photo("chelsea", (451, 300), "A close-up of a ginger tabby cat with green eyes.", "ginger tabby cat, green eyes, close-up", "cat",
-          {"nose of the cat": (0.51, 0.73, 0.65, 0.9), "left eye": (0.29, 0.27, 0.47, 0.5)},
-          {"nose of the cat": ("color", "pinkish red"), "left eye": ("color", "green")}),
-    Photo("coffee", (600, 400), "A red cup of espresso on a red saucer with a spoon, on a wooden table.",
-          "red espresso cup, red saucer, spoon, wooden table", "coffee",
-          {"spoon": (0.53, 0.1, 0.72, 0.82), "saucer": (0.12, 0.22, 0.81, 0.96)},
-          {"spoon": ("material", "shiny metal"), "saucer": ("color", "dark red")}),
-    Photo("astronaut", (512, 512), "A smiling astronaut in an orange space suit with a helmet, a flag and a model of a shuttle behind her.",
-          "smiling astronaut, orange space suit, white helmet, flag", "astronaut",
-          {"helmet": (0.56, 0.66, 0.99, 0.99), "flag": (0.0, 0.0, 0.19, 0.9)},
-          {"helmet": ("color of the visor", "black"), "flag": ("pattern", "red and white stripes, white stars on blue")}),
-    Photo("rocket", (640, 427), "A white rocket on its launch pad between steel towers in the evening.",
-          "white rocket, launch pad, steel towers, evening sky", "rocket",
-          {"rocket": (0.46, 0.28, 0.55, 0.98)}, {"rocket": ("color", "white")}),
-    Photo("camera", (512, 512), "A black and white photograph of a man in a coat behind a camera on a tripod, on a lawn.",
-          "man in a dark coat, camera on a tripod, lawn, black and white", "photographer",
-          {"tripod": (0.45, 0.4, 0.8, 0.99)}, {"tripod": ("number of legs that can be seen", "three")}),
-    Photo("coins", (384, 303), "Four rows of old coins on dark cloth.", "rows of old coins, dark cloth", "coins",
-          {"coin in the upper right corner": (0.79, 0.04, 0.96, 0.25)},
-          {"coin in the upper right corner": ("motif", "a standing figure")}),
-    Photo("hubble_deep_field", (1000, 872), "Hundreds of coloured galaxies on the black sky.", "galaxies of many colors, black sky", "galaxies",
-          {}, {}),
-)  # fmt: skip
-
-
-def photograph(rng: Random) -> View:
-    """Printed and lying on a desk, or as it is; in another tone each time."""
-    chosen = rng.choice(PHOTOS)
-    tone, mirrored, warm = (
-        rng.uniform(0.8, 1.2),
-        rng.random() < 0.5 and "left" not in str(chosen.parts),
-        rng.uniform(0.7, 1.2),
-    )
-    mirrored = mirrored and "right" not in str(chosen.parts)
-    wide = rng.randint(400, 500)
-    tall = round(wide * chosen.size[1] / chosen.size[0])
-
-    def load() -> Image.Image:
-        image = photo(chosen.name)
-        image = ImageOps.mirror(image) if mirrored else image
-        return ImageEnhance.Color(ImageEnhance.Brightness(image).enhance(tone)).enhance(warm)
-
-    edge = rng.choice((0, 14, 20))
-    canvas = Canvas(wide + 2 * edge, tall + 2 * edge + (edge and rng.choice((0, 24))), "#f8f6f0")
-    frame = Box(edge, edge, edge + wide, edge + tall)
-    canvas.picture(frame, load)
-    shot = laid(canvas, rng.choice(DESKS), rng) if edge else straight(canvas, rng)
-    parts = {}
-    for part, (x1, y1, x2, y2) in chosen.parts.items():
-        left, right = (1 - x2, 1 - x1) if mirrored else (x1, x2)
-        box = Box(edge + left * wide, edge + y1 * tall, edge + right * wide, edge + y2 * tall)
-        parts[part] = shot.box(box)
-    sentence = (
-        f"A print of a photograph: {chosen.sentence[0].lower()}{chosen.sentence[1:]}"
-        if edge
-        else chosen.sentence
-    )
-    return View(sentence, chosen.keywords, shot, parts, chosen.noun, chosen.looks)
+    return rng.choice(VIEWS)(rng)
 
 
 def imagined(rng: Random, paths: tuple[str, ...]) -> Draft:
     """For imagine: a new picture of the same, changed as the query asks."""
     seen = view(rng)
-    change = rng.choice(("at night with stars", "in deep winter", "in heavy rain", "in the year 2200", "under water", "as toys of felt",
-                         "with a rainbow", "in thick fog", "made of paper", "on the moon", "in autumn colors", "as a snow globe"))  # fmt: skip
-    query = rng.choice((
-        f"Invent a picture with the same subject, but {change}.",
-        f"I'd love to see this {change}. Can you generate it?",
-        f"Use what is in my picture for a new one: the same, {change}.",
-        f"Make a fresh image of what this shows, only {change}.",
-        f"How would it look {change}? Create a picture of that, please.",
-    ))  # fmt: skip
+    change = rng.choice(
+        (
+            "at night with stars",
+            "in deep winter",
+            "in heavy rain",
+            "in the year 2200",
+            "under water",
+            "as toys of felt",
+            "with a rainbow",
+            "in thick fog",
+            "made of paper",
+            "on the moon",
+            "in autumn colors",
+            "as a snow globe",
+        )
+    )
+    query = rng.choice(
+        (
+            f"Invent a picture with the same subject, but {change}.",
+            f"I'd love to see this {change}. Can you generate it?",
+            f"Use what is in my picture for a new one: the same, {change}.",
+            f"Make a fresh image of what this shows, only {change}.",
+            f"How would it look {change}? Create a picture of that, please.",
+        )
+    )
     origins = {"keywords": "what the description names, and the change that the query asks for"}
     drawn = Step("TextToImage", {"keywords": f"{seen.keywords}, {change}"}, made(paths[0]), origins=origins)
     return Draft(query, (seen.shot,), (describe(paths[0], seen.sentence), drawn))
@@ -346,14 +79,23 @@ def imagined(rng: Random, paths: tuple[str, ...]) -> Draft:
 def titled(rng: Random, paths: tuple[str, ...]) -> Draft:
     """For style_title."""
     seen, style, spot = view(rng), rng.choice(STYLES), rng.choice(sorted(SPOTS))
-    title = rng.choice((f"Greetings from {names.town(rng)}", f"{names.shop(rng)}", f"Album by {names.person(rng)}",
-                        f"{names.town(rng)} {rng.randint(1950, 2030)}", f"{names.date(rng)}"))  # fmt: skip
+    title = rng.choice(
+        (
+            f"Greetings from {names.town(rng)}",
+            f"{names.shop(rng)}",
+            f"Album by {names.person(rng)}",
+            f"{names.town(rng)} {rng.randint(1950, 2030)}",
+            f"{names.date(rng)}",
+        )
+    )
     colour = rng.choice(("red", "white", "yellow", "black", "blue"))
-    query = rng.choice((
-        f"Turn the main subject into {style} and write '{title}' {SPOTS[spot]}{_inked(colour)}.",
-        f"Please redo this picture as {style}; then put '{title}' {SPOTS[spot]}{_inked(colour)}.",
-        f"For a poster: the whole thing as {style}, with the words '{title}' {SPOTS[spot]}{_inked(colour)}.",
-    ))  # fmt: skip
+    query = rng.choice(
+        (
+            f"Turn the main subject into {style} and write '{title}' {SPOTS[spot]}{_inked(colour)}.",
+            f"Please redo this picture as {style}; then put '{title}' {SPOTS[spot]}{_inked(colour)}.",
+            f"For a poster: all of it as {style}, with the words '{title}' {SPOTS[spot]}{_inked(colour)}.",
+        )
+    )
     steps = (
         describe(paths[0], seen.sentence),
         _styled(paths[0], seen, style),
@@ -369,7 +111,10 @@ def labelled(rng: Random, paths: tuple[str, ...]) -> Draft:
         seen = view(rng)
     style, part = rng.choice(STYLES), rng.choice(sorted(seen.parts))
     title, colour = f"{rng.choice(names.FIRST)}'s", rng.choice(("red", "white", "yellow"))
-    query = f"Make {style} of this. Then find the {part} in the result and write '{title}' at its upper left{_inked(colour)}."
+    query = (
+        f"Make {style} of this. Then find the {part} in the result "
+        f"and write '{title}' at its upper left{_inked(colour)}."
+    )
     box = seen.parts[part]
     place = f"({box.x1:.0f}, {box.y1:.0f})"
     steps = (
@@ -378,6 +123,25 @@ def labelled(rng: Random, paths: tuple[str, ...]) -> Draft:
         find(made(paths[0]), part, [box]),
         _written(paths[0], title, place, colour, "the upper left corner of the box that TextToBbox found"),
     )
+    return Draft(query, (seen.shot,), steps)
+
+
+def looked_at(rng: Random, paths: tuple[str, ...]) -> Draft:
+    """For region."""
+    seen = view(rng)
+    while not seen.parts:
+        seen = view(rng)
+    part = rng.choice(sorted(seen.parts))
+    attribute, answer = seen.looks[part]
+    query = rng.choice(
+        (
+            f"About the {part} in this picture: what is its {attribute}?",
+            f"I can't make it out: tell me the {attribute} of the {part}.",
+            f"For a caption I need the {attribute} of the {part} here.",
+            f"What would you say is the {attribute} when you look at the {part}?",
+        )
+    )
+    steps = (find(paths[0], part, [seen.parts[part]]), region(paths[0], seen.parts[part], attribute, answer))
     return Draft(query, (seen.shot,), steps)
 
 
@@ -405,20 +169,3 @@ def _written(path: str, text: str, position: str, colour: str, where: str) -> St
         arguments["color"] = colour
         origins["color"] = "the query's color"
     return Step("AddText", arguments, made(path).replace(".jpg", "_text.jpg"), origins=origins)
-
-
-def looked_at(rng: Random, paths: tuple[str, ...]) -> Draft:
-    """For region."""
-    seen = view(rng)
-    while not seen.parts:
-        seen = view(rng)
-    part = rng.choice(sorted(seen.parts))
-    attribute, answer = seen.looks[part]
-    query = rng.choice((
-        f"About the {part} in this picture: what is its {attribute}?",
-        f"I can't make it out: tell me the {attribute} of the {part}.",
-        f"For a caption I need the {attribute} of the {part} here.",
-        f"What would you say is the {attribute} when you look at the {part}?",
-    ))  # fmt: skip
-    steps = (find(paths[0], part, [seen.parts[part]]), region(paths[0], seen.parts[part], attribute, answer))
-    return Draft(query, (seen.shot,), steps)

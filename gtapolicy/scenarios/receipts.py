@@ -52,8 +52,14 @@ def receipt(rng: Random) -> Receipt:
     total = sum(number * item.price for number, item in rows)
     boxes["total"] = _row(canvas, y + 20, "TOTAL", f"{sign}{total:.2f}", 20, bold)
     _row(canvas, y + 20 + step, rng.choice(("Card", "Paid by card", "Contactless")), f"{total:.2f}", 15, face)
-    canvas.text(width / 2, y + 34 + 2 * step, rng.choice(("Thank you!", "See you soon", "Have a lovely day")), 15,
-                face=face, anchor="mm")  # fmt: skip
+    canvas.text(
+        width / 2,
+        y + 34 + 2 * step,
+        rng.choice(("Thank you!", "See you soon", "Have a lovely day")),
+        15,
+        face=face,
+        anchor="mm",
+    )
     x = width * 0.2
     while x < width * 0.8:
         bar = rng.choice((1, 2, 3))
@@ -77,18 +83,22 @@ def _row(canvas: Canvas, y: float, left: str, right: str, size: float, face: str
 def split_bill(rng: Random, paths: tuple[str, ...]) -> Draft:
     bill, people, tip = receipt(rng), rng.randint(2, 7), rng.choice((5, 8, 10, 12, 15, 20))
     if rng.random() < 0.5:
-        query = rng.choice((
-            f"We were {people} at dinner and want to share this bill evenly, with a {tip}% tip on top. What does each pay?",
-            f"Add {tip}% for the waiter and divide it by {people}: how much is my part of this?",
-            f"{people} of us split what's on this slip, plus {tip}% tip. How much per person?",
-        ))  # fmt: skip
+        query = rng.choice(
+            (
+                f"We were {people} and share this bill evenly, with a {tip}% tip on top. What does each pay?",
+                f"Add {tip}% for the waiter and divide it by {people}: how much is my part of this?",
+                f"{people} of us split what's on this slip, plus {tip}% tip. How much per person?",
+            )
+        )
         expression = f"{bill.total:.2f} * (1 + {tip} / 100) / {people}"
     else:
-        query = rng.choice((
-            f"There were {people} of us. If everyone pays the same, how much do I owe {names.person(rng)}, who paid this?",
-            f"Can you work out an even share of this for {people} people?",
-            f"My {people - 1} flatmates and I, {people} in all, share this purchase. What is one share?",
-        ))  # fmt: skip
+        query = rng.choice(
+            (
+                f"There were {people} of us and {names.person(rng)} paid. What is my equal share?",
+                f"Can you work out an even share of this for {people} people?",
+                f"My {people - 1} flatmates and I, {people} in all, share this purchase. What is one share?",
+            )
+        )
         expression = f"{bill.total:.2f} / {people}"
     steps = (
         ocr(paths[0], bill.shot),
@@ -101,11 +111,13 @@ def without_some(rng: Random, paths: tuple[str, ...]) -> Draft:
     bill = receipt(rng)
     gone = rng.sample(bill.rows, rng.choice((1, 2)))
     what = listed([f"the {item.name.lower()}" for _, item in gone])
-    query = rng.choice((
-        f"I'm not paying for {what}. What remains of the sum here?",
-        f"If I bring back {what}, what would this purchase have cost me?",
-        f"{names.person(rng)} covers {what}, I take everything else on here. How much is that for me?",
-    ))  # fmt: skip
+    query = rng.choice(
+        (
+            f"I'm not paying for {what}. What remains of the sum here?",
+            f"If I bring back {what}, what would this purchase have cost me?",
+            f"{names.person(rng)} covers {what}, I take everything else on here. How much is that for me?",
+        )
+    )
     expression = f"{bill.total:.2f} - " + " - ".join(f"{n * item.price:.2f}" for n, item in gone)
     steps = (ocr(paths[0], bill.shot), calculate(expression, "the total and the rows that OCR read"))
     return Draft(query, (bill.shot,), steps)
@@ -114,11 +126,13 @@ def without_some(rng: Random, paths: tuple[str, ...]) -> Draft:
 def cash_back(rng: Random, paths: tuple[str, ...]) -> Draft:
     bill = receipt(rng)
     note = next(n for n in (20, 50, 100, 200, 500) if n > bill.total)
-    query = rng.choice((
-        f"I handed over a {note} note for this. What change should I have got?",
-        f"Had I paid this with {bill.sign}{note} in cash, how much would have come back?",
-        f"My budget for this trip was {note}. What is left after this?",
-    ))  # fmt: skip
+    query = rng.choice(
+        (
+            f"I handed over a {note} note for this. What change should I have got?",
+            f"Had I paid this with {bill.sign}{note} in cash, how much would have come back?",
+            f"My budget for this trip was {note}. What is left after this?",
+        )
+    )
     steps = (
         ocr(paths[0], bill.shot),
         calculate(f"{note} - {bill.total:.2f}", "the note in the query and the total that OCR read"),
@@ -132,10 +146,12 @@ def one_unit(rng: Random, paths: tuple[str, ...]) -> Draft:
         bill = receipt(rng)
     number, item = rng.choice([row for row in bill.rows if row[0] > 1])
     wanted = rng.randint(4, 9)
-    query = rng.choice((
-        f"Going by this slip, what would {wanted} of the {item.name.lower()} cost?",
-        f"I need {wanted} times the {item.name.lower()} next week. How much will that be at this price?",
-    ))  # fmt: skip
+    query = rng.choice(
+        (
+            f"Going by this slip, what would {wanted} of the {item.name.lower()} cost?",
+            f"I need {wanted} times the {item.name.lower()} next week. How much will that be at this price?",
+        )
+    )
     expression = f"{number * item.price:.2f} / {number} * {wanted}"
     steps = (
         ocr(paths[0], bill.shot),
