@@ -12,6 +12,8 @@ from gtapolicy.pictures.canvas import Box, Canvas, Line, Point, union
 from gtapolicy.pictures.grounds import DESKS, ground_texture
 from gtapolicy.pictures.props import desk_things
 
+WIDEST = 640
+"""Pixels."""
 SHARP = 2
 """How many times finer than the picture a canvas is drawn, so that its edges are smooth."""
 
@@ -101,7 +103,7 @@ def laid(canvas: Canvas, ground: str, rng: random.Random, margin: float = 0.06) 
     """
     width, height = canvas.width, canvas.height
     props = ground in DESKS and rng.random() < 0.45
-    edge = (0.17 if props else margin) * min(width, height) + 8
+    edge = min((0.17 if props else margin) * min(width, height) + 8, (WIDEST - width) / 2)
     size = round(width + 2 * edge), round(height + 2 * edge)
     turn, skew = rng.uniform(-0.05, 0.05), rng.uniform(0.004, 0.02)
     corners = []

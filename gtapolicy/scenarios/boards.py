@@ -108,7 +108,7 @@ def board(
     columns = [max(_wide(line[i], size, text_face) for line in lines) for i in range(len(lines[0]))]
     big = size + rng.choice((5, 7, 9))
     named = title.upper() if look.caps else title
-    notes_wide = max((_wide(note, 15, text_face) for note in notes), default=0)
+    notes_wide = max((_wide(note, 17, text_face) for note in notes), default=0)
     gap = 34
     inner = max(sum(columns) + gap * (len(columns) - 1), _wide(named, big, title_face), notes_wide, 240)
     height = round(2 * pad + big * 1.9 + step * len(lines) + 22 * len(notes))
@@ -144,7 +144,7 @@ def board(
             boxes[rows[number - bool(head)][0]] = box
         y += step
     for note in notes:
-        canvas.text(pad, y + 16, note, 15, look.ink, text_face, "lm")
+        canvas.text(pad, y + 16, note, 17, look.ink, text_face, "lm")
         y += 22
     return Board(laid(canvas, rng.choice(look.on), rng), boxes, heading)
 

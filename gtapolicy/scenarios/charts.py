@@ -21,14 +21,14 @@ PALETTES = (
     ("#1b4f72", "#2e86c1", "#85c1e9", "#f5b041", "#dc7633", "#943126", "#7d6608"),
 )
 SUBJECTS = (
-    ("Bikes rented", "Monday Tuesday Wednesday Thursday Friday Saturday".split()),
-    ("Books lent", "January February March April May June".split()),
+    ("Bikes rented", "Mon Tue Wed Thu Fri Sat".split()),
+    ("Books lent", "Jan Feb Mar Apr May Jun".split()),
     ("Trees planted", "North South East West Centre".split()),
     ("Votes", "Anders Bell Cortez Dahl Egan Frost".split()),
     ("Tonnes recycled", "Glass Paper Metal Plastic Wood".split()),
     ("Visitors", "Museum Castle Zoo Pool Library".split()),
     ("Bread sold", "Rye Wheat Spelt Corn Oat".split()),
-    ("Hours of sun", "March April May June July August".split()),
+    ("Hours of sun", "Mar Apr May Jun Jul Aug".split()),
 )
 NAMED = {"bar": "bar chart", "barh": "horizontal bar chart", "line": "line chart", "pie": "pie chart"}
 
@@ -75,8 +75,8 @@ def _bars(canvas: Canvas, data: Series, colours: Sequence[str], face: str) -> di
     for index, (label, number) in enumerate(zip(data.labels, data.numbers, strict=True)):
         x, top = left + slot * (index + 0.5), base - high * number / 100
         canvas.rect(x - slot * 0.32, top, x + slot * 0.32, base, colours[0], shade="down")
-        canvas.text(x, top - 11, str(number), 15, "#333333", face, "mm")
-        boxes[label] = canvas.text(x, base + 16, label[:9], 15 if slot > 74 else 14, "#333333", face, "mm")
+        canvas.text(x, top - 11, str(number), 16, "#333333", face, "mm")
+        boxes[label] = canvas.text(x, base + 16, label, 16, "#333333", face, "mm")
     canvas.line([(left, base), (canvas.width - left, base)], "#444444", 1.5)
     return boxes
 
@@ -90,9 +90,9 @@ def _lying_bars(canvas: Canvas, data: Series, colours: Sequence[str], face: str)
         canvas.rect(
             left, y - slot * 0.3, left + long * number / 100, y + slot * 0.3, colours[1], shade="down"
         )
-        row = canvas.text(left - 8, y, label, 15, "#333333", face, "rm", read=False)
+        row = canvas.text(left - 8, y, label, 16, "#333333", face, "rm", read=False)
         value = canvas.text(
-            left + long * number / 100 + 6, y, str(number), 15, "#333333", face, "lm", read=False
+            left + long * number / 100 + 6, y, str(number), 16, "#333333", face, "lm", read=False
         )
         canvas.reads(f"{label} {number}", [row, value])
         boxes[label] = row
@@ -114,8 +114,8 @@ def _points(canvas: Canvas, data: Series, colours: Sequence[str], face: str) -> 
     for (x, y), label, number in zip(points, data.labels, data.numbers, strict=True):
         canvas.disc(x, y, 5, colours[2])
         canvas.disc(x, y, 2.4, "#ffffff")
-        canvas.text(x, y - 16, str(number), 15, "#333333", face, "mm")
-        boxes[label] = canvas.text(x, base + 18, label[:9], 14, "#333333", face, "mm")
+        canvas.text(x, y - 16, str(number), 16, "#333333", face, "mm")
+        boxes[label] = canvas.text(x, base + 18, label, 16, "#333333", face, "mm")
     return boxes
 
 
@@ -130,7 +130,7 @@ def _slices(canvas: Canvas, data: Series, colours: Sequence[str], face: str) -> 
         canvas.pie(Box(x - radius, y - radius, x + radius, y + radius), start, end, colour, "#ffffff")
         row = 74 + index * 34
         canvas.rect(x + radius + 30, row, x + radius + 46, row + 16, colour)
-        boxes[label] = canvas.text(x + radius + 54, row + 8, f"{label} {number}", 15, "#333333", face, "lm")
+        boxes[label] = canvas.text(x + radius + 54, row + 8, f"{label} {number}", 16, "#333333", face, "lm")
         start = end
     return boxes
 

@@ -62,7 +62,7 @@ def town_map(rng: Random) -> Map:
     for number, row in enumerate((1, 2)):
         name = f"{names.town(rng)} {('Street', 'Lane')[number]}"
         canvas.rect(10, ys[row] - 10, 370, ys[row] + 10, "#ffffff")
-        streets[name] = canvas.text(190, ys[row], name, 15, "#555555", "slanted", "mm")
+        streets[name] = canvas.text(190, ys[row], name, 16, "#555555", "slanted", "mm")
     metres = rng.sample(range(12, 95), 5)
     places = {}
     canvas.rect(384, 12, 588, 368, "#ffffff", "#b9b09c", 1.5, 6)

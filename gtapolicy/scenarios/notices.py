@@ -188,7 +188,7 @@ def panel(rng: Random) -> tuple[Shot, dict[str, Box], dict[str, str]]:
         canvas.rect(x - 13, 246, x + 13, 288, "#22272b", radius=6)
         canvas.rect(x - 9, 250 if up else 268, x + 9, 266 if up else 284, "#e8e6df", radius=4, shade="down")
         canvas.disc(x + 26, 266, 6, "#4ed06a" if up else "#5b2a26", "ball")
-        canvas.text(x, 304, name, 15, ink, "bold", "mm")
+        canvas.text(x, 304, name, 16, ink, "bold", "mm")
     return laid(canvas, rng.choice(("concrete", "plaster", "slate")), rng, 0.08), boxes, values
 
 

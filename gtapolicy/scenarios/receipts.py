@@ -33,30 +33,30 @@ def receipt(rng: Random) -> Receipt:
     rows = tuple((rng.choice((1, 1, 1, 2, 2, 3)), item) for item in goods)
     sign, shop = rng.choice(SIGNS), names.shop(rng)
     face, bold = rng.choice((("mono", "mono bold"), ("book", "book bold"), ("sans", "bold")))
-    width, step = rng.randint(290, 350), rng.choice((24, 26, 28))
+    width, step = rng.randint(320, 360), rng.choice((24, 26, 28))
     canvas = Canvas(
         width, 190 + step * (len(rows) + 3), rng.choice(("#fbfaf5", "#f6f4ee", "#fdfdfb", "#f3efe4"))
     )
     canvas.text(width / 2, 30, shop.upper(), 20, face=bold, anchor="mm")
     street = f"{rng.randint(2, 98)} {names.town(rng)} {rng.choice(('Road', 'Street', 'Lane', 'Square'))}"
-    canvas.text(width / 2, 53, street, 15, face=face, anchor="mm")
+    canvas.text(width / 2, 53, street, 17, face=face, anchor="mm")
     clock = f"{rng.randint(8, 21):02d}:{rng.randint(0, 59):02d}"
-    canvas.text(width / 2, 74, f"{names.date(rng)}  {clock}", 15, face=face, anchor="mm")
+    canvas.text(width / 2, 74, f"{names.date(rng)}  {clock}", 17, face=face, anchor="mm")
     _dashes(canvas, 92)
     boxes = {}
     y = 110.0
     for number, item in rows:
-        boxes[item.name] = _row(canvas, y, f"{number} x {item.name}", f"{number * item.price:.2f}", 16, face)
+        boxes[item.name] = _row(canvas, y, f"{number} x {item.name}", f"{number * item.price:.2f}", 17, face)
         y += step
     _dashes(canvas, y)
     total = sum(number * item.price for number, item in rows)
     boxes["total"] = _row(canvas, y + 20, "TOTAL", f"{sign}{total:.2f}", 20, bold)
-    _row(canvas, y + 20 + step, rng.choice(("Card", "Paid by card", "Contactless")), f"{total:.2f}", 15, face)
+    _row(canvas, y + 20 + step, rng.choice(("Card", "Paid by card", "Contactless")), f"{total:.2f}", 17, face)
     canvas.text(
         width / 2,
         y + 34 + 2 * step,
         rng.choice(("Thank you!", "See you soon", "Have a lovely day")),
-        15,
+        17,
         face=face,
         anchor="mm",
     )

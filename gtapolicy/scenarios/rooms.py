@@ -188,10 +188,7 @@ def space(rng: Random) -> View:
             HUES[rocket],
             "down",
         )
-    body = [
-        (0.12 * s * math.cos(t) * (1 if math.sin(t) > 0 else 1), -0.3 * s - 0.5 * s * max(0, math.sin(t)))
-        for t in _half()
-    ]
+    body = [(0.12 * s * math.cos(t), -0.3 * s - 0.5 * s * math.sin(t)) for t in _half()]
     canvas.polygon(
         [(x + px, y + py) for px, py in body] + [(x - 0.12 * s, y), (x + 0.12 * s, y)], "#eceae4", "side"
     )
@@ -244,10 +241,10 @@ def garden(rng: Random) -> View:
     start = len(canvas.marks)
     THINGS["vase"][0](canvas, 0.84 * w, 0.9 * h, 0.4 * h, HUES[pot])
     shot = straight(canvas, rng)
-    number = {2: "two", 3: "three", 4: "four"}[ducks]
+    many = {2: "two", 3: "three", 4: "four"}[ducks]
     return View(
-        f"A garden with a white fence, {number} ducks on a pond, and flowers in a {pot} vase {TIMES[time]}.",
-        f"garden, white fence, {number} ducks on a pond, flowers in a {pot} vase",
+        f"A garden with a white fence, {many} ducks on a pond, and flowers in a {pot} vase {TIMES[time]}.",
+        f"garden, white fence, {many} ducks on a pond, flowers in a {pot} vase",
         shot,
         {"vase": shot.box(canvas.since(start))},
         "garden",
