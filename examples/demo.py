@@ -13,15 +13,19 @@ from pathlib import Path
 
 DEMO = Path("demo")
 CHECKPOINT = DEMO / "tiny-random"
-BENCHMARKS: dict[str, list[str]] = {"clevr-t": [], "clevr-m": ["--visual"]}
-"""ClevrPolicy-T writes every value; -M shows some as pictures."""
-SIZE = "--depth 2 --policies 3 --train 40 --test 40 --width 240 --height 160".split()
-MODELS: dict[str, list[str]] = {
-    "oracle": [],
-    "majority": [],
-    "random": [],
+SIZE = "--depth 2 --policies 3 --train 40 --test 40 --width 240 --height 160"
+BENCHMARKS = {
+    "clevr-t": f"clevrpolicy generate {DEMO}/clevr-t {SIZE}",
+    "clevr-m": f"clevrpolicy generate {DEMO}/clevr-m {SIZE} --visual",
+    "gta": f"gtapolicy generate {DEMO}/gta",
+}
+"""ClevrPolicy-T writes every value, -M shows some as pictures; GTAPolicy has versioned tools."""
+MODELS = {
+    "oracle": "",
+    "majority": "",
+    "random": "",
     # Random weights have nothing to say, so they need not say it at length.
-    f"hf:{CHECKPOINT}": ["--max-new-tokens", "32"],
+    f"hf:{CHECKPOINT}": "--max-new-tokens 32",
 }
 
 
@@ -29,11 +33,11 @@ def main() -> None:
     started = time.monotonic()
     run(sys.executable, "-m", "training.base", CHECKPOINT, unless=CHECKPOINT / "config.json")
     runs = []
-    for name, flags in BENCHMARKS.items():
-        run("clevrpolicy", "generate", DEMO / name, *SIZE, *flags)
+    for name, command in BENCHMARKS.items():
+        run(*command.split())
         for model, sampling in MODELS.items():
             out = DEMO / "runs" / f"{name}-{model.partition(':')[0]}"
-            run("harness", "eval", DEMO / name, "--model", model, *sampling, "--out", out)
+            run("harness", "eval", DEMO / name, "--model", model, *sampling.split(), "--out", out)
             runs.append(out)
     run("harness", "report", *runs)
     print(f"\nDone in {time.monotonic() - started:.0f} s. The reports, to open in a browser:")

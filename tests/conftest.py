@@ -16,6 +16,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from clevrpolicy.config import SceneConfig
 from clevrpolicy.generate import generate
+from gtapolicy.config import GeneratedConfig
+from gtapolicy.generate import generate as generate_calls
 from harness.benchmark import Benchmark
 
 # The first example of a test may load a model; no test is about time.
@@ -51,7 +53,15 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-@pytest.fixture(params=["text_folder", "visual_folder"])
+@pytest.fixture(scope="session")
+def rules_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """GTAPolicy with an invented policy, in plain words without pictures."""
+    out = tmp_path_factory.mktemp("benchmarks") / "rules"
+    generate_calls(out, GeneratedConfig(invented_tools=5, invented_rules=20))
+    return out
+
+
+@pytest.fixture(params=["text_folder", "visual_folder", "rules_folder"])
 def benchmark_folder(request: pytest.FixtureRequest) -> Path:
     folder: Path = request.getfixturevalue(request.param)
     return folder
