@@ -53,7 +53,8 @@ def wilson(successes: float, n: int) -> tuple[float, float]:
     share, spread = successes / n, Z * Z / n
     centre = (share + spread / 2) / (1 + spread)
     half = Z / (1 + spread) * math.sqrt(share * (1 - share) / n + spread / (4 * n))
-    return max(0.0, centre - half), min(1.0, centre + half)
+    # Rounding must not put the share itself outside, as it does by 1e-17 where nothing succeeds.
+    return max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half))
 
 
 def bootstrap(

@@ -65,9 +65,9 @@ def variant_index(row: Row | Distribution | Usage) -> int:
 
 
 def natural(text: str) -> list[tuple[int, int, str]]:
-    """A sort key under which "leaf 10" follows "leaf 9"."""
-    pieces = re.split(r"([0-9]+)", text)
-    return [(0, int(p), "") if p.isascii() and p.isdigit() else (1, 0, p) for p in pieces if p]
+    """A sort key under which "leaf 10" follows "leaf 9"; of any number of digits, which int refuses."""
+    pieces = [(p, p.lstrip("0")) for p in re.split(r"([0-9]+)", text) if p]
+    return [(0, len(digits), digits) if p[0] in "0123456789" else (1, 0, p) for p, digits in pieces]
 
 
 def _draw(metric: str, group: str, rows: Sequence[Row]) -> Markup:

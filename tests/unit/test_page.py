@@ -299,6 +299,21 @@ def test_what_spoils_the_scores_is_said(
     assert "TimeoutError: no response within 60 s" in page
 
 
+def test_sections_stand_where_they_have_something(friendly: tuple[Report, Results, str]) -> None:
+    report, results, source = friendly
+    titles = {"Referral", "First fault of each wrong answer", "Branching", "Efficiency"}
+    assert titles <= set(re.findall(r"<h2[^>]*>(.*?)</h2>", source))
+    assert "prompt tokens: 1834 with the policy, 96 without, a reduction of 94.8 %" in Reader(source).text
+    assert f"{report.distributions[0].difference:.2f}</strong> responses a rule" in source
+    bare = replace(
+        report,
+        rows=tuple(row for row in report.rows if row.metric == "accuracy"),
+        distributions=tuple(replace(d, cited=(0,) * len(d.rules)) for d in report.distributions),
+        usage=tuple(replace(u, prompt_tokens=None, seconds=None) for u in report.usage),
+    )
+    assert not titles & set(re.findall(r"<h2[^>]*>(.*?)</h2>", render_page(bare, results)))
+
+
 def test_a_clean_run_has_no_warning(friendly: tuple[Report, Results, str]) -> None:
     report, results, _ = friendly
     right = [r for r in results.results if outcome(r) == "right"]
