@@ -114,6 +114,8 @@ class Figures:
     columns: Mapping[str, float | None] = msgspec.field(default_factory=dict)
     base: str | None = None
     """The model that it was trained from, as its training.json says."""
+    method: str = ""
+    """How it was trained, as its training.json says."""
     leak: str = ""
     """What the leak check found; empty where nothing is known of the training."""
     leaks: bool = False
@@ -236,7 +238,7 @@ class Boards:
         model: str,
         entries: Sequence[tuple[Board, Figures]],
     ) -> str | None:
-        """Stores the bundle and its entries; where all are on their boards already, the bundle they are of."""
+        """Stores the bundle and its entries; where all are on their boards, the bundle that they are of."""
         sha256 = bundle.sha256
         with self._locked():
             known = [self._entry(board.id, run_sha256) for board, _ in entries]

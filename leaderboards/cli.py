@@ -44,9 +44,37 @@ def show(*, board: Path, legacy: bool = False) -> None:
     print(terminal(Boards(board), legacy))
 
 
+def serve(*, board: Path, host: str = "127.0.0.1", port: int = 8765) -> None:
+    """Show the boards in a browser, read-only.
+
+    Args:
+        board: Folder of the boards.
+        host: Address to listen on; by default this machine alone can reach it.
+        port: 0 takes a free one.
+    """
+    from leaderboards.serve import make_server
+
+    with make_server(board, host, port) as server:
+        print(f"http://{host}:{server.server_port}/ (Ctrl-C stops it)", flush=True)
+        server.serve_forever()
+
+
+def export(out: Positional[Path], /, *, board: Path) -> None:
+    """Write every board as static HTML, CSV, Markdown and JSON.
+
+    Args:
+        out: Folder for the files.
+        board: Folder of the boards.
+    """
+    from leaderboards.export import export as export_boards
+
+    files = export_boards(Boards(board), out)
+    print(f"{len(files)} files; begin with {files[0]}")
+
+
 def main() -> None:
     command_line(
-        {"submit": submit, "show": show},
+        {"submit": submit, "show": show, "serve": serve, "export": export},
         prog="leaderboard",
         description="Local leaderboards that recompute what they show.",
     )

@@ -1,10 +1,19 @@
-"""A board for other programs and places: as a table for the terminal."""
+"""Boards for other programs and places: static HTML, CSV, Markdown, JSON, and a table for the terminal."""
 
 from __future__ import annotations
 
+import csv
+import io
+import re
+from pathlib import Path
+
+import msgspec
+
+from harness import store
 from harness.compare_page import printable, signed
 from harness.page import percent, thousands
 from leaderboards.board import Board, Boards
+from leaderboards.reported import beside
 from leaderboards.view import SHARES, Line, View, view
 
 
@@ -24,6 +33,10 @@ def figure(column: str, value: float | None) -> str:
     if column == "cost":
         return f"{value:.2f}"
     return percent(value) if column in SHARES else thousands(value)
+
+
+def about(board: Board) -> str:
+    return f"digest {board.key.digest[:12]}, scorer {printable(board.key.scorer)}"
 
 
 def heads(shown: View) -> list[str]:
@@ -68,5 +81,87 @@ def _table(shown: View) -> str:
         for line in lines
     ]
     board = shown.board
-    about = f"digest {board.key.digest[:12]}, scorer {board.key.scorer}"
-    return "\n".join([title(board) + (" (legacy)" if board.legacy else ""), about, *rows])
+    return "\n".join([title(board) + (" (legacy)" if board.legacy else ""), about(board), *rows])
+
+
+def export(boards: Boards, out: Path) -> list[Path]:
+    """Each board as .html, .csv, .md and .json, and an index.html that leads to them."""
+    # The pages need this module's figures.
+    from leaderboards.page import EXPORTED, Pages
+
+    pages = Pages(boards, EXPORTED)
+    files = {"index.html": pages.index(), "reported.html": pages.reported()}
+    for board in boards.boards():
+        shown = view(boards, board)
+        name = f"board-{board.id}"
+        files[f"{name}.html"] = pages.board(board.id)
+        files[f"{name}.csv"] = as_csv(shown)
+        files[f"{name}.md"] = as_markdown(shown)
+        files[f"{name}.json"] = as_json(shown)
+    with store.explained(out):
+        out.mkdir(parents=True, exist_ok=True)
+    for file, text in files.items():
+        store.write(out / file, text.encode())
+    return [out / file for file in files]
+
+
+def as_csv(shown: View) -> str:
+    """Shares from 0 to 1, unrounded."""
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    figures = ("mean", "low", "high", "n", "unparsed", "truncated", "unscored", "samples", "leak")
+    writer.writerow(
+        ["rank", "model", "run", "method", *figures, *shown.columns, "attempts", "added", "bundle"]
+    )
+    for line in shown.lines:
+        row = line.row
+        writer.writerow(
+            [
+                line.rank,
+                *map(_harmless, (row.model, row.name, row.figures.method)),
+                *(getattr(row.figures, name) for name in figures),
+                *(line.columns.get(name, "") for name in shown.columns),
+                *(row.attempts, row.added, row.bundle),
+            ]
+        )
+    return file.getvalue()
+
+
+def _harmless(text: str) -> str:
+    """A text that no spreadsheet takes for a formula."""
+    return f"'{text}" if text.lstrip()[:1] in ("=", "+", "-", "@") else text
+
+
+def as_markdown(shown: View) -> str:
+    def escaped(text: str) -> str:
+        return re.sub(r"[\\`*_\[\]<>|!&~#]", r"\\\g<0>", text)
+
+    board = shown.board
+    rows = [heads(shown), ["---"] * len(heads(shown)), *(cells(shown, line) for line in shown.lines)]
+    lines = [rows[0], rows[1], *([escaped(cell) for cell in row] for row in rows[2:])]
+    table = [f"| {' | '.join(row)} |" for row in lines]
+    lines_reported = [
+        f"| {row.method} | {row.model} | {row.score:.2f} | {table.source} |" for table, row in beside(board)
+    ]
+    told = ["", "Reported, not verified, other data:", "", "| method | model | score | source |"]
+    return "\n".join(
+        [
+            f"# {escaped(title(board))}",
+            "",
+            f"{escaped(about(board))}. {'Legacy. ' if board.legacy else ''}Entries that the 95 % intervals "
+            "cannot tell apart share a rank.",
+            "",
+            *table,
+            *([*told, "|---|---|---|---|", *lines_reported] if lines_reported else []),
+            "",
+        ]
+    )
+
+
+def as_json(shown: View) -> str:
+    data = {
+        "board": shown.board,
+        "entries": shown.lines,
+        "reported, not verified, other data": [row for _, row in beside(shown.board)],
+    }
+    return msgspec.json.format(msgspec.json.encode(data), indent=1).decode() + "\n"

@@ -73,7 +73,7 @@ def judge_faults(judged: Judged, run: Run, results: Results) -> Iterator[str]:
     name, j, verdicts = judged
     try:
         asked = _judging(j)
-    except ValueError as error:
+    except (UserError, msgspec.ValidationError) as error:
         yield f"{name}: {error}"
         return
     if name != f"judgement.{asked.digest}.json":
@@ -114,7 +114,7 @@ def judge_faults(judged: Judged, run: Run, results: Results) -> Iterator[str]:
 
 
 def _judging(j: Judgement) -> Judging:
-    """Raises ValueError where no judge could have been asked so."""
+    """Raises UserError or ValidationError where no judge could have been asked so."""
     sampling = msgspec.convert(dict(j.sampling), Sampling, strict=True)
     if not 1 <= j.repeats <= 100:
         raise UserError(f"repeats: expected 1..100, got {j.repeats}")

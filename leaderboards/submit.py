@@ -80,7 +80,7 @@ def _entries(
     run, report = unplaced(submission.run), verified.report
     manifest = benchmark.manifest
     leak = check(submission.training, benchmark, verified.instances)
-    base = (submission.training or {}).get("base")
+    told = {name: v for name, v in (submission.training or {}).items() if isinstance(v, str)}
     governed = any(i.policy_id is not None for i in verified.instances)
     whole = {(row.variant, row.metric): row for row in report.rows if not row.group}
     judged = [f for j in submission.judged if (f := judge_figures(j.judgement, run))]
@@ -98,7 +98,8 @@ def _entries(
             "truncated": row.truncated,
             "samples": run.samples,
             "columns": _columns(variant, whole, verified),
-            "base": base if isinstance(base, str) else None,
+            "base": told.get("base"),
+            "method": told.get("method") or told.get("recipe", ""),
             "leak": leak.text,
             "leaks": leak.found,
         }

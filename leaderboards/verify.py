@@ -13,6 +13,7 @@ import msgspec
 from harness import variants
 from harness.backends import Sampling
 from harness.benchmark import Benchmark
+from harness.errors import UserError
 from harness.records import Instance, Report, Response, Row, Run, Score
 from harness.report import make_report
 from harness.results import Results
@@ -108,7 +109,7 @@ def _sampled(submission: Submission) -> Iterator[str]:
     run = submission.run
     try:
         sampling = msgspec.convert(dict(run.sampling), Sampling, strict=True)
-    except ValueError as error:
+    except (UserError, msgspec.ValidationError) as error:
         yield f"sampling: {error}"
         return
     if not math.isfinite(sampling.temperature):
