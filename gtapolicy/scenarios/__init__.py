@@ -12,7 +12,7 @@ from random import Random
 from PIL import Image
 
 from gtapolicy.dialogs import Dialog
-from gtapolicy.scenarios.draft import Draft
+from gtapolicy.scenarios.draft import Draft, with_articles
 from gtapolicy.scenarios.families import FAMILIES
 from harness import seeds
 from harness.errors import UserError
@@ -32,7 +32,9 @@ def dialogs(seed: int, scale: int = 1) -> list[Dialog]:
 def dialog(seed: int, number: int) -> Dialog:
     family, paths = _family(seed, number), _paths(seed, number)
     draft = _draft(seed, number)
-    return Dialog(f"{family}-{number:04d}", family, draft.query, paths, draft.steps, draft.open)
+    return Dialog(
+        f"{family}-{number:04d}", family, with_articles(draft.query), paths, draft.steps, draft.open
+    )
 
 
 def picture(seed: int, path: str) -> Image.Image:

@@ -149,7 +149,7 @@ def tabled(rng: Random, paths: tuple[str, ...]) -> Draft:
     sample, _ = chart(rng, other, kind)
     first = rng.random() < 0.5
     shots, at = ((table.shot, sample), 0) if first else ((sample, table.shot), 1)
-    sentences = [f"A table of {data.title.lower()}.", f"A {NAMED[kind]} titled '{other.title}'."]
+    sentences = [f"A table titled '{data.title}'.", f"A {NAMED[kind]} titled '{other.title}'."]
     query = rng.choice(
         (
             "Chart the table's numbers in the same kind of chart as the other picture shows.",

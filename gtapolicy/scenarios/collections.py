@@ -6,13 +6,12 @@ from collections import Counter
 from dataclasses import dataclass
 from random import Random
 
-from gtapolicy.dialogs import Step
 from gtapolicy.pictures.canvas import Box, Canvas
 from gtapolicy.pictures.settings import SETTINGS, place_things
 from gtapolicy.pictures.shot import Shot, straight
 from gtapolicy.pictures.things import HUES
 from gtapolicy.scenarios import names
-from gtapolicy.scenarios.draft import Draft, calculate, count, describe, find, region, search
+from gtapolicy.scenarios.draft import Draft, calculate, count, describe, find, imagine, region, search
 from gtapolicy.scenarios.goods import listed
 
 PLURALS = {"vase": "vases", "glass": "glasses", "fir": "fir trees", "car": "cars", "gift": "gifts"}
@@ -193,13 +192,10 @@ def redrawn(rng: Random, paths: tuple[str, ...]) -> Draft:
         f"Make a {style} with just as many {plural(name)} as there are in this picture, in the same place."
     )
     keywords = f"{style}, {WORDS[number]} {plural(name)}, {WHERE[seen.setting]}"
-    origins = {"keywords": "the number counted, the place described, and the style in the query"}
     steps = (
         describe(paths[0], seen.sentence),
         count(paths[0], name, number),
-        Step(
-            "TextToImage", {"keywords": keywords}, paths[0].replace("image_", "generated_"), origins=origins
-        ),
+        imagine(paths[0], keywords, "the number counted, the place described, the style in the query"),
     )
     return Draft(query, (seen.shot,), steps)
 

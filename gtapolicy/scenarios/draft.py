@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import math
 import operator
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from random import Random
@@ -44,7 +45,10 @@ def math_ocr(path: str, latex: Sequence[str]) -> Step:
 
 def describe(path: str, sentence: str) -> Step:
     return Step(
-        "ImageDescription", {"image": path}, sentence, origins={"image": "an image not described yet"}
+        "ImageDescription",
+        {"image": path},
+        with_articles(sentence),
+        origins={"image": "an image not described yet"},
     )
 
 
@@ -102,6 +106,18 @@ def draw_box(path: str, shot: Shot, box: Box, annotation: str = "") -> Step:
         arguments["annotation"] = annotation
         origins["annotation"] = "what the query wants written, out of the lines that OCR read"
     return Step("DrawBox", arguments, made(path), origins=origins)
+
+
+def imagine(path: str, keywords: str, origin: str) -> Step:
+    """A new picture, stored as if it were made of the image at this path."""
+    return Step(
+        "TextToImage", {"keywords": with_articles(keywords)}, made(path), origins={"keywords": origin}
+    )
+
+
+def with_articles(text: str) -> str:
+    """Sentences put together from parts say "a" before every noun; this makes it "an" before a vowel."""
+    return re.sub(r"\b([Aa]) (?=[aeiou])", r"\1n ", text)
 
 
 def made(path: str) -> str:

@@ -49,6 +49,13 @@ LISTS = (
 )
 RECEIPTS = (receipts.split_bill, receipts.without_some, receipts.cash_back, receipts.one_unit)
 MATHS = (maths.equation, maths.system, maths.derivative, maths.integral, maths.fraction)
+EXPLAINED = (
+    notices.explained,
+    notices.explained_open,
+    notices.explained,
+    notices.explained_open,
+    notices.explained,
+)
 
 FAMILIES = {
     "ocr_calc": _family(
@@ -71,9 +78,7 @@ FAMILIES = {
     "region": _family(
         18, 1, "TextToBbox > RegionAttributeDescription", collections.colour_of, places.looked_at
     ),
-    "explain": _family(
-        15, 1, "ImageDescription > OCR", *(2 * [notices.explained] + [notices.explained_open])
-    ),
+    "explain": _family(15, 1, "ImageDescription > OCR", *EXPLAINED),
     "circle": _family(
         21,
         1,

@@ -13,7 +13,7 @@ from gtapolicy.pictures.handwriting import write
 from gtapolicy.pictures.shot import Shot, laid
 from gtapolicy.scenarios.draft import Draft, made, math_ocr
 
-HEADINGS = ("Homework", "Exercise", "Question", "Problem", "Quiz", "Warm-up", "Task")
+HEADINGS = ("Homework", "Exercise", "Question", "Problem", "Quiz", "Revision", "Task")
 FUNCTIONS = (
     ("{a}x^2 - {b}x + {c}", "{a}*x**2 - {b}*x + {c}"),
     (r"{a}\sin({b}x) + {c}", "{a}*np.sin({b}*x) + {c}"),
@@ -40,7 +40,7 @@ def sheet(rng: Random, lines: Sequence[str]) -> Shot:
     blank = Canvas(width, 10)
     widest = max(write(blank, 0, 0, f"${line}$", size, ink, face, 0).x2 for line in lines)
     size *= min(1, (width - 64) / widest)
-    height = round(110 + gap * len(lines) + rng.choice((20, 40, 90)) + (80 if kind == "sticky" else 0))
+    height = round(110 + gap * len(lines) + rng.choice((20, 40, 90)) + (40 if kind == "sticky" else 0))
     canvas = _surface(rng, kind, width, height)
     heading = f"{rng.choice(HEADINGS)}~{rng.randint(1, 40)}"
     title = write(
@@ -57,7 +57,7 @@ def sheet(rng: Random, lines: Sequence[str]) -> Shot:
     if kind in ("squared", "lined", "plain", "torn") and rng.random() < 0.5:
         _coffee_ring(canvas, rng, box.y2)
     if kind not in ("sticky", "chalk"):
-        _scribble(canvas, rng, y, ink)
+        _scribble(canvas, rng, max(y, box.y2 - 8), ink)
     ground = (
         rng.choice(("plaster", "concrete", "brick")) if kind in ("chalk", "whiteboard") else rng.choice(DESKS)
     )

@@ -7,7 +7,7 @@ from random import Random
 
 from gtapolicy.dialogs import Step
 from gtapolicy.scenarios import names, rooms, views
-from gtapolicy.scenarios.draft import Draft, describe, find, made, region
+from gtapolicy.scenarios.draft import Draft, describe, find, imagine, made, region
 from gtapolicy.scenarios.photographs import photograph
 from gtapolicy.scenarios.views import View
 
@@ -71,8 +71,11 @@ def imagined(rng: Random, paths: tuple[str, ...]) -> Draft:
             f"How would it look {change}? Create a picture of that, please.",
         )
     )
-    origins = {"keywords": "what the description names, and the change that the query asks for"}
-    drawn = Step("TextToImage", {"keywords": f"{seen.keywords}, {change}"}, made(paths[0]), origins=origins)
+    drawn = imagine(
+        paths[0],
+        f"{seen.keywords}, {change}",
+        "what the description names, and the change that the query asks for",
+    )
     return Draft(query, (seen.shot,), (describe(paths[0], seen.sentence), drawn))
 
 
