@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -66,30 +66,41 @@ def write_report(report: Report, results: Results, out: Path) -> None:
     store.write_json(out / "report.json", report)
 
 
-TEXTS = ("run", "variant", "metric")
-FIGURES = ("score", "95 % interval")
-REFERENCES = ("chance", "majority", "n", "unparsed", "truncated", "failed")
-
-
 def table(reports: Mapping[str, Report]) -> str:
     """The whole-run rows of one or more reports for the terminal: scores, then what else was measured."""
-    scores: list[tuple[str, ...]] = [(*TEXTS, *FIGURES, *REFERENCES)]
-    others: list[tuple[str, ...]] = [(*TEXTS, *FIGURES, "n")]
+    scores, others = list(_scores(reports)), list(_others(reports))
+    return "\n\n".join(
+        _aligned(lines, texts) for lines, texts in ((scores, 3), (others, 2)) if len(lines) > 1
+    )
+
+
+def _scores(reports: Mapping[str, Report]) -> Iterator[tuple[str, ...]]:
+    head = "run,variant,metric,score,95 % interval,chance,majority,n,unparsed,truncated,failed"
+    yield tuple(head.split(","))
     for name, report in reports.items():
         for row in by_metric([row for row in report.rows if not row.group]):
-            interval = f"{percent(row.low)} to {percent(row.high)}"
-            figures = name, row.variant, row.metric, percent(row.mean), interval
             if row.metric.startswith(SCORES):
+                figures = percent(row.mean), f"{percent(row.low)} to {percent(row.high)}"
                 counts = map(str, (row.n, row.unparsed, row.truncated, row.errors))
-                scores.append((*figures, percent(row.chance), percent(row.majority), *counts))
-            else:
-                others.append((*figures, str(row.n)))
-    return "\n\n".join(_aligned(lines) for lines in (scores, others) if len(lines) > 1)
+                references = percent(row.chance), percent(row.majority), *counts
+                yield name, row.variant, row.metric, *figures, *references
 
 
-def _aligned(lines: Sequence[tuple[str, ...]]) -> str:
+def _others(reports: Mapping[str, Report]) -> Iterator[tuple[str, ...]]:
+    """A line for each metric, a column for each variant: there are many."""
+    variants = list(dict.fromkeys(v for report in reports.values() for v in report.run.variants))
+    yield "run", "metric", *variants
+    for name, report in reports.items():
+        rows = [r for r in report.rows if not r.group and not r.metric.startswith(SCORES)]
+        means = {(row.metric, row.variant): row.mean for row in rows}
+        for metric in dict.fromkeys(row.metric for row in rows):
+            yield name, metric, *(percent(means.get((metric, variant))) for variant in variants)
+
+
+def _aligned(lines: Sequence[tuple[str, ...]], texts: int) -> str:
+    """Columns as wide as they need, the first few of them left-aligned."""
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    pads = [str.ljust] * len(TEXTS) + [str.rjust] * (len(widths) - len(TEXTS))
+    pads = [str.ljust] * texts + [str.rjust] * (len(widths) - texts)
     return "\n".join(
         "  ".join(pad(cell, width) for pad, cell, width in zip(pads, line, widths, strict=True)).rstrip()
         for line in lines

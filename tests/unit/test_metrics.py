@@ -237,8 +237,11 @@ def test_the_terminal_shows_scores_first_and_the_rest_below(text_folder: Path, t
     first, second = report.table({"x": made}).split("\n\n")
     assert [line.split()[2] for line in first.splitlines()[1:]] == ["accuracy"] * 3
     assert "accuracy" not in second
-    metrics = [re.split(r"\s{2,}", line)[2] for line in second.splitlines()[1:]]
-    assert metrics == [m for m in dict.fromkeys(metrics) for _ in range(3)]
+    head, *lines = (re.split(r"\s{2,}", line) for line in second.splitlines())
+    assert head == ["run", "metric", *VARIANTS]
+    means = {(row.metric, row.variant): row.mean for row in made.rows if not row.group}
+    for _, metric, *shown in lines:
+        assert shown == [report.percent(means[metric, variant]) for variant in VARIANTS]
 
 
 def usage(variant: str, tokens: float | None, prefill: float | None) -> Usage:
