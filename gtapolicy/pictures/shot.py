@@ -78,7 +78,7 @@ class Shot:
         back = np.linalg.inv(np.diag([SHARP, SHARP, 1]) @ self._matrix @ np.diag([1 / SHARP, 1 / SHARP, 1]))
         coefficients = (back / back[2, 2]).ravel()[:8]
         seen = flat.transform(
-            (width, height), Image.Transform.PERSPECTIVE, list(coefficients), Image.Resampling.BICUBIC
+            (width, height), Image.Transform.PERSPECTIVE, list(coefficients), Image.Resampling.BILINEAR
         )
         scene.alpha_composite(seen)
         return scene

@@ -43,7 +43,7 @@ PHOTOS = (
         "A red cup of espresso on a red saucer with a spoon, on a wooden table.",
         "red espresso cup, red saucer, spoon, wooden table",
         "coffee",
-        {"spoon": (0.53, 0.1, 0.72, 0.82), "saucer": (0.12, 0.22, 0.81, 0.96)},
+        {"spoon": (0.53, 0.16, 0.71, 0.82), "saucer": (0.12, 0.22, 0.81, 0.96)},
         {"spoon": ("material", "shiny metal"), "saucer": ("color", "dark red")},
     ),
     Photo(
@@ -64,7 +64,7 @@ PHOTOS = (
         "A white rocket on its launch pad between steel towers in the evening.",
         "white rocket, launch pad, steel towers, evening sky",
         "rocket",
-        {"rocket": (0.46, 0.28, 0.55, 0.98)},
+        {"rocket": (0.475, 0.29, 0.53, 0.97)},
         {"rocket": ("color", "white")},
     ),
     Photo(
