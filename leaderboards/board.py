@@ -14,7 +14,7 @@ import shutil
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -111,7 +111,7 @@ class Figures:
     samples: int
     unscored: int = 0
     """Responses without a value: in no mean."""
-    columns: Mapping[str, float | None] = msgspec.field(default_factory=dict)
+    columns: Mapping[str, float | None] = field(default_factory=dict)
     base: str | None = None
     """The model that it was trained from, as its training.json says."""
     method: str = ""
@@ -170,17 +170,25 @@ class Boards:
         elif not file.is_file():
             raise UserError(f"{folder}: expected a folder of boards, got no {DATABASE}; submit a run first")
         with _explained(file):
-            self._db = sqlite3.connect(file, timeout=WAIT, isolation_level=None, check_same_thread=False)
+            self._db = sqlite3.connect(file, timeout=WAIT, isolation_level=None)
+        try:
+            self._open(file)
+        except UserError:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        self._db.close()
+
+    def _open(self, file: Path) -> None:
+        with _explained(file):
             self._db.row_factory = sqlite3.Row
             self._db.execute("PRAGMA foreign_keys = ON")
             if self._version() < len(MIGRATIONS):
                 self._db.execute("PRAGMA journal_mode = WAL")
                 self._migrate()
-        if self._version() > len(MIGRATIONS):
-            raise UserError(f"{file}: made by a newer version ({self._version()}); update this one")
-
-    def close(self) -> None:
-        self._db.close()
+            if self._version() > len(MIGRATIONS):
+                raise UserError(f"{file}: made by a newer version ({self._version()}); update this one")
 
     def _version(self) -> int:
         return int(self._db.execute("PRAGMA user_version").fetchone()[0])
