@@ -6,9 +6,7 @@ What follows the question mark are options of vllm.LLM, written as in a URL, the
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
-import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
@@ -23,6 +21,9 @@ from harness.seeds import rng
 os.environ.setdefault("VLLM_LOGGING_LEVEL", "WARNING")
 os.environ.setdefault("VLLM_LOGGING_STREAM", "ext://sys.stderr")
 os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
+# The engine in this process: the same schedule each time, no engine that outlives a kill and keeps the GPU's
+# memory, and no waiting for ever for one that was killed.
+os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
 
 try:
     import torch
@@ -72,7 +73,7 @@ class VLLM:
         if 0 < sampling.temperature < 0.01:
             raise UserError(f"temperature: vLLM takes 0, or 0.01 and more, got {sampling.temperature}")
         self.sampling = sampling
-        self.llm, self.guard = _load(path, options)
+        self.llm = _load(path, options)
         config, self.tokenizer = self.llm.model_config, self.llm.get_tokenizer()
         processor = SimpleNamespace(tokenizer=self.tokenizer)
         self.reader = Reader(processor, config.hf_config, benchmark, None, sampling.max_new_tokens)
@@ -147,11 +148,9 @@ class VLLM:
         """Waits for the engine's next outputs, and takes the finished ones out of flight."""
         try:
             outputs = [output for output in self.llm.llm_engine.step() if output.finished]
-        except EngineDeadError as error:
-            flight.clear()
+        except (EngineDeadError, RuntimeError) as error:
             raise UserError(
-                "vllm: the engine stopped, for the reason that it gives above; every response so far is "
-                "kept, and the same command goes on"
+                f"vllm: the engine stopped: {error}; what was answered is kept, and the same command goes on"
             ) from error
         together = len(flight)
         for output in outputs:
@@ -203,19 +202,8 @@ def _value(text: str) -> Any:
         return text
 
 
-def _load(path: str, options: Mapping[str, Any]) -> tuple[Any, subprocess.Popen[bytes]]:
-    """The engine, and what stops its processes when this one is killed: they would keep the GPU's memory."""
-    before = set(multiprocessing.active_children())
+def _load(path: str, options: Mapping[str, Any]) -> Any:
     try:
-        llm = LLM(path, **{**OPTIONS, **options})
+        return LLM(path, **{**OPTIONS, **options})
     except (OSError, ValueError, TypeError, RuntimeError, ImportError, VLLMError) as error:
         raise UserError(f"vllm:{path}: vLLM could not load it: {error}") from error
-    started = [str(child.pid) for child in set(multiprocessing.active_children()) - before]
-    # Its input ends when this process does, however that comes.
-    guard = subprocess.Popen(
-        ["sh", "-c", 'read _; kill -9 "$@"', "sh", *started],
-        stdin=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    return llm, guard

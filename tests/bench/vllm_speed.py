@@ -1,7 +1,7 @@
 """How fast is vLLM, and how much of a shared policy does it read again? python tests/bench/vllm_speed.py SPEC
 
-SPEC is what follows `vllm:`, such as PATH?dtype=float32. The prompts share a policy, about 2,000 tokens to the
-tiny checkpoint, and have a picture each; transformers gets the same ones afterwards.
+SPEC is what follows `vllm:`, such as PATH?dtype=float32. The prompts share a policy, about 2,000 tokens to
+the tiny checkpoint, and have a picture each; transformers gets the same ones afterwards.
 """
 
 from __future__ import annotations
