@@ -163,6 +163,8 @@ def one_unit(rng: Random, paths: tuple[str, ...]) -> Draft:
 def mark_row(rng: Random, paths: tuple[str, ...]) -> Draft:
     """For circle: which row is meant takes reading all of them."""
     bill = receipt(rng)
+    while len({round(number * item.price, 2) for number, item in bill.rows}) < len(bill.rows):
+        bill = receipt(rng)
     by_sum = sorted(bill.rows, key=lambda row: row[0] * row[1].price)
     goal = rng.choice(("total", "dearest", "cheapest", "named"))
     if goal == "total":
