@@ -119,10 +119,11 @@ def test_twenty_kills_at_random_moments_leave_no_trace(text_folder: Path, tmp_pa
     undisturbed, out = tmp_path / "undisturbed", tmp_path / "killed"
     assert run([*line, undisturbed], undisturbed, None) == 0
     moments, log = rng(0, "kills"), Log(out / "responses.jsonl", Response)
+    ends = []
     for _ in range(20):
         begun = len(log.read())
-        run([*line, out], log.path, kill_after=begun + moments.randint(1, 900))
-    assert 20 <= len(log.read()) < 24_000
+        ends.append(run([*line, out], log.path, kill_after=begun + moments.randint(1, 400)))
+    assert ends.count(-signal.SIGKILL) >= 10  # on a busy machine the last of them come too late
     assert run([*line, out], out, None) == 0
     reports = [read_json(folder / "report.json", Report) for folder in (undisturbed, out)]
     assert reports[0].rows == reports[1].rows
