@@ -138,7 +138,7 @@ def read_json(path: Path, type_: type[T]) -> T:
     _check(path, LARGEST_JSON)
     try:
         return msgspec.json.decode(path.read_bytes(), type=type_)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Refused([f"{path.name}: {error}"]) from error
 
 
@@ -160,7 +160,7 @@ def read_lines(path: Path, type_: type[T]) -> Iterator[T]:
                 raise Refused([f"{path.name}: expected at most {MOST_LINES} lines"])
             try:
                 yield decoder.decode(line)
-            except (msgspec.DecodeError, RecursionError) as error:
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
                 raise Refused([f"{where}: {error}"]) from error
 
 
@@ -213,6 +213,7 @@ def bundle(
     files = {
         "run.json": _json(report.run),
         "responses.jsonl": lines(list(responses)),
+        "sessions.jsonl": lines(list(submission.sessions)),
         "scores.jsonl": lines(list(scores)),
         "report.json": _json(report),
         "report.html": page.encode(),
