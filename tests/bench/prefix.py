@@ -1,8 +1,8 @@
 """Tokens encoded and seconds with and without the reuse of a policy's prefix: python tests/bench/prefix.py
 
 64 instances of one policy of about 2,000 tokens, once in words alone and once with 28 images among them; each
-query is an image and a question. The model is a random Qwen2.5-VL of 13.5 million parameters, so that computing
-counts for more than Python does. "In all" has reading images in it, and 16 tokens a response.
+query is an image and a question. The model is a random Qwen2.5-VL of 13.5 million parameters, so computing
+counts for more than Python. "In all" has reading images in it, and 16 tokens a response.
 """
 
 from __future__ import annotations
