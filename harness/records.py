@@ -178,6 +178,7 @@ class Usage:
     cached_tokens: float | None
     completion_tokens: float | None
     prefill_seconds: float | None
+    """Of prompts asked one at a time where the batch check did so, else as the responses tell it."""
     seconds: float | None
     """Of model time a response: what its batch took, shared out."""
 
@@ -192,10 +193,12 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class BatchCheck:
-    """How many of the responses asked again one at a time came back different."""
+    """How many of the responses asked again one at a time came back different, and what each took alone."""
 
     asked: int
     differ: int
+    prefill_seconds: Mapping[str, float] = field(default_factory=dict)
+    """By variant: mean until the first token of a prompt that shares its work with no other."""
 
 
 @dataclass(frozen=True, slots=True)

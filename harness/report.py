@@ -35,7 +35,7 @@ def make_report(
         },
         rows=tuple(f for f in figures if isinstance(f, Row)),
         skipped={v.name: possible - len(found) for v, found in members.items() if len(found) < possible},
-        usage=tuple(_usage(v.name, [r.response for r in found]) for v, found in members.items()),
+        usage=tuple(_usage(v.name, [r.response for r in found], check) for v, found in members.items()),
         requests_per_second=sum(s.requests for s in sessions) / seconds if seconds else None,
         batch_check=check,
         distributions=tuple(f for f in figures if isinstance(f, Distribution)),
@@ -44,18 +44,19 @@ def make_report(
     )
 
 
-def _usage(variant: str, responses: Sequence[Response]) -> Usage:
+def _usage(variant: str, responses: Sequence[Response], check: BatchCheck | None) -> Usage:
     def mean(values: Iterable[float | None]) -> float | None:
         told = [value for value in values if value is not None]
         return sum(told) / len(told) if told else None
 
+    alone = check.prefill_seconds if check is not None else {}
     return Usage(
         variant=variant,
         requests=len(responses),
         prompt_tokens=mean(r.prompt_tokens for r in responses),
         cached_tokens=mean(r.cached_tokens for r in responses),
         completion_tokens=mean(r.completion_tokens for r in responses),
-        prefill_seconds=mean(r.prefill_seconds for r in responses),
+        prefill_seconds=alone.get(variant, mean(r.prefill_seconds for r in responses)),
         seconds=mean(r.seconds / r.batch if r.seconds is not None else None for r in responses),
     )
 

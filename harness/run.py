@@ -170,4 +170,12 @@ def _check_batching(
         return None
     spread = prompts[:: max(1, len(prompts) // BATCH_CHECK)][:BATCH_CHECK]
     alone = [next(backend.generate([p])) for p in tqdm(spread, desc="one at a time", unit="")]
-    return BatchCheck(len(alone), sum(r.text != done[r.key].text for r in alone))
+    prefills: dict[str, list[float]] = {}
+    for response in alone:
+        if response.prefill_seconds is not None:
+            prefills.setdefault(response.variant, []).append(response.prefill_seconds)
+    return BatchCheck(
+        asked=len(alone),
+        differ=sum(r.text != done[r.key].text for r in alone),
+        prefill_seconds={variant: sum(seconds) / len(seconds) for variant, seconds in prefills.items()},
+    )

@@ -11,9 +11,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from harness import show
 from harness import benchmark as benchmarks
-from harness import store
+from harness import show, store
 from harness.benchmark import Benchmark, Manifest, seal
 from harness.records import Report, Response, Run
 
