@@ -94,10 +94,10 @@ class Anthropic(Remote):
                 self.told,
                 self.folder,
                 asked,
-                body=lambda prompt: self._request(prompt, prefixes.get(prompt.parts[:1], 0), forced),
+                body=lambda prompt: self._request(prompt, prefixes[prompt], forced),
                 read=_read,
             )
-            yield from batches.answers(remote.prefixes_first(prompts))
+            yield from batches.answers(list(prefixes))
 
     async def ask(self, client: Any, prompt: Prompt, prefix: int, forced: Mapping[str, Any]) -> Response:
         raw = await client.messages.with_raw_response.create(**self._request(prompt, prefix, forced))

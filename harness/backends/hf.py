@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from harness.backends import Sampling
+from harness.backends.beginnings import Group, group_by_prefix
 from harness.errors import UserError
 from harness.records import Prompt, Response
 from harness.seeds import rng
@@ -22,7 +23,7 @@ try:
 
     from harness.backends.chat import Images, Reader, length
     from harness.backends.checkpoint import load_checkpoint
-    from harness.backends.prefix import Group, Prefix, group_by_prefix, reusable
+    from harness.backends.prefix import Prefix, reusable
 except ImportError as error:
     raise UserError(
         "hf: expected torch and transformers; install them with "

@@ -7,7 +7,6 @@ padding stands between the prefix and the shorter of the remainders, where it is
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,11 +18,9 @@ import torch
 from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer
 
-from harness.backends.chat import Reader, length
+from harness.backends.beginnings import WORTH
+from harness.backends.chat import Reader
 from harness.records import Part, Prompt
-
-WORTH = 64
-"""Tokens from which on a prefix is worth a pass of its own."""
 
 ARCHITECTURES = frozenset({"idefics3", "llava", "qwen2_vl", "qwen2_5_vl", "qwen3_vl"})
 """Those for which tests show that responses stay the same."""
@@ -36,52 +33,6 @@ def reusable(model: Any) -> bool:
     """Whether the model is one of those above and each layer keeps every key; a sliding window does not."""
     layers = DynamicCache(config=model.config).layers
     return model.config.model_type in ARCHITECTURES and all(type(layer) is DynamicLayer for layer in layers)
-
-
-@dataclass(frozen=True)
-class Group:
-    """Prompts with the same first parts, as many as `shared` says."""
-
-    shared: int
-    prompts: list[Prompt]
-
-    @property
-    def parts(self) -> tuple[Part, ...]:
-        return self.prompts[0].parts[: self.shared]
-
-    @property
-    def saved(self) -> int:
-        """About the tokens times four that need no second pass."""
-        return length(self.parts) * (len(self.prompts) - 1)
-
-
-def group_by_prefix(prompts: Sequence[Prompt], least: int) -> list[Group]:
-    """The prompts, once each, in groups of at least so many, and in one that shares nothing.
-
-    A group is answered in batches of its own, so one far smaller than a batch would lose more than it saves.
-    """
-    groups = _best(list(prompts), 0, max(2, least))
-    grouped = {prompt.key for one in groups for prompt in one.prompts}
-    alone = [prompt for prompt in prompts if prompt.key not in grouped]
-    return [*([Group(0, alone)] if alone else []), *groups]
-
-
-def _best(prompts: list[Prompt], shared: int, least: int) -> list[Group]:
-    """One group or several with longer beginnings, whichever saves more; the first `shared` parts agree."""
-    if len(prompts) < least:
-        return []
-    shortest = min(len(prompt.parts) for prompt in prompts)
-    while shared < shortest and len({prompt.parts[shared] for prompt in prompts}) == 1:
-        shared += 1
-    branches = defaultdict(list)
-    for prompt in prompts:
-        if len(prompt.parts) > shared:
-            branches[prompt.parts[shared]].append(prompt)
-    several = [one for branch in branches.values() for one in _best(branch, shared + 1, least)]
-    whole = Group(shared, prompts)
-    if length(whole.parts) < 4 * WORTH or whole.saved < sum(one.saved for one in several):
-        return several
-    return [whole]
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,9 @@ from typing import Any, Protocol
 from tqdm import tqdm
 
 from harness.backends import Endpoint, check_url
+from harness.backends.beginnings import group_by_prefix
 from harness.errors import UserError
-from harness.records import Part, Prompt, Response
+from harness.records import Prompt, Response
 
 RETRIES = 6
 """After the first attempt: about 20 seconds with the clients' own waits, unless the server asks for more."""
@@ -89,8 +90,7 @@ class Remote(ABC):
 
     def answers(self, prompts: Sequence[Prompt], forced: Mapping[str, Any]) -> Iterator[Response]:
         """Responses as they come; the event loop runs only while the next one is waited for."""
-        prefixes = shared_prefixes(prompts)
-        waiting = deque(prefixes_first(prompts))
+        waiting = deque(shared_prefixes(prompts).items())
         under_way: dict[asyncio.Task[tuple[Response, bool]], Prompt] = {}
         failed_in_a_row = 0
         with asyncio.Runner() as runner:
@@ -98,8 +98,8 @@ class Remote(ABC):
             try:
                 while waiting or under_way:
                     while waiting and len(under_way) < self.concurrency:
-                        prompt = waiting.popleft()
-                        request = self._attempt(client, prompt, prefixes.get(prompt.parts[:1], 0), forced)
+                        prompt, prefix = waiting.popleft()
+                        request = self._attempt(client, prompt, prefix, forced)
                         under_way[runner.get_loop().create_task(request)] = prompt
                     for task in runner.run(_first(under_way)):
                         response, server_failed = task.result()
@@ -107,7 +107,7 @@ class Remote(ABC):
                         failed_in_a_row = failed_in_a_row + 1 if server_failed else 0
                         yield response
                         if failed_in_a_row >= max(PATIENCE, self.concurrency):
-                            left = [*under_way.values(), *waiting]
+                            left = [*under_way.values(), *(prompt for prompt, _ in waiting)]
                             yield from self._give_up(left, failed_in_a_row, response.error)
                             return
             finally:
@@ -179,26 +179,11 @@ def _encode(benchmark: Files, path: str) -> tuple[str, str]:
     return MEDIA[suffix], base64.b64encode(benchmark.check(path)).decode()
 
 
-def shared_prefixes(prompts: Iterable[Prompt]) -> dict[tuple[Part, ...], int]:
-    """By first part, where several prompts have it: how many parts all of these share, such as a policy's."""
-    groups: dict[tuple[Part, ...], list[tuple[Part, ...]]] = {}
-    for prompt in prompts:
-        groups.setdefault(prompt.parts[:1], []).append(prompt.parts)
-    return {first: _common(members) for first, members in groups.items() if len(members) > 1}
+def shared_prefixes(prompts: Sequence[Prompt]) -> dict[Prompt, int]:
+    """How many first parts each prompt shares with others, in the order in which to send them.
 
-
-def _common(members: list[tuple[Part, ...]]) -> int:
-    length = 0
-    for column in zip(*members, strict=False):
-        if len(set(column)) > 1:
-            break
-        length += 1
-    return length
-
-
-def prefixes_first(prompts: Iterable[Prompt]) -> list[Prompt]:
-    """One prompt of each prefix ahead, so that the others, sorted by prefix, find it in the cache."""
-    groups: dict[tuple[Part, ...], list[Prompt]] = {}
-    for prompt in prompts:
-        groups.setdefault(prompt.parts[:1], []).append(prompt)
-    return [g[0] for g in groups.values()] + [prompt for g in groups.values() for prompt in g[1:]]
+    One prompt of each prefix goes ahead, so that the others, together behind it, find it in the cache.
+    """
+    groups = group_by_prefix(prompts)
+    shared = {group.prompts[0]: group.shared for group in groups}
+    return shared | {prompt: group.shared for group in groups for prompt in group.prompts[1:]}

@@ -96,19 +96,24 @@ class Provider:
 
 
 def test_a_policy_is_marked_for_the_cache_where_it_ends() -> None:
-    policies = {name: (Part("text", f"{name} 1"), Part("text", f"{name} 2")) for name in "xy"}
+    introduction, rules = "Obey. " * 50, " then ".join(["Case 1"] * 50)
+    policies = {
+        name: (Part("text", introduction), Part("text", f"{name}: {rules}"), Part("text", f"end of {name}"))
+        for name in "xy"
+    }
     prompts = [
         Prompt(f"{name}{n}", "in_context", (*parts, Part("text", f"question {n}"), Part("text", "Reason.")))
         for name, parts in policies.items()
         for n in range(3)
     ]
-    lone = Prompt("z", "in_context", (Part("text", "z 1"), Part("text", "question")))
+    lone = Prompt("z", "in_context", (Part("text", f"z: {rules}"), Part("text", "question")))
     with serving(lambda _: Reply(message("a"))) as server:
         responses = list(backend(server.url).generate([*prompts, lone]))
         bodies = [request.content for request in server.requests]
     for content in bodies:
         marked = [block["text"] for block in content if "cache_control" in block]
-        assert marked == ([] if content[0]["text"] == "z 1" else [content[0]["text"][0] + " 2"])
+        # Behind the policy, not already behind the introduction that both policies have.
+        assert marked == ([] if len(content) == 2 else [f"end of {content[1]['text'][0]}"])
     counts = {(r.prompt_tokens, r.cached_tokens, r.written_tokens, r.completion_tokens) for r in responses}
     assert counts == {(100, 60, 10, 7)}
 

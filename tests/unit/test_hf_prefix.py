@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 
 from harness.backends import Sampling
+from harness.backends.beginnings import WORTH, group_by_prefix
 from harness.records import Part, Prompt, Response
 
 torch = pytest.importorskip("torch")
@@ -24,7 +25,7 @@ pytest.importorskip("transformers")
 from small_models import OTHERS, random_model  # noqa: E402
 
 from harness.backends.hf import HuggingFace  # noqa: E402
-from harness.backends.prefix import ARCHITECTURES, WORTH, Prefix, group_by_prefix  # noqa: E402
+from harness.backends.prefix import ARCHITECTURES, Prefix  # noqa: E402
 
 
 class Pictures:
