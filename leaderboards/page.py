@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from dataclasses import dataclass
+from functools import cache
 from importlib import resources
 
 import msgspec
@@ -141,6 +142,7 @@ class Pages:
         )
 
 
+@cache
 def _environment() -> Environment:
     made = environment()
     made.loader = PackageLoader("leaderboards")
