@@ -30,6 +30,9 @@ test: lint ## lint, then the whole test suite
 	@echo 'test: pytest'
 	@.venv/bin/pytest
 
+# Of the CPU build: GiB of cache, and threads that the scheduler may move, on a machine that others use too.
+test-vllm: export VLLM_CPU_KVCACHE_SPACE ?= 1
+test-vllm: export VLLM_CPU_OMP_THREADS_BIND ?= nobind
 test-vllm: $(READY_VLLM) ## the vllm backend against a real vLLM, built for CPUs, in .venv-vllm (4 GB)
 	@echo 'test-vllm: pytest'
 	@.venv-vllm/bin/pytest -rP tests/with_vllm

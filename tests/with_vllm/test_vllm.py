@@ -18,15 +18,11 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 from PIL import Image
-
-# Of the CPU build: a small cache, and threads that the scheduler may move, for a machine that others use too.
-os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "1")
-os.environ.setdefault("VLLM_CPU_OMP_THREADS_BIND", "nobind")
 
 pytest.importorskip(
     "vllm", reason="vLLM is not installed here; make test-vllm has a virtual environment of its own"
@@ -79,23 +75,37 @@ def mixed(count: int) -> list[Prompt]:
     return prompts
 
 
-@pytest.fixture(scope="module")
-def tempting(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The tiny checkpoint, made to like the token of an image very much and to come to an end now and then.
+def reworded(checkpoint: Path, folder: Path, rows: Mapping[str, tuple[float, str]]) -> Path:
+    """A copy where a special token's row is another token's, so many times.
 
-    Words and scores share their weights, so a token with twice another's row wins wherever that one would.
+    Words and scores share their weights, so a token with twice another's row wins wherever that one would,
+    and one with nothing never wins.
     """
     from safetensors.torch import load_file, save_file
 
-    folder = tmp_path_factory.mktemp("tempting") / "checkpoint"
     shutil.copytree(checkpoint, folder)
     weights = load_file(folder / "model.safetensors")
     [name] = [name for name in weights if name.endswith("embed_tokens.weight")]
-    [liked], [liked_too] = (train_tokenizer()(word)["input_ids"] for word in (" rubber", "on"))
-    weights[name][SPECIAL.index("<|image_pad|>")] = 2 * weights[name][liked]
-    weights[name][SPECIAL.index("<|endoftext|>")] = 1.1 * weights[name][liked_too]
+    for special, (times, word) in rows.items():
+        [like] = train_tokenizer()(word)["input_ids"]
+        weights[name][SPECIAL.index(special)] = times * weights[name][like]
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
     return folder
+
+
+@pytest.fixture(scope="module")
+def tempting(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Likes the token of an image very much, and comes to an end now and then."""
+    rows = {"<|image_pad|>": (2, " rubber"), "<|endoftext|>": (1.1, "on")}
+    return reworded(checkpoint, tmp_path_factory.mktemp("checkpoints") / "tempting", rows)
+
+
+@pytest.fixture(scope="module")
+def sober(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Never says a placeholder, even where nothing bans it."""
+    names = ("image_pad", "video_pad", "vision_start", "vision_end")
+    rows = {f"<|{name}|>": (0, "on") for name in names}
+    return reworded(checkpoint, tmp_path_factory.mktemp("checkpoints") / "sober", rows)
 
 
 @pytest.fixture(scope="module")
@@ -349,12 +359,12 @@ def all_prompts(benchmark: Benchmark) -> list[Prompt]:
 
 
 @pytest.fixture
-def server(checkpoint: Path) -> Iterator[str]:
+def server(sober: Path) -> Iterator[str]:
     """vllm serve on the loopback interface."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    line = [BIN / "vllm", "serve", checkpoint, "--host", "127.0.0.1", "--port", str(port)]
+    line = [BIN / "vllm", "serve", sober, "--host", "127.0.0.1", "--port", str(port)]
     line += ["--served-model-name", "tiny", "--enforce-eager", "--dtype", "float32"]
     line += ["--max-model-len", str(POSITIONS), "--enable-prompt-tokens-details"]
     process = subprocess.Popen(line, start_new_session=True, stdout=subprocess.DEVNULL)
@@ -372,19 +382,22 @@ def server(checkpoint: Path) -> Iterator[str]:
     process.wait()
 
 
-def test_vllm_serve_answers_the_openai_backend(server: str, text_folder: Path, checkpoint: Path) -> None:
+def test_vllm_serve_answers_the_openai_backend(server: str, text_folder: Path, sober: Path) -> None:
     from harness.backends.openai import OpenAI
 
-    benchmark = Benchmark(text_folder)
-    sampling = Sampling(max_new_tokens=NEW)
+    benchmark, sampling = Benchmark(text_folder), Sampling(max_new_tokens=NEW)
     asked = all_prompts(benchmark)
-    expected = {r.key: r for r in HuggingFace(str(checkpoint), benchmark, sampling).generate(asked)}
+    expected = {r.key: r for r in HuggingFace(str(sober), benchmark, sampling).generate(asked)}
     backend = OpenAI("tiny", benchmark, sampling, Endpoint(base_url=server))
     got = {r.key: r for r in backend.generate(asked)}
     assert [r.error for r in got.values() if r.error] == []
     assert {k: r.prompt_tokens for k, r in got.items()} == {k: r.prompt_tokens for k, r in expected.items()}
-    differ = [k for k in got if got[k].text != expected[k].text]
+    differ = [k for k in got if whole_characters(got[k]) != whole_characters(expected[k])]
     print(f"{len(differ)} of {len(got)} responses of the server differ from those of transformers")
-    # The server bans no placeholders, and leaves out the bytes of a character that is cut.
-    assert len(differ) <= len(got) // 2
+    assert len(differ) <= 2
     assert any(r.cached_tokens for r in got.values())
+
+
+def whole_characters(response: Response) -> str:
+    """The server leaves out the last bytes of a text that is cut within a character."""
+    return (response.text or "").rstrip("\ufffd")
