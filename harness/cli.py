@@ -46,7 +46,7 @@ def eval_(
 def judge(run: Positional[Path], /, judging: Judging) -> None:
     """Let a language model score, 0 to 10, how truly a run's responses cite their policy.
 
-    The same command again resumes. The figures go to RUN/judgement.*.json.
+    The same command again resumes. The figures go to RUN/judgement.*.json and into RUN/report.html.
 
     Args:
         run: Folder of a run.

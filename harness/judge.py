@@ -3,7 +3,7 @@
 The judge's words are appended to RUN/verdicts.<digest>.jsonl as they come, and are never asked for twice: the
 digest is of the judge, the setting and the sampling; a line's instance is the digest of the prompt, which
 holds instructions, policy and response, and its sample is the repeat. The figures go to
-RUN/judgement.<digest>.json.
+RUN/judgement.<digest>.json, and from there into RUN/report.html.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from harness.errors import UserError
 from harness.judgement import Judged, Judgement, sum_up
 from harness.metrics.referral import precision
 from harness.records import Instance, Policy, Prompt, Response, Run
+from harness.run import report_again
 from harness.seeds import rng
 from harness.variants import VARIANTS, Variant
 from harness.verdict import Reading, SettingName
@@ -103,6 +104,7 @@ def judge(folder: Path, asked: Judging) -> Judgement:
     attacks = {name: verdict.read(asked.setting, said[p.key]).score for name, p in canaries.items()}
     judgement = sum_up(run, asked, judged, attacks, without)
     store.write_json(folder / f"judgement.{asked.digest}.json", judgement)
+    report_again(benchmark, folder)
     return judgement
 
 

@@ -126,12 +126,11 @@ def _spread(judged: Sequence[Judged]) -> float | None:
     return math.fsum(deviations) / len(deviations) if deviations else None
 
 
-def table(judgement: Judgement) -> str:
-    """The figures, one line each, for the terminal."""
+def figures(judgement: Judgement) -> dict[str, str]:
+    """By name, in words: the same on the terminal and on the report's page."""
     j = judgement
     unscored = ", ".join(f"{count} {reason}" for reason, count in j.unscored.items())
-    lines = {
-        "judge": f"{j.judge}, {j.setting} setting, on {j.model} ({j.variants})",
+    return {
         "referral, 0 to 10": f"{_figure(j.mean)} ({_figure(j.low)} to {_figure(j.high)})",
         "responses": f"{j.n} of {len(j.responses)} scored"
         + (f"; {j.without} never came" if j.without else ""),
@@ -142,6 +141,12 @@ def table(judgement: Judgement) -> str:
         "judge rules, 0 to 10": _figure(j.rules_mean),
         "agreement with rules": f"{_figure(j.agreement)} (Krippendorff's alpha, {j.agreement_n} responses)",
     }
+
+
+def table(judgement: Judgement) -> str:
+    """The figures, one line each, for the terminal."""
+    j = judgement
+    lines = {"judge": f"{j.judge}, {j.setting} setting, on {j.model} ({j.variants})", **figures(j)}
     width = max(map(len, lines))
     return "\n".join(f"{name:<{width}}  {value}" for name, value in lines.items())
 

@@ -20,6 +20,7 @@ from markupsafe import Markup
 from harness.bars import distribution_bars, fault_bars
 from harness.efficiency import savings
 from harness.gallery import OUTCOMES, make_gallery
+from harness.judgement import Judgement, figures
 from harness.metrics import SCORES
 from harness.plots import FAULTS, group_plots, variant_index
 from harness.records import Report, Row
@@ -44,7 +45,7 @@ TABLES = (
 """How the metrics of a table begin, its title and its explanation; the first that fits."""
 
 
-def render_page(report: Report, results: Results) -> str:
+def render_page(report: Report, results: Results, judgements: Sequence[Judgement] = ()) -> str:
     """The report as one HTML page; raises UserError where a picture to show is not as it was made."""
     script = ours("report.js")
     gallery = make_gallery(results)
@@ -67,6 +68,7 @@ def render_page(report: Report, results: Results) -> str:
             branching={row.variant: row for row in whole if row.metric == BRANCHING},
             distributions=[(d, distribution_bars(d)) for d in report.distributions if any(d.cited)],
             faults=_faults(report.rows),
+            judgements=[(judgement, figures(judgement)) for judgement in judgements],
             variant_index=variant_index,
             variants=[VARIANTS[name] for name in report.run.variants],
             gallery=gallery,

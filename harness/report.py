@@ -8,6 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from harness import prices, store
+from harness.judgement import Judgement
 from harness.metrics import SCORES, measure
 from harness.page import by_metric, percent, render_page
 from harness.records import BatchCheck, Distribution, Json, Report, Response, Row, Run, Session, Usage
@@ -62,7 +63,9 @@ def _usage(variant: str, responses: Sequence[Response], check: BatchCheck | None
 
 
 def write_report(report: Report, results: Results, out: Path) -> None:
-    page = render_page(report, results).encode()
+    """The page also shows what judges have said of the run so far, in the files beside it."""
+    judgements = [store.read_json(file, Judgement) for file in sorted(out.glob("judgement.*.json"))]
+    page = render_page(report, results, judgements).encode()
     store.write(out / "report.html", page)
     store.write_json(out / "report.json", report)
 

@@ -64,7 +64,7 @@ def evaluate(benchmark: Benchmark, asked: Evaluation, out: Path) -> Report:
     instances = benchmark.instances(asked.split)[: asked.limit]
     run = _run(benchmark, asked)
     _claim(out, run)
-    prompts = list(_prompts(benchmark, asked, instances))
+    prompts = list(_prompts(benchmark, run, instances))
     log = store.Log(out / "responses.jsonl", Response)
     done = {r.key: r for r in log.read() if r.error is None}
     missing = [p for p in prompts if p.key not in done]
@@ -80,9 +80,32 @@ def evaluate(benchmark: Benchmark, asked: Evaluation, out: Path) -> Report:
         finished = store.read_json(out / "report.json", Report)
         description, check = finished.backend, finished.batch_check
     results = score(benchmark, instances, [done[p.key] for p in prompts])
+    return _report(run, description, results, len(instances) * run.samples, check, out)
+
+
+def report_again(benchmark: Benchmark, out: Path) -> None:
+    """Scores a finished run's responses anew and writes its report, asking for nothing.
+
+    A run that is not through yet gets its report when it is.
+    """
+    if not (out / "report.json").exists():
+        return
+    finished = store.read_json(out / "report.json", Report)
+    run, check = finished.run, finished.batch_check
+    instances = benchmark.instances(run.split)[: run.limit]
+    done = {r.key: r for r in store.Log(out / "responses.jsonl", Response).read()}
+    keys = [p.key for p in _prompts(benchmark, run, instances)]
+    if all(key in done for key in keys):
+        results = score(benchmark, instances, [done[key] for key in keys])
+        _report(run, finished.backend, results, len(instances) * run.samples, check, out)
+
+
+def _report(
+    run: Run, backend: Json, results: Results, possible: int, check: BatchCheck | None, out: Path
+) -> Report:
     store.write_lines(out / "scores.jsonl", [r.score for r in results.results])
     sessions = store.Log(out / "sessions.jsonl", Session).read()
-    report = make_report(run, description, results, len(instances) * asked.samples, check, sessions)
+    report = make_report(run, backend, results, possible, check, sessions)
     write_report(report, results, out)
     return report
 
@@ -140,10 +163,10 @@ def _claim(out: Path, run: Run) -> None:
             )
 
 
-def _prompts(benchmark: Benchmark, asked: Evaluation, instances: list[Instance]) -> Iterator[Prompt]:
-    for variant in variants.parse(asked.variants):
+def _prompts(benchmark: Benchmark, run: Run, instances: list[Instance]) -> Iterator[Prompt]:
+    for variant in (VARIANTS[name] for name in run.variants):
         for instance in instances:
-            for sample in range(asked.samples):
+            for sample in range(run.samples):
                 prompt = variants.prompt(instance, variant, benchmark.policies, sample)
                 if prompt is not None:
                     yield prompt

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable, Iterator, Sequence
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from markupsafe import escape
 
 from harness import backends, cli, store, verdict
 from harness.agreement import krippendorff
@@ -19,7 +21,7 @@ from harness.benchmark import Benchmark
 from harness.canaries import CANARIES
 from harness.errors import UserError
 from harness.judge import Judging, judge
-from harness.judgement import Judgement, table
+from harness.judgement import Judgement, figures, table
 from harness.metrics.referral import precision
 from harness.records import Claim, Prompt, Response
 from harness.run import Evaluation, evaluate
@@ -301,7 +303,7 @@ def test_the_lot_is_the_same_for_every_run(
 def test_agreement_with_the_deterministic_judge(
     run: Path, install: Install, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    scores = iter([0, 0.5, 1, 0.25] * 3)
+    scores = cycle([0, 0.5, 1, 0.25])
     family = "clevrpolicy.family.ClevrPolicy.claims"
     known: dict[str, list[Claim]] = {}
 
@@ -429,3 +431,39 @@ def test_with_the_real_client(run: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     assert all(body["tool_choice"]["type"] == "tool" for body, _ in bodies)
     assert all("cache_control" in content[-2] for _, content in bodies)
     assert not any(KEY.encode() in path.read_bytes() for path in run.iterdir())
+
+
+def test_the_report_shows_each_judge_and_keeps_it(
+    run: Path, text_folder: Path, install: Install, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page, report, scores = (run / name for name in ("report.html", "report.json", "scores.jsonl"))
+    before = page.read_text(), report.read_bytes(), scores.read_bytes()
+    assert "Judged by" not in before[0]
+    install(lambda _: saying(10))
+    judge(run, Judging("fake:<b>gullible</b>"))
+    install(by_content)
+    judgement = judge(run, Judging("fake:honest", repeats=2, sampling=Sampling(temperature=1.0)))
+    shown = page.read_text()
+    assert shown.count('<h2 id="judged-') == 2
+    assert "Judged by fake:&lt;b&gt;gullible&lt;/b&gt;</h2>" in shown and "<b>" not in shown
+    assert shown.count("distrust its scores") == 1
+    for name, value in figures(judgement).items():
+        assert f'<th scope="row">{name}</th>' in shown and f">{escape(value)}</td>" in shown
+    assert (report.read_bytes(), scores.read_bytes()) == before[1:], "nothing else of the report has moved"
+    # No backend can be made here: what is on disk is scored again.
+    monkeypatch.setattr(backends, "make", None)
+    evaluate(Benchmark(text_folder), Evaluation("oracle", variants="internalized,override"), run)
+    assert page.read_text() == shown
+
+
+def test_a_run_that_is_not_through_gets_its_report_later(run: Path, install: Install) -> None:
+    install(by_content)
+    lines = store.Log(run / "responses.jsonl", Response).read()
+    page = (run / "report.html").read_bytes()
+    store.write_lines(run / "responses.jsonl", lines[:20])
+    judge(run, Judging("fake:judge"))
+    assert (run / "report.html").read_bytes() == page
+    (run / "report.json").unlink()
+    (run / "report.html").unlink()
+    judge(run, Judging("fake:judge"))
+    assert not (run / "report.html").exists()
