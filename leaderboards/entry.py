@@ -29,6 +29,10 @@ LARGEST_JSON = 64 * MIB
 LONGEST_LINE = 16 * MIB
 MOST_LINES = 2_000_000
 MOST_JUDGEMENTS = 16
+LONGEST_NAME = 400
+LARGEST_SETTINGS = 64 << 10
+DEEPEST = 16
+"""Of what describes a backend or a training and is shown as it is."""
 CHECKPOINTS = "hf", "vllm"
 """Backends whose argument may be a local checkpoint's folder, with its training.json."""
 
@@ -74,10 +78,15 @@ def read(folder: Path) -> Submission:
     judgements = sorted(folder.glob("judgement.*.json"))
     if len(judgements) > MOST_JUDGEMENTS:
         raise Refused([f"expected at most {MOST_JUDGEMENTS} judgements, got {len(judgements)}"])
+    report = read_json(folder / "report.json", Report)
+    _describable("backend", report.backend)
+    for name in ("model", "benchmark"):
+        if len(getattr(run, name)) > LONGEST_NAME:
+            raise Refused([f"{name}: expected at most {LONGEST_NAME} characters"])
     return Submission(
         name=folder.resolve().name,
         run=run,
-        report=read_json(folder / "report.json", Report),
+        report=report,
         scores=list(read_lines(folder / "scores.jsonl", Score)),
         responses=[_plausible(r) for r in read_lines(folder / "responses.jsonl", Response)],
         sessions=_sessions(folder / "sessions.jsonl"),
@@ -108,9 +117,26 @@ def _training(folder: Path, run: Run) -> Json | None:
         places.append(Path(argument) / "training.json")
     for path in places:
         if os.path.lexists(path):
-            # Decoded to check that it is an object; its keys are the trainer's own.
-            return read_json(path, dict[str, Any])
+            training = read_json(path, dict[str, Any])
+            _describable("training.json", training)
+            return training
     return None
+
+
+def _describable(name: str, settings: Json) -> None:
+    """A stranger's settings that a page can show; their keys are their own."""
+    try:
+        fits = len(msgspec.json.encode(settings)) <= LARGEST_SETTINGS and _depth(settings) <= DEEPEST
+    except RecursionError:
+        fits = False
+    if not fits:
+        size = LARGEST_SETTINGS >> 10
+        raise Refused([f"{name}: expected at most {size} KiB and {DEEPEST} levels"])
+
+
+def _depth(value: Any) -> int:
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return 1 + max(map(_depth, inner), default=0)
 
 
 def _plausible(response: Response) -> Response:

@@ -41,7 +41,7 @@ def about(board: Board) -> str:
 
 def heads(shown: View) -> list[str]:
     return [
-        *("rank", "model", "run", "score", "95 % interval", "n", "unparsed"),
+        *("rank", "model", "run", "score", "95 % interval", "n", "unparsed, %"),
         *shown.columns,
         *("attempts", "bundle"),
     ]
@@ -56,7 +56,7 @@ def cells(shown: View, line: Line) -> list[str]:
         percent(f.mean),
         f"{percent(f.low)} to {percent(f.high)}",
         str(f.n),
-        str(f.unparsed),
+        percent(f.unparsed / f.n),
         *(figure(name, line.columns.get(name)) for name in shown.columns),
         str(line.row.attempts),
         line.row.bundle[:12],

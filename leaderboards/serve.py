@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import closing
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import ip_address
@@ -52,12 +53,12 @@ class Handler(BaseHTTPRequestHandler):
             # A page from elsewhere that had its name point here could read the boards otherwise.
             self._send(421, TEXT, STORED, b"open this server by its address or as localhost\n", body)
             return
-        boards = Boards(self.folder)
         try:
-            status, kind, policy, data = respond(boards, self.path)
-        finally:
-            boards.close()
-        self._send(status, kind, policy, data, body)
+            with closing(Boards(self.folder)) as boards:
+                answer = respond(boards, self.path)
+        except UserError as error:
+            answer = 503, TEXT, STORED, f"{error}\n".encode()
+        self._send(*answer, body)
 
     def _send(self, status: int, kind: str, policy: str, data: bytes, body: bool) -> None:
         self.send_response(status)

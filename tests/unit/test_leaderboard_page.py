@@ -401,8 +401,6 @@ def shown(page: Reader) -> list[str]:
 @pytest.mark.parametrize(
     ("fragment", "expected"),
     [
-        ("", ["hf:alpha", "hf:beta", "hf:gamma", "=1+1"]),
-        ("#sort=score", ["=1+1", "hf:gamma", "hf:beta", "hf:alpha"]),
         ("#sort=prompt+tokens&down=1", ["=1+1", "hf:gamma", "hf:alpha", "hf:beta"]),
         ("#sort=model&down=1&text=HF", ["hf:gamma", "hf:beta", "hf:alpha"]),
     ],

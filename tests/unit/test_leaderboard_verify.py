@@ -308,7 +308,7 @@ def test_archives_are_not_read(run: Path) -> None:
     assert "no such folder" in reasons(run.parent / "none")
 
 
-@pytest.mark.parametrize("place", ["../../../etc", "/nowhere", "", "\0", "x" * 5000])
+@pytest.mark.parametrize("place", ["../../../etc", "/nowhere", "", "\0", "x" * 300])
 def test_a_benchmark_that_is_not_there(run: Path, place: str) -> None:
     edit_run(run, lambda r: r.update(benchmark=place))
     assert "name its folder by --benchmark" in reasons(run)
@@ -318,6 +318,25 @@ def test_a_benchmark_elsewhere_can_be_named(run: Path, text_folder: Path) -> Non
     edit_run(run, lambda r: r.update(benchmark="/nowhere/bench"))
     outcome = submit(Boards(run.parent / "board", create=True), run, str(text_folder))
     assert outcome.stored
+
+
+@pytest.mark.parametrize("shape", ["deep", "large"])
+@pytest.mark.parametrize("name", ["backend", "training.json"])
+def test_settings_that_no_page_can_show(run: Path, name: str, shape: str) -> None:
+    deep: Json = {}
+    for _ in range(200):
+        deep = {"a": deep}
+    settings = {"deep": deep, "large": {"a": "x" * 100_000}}[shape]
+    if name == "backend":
+        edit(run / "report.json", lambda report: report.update(backend=settings))
+    else:
+        (run / name).write_text(json.dumps(settings))
+    assert f"{name}: expected at most 64 KiB" in reasons(run)
+
+
+def test_a_name_that_fills_the_page(run: Path) -> None:
+    edit_run(run, lambda r: r.update(model="x" * 500))
+    assert "model: expected at most 400 characters" in reasons(run)
 
 
 def test_an_easier_benchmark_under_the_same_digest(run: Path, spoiled: Path) -> None:
