@@ -18,7 +18,7 @@ LINES = 4
 """Models that the plot over depth has colours for."""
 BARS = 14
 WIDTH, HEIGHT = 640, 300
-LEFT, RIGHT, TOP, BOTTOM = 48, 12, 10, 40
+LEFT, RIGHT, TOP, BOTTOM = 48, 12, 16, 40
 
 
 @dataclass(frozen=True, slots=True)

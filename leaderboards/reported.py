@@ -56,6 +56,19 @@ class Table:
     note: str = ""
 
     @property
+    def settings(self) -> list[str]:
+        """Its columns."""
+        return list(dict.fromkeys(row.setting for row in self.rows))
+
+    @property
+    def lines(self) -> list[tuple[str, str, list[float | None]]]:
+        """Method, model, and the score in each setting."""
+        found: dict[tuple[str, str], dict[str, float]] = {}
+        for row in self.rows:
+            found.setdefault((row.method, row.model), {})[row.setting] = row.score
+        return [(*who, [scores.get(setting) for setting in self.settings]) for who, scores in found.items()]
+
+    @property
     def source(self) -> str:
         return f"Table {self.table}" if self.table is not None else "the paper"
 
