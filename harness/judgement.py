@@ -131,7 +131,7 @@ def figures(judgement: Judgement) -> dict[str, str]:
     j = judgement
     unscored = ", ".join(f"{count} {reason}" for reason, count in j.unscored.items())
     return {
-        "referral, 0 to 10": f"{_figure(j.mean)} ({_figure(j.low)} to {_figure(j.high)})",
+        "referral, 0 to 10": f"{_figure(j.mean)} (95 %: {_figure(j.low)} to {_figure(j.high)})",
         "responses": f"{j.n} of {len(j.responses)} scored"
         + (f"; {j.without} never came" if j.without else ""),
         "unscored verdicts": unscored or "0",
