@@ -147,7 +147,13 @@ def _environment() -> Environment:
     made = environment()
     made.loader = PackageLoader("leaderboards")
     made.filters |= {"title": title, "signed": signed, "p": chance}
-    made.globals |= {"figure": figure, "height": plots.height, "plot_width": plots.WIDTH, "zip": zip}
+    made.globals |= {
+        "figure": figure,
+        "height": plots.height,
+        "span": plots.span,
+        "plot_width": plots.WIDTH,
+        "zip": zip,
+    }
     return made
 
 
