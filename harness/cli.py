@@ -12,9 +12,9 @@ from harness.compare_page import table as comparison_table
 from harness.compare_page import write_comparison
 from harness.console import command_line
 from harness.efficiency import savings
-from harness.judge import Judging
 from harness.judge import judge as judge_run
 from harness.judgement import table as judgement_table
+from harness.judging import Judging
 from harness.records import Report
 from harness.report import table
 from harness.run import Evaluation, evaluate

@@ -8,60 +8,25 @@ RUN/judgement.<digest>.json, and from there into RUN/report.html.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
 from tqdm import tqdm
 
 from harness import backends, store, variants, verdict
-from harness.backends import Backend, Endpoint, Sampling
+from harness.backends import Backend
 from harness.benchmark import Benchmark
 from harness.canaries import CANARIES
 from harness.errors import UserError
 from harness.judgement import Judged, Judgement, sum_up
+from harness.judging import Judging
 from harness.metrics.referral import precision
 from harness.records import Instance, Policy, Prompt, Response, Run
 from harness.run import report_again
 from harness.seeds import rng
 from harness.variants import VARIANTS, Variant
 from harness.verdict import Reading, SettingName
-
-SCRIPTED = ("oracle", "random", "majority")
-
-
-@dataclass(frozen=True)
-class Judging:
-    """What `harness judge` is asked for."""
-
-    judge: str
-    """Who judges, as in --model of eval, such as anthropic:NAME; never the run's own model."""
-    setting: SettingName = "structured"
-    """paper: free analysis, then a score. structured: each citation beside the true rule, then a score."""
-    variants: str = "internalized"
-    """Comma-separated: which of the run's variants to judge."""
-    limit: int = 100
-    """How many responses, chosen by a lot that is the same for every run of the benchmark."""
-    repeats: int = 1
-    """How many times each response is judged."""
-    sampling: Sampling = field(default_factory=lambda: Sampling(max_new_tokens=4096))
-    endpoint: Endpoint = field(default_factory=Endpoint)
-
-    def __post_init__(self) -> None:
-        variants.parse(self.variants)
-        for name in ("limit", "repeats"):
-            if getattr(self, name) < 1:
-                raise UserError(f"{name}: expected 1 or more, got {getattr(self, name)}")
-        if self.judge.partition(":")[0] in SCRIPTED:
-            raise UserError(f"judge: expected a model that can read, such as hf:PATH, got {self.judge}")
-
-    @property
-    def digest(self) -> str:
-        """Names the files: what verdicts depend on besides their prompts."""
-        asked = [self.judge, self.setting, self.sampling]
-        return hashlib.sha256(msgspec.json.encode(asked)).hexdigest()[:12]
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,19 +7,16 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import msgspec
 
 from harness.agreement import krippendorff
 from harness.canaries import FOOLED
 from harness.intervals import bootstrap
+from harness.judging import Judging
 from harness.records import Json, Run
 from harness.seeds import rng
 from harness.verdict import MOST, SettingName
-
-if TYPE_CHECKING:
-    from harness.judge import Judging
 
 
 @dataclass(frozen=True, slots=True)

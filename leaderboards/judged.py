@@ -17,9 +17,9 @@ from harness import variants, verdict
 from harness.backends import Sampling
 from harness.errors import UserError
 from harness.intervals import bootstrap
-from harness.judge import Judging
 from harness.judgement import Judged as JudgedResponse
 from harness.judgement import Judgement
+from harness.judging import Judging
 from harness.records import Response, Run
 from harness.results import Result, Results
 from harness.seeds import rng

@@ -20,8 +20,9 @@ from harness.backends import Endpoint, Sampling
 from harness.benchmark import Benchmark
 from harness.canaries import CANARIES
 from harness.errors import UserError
-from harness.judge import Judging, judge
+from harness.judge import judge
 from harness.judgement import Judgement, figures, table
+from harness.judging import Judging
 from harness.metrics.referral import precision
 from harness.records import Claim, Prompt, Response
 from harness.run import Evaluation, evaluate

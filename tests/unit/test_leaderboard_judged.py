@@ -14,7 +14,8 @@ import pytest
 from harness import backends
 from harness.backends import Sampling
 from harness.benchmark import Benchmark
-from harness.judge import Judging, judge
+from harness.judge import judge
+from harness.judging import Judging
 from harness.records import Prompt, Response
 from harness.run import Evaluation, evaluate
 from leaderboards.board import Boards
