@@ -172,7 +172,7 @@ class Boards:
         with _explained(file):
             self._db = sqlite3.connect(file, timeout=WAIT, isolation_level=None)
         try:
-            self._open(file)
+            self._open(file, create)
         except UserError:
             self.close()
             raise
@@ -180,13 +180,14 @@ class Boards:
     def close(self) -> None:
         self._db.close()
 
-    def _open(self, file: Path) -> None:
+    def _open(self, file: Path, create: bool) -> None:
         with _explained(file):
             self._db.row_factory = sqlite3.Row
             self._db.execute("PRAGMA foreign_keys = ON")
-            if self._version() < len(MIGRATIONS):
-                self._db.execute("PRAGMA journal_mode = WAL")
-                self._migrate()
+            if create or self._version() < len(MIGRATIONS):
+                # SQLite does not wait for another process that is just changing the journal.
+                with self._locked():
+                    self._migrate()
             if self._version() > len(MIGRATIONS):
                 raise UserError(f"{file}: made by a newer version ({self._version()}); update this one")
 
@@ -194,6 +195,9 @@ class Boards:
         return int(self._db.execute("PRAGMA user_version").fetchone()[0])
 
     def _migrate(self) -> None:
+        if self._version() >= len(MIGRATIONS):
+            return
+        self._db.execute("PRAGMA journal_mode = WAL")
         with self._transaction():
             for version in range(self._version(), len(MIGRATIONS)):
                 for statement in MIGRATIONS[version]:
