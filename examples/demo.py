@@ -13,6 +13,7 @@ from pathlib import Path
 
 DEMO = Path("demo")
 CHECKPOINT = DEMO / "tiny-random"
+BOARDS = DEMO / "boards"
 SIZE = "--depth 2 --policies 3 --train 40 --test 40 --width 240 --height 160"
 BENCHMARKS = {
     "clevr-t": f"clevrpolicy generate {DEMO}/clevr-t {SIZE}",
@@ -40,7 +41,12 @@ def main() -> None:
             run("harness", "eval", DEMO / name, "--model", model, *sampling.split(), "--out", out)
             runs.append(out)
     run("harness", "report", *runs)
+    for out in runs:
+        run("leaderboard", "submit", out, "--board", BOARDS)
+    run("leaderboard", "show", "--board", BOARDS)
+    run("leaderboard", "export", DEMO / "leaderboards", "--board", BOARDS)
     print(f"\nDone in {time.monotonic() - started:.0f} s. The reports, to open in a browser:")
+    print(f"  {(DEMO / 'leaderboards' / 'index.html').resolve().as_uri()}")
     for out in runs:
         print(f"  {(out / 'report.html').resolve().as_uri()}")
 

@@ -90,14 +90,15 @@ def seal(folder: Path, begun: Begun) -> Manifest:
     paths = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("[!.]*") if p.is_file())
     files = {p: store.sha256(folder / p) for p in paths if p != MANIFEST}
     lines = {p: (folder / p).read_bytes().count(b"\n") for p in files if p.endswith(".jsonl")}
+    digest, images_digest = _digests(files)
     manifest = Manifest(
         format=FORMAT,
         family=begun.family,
         config=begun.config,
         versions=begun.versions,
         counts=lines,
-        digest=_digest((p, h) for p, h in files.items() if p in lines),
-        images_digest=_digest((p, h) for p, h in files.items() if p not in lines),
+        digest=digest,
+        images_digest=images_digest,
         files=files,
     )
     store.write_json(folder / MANIFEST, manifest)
@@ -112,8 +113,16 @@ def summary(folder: Path, manifest: Manifest) -> str:
     return f"{folder}: {counts}\ndigest {manifest.digest}"
 
 
-def _digest(files: Iterable[tuple[str, str]]) -> str:
-    return hashlib.sha256("".join(f"{sha}  {path}\n" for path, sha in files).encode()).hexdigest()
+def _digests(files: Mapping[str, str]) -> tuple[str, str]:
+    """Of the records and of everything else, over paths in order and what they hold."""
+
+    def digest(records: bool) -> str:
+        lines = (
+            f"{sha}  {path}\n" for path, sha in sorted(files.items()) if path.endswith(".jsonl") is records
+        )
+        return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+    return digest(True), digest(False)
 
 
 class Benchmark:
@@ -132,6 +141,12 @@ class Benchmark:
             raise UserError(
                 f"{folder / MANIFEST}: expected format {FORMAT}, got {self.manifest.format}: "
                 "generate the benchmark again with this version"
+            )
+        expected = _digests(self.manifest.files)
+        if (self.manifest.digest, self.manifest.images_digest) != expected:
+            raise UserError(
+                f"{folder / MANIFEST}: expected digest {expected[0][:12]}… for the files that it names, got "
+                f"{self.manifest.digest[:12]}…: it was changed after the benchmark was made; make it again"
             )
         self.policies = {p.id: p for p in self.records(POLICIES, Policy)}
         for policy in self.policies.values():

@@ -17,6 +17,8 @@ import msgspec
 from harness.errors import UserError
 
 T = TypeVar("T")
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What a text that is not the JSON of its record raises."""
 
 
 def sha256(path: Path) -> str:
@@ -63,7 +65,7 @@ def read_json(path: Path, type_: type[T]) -> T:
         return msgspec.json.decode(path.read_bytes(), type=type_)
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
-    except msgspec.DecodeError as error:
+    except UNREADABLE as error:
         raise UserError(f"{path}: {error}") from error
 
 
@@ -105,7 +107,7 @@ class Log:
         for number, line in enumerate(data[:whole].splitlines(), 1):
             try:
                 records.append(self._decoder.decode(line))
-            except msgspec.DecodeError as error:
+            except UNREADABLE as error:
                 raise UserError(f"{self.path}, line {number}: {error}") from error
         return records
 

@@ -182,6 +182,11 @@ def change_a_type(folder: Path) -> None:
     reseal(folder)
 
 
+def claim_another_digest(folder: Path) -> None:
+    path = folder / "manifest.json"
+    path.write_text(path.read_text().replace('"digest": "', '"digest": "0', 1))
+
+
 def make_the_format_new(folder: Path) -> None:
     path = folder / "manifest.json"
     path.write_text(path.read_text().replace('"format": 1', '"format": 99'))
@@ -199,6 +204,7 @@ def make_the_format_new(folder: Path) -> None:
         (remove_a_picture, "test-000000.png: cannot be read"),
         (change_a_type, "Expected `str`, got `int` - at `$.target`"),
         (make_the_format_new, "expected format 1, got 99"),
+        (claim_another_digest, "for the files that it names, got 0"),
     ],
 )
 def test_a_damaged_benchmark_is_refused(spoiled: Path, tmp_path: Path, damage, named: str) -> None:

@@ -22,7 +22,6 @@ from leaderboards.board import (
     BEGUN,
     DATABASE,
     KNOWN,
-    MIGRATIONS,
     REFUSED,
     SUBMISSIONS,
     Board,
@@ -32,6 +31,7 @@ from leaderboards.board import (
 )
 from leaderboards.entry import Bundle
 from leaderboards.rank import ranks
+from leaderboards.schema import MIGRATIONS
 
 FORK = multiprocessing.get_context("fork")
 BOARD = Board(Key("d" * 64, "test", "internalized", "exact/1", ""), "toy", "bench", {"depth": 2}, True)
