@@ -43,7 +43,6 @@ def main() -> None:
     run("harness", "report", *runs)
     for out in runs:
         run("leaderboard", "submit", out, "--board", BOARDS)
-    run("leaderboard", "show", "--board", BOARDS)
     run("leaderboard", "export", DEMO / "leaderboards", "--board", BOARDS)
     print(f"\nDone in {time.monotonic() - started:.0f} s. The reports, to open in a browser:")
     print(f"  {(DEMO / 'leaderboards' / 'index.html').resolve().as_uri()}")
