@@ -22,7 +22,8 @@ if (table) {
   }
 
   function sort() {
-    const index = heads.findIndex((head) => name(head) === sorted.name);
+    // Without a name the order stays that of the ranks; some heads have none either.
+    const index = sorted.name ? heads.findIndex((head) => name(head) === sorted.name) : -1;
     for (const head of heads) head.removeAttribute("aria-sort");
     const order = [...rows];
     if (index >= 0) {

@@ -424,3 +424,15 @@ def test_hostile_names_in_a_browser(hostile: Path, tmp_path: Path) -> None:
     assert "4 of 4 shown" in page.text
     assert not [a for _, found in page.elements for a in found if a.startswith("on")]
     assert console == ""
+
+
+@pytest.mark.skipif(BROWSER is None, reason="needs chromium")
+def test_exported_rows_stand_in_the_order_of_their_ranks(folder: Path, tmp_path: Path) -> None:
+    with closing(Boards(folder)) as boards:
+        board = next(b for b in boards.boards() if b.key.variant == "internalized" and b.entries == 4)
+        files = export(boards, tmp_path / "out")
+    file = next(f for f in files if f.name == f"board-{board.id}.html")
+    page, _ = browse(file.as_uri(), tmp_path)
+    models = ["hf:alpha", "hf:beta", "hf:gamma"]
+    written = Reader(file.read_text()).text
+    assert sorted(models, key=page.text.index) == sorted(models, key=written.index)
