@@ -17,7 +17,7 @@ from harness import store
 from harness.benchmarks.mmmu_pro import HEADLINE
 from harness.errors import UserError
 from harness.intervals import bootstrap
-from harness.records import Run, Score
+from harness.records import Report, Run, Score
 from harness.seeds import rng
 
 ACCURACY = "accuracy"
@@ -31,6 +31,7 @@ class Key(NamedTuple):
     split: str
     variant: str
     limit: int | None
+    scorer: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,7 @@ class Difference:
     split: str
     variant: str
     limit: int | None
+    scorer: str
     metric: str
     base: str
     tuned: str
@@ -136,11 +138,13 @@ def _sides(folder: Path) -> tuple[dict[Key, Side], list[Unmatched]]:
                 Unmatched(str(path), "not finished: the same eval command again goes on with it")
             )
             continue
+        report = path / "report.json"
+        scorer = store.read_json(report, Report).scorer if report.is_file() else ""
         by_variant: dict[str, dict[str, list[Score]]] = {}
         for score in store.read_lines(path / "scores.jsonl", Score):
             by_variant.setdefault(score.variant, {}).setdefault(score.instance, []).append(score)
         for variant, scores in by_variant.items():
-            key = Key(run.digest, run.split, variant, run.limit)
+            key = Key(run.digest, run.split, variant, run.limit, scorer)
             if key in sides:
                 raise UserError(
                     f"{folder}: {sides[key].run} and {path} both hold {variant} of {_name(run)}; "
@@ -161,6 +165,9 @@ def _alone(key: Key, side: Side, others: Mapping[Key, Side], folder: Path) -> Un
     for near, other in others.items():
         if near._replace(limit=None) == key._replace(limit=None):
             return Unmatched(side.run, f"{what} has limit {key.limit}, {other.run} has {near.limit}")
+        if near._replace(scorer=key.scorer) == key:
+            scorers = f"scorer {key.scorer!r}, {other.run} has {near.scorer!r}"
+            return Unmatched(side.run, f"{what} has {scorers}: score one of them again")
         if near[1:] == key[1:] and other.benchmark == side.benchmark:
             digests = f"digest {key.digest[:12]}, {other.run} has {near.digest[:12]}"
             return Unmatched(side.run, f"{what} has {digests}: other questions under the same name")

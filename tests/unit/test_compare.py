@@ -12,10 +12,12 @@ import msgspec
 import pytest
 
 from harness import cli, store
+from harness.benchmark import Benchmark
 from harness.compare import Comparison, compare
 from harness.compare_page import markdown, render, table
 from harness.errors import UserError
 from harness.records import Run, Score
+from harness.run import Evaluation, evaluate
 
 Values = Sequence[float | None]
 
@@ -235,3 +237,14 @@ def test_the_command_writes_what_it_says(tmp_path: Path, capsys: pytest.CaptureF
     assert "http://" not in page.replace("http://www.w3.org", "") and "https://" not in page
     assert "+30.0" in (tmp_path / "out" / "compare.md").read_text()
     assert json.loads((tmp_path / "out" / "compare.json").read_text())["resamples"] == 10_000
+
+
+def test_scores_of_two_scorers_are_not_compared(text_folder: Path, tmp_path: Path) -> None:
+    runs = [tmp_path / name for name in ("base", "tuned")]
+    for run in runs:
+        evaluate(Benchmark(text_folder), Evaluation("oracle", limit=4), run)
+    assert compare(runs[0], [runs[1]]).differences
+    report = runs[1] / "report.json"
+    report.write_text(report.read_text().replace('"exact-match/1"', '"exact-match/2"'))
+    with pytest.raises(UserError, match="scorer 'exact-match/"):
+        compare(runs[0], [runs[1]])
