@@ -26,15 +26,15 @@ def encode(scene: Scene, index: int) -> dict[str, Any]:
 
 
 def decode(data: dict[str, Any]) -> Scene:
-    """The scene again; of CLEVR's own JSON it takes what its generator wrote and leaves the rest empty."""
+    """The scene again, as encode wrote it; CLEVR's own scenes lack camera, lamps and boxes (KeyError)."""
     objects = tuple(
         Object(
             kind=Kind(o["size"], o["color"], o["material"], o["shape"]),
             coords=_vector(o["3d_coords"]),
             rotation=o["rotation"],
             pixel_coords=_vector(o["pixel_coords"]),
-            bbox=tuple(o.get("bbox", (0, 0, 0, 0))),
-            visible_pixels=o.get("visible_pixels", 0),
+            bbox=tuple(o["bbox"]),
+            visible_pixels=o["visible_pixels"],
         )
         for o in data["objects"]
     )

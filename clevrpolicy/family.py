@@ -14,7 +14,7 @@ from clevrpolicy.claims import Rule
 from clevrpolicy.ontology import Kind, Scene
 from clevrpolicy.tree import Tree, from_json, mask
 from harness import variants
-from harness.parsing import boxed
+from harness.parsing import boxed, in_box
 from harness.records import Claim, Grade, Instance
 from harness.variants import Variant
 
@@ -57,12 +57,12 @@ class ClevrPolicy:
         return [f"Case {case}" for case in sorted(leaf.case for leaf, _ in self._tree(policy).leaves())]
 
     def respond(self, answer: str) -> str:
-        return reasoning.boxed(answer)
+        return in_box(answer)
 
     def gold(self, instance: Instance, variant: Variant) -> str:
         policy = variants.policy_id(instance, variant)
         if policy is None or "condition" in instance.facts:
-            return reasoning.boxed(instance.target)
+            return in_box(instance.target)
         return reasoning.gold(self._tree(policy), self._kinds[instance.facts["scene"]])
 
     def groups(self, instance: Instance, variant: Variant) -> Mapping[str, str]:

@@ -81,8 +81,3 @@ class Scene:
     @property
     def kinds(self) -> tuple[Kind, ...]:
         return tuple(o.kind for o in self.objects)
-
-    @property
-    def image(self) -> str:
-        """Path of the picture, relative to the benchmark's folder."""
-        return f"images/{self.id}.png"

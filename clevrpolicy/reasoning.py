@@ -7,17 +7,14 @@ from collections.abc import Iterator, Sequence
 from clevrpolicy.ontology import Kind
 from clevrpolicy.tree import Leaf, Node, Step, Tree, mask
 from clevrpolicy.wording import leads, named, where
+from harness.parsing import in_box
 
 
 def gold(tree: Tree, kinds: Sequence[Kind]) -> str:
     """A right response to a scene: what is in it, every condition visited, what was seen, the case."""
     steps, leaf = tree.walk(mask(kinds))
     lines = [f"The scene holds {listed(kinds)}.", *(_visit(step, kinds) for step in steps)]
-    return "<think>\n" + "\n".join(lines) + f"\n</think>\n{boxed(f'Case {leaf.case}')}"
-
-
-def boxed(answer: str) -> str:
-    return rf"\boxed{{{answer}}}"
+    return "<think>\n" + "\n".join(lines) + f"\n</think>\n{in_box(f'Case {leaf.case}')}"
 
 
 def listed(kinds: Sequence[Kind]) -> str:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import ast
 import math
-import operator
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from random import Random
 
 from gtapolicy.dialogs import Argument, Step
+from gtapolicy.expression import evaluate
 from gtapolicy.pictures.canvas import Box
 from gtapolicy.pictures.shot import Shot
 
@@ -61,7 +60,7 @@ def count(path: str, thing: str, number: int, origin: str = "what the query want
 
 def calculate(expression: str, origin: str) -> Step:
     return Step(
-        "Calculator", {"expression": expression}, plain(value(expression)), origins={"expression": origin}
+        "Calculator", {"expression": expression}, plain(evaluate(expression)), origins={"expression": origin}
     )
 
 
@@ -128,32 +127,6 @@ def made(path: str) -> str:
 def bbox(box: Box) -> str:
     """As the policy writes boxes."""
     return "({:.0f}, {:.0f}, {:.0f}, {:.0f})".format(*box)
-
-
-OPERATORS = {
-    ast.Add: operator.add,
-    ast.Sub: operator.sub,
-    ast.Mult: operator.mul,
-    ast.Div: operator.truediv,
-    ast.Pow: operator.pow,
-}
-
-
-def value(expression: str) -> float:
-    """Of arithmetic that a scenario wrote."""
-
-    def of(node: ast.AST) -> float:
-        match node:
-            case ast.Constant(int() | float() as number):
-                return number
-            case ast.BinOp(left, operation, right):
-                result: float = OPERATORS[type(operation)](of(left), of(right))
-                return result
-            case ast.Call(ast.Name("round"), [inner, ast.Constant(int() as digits)]):
-                return round(of(inner), digits)
-        raise ValueError(f"expression: expected arithmetic, got {expression!r}")
-
-    return of(ast.parse(expression, mode="eval").body)
 
 
 def plain(number: float) -> str:

@@ -21,7 +21,6 @@ from gtapolicy import rules
 from gtapolicy.dialogs import Dialog, Step
 from gtapolicy.pictures.canvas import Box, Canvas, font
 from gtapolicy.scenarios import _draft, dialog, dialogs, picture
-from gtapolicy.scenarios.draft import value
 from gtapolicy.scenarios.families import FAMILIES
 from harness.errors import UserError
 
@@ -125,8 +124,10 @@ def test_expressions_evaluate_and_use_what_is_known() -> None:
     for item, at, step in steps("Calculator"):
         expression = str(step.arguments["expression"])
         assert not {type(node).__name__ for node in ast.walk(ast.parse(expression))} & {"Attribute", "Name"}
-        assert math.isfinite(value(expression)), item
-        assert float(step.returned) == pytest.approx(value(expression), abs=1e-6)
+        # Python itself, so that the evaluator which made the result is not its own judge.
+        expected = eval(expression, {"__builtins__": {}, "round": round})
+        assert math.isfinite(expected), item
+        assert float(step.returned) == pytest.approx(expected, abs=1e-6)
         known = " ".join([item.query, *(earlier.returned for earlier in item.steps[:at])])
         numbers = {float(number) for number in NUMBER.findall(known)}
         # Minutes of an hour, the whole in percent, there and back, one more.
