@@ -8,7 +8,7 @@ scale, then method, then your file, then the command line.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -164,6 +164,17 @@ def load(recipe: str, scale: str | None = None, **changes: Any) -> Recipe:
         return msgspec.convert(table, Recipe, dec_hook=_path)
     except msgspec.ValidationError as error:
         raise UserError(f"{recipe}: {_plain(error)}") from error
+
+
+def pair(benchmarks: Sequence[Path], chains: Sequence[Path]) -> list[dict[str, Path]] | None:
+    """The table `data` of benchmarks and their chains of thought; None where no benchmark is given."""
+    if chains and len(chains) != len(benchmarks):
+        raise UserError(
+            f"cot: expected a folder for each of the {len(benchmarks)} benchmarks, got {len(chains)}"
+        )
+    if not chains:
+        return [{"benchmark": benchmark} for benchmark in benchmarks] or None
+    return [{"benchmark": b, "cot": c} for b, c in zip(benchmarks, chains, strict=True)]
 
 
 def names(folder: Path) -> list[str]:

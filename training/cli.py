@@ -1,0 +1,71 @@
+"""The `trimpi` command: train, cot, curves."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tyro.conf import Positional
+
+from harness.benchmark import Benchmark
+from harness.console import command_line
+from training import config
+from training.config import Stage
+from training.cot import Cot
+from training.cot import make as make_chains
+from training.train import train as train_recipe
+
+
+def train(
+    recipe: Positional[str],
+    /,
+    *,
+    out: Path,
+    base: str | None = None,
+    data: tuple[Path, ...] = (),
+    cot: tuple[Path, ...] = (),
+    scale: str | None = None,
+    seed: int | None = None,
+    stage: Stage | None = None,
+) -> None:
+    """Train a checkpoint by a recipe, stage after stage. Interrupted, the same command goes on.
+
+    OUT/STAGE is the checkpoint of each stage, with its training.json; OUT/curves.html shows how it went.
+    `trimpi recipes` lists what there is.
+
+    Args:
+        recipe: Name of a recipe, or a TOML file of your own that states what differs.
+        out: Folder of the training run.
+        base: Checkpoint to start from: a folder, or an id on the Hugging Face hub.
+        data: Benchmarks to learn, by folder; their training split is read.
+        cot: Folders of `trimpi cot`, one for each benchmark in their order, where a stage needs them.
+        scale: Hyperparameters: tiny, paper-clevr, paper-gta, or a TOML file.
+        seed: Of the order of the data, of sampling and of new weights.
+        stage: Only this stage; the ones before it must be there.
+    """
+    asked = config.load(recipe, scale, base=base, data=config.pair(data, cot), seed=seed)
+    print(f"checkpoint: {train_recipe(asked, out, stage)}")
+
+
+def cot(benchmark: Positional[Path], out: Positional[Path], /, asked: Cot) -> None:
+    """Make chains of thought for a benchmark's training split. The same command again resumes.
+
+    Args:
+        benchmark: Folder of a complete benchmark.
+        out: Folder of the chains.
+        asked: Which chains, and who writes them.
+    """
+    print(make_chains(Benchmark(benchmark), out, asked))
+
+
+def recipes() -> None:
+    """List the recipes and scales that come with the project."""
+    print(f"recipes: {', '.join(config.names(config.RECIPES))}")
+    print(f"scales: {', '.join(config.names(config.SCALES))}")
+
+
+def main() -> None:
+    command_line(
+        {"train": train, "cot": cot, "recipes": recipes},
+        prog="trimpi",
+        description="Moves a policy into the weights of a model: VM-CPT, CoT-SFT, RL with PolicyRollout.",
+    )

@@ -1,0 +1,164 @@
+"""A whole recipe, stage after stage: what is finished is not done again, what was begun goes on."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from harness import store
+from harness.benchmark import Benchmark
+from harness.errors import UserError
+from harness.records import Json
+from training import cot, history
+from training.config import Recipe, Stage
+from training.sequence import SPLIT
+
+ASKED = "recipe.json"
+RECORD = "training.json"
+"""Beside every checkpoint that is finished: written last."""
+PACKAGES = ("torch", "transformers", "trl", "peft", "accelerate", "datasets")
+
+
+@dataclass(frozen=True, slots=True)
+class StageRecord:
+    """How one stage went."""
+
+    stage: Stage
+    parent: str
+    settings: Json
+    steps: int
+    wall_seconds: float
+    device_seconds: float
+    processes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """training.json: where a checkpoint comes from, back to the base."""
+
+    recipe: str
+    scale: str
+    base: str
+    """As the harness names a model, so that a board finds the base's own runs."""
+    data: tuple[Json, ...]
+    """Benchmark, digest, split, and the chains of thought."""
+    seed: int
+    stages: tuple[StageRecord, ...]
+    versions: Mapping[str, str]
+
+
+def train(recipe: Recipe, run: Path, only: Stage | None = None) -> Path:
+    """Trains what is missing of a recipe, or one stage of it; the folder of the last checkpoint made.
+
+    Raises UserError where the run's folder holds another recipe or another state of its data, and where the
+    parent of the only stage is missing.
+    """
+    if only is not None and only not in recipe.stages:
+        raise UserError(f"stage: expected one of {', '.join(recipe.stages)} with {recipe.name}, got {only}")
+    data = tuple(_provenance(recipe))
+    _claim(run, recipe, data)
+    parent = recipe.base
+    done: tuple[StageRecord, ...] = ()
+    for stage in recipe.stages:
+        folder = run / stage
+        if (folder / RECORD).exists():
+            done = store.read_json(folder / RECORD, Record).stages
+        elif only is not None and stage != only:
+            raise UserError(
+                f"{folder}: expected the checkpoint that {only} starts from, got none; "
+                f"train --stage {stage} first, or leave --stage out"
+            )
+        else:
+            done = _run(recipe, stage, parent, run, data, done)
+        parent = str(folder)
+        if stage == only:
+            break
+    return Path(parent)
+
+
+def _run(
+    recipe: Recipe,
+    stage: Stage,
+    parent: str,
+    run: Path,
+    data: tuple[Json, ...],
+    done: tuple[StageRecord, ...],
+) -> tuple[StageRecord, ...]:
+    """Trains a stage and writes its record, with which it is finished."""
+    # Only here, because torch and TRL take some seconds to load.
+    from accelerate import PartialState
+
+    from training.stages import train_stage
+
+    steps = train_stage(recipe, stage, parent, run)
+    state = PartialState()
+    seconds = history.read(run)[stage].seconds
+    settings = recipe.rl if stage == "rl" else recipe.sft[stage]
+    record = StageRecord(
+        stage=stage,
+        parent=parent,
+        settings=asdict(settings),  # type: ignore[arg-type]
+        steps=steps,
+        wall_seconds=seconds,
+        device_seconds=seconds * state.num_processes,
+        processes=state.num_processes,
+    )
+    stages = (*done, record)
+    if state.is_main_process:
+        versions = {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
+        whole = Record(recipe.name, recipe.scale, f"hf:{recipe.base}", data, recipe.seed, stages, versions)
+        store.write_json(run / stage / RECORD, whole)
+        store.write_json(run / RECORD, whole)
+        shutil.rmtree(run / f".{stage}")
+    state.wait_for_everyone()
+    return stages
+
+
+def _provenance(recipe: Recipe) -> list[dict[str, Any]]:
+    """What is trained on, by content: a benchmark that was made anew is another."""
+    told = []
+    for data in recipe.data:
+        entry = {
+            "benchmark": str(data.benchmark),
+            "digest": Benchmark(data.benchmark).manifest.digest,
+            "split": SPLIT,
+            "weight": data.weight,
+        }
+        if data.cot is not None:
+            entry |= {"cot": str(data.cot), "cot_sha256": store.sha256(data.cot / cot.CHAINS)}
+        told.append(entry)
+    return told
+
+
+def _claim(run: Path, recipe: Recipe, data: tuple[Json, ...]) -> None:
+    """Begins a run in a folder, or goes on with one of the same recipe and data."""
+    asked = msgspec.to_builtins({"recipe": recipe, "data": data}, enc_hook=str)
+    file = run / ASKED
+    if not file.exists():
+        with store.explained(run):
+            run.mkdir(parents=True, exist_ok=True)
+        if any(run.iterdir()):
+            raise UserError(f"{run}: expected a new or empty folder, or a training run to go on with")
+        store.write_json(file, asked)
+        return
+    begun = store.read_json(file, dict[str, Any])
+    for part in ("recipe", "data"):
+        if difference := _difference(begun[part], asked[part], part):
+            raise UserError(f"{run}: holds a training run with another {difference}; name another --out")
+
+
+def _difference(begun: Any, asked: Any, place: str) -> str | None:
+    """The first place where two JSON values differ, and how."""
+    if isinstance(begun, dict) and isinstance(asked, dict):
+        pairs = (
+            (f"{place}.{key}", begun.get(key), asked.get(key)) for key in sorted(begun.keys() | asked.keys())
+        )
+        return next((found for name, a, b in pairs if (found := _difference(a, b, name))), None)
+    return None if begun == asked else f"{place} ({begun!r}, asked was {asked!r})"
