@@ -145,7 +145,7 @@ class Recipe:
 
 
 def load(recipe: str, scale: str | None = None, **changes: Any) -> Recipe:
-    """The recipe of a name in training/recipes or of a TOML file, at a scale, with changes of single keys.
+    """The recipe of a name in training/recipes or of a TOML file, at a scale, with changes laid over it.
 
     A change of None leaves what the files say. UserError names the key that is unknown or wrong.
     """
@@ -154,7 +154,7 @@ def load(recipe: str, scale: str | None = None, **changes: Any) -> Recipe:
     if scale is None:
         raise UserError(f"scale: expected one of {', '.join(names(SCALES))} or a TOML file; give --scale")
     table = _merge(_read(scale, SCALES), table)
-    table |= {key: value for key, value in changes.items() if value is not None}
+    table = _merge(table, {key: value for key, value in changes.items() if value is not None})
     table |= {"name": table.get("name", Path(recipe).stem), "scale": Path(scale).stem}
     _refuse_unknown(table, Recipe, recipe)
     for key in ("base", "data"):
@@ -191,7 +191,9 @@ def _read(name: str, folder: Path) -> dict[str, Any]:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
         raise UserError(f"{path}: expected TOML: {error}") from error
     parent = table.pop("extends", None)
-    return table if parent is None else _merge(_read(parent, folder), table)
+    if parent is None:
+        return table
+    return _merge(_read(str(path.parent / parent) if parent.endswith(".toml") else parent, folder), table)
 
 
 def _merge(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ import torch
 from accelerate import PartialState
 from peft import LoraConfig, PeftModel
 from transformers import GenerationConfig, TrainerCallback
+from transformers.utils import logging
 from trl import SFTConfig, SFTTrainer
 
 from harness.backends.checkpoint import load_checkpoint
@@ -26,6 +27,8 @@ from training.collate import Collator, visual_tokens
 from training.config import Recipe, Sft, SftStage, Stage
 from training.log import watch
 from training.sequence import KINDS, Mixture
+
+logging.disable_progress_bar()  # that of loading weights, which would stand between those of the stages
 
 COMPLETE = ".complete"
 """Marks a step's checkpoint that was written whole."""

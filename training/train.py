@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import platform
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import msgspec
@@ -18,6 +19,7 @@ from harness.errors import UserError
 from harness.records import Json
 from training import cot, history
 from training.config import Recipe, Stage
+from training.history import Values
 from training.sequence import SPLIT
 
 ASKED = "recipe.json"
@@ -37,6 +39,8 @@ class StageRecord:
     wall_seconds: float
     device_seconds: float
     processes: int
+    means: Mapping[str, float]
+    """Of what was logged, over the stage's updates."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,16 +103,17 @@ def _run(
 
     steps = train_stage(recipe, stage, parent, run)
     state = PartialState()
-    seconds = history.read(run)[stage].seconds
+    logged = history.read(run)[stage]
     settings = recipe.rl if stage == "rl" else recipe.sft[stage]
     record = StageRecord(
         stage=stage,
         parent=parent,
         settings=asdict(settings),  # type: ignore[arg-type]
         steps=steps,
-        wall_seconds=seconds,
-        device_seconds=seconds * state.num_processes,
+        wall_seconds=logged.seconds,
+        device_seconds=logged.seconds * state.num_processes,
         processes=state.num_processes,
+        means=_means(logged.steps.values()),
     )
     stages = (*done, record)
     if state.is_main_process:
@@ -119,6 +124,15 @@ def _run(
         shutil.rmtree(run / f".{stage}")
     state.wait_for_everyone()
     return stages
+
+
+def _means(steps: Iterable[Values]) -> dict[str, float]:
+    values: dict[str, list[float]] = {}
+    for step in steps:
+        for name, value in step.items():
+            if value is not None:
+                values.setdefault(name, []).append(value)
+    return {name: fmean(found) for name, found in values.items()}
 
 
 def _provenance(recipe: Recipe) -> list[dict[str, Any]]:
@@ -132,7 +146,9 @@ def _provenance(recipe: Recipe) -> list[dict[str, Any]]:
             "weight": data.weight,
         }
         if data.cot is not None:
-            entry |= {"cot": str(data.cot), "cot_sha256": store.sha256(data.cot / cot.CHAINS)}
+            chains = data.cot / cot.CHAINS
+            entry |= {"cot": str(data.cot), "cot_sha256": store.sha256(chains)}
+            entry["chains"] = chains.read_bytes().count(b"\n")
         told.append(entry)
     return told
 
