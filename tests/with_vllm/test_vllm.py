@@ -38,7 +38,7 @@ from harness.records import Part, Prompt, Response
 from harness.store import Log
 from harness.variants import VARIANTS
 from harness.verdict import schema as judge_schema
-from training.tokenizer import SPECIAL, train_tokenizer
+from training.base.tokenizer import SPECIAL, train_tokenizer
 
 BIN = Path(sys.executable).parent
 POSITIONS = 2048

@@ -1,15 +1,26 @@
 """A small byte-level BPE tokenizer with Qwen's special tokens and chat format, trained here in a second.
 
-It learns the words that policies are made of; any other string still round-trips, because every byte is a
-token of its own.
+What a policy's text repeats word for word (the fixed pieces of its templates, a condition's number, an
+attribute's value) is one token each, which halves the length of a prompt. Any other string still
+round-trips, because every byte is a token of its own.
 """
 
 from __future__ import annotations
 
+import json
+import re
+from collections.abc import Iterator
 from typing import Any
 
-SIZE = 1024
-"""Tokens at most, special ones included; a text too small for that gives fewer."""
+from clevrpolicy import build, draft, reasoning, skills, wording
+from clevrpolicy.ontology import ATTRIBUTES
+from harness.parsing import FORMAT
+
+SIZE = 768
+"""Tokens that BPE may learn at most, bytes and special ones included."""
+
+OFTEN = 20
+"""How often the corpus repeats the syllables of names, so that BPE learns them first."""
 
 SPECIAL = (
     "<|endoftext|>",
@@ -22,10 +33,15 @@ SPECIAL = (
     "<|video_pad|>",
 )
 
-CHAT = """\
+SYSTEM = "You are a helpful assistant."
+
+CHAT = (
+    """\
 {%- if messages[0].role != 'system' -%}
 <|im_start|>system
-You are a helpful assistant.<|im_end|>
+"""
+    + SYSTEM
+    + """<|im_end|>
 {% endif -%}
 {%- for message in messages -%}
 <|im_start|>{{ message.role }}
@@ -48,45 +64,74 @@ You are a helpful assistant.<|im_end|>
 <|im_start|>assistant
 {% endif -%}
 """
+)
 """Qwen2.5-VL's chat format, as a Jinja template."""
 
 CORPUS = """\
-system You are a helpful assistant. user assistant
-Policy Surinu. It sets the response to a picture of a scene. Start at Condition 1 and go where each condition
-leads until one gives the response. A condition that holds singles out the objects that meet it, and the
-conditions after it ask about the objects singled out so far. Each condition asks about the whole scene,
-whatever the conditions before it found. This policy replaces every earlier policy named Surinu.
-Condition 1: Is there a cube in the scene? If so, go to Condition 1.1; otherwise, respond with Case 0.
-Condition 1.1: Check whether there is a red object among those singled out so far. If yes, turn to Condition
-1.1.1; if no, answer Case 2. Look for an object of the same color as in the picture. If there is one, continue
-with Condition 1.2. If there is none, the response is Case 3. Find out if any object is a metal object.
-What is the response to this scene under policy Surinu? What does Condition 1.2 of policy Surinu test, and
-where does it lead? Give the response in \\boxed{} as: attribute; value; where to go if it holds; where to go
-if it does not. Reason inside <think> and </think>, then give the response alone in \\boxed{}. \\boxed{Case 1}
-The scene holds a large gray rubber cube, a small red metal sphere and a large blue rubber cylinder. Yes, a
-small green metal cube. No, none. Its picture shows the shape sphere, the size small, the material metal.
-gray red blue green brown purple cyan yellow rubber metal cube sphere cylinder large small color size shape
+system user assistant
+Policy Case Condition scene object objects condition response picture tool image number color size shape
+material a word of words section to the in is an and if not with for
+you must may call only use result rule version profile
+One two three first last, second; which: what (when) where how many? "text" 0 1 2 3 4 5 6 7 8 9 10 11 12
 """
-"""The language of policies; a word that stands here becomes a token."""
+"""Words besides those of the templates."""
+
+DEEPEST, CASES = 4, 64
+"""Layers of conditions whose numbers are one token each, and how many numbers of cases are."""
+
+MARK = "…"
+"""Where a template's text varies."""
+
+TEMPLATES = (
+    *(
+        " " + re.sub(r"<image:\{\w+\}>|\{\w*\}", MARK, sentence)
+        for sentence in (
+            *(*wording.TESTS, *wording.ROUTES, *wording.GO, *wording.GIVE),
+            *(wording.BY_PICTURE, wording.SCENE, wording.NARROWED),
+            *(wording.ACCUMULATE, wording.ALONE, wording.REPLACES),
+        )
+    ),
+    wording.HEAD.format(name=MARK),
+    build.QUESTION.format(name=MARK),
+    reasoning.RECALL.format(condition=MARK, name=MARK),
+    skills.LIST,
+    f" {FORMAT}",
+    f"Is there a{MARK} in this scene? Answer yes or no.",
+    f"How many{MARK} are in this scene? Answer with a number.",
+    "The scene holds",
+    " Its picture shows the",
+    f" Is there{MARK} Yes,{MARK} No, none",
+    f" The response is{MARK} Go to",
+    f"\nCondition{MARK}: ",
+    f"<think>\n{MARK}\n</think>\n\\boxed{{{MARK}\\boxed{{{MARK}Case{MARK}yes{MARK}no",
+    f"system\n{SYSTEM}",
+)
+"""Of prompts and responses, as the other rooms word them."""
+
+WORDS = r" ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
+"""How text splits where it is none of the fixed pieces: GPT-2's way, without its English contractions."""
 
 
 def train_tokenizer() -> Any:
     """A transformers tokenizer; the same on every call."""
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
 
-    backend = Tokenizer(models.BPE())
-    # No normalizer, and no prefix space: decoding gives back the very string that was encoded.
-    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    whole = sorted({*_pieces(), *_values(), *_numbers()}, key=lambda piece: (-len(piece), piece))
+    # Not within a longer word or number: " a" is no part of " among".
+    fixed = "|".join(re.escape(piece) + (r"(?!\w|\.\d)" if piece[-1].isalnum() else "") for piece in whole)
+    to_bytes = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    split = pre_tokenizers.Split(Regex(f"{fixed}|{WORDS}"), "isolated")
+    vocabulary, merges = _learned()
+    for piece in whole:
+        ((encoded, _),) = to_bytes.pre_tokenize_str(piece)
+        vocabulary.setdefault(encoded, len(vocabulary))
+    # With ignore_merges a piece that is a token stays whole; everything else goes by the merges.
+    backend = Tokenizer(models.BPE(vocabulary, merges, ignore_merges=True))
+    # No normalizer: decoding gives back the very string that was encoded.
+    backend.pre_tokenizer = pre_tokenizers.Sequence([split, to_bytes])
     backend.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=SIZE,
-        min_frequency=1,
-        special_tokens=list(SPECIAL),
-        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
-        show_progress=False,
-    )
-    backend.train_from_iterator([CORPUS], trainer)
+    backend.add_special_tokens(list(SPECIAL))
     return PreTrainedTokenizerFast(
         tokenizer_object=backend,
         eos_token="<|im_end|>",
@@ -97,3 +142,53 @@ def train_tokenizer() -> Any:
         clean_up_tokenization_spaces=False,
         chat_template=CHAT,
     )
+
+
+def _learned() -> tuple[dict[str, int], list[tuple[str, str]]]:
+    """Vocabulary and merges of a BPE over single words."""
+    from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+
+    backend = Tokenizer(models.BPE())
+    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    trainer = trainers.BpeTrainer(
+        vocab_size=SIZE,
+        min_frequency=1,
+        special_tokens=list(SPECIAL),
+        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
+        show_progress=False,
+    )
+    backend.train_from_iterator([CORPUS, "\n".join([*_syllables()] * OFTEN)], trainer)
+    model = json.loads(backend.to_str())["model"]
+    return model["vocab"], [(left, right) for left, right in model["merges"]]
+
+
+def _pieces() -> Iterator[str]:
+    """Fixed pieces of the templates; a space between two of them belongs to the one that follows."""
+    for template in TEMPLATES:
+        for piece in template.split(MARK):
+            if len(kept := piece.rstrip(" ")) > 1:
+                yield kept
+
+
+def _values() -> Iterator[str]:
+    for attribute, values in ATTRIBUTES.items():
+        for word in (attribute, *values):
+            yield word
+            yield f" {word}"
+
+
+def _numbers() -> Iterator[str]:
+    """Of conditions and of cases."""
+    layer = ["1"]
+    for _ in range(DEEPEST):
+        yield from (f" {number}" for number in layer)
+        layer = [f"{number}{end}" for number in layer for end in (".1", ".2")]
+    yield from (f" {case}" for case in range(CASES))
+
+
+def _syllables() -> Iterator[str]:
+    """Of the names of policies."""
+    for onset in draft.ONSETS:
+        for vowel in draft.VOWELS:
+            yield onset + vowel
+            yield (onset + vowel).capitalize()
