@@ -69,3 +69,7 @@ def main() -> None:
         prog="trimpi",
         description="Moves a policy into the weights of a model: VM-CPT, CoT-SFT, RL with PolicyRollout.",
     )
+
+
+if __name__ == "__main__":
+    main()

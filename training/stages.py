@@ -44,10 +44,11 @@ def train_stage(recipe: Recipe, stage: Stage, parent: str, run: Path) -> int:
     work = run / f".{stage}"
     mixture = Mixture(recipe.data, reasoned=stage != "rl" and KINDS[stage].reasoned)
     os.environ["TENSORBOARD_LOGGING_DIR"] = str(run / "tensorboard" / stage)
-    trainer = _trainer(recipe, stage, parent, work, mixture)
+    last = _last_whole(work)
+    trainer = _trainer(recipe, stage, _load(parent, last), work, mixture)
     watch(trainer, run, stage)
     trainer.add_callback(Guard(work))
-    trainer.train(resume_from_checkpoint=_last_whole(work))
+    trainer.train(resume_from_checkpoint=last)
     trainer.save_model(str(work / TRAINED))
     steps = int(trainer.state.global_step)
     del trainer
@@ -59,10 +60,20 @@ def train_stage(recipe: Recipe, stage: Stage, parent: str, run: Path) -> int:
     return steps
 
 
-def _trainer(recipe: Recipe, stage: Stage, parent: str, work: Path, mixture: Mixture) -> Any:
+def _load(parent: str, last: str | None) -> tuple[Any, Any]:
+    """Model and processor to train: the parent's, with the weights of the step to go on from."""
     model, processor = load_checkpoint(parent, CPU)
+    if last is not None and (Path(last) / "config.json").exists():
+        # The Trainer's own loading finds no weight under the names that it saved, and does not say so.
+        model = type(model).from_pretrained(last, dtype="auto")
+        # From where GRPO takes its reference model.
+        model.config._name_or_path = parent
     # Updates smaller than bfloat16 can hold would be lost; on a GPU the arithmetic is bfloat16 all the same.
-    model = model.float()
+    return model.float(), processor
+
+
+def _trainer(recipe: Recipe, stage: Stage, loaded: tuple[Any, Any], work: Path, mixture: Mixture) -> Any:
+    model, processor = loaded
     if stage == "rl":
         from training.rl import make_trainer
 

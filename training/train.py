@@ -155,7 +155,7 @@ def _provenance(recipe: Recipe) -> list[dict[str, Any]]:
 
 def _claim(run: Path, recipe: Recipe, data: tuple[Json, ...]) -> None:
     """Begins a run in a folder, or goes on with one of the same recipe and data."""
-    asked = msgspec.to_builtins({"recipe": recipe, "data": data}, enc_hook=str)
+    asked = msgspec.json.decode(msgspec.json.encode({"recipe": recipe, "data": data}, enc_hook=str))
     file = run / ASKED
     if not file.exists():
         with store.explained(run):

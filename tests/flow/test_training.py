@@ -1,0 +1,147 @@
+"""`trimpi train` end to end: checkpoints that the harness loads, kill -9, and what is refused."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.benchmark import Benchmark
+from harness.errors import UserError
+from harness.run import Evaluation, evaluate
+from training import config, cot
+from training.cot import Cot
+from training.train import RECORD, train
+
+FAST = {"epochs": 4, "batch_size": 4, "micro_batch": 2}
+
+
+@pytest.fixture(scope="module")
+def chains(text_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("cot") / "gold"
+    cot.make(Benchmark(text_folder), out, Cot())
+    return out
+
+
+def recipe(name: str, checkpoint: Path, bench: Path, chains: Path, **changes: Any) -> config.Recipe:
+    data = [{"benchmark": bench, "cot": chains}]
+    sft = {
+        stage: {**FAST, **changes.pop(stage, {})}
+        for stage in ("vm-cpt", "direct-sft", "cot-sft", "prompt-sft")
+    }
+    return config.load(name, "tiny", base=str(checkpoint), data=data, sft=sft, save_steps=2, **changes)
+
+
+def weights(folder: Path) -> bytes:
+    return (folder / "model.safetensors").read_bytes()
+
+
+def test_two_stages_give_checkpoints_that_the_harness_scores(
+    checkpoint: Path, text_folder: Path, chains: Path, tmp_path: Path
+) -> None:
+    asked = recipe("vm-cpt-cot-sft", checkpoint, text_folder, chains, **{"cot-sft": {"lora_rank": 4}})
+    last = train(asked, tmp_path / "run")
+    assert last == tmp_path / "run" / "cot-sft"
+    assert len({weights(folder) for folder in (checkpoint, tmp_path / "run" / "vm-cpt", last)}) == 3
+    assert not list(last.glob("adapter*"))
+    assert {path.name for path in checkpoint.iterdir()} <= {path.name for path in last.iterdir()}
+    assert not list((tmp_path / "run").glob(".*"))
+    record = json.loads((last / RECORD).read_text())
+    digest = Benchmark(text_folder).manifest.digest
+    assert [entry["digest"] for entry in record["data"]] == [digest]
+    assert record["base"] == f"hf:{checkpoint}"
+    assert [(s["stage"], s["steps"]) for s in record["stages"]] == [("vm-cpt", 8), ("cot-sft", 8)]
+    assert record["stages"][1]["parent"] == str(tmp_path / "run" / "vm-cpt")
+    report = evaluate(
+        Benchmark(text_folder), Evaluation(f"hf:{last}", "internalized", limit=2), tmp_path / "scored"
+    )
+    assert report.rows[0].n == 2
+    # Nothing is done twice.
+    before = weights(last)
+    assert train(asked, tmp_path / "run") == last
+    assert weights(last) == before
+
+
+@pytest.mark.parametrize("name", ["direct-sft", "policy-in-prompt"])
+def test_the_other_supervised_recipes(
+    name: str, checkpoint: Path, visual_folder: Path, tmp_path: Path
+) -> None:
+    made = tmp_path / "cot"
+    cot.make(Benchmark(visual_folder), made, Cot())
+    last = train(recipe(name, checkpoint, visual_folder, made), tmp_path / "run")
+    assert weights(last) != weights(checkpoint)
+
+
+@pytest.mark.parametrize("lora_rank", [0, 4])
+def test_killed_at_any_moment_it_ends_with_the_same_weights(
+    lora_rank: int, checkpoint: Path, text_folder: Path, chains: Path, tmp_path: Path
+) -> None:
+    mine = tmp_path / "mine.toml"
+    mine.write_text(
+        f'extends = "cot-sft"\nscale = "tiny"\nbase = "{checkpoint}"\nsave_steps = 2\n'
+        f'data = [{{benchmark = "{text_folder}", cot = "{chains}"}}]\n'
+        f"sft.cot-sft = {{epochs = 8, batch_size = 4, micro_batch = 2, lora_rank = {lora_rank}}}\n"
+    )
+    whole = train(config.load(str(mine)), tmp_path / "whole")
+    command = [sys.executable, "-m", "training.cli", "train", str(mine), "--out", str(tmp_path / "killed")]
+    work = tmp_path / "killed" / ".cot-sft"
+    for saved in ("checkpoint-4", "checkpoint-10"):
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        while process.poll() is None and not (work / saved).exists():
+            time.sleep(0.002)
+        # Perhaps in the middle of writing it.
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+    assert not (tmp_path / "killed" / "cot-sft").exists()
+    assert subprocess.run(command, capture_output=True, check=False).returncode == 0
+    assert weights(tmp_path / "killed" / "cot-sft") == weights(whole)
+
+
+def test_one_stage_at_a_time_wants_its_parent(
+    checkpoint: Path, text_folder: Path, chains: Path, tmp_path: Path
+) -> None:
+    asked = recipe("vm-cpt-cot-sft", checkpoint, text_folder, chains)
+    with pytest.raises(UserError, match=r"vm-cpt: expected the checkpoint that cot-sft starts from"):
+        train(asked, tmp_path / "run", only="cot-sft")
+    assert train(asked, tmp_path / "run", only="vm-cpt") == tmp_path / "run" / "vm-cpt"
+    assert train(asked, tmp_path / "run", only="cot-sft") == tmp_path / "run" / "cot-sft"
+    with pytest.raises(UserError, match="expected one of vm-cpt, cot-sft with vm-cpt-cot-sft, got rl"):
+        train(asked, tmp_path / "run", only="rl")
+
+
+def test_a_run_goes_on_only_as_it_was_begun(
+    checkpoint: Path, text_folder: Path, chains: Path, tmp_path: Path
+) -> None:
+    asked = recipe("vm-cpt-cot-sft", checkpoint, text_folder, chains)
+    train(asked, tmp_path / "run", only="vm-cpt")
+    with pytest.raises(UserError, match=r"another recipe.seed \(0, asked was 1\); name another --out"):
+        train(recipe("vm-cpt-cot-sft", checkpoint, text_folder, chains, seed=1), tmp_path / "run")
+
+
+def test_chains_of_another_benchmark_are_refused(
+    checkpoint: Path, visual_folder: Path, chains: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(UserError, match="digest"):
+        train(recipe("cot-sft", checkpoint, visual_folder, chains), tmp_path / "run")
+
+
+def test_a_loss_that_is_no_number_stops_and_spoils_nothing(
+    checkpoint: Path, text_folder: Path, chains: Path, tmp_path: Path
+) -> None:
+    asked = recipe("vm-cpt-cot-sft", checkpoint, text_folder, chains, **{"cot-sft": {"learning_rate": 1e30}})
+    with pytest.raises(UserError, match=r"step \d+: the \w+ is (nan|inf); lower learning_rate"):
+        train(asked, tmp_path / "run")
+    assert (tmp_path / "run" / "vm-cpt" / RECORD).exists()
+    assert not (tmp_path / "run" / "cot-sft").exists()
+
+
+def test_what_fills_no_batch_is_said(checkpoint: Path, text_folder: Path, chains: Path) -> None:
+    with pytest.raises(UserError, match="multiple of micro_batch"):
+        recipe("cot-sft", checkpoint, text_folder, chains, **{"cot-sft": {"batch_size": 3}})
