@@ -156,7 +156,7 @@ def _section(name: str, runs: Sequence[Run]) -> Section:
     drawn: set[str] = set()
     for panel in PANELS:
         series: dict[str, list[Series]] = {}
-        wanted, last = list(lines(panel, metrics)), window if panel.noisy else 1
+        wanted, last = lines(panel, metrics), window if panel.noisy else 1
         for number, (line, names) in enumerate(wanted):
             for place, found in logged.items():
                 if metric := next((name for name in names if name in found), None):

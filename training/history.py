@@ -37,6 +37,10 @@ class Stage:
     seconds: float = 0.0
     steps: dict[int, Values] = field(default_factory=dict)
 
+    @property
+    def done(self) -> int:
+        return max(self.steps, default=0)
+
 
 def history(lines: Iterable[Line]) -> dict[str, Stage]:
     """Stages in the order they began.

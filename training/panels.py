@@ -26,6 +26,8 @@ class Panel:
     """Whether the axis begins at zero."""
     noisy: bool = True
     """Whether a moving mean says more than the values."""
+    least: int = 1
+    """Lines without which it says no more than another panel."""
 
 
 PANELS = (
@@ -50,12 +52,23 @@ PANELS = (
         "What PolicyRollout lives on: above zero, the policy in context helps.",
         zero=False,
     ),
-    Panel("Reward by family", {"*": ("reward/*",)}, zero=False),
-    Panel("Reward by part", {"*": ("rewards/*/mean",)}, zero=False),
+    Panel("Reward by family", {"*": ("reward/*",)}, "Of policy-free responses.", zero=False, least=2),
+    Panel(
+        "Accuracy",
+        {"policy-free": ("accuracy/policy_free",), "policy-aware": ("accuracy/policy_aware",)},
+        "The answer's part of the reward.",
+        zero=False,
+    ),
+    Panel(
+        "Format",
+        {"policy-free": ("format/policy_free",), "policy-aware": ("format/policy_aware",)},
+        "The form's part of the reward.",
+        zero=False,
+    ),
     Panel(
         "Groups without variance",
-        {"share": ("groups/zero_variance", "frac_reward_zero_std")},
-        "All responses of the group have one reward: nothing to learn from.",
+        {"sampled": ("groups/zero_variance",), "trained on": ("frac_reward_zero_std",)},
+        "Share of groups whose responses all have one reward: nothing to learn from.",
     ),
     Panel(
         "Dynamic sampling",
@@ -81,8 +94,13 @@ PANELS = (
 OWN = {name for panel in PANELS for names in panel.lines.values() for name in names}
 
 
-def lines(panel: Panel, metrics: Sequence[str]) -> Iterator[tuple[str, tuple[str, ...]]]:
+def lines(panel: Panel, metrics: Sequence[str]) -> list[tuple[str, tuple[str, ...]]]:
     """Label and names of each line of the panel that the metrics have something of."""
+    found = list(_lines(panel, metrics))
+    return found if len(found) >= panel.least else []
+
+
+def _lines(panel: Panel, metrics: Sequence[str]) -> Iterator[tuple[str, tuple[str, ...]]]:
     for label, names in panel.lines.items():
         if label != "*":
             if any(name in metrics for name in names):
@@ -90,8 +108,8 @@ def lines(panel: Panel, metrics: Sequence[str]) -> Iterator[tuple[str, tuple[str
             continue
         pattern = re.escape(names[0]).replace(r"\*", "(.+)")
         for metric in metrics:
-            if metric not in OWN and (found := re.fullmatch(pattern, metric, re.DOTALL)):
-                yield found[1], (metric,)
+            if metric not in OWN and (match := re.fullmatch(pattern, metric, re.DOTALL)):
+                yield match[1], (metric,)
 
 
 def by_metric(stage: Stage) -> dict[str, dict[int, float]]:
