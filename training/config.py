@@ -153,8 +153,8 @@ def load(recipe: str, scale: str | None = None, **changes: Any) -> Recipe:
     scale = scale or table.get("scale")
     if scale is None:
         raise UserError(f"scale: expected one of {', '.join(names(SCALES))} or a TOML file; give --scale")
-    table = _merge(_read(scale, SCALES), table)
-    table = _merge(table, {key: value for key, value in changes.items() if value is not None})
+    table = merge(_read(scale, SCALES), table)
+    table = merge(table, {key: value for key, value in changes.items() if value is not None})
     table |= {"name": table.get("name", Path(recipe).stem), "scale": Path(scale).stem}
     _refuse_unknown(table, Recipe, recipe)
     for key in ("base", "data"):
@@ -193,15 +193,15 @@ def _read(name: str, folder: Path) -> dict[str, Any]:
     parent = table.pop("extends", None)
     if parent is None:
         return table
-    return _merge(_read(str(path.parent / parent) if parent.endswith(".toml") else parent, folder), table)
+    return merge(_read(str(path.parent / parent) if parent.endswith(".toml") else parent, folder), table)
 
 
-def _merge(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+def merge(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     """Tables are merged key by key, anything else is replaced."""
     merged = dict(under)
     for key, value in over.items():
         both = isinstance(value, dict) and isinstance(merged.get(key), dict)
-        merged[key] = _merge(merged[key], value) if both else value
+        merged[key] = merge(merged[key], value) if both else value
     return merged
 
 

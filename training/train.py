@@ -66,8 +66,8 @@ def train(recipe: Recipe, run: Path, only: Stage | None = None) -> Path:
     """
     if only is not None and only not in recipe.stages:
         raise UserError(f"stage: expected one of {', '.join(recipe.stages)} with {recipe.name}, got {only}")
-    data = tuple(_provenance(recipe))
-    _claim(run, recipe, data)
+    data = tuple(provenance(recipe))
+    claim(run, recipe, data)
     parent = recipe.base
     done: tuple[StageRecord, ...] = ()
     for stage in recipe.stages:
@@ -135,7 +135,7 @@ def _means(steps: Iterable[Values]) -> dict[str, float]:
     return {name: fmean(found) for name, found in values.items()}
 
 
-def _provenance(recipe: Recipe) -> list[dict[str, Any]]:
+def provenance(recipe: Recipe) -> list[dict[str, Any]]:
     """What is trained on, by content: a benchmark that was made anew is another."""
     told = []
     for data in recipe.data:
@@ -153,7 +153,7 @@ def _provenance(recipe: Recipe) -> list[dict[str, Any]]:
     return told
 
 
-def _claim(run: Path, recipe: Recipe, data: tuple[Json, ...]) -> None:
+def claim(run: Path, recipe: Recipe, data: tuple[Json, ...]) -> None:
     """Begins a run in a folder, or goes on with one of the same recipe and data."""
     asked = msgspec.json.decode(msgspec.json.encode({"recipe": recipe, "data": data}, enc_hook=str))
     file = run / ASKED
