@@ -10,22 +10,21 @@ with their responses. tests/unit/test_trl_hooks.py names every private method of
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
 import torch
 from accelerate.utils import gather_object
-from torch.utils.data import Sampler
 from transformers import TrainerCallback
 from trl import GRPOTrainer
 from trl.data_utils import prepare_multimodal_messages
 
 from harness.errors import UserError
-from harness.seeds import rng
 from training.collate import visual_tokens
 from training.dynamic_sampling import fresh_prompts, groups_to_sample, varied
+from training.resume import EpochOrder, Resumes
 
 LOSSES: Mapping[str, Mapping[str, Any]] = {
     "grpo": {
@@ -70,7 +69,7 @@ class Drawn:
         )  # fmt: skip
 
 
-class PolicyRolloutTrainer(GRPOTrainer):  # type: ignore[misc]
+class PolicyRolloutTrainer(Resumes, GRPOTrainer):  # type: ignore[misc]
     """GRPO or DAPO on rows of prompt, images, policy_prompt, policy_images and whatever the rewards ask for.
 
     With policy_rollout, of the 2G = args.num_generations responses to a prompt the second half is sampled
@@ -303,24 +302,6 @@ class _Bounds(TrainerCallback):  # type: ignore[misc]
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
         control.should_training_stop |= self.trainer.stopped is not None
-
-
-class EpochOrder(Sampler[int]):
-    """TRL's sampler in an order that depends on seed and epoch alone.
-
-    Its own generator starts anew when a run goes on, and a later epoch would repeat the first one's order.
-    """
-
-    def __init__(self, sampler: Any, epoch: Callable[[], int]) -> None:
-        self.sampler, self.epoch = sampler, epoch
-
-    def __iter__(self) -> Iterator[int]:
-        order = rng(self.sampler.seed, "order", self.epoch())
-        self.sampler.generator.manual_seed(order.getrandbits(63))
-        return iter(self.sampler)
-
-    def __len__(self) -> int:
-        return len(self.sampler)
 
 
 def collapsed(ids: Sequence[int], token: int) -> list[int]:
