@@ -23,9 +23,11 @@ from trl import SFTConfig, SFTTrainer
 
 from harness.backends.checkpoint import load_checkpoint
 from harness.errors import UserError
+from training.batches import accumulation
 from training.collate import Collator, visual_tokens
 from training.config import Recipe, Sft, SftStage, Stage
 from training.log import watch
+from training.resume import Resumes
 from training.sequence import KINDS, Mixture
 
 logging.disable_progress_bar()  # that of loading weights, which would stand between those of the stages
@@ -36,8 +38,14 @@ TRAINED = "trained"
 CPU = torch.device("cpu")
 
 
-def train_stage(recipe: Recipe, stage: Stage, parent: str, run: Path) -> int:
-    """Trains and writes RUN/STAGE, all but its training.json; the number of updates that it took.
+class SupervisedTrainer(Resumes, SFTTrainer):  # type: ignore[misc]
+    """TRL's, which goes on with the weights that it saved."""
+
+
+def train_stage(recipe: Recipe, stage: Stage, parent: str, run: Path) -> tuple[int, str | None]:
+    """Trains and writes RUN/STAGE, all but its training.json.
+
+    Returns the number of updates that it took, and why it ended early if it did.
 
     Raises UserError when the loss is no number or when there is nothing to learn from.
     """
@@ -45,43 +53,31 @@ def train_stage(recipe: Recipe, stage: Stage, parent: str, run: Path) -> int:
     mixture = Mixture(recipe.data, reasoned=stage != "rl" and KINDS[stage].reasoned)
     os.environ["TENSORBOARD_LOGGING_DIR"] = str(run / "tensorboard" / stage)
     last = _last_whole(work)
-    trainer = _trainer(recipe, stage, _load(parent, last), work, mixture)
+    trainer = _trainer(recipe, stage, parent, work, mixture)
     watch(trainer, run, stage)
     trainer.add_callback(Guard(work))
     trainer.train(resume_from_checkpoint=last)
     trainer.save_model(str(work / TRAINED))
-    steps = int(trainer.state.global_step)
+    steps, stopped = int(trainer.state.global_step), getattr(trainer, "stopped", None)
     del trainer
     gc.collect()
     state = PartialState()
     if state.is_main_process:
         _finish(work, parent, run / stage)
     state.wait_for_everyone()
-    return steps
+    return steps, stopped
 
 
-def _load(parent: str, last: str | None) -> tuple[Any, Any]:
-    """Model and processor to train: the parent's, with the weights of the step to go on from."""
+def _trainer(recipe: Recipe, stage: Stage, parent: str, work: Path, mixture: Mixture) -> Any:
     model, processor = load_checkpoint(parent, CPU)
-    if last is not None and (Path(last) / "config.json").exists():
-        # The Trainer's own loading finds no weight under the names that it saved, and does not say so.
-        model = type(model).from_pretrained(last, dtype="auto")
-        # From where GRPO takes its reference model.
-        model.config._name_or_path = parent
     # Updates smaller than bfloat16 can hold would be lost; on a GPU the arithmetic is bfloat16 all the same.
-    return model.float(), processor
-
-
-def _trainer(recipe: Recipe, stage: Stage, loaded: tuple[Any, Any], work: Path, mixture: Mixture) -> Any:
-    model, processor = loaded
-    if stage == "rl":
+    model = model.float()
+    if stage == "rl" and recipe.rl is not None:
         from training.rl import make_trainer
 
-        return make_trainer(
-            recipe, model, processor, mixture.rollouts(), mixture.benchmarks, common(recipe, work)
-        )
+        return make_trainer(recipe.rl, model, processor, mixture, common(recipe, work))
     settings = recipe.sft[stage]
-    return SFTTrainer(
+    return SupervisedTrainer(
         model=model,
         args=SFTConfig(**common(recipe, work), **_supervised(settings), max_length=None),
         processing_class=processor,
@@ -111,16 +107,6 @@ def common(recipe: Recipe, work: Path) -> dict[str, Any]:
         "bf16": gpu,
         "use_cpu": not gpu,
     }
-
-
-def accumulation(batch: int, micro_batch: int) -> int:
-    """How many passes make an update of `batch` sequences over all devices."""
-    at_once: int = micro_batch * PartialState().num_processes
-    if batch % at_once:
-        raise UserError(
-            f"batch of {batch}: expected a multiple of micro_batch x processes = {at_once}; change either"
-        )
-    return batch // at_once
 
 
 def _supervised(settings: Sft) -> dict[str, Any]:

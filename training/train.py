@@ -36,6 +36,8 @@ class StageRecord:
     parent: str
     settings: Json
     steps: int
+    stopped: str | None
+    """Why it ended before its time, where it did."""
     wall_seconds: float
     device_seconds: float
     processes: int
@@ -101,7 +103,7 @@ def _run(
 
     from training.stages import train_stage
 
-    steps = train_stage(recipe, stage, parent, run)
+    steps, stopped = train_stage(recipe, stage, parent, run)
     state = PartialState()
     logged = history.read(run)[stage]
     settings = recipe.rl if stage == "rl" else recipe.sft[stage]
@@ -110,6 +112,7 @@ def _run(
         parent=parent,
         settings=asdict(settings),  # type: ignore[arg-type]
         steps=steps,
+        stopped=stopped,
         wall_seconds=logged.seconds,
         device_seconds=logged.seconds * state.num_processes,
         processes=state.num_processes,
