@@ -12,7 +12,7 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from accelerate import PartialState
@@ -25,7 +25,7 @@ from harness.backends.checkpoint import load_checkpoint
 from harness.errors import UserError
 from training.batches import accumulation
 from training.collate import Collator, visual_tokens
-from training.config import Recipe, Sft, SftStage, Stage
+from training.config import Recipe, Rl, Sft, SftStage, Stage
 from training.log import watch
 from training.resume import Resumes
 from training.sequence import KINDS, Mixture
@@ -72,10 +72,11 @@ def _trainer(recipe: Recipe, stage: Stage, parent: str, work: Path, mixture: Mix
     model, processor = load_checkpoint(parent, CPU)
     # Updates smaller than bfloat16 can hold would be lost; on a GPU the arithmetic is bfloat16 all the same.
     model = model.float()
-    if stage == "rl" and recipe.rl is not None:
+    if stage == "rl":
         from training.rl import make_trainer
 
-        return make_trainer(recipe.rl, model, processor, mixture, common(recipe, work))
+        # A recipe checks that it has settings for each of its stages.
+        return make_trainer(cast(Rl, recipe.rl), model, processor, mixture, common(recipe, work))
     settings = recipe.sft[stage]
     return SupervisedTrainer(
         model=model,
