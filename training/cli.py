@@ -1,4 +1,4 @@
-"""The `trimpi` command: train, cot, curves."""
+"""The `trimpi` command: train, cot, sweep, curves."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from training import config
 from training.config import Stage
 from training.cot import Cot
 from training.cot import make as make_chains
+from training.sweep import sweep as run_sweep
 from training.train import train as train_recipe
 
 
@@ -57,6 +58,20 @@ def cot(benchmark: Positional[Path], out: Positional[Path], /, asked: Cot) -> No
     print(make_chains(Benchmark(benchmark), out, asked))
 
 
+def sweep(file: Positional[Path], out: Positional[Path], /, *, jobs: int = 1) -> None:
+    """Train and score every method on every benchmark with every seed. The same command again resumes.
+
+    OUT/runs/BENCHMARK/METHOD/SEED/ holds each training run and what it scored; `leaderboard results OUT`
+    makes one page of tables and plots of them.
+
+    Args:
+        file: What to compare: a TOML file, or the name of one that comes with the project: smoke or tiny.
+        out: Folder of the sweep.
+        jobs: How many to train at a time.
+    """
+    print(f"{run_sweep(file, out, jobs)} cells are through: {out}")
+
+
 def recipes() -> None:
     """List the recipes and scales that come with the project."""
     print(f"recipes: {', '.join(config.names(config.RECIPES))}")
@@ -65,7 +80,7 @@ def recipes() -> None:
 
 def main() -> None:
     command_line(
-        {"train": train, "cot": cot, "recipes": recipes},
+        {"train": train, "cot": cot, "sweep": sweep, "recipes": recipes},
         prog="trimpi",
         description="Moves a policy into the weights of a model: VM-CPT, CoT-SFT, RL with PolicyRollout.",
     )

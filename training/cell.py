@@ -1,0 +1,136 @@
+"""python -m training.cell FOLDER, in a sweep's folder: trains and scores one of its cells.
+
+A process of its own, so that its memory is freed and its crash is its own; what is done already is not done
+again, so this is also how to go on with one cell by hand.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+
+from harness import store
+from harness.backends import Sampling
+from harness.benchmark import Benchmark
+from harness.errors import UserError
+from harness.run import Evaluation, evaluate
+from harness.variants import INTERNALIZED
+from training import cot, plan
+from training.config import Recipe, Stage
+from training.history import LOG, Line
+from training.plan import BASE, SCRIPTED, SWEEP, Cell, Sweep
+from training.train import RECORD, Record, claim, provenance, train
+
+
+def run(sweep: Sweep, cell: Cell) -> None:
+    """All that is missing of a cell; paths are relative to the sweep's folder, the working directory."""
+    base = BASE if Path(BASE).exists() else str(sweep.base)
+    if cell.seed is not None:
+        model = f"hf:{_trained(sweep, cell, base)}"
+    else:
+        model = cell.method if cell.method in SCRIPTED else f"hf:{base}"
+    for name, benchmark, asked in _evaluations(sweep, cell, model):
+        evaluate(benchmark, asked, Path(cell.folder) / name)
+
+
+def _trained(sweep: Sweep, cell: Cell, base: str) -> Path:
+    asked = cot.Cot(
+        cell.how, None if cell.how == "gold" else f"hf:{base}", cell.chains, sampling=_sampling(sweep)
+    )
+    for name in cell.benchmarks if cell.chains is not None else ():
+        out = Path(cell.chains_of(name))
+        with alone(out.with_name(f".{out.name}.lock")):
+            cot.make(Benchmark(Path("data", name)), out, asked)
+    recipe, folder = plan.recipe(sweep, cell, base), Path(cell.folder)
+    alike = [Path(other.folder) for other in plan.cells(sweep) if other.lane == cell.lane and other != cell]
+    adopt(recipe, folder / "train", [other / "train" for other in alike])
+    return train(recipe, folder / "train")
+
+
+def _sampling(sweep: Sweep) -> Sampling:
+    scoring = sweep.scoring
+    return Sampling(
+        max_new_tokens=scoring.max_new_tokens, temperature=scoring.temperature, batch_size=scoring.batch_size
+    )
+
+
+def _evaluations(sweep: Sweep, cell: Cell, model: str) -> Iterator[tuple[str, Benchmark, Evaluation]]:
+    """The run's folder, benchmark and settings: test and recall, then what may be forgotten."""
+    scoring, sampling = sweep.scoring, _sampling(sweep)
+    for name in cell.benchmarks:
+        benchmark, mixed = Benchmark(Path("data", name)), f"{name}-" if len(cell.benchmarks) > 1 else ""
+        samples = scoring.samples if model not in SCRIPTED else 1
+        test = Evaluation(model, scoring.variants, "test", scoring.limit, samples, sampling)
+        yield f"{mixed}test", benchmark, test
+        if "recall" in benchmark.splits:
+            yield (
+                f"{mixed}recall",
+                benchmark,
+                Evaluation(model, INTERNALIZED.name, "recall", sampling=sampling),
+            )
+    for name in sweep.general:
+        yield name, Benchmark(Path("data", name)), Evaluation(model, INTERNALIZED.name, sampling=sampling)
+
+
+def adopt(recipe: Recipe, run: Path, others: Iterable[Path]) -> None:
+    """Links the first stages that another run has trained just so: the same base, data, seed and settings."""
+    data = tuple(provenance(recipe))
+    claim(run, recipe, data)
+    wanted = [(stage, asdict(recipe.rl if stage == "rl" else recipe.sft[stage])) for stage in recipe.stages]  # type: ignore[arg-type]
+    for index, stage in enumerate(recipe.stages):
+        if (run / stage / RECORD).exists():
+            continue
+        if (run / f".{stage}").exists():
+            return
+        for other in others:
+            if not (other / stage / RECORD).exists():
+                continue
+            record = store.read_json(other / stage / RECORD, Record)
+            same = (record.base, record.seed, record.data) == (f"hf:{recipe.base}", recipe.seed, data)
+            if same and [(done.stage, done.settings) for done in record.stages] == wanted[: index + 1]:
+                _link(other, run, stage)
+                break
+        else:
+            return
+
+
+def _link(other: Path, run: Path, stage: Stage) -> None:
+    """Hard links take no space; what was logged of the stage comes along."""
+    lines = [line for line in store.Log(other / LOG, Line).read() if line.stage == stage]
+    store.Log(run / LOG, Line).append(lines)
+    aside = run / f".{stage}.linked"
+    shutil.rmtree(aside, ignore_errors=True)
+    shutil.copytree(other / stage, aside, copy_function=os.link)
+    aside.replace(run / stage)
+
+
+@contextmanager
+def alone(lock: Path) -> Iterator[None]:
+    """One process at a time: a killed sweep's cell may be at work still when the next sweep begins."""
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("ab") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def main() -> None:
+    sweep = plan.read(Path(SWEEP))
+    found = {cell.folder: cell for cell in plan.cells(sweep)}
+    if len(sys.argv) != 2 or sys.argv[1] not in found:
+        sys.exit(f"expected: python -m training.cell FOLDER, one of {', '.join(found)}")
+    cell = found[sys.argv[1]]
+    try:
+        with alone(Path("runs", f".{cell.lane}.lock")):
+            run(sweep, cell)
+    except UserError as error:
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    main()
