@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from statistics import fmean
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jinja2 import PackageLoader
 from markupsafe import Markup
@@ -18,16 +18,21 @@ from harness.errors import UserError
 from harness.page import environment, ours, thousands
 from harness.plots import COLOURS, INK, STYLE, svg
 from training.history import Stage, read
-from training.panels import PANELS, by_metric, lines
+from training.panels import PANELS, Panel, by_metric, lines
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 PAGE = "curves.html"
 TRAINING = "training.json"
 DASHES = ((), (4, 2), (1, 1.5), (6, 1.5, 1, 1.5))
 """One for each round through the colours, in widths of the line; after 16 lines they begin again."""
 PART = 20
-"""The bold line is the mean of the last twentieth of what a stage logged."""
+"""A line is the mean of the last twentieth of what there is of its metric."""
 DOTTED = 25
 """Up to so many values, each is a dot."""
+MOST = 400
+"""Values that a plot has room to show one by one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +80,6 @@ class Section:
 
     name: str
     stages: Mapping[int, Stage]
-    window: int
     plots: Sequence[Plot]
     rest: Sequence[Series]
     """What a run logged besides; empty where several are compared."""
@@ -149,14 +153,13 @@ def warnings(runs: Sequence[Run]) -> Iterator[str]:
 
 def _section(name: str, runs: Sequence[Run]) -> Section:
     stages = {place: run.stages[name] for place, run in enumerate(runs) if name in run.stages}
-    window = max(1, *(len(stage.steps) // PART for stage in stages.values()))
     logged = {place: by_metric(stage) for place, stage in stages.items()}
     metrics = list(dict.fromkeys(metric for found in logged.values() for metric in found))
     plots: list[Plot] = []
     drawn: set[str] = set()
     for panel in PANELS:
-        series: dict[str, list[Series]] = {}
-        wanted, last = lines(panel, metrics), window if panel.noisy else 1
+        named: dict[str, list[tuple[str, int, Mapping[int, float]]]] = {}
+        wanted = lines(panel, metrics)
         for number, (line, names) in enumerate(wanted):
             for place, found in logged.items():
                 if metric := next((name for name in names if name in found), None):
@@ -164,10 +167,17 @@ def _section(name: str, runs: Sequence[Run]) -> Section:
                     # One run has its lines together; of several, each metric has a plot of its own.
                     title = panel.title if len(runs) == 1 or len(wanted) == 1 else f"{panel.title}: {line}"
                     label, style = (line, number) if len(runs) == 1 else (runs[place].label, place)
-                    series.setdefault(title, []).append(_series(label, style, found[metric], last))
-        plots += [Plot(title, panel.note, last, s, _draw(s, panel.zero)) for title, s in series.items()]
+                    named.setdefault(title, []).append((label, style, found[metric]))
+        plots += [_plot(panel, title, found) for title, found in named.items()]
     rest = [] if len(runs) > 1 else [_series(m, 0, logged[0][m], 1) for m in metrics if m not in drawn]
-    return Section(name, stages, window, plots, rest)
+    return Section(name, stages, plots, rest)
+
+
+def _plot(panel: Panel, title: str, found: Sequence[tuple[str, int, Mapping[int, float]]]) -> Plot:
+    longest = max(len(values) for *_, values in found)
+    window = max(1, longest // PART) if panel.noisy else 1
+    series = [_series(label, style, values, window) for label, style, values in found]
+    return Plot(title, panel.note, window, series, _draw(series, panel.zero))
 
 
 def _series(label: str, style: int, found: Mapping[int, float], window: int) -> Series:
@@ -186,20 +196,34 @@ def _draw(series: Sequence[Series], zero: bool) -> Markup:
     with rc_context(settings):
         figure = Figure(figsize=(5, 2.9), layout="constrained")
         axes = figure.subplots()
+        axes.margins(x=0.02)
         for s in series:
             colour, dashes = look(s.style)
-            line: dict[str, Any] = {"color": COLOURS[colour]}
+            # Not cut at the frame: a line of zeros lies on it.
+            line: dict[str, Any] = {"color": COLOURS[colour], "clip_on": False}
             if s.means != s.values and len(series) <= len(COLOURS):
-                axes.plot(s.steps, s.values, linewidth=0.8, alpha=0.35, **line)
+                _faint(axes, s, COLOURS[colour])
             if len(s.steps) <= DOTTED:
                 line |= {"marker": "o", "markersize": 3}
             axes.plot(s.steps, s.means, linewidth=1.8, linestyle=(0, dashes) if dashes else "solid", **line)
         if zero:
+            axes.update_datalim([(series[0].steps[0], 0.0)])
+            axes.autoscale_view()
             axes.set_ylim(bottom=min(0.0, *(min(s.values) for s in series)))
-        axes.margins(x=0.02)
         axes.set(xlabel="step")
-        axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+        axes.xaxis.set_major_locator(MaxNLocator(6, integer=True, steps=[1, 2, 5, 10]))
         axes.grid(axis="y", color=INK, alpha=0.15)
         axes.set_axisbelow(True)
         axes.spines[["top", "right"]].set_visible(False)
         return svg(figure)
+
+
+def _faint(axes: Axes, s: Series, colour: str) -> None:
+    """The values behind the means: as they are or, of more than can be seen, their range."""
+    each = -(-len(s.values) // MOST)
+    if each == 1:
+        axes.plot(s.steps, s.values, linewidth=0.8, alpha=0.35, color=colour, clip_on=False)
+        return
+    parts = [s.values[i : i + each] for i in range(0, len(s.values), each)]
+    low, high = [min(part) for part in parts], [max(part) for part in parts]
+    axes.fill_between(s.steps[::each], low, high, alpha=0.25, linewidth=0, color=colour)

@@ -17,7 +17,7 @@ from harness import store
 from training.history import LOG, Line, Values, history
 
 SHOWN = ("reward/policy_free", "reward", "loss")
-"""What the bar shows of the last logged step: the first that there is."""
+"""What the bar shows, the first that has been logged; rewards are not at every step."""
 CALM = 30.0
 """Seconds between two lines of progress where there is no terminal to draw a bar on."""
 
@@ -83,13 +83,14 @@ class Bar(tqdm):  # type: ignore[misc]
     """A stage's progress; where it is no terminal that reads it, a line now and then."""
 
     def __init__(self, stage: str, done: int, of: int) -> None:
+        self.latest: Values = {}
         pause = {} if sys.stderr.isatty() else {"mininterval": CALM, "maxinterval": CALM}
         super().__init__(desc=stage, initial=done, total=of, unit="step", dynamic_ncols=True, **pause)
 
     def show(self, values: Values) -> None:
-        name = next((name for name in SHOWN if values.get(name) is not None), None)
-        if name:
-            self.set_postfix_str(f"{name} {values[name]:.3g}", refresh=False)
+        self.latest |= {name: value for name, value in values.items() if value is not None}
+        if name := next((name for name in SHOWN if name in self.latest), None):
+            self.set_postfix_str(f"{name} {self.latest[name]:.3g}", refresh=False)
 
     @staticmethod
     def status_printer(file: TextIO) -> Callable[[str], None]:

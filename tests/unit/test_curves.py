@@ -11,7 +11,7 @@ import pytest
 
 from harness import store
 from harness.errors import UserError
-from training.curves import PAGE, TRAINING, write_curves
+from training.curves import MOST, PAGE, TRAINING, write_curves
 from training.history import LOG, Line, Values, read
 from training.panels import PANELS
 
@@ -131,10 +131,18 @@ def test_figures_are_of_the_moving_mean(tmp_path: Path) -> None:
         k: {"kl": float(k % 2), "learning_rate": 1 / k, "num_tokens": 1000.0 * k} for k in range(1, 41)
     }
     page = Reader(write_curves(run(tmp_path, steps)))
-    assert "means of the last 2 logged values" in page.text
+    assert page.text.count("mean of 2") == 1, "of KL, over its table"
     assert page.rows("KL") == {"KL": [["1", "1"], ["0.5", "40"], ["0.5", "2"], ["1", "1"]]}
     assert page.rows("Learning rate")["rate"][1] == ["0.025", "40"], "no mean of what is no noise"
     assert page.rows("What else was logged")["num_tokens"][1] == ["40", "000", "40"]
+
+
+@pytest.mark.parametrize(("values", "ranges"), [(1, 0), (MOST, 0), (MOST + 1, 1)])
+def test_of_more_values_than_can_be_seen_the_range_is_drawn(tmp_path: Path, values: int, ranges: int) -> None:
+    steps: dict[int, Values] = {k: {"kl": float(k % 7)} for k in range(1, values + 1)}
+    page = Reader(write_curves(run(tmp_path, steps)))
+    assert page.source.count("fill-opacity: 0.25") == ranges
+    assert page.rows("KL")["KL"][1][1] == str(values)
 
 
 def test_a_loss_that_is_no_number_is_said_and_drawn_nowhere(tmp_path: Path) -> None:
@@ -210,7 +218,7 @@ def test_lines_are_told_apart_by_colour_and_dashes(tmp_path: Path) -> None:
     table = page[page.index('aria-label="Loss: figures"') :]
     strokes = re.findall(r'<svg class="(stroke variant-\d)".*?<path (.*?)/>', table, re.DOTALL)
     assert len(set(strokes)) == len(strokes) == 16
-    drawn = re.findall(r'<path d="[^"]*" clip-path="[^"]*" style="(fill: none[^"]*var[^"]*)"', page)
+    drawn = re.findall(r'<path d="[^"]*" style="(fill: none[^"]*var[^"]*)"', page)
     assert len(set(drawn)) == 16
 
 
