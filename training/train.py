@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import shutil
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from statistics import fmean
@@ -25,7 +25,13 @@ from training.sequence import SPLIT
 ASKED = "recipe.json"
 RECORD = "training.json"
 """Beside every checkpoint that is finished: written last."""
+Told = tuple[Json, ...]
+"""What is said of the data: for each benchmark its folder, digest, split and chains."""
 PACKAGES = ("torch", "transformers", "trl", "peft", "accelerate", "datasets")
+
+
+def _versions() -> dict[str, str]:
+    return {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +51,9 @@ class StageRecord:
     """Of what was logged, over the stage's updates."""
 
 
+Stages = tuple[StageRecord, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Record:
     """training.json: where a checkpoint comes from, back to the base."""
@@ -53,11 +62,10 @@ class Record:
     scale: str
     base: str
     """As the harness names a model, so that a board finds the base's own runs."""
-    data: tuple[Json, ...]
-    """Benchmark, digest, split, and the chains of thought."""
+    data: Told
     seed: int
-    stages: tuple[StageRecord, ...]
-    versions: Mapping[str, str]
+    stages: Stages
+    versions: Mapping[str, str] = field(default_factory=_versions)
 
 
 def train(recipe: Recipe, run: Path, only: Stage | None = None) -> Path:
@@ -68,10 +76,15 @@ def train(recipe: Recipe, run: Path, only: Stage | None = None) -> Path:
     """
     if only is not None and only not in recipe.stages:
         raise UserError(f"stage: expected one of {', '.join(recipe.stages)} with {recipe.name}, got {only}")
+    # Only here, because torch takes some seconds to load.
+    from accelerate import PartialState
+
     data = tuple(provenance(recipe))
-    claim(run, recipe, data)
+    # One process begins the run's folder; the others find it begun.
+    with PartialState().main_process_first():
+        claim(run, recipe, data)
     parent = recipe.base
-    done: tuple[StageRecord, ...] = ()
+    done: Stages = ()
     for stage in recipe.stages:
         folder = run / stage
         if (folder / RECORD).exists():
@@ -89,44 +102,40 @@ def train(recipe: Recipe, run: Path, only: Stage | None = None) -> Path:
     return Path(parent)
 
 
-def _run(
-    recipe: Recipe,
-    stage: Stage,
-    parent: str,
-    run: Path,
-    data: tuple[Json, ...],
-    done: tuple[StageRecord, ...],
-) -> tuple[StageRecord, ...]:
-    """Trains a stage and writes its record, with which it is finished."""
-    # Only here, because torch and TRL take some seconds to load.
+def _run(recipe: Recipe, stage: Stage, parent: str, run: Path, data: Told, done: Stages) -> Stages:
+    """Trains a stage; the main process writes its record, with which it is finished."""
     from accelerate import PartialState
 
     from training.stages import train_stage
 
     steps, stopped = train_stage(recipe, stage, parent, run)
     state = PartialState()
-    logged = history.read(run)[stage]
-    settings = recipe.rl if stage == "rl" else recipe.sft[stage]
-    record = StageRecord(
-        stage=stage,
-        parent=parent,
-        settings=asdict(settings),  # type: ignore[arg-type]
-        steps=steps,
-        stopped=stopped,
-        wall_seconds=logged.seconds,
-        device_seconds=logged.seconds * state.num_processes,
-        processes=state.num_processes,
-        means=_means(logged.steps.values()),
-    )
-    stages = (*done, record)
     if state.is_main_process:
-        versions = {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
-        whole = Record(recipe.name, recipe.scale, f"hf:{recipe.base}", data, recipe.seed, stages, versions)
-        store.write_json(run / stage / RECORD, whole)
-        store.write_json(run / RECORD, whole)
+        logged = history.read(run)[stage]
+        settings = recipe.rl if stage == "rl" else recipe.sft[stage]
+        record = StageRecord(
+            stage=stage,
+            parent=parent,
+            settings=msgspec.to_builtins(settings),
+            steps=steps,
+            stopped=stopped,
+            wall_seconds=logged.seconds,
+            device_seconds=logged.seconds * state.num_processes,
+            processes=state.num_processes,
+            means=_means(logged.steps.values()),
+        )
+        _write(
+            Record(recipe.name, recipe.scale, f"hf:{recipe.base}", data, recipe.seed, (*done, record)), run
+        )
         shutil.rmtree(run / f".{stage}")
     state.wait_for_everyone()
-    return stages
+    return store.read_json(run / stage / RECORD, Record).stages
+
+
+def _write(record: Record, run: Path) -> None:
+    """Beside the checkpoint, and in the run's folder that of the latest."""
+    store.write_json(run / record.stages[-1].stage / RECORD, record)
+    store.write_json(run / RECORD, record)
 
 
 def _means(steps: Iterable[Values]) -> dict[str, float]:
@@ -156,7 +165,7 @@ def provenance(recipe: Recipe) -> list[dict[str, Any]]:
     return told
 
 
-def claim(run: Path, recipe: Recipe, data: tuple[Json, ...]) -> None:
+def claim(run: Path, recipe: Recipe, data: Told) -> None:
     """Begins a run in a folder, or goes on with one of the same recipe and data."""
     asked = msgspec.json.decode(msgspec.json.encode({"recipe": recipe, "data": data}, enc_hook=str))
     file = run / ASKED
