@@ -264,16 +264,16 @@ class PolicyRolloutTrainer(Resumes, GRPOTrainer):  # type: ignore[misc]
         """Ends training when there is nothing left to learn from; UserError when there never was anything."""
         if useful.any():
             self._barren, self._ever_varied = 0, True
-            if self.retries and not useful.all():
-                self._stop(
-                    f"{(~useful).sum()} of {len(useful)} groups had no reward variance after {tries} retries"
-                )
+        else:
+            self._barren += 1 + tries
+        if useful.all() or (not self.retries and self._barren < PATIENCE):
             return
-        self._barren += 1 + tries
-        if self._barren < PATIENCE:
-            return
-        mean = self._totals(drawn).mean()
-        found = f"in {self._barren} batches no group's rewards differed (mean reward {mean:.2f})"
+        found = (
+            f"after {tries} retries the rewards of {(~useful).sum()} of {len(useful)} groups do not differ"
+        )
+        if self._barren:
+            mean = self._totals(drawn).mean()
+            found = f"in {self._barren} batches no group's rewards differed (mean reward {mean:.2f})"
         seen = any(entry.get("groups/zero_variance", 1.0) < 1 for entry in self.state.log_history)
         if not seen and not self._ever_varied:
             raise UserError(
