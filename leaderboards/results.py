@@ -1,0 +1,186 @@
+"""What a sweep came to: every figure out of its stored runs, and over seeds a mean with its interval.
+
+Nothing is scored again here: figures are those of each run's report.json and training.json.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import Any, NamedTuple
+
+from harness import store
+from harness.benchmark import MANIFEST, Manifest
+from harness.efficiency import savings
+from harness.errors import UserError
+from harness.records import Json, Report
+
+PLAN, OUTCOME, TRAINING = "plan.json", "outcome.json", "training.json"
+"""Of `trimpi sweep` and `trimpi train`."""
+FAILED, NOT_RUN = "failed", "not run"
+T = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)
+"""97.5 % quantiles of Student's t by degrees of freedom from 1; beyond, the last is taken, which is wider."""
+FEWEST = 3
+"""Values that a t-interval is given for; of two the lowest and the highest are shown."""
+Figures = dict[str, float]
+"""By name, such as "test/internalized/accuracy" or "rl/reward/policy_free"."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """As the sweep planned it."""
+
+    folder: str
+    benchmarks: tuple[str, ...]
+    method: str
+    recipe: str
+    stages: tuple[str, ...]
+    chains: int | None
+    how: str
+    seed: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    title: str
+    along: str
+    cells: tuple[Cell, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    base: Json
+    versions: Mapping[str, str]
+    machine: Json
+    benchmarks: tuple[str, ...]
+    general: tuple[str, ...]
+    untrained: tuple[Cell, ...]
+    grids: tuple[Grid, ...]
+
+
+class Spread(NamedTuple):
+    """Of the n seeds that have a value."""
+
+    mean: float
+    low: float
+    high: float
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One method on one benchmark, over seeds."""
+
+    method: str
+    recipe: str
+    benchmark: str
+    mixture: tuple[str, ...]
+    """All that it was trained on."""
+    chains: int | None
+    seeds: tuple[Figures, ...]
+    """Of the cells that are through."""
+    planned: int
+    failed: int
+
+    @property
+    def status(self) -> str:
+        """Empty where every seed is through."""
+        missing = self.planned - len(self.seeds) - self.failed
+        counts = ((self.failed, FAILED), (missing, NOT_RUN))
+        return ", ".join(f"{count} {what}" for count, what in counts if count)
+
+    def spread(self, name: str) -> Spread | None:
+        return spread([figures[name] for figures in self.seeds if name in figures])
+
+
+def spread(values: Sequence[float]) -> Spread | None:
+    """The mean with its 95 % t-interval; of two values with the lower and the higher; None of none."""
+    if not values:
+        return None
+    mean = fmean(values)
+    if len(values) < FEWEST:
+        return Spread(mean, min(values), max(values), len(values))
+    half = T[min(len(values) - 2, len(T) - 1)] * stdev(values) / math.sqrt(len(values))
+    return Spread(mean, mean - half, mean + half, len(values))
+
+
+def read_plan(out: Path) -> Plan:
+    """Raises UserError where the folder is no sweep's."""
+    if not (out / PLAN).is_file():
+        raise UserError(f"{out}: expected the folder of a `trimpi sweep`, got no {PLAN} there")
+    return store.read_json(out / PLAN, Plan)
+
+
+def manifest(out: Path, benchmark: str) -> Manifest:
+    return store.read_json(out / "data" / benchmark / MANIFEST, Manifest)
+
+
+def lines(out: Path, cells: Sequence[Cell]) -> list[Line]:
+    """In the cells' order; a cell of a mixture is a line for each of its benchmarks."""
+    alike: dict[tuple[str, Cell], list[Cell]] = {}
+    for cell in cells:
+        for benchmark in cell.benchmarks:
+            alike.setdefault((benchmark, replace(cell, folder="", seed=None)), []).append(cell)
+    return [_line(out, benchmark, found) for (benchmark, _), found in alike.items()]
+
+
+def _line(out: Path, benchmark: str, cells: Sequence[Cell]) -> Line:
+    first = cells[0]
+    errors = {cell: error(out, cell) for cell in cells}
+    told = [dict(_figures(out / c.folder, c, benchmark)) for c in cells if errors[c] == ""]
+    return Line(
+        first.method,
+        first.recipe,
+        benchmark,
+        first.benchmarks,
+        first.chains,
+        tuple(told),
+        len(cells),
+        sum(said not in ("", NOT_RUN) for said in errors.values()),
+    )
+
+
+def error(out: Path, cell: Cell) -> str:
+    """Why a cell is not through; empty where it is."""
+    file = out / cell.folder / OUTCOME
+    if not file.exists():
+        return NOT_RUN
+    return str(store.read_json(file, dict[str, Any])["error"] or "")
+
+
+def _figures(folder: Path, cell: Cell, benchmark: str) -> Iterator[tuple[str, float]]:
+    for file in sorted(folder.glob("*/report.json")):
+        report = store.read_json(file, Report)
+        # Of a mixture, only what was scored on this benchmark and on the general ones.
+        scored = Path(report.run.benchmark).name
+        if scored != benchmark and scored in cell.benchmarks:
+            continue
+        split = report.run.split if scored == benchmark else scored
+        for row in report.rows:
+            if not row.group and row.mean is not None:
+                yield f"{split}/{row.variant}/{row.metric}", row.mean
+        for saving in savings(report.usage) if split == "test" else ():
+            yield f"{saving.what}/shown", saving.shown
+            yield f"{saving.what}/without", saving.without
+            yield f"{saving.what}/saved", saving.share
+    if cell.seed is not None:
+        yield from _training(folder / "train" / cell.stages[-1] / TRAINING)
+
+
+def _training(file: Path) -> Iterator[tuple[str, float]]:
+    """Seconds and updates of each stage, and the means of what reinforcement learning logged."""
+    stages = store.read_json(file, dict[str, Any])["stages"]
+    yield "seconds", sum(stage["wall_seconds"] for stage in stages)
+    for stage in stages:
+        yield f"{stage['stage']}/seconds", stage["wall_seconds"]
+        yield f"{stage['stage']}/steps", stage["steps"]
+        if stage["stage"] == "rl":
+            means = stage["means"]
+            for name in ("reward", "reward/policy_free", "reward/policy_aware", "groups/zero_variance"):
+                if name in means:
+                    yield f"rl/{name}", means[name]
+            if {"reward/policy_free", "reward/policy_aware"} <= means.keys():
+                yield "rl/reward/difference", means["reward/policy_aware"] - means["reward/policy_free"]

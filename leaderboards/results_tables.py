@@ -1,0 +1,139 @@
+"""Tables of a sweep's results: rows of methods in the paper's order, columns of figures, and the paper's."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from leaderboards.reported import tables
+from leaderboards.results import Line, Spread
+
+NAMES = {
+    "random": "Random answer",
+    "majority": "Majority answer",
+    "oracle": "Oracle",
+    "base": "In-Context",
+    "policy-in-prompt": "SFT with the policy in the prompt",
+    "direct-sft": "Direct SFT",
+    "distillation": "Distillation of the base's answers in context",
+    "cot-sft": "CoT SFT",
+    "vm-cpt-cot-sft": "VM-CPT + CoT SFT",
+    "rl-from-base": "RL from the base",
+    "vm-cpt-rl": "VM-CPT + RL",
+    "cot-sft-grpo": "CoT SFT + GRPO",
+    "cot-sft-dapo": "CoT SFT + DAPO",
+    "trimpi-grpo": "TriMPI, GRPO without PoRo",
+    "trimpi-poro-grpo": "TriMPI, PoRo-GRPO",
+    "trimpi-poro-dapo": "TriMPI, PoRo-DAPO",
+}
+"""By recipe, in the tables' order: the paper's names where it has them, by which its figures are found."""
+UNTRAINED = ("random", "majority", "base", "oracle")
+INTERNALIZED = "test/internalized/accuracy"
+VARIANTS = {
+    "internalized": INTERNALIZED,
+    "override": "test/override/accuracy",
+    "in context": "test/in_context/accuracy",
+}
+MODEL, DEPTH = "Qwen2.5-VL-7B", 6
+"""Whose figures stand beside ours: the paper has every method only there."""
+Format = Callable[[float], str]
+
+
+def percent(value: float) -> str:
+    return f"{100 * value:.1f}"
+
+
+def share(value: float) -> str:
+    return f"{value:.3f}"
+
+
+def whole(value: float) -> str:
+    return f"{value:.0f}"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    head: str
+    figure: str
+    format: Format = percent
+
+
+RULES = (
+    Column("referral precision", "test/internalized/referral precision"),
+    Column("referral recall", "test/internalized/referral recall"),
+    Column("rules that do not exist", "test/internalized/nonexistent rules"),
+    Column("branching distance", "test/internalized/branching"),
+)
+TRAINING = (
+    Column("seconds", "seconds", whole),
+    Column("updates of RL", "rl/steps", whole),
+    Column("reward, policy-free", "rl/reward/policy_free", share),
+    Column("reward, policy-aware", "rl/reward/policy_aware", share),
+    Column("aware less free", "rl/reward/difference", share),
+    Column("groups without variance", "rl/groups/zero_variance"),
+)
+
+
+def trained(line: Line) -> bool:
+    return line.recipe not in UNTRAINED
+
+
+def order(line: Line) -> tuple[bool, int, str, int]:
+    known = list(NAMES)
+    place = known.index(line.recipe) if line.recipe in known else len(known)
+    return trained(line), place, line.method, line.chains or 0
+
+
+def label(line: Line) -> str:
+    name = NAMES.get(line.recipe, line.recipe)
+    return name if line.method == line.recipe else f"{name} ({line.method})"
+
+
+def figures(rows: Sequence[Line], columns: Sequence[Column], papers: Mapping[str, tuple[str, object]]) -> str:
+    chosen = [c for c in columns if any(line.spread(c.figure) for line in rows)]
+    heads = ("method", "chains", "seeds", *(c.head for c in chosen), *papers)
+    body = []
+    for line in rows:
+        values = [shown(line.spread(c.figure), c.format) for c in chosen]
+        reported = [paper(NAMES.get(line.recipe, ""), *asked) for asked in papers.values()]
+        told = [f"{value:.2f}" if value is not None else "–" for value in reported]
+        seeds = str(len(line.seeds)) + (f" ({line.status})" if line.status else "")
+        chains = str(line.chains) if line.chains is not None else "–"
+        body.append([label(line), chains, seeds if trained(line) else line.status or "–", *values, *told])
+    return table(heads, body)
+
+
+def shown(spread: Spread | None, format_: Format) -> str:
+    if spread is None:
+        return "–"
+    if spread.n == 1:
+        return format_(spread.mean)
+    if spread.n == 2:
+        return f"{format_(spread.low)}–{format_(spread.high)}"
+    return f"{format_(spread.mean)} ± {format_(spread.high - spread.mean)}"
+
+
+def paper(method: str, variant: str, visual: object) -> float | None:
+    """What the paper reports in percent, of the same kind of policy."""
+    judged = variant == "referral"
+    of = method, MODEL, "clevrpolicy", DEPTH, visual, "internalized" if judged else variant
+    for table in tables():
+        for row in table.rows:
+            found = row.method, row.model, row.family, row.depth, row.visual, row.variant
+            if found == of and bool(row.judge) == judged and not row.after:
+                return row.score
+    return None
+
+
+def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines_ = [
+        heads,
+        ["---", *["---:"] * (len(heads) - 1)],
+        *([escaped(cell) for cell in row] for row in rows),
+    ]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines_) + "\n"
+
+
+def escaped(text: str) -> str:
+    return re.sub(r"[\\`*_\[\]<>|~#]", r"\\\g<0>", text)
