@@ -73,7 +73,7 @@ def load(folder: Path, seed: int, scenes: int, crops_a_kind: int, workers: int) 
     if found != asked:
         raise UserError(f"{folder}: expected pictures drawn with {asked}, got {found}; name another folder")
     fields = ("scenes", "kinds", "spots", "crops", "crop_kinds")
-    return Pool(**{name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in fields})
+    return Pool(**{name: np.load(folder / f"{name}.npy") for name in fields})
 
 
 def _draw(seed: int, scenes: int, crops_a_kind: int, workers: int) -> dict[str, npt.NDArray[Any]]:

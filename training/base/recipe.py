@@ -1,0 +1,118 @@
+"""The curriculum of the base model: what is taught when, and when it is known well enough to go on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from harness.errors import UserError
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A mix of tasks, taught until all gates hold or the time is over."""
+
+    name: str
+    share: float
+    """Of all minutes, at most; the last stage has what is left."""
+    mix: Mapping[str, float] = field(default_factory=dict)
+    """Weights of tasks (training.base.tasks); empty: seeing alone (training.base.sight)."""
+    gates: Mapping[str, float] = field(default_factory=dict)
+    """Accuracies of generated answers on scenes and policies never seen."""
+    watched: tuple[str, ...] = ()
+    """Tasks measured besides those of the gates."""
+    rate: float = 1.0
+    """Of the highest learning rates; the last stage goes from there down to a twentieth of it."""
+
+
+SEEING = {"list": 8, "exists": 4, "count": 4, "crops": 3}
+"""Kept in the mix to the end, or what was learned first is forgotten."""
+
+CURRICULUM = (
+    Stage("sight", 0.1, gates={"shape": 0.97}),
+    Stage(
+        "captions",
+        0.25,
+        {
+            "list": 45,
+            "exists": 8,
+            "count": 7,
+            "crops": 8,
+            "questions": 12,
+            "quote-1": 3,
+            "quote-2": 5,
+            "read-1": 12,
+        },
+        {"list": 0.9, "questions": 0.95},
+        ("exists", "count", "crops", "quote-2", "read-1"),
+    ),
+    Stage(
+        "policies-1",
+        0.2,
+        SEEING | {"questions": 8, "quote-2": 12, "recall-2": 5, "read-1": 15, "read-2": 8, "follow-1": 30},
+        {"follow-1": 0.9, "quote-2": 0.9},
+        ("list", "questions", "read-1", "read-2", "recall-2"),
+        0.7,
+    ),
+    Stage(
+        "policies-2",
+        0.25,
+        SEEING
+        | {"questions": 5, "quote-2": 8, "quote-3": 3, "recall-2": 4, "recall-3": 3, "read-2": 15}
+        | {"follow-1": 6, "follow-2": 25, "visual-1": 6, "visual-2": 4},
+        {"follow-2": 0.9},
+        ("list", "follow-1", "read-2", "recall-2", "quote-3", "visual-1"),
+        0.7,
+    ),
+    Stage(
+        "policies-3",
+        1.0,
+        SEEING
+        | {
+            "questions": 3,
+            "quote-3": 4,
+            "recall-2": 3,
+            "recall-3": 3,
+            "recall-4": 2,
+            "read-2": 5,
+            "read-3": 8,
+        }
+        | {"follow-1": 5, "follow-2": 17, "follow-3": 12, "visual-1": 5, "visual-2": 10, "visual-3": 3},
+        watched=("list", "follow-1", "follow-2", "follow-3", "recall-3", "visual-1", "visual-2"),
+        rate=0.7,
+    ),
+)
+
+
+@dataclass(frozen=True)
+class BaseConfig:
+    """How long the base is trained, and on what."""
+
+    preset: Literal["cpu", "gpu"] = "cpu"
+    """cpu: one core, 100 minutes. gpu: one large GPU, 20 minutes."""
+    seed: int = 0
+    minutes: float | None = None
+    """Of training, pictures not counted; None: as the preset has it."""
+    scenes: int = 10_000
+    """Pictures drawn before; 500 of them only measure."""
+    crops: int = 8
+    """Pictures of each of the 96 kinds of object, for policies of -M."""
+    workers: int = 2
+    """Processes that draw pictures, and on a GPU make batches."""
+
+    def __post_init__(self) -> None:
+        for name, least in (("scenes", 600), ("crops", 1), ("workers", 1)):
+            if getattr(self, name) < least:
+                raise UserError(f"{name}: expected {least} or more, got {getattr(self, name)}")
+        if self.minutes is not None and self.minutes <= 0:
+            raise UserError(f"minutes: expected more than 0, got {self.minutes}")
+
+    @property
+    def seconds(self) -> float:
+        return 60 * (self.minutes or {"cpu": 100, "gpu": 20}[self.preset])
+
+    @property
+    def rows(self) -> int:
+        """Examples a step."""
+        return {"cpu": 64, "gpu": 512}[self.preset]
