@@ -32,7 +32,8 @@ from training.plan import BASE, SWEEP, Cell, Made, Sweep
 from training.train import PACKAGES
 
 PLAN, OUTCOME, LOG = "plan.json", "outcome.json", "log.txt"
-WEIGHTS = "*.safetensors"
+CELL = (sys.executable, "-m", "training.cell")
+CONFIG, WEIGHTS = "config.json", "*.safetensors"
 PAUSE = 0.2
 """Seconds between two looks at the processes."""
 
@@ -66,11 +67,11 @@ def sweep(file: Path, out: Path, jobs: int = 1) -> int:
     file = file if file.suffix == ".toml" else plan.HERE / f"{file}.toml"
     asked = plan.read(file)
     with store.explained(out):
-        out.mkdir(parents=True, exist_ok=True)
+        (out / "data").mkdir(parents=True, exist_ok=True)
     _base(asked, file, out)
     for name, made in {**asked.benchmarks, **asked.general}.items():
         if not (out / "data" / name / MANIFEST).exists():
-            _make(made, f"data/{name}", out)
+            _make(made, f"data/{name}", MANIFEST, out)
     _write_plan(asked, out)
     if out / SWEEP != file:
         store.write(out / SWEEP, file.read_bytes())
@@ -89,8 +90,8 @@ def _base(asked: Sweep, file: Path, out: Path) -> None:
     """OUT/base leads to the checkpoint; one that is on the hub is left there."""
     link = out / BASE
     if isinstance(asked.base, Made):
-        if not (link / "config.json").exists():
-            _make(asked.base, BASE, out)
+        if not (link / CONFIG).exists():
+            _make(asked.base, BASE, CONFIG, out)
         return
     folder = (file.parent / asked.base).resolve()
     if folder.is_dir() and not link.exists():
@@ -98,8 +99,8 @@ def _base(asked: Sweep, file: Path, out: Path) -> None:
         link.symlink_to(folder)
 
 
-def _make(made: Made, folder: str, out: Path) -> None:
-    """Runs a command line of ours, by the Python that runs this."""
+def _make(made: Made, folder: str, last: str, out: Path) -> None:
+    """Runs a command line that makes a folder, in which a file called `last` says that it is whole."""
     try:
         program, *rest = shlex.split(made.make.replace("{out}", folder))
     except ValueError as error:
@@ -112,7 +113,7 @@ def _make(made: Made, folder: str, out: Path) -> None:
         raise UserError(f"make: expected a command that is installed, got {program!r} in {made.make!r}")
     print(f"{folder}: {made.make}", flush=True)
     done = subprocess.run([found, *rest], cwd=out, env=_environment(), check=False)
-    if done.returncode:
+    if done.returncode or not (out / folder / last).exists():
         raise UserError(f"{out / folder}: `{made.make}` failed, as said above; mend it in the sweep's file")
 
 
@@ -212,7 +213,7 @@ def _start(cell: Cell, wish: Json, out: Path) -> Process:
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / LOG).open("ab") as log:
         child = subprocess.Popen(
-            [sys.executable, "-m", "training.cell", cell.folder],
+            [*CELL, cell.folder],
             cwd=out,
             env=_environment(),
             stdin=subprocess.DEVNULL,
