@@ -87,10 +87,10 @@ class Line:
 
     @property
     def status(self) -> str:
-        """Empty where every seed is through."""
-        missing = self.planned - len(self.seeds) - self.failed
-        counts = ((self.failed, FAILED), (missing, NOT_RUN))
-        return ", ".join(f"{count} {what}" for count, what in counts if count)
+        """What is to be said of the seeds that are not through; empty where all are."""
+        if len(self.seeds) == self.planned:
+            return ""
+        return FAILED if self.failed else NOT_RUN
 
     def spread(self, name: str) -> Spread | None:
         return spread([figures[name] for figures in self.seeds if name in figures])

@@ -214,7 +214,7 @@ def _main(line: Line) -> Spread | None:
 def _at(line: Line | None) -> str:
     if line is None:
         return "–"
-    return ", ".join(filter(None, (shown(_main(line), percent) if line.seeds else "", line.status)))
+    return shown(_main(line), percent) if line.seeds else line.status
 
 
 def _but_depth(kind: str) -> str:

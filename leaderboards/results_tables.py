@@ -91,17 +91,30 @@ def label(line: Line) -> str:
 
 
 def figures(rows: Sequence[Line], columns: Sequence[Column], papers: Mapping[str, tuple[str, object]]) -> str:
-    chosen = [c for c in columns if any(line.spread(c.figure) for line in rows)]
-    heads = ("method", "chains", "seeds", *(c.head for c in chosen), *papers)
+    """A table with the columns that any line has a value for, if there are some."""
+    begun = any(line.seeds for line in rows)
+    chosen = [c for c in columns if not begun or any(line.spread(c.figure) for line in rows)]
+    if not chosen:
+        return ""
     body = []
     for line in rows:
-        values = [shown(line.spread(c.figure), c.format) for c in chosen]
         reported = [paper(NAMES.get(line.recipe, ""), *asked) for asked in papers.values()]
-        told = [f"{value:.2f}" if value is not None else "–" for value in reported]
-        seeds = str(len(line.seeds)) + (f" ({line.status})" if line.status else "")
-        chains = str(line.chains) if line.chains is not None else "–"
-        body.append([label(line), chains, seeds if trained(line) else line.status or "–", *values, *told])
-    return table(heads, body)
+        body.append(
+            [
+                label(line),
+                str(line.chains) if line.chains is not None else "–",
+                f"{len(line.seeds)} of {line.planned}" if trained(line) else "–",
+                *(cell(line, column) for column in chosen),
+                *(f"{value:.2f}" if value is not None else "–" for value in reported),
+            ]
+        )
+    return table(("method", "chains", "seeds", *(c.head for c in chosen), *papers), body)
+
+
+def cell(line: Line, column: Column) -> str:
+    if not line.seeds:
+        return line.status
+    return shown(line.spread(column.figure), column.format)
 
 
 def shown(spread: Spread | None, format_: Format) -> str:
