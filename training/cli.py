@@ -72,6 +72,18 @@ def sweep(file: Positional[Path], out: Positional[Path], /, *, jobs: int = 1) ->
     print(f"{run_sweep(file, out, jobs)} cells are through: {out}")
 
 
+def curves(runs: Positional[tuple[Path, ...]], /, *, out: Path | None = None) -> None:
+    """Draw what was logged: loss, rewards with and without the policy, lengths. Also while it trains.
+
+    Args:
+        runs: Folders of training runs; several are laid over each other.
+        out: The page to write; needed for several runs, RUN/curves.html for one.
+    """
+    from training.curves import write_curves
+
+    print(f"page: {write_curves(*runs, out=out)}")
+
+
 def recipes() -> None:
     """List the recipes and scales that come with the project."""
     print(f"recipes: {', '.join(config.names(config.RECIPES))}")
@@ -80,7 +92,7 @@ def recipes() -> None:
 
 def main() -> None:
     command_line(
-        {"train": train, "cot": cot, "sweep": sweep, "recipes": recipes},
+        {"train": train, "cot": cot, "curves": curves, "sweep": sweep, "recipes": recipes},
         prog="trimpi",
         description="Moves a policy into the weights of a model: VM-CPT, CoT-SFT, RL with PolicyRollout.",
     )

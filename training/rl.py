@@ -7,8 +7,8 @@ from typing import Any
 from trl import GRPOConfig
 
 from training import rewards
-from training.batches import accumulation
 from training.config import Rl
+from training.devices import accumulation
 from training.rollout import LOSSES, PolicyRolloutTrainer
 from training.sequence import SPLIT, Mixture
 

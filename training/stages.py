@@ -10,12 +10,12 @@ import gc
 import math
 import os
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
 import torch
-from accelerate import PartialState
 from peft import LoraConfig, PeftModel
 from transformers import GenerationConfig, TrainerCallback
 from transformers.utils import logging
@@ -23,9 +23,9 @@ from trl import SFTConfig, SFTTrainer
 
 from harness.backends.checkpoint import load_checkpoint
 from harness.errors import UserError
-from training.batches import accumulation
 from training.collate import Collator, visual_tokens
 from training.config import Recipe, Rl, Sft, SftStage, Stage
+from training.devices import accumulation, gpu, processes
 from training.log import watch
 from training.resume import Resumes
 from training.sequence import KINDS, Mixture
@@ -56,12 +56,16 @@ def train_stage(recipe: Recipe, stage: Stage, parent: str, run: Path) -> tuple[i
     trainer = _trainer(recipe, stage, parent, work, mixture)
     watch(trainer, run, stage)
     trainer.add_callback(Guard(work))
-    trainer.train(resume_from_checkpoint=last)
+    try:
+        trainer.train(resume_from_checkpoint=last)
+    except UserError:
+        print(file=sys.stderr)  # ends the line of the progress bar
+        raise
     trainer.save_model(str(work / TRAINED))
     steps, stopped = int(trainer.state.global_step), getattr(trainer, "stopped", None)
     del trainer
     gc.collect()
-    state = PartialState()
+    state = processes()
     if state.is_main_process:
         _finish(work, parent, run / stage)
     state.wait_for_everyone()
@@ -90,7 +94,6 @@ def _trainer(recipe: Recipe, stage: Stage, parent: str, work: Path, mixture: Mix
 
 def common(recipe: Recipe, work: Path) -> dict[str, Any]:
     """What every stage's trainer is told."""
-    gpu = torch.cuda.is_available()
     return {
         "output_dir": str(work),
         "seed": recipe.seed,
@@ -105,8 +108,8 @@ def common(recipe: Recipe, work: Path) -> dict[str, Any]:
         # The collator needs the id of each row, and the rewards its instance.
         "remove_unused_columns": False,
         "gradient_checkpointing": recipe.gradient_checkpointing,
-        "bf16": gpu,
-        "use_cpu": not gpu,
+        "bf16": gpu(),
+        "use_cpu": not gpu(),
     }
 
 
@@ -166,9 +169,9 @@ def _last_whole(work: Path) -> str | None:
     for folder in work.glob("checkpoint-*"):
         if (folder / COMPLETE).exists():
             whole.append(folder)
-        elif PartialState().is_main_process:
+        elif processes().is_main_process:
             shutil.rmtree(folder)
-    PartialState().wait_for_everyone()
+    processes().wait_for_everyone()
     return str(max(whole, key=_step)) if whole else None
 
 

@@ -77,11 +77,11 @@ def train(recipe: Recipe, run: Path, only: Stage | None = None) -> Path:
     if only is not None and only not in recipe.stages:
         raise UserError(f"stage: expected one of {', '.join(recipe.stages)} with {recipe.name}, got {only}")
     # Only here, because torch takes some seconds to load.
-    from accelerate import PartialState
+    from training.devices import processes
 
     data = tuple(provenance(recipe))
     # One process begins the run's folder; the others find it begun.
-    with PartialState().main_process_first():
+    with processes().main_process_first():
         claim(run, recipe, data)
     parent = recipe.base
     done: Stages = ()
@@ -104,12 +104,12 @@ def train(recipe: Recipe, run: Path, only: Stage | None = None) -> Path:
 
 def _run(recipe: Recipe, stage: Stage, parent: str, run: Path, data: Told, done: Stages) -> Stages:
     """Trains a stage; the main process writes its record, with which it is finished."""
-    from accelerate import PartialState
-
+    from training.curves import write_curves
+    from training.devices import processes
     from training.stages import train_stage
 
     steps, stopped = train_stage(recipe, stage, parent, run)
-    state = PartialState()
+    state = processes()
     if state.is_main_process:
         logged = history.read(run)[stage]
         settings = recipe.rl if stage == "rl" else recipe.sft[stage]
@@ -128,6 +128,7 @@ def _run(recipe: Recipe, stage: Stage, parent: str, run: Path, data: Told, done:
             Record(recipe.name, recipe.scale, f"hf:{recipe.base}", data, recipe.seed, (*done, record)), run
         )
         shutil.rmtree(run / f".{stage}")
+        write_curves(run)
     state.wait_for_everyone()
     return store.read_json(run / stage / RECORD, Record).stages
 

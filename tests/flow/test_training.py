@@ -52,7 +52,9 @@ def test_two_stages_give_checkpoints_that_the_harness_scores(
     assert len({weights(folder) for folder in (checkpoint, tmp_path / "run" / "vm-cpt", last)}) == 3
     assert not list(last.glob("adapter*"))
     assert {path.name for path in checkpoint.iterdir()} <= {path.name for path in last.iterdir()}
-    assert not list((tmp_path / "run").glob(".*"))
+    assert {path.name for path in (tmp_path / "run").iterdir()} == {
+        *("vm-cpt", "cot-sft", "tensorboard", "recipe.json", "training.json", "log.jsonl", "curves.html")
+    }
     record = json.loads((last / RECORD).read_text())
     digest = Benchmark(text_folder).manifest.digest
     assert [entry["digest"] for entry in record["data"]] == [digest]
@@ -79,16 +81,28 @@ def test_the_other_supervised_recipes(
     assert weights(last) != weights(checkpoint)
 
 
-@pytest.mark.parametrize("lora_rank", [0, 4])
-def test_killed_at_any_moment_it_ends_with_the_same_weights(
-    lora_rank: int, checkpoint: Path, text_folder: Path, chains: Path, tmp_path: Path
-) -> None:
-    mine = tmp_path / "mine.toml"
+def written(folder: Path, what: str, checkpoint: Path, bench: Path, chains: Path) -> Path:
+    """A recipe's file."""
+    mine = folder / "mine.toml"
     mine.write_text(
-        f'extends = "cot-sft"\nscale = "tiny"\nbase = "{checkpoint}"\nsave_steps = 2\n'
-        f'data = [{{benchmark = "{text_folder}", cot = "{chains}"}}]\n'
-        f"sft.cot-sft = {{epochs = 8, batch_size = 4, micro_batch = 2, lora_rank = {lora_rank}}}\n"
+        f'{what}\nscale = "tiny"\nbase = "{checkpoint}"\nsave_steps = 2\n'
+        f'data = [{{benchmark = "{bench}", cot = "{chains}"}}]\n'
     )
+    return mine
+
+
+@pytest.mark.parametrize(
+    "what",
+    [
+        "extends = 'cot-sft'\nsft.cot-sft = {epochs = 8, batch_size = 4, micro_batch = 2}",
+        "extends = 'cot-sft'\nsft.cot-sft = {epochs = 8, batch_size = 4, micro_batch = 2, lora_rank = 4}",
+    ],
+    ids=["all weights", "lora"],
+)
+def test_killed_at_any_moment_it_ends_with_the_same_weights(
+    what: str, checkpoint: Path, text_folder: Path, chains: Path, tmp_path: Path
+) -> None:
+    mine = written(tmp_path, what, checkpoint, text_folder, chains)
     whole = train(config.load(str(mine)), tmp_path / "whole")
     command = [sys.executable, "-m", "training.cli", "train", str(mine), "--out", str(tmp_path / "killed")]
     work = tmp_path / "killed" / ".cot-sft"
@@ -102,6 +116,23 @@ def test_killed_at_any_moment_it_ends_with_the_same_weights(
     assert not (tmp_path / "killed" / "cot-sft").exists()
     assert subprocess.run(command, capture_output=True, check=False).returncode == 0
     assert weights(tmp_path / "killed" / "cot-sft") == weights(whole)
+
+
+RL = """extends = 'cot-sft-grpo'
+sft.cot-sft = {batch_size = 4, micro_batch = 2}
+rl = {prompts = 2, responses = 4, micro_batch = 4, max_new_tokens = 8, epochs = 2}"""
+
+
+def test_two_processes_make_one_checkpoint(
+    checkpoint: Path, text_folder: Path, chains: Path, tmp_path: Path
+) -> None:
+    mine = written(tmp_path, RL, checkpoint, text_folder, chains)
+    launch = ["torch.distributed.run", "--nproc-per-node=2", "--standalone"]
+    command = [*launch, "-m", "training.cli", "train", str(mine), "--out", str(tmp_path / "run")]
+    subprocess.run([sys.executable, "-m", *command], capture_output=True, check=True, timeout=300)
+    record = json.loads((tmp_path / "run" / "rl" / RECORD).read_text())
+    assert [stage["processes"] for stage in record["stages"]] == [2, 2]
+    assert [stage["steps"] for stage in record["stages"]] == [10, 8]
 
 
 def test_one_stage_at_a_time_wants_its_parent(
