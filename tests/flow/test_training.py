@@ -120,7 +120,7 @@ def test_killed_at_any_moment_it_ends_with_the_same_weights(
 
 RL = """extends = 'cot-sft-grpo'
 sft.cot-sft = {batch_size = 4, micro_batch = 2}
-rl = {prompts = 2, responses = 4, micro_batch = 4, max_new_tokens = 8, epochs = 2}"""
+rl = {prompts = 2, responses = 4, micro_batch = 4, max_new_tokens = 8, max_steps = 8}"""
 
 
 def test_two_processes_make_one_checkpoint(
