@@ -18,7 +18,7 @@ from harness.efficiency import savings
 from harness.errors import UserError
 from harness.records import Json, Report
 
-PLAN, OUTCOME, TRAINING = "plan.json", "outcome.json", "training.json"
+PLAN, OUTCOME, TRAINING, LOG = "plan.json", "outcome.json", "training.json", "log.jsonl"
 """Of `trimpi sweep` and `trimpi train`."""
 FAILED, NOT_RUN = "failed", "not run"
 T = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)
@@ -52,6 +52,7 @@ class Grid:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
+    name: str
     base: Json
     versions: Mapping[str, str]
     machine: Json
@@ -59,6 +60,12 @@ class Plan:
     general: tuple[str, ...]
     untrained: tuple[Cell, ...]
     grids: tuple[Grid, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    seconds: float
+    error: str | None
 
 
 class Spread(NamedTuple):
@@ -145,10 +152,13 @@ def _line(out: Path, benchmark: str, cells: Sequence[Cell]) -> Line:
 
 def error(out: Path, cell: Cell) -> str:
     """Why a cell is not through; empty where it is."""
+    outcome = read_outcome(out, cell)
+    return NOT_RUN if outcome is None else outcome.error or ""
+
+
+def read_outcome(out: Path, cell: Cell) -> Outcome | None:
     file = out / cell.folder / OUTCOME
-    if not file.exists():
-        return NOT_RUN
-    return str(store.read_json(file, dict[str, Any])["error"] or "")
+    return store.read_json(file, Outcome) if file.exists() else None
 
 
 def _figures(folder: Path, cell: Cell, benchmark: str) -> Iterator[tuple[str, float]]:
@@ -184,3 +194,27 @@ def _training(file: Path) -> Iterator[tuple[str, float]]:
                     yield f"rl/{name}", means[name]
             if {"reward/policy_free", "reward/policy_aware"} <= means.keys():
                 yield "rl/reward/difference", means["reward/policy_aware"] - means["reward/policy_free"]
+
+
+def over_steps(out: Path, cells: Sequence[Cell], metric: str) -> dict[int, Spread]:
+    """What reinforcement learning logged of a metric at each update, over the seeds that are through."""
+    values: dict[int, list[float]] = {}
+    for cell in cells:
+        if error(out, cell) == "":
+            for step, value in _logged(out / cell.folder / "train" / LOG, metric).items():
+                values.setdefault(step, []).append(value)
+    return {step: found for step, told in sorted(values.items()) if (found := spread(told))}
+
+
+def _logged(file: Path, metric: str) -> dict[int, float]:
+    """By step; what a killed sitting logged after the step that the next one went on from was done again."""
+    found: dict[int, float] = {}
+    for line in store.read_lines(file, dict[str, Any]):
+        if line["stage"] != "rl":
+            continue
+        if "resumed" in line:
+            found = {step: value for step, value in found.items() if step <= line["resumed"]}
+        value = line.get("values", {}).get(metric)
+        if value is not None:
+            found[line["step"]] = value
+    return found

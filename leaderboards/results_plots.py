@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#8a6d00", "#56b4e9", "#000000")
 """Told apart by everyone (Okabe and Ito), the yellow darkened to be read on white."""
 GREY = "#6b6b6b"
+MARKS = 10
+"""Numbers on an axis that are each named."""
 SETTINGS: dict[Any, Any] = {
     **STYLE,
     **dict.fromkeys(
@@ -63,8 +65,10 @@ def methods(rows: Sequence[Row], references: Mapping[str, float]) -> bytes:
         return _finished(figure, axes, "x")
 
 
-def over(title: str, series: Mapping[str, Mapping[int, Spread]], logarithmic: bool) -> bytes:
-    """Lines over a number, one for each method, with intervals."""
+def over(
+    across: str, upward: str, series: Mapping[str, Mapping[int, Spread]], logarithmic: bool = False
+) -> bytes:
+    """Lines over a number with intervals: shares, in percent."""
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
@@ -79,9 +83,10 @@ def over(title: str, series: Mapping[str, Mapping[int, Spread]], logarithmic: bo
             _points(axes, [points[x] for x in xs], places, index, name, upright=True)
         if logarithmic:
             axes.set_xscale("log", base=2)
-        axes.set_xticks(marks, [str(mark) for mark in marks])
+        if len(marks) <= MARKS:
+            axes.set_xticks(marks, [str(mark) for mark in marks])
         axes.minorticks_off()
-        axes.set(ylim=(-3, 103), xlabel=title, ylabel="accuracy, internalized (%)")
+        axes.set(ylim=(-3, 103), xlabel=across, ylabel=upward)
         return _finished(figure, axes, "y")
 
 
@@ -108,7 +113,8 @@ def _finished(figure: Figure, axes: Axes, along: str) -> bytes:
     axes.grid(axis=along, color="#222222", alpha=0.15)  # type: ignore[arg-type]
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
-    figure.legend(loc="outside upper center", ncols=3, frameon=False, fontsize=9)
+    longest = max(map(len, axes.get_legend_handles_labels()[1]), default=0)
+    figure.legend(loc="outside upper center", ncols=3 if longest <= 28 else 2, frameon=False, fontsize=9)
     file = io.BytesIO()
     figure.savefig(file, format="svg", facecolor="white", metadata={"Date": None, "Creator": None})
     return file.getvalue()

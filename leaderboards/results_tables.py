@@ -59,6 +59,10 @@ class Column:
     format: Format = percent
 
 
+ACCURACY = (
+    *(Column(name, figure) for name, figure in VARIANTS.items()),
+    Column("recall", "recall/internalized/accuracy"),
+)
 RULES = (
     Column("referral precision", "test/internalized/referral precision"),
     Column("referral recall", "test/internalized/referral recall"),

@@ -72,7 +72,7 @@ def sweep(file: Path, out: Path, jobs: int = 1) -> int:
     for name, made in {**asked.benchmarks, **asked.general}.items():
         if not (out / "data" / name / MANIFEST).exists():
             _make(made, f"data/{name}", MANIFEST, out)
-    _write_plan(asked, out)
+    _write_plan(asked, file.stem, out)
     if out / SWEEP != file:
         store.write(out / SWEEP, file.read_bytes())
     cells = plan.cells(asked)
@@ -122,9 +122,10 @@ def _environment() -> dict[str, str]:
     return os.environ | {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
 
 
-def _write_plan(asked: Sweep, out: Path) -> None:
+def _write_plan(asked: Sweep, name: str, out: Path) -> None:
     """What there will be, for whoever reads the figures. Raises UserError where the base is another now."""
     told: dict[str, Any] = {
+        "name": name,
         "base": {
             "name": asked.base if isinstance(asked.base, str) else asked.base.make,
             "sha256": _weights(out),

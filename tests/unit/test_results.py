@@ -14,7 +14,7 @@ from harness import store
 from harness.benchmark import Manifest
 from harness.errors import UserError
 from harness.records import Report, Row, Run, Usage
-from leaderboards.results import T, spread
+from leaderboards.results import T, over_steps, read_plan, spread
 from leaderboards.results_page import write_results
 from leaderboards.results_tables import paper
 
@@ -31,6 +31,7 @@ class FakeSweep:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.plan: dict[str, Any] = {
+            "name": "fake",
             "base": {"name": "../tiny", "sha256": {"model.safetensors": "ab" * 32}},
             "versions": {"python": "3.11"},
             "machine": {"cores": 2},
@@ -81,6 +82,7 @@ class FakeSweep:
         if stages:
             (folder / "train" / cell["stages"][-1]).mkdir(parents=True)
             store.write_json(folder / "train" / cell["stages"][-1] / "training.json", {"stages": stages})
+            store.write_lines(folder / "train" / "log.jsonl", LOGGED)
 
     def _report(self, folder: Path, benchmark: str, split: str, means: dict[str, float]) -> None:
         folder.mkdir()
@@ -99,6 +101,16 @@ class FakeSweep:
 
 
 MEANS = {"reward/policy_free": 0.25, "reward/policy_aware": 0.5, "groups/zero_variance": 0.125}
+LOGGED = [
+    {"stage": "cot-sft", "step": 7, "values": {"reward/policy_aware": 9.0}},
+    {"stage": "rl", "resumed": 0},
+    *(
+        {"stage": "rl", "step": s, "values": {"reward/policy_aware": 0.1 * s, "loss": None}}
+        for s in (1, 2, 3)
+    ),
+    {"stage": "rl", "resumed": 2},
+    {"stage": "rl", "step": 3, "values": {"reward/policy_aware": 0.5, "reward/policy_free": 0.25}},
+]
 
 
 @pytest.fixture
@@ -182,6 +194,10 @@ def test_rewards_of_both_kinds_of_rollouts_and_what_is_saved(fake: FakeSweep) ->
     assert (trained["reward, policy-free"], trained["reward, policy-aware"]) == ("0.250", "0.500")
     assert (trained["aware less free"], trained["seconds"]) == ("0.250", "30")
     assert row(page, "t2", 1)["prompt tokens saved"] == "75.0"
+    assert "(results/table-2-t2-rewards.svg)" in page
+    made = read_plan(fake.folder).grids[0].cells
+    logged = over_steps(fake.folder, made, "reward/policy_aware")
+    assert {step: s.mean for step, s in logged.items()} == pytest.approx({1: 0.1, 2: 0.2, 3: 0.5})
 
 
 def test_a_mixture_is_a_line_on_each_of_its_benchmarks(fake: FakeSweep) -> None:

@@ -206,11 +206,11 @@ def test_another_base_under_the_same_name_is_refused(tmp_path: Path, asked: Path
     (base / "model.safetensors").write_bytes(b"one")
     write(asked, RUN, base="tiny")
     sweeping._base(plan.read(asked), asked, tmp_path)
-    sweeping._write_plan(plan.read(asked), tmp_path)
-    sweeping._write_plan(plan.read(asked), tmp_path)
+    sweeping._write_plan(plan.read(asked), "s", tmp_path)
+    sweeping._write_plan(plan.read(asked), "s", tmp_path)
     (base / "model.safetensors").write_bytes(b"two")
     with pytest.raises(UserError, match="began with another base"):
-        sweeping._write_plan(plan.read(asked), tmp_path)
+        sweeping._write_plan(plan.read(asked), "s", tmp_path)
 
 
 def test_a_benchmark_that_cannot_be_made_stops_the_sweep(tmp_path: Path) -> None:
