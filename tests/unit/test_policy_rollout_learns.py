@@ -1,0 +1,28 @@
+"""PolicyRollout learns a policy that plain GRPO must guess; tests/bench measures by how much sooner."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from toy_policy import CODES, steps_to_learn, warm_up
+
+SEEDS = range(5)
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model that can read a table and knows none."""
+    out = tmp_path_factory.mktemp("toy")
+    shown, alone = warm_up(out)
+    assert shown > 0.95
+    assert alone < 2 / CODES
+    return out
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_it_takes_fewer_updates_than_grpo(base: Path, tmp_path: Path, seed: int) -> None:
+    """With as many responses an update, and all else the same."""
+    updates = steps_to_learn(base, tmp_path, seed, policy_rollout=True, at_most=100)
+    assert updates is not None
+    assert steps_to_learn(base, tmp_path, seed, policy_rollout=False, at_most=updates) is None
