@@ -37,7 +37,7 @@ from training.base.sight import View, Views
 from training.base.tokenizer import train_tokenizer
 
 HELD = 500
-"""Scenes that only measure."""
+"""Scenes that only measure (recipe.FEWEST_SCENES)."""
 CHECK = 240.0
 """Seconds of training between two looks at what it can do; its state is saved then."""
 ASKED = 64
@@ -108,7 +108,7 @@ class _Run:
             attention.use(self.model)
         torch.manual_seed(rng(config.seed, "base", "head").getrandbits(63))
         self.head = sight.Head(BASE.hidden).to(self.device, torch.bfloat16)
-        self.optimizer = Optimizer([self.model, self.head])
+        self.optimizer = Optimizer([self.model, self.head], self.model.model.visual)
         self.log = store.Log(out / "log.jsonl", Line)
         self.at = Position()
         self.losses: list[float] = []
@@ -126,14 +126,14 @@ class _Run:
     def _stage(self, stage: Stage, bar: Any) -> None:
         """Until its gates hold or its time is over; of the last stage, until all time is over."""
         bar.set_description(stage.name)
+        self.model.model.visual.requires_grad_(stage.sight_rate > 0)
         last = stage is CURRICULUM[-1]
         most = math.inf if last else stage.share * self.config.seconds
         looked, before = self.at.seconds, time.monotonic()
         for lesson in self._lessons(stage):
-            rate = stage.rate * min(1.0, (self.at.step + 1) / WARMUP)
-            if last:
-                rate *= self._fading()
-            self._learn(lesson, rate)
+            pace = min(1.0, (self.at.step + 1) / WARMUP) * (self._fading() if last else 1.0)
+            self._learn(lesson)
+            self.optimizer.step(pace * stage.rate, pace * stage.sight_rate)
             self.at.step += 1
             if self.at.step % LOGGED == 0:
                 self._note(stage, loss=sum(self.losses) / len(self.losses))
@@ -168,7 +168,8 @@ class _Run:
         steps = range(self.at.step, 10**9)
         return iter(DataLoader(lessons, batch_size=None, sampler=steps, num_workers=workers))
 
-    def _learn(self, lesson: list[Batch] | View, rate: float) -> None:
+    def _learn(self, lesson: list[Batch] | View) -> None:
+        """Adds up the gradient of a step."""
         if isinstance(lesson, View):
             loss, _ = self._see(lesson)
             loss.backward()  # type: ignore[no-untyped-call]
@@ -176,7 +177,6 @@ class _Run:
         else:
             total = sum(float(batch.weights.sum()) for batch in lesson)
             self.losses.append(sum(self._read(batch, total) for batch in lesson))
-        self.optimizer.step(rate)
 
     def _see(self, view: View) -> tuple[torch.Tensor, dict[str, float]]:
         patches, grids = self.gallery.patches(view.shots)
