@@ -94,6 +94,8 @@ def _base(asked: Sweep, file: Path, out: Path) -> None:
             _make(asked.base, BASE, CONFIG, out)
         return
     folder = (file.parent / asked.base).resolve()
+    if not folder.is_dir() and asked.base.startswith((".", "/")):
+        raise UserError(f"{file}: base: expected the folder of a checkpoint, got {asked.base}, which is none")
     if folder.is_dir() and not link.exists():
         link.unlink(missing_ok=True)
         link.symlink_to(folder)

@@ -220,6 +220,11 @@ def test_a_benchmark_that_cannot_be_made_stops_the_sweep(tmp_path: Path) -> None
         sweeping.sweep(write(tmp_path / "s.toml", RUN, make="no-such-program {out}"), tmp_path / "out")
 
 
+def test_a_base_that_is_not_there_stops_the_sweep(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"base: expected the folder of a checkpoint, got ./none"):
+        sweeping.sweep(write(tmp_path / "s.toml", RUN, base="./none"), tmp_path / "out")
+
+
 def test_one_process_at_a_time_is_at_work_on_a_lane(tmp_path: Path) -> None:
     order = []
 
