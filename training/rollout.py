@@ -187,7 +187,7 @@ class PolicyRolloutTrainer(Resumes, GRPOTrainer):  # type: ignore[misc]
                     # Theirs are of (Q, I, P): held against (Q, I) they would undo what PolicyRollout is for.
                     logprobs[place] = [None] * len(logprobs[place])
         rewards = super()._calculate_rewards(rows, questions, completions, completion_ids)
-        return Drawn(rows, prompt_ids, completion_ids, completions, logprobs, rewards)
+        return Drawn(list(rows), prompt_ids, completion_ids, completions, logprobs, rewards)
 
     def _aware(self, rows: int) -> dict[int, int]:
         """The rows of this process in the second half of a group, and that group; it may span processes."""

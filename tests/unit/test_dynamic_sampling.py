@@ -171,5 +171,7 @@ def test_without_retries_nothing_is_replaced(
 ) -> None:
     made = trainer(checkpoint, data, tmp_path, reward=dull(set(names[::2])))
     rows = batch(made)
+    asked = [row["instance"] for row in rows]
     drawn = made._draw(rows)
-    assert drawn.rows is rows
+    assert [row["instance"] for row in drawn.rows] == asked
+    assert set(asked) & set(names[::2])
