@@ -317,7 +317,9 @@ def test_the_vision_tower_learns_at_its_own_rate() -> None:
     for layer in (sight, other):
         layer.weight.grad = torch.randn(8, 8, generator=torch.Generator().manual_seed(0))
     optimizer.step(rate=1.0, sight_rate=0.1)
-    moved = [float((layer.weight.detach() - w).norm()) for layer, w in zip((sight, other), before, strict=True)]
+    moved = [
+        float((layer.weight.detach() - w).norm()) for layer, w in zip((sight, other), before, strict=True)
+    ]
     assert moved[1] > 0 and moved[0] == pytest.approx(0.1 * moved[1], rel=0.05)
 
 

@@ -31,7 +31,7 @@ class Optimizer:
         # An embedding is a table, not a map, though it is stored as a matrix.
         layers = (layer for module in found for layer in module.modules())
         tables = {id(layer.weight) for layer in layers if isinstance(layer, nn.Embedding)}
-        groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
+        groups: dict[tuple[bool, bool], list[torch.Tensor]] = {}
         for live, kept in zip(self.live, self.kept, strict=True):
             is_map = live.ndim == 2 and id(live) not in tables
             groups.setdefault((is_map, id(live) in seeing), []).append(kept)
