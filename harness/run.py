@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
@@ -18,6 +18,7 @@ from tqdm import tqdm
 from harness import backends, store, variants
 from harness.backends import Backend, Endpoint, Sampling
 from harness.benchmark import Benchmark
+from harness.claim import claim
 from harness.errors import UserError
 from harness.records import BatchCheck, Instance, Json, Prompt, Report, Response, Run, Score, Session
 from harness.report import make_report, write_report
@@ -63,7 +64,8 @@ def evaluate(benchmark: Benchmark, asked: Evaluation, out: Path) -> Report:
     """
     instances = benchmark.instances(asked.split)[: asked.limit]
     run = _run(benchmark, asked)
-    _claim(out, run)
+    # Where the benchmark lies may change; what it holds is in its digest.
+    claim(out, "run.json", run, "a run", but=["benchmark"])
     prompts = list(_prompts(benchmark, run, instances))
     log = store.Log(out / "responses.jsonl", Response)
     done = {r.key: r for r in log.read() if r.error is None}
@@ -142,25 +144,6 @@ def _run(benchmark: Benchmark, asked: Evaluation) -> Run:
         samples=asked.samples,
         sampling=msgspec.to_builtins(asked.sampling),
     )
-
-
-def _claim(out: Path, run: Run) -> None:
-    """Begins a run in out, or goes on with one that was asked for in the same words."""
-    file = out / "run.json"
-    if not file.exists():
-        with store.explained(out):
-            out.mkdir(parents=True, exist_ok=True)
-        if any(out.iterdir()):
-            raise UserError(f"{out}: expected an empty or a run's folder, got one with other files")
-        store.write_json(file, run)
-        return
-    begun = store.read_json(file, Run)
-    for name in (f.name for f in fields(Run) if f.name != "benchmark"):
-        if getattr(begun, name) != getattr(run, name):
-            raise UserError(
-                f"{out}: holds a run with {name} {getattr(begun, name)!r}, asked was {getattr(run, name)!r}; "
-                "name another --out for a new run"
-            )
 
 
 def _prompts(benchmark: Benchmark, run: Run, instances: list[Instance]) -> Iterator[Prompt]:

@@ -25,7 +25,7 @@ from training import cot, plan
 from training.config import Recipe, Stage
 from training.history import LOG, Line
 from training.plan import BASE, SCRIPTED, SWEEP, Cell, Sweep
-from training.train import RECORD, Record, claim, provenance, train
+from training.train import RECORD, Record, begin, provenance, train
 
 
 def run(sweep: Sweep, cell: Cell) -> None:
@@ -81,7 +81,7 @@ def _evaluations(sweep: Sweep, cell: Cell, model: str) -> Iterator[tuple[str, Be
 def adopt(recipe: Recipe, run: Path, others: Iterable[Path]) -> None:
     """Links the first stages that another run has trained just so: the same base, data, seed and settings."""
     data = tuple(provenance(recipe))
-    claim(run, recipe, data)
+    begin(run, recipe, data)
     wanted = [(stage, asdict(recipe.rl if stage == "rl" else recipe.sft[stage])) for stage in recipe.stages]  # type: ignore[arg-type]
     for index, stage in enumerate(recipe.stages):
         if (run / stage / RECORD).exists():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from tyro.conf import Positional
@@ -91,6 +92,8 @@ def recipes() -> None:
 
 
 def main() -> None:
+    # TRL reports each trainer that is made to its makers.
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     command_line(
         {"train": train, "cot": cot, "curves": curves, "sweep": sweep, "recipes": recipes},
         prog="trimpi",

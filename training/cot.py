@@ -18,7 +18,7 @@ from __future__ import annotations
 import platform
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 
@@ -28,6 +28,7 @@ from tqdm import tqdm
 from harness import backends, store
 from harness.backends import Endpoint, Sampling
 from harness.benchmark import Benchmark
+from harness.claim import claim
 from harness.errors import UserError
 from harness.judging import SCRIPTED
 from harness.records import Instance, Json, Response
@@ -154,7 +155,7 @@ def make(benchmark: Benchmark, out: Path, asked: Cot) -> Statistics:
         msgspec.to_builtins(asked.sampling),
     )
     chosen = choose(benchmark, asked.limit)
-    _claim(out, begun)
+    claim(out, ASKED, begun, "chains of thought")
     if (out / MADE).exists():
         made = store.read_json(out / MADE, Made)
         if ERROR not in made.statistics.total.rejected:
@@ -193,7 +194,12 @@ def read(folder: Path, benchmark: Benchmark) -> dict[str, str]:
     if not (folder / MADE).is_file():
         raise UserError(f"{folder}: no {MADE}: expected finished chains of thought; if interrupted, {again}")
     made = store.read_json(folder / MADE, Made)
-    _refuse_other_benchmark(folder, made.asked.digest, benchmark.manifest.digest)
+    made_for, digest = made.asked.digest, benchmark.manifest.digest
+    if made_for != digest:
+        raise UserError(
+            f"{folder}: its chains of thought were made for a benchmark with digest {made_for[:12]}…, this "
+            f"one has {digest[:12]}…: put back the other, or make chains for this one in another folder"
+        )
     file = folder / CHAINS
     if not file.is_file() or store.sha256(file) != made.chains_sha256:
         raise UserError(f"{file}: not as it was made: delete {folder / MADE} and {again}; responses are kept")
@@ -262,31 +268,3 @@ def _share(readings: Sequence[Reading]) -> Share:
         rejected=dict(sorted(Counter(r.reason for r in readings if r.text is None).items())),
         mean_characters=sum(lengths) / len(lengths) if lengths else None,
     )
-
-
-def _claim(out: Path, asked: Asked) -> None:
-    """Begins a folder, or goes on with one that was asked for in the same words."""
-    file = out / ASKED
-    if not file.exists():
-        with store.explained(out):
-            out.mkdir(parents=True, exist_ok=True)
-        if any(out.iterdir()):
-            raise UserError(f"{out}: expected a new or empty folder, or one of `trimpi cot` to go on with")
-        store.write_json(file, asked)
-        return
-    begun = store.read_json(file, Asked)
-    _refuse_other_benchmark(out, begun.digest, asked.digest)
-    for name in (f.name for f in fields(Asked)):
-        if getattr(begun, name) != getattr(asked, name):
-            raise UserError(
-                f"{out}: holds chains of thought with {name} {getattr(begun, name)!r}, asked was "
-                f"{getattr(asked, name)!r}; name another folder"
-            )
-
-
-def _refuse_other_benchmark(folder: Path, made_for: str, digest: str) -> None:
-    if made_for != digest:
-        raise UserError(
-            f"{folder}: its chains of thought were made for a benchmark with digest {made_for[:12]}…, this "
-            f"one has {digest[:12]}…: put back the other, or make chains for this one in another folder"
-        )

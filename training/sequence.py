@@ -75,8 +75,10 @@ class Mixture:
         ]
 
         def look_up(columns: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
-            made = [make(row) for row in zip(columns["benchmark"], columns["instance"], strict=True)]
-            return {name: [row[name] for row in made] for name in made[0]}
+            asked = list(zip(columns["benchmark"], columns["instance"], strict=True))
+            # A group of rollouts asks for the same row many times over.
+            made = {row: make(row) for row in dict.fromkeys(asked)}
+            return {name: [made[row][name] for row in asked] for name in made[asked[0]]}
 
         dataset = Dataset.from_list(rows)
         dataset.set_transform(look_up)

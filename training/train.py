@@ -15,6 +15,7 @@ import msgspec
 
 from harness import store
 from harness.benchmark import Benchmark
+from harness.claim import claim
 from harness.errors import UserError
 from harness.records import Json
 from training import cot, history
@@ -82,7 +83,7 @@ def train(recipe: Recipe, run: Path, only: Stage | None = None) -> Path:
     data = tuple(provenance(recipe))
     # One process begins the run's folder; the others find it begun.
     with processes().main_process_first():
-        claim(run, recipe, data)
+        begin(run, recipe, data)
     parent = recipe.base
     done: Stages = ()
     for stage in recipe.stages:
@@ -166,28 +167,6 @@ def provenance(recipe: Recipe) -> list[dict[str, Any]]:
     return told
 
 
-def claim(run: Path, recipe: Recipe, data: Told) -> None:
+def begin(run: Path, recipe: Recipe, data: Told) -> None:
     """Begins a run in a folder, or goes on with one of the same recipe and data."""
-    asked = msgspec.json.decode(msgspec.json.encode({"recipe": recipe, "data": data}, enc_hook=str))
-    file = run / ASKED
-    if not file.exists():
-        with store.explained(run):
-            run.mkdir(parents=True, exist_ok=True)
-        if any(run.iterdir()):
-            raise UserError(f"{run}: expected a new or empty folder, or a training run to go on with")
-        store.write_json(file, asked)
-        return
-    begun = store.read_json(file, dict[str, Any])
-    for part in ("recipe", "data"):
-        if difference := _difference(begun[part], asked[part], part):
-            raise UserError(f"{run}: holds a training run with another {difference}; name another --out")
-
-
-def _difference(begun: Any, asked: Any, place: str) -> str | None:
-    """The first place where two JSON values differ, and how."""
-    if isinstance(begun, dict) and isinstance(asked, dict):
-        pairs = (
-            (f"{place}.{key}", begun.get(key), asked.get(key)) for key in sorted(begun.keys() | asked.keys())
-        )
-        return next((found for name, a, b in pairs if (found := _difference(a, b, name))), None)
-    return None if begun == asked else f"{place} ({begun!r}, asked was {asked!r})"
+    claim(run, ASKED, {"recipe": recipe, "data": data}, "a training run")

@@ -111,7 +111,7 @@ def test_a_folder_in_use_is_refused(text_folder: Path, tmp_path: Path) -> None:
     assert "holds a benchmark with" in refused("clevrpolicy", "generate", text_folder, *TINY)
     (tmp_path / "thesis.txt").write_text("mine")
     assert "empty folder" in refused("clevrpolicy", "generate", tmp_path, *TINY)
-    assert "other files" in refused("harness", "eval", text_folder, "--model", "oracle", "--out", tmp_path)
+    assert "or a run to go on with" in refused("harness", "eval", text_folder, "--model", "oracle", "--out", tmp_path)
 
 
 def test_a_full_disk_stops_generation_which_then_goes_on(tiny_disk: Path) -> None:
@@ -238,7 +238,7 @@ def test_a_run_goes_on_only_with_the_same_question(text_folder: Path, tmp_path: 
     assert command("harness", "eval", text_folder, "--model", "random", "--out", run).returncode == 0
     said = refused("harness", "eval", text_folder, "--model", "oracle", "--out", run)
     assert "model 'random'" in said
-    assert "another --out" in said
+    assert "name another folder" in said
     whole = store.read_json(run / "report.json", Report)
     lines = (run / "responses.jsonl").read_bytes().splitlines(keepends=True)
     (run / "responses.jsonl").write_bytes(b"".join(lines[:7]) + lines[7][:10])
