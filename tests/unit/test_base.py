@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from clevrpolicy import wording
-from clevrpolicy.ontology import KINDS
+from clevrpolicy.ontology import ATTRIBUTES, KINDS
 from clevrpolicy.scene import split_of
 from clevrpolicy.tree import mask
 from harness.errors import UserError
@@ -170,7 +170,7 @@ def test_sections_are_quoted_in_order(material: Material) -> None:
 def test_the_curriculum_names_tasks_that_exist() -> None:
     for stage in recipe.CURRICULUM:
         assert stage.mix.keys() | set(stage.watched) <= TASKS.keys()
-        assert stage.gates.keys() <= (TASKS.keys() if stage.mix else {"size", "color", "material", "shape"})
+        assert stage.gates.keys() <= (TASKS.keys() if stage.mix else {*ATTRIBUTES, "turn"})
 
 
 # As a benchmark shows it
@@ -239,29 +239,33 @@ def test_a_picture_is_mirrored_and_then_moved(painted: Pool, gallery: pixels.Gal
 
 
 @pytest.mark.parametrize("mirrored", [False, True])
-def test_cells_hold_what_stands_in_them(painted: Pool, mirrored: bool) -> None:
+def test_cells_hold_what_stands_in_them_and_its_turn(painted: Pool, mirrored: bool) -> None:
     index = 5
     found = sight.cells(painted, Picture("scene", index, mirrored), columns=2, rows=-1)
-    kinds, spots = painted.kinds[index], painted.spots[index]
-    for kind, (x, y) in zip(kinds.tolist(), spots.tolist(), strict=True):
-        if kind >= 0:
-            column = ((WIDTH - 1 - x if mirrored else x) + 2) // sight.CELL
-            place = int(max(y - 1, 0) // sight.CELL) * sight.COLUMNS + min(int(column), sight.COLUMNS - 1)
-            assert kind in found[place]
-    assert sum(kind >= 0 for places in found for kind in places) == sum(kinds >= 0)
+    kinds, spots = painted.kinds[index].tolist(), painted.spots[index].tolist()
+    count = sum(kind >= 0 for kind in kinds)
+    for turn, (kind, (x, y)) in enumerate(zip(kinds[:count], spots, strict=False)):
+        column = ((WIDTH - 1 - x if mirrored else x) + 2) // sight.CELL
+        place = int(max(y - 1, 0) // sight.CELL) * sight.COLUMNS + min(int(column), sight.COLUMNS - 1)
+        assert (kind, count - 1 - turn if mirrored else turn) in found[place]
+    assert sum(kind >= 0 for places in found for kind, _ in places) == count
 
 
 def test_a_sure_head_loses_nothing() -> None:
-    found = torch.tensor([[[4, 90], [-1, -1]]])
+    objects = ((4, 1), (90, 0))
+    found = torch.tensor([[objects, (sight.NOTHING, sight.NOTHING)]])
     logits = [torch.full((2, 2, 1), -50.0)]
     logits[0][0] = 50.0
     for column, size in enumerate(sight.SIZES):
         scores = torch.zeros(2, 2, size)
-        for place, kind in enumerate((4, 90)):
-            scores[0, place, sight.VALUES[kind][column]] = 50.0
+        for place, (kind, turn) in enumerate(objects):
+            scores[0, place, [*sight.VALUES[kind], turn][column]] = 50.0
         logits.append(scores)
     loss, right = sight.loss(tuple(logits), found)
     assert float(loss) < 1e-6 and set(right.values()) == {1.0}
+    logits[-1] = -logits[-1]
+    loss, right = sight.loss(tuple(logits), found)
+    assert float(loss) > 10 and right["turn"] == 0.0
 
 
 # Training

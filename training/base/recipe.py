@@ -33,10 +33,10 @@ SEEING = {"list": 8, "exists": 4, "count": 4, "crops": 3}
 """Kept in the mix to the end, or what was learned first is forgotten."""
 
 CURRICULUM = (
-    Stage("sight", 0.12, gates={"shape": 0.98}, sight_rate=1.0),
+    Stage("sight", 0.12, gates={"shape": 0.97, "turn": 0.97}, sight_rate=1.0),
     Stage(
         "captions",
-        0.25,
+        0.3,
         {"list": 35, "exists": 6, "count": 5, "crops": 8, "questions": 15, "quote-2": 14, "read-1": 17},
         {"list": 0.8, "questions": 0.9},
         ("exists", "count", "crops", "quote-2", "read-1"),
@@ -53,30 +53,29 @@ CURRICULUM = (
     ),
     Stage(
         "policies-2",
-        0.25,
-        SEEING
-        | {"questions": 5, "quote-2": 8, "quote-3": 3, "recall-2": 4, "recall-3": 3, "read-2": 15}
-        | {"follow-1": 6, "follow-2": 25, "visual-1": 6, "visual-2": 4},
-        {"follow-2": 0.9},
-        ("list", "follow-1", "read-2", "recall-2", "quote-3", "visual-1"),
-        rate=0.6,
-        sight_rate=0.03,
-    ),
-    Stage(
-        "policies-3",
         1.0,
         SEEING
+        | {"questions": 4, "quote-2": 6, "quote-3": 2, "recall-2": 3, "recall-3": 2, "recall-4": 1}
         | {
-            "questions": 3,
-            "quote-3": 4,
-            "recall-2": 3,
-            "recall-3": 3,
-            "recall-4": 2,
-            "read-2": 5,
-            "read-3": 8,
-        }
-        | {"follow-1": 5, "follow-2": 17, "follow-3": 12, "visual-1": 5, "visual-2": 10, "visual-3": 3},
-        watched=("list", "follow-1", "follow-2", "follow-3", "recall-3", "visual-1", "visual-2"),
+            "read-2": 10,
+            "read-3": 3,
+            "follow-1": 10,
+            "follow-2": 28,
+            "follow-3": 3,
+            "visual-1": 6,
+            "visual-2": 6,
+        },
+        watched=(
+            "list",
+            "exists",
+            "count",
+            "recall-2",
+            "read-2",
+            "follow-1",
+            "follow-2",
+            "visual-1",
+            "visual-2",
+        ),
         rate=0.6,
         sight_rate=0.03,
     ),

@@ -2,7 +2,8 @@
 dropped afterwards.
 
 A cell is what becomes one image token, 28 x 28 pixels. Two objects may stand in one, so each cell has two
-places, the left object first.
+places, the left object first. Besides its attributes, each object's turn is told: how many stand further
+left. Captions go from left to right, and attention, which only knows distances, finds that order hard to see.
 """
 
 from __future__ import annotations
@@ -20,12 +21,14 @@ from training.base.checkpoint import MERGE, PATCH
 from training.base.examples import Picture
 from training.base.material import Material
 from training.base.pixels import Shots, shots
-from training.base.pool import HEIGHT, WIDTH, Pool
+from training.base.pool import HEIGHT, MOST, WIDTH, Pool
 
 CELL = PATCH * MERGE
 COLUMNS, ROWS = WIDTH // CELL, HEIGHT // CELL
 PLACES = 2
-SIZES = [len(values) for values in ATTRIBUTES.values()]
+NOTHING = (-1, -1)
+SIZES = [*(len(values) for values in ATTRIBUTES.values()), MOST]
+"""Of each attribute, and of the turns, how many values there are."""
 VALUES = [[ATTRIBUTES[name].index(getattr(kind, name)) for name in ATTRIBUTES] for kind in KINDS]
 """(96, 4): of each kind, its values' indices."""
 
@@ -36,7 +39,7 @@ class View:
 
     shots: Shots
     found: torch.Tensor
-    """(B, cells, places): indices into KINDS, -1 where there is nothing."""
+    """(B, cells, places, 2): index into KINDS and turn, -1 where there is nothing."""
 
 
 class Views(Dataset[View]):
@@ -58,18 +61,18 @@ class Views(Dataset[View]):
         return View(taken, torch.tensor(found))
 
 
-def cells(pool: Pool, picture: Picture, columns: int, rows: int) -> list[list[int]]:
-    """For each cell of a picture that was moved by so many pixels: the kinds in its places."""
-    found: list[list[int]] = [[] for _ in range(ROWS * COLUMNS)]
-    objects = list(zip(pool.kinds[picture.index].tolist(), pool.spots[picture.index].tolist(), strict=True))
-    for kind, (x, y) in objects[::-1] if picture.mirrored else objects:
-        if kind >= 0:
-            # Pictures are mirrored first and moved then.
-            column = ((WIDTH - 1 - x if picture.mirrored else x) + columns) // CELL
-            row = (y + rows) // CELL
-            place = min(max(int(row), 0), ROWS - 1) * COLUMNS + min(max(int(column), 0), COLUMNS - 1)
-            found[place].append(kind)
-    return [(kinds + [-1] * PLACES)[:PLACES] for kinds in found]
+def cells(pool: Pool, picture: Picture, columns: int, rows: int) -> list[list[tuple[int, int]]]:
+    """For each cell of a picture that was moved by so many pixels: kind and turn in each of its places."""
+    found: list[list[tuple[int, int]]] = [[] for _ in range(ROWS * COLUMNS)]
+    there = zip(pool.kinds[picture.index].tolist(), pool.spots[picture.index].tolist(), strict=True)
+    objects = [(kind, spot) for kind, spot in there if kind >= 0]
+    for turn, (kind, (x, y)) in enumerate(objects[::-1] if picture.mirrored else objects):
+        # Pictures are mirrored first and moved then.
+        column = ((WIDTH - 1 - x if picture.mirrored else x) + columns) // CELL
+        row = (y + rows) // CELL
+        place = min(max(int(row), 0), ROWS - 1) * COLUMNS + min(max(int(column), 0), COLUMNS - 1)
+        found[place].append((kind, turn))
+    return [(items + [NOTHING] * PLACES)[:PLACES] for items in found]
 
 
 class Head(nn.Module):
@@ -86,14 +89,15 @@ class Head(nn.Module):
 
 def loss(logits: tuple[torch.Tensor, ...], found: torch.Tensor) -> tuple[torch.Tensor, dict[str, float]]:
     """Of a batch, and how often presence and each attribute are right."""
-    presence, *attributes = logits
-    kinds = found.flatten(0, 1)
+    presence, *scores = logits
+    kinds, turns = found.flatten(0, 1).unbind(-1)
     there = kinds >= 0
     seen = presence.squeeze(-1)
     total = 4 * F.binary_cross_entropy_with_logits(seen, there.float())
     right = {"objects": float(((seen > 0) == there).all(-1).float().mean())}
     values = torch.tensor(VALUES, device=kinds.device)[kinds[there]]
-    for column, (name, scores) in enumerate(zip(ATTRIBUTES, attributes, strict=True)):
-        total = total + F.cross_entropy(scores[there], values[:, column])
-        right[name] = float((scores[there].argmax(-1) == values[:, column]).float().mean())
+    known = torch.cat([values, turns[there][:, None]], 1)
+    for column, (name, guesses) in enumerate(zip([*ATTRIBUTES, "turn"], scores, strict=True)):
+        total = total + F.cross_entropy(guesses[there], known[:, column])
+        right[name] = float((guesses[there].argmax(-1) == known[:, column]).float().mean())
     return total, right
