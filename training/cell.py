@@ -27,6 +27,9 @@ from training.history import LOG, Line
 from training.plan import BASE, SCRIPTED, SWEEP, Cell, Sweep
 from training.train import RECORD, Record, begin, provenance, train
 
+ERROR = "error.txt"
+"""Why a cell failed."""
+
 
 def run(sweep: Sweep, cell: Cell) -> None:
     """All that is missing of a cell; paths are relative to the sweep's folder, the working directory."""
@@ -125,11 +128,14 @@ def main() -> None:
     if len(sys.argv) != 2 or sys.argv[1] not in found:
         sys.exit(f"expected: python -m training.cell FOLDER, one of {', '.join(found)}")
     cell = found[sys.argv[1]]
-    try:
-        with alone(Path("runs", f".{cell.lane}.lock")):
+    with alone(Path("runs", f".{cell.lane}.lock")):
+        try:
             run(sweep, cell)
-    except UserError as error:
-        sys.exit(str(error))
+        except Exception as error:
+            # For the sweep's record, whatever it was; what else was printed is in the log.
+            said = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
+            store.write(Path(cell.folder, ERROR), said.encode())
+            raise
 
 
 if __name__ == "__main__":

@@ -28,6 +28,7 @@ from harness.benchmark import MANIFEST
 from harness.errors import UserError
 from harness.records import Json
 from training import plan
+from training.cell import ERROR
 from training.plan import BASE, SWEEP, Cell, Made, Sweep
 from training.train import PACKAGES
 
@@ -214,6 +215,7 @@ def _through(file: Path, wish: Json) -> bool:
 def _start(cell: Cell, wish: Json, out: Path) -> Process:
     folder = out / cell.folder
     folder.mkdir(parents=True, exist_ok=True)
+    (folder / ERROR).unlink(missing_ok=True)
     with (folder / LOG).open("ab") as log:
         child = subprocess.Popen(
             [*CELL, cell.folder],
@@ -227,13 +229,13 @@ def _start(cell: Cell, wish: Json, out: Path) -> Process:
 
 
 def _end(process: Process, out: Path) -> Outcome:
-    """Writes the outcome down; an error is the last thing that the process said."""
+    """Writes the outcome down."""
     folder, code = out / process.cell.folder, process.child.returncode
     error = None
     if code:
-        lines = (folder / LOG).read_text(encoding="utf-8", errors="replace").splitlines()
-        last = next((line.strip() for line in reversed(lines) if line.strip()), "")
-        error = f"killed by signal {-code}" if code < 0 else last or f"exit code {code}"
+        error = f"killed by signal {-code}" if code < 0 else f"exit code {code}"
+        if (folder / ERROR).exists():
+            error = (folder / ERROR).read_text(encoding="utf-8")
     outcome = Outcome(process.asked, time.monotonic() - process.began, error)
     store.write_json(folder / OUTCOME, outcome)
     return outcome

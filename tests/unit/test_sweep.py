@@ -130,7 +130,8 @@ def test_a_cell_that_fails_is_recorded_and_only_it_is_tried_again(
 ) -> None:
     out = tmp_path / "out"
     fails = (
-        "if folder.endswith('grpo-cot2/seed0'): sys.exit('reward: expected a number')\n"
+        "if folder.endswith('grpo-cot2/seed0'):\n"
+        "    open(folder + '/error.txt', 'w').write('reward: expected a number'); sys.exit(1)\n"
         "if folder.endswith('grpo-cot2/seed1'): os.kill(os.getpid(), 9)"
     )
     monkeypatch.setattr(sweeping, "CELL", child(tmp_path, fails))
@@ -329,3 +330,14 @@ def test_cells_are_trained_and_scored(
     record = store.read_json(grpo.parent / "rl" / RECORD, Record)
     assert [stage.stage for stage in record.stages] == ["cot-sft", "rl"]
     assert record.data[0]["chains"] == 2
+
+
+def test_a_cell_says_why_it_failed(tmp_path: Path, asked: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sweeping, "CELL", child(tmp_path, ""))
+    sweeping.sweep(asked, tmp_path / "out")
+    monkeypatch.chdir(tmp_path / "out")
+    monkeypatch.setattr(sys, "argv", ["cell", "runs/one/oracle"])
+    (tmp_path / "out" / "data" / "one" / "policies.jsonl").write_text("spoiled")
+    with pytest.raises(UserError):
+        cell.main()
+    assert "changed after the benchmark was made" in Path("runs/one/oracle", cell.ERROR).read_text()
