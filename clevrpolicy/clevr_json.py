@@ -79,6 +79,10 @@ def _vector(values: Any) -> tuple[float, float, float]:
 
 
 def kinds(data: dict[str, Any]) -> tuple[str, tuple[Kind, ...]]:
-    """A scene's id and the kinds of its objects, all that a policy asks about."""
-    found = tuple(Kind(o["size"], o["color"], o["material"], o["shape"]) for o in data["objects"])
+    """A scene's id and the kinds of its objects, all that a policy asks about.
+
+    They stand from left to right as they are seen, so that who lists them can be expected to know the order.
+    """
+    seen = sorted(data["objects"], key=lambda o: o["pixel_coords"][0])
+    found = tuple(Kind(o["size"], o["color"], o["material"], o["shape"]) for o in seen)
     return data["image_filename"].removesuffix(".png"), found

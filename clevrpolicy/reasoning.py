@@ -11,7 +11,10 @@ from harness.parsing import in_box
 
 
 def gold(tree: Tree, kinds: Sequence[Kind]) -> str:
-    """A right response to a scene: what is in it, every condition visited, what was seen, the case."""
+    """A right response to a scene: what is in it, every condition visited, what was seen, the case.
+
+    Objects are told in the order of `kinds`: from left to right, as clevr_json gives them.
+    """
     steps, leaf = tree.walk(mask(kinds))
     lines = [f"The scene holds {listed(kinds)}.", *(_visit(step, kinds) for step in steps)]
     return "<think>\n" + "\n".join(lines) + f"\n</think>\n{in_box(f'Case {leaf.case}')}"
