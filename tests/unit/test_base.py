@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from clevrpolicy import wording
+from clevrpolicy import reasoning, wording
 from clevrpolicy.ontology import ATTRIBUTES, KINDS
 from clevrpolicy.scene import split_of
 from clevrpolicy.tree import mask
@@ -214,6 +214,23 @@ def test_loss_is_on_answers_and_most_where_it_matters(material: Material, tokeni
     assert tokenizer.decode(row.ids) == prompt(example) + example.answer + "<|im_end|>"
     heavy = [tokenizer.decode(i) for i, w in zip(row.ids, row.weights, strict=True) if w == 4]
     assert len(heavy) == 2 and heavy[1] in (" Yes,", " No, none")
+
+
+def test_what_nobody_could_know_is_not_learned(material: Material, tokenizer: Any) -> None:
+    example = TASKS["match"](random.Random(0), material)
+    row = Encoder(tokenizer)(example)
+    learned = "".join(tokenizer.decode(i) for i, w in zip(row.ids, row.weights, strict=True) if w)
+    lines = [line.partition("?")[2] for line in example.answer.splitlines()]
+    assert learned == "\n".join(lines) + "<|im_end|>" and " Yes," in learned and " No, none" in learned
+
+
+def test_conditions_are_recited_in_the_order_asked(material: Material) -> None:
+    example = TASKS["recite-2"](random.Random(1), material)
+    *content, question = example.question
+    asked = str(question).removeprefix("List the conditions ").removesuffix(".").split(", ")
+    _, tree = wording.parse([Part("text", str(part)) for part in content], {})
+    known = {number: "; ".join(reasoning.fields(number, node)) for number, node, _ in tree.sections()}
+    assert example.answer.strip().splitlines() == [f"Condition {n}: {known[n]}." for n in asked]
 
 
 def test_rows_of_a_step_are_cut_by_length(material: Material, tokenizer: Any) -> None:

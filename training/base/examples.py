@@ -32,6 +32,8 @@ class Example:
 
     question: tuple[str | Picture, ...]
     answer: str
+    given: re.Pattern[str] | None = None
+    """What of the answer nobody could know, and is therefore not learned."""
 
     @property
     def pictures(self) -> list[Picture]:
@@ -45,7 +47,8 @@ EMPHASIS = (
     (re.compile(r"\? Yes, an? (\w+ \w+ \w+ \w+)"), 2.0),
     (re.compile(r"Is there an? (\w+)"), 4.0),
     (re.compile(r"picture shows the (\w+ \w+)"), 4.0),
-    (re.compile(r"(?:Go to|The response is) (?:Condition|Case) ([\d.]*\d)"), 3.0),
+    (re.compile(r"(?:Go to Condition|Case) ([\d.]*\d)"), 3.0),
+    (re.compile(r"Condition [\d.]+: (\w+; \w+; \w+ [\d.]+; \w+ [\d.]+)\."), 3.0),
     (re.compile(r"boxed\{([^}]+)\}"), 2.0),
 )
 """Patterns of an answer, and the weight of the loss on the tokens of their group; 1 elsewhere."""
@@ -79,11 +82,19 @@ class Encoder:
         answer = self.backend.encode(f"{example.answer}<|im_end|>", add_special_tokens=False)
         weights = [1.0] * len(answer.ids)
         for pattern, weight in EMPHASIS:
-            for start, end in (match.span(1) for match in pattern.finditer(example.answer)):
-                for place, (first, last) in enumerate(answer.offsets):
-                    if first < end and last > start:
-                        weights[place] = max(weight, weights[place])
+            for match in pattern.finditer(example.answer):
+                for place in _within(match.span(1), answer.offsets):
+                    weights[place] = max(weight, weights[place])
+        for match in example.given.finditer(example.answer) if example.given else ():
+            for place in _within(match.span(), answer.offsets):
+                weights[place] = 0.0
         return Encoded(question.ids + answer.ids, question.weights + weights, example.pictures)
+
+
+def _within(span: tuple[int, int], offsets: list[tuple[int, int]]) -> list[int]:
+    """The tokens that have a character of the span."""
+    start, end = span
+    return [place for place, (first, last) in enumerate(offsets) if first < end and last > start]
 
 
 def prompt(example: Example) -> str:

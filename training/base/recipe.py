@@ -36,7 +36,7 @@ CURRICULUM = (
     Stage("sight", 0.12, gates={"shape": 0.97, "turn": 0.97}, sight_rate=1.0),
     Stage(
         "captions",
-        0.3,
+        0.2,
         {"list": 35, "exists": 6, "count": 5, "crops": 8, "questions": 15, "quote-2": 14, "read-1": 17},
         {"list": 0.8, "questions": 0.9},
         ("exists", "count", "crops", "quote-2", "read-1"),
@@ -44,12 +44,12 @@ CURRICULUM = (
     ),
     Stage(
         "policies-1",
-        0.2,
-        SEEING | {"questions": 8, "quote-2": 12, "recall-2": 5, "read-1": 15, "read-2": 8, "follow-1": 30},
+        0.25,
+        {"list": 10, "exists": 4, "count": 2, "crops": 2, "match": 20, "questions": 10, "quote-2": 8}
+        | {"recite-2": 16, "recall-2": 2, "read-1": 10, "read-2": 6, "follow-1": 10},
         {"follow-1": 0.9, "quote-2": 0.9},
-        ("list", "questions", "read-1", "read-2", "recall-2"),
+        ("list", "questions", "read-1", "read-2", "recall-2", "recite-2"),
         rate=0.6,
-        sight_rate=0.03,
     ),
     Stage(
         "policies-2",
@@ -116,4 +116,4 @@ class BaseConfig:
     @property
     def rows(self) -> int:
         """Examples a step."""
-        return {"cpu": 48, "gpu": 512}[self.preset]
+        return {"cpu": 32, "gpu": 512}[self.preset]

@@ -7,6 +7,7 @@ a model that can guess well never learns to look.
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Callable
 from functools import partial
 
@@ -101,24 +102,36 @@ def evidence(met: tuple[Kind, ...]) -> str:
     return f"Yes, {listed(met)}" if met else "No, none"
 
 
-def questions(draw: random.Random, material: Material) -> Example:
-    """Six conditions in a row on a scene in words: nothing but the matching of values, one after another."""
+def questions(draw: random.Random, material: Material, asked: bool) -> Example:
+    """Conditions in a row on a scene in words: nothing but the matching of values, one after another.
+
+    asked tells whether the question has the conditions. If not the answer just goes through some, which is
+    easier: a value then stands in the caption or nowhere.
+    """
     kinds = material.sentence(draw).kinds
-    asked, said = [], []
+    prompts, said = [], []
     focus = kinds
-    for _ in range(6):
+    for _ in range(6 if asked else 10):
         narrowed = focus != kinds and draw.random() < 0.7
         among = focus if narrowed else kinds
-        attribute = draw.choice(sorted(ATTRIBUTES))
+        (attribute,) = draw.choices(list(HARDER), list(HARDER.values()))
         present = {getattr(kind, attribute) for kind in among}
         absent = [value for value in ATTRIBUTES[attribute] if value not in present]
         value = draw.choice(sorted(present) if draw.random() < 0.5 or not absent else absent)
         met = tuple(kind for kind in among if getattr(kind, attribute) == value)
         thing, place = named(attribute, value), where(narrowed)
-        asked.append(" " + draw.choice(TESTS).format(thing=thing, where=place))
+        prompts.append(" " + draw.choice(TESTS).format(thing=thing, where=place))
         said.append(f" Is there {thing} {place}? {evidence(met)}.")
         focus = met or among
-    return Example((caption(kinds), *asked), "\n".join(said))
+    if asked:
+        return Example((caption(kinds), *prompts), "\n".join(said))
+    return Example((caption(kinds),), "\n".join(said), TEST)
+
+
+HARDER = {"color": 4, "shape": 4, "size": 1, "material": 1}
+"""How often each attribute is asked for: of many values, presence is harder to tell than of two."""
+
+TEST = re.compile(r" Is there [^?]+\?")
 
 
 def follow(draw: random.Random, material: Material, depth: int, visual: bool, seen: bool) -> Example:
@@ -145,6 +158,17 @@ def recall(draw: random.Random, material: Material, depth: int, visual: bool) ->
     return Example((*drawn.content, question), in_box(answer))
 
 
+def recite(draw: random.Random, material: Material, depth: int) -> Example:
+    """What every condition of a policy tests and where it leads, in an order that is asked for: each word of
+    the answer has to be looked up in the one section that it stands in."""
+    drawn = policy(draw, material, depth, visual=False)
+    asked = [(number, reasoning.fields(number, node)) for number, node, _ in drawn.tree.sections()]
+    draw.shuffle(asked)
+    question = f"List the conditions {', '.join(number for number, _ in asked)}."
+    lines = [f"Condition {number}: {'; '.join(fields)}." for number, fields in asked]
+    return Example((*drawn.content, question), "\n".join(["", *lines]))
+
+
 def quote(draw: random.Random, material: Material, depth: int) -> Example:
     """The sections of a policy, word for word, in the order of their numbers: finding them, and copying."""
     drawn = policy(draw, material, depth, visual=False)
@@ -158,8 +182,10 @@ TASKS: dict[str, Task] = {
     "exists": exists,
     "count": count,
     "crops": crops,
-    "questions": questions,
+    "match": partial(questions, asked=False),
+    "questions": partial(questions, asked=True),
     **{f"quote-{n}": partial(quote, depth=n) for n in (1, 2, 3)},
+    **{f"recite-{n}": partial(recite, depth=n) for n in (2, 3)},
     **{f"recall-{n}": partial(recall, depth=n, visual=False) for n in (1, 2, 3, 4)},
     **{f"read-{n}": partial(follow, depth=n, visual=False, seen=False) for n in (1, 2, 3, 4)},
     **{f"follow-{n}": partial(follow, depth=n, visual=False, seen=True) for n in (1, 2, 3, 4)},
