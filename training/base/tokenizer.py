@@ -175,6 +175,8 @@ def _values() -> Iterator[str]:
         for word in (attribute, *values):
             yield word
             yield f" {word}"
+        # Not the token that a caption has: a test need not tell itself from what it looks for.
+        yield from (f" {wording.named(attribute, value)}" for value in values)
 
 
 def _numbers() -> Iterator[str]:
