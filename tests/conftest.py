@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+# A shell that starts the suite in the background has it ignore Ctrl-C, and whatever it starts would do so too.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Threads of tiny models fight over two cores; set before torch is loaded anywhere.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
