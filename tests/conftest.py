@@ -12,9 +12,6 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-# A shell that starts the suite in the background has it ignore Ctrl-C, and whatever it starts would do so too.
-signal.signal(signal.SIGINT, signal.default_int_handler)
-
 # Threads of tiny models fight over two cores; set before torch is loaded anywhere.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -23,6 +20,9 @@ from clevrpolicy.generate import generate
 from gtapolicy.config import GeneratedConfig
 from gtapolicy.generate import generate as generate_calls
 from harness.benchmark import Benchmark
+
+# A shell that starts the suite in the background has it ignore Ctrl-C, and all that it starts would do so too.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The first example of a test may load a model; no test is about time.
 settings.register_profile("untimed", deadline=None)
