@@ -21,7 +21,7 @@ from gtapolicy.config import GeneratedConfig
 from gtapolicy.generate import generate as generate_calls
 from harness.benchmark import Benchmark
 
-# A shell that starts the suite in the background has it ignore Ctrl-C, and all that it starts would do so too.
+# A shell that starts the suite in the background has it ignore Ctrl-C, and all that it starts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The first example of a test may load a model; no test is about time.
