@@ -445,6 +445,18 @@ def test_a_policy_in_pictures_shows_every_value(material: Material) -> None:
     assert shown and len(shown) == len(crops)
 
 
+SHIPPED = Path(recipe.__file__).parents[1] / "tiny"
+
+
+def test_the_shipped_checkpoint_is_whole_and_small(tokenizer: Any) -> None:
+    model, shipped = load_checkpoint(str(SHIPPED), torch.device("cpu"))
+    assert sum(path.stat().st_size for path in SHIPPED.iterdir()) <= 16_000_000
+    assert model.dtype == torch.float32 and (SHIPPED / "README.md").exists()
+    # A tokenizer made today reads what it was trained on.
+    assert shipped.tokenizer.get_vocab() == tokenizer.get_vocab()
+    assert shipped.chat_template == tokenizer.chat_template
+
+
 def test_an_example_knows_its_pictures() -> None:
     scene, crop = Picture("scene", 1), Picture("crop", 2)
     assert Example((crop, "and", scene), "x").pictures == [crop, scene]

@@ -22,7 +22,7 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from harness import store
-from harness.errors import UserError
+from harness.claim import claim
 from harness.seeds import rng
 from training.base import attention, pool, sight
 from training.base.batches import Batch, Lessons
@@ -80,15 +80,7 @@ class Position:
 def train_base(out: Path, config: BaseConfig) -> None:
     """Trains the base and leaves a checkpoint in out/latest; goes on where a run of the same config was
     stopped. UserError where out holds anything else."""
-    asked, begun = asdict(config), out / "base.json"
-    if begun.exists():
-        if (found := store.read_json(begun, dict[str, Any])) != asked:
-            raise UserError(f"{out}: expected a run of {asked}, got one of {found}; name another folder")
-    elif out.exists() and any(out.iterdir()):
-        raise UserError(f"{out}: expected a new or an empty folder, got one in use; name another")
-    else:
-        out.mkdir(parents=True, exist_ok=True)
-        store.write_json(begun, asked)
+    claim(out, "base.json", config, "a training of the base")
     _Run(out, config).train()
 
 
@@ -189,9 +181,11 @@ class _Run:
         shown: dict[str, Any] = {}
         if batch.shots is not None:
             patches, grids = self.gallery.patches(batch.shots)
-            image = ids == self.model.config.image_token_id
+            image = batch.ids == self.model.config.image_token_id
+            # transformers goes through it row by row, which a GPU would be waited for each time.
+            places, _ = self.model.model.get_rope_index(batch.ids, image.int(), grids.cpu())
             shown = {"pixel_values": patches.to(self.model.dtype), "image_grid_thw": grids}
-            shown["mm_token_type_ids"] = image.int()
+            shown["position_ids"] = places.to(self.device)
         hidden = self.model.model(input_ids=ids, use_cache=False, **shown).last_hidden_state
         told = weights[:, 1:] > 0  # the output layer is dear, and only answers need it
         logits = self.model.lm_head(hidden[:, :-1][told]).float()

@@ -60,28 +60,10 @@ CURRICULUM = (
     Stage(
         "policies-2",
         1.0,
-        {"list": 14, "exists": 4, "count": 4, "crops": 3, "match": 8, "questions": 2}
-        | {"quote-2": 3, "recite-2": 7, "recite-3": 3, "recall-1": 1, "recall-2": 3, "recall-3": 1}
-        | {
-            "read-2": 12,
-            "read-3": 3,
-            "follow-1": 9,
-            "follow-2": 24,
-            "follow-3": 3,
-            "visual-1": 6,
-            "visual-2": 6,
-        },
-        watched=(
-            "list",
-            "exists",
-            "count",
-            "recall-2",
-            "read-2",
-            "follow-1",
-            "follow-2",
-            "visual-1",
-            "visual-2",
-        ),
+        {"list": 8, "exists": 4, "count": 4, "crops": 3, "questions": 4, "quote-2": 6, "quote-3": 2}
+        | {"recall-2": 3, "recall-3": 2, "recall-4": 1, "read-2": 10, "read-3": 3, "follow-1": 10}
+        | {"follow-2": 28, "follow-3": 3, "visual-1": 6, "visual-2": 6},
+        watched=("list", "exists", "count", "recall-2", "read-2", "follow-1", "follow-2", "visual-2"),
         rate=0.6,
         sight_rate=0.03,
     ),
