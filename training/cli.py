@@ -10,6 +10,7 @@ from tyro.conf import Positional
 from harness.benchmark import Benchmark
 from harness.console import command_line
 from training import config
+from training.base.recipe import BaseConfig
 from training.config import Stage
 from training.cot import Cot
 from training.cot import make as make_chains
@@ -73,6 +74,19 @@ def sweep(file: Positional[Path], out: Positional[Path], /, *, jobs: int = 1) ->
     print(f"{run_sweep(file, out, jobs)} cells are through: {out}")
 
 
+def base(out: Positional[Path], /, config: BaseConfig) -> None:
+    """Train the tiny base model from nothing; OUT/latest is its checkpoint. The same command again goes on.
+
+    Args:
+        out: Folder of the training run.
+        config: How long, and on what.
+    """
+    from training.base.loop import train_base
+
+    train_base(out, config)
+    print(f"checkpoint: {out / 'latest'}")
+
+
 def curves(runs: Positional[tuple[Path, ...]], /, *, out: Path | None = None) -> None:
     """Draw what was logged: loss, rewards with and without the policy, lengths. Also while it trains.
 
@@ -95,7 +109,7 @@ def main() -> None:
     # TRL reports each trainer that is made to its makers.
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     command_line(
-        {"train": train, "cot": cot, "curves": curves, "sweep": sweep, "recipes": recipes},
+        {"train": train, "cot": cot, "base": base, "curves": curves, "sweep": sweep, "recipes": recipes},
         prog="trimpi",
         description="Moves a policy into the weights of a model: VM-CPT, CoT-SFT, RL with PolicyRollout.",
     )
