@@ -16,7 +16,7 @@ help: ## say what can be made
 setup: $(READY) ## make .venv and install the pinned versions, and what headless GL needs
 	@echo 'setup: .venv is ready'
 
-demo: $(READY) ## generate three benchmarks, score four models on each, write reports and leaderboards
+demo: $(READY) ## three benchmarks, a tiny model that learns a policy by heart, reports, leaderboards
 	@.venv/bin/python examples/demo.py
 
 lint: $(READY) ## ruff and mypy --strict
