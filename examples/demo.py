@@ -1,4 +1,4 @@
-"""The way from nothing to scored benchmarks, by the commands that anyone would type: `make demo`.
+"""From nothing to a model that knows a policy by heart, by the commands that anyone would type: `make demo`.
 
 Everything lands in demo/. Run again, it goes on with what is there.
 """
@@ -11,54 +11,59 @@ import sys
 import time
 from pathlib import Path
 
+import training
+
 DEMO = Path("demo")
-CHECKPOINT = DEMO / "tiny-random"
-BOARDS = DEMO / "boards"
-SIZE = "--depth 2 --policies 3 --train 40 --test 40 --width 240 --height 160"
+BASE = Path(training.__file__).parent / "tiny"
+"""The checkpoint that comes with the project: it sees such scenes, and has never seen these policies."""
+SMALL = "--depth 2 --policies 1 --width 160 --height 112 --min-objects 2 --max-objects 4"
 BENCHMARKS = {
-    "clevr-t": f"clevrpolicy generate {DEMO}/clevr-t {SIZE}",
-    "clevr-m": f"clevrpolicy generate {DEMO}/clevr-m {SIZE} --visual",
+    "clevr-t": f"clevrpolicy generate {DEMO}/clevr-t --train 480 --test 60 {SMALL}",
+    "clevr-m": f"clevrpolicy generate {DEMO}/clevr-m --train 40 --test 40 {SMALL} --visual",
     "gta": f"gtapolicy generate {DEMO}/gta",
 }
 """ClevrPolicy-T writes every value, -M shows some as pictures; GTAPolicy has versioned tools."""
-MODELS = {
-    "oracle": "",
-    "majority": "",
-    "random": "",
-    # Random weights have nothing to say, so they need not say it at length.
-    f"hf:{CHECKPOINT}": "--max-new-tokens 32",
-}
+CHAINS, TRAINED = DEMO / "chains", DEMO / "trained"
+BOARDS = DEMO / "boards"
 
 
 def main() -> None:
     started = time.monotonic()
-    run(sys.executable, "-m", "training.base", CHECKPOINT, unless=CHECKPOINT / "config.json")
-    runs = []
-    for name, command in BENCHMARKS.items():
+    for command in BENCHMARKS.values():
         run(*command.split())
-        for model, sampling in MODELS.items():
-            out = DEMO / "runs" / f"{name}-{model.partition(':')[0]}"
-            run("harness", "eval", DEMO / name, "--model", model, *sampling.split(), "--out", out)
-            runs.append(out)
-    run("harness", "report", *runs)
-    for out in runs:
+    scored = [score(name, model) for name in BENCHMARKS for model in ("oracle", "majority", "random")]
+    scored.insert(3, score("clevr-t", f"hf:{BASE}", "before"))
+    run("trimpi", "cot", DEMO / "clevr-t", CHAINS)
+    data = ["--data", DEMO / "clevr-t", "--cot", CHAINS]
+    run("trimpi", "train", "cot-sft", "--scale", "tiny", "--base", BASE, *data, "--out", TRAINED)
+    scored.insert(4, score("clevr-t", f"hf:{TRAINED}/cot-sft", "after"))
+    run("harness", "report", *scored)
+    run("harness", "compare", scored[3], scored[4], "--out", DEMO / "comparison")
+    for out in scored:
         run("leaderboard", "submit", out, "--board", BOARDS)
     run("leaderboard", "export", DEMO / "leaderboards", "--board", BOARDS)
-    print(f"\nDone in {time.monotonic() - started:.0f} s. The reports, to open in a browser:")
-    print(f"  {(DEMO / 'leaderboards' / 'index.html').resolve().as_uri()}")
-    for out in runs:
-        print(f"  {(out / 'report.html').resolve().as_uri()}")
+    print(f"\nDone in {time.monotonic() - started:.0f} s. To open in a browser:")
+    pages = [
+        TRAINED / "curves.html",
+        DEMO / "comparison" / "compare.html",
+        DEMO / "leaderboards" / "index.html",
+    ]
+    for page in [*pages, *(out / "report.html" for out in scored)]:
+        print(f"  {page.resolve().as_uri()}")
 
 
-def run(*words: str | Path, unless: Path | None = None) -> None:
+def score(name: str, model: str, called: str = "") -> Path:
+    """Scores a model on a benchmark of the demo; the run's folder."""
+    out = DEMO / "runs" / f"{name}-{called or model}"
+    run("harness", "eval", DEMO / name, "--model", model, "--max-new-tokens", "192", "--out", out)
+    return out
+
+
+def run(*words: str | Path) -> None:
     """Prints a command so that it can be copied, then runs it; ends the demo with its exit code."""
     command = [str(word) for word in words]
-    shown = [".venv/bin/python" if command[0] == sys.executable else f".venv/bin/{command[0]}", *command[1:]]
-    print(f"\n$ {shlex.join(shown)}", flush=True)
-    if unless is not None and unless.exists():
-        print(f"{unless.parent} is there already")
-        return
-    command[0] = str(Path(sys.executable).with_name(Path(command[0]).name))
+    print(f"\n$ {shlex.join(['.venv/bin/' + command[0], *command[1:]])}", flush=True)
+    command[0] = str(Path(sys.executable).with_name(command[0]))
     done = subprocess.run(command, check=False)
     if done.returncode:
         sys.exit(done.returncode)
