@@ -39,9 +39,3 @@ class Collator(DataCollatorForVisionLanguageModeling):  # type: ignore[misc]
         # Pictures and the marks around them are given, never predicted (paper, TriMPI, stage 1).
         batch["labels"][torch.isin(batch["input_ids"], self.visual)] = IGNORED
         return batch
-
-
-def visual_tokens(config: Any) -> set[int]:
-    """Ids of a checkpoint's image, video and vision-marker tokens."""
-    names = ("image_token_id", "video_token_id", "vision_start_token_id", "vision_end_token_id")
-    return {i for name in names if isinstance(i := getattr(config, name, None), int)}

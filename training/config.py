@@ -16,6 +16,7 @@ from typing import Any, Literal, get_args
 import msgspec
 
 from harness.errors import UserError
+from training.rewards import FORMAT_WEIGHT
 
 SftStage = Literal["vm-cpt", "direct-sft", "cot-sft", "prompt-sft"]
 Stage = Literal[SftStage, "rl"]
@@ -69,7 +70,7 @@ class Rl:
     """Of the weights a rollout batch; from the second on the ratio leaves 1 and clipping matters."""
     max_new_tokens: int = 1024
     temperature: float = 1.0
-    format_weight: float = 0.1
+    format_weight: float = FORMAT_WEIGHT
     """Share of the format in the reward; the rest is the harness's score of the answer."""
     retries: int = 20
     """DAPO: further batches sampled for groups without reward variance before training stops early."""

@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from harness.benchmark import Benchmark
-from harness.errors import UserError
 from harness.parsing import boxed
 from harness.records import Instance
 
@@ -29,9 +28,7 @@ def functions(benchmarks: Sequence[Benchmark], split: str) -> list[Reward]:
     return [_accuracy(benchmarks, split), _format]
 
 
-def weights(format_weight: float = FORMAT_WEIGHT) -> list[float]:
-    if not 0 <= format_weight <= 1:
-        raise UserError(f"format_weight: expected 0..1, got {format_weight}")
+def weights(format_weight: float) -> list[float]:
     return [1 - format_weight, format_weight]
 
 

@@ -21,8 +21,8 @@ from transformers import TrainerCallback
 from trl import GRPOTrainer
 from trl.data_utils import prepare_multimodal_messages
 
+from harness.backends.chat import placeholders
 from harness.errors import UserError
-from training.collate import visual_tokens
 from training.dynamic_sampling import fresh_prompts, groups_to_sample, varied
 from training.resume import EpochOrder, Resumes
 
@@ -80,11 +80,6 @@ class PolicyRolloutTrainer(Resumes, GRPOTrainer):  # type: ignore[misc]
 
     def __init__(self, *args: Any, policy_rollout: bool, retries: int = 0, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        if policy_rollout and self.num_generations % 2:
-            raise UserError(
-                "responses: expected an even number with policy_rollout, half of them with the policy in "
-                f"context, got {self.num_generations}"
-            )
         needed = self.args.generation_batch_size // self.num_generations
         if len(self.train_dataset) < needed:
             raise UserError(
@@ -95,7 +90,8 @@ class PolicyRolloutTrainer(Resumes, GRPOTrainer):  # type: ignore[misc]
         self.stopped: str | None = None
         self._drawn: Drawn | None = None
         self._barren, self._ever_varied = 0, False
-        self._forbid(visual_tokens(self.model.config) | {self._tokenizer.pad_token_id})
+        visual = placeholders(self.model.config, self.processing_class)
+        self._forbid({*visual, self._tokenizer.pad_token_id})
         self.add_callback(_Bounds(self))
 
     def _forbid(self, tokens: set[int]) -> None:

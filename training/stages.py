@@ -11,19 +11,19 @@ import math
 import os
 import shutil
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
 import torch
 from peft import LoraConfig, PeftModel
-from transformers import GenerationConfig, TrainerCallback
+from transformers import TrainerCallback
 from transformers.utils import logging
 from trl import SFTConfig, SFTTrainer
 
+from harness.backends.chat import placeholders
 from harness.backends.checkpoint import load_checkpoint
 from harness.errors import UserError
-from training.collate import Collator, visual_tokens
+from training.collate import Collator
 from training.config import Recipe, Rl, Sft, SftStage, Stage
 from training.devices import accumulation, gpu, processes
 from training.log import watch
@@ -127,7 +127,7 @@ def _supervised(settings: Sft) -> dict[str, Any]:
 
 def _collator(model: Any, processor: Any, stage: SftStage) -> Collator:
     limit = getattr(model.config.get_text_config(), "max_position_embeddings", None)
-    return Collator(processor, KINDS[stage].whole, visual_tokens(model.config), limit)
+    return Collator(processor, KINDS[stage].whole, placeholders(model.config, processor), limit)
 
 
 def _adapter(settings: Sft) -> LoraConfig | None:
@@ -182,22 +182,17 @@ def _step(folder: Path) -> int:
 def _finish(work: Path, parent: str, out: Path) -> None:
     """Writes the trained checkpoint aside, in its parent's precision, and renames it."""
     model, processor = load_checkpoint(parent, CPU)
-    precision = model.dtype
+    precision, generation = model.dtype, model.generation_config
     if (work / TRAINED / "adapter_config.json").exists():
         model = PeftModel.from_pretrained(model.float(), work / TRAINED).merge_and_unload()
     else:
         model = type(model).from_pretrained(work / TRAINED)
     # Training changes what a checkpoint is sampled with (TRL pads and stops its own way); its parent's holds.
-    model.generation_config = _or_default(GenerationConfig.from_pretrained, parent)
+    model.generation_config = generation
     aside = out.with_name(f".{out.name}.new")
     shutil.rmtree(aside, ignore_errors=True)
     model.to(precision).save_pretrained(aside)
     processor.save_pretrained(aside)
+    # A kill before the record was written leaves a checkpoint that counts as unfinished.
+    shutil.rmtree(out, ignore_errors=True)
     aside.replace(out)
-
-
-def _or_default(load: Callable[[str], GenerationConfig], parent: str) -> GenerationConfig:
-    try:
-        return load(parent)
-    except OSError:
-        return GenerationConfig()

@@ -125,19 +125,13 @@ def _run(recipe: Recipe, stage: Stage, parent: str, run: Path, data: Told, done:
             processes=state.num_processes,
             means=_means(logged.steps.values()),
         )
-        _write(
-            Record(recipe.name, recipe.scale, f"hf:{recipe.base}", data, recipe.seed, (*done, record)), run
-        )
-        shutil.rmtree(run / f".{stage}")
+        whole = Record(recipe.name, recipe.scale, f"hf:{recipe.base}", data, recipe.seed, (*done, record))
+        store.write_json(run / RECORD, whole)
         write_curves(run)
+        store.write_json(run / stage / RECORD, whole)
+        shutil.rmtree(run / f".{stage}")
     state.wait_for_everyone()
     return store.read_json(run / stage / RECORD, Record).stages
-
-
-def _write(record: Record, run: Path) -> None:
-    """Beside the checkpoint, and in the run's folder that of the latest."""
-    store.write_json(run / record.stages[-1].stage / RECORD, record)
-    store.write_json(run / RECORD, record)
 
 
 def _means(steps: Iterable[Values]) -> dict[str, float]:

@@ -25,7 +25,7 @@ class Reader:
     ) -> None:
         self.processor, self.benchmark = processor, benchmark
         self.positions, self.max_new_tokens = positions, max_new_tokens
-        self.placeholders = _placeholders(config, processor)
+        self.placeholders = placeholders(config, processor)
 
     def read(self, prompts: Sequence[Prompt]) -> Any:
         """The tensors that the model takes, a row a prompt."""
@@ -80,7 +80,7 @@ def length(parts: Sequence[Part]) -> int:
     return sum(len(part.value) if part.kind == "text" else 1200 for part in parts)
 
 
-def _placeholders(config: Any, processor: Any) -> dict[int, str]:
+def placeholders(config: Any, processor: Any) -> dict[int, str]:
     """Tokens that stand for images and videos, by id; a response has no business with them."""
     names = ("image_token_id", "video_token_id", "vision_start_token_id", "vision_end_token_id")
     ids = {getattr(source, name, None) for source in (config, processor) for name in names}

@@ -135,6 +135,23 @@ def test_two_processes_make_one_checkpoint(
     assert [stage["steps"] for stage in record["stages"]] == [10, 8]
 
 
+def test_a_checkpoint_without_its_record_is_made_again(
+    checkpoint: Path, text_folder: Path, chains: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = recipe("cot-sft", checkpoint, text_folder, chains)
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("training.curves.write_curves", killed)
+        train(asked, tmp_path / "run")
+    before = weights(tmp_path / "run" / "cot-sft")
+    assert not (tmp_path / "run" / "cot-sft" / RECORD).exists()
+    assert weights(train(asked, tmp_path / "run")) == before
+    assert (tmp_path / "run" / "cot-sft" / RECORD).exists()
+
+
 def test_one_stage_at_a_time_wants_its_parent(
     checkpoint: Path, text_folder: Path, chains: Path, tmp_path: Path
 ) -> None:

@@ -168,13 +168,6 @@ def test_families_with_and_without_pictures_in_one_batch(
     assert {"reward/clevrpolicy", "reward/gtapolicy"} <= set(mixed._metrics["train"])
 
 
-def test_an_odd_group_is_refused(checkpoint: Path, data: Mixture, tmp_path: Path) -> None:
-    settings = {"num_generations": 3, "per_device_train_batch_size": 3}
-    with pytest.raises(UserError, match=r"responses: expected an even number with policy_rollout.* got 3"):
-        trainer(checkpoint, data, tmp_path, **settings)
-    trainer(checkpoint, data, tmp_path, policy_rollout=False, **settings)
-
-
 def test_more_prompts_than_there_are_instances_are_refused(
     checkpoint: Path, data: Mixture, tmp_path: Path
 ) -> None:

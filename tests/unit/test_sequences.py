@@ -11,12 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness import variants
-from harness.backends.chat import Reader
+from harness.backends.chat import Reader, placeholders
 from harness.backends.checkpoint import load_checkpoint
 from harness.benchmark import Benchmark
 from harness.errors import UserError
 from training import cot
-from training.collate import IGNORED, Collator, visual_tokens
+from training.collate import IGNORED, Collator
 from training.config import Data
 from training.cot import Cot
 from training.sequence import KINDS, Mixture, shares
@@ -41,7 +41,7 @@ def collated(stage: str, data: Data, loaded: tuple[Any, Any], limit: int | None 
     model, processor = loaded
     rows = Mixture([data], reasoned=KINDS[stage].reasoned).supervised(stage)
     rows = [rows[i] for i in range(min(4, len(rows)))]
-    collate = Collator(processor, KINDS[stage].whole, visual_tokens(model.config), limit)
+    collate = Collator(processor, KINDS[stage].whole, placeholders(model.config, processor), limit)
     return rows, collate([dict(row) for row in rows])
 
 
@@ -66,9 +66,8 @@ def test_the_prompt_is_the_one_that_the_harness_asks(stage: str, data: Data, loa
 
 
 def test_pretraining_learns_every_token_but_the_visual_ones(data: Data, loaded: tuple[Any, Any]) -> None:
-    model, _ = loaded
     rows, batch = collated("vm-cpt", data, loaded)
-    visual = torch.isin(batch["input_ids"], torch.tensor(sorted(visual_tokens(model.config))))
+    visual = torch.isin(batch["input_ids"], torch.tensor(sorted(placeholders(loaded[0].config, loaded[1]))))
     padding = batch["attention_mask"] == 0
     assert visual.any() == any(row["images"] for row in rows)
     assert torch.equal(batch["labels"] == IGNORED, visual | padding)
