@@ -14,7 +14,7 @@ from training.base.recipe import BaseConfig
 from training.config import Stage
 from training.cot import Cot
 from training.cot import make as make_chains
-from training.sweep import sweep as run_sweep
+from training.sweep.run import sweep as run_sweep
 from training.train import train as train_recipe
 
 
@@ -94,7 +94,7 @@ def curves(runs: Positional[tuple[Path, ...]], /, *, out: Path | None = None) ->
         runs: Folders of training runs; several are laid over each other.
         out: The page to write; needed for several runs, RUN/curves.html for one.
     """
-    from training.curves import write_curves
+    from training.curves.page import write_curves
 
     print(f"page: {write_curves(*runs, out=out)}")
 

@@ -16,7 +16,7 @@ from typing import Any, Literal, get_args
 import msgspec
 
 from harness.errors import UserError
-from training.rewards import FORMAT_WEIGHT
+from training.rl.rewards import FORMAT_WEIGHT
 
 SftStage = Literal["vm-cpt", "direct-sft", "cot-sft", "prompt-sft"]
 Stage = Literal[SftStage, "rl"]
@@ -76,6 +76,8 @@ class Rl:
     """DAPO: further batches sampled for groups without reward variance before training stops early."""
     max_steps: int | None = None
     """Updates at most."""
+    warmup_steps: int = 0
+    """Updates until the full learning rate; Adam's first ones are several times as large as later ones."""
     vllm: Literal["off", "colocate", "server"] = "off"
     """Who samples: transformers, vLLM on the same devices, or a `trl vllm-serve` at vllm_server."""
     vllm_server: str = "http://127.0.0.1:8000"

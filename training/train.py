@@ -18,9 +18,10 @@ from harness.benchmark import Benchmark
 from harness.claim import claim
 from harness.errors import UserError
 from harness.records import Json
-from training import cot, history
+from training import cot
 from training.config import Recipe, Stage
-from training.history import Values
+from training.curves import history
+from training.curves.history import Values
 from training.sequence import SPLIT
 
 ASKED = "recipe.json"
@@ -105,7 +106,7 @@ def train(recipe: Recipe, run: Path, only: Stage | None = None) -> Path:
 
 def _run(recipe: Recipe, stage: Stage, parent: str, run: Path, data: Told, done: Stages) -> Stages:
     """Trains a stage; the main process writes its record, with which it is finished."""
-    from training.curves import write_curves
+    from training.curves.page import write_curves
     from training.devices import processes
     from training.stages import train_stage
 

@@ -77,7 +77,9 @@ def _plain(recipe: Any, stage: str, checkpoint: str, work: Path, mixture: Any) -
     from datasets import Dataset
     from trl import GRPOConfig, GRPOTrainer, SFTConfig, SFTTrainer
 
-    from training import rewards, rl, stages
+    from training import stages
+    from training.rl import make as rl
+    from training.rl import rewards
     from training.stages import CPU, load_checkpoint
 
     model, processor = load_checkpoint(checkpoint, CPU)

@@ -144,7 +144,7 @@ def test_a_checkpoint_without_its_record_is_made_again(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr("training.curves.write_curves", killed)
+        patch.setattr("training.curves.page.write_curves", killed)
         train(asked, tmp_path / "run")
     before = weights(tmp_path / "run" / "cot-sft")
     assert not (tmp_path / "run" / "cot-sft" / RECORD).exists()

@@ -12,7 +12,7 @@ sys.path.append(str(Path(__file__).parents[1] / "unit"))
 
 from rollouts import lottery, mixture, trainer
 
-from training.rollout import Drawn, PolicyRolloutTrainer
+from training.rl.rollout import Drawn, PolicyRolloutTrainer
 
 
 class Kept(PolicyRolloutTrainer):  # type: ignore[misc]

@@ -13,7 +13,7 @@ from harness.backends.chat import Reader
 from harness.backends.checkpoint import load_checkpoint
 from harness.variants import IN_CONTEXT, INTERNALIZED, Variant, prompt
 from training.config import Data
-from training.rollout import PolicyRolloutTrainer
+from training.rl.rollout import PolicyRolloutTrainer
 from training.sequence import Mixture
 
 SETTINGS = {

@@ -11,9 +11,9 @@ import pytest
 
 from harness import store
 from harness.errors import UserError
-from training.curves import MOST, PAGE, TRAINING, write_curves
-from training.history import LOG, Line, Values, read
-from training.panels import PANELS
+from training.curves.history import LOG, Line, Values, read
+from training.curves.page import MOST, PAGE, TRAINING, write_curves
+from training.curves.panels import PANELS
 
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)>'\"&amp;{{7*7}}{%x%}$\\frac{ ]]>-->"
 TAKEN = {name for panel in PANELS for names in panel.lines.values() for name in names if "*" not in name}

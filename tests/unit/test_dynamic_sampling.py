@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from rollouts import batch, lottery, mixture, read, trainer
 
 from harness.errors import UserError
-from training import rollout
-from training.dynamic_sampling import fresh_prompts, groups_to_sample, varied
+from training.rl import rollout
+from training.rl.dynamic_sampling import fresh_prompts, groups_to_sample, varied
 from training.sequence import Mixture
 
 

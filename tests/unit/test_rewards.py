@@ -10,8 +10,8 @@ import pytest
 
 from harness.benchmark import Benchmark
 from harness.variants import INTERNALIZED
-from training import rewards
-from training.rollout import LOSSES
+from training.rl import rewards
+from training.rl.rollout import LOSSES
 
 GOOD = r"<think>A red cube. Yes.</think>\boxed{Case 1}"
 

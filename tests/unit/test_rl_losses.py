@@ -9,7 +9,7 @@ import pytest
 import torch
 from rollouts import batch, logprobs, lottery, mixture, read, trainer
 
-from training.rollout import LOSSES
+from training.rl.rollout import LOSSES
 
 SEEDS = range(5)
 LOW, HIGH = 0.2, {"grpo": 0.3, "dapo": 0.28}

@@ -14,7 +14,7 @@ from harness.backends import Sampling
 from harness.backends.hf import HuggingFace
 from harness.benchmark import Benchmark
 from harness.errors import UserError
-from training.rollout import PolicyRolloutTrainer
+from training.rl.rollout import PolicyRolloutTrainer
 from training.sequence import Mixture
 
 

@@ -18,11 +18,11 @@ from harness import store
 from harness.benchmark import Benchmark
 from harness.errors import UserError
 from harness.records import Report
-from training import cell, plan
-from training import sweep as sweeping
 from training.config import load
-from training.history import LOG, Line, read
-from training.sweep import OUTCOME, Outcome
+from training.curves.history import LOG, Line, read
+from training.sweep import cell, plan
+from training.sweep import run as sweeping
+from training.sweep.run import OUTCOME, Outcome
 from training.train import RECORD, Record, StageRecord, provenance
 
 GRID = """
@@ -108,7 +108,7 @@ def test_the_sweeps_that_come_with_the_project_can_be_read(name: str) -> None:
 
 
 def child(tmp_path: Path, body: str) -> tuple[str, ...]:
-    """A process that stands in for training.cell; it notes when it begins and ends."""
+    """A process that stands in for training.sweep.cell; it notes when it begins and ends."""
     program = tmp_path / "child.py"
     program.write_text(
         "import os, sys, time\n"
@@ -173,7 +173,7 @@ def test_a_killed_sweep_goes_on(tmp_path: Path, asked: Path) -> None:
     out = tmp_path / "out"
     command = child(tmp_path, "time.sleep(0.3)")
     code = (
-        "from pathlib import Path; from training import sweep\n"
+        "from pathlib import Path; from training.sweep import run as sweep\n"
         f"sweep.CELL = {command!r}; sweep.sweep(Path({str(asked)!r}), Path({str(out)!r}))"
     )
     sitting = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL)

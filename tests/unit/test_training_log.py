@@ -13,8 +13,8 @@ pytest.importorskip("accelerate")
 from transformers import Trainer, TrainerCallback, TrainingArguments  # noqa: E402
 
 from harness import store  # noqa: E402
-from training.history import LOG, Line, read  # noqa: E402
-from training.log import Log, finite, watch  # noqa: E402
+from training.curves.history import LOG, Line, read  # noqa: E402
+from training.curves.log import Log, finite, watch  # noqa: E402
 
 STAGE, STEPS = "cot-sft", 6
 

@@ -11,7 +11,7 @@ from transformers import Trainer
 from trl import GRPOTrainer
 from trl.trainer.utils import RepeatSampler
 
-from training.rollout import PolicyRolloutTrainer
+from training.rl.rollout import PolicyRolloutTrainer
 
 METHODS = {
     "_generate_and_score_completions": ["inputs"],
@@ -51,22 +51,22 @@ def test_trl_is_the_one_that_was_read() -> None:
 def test_a_hook_is_there_and_takes_what_it_took(name: str) -> None:
     method = getattr(GRPOTrainer, name, None)
     assert method is not None, (
-        f"TRL's GRPOTrainer has no {name} any more, which training/rollout.py overrides"
+        f"TRL's GRPOTrainer has no {name} any more, which training/rl/rollout.py overrides"
     )
     taken = list(inspect.signature(method).parameters)[1:]
-    assert taken == METHODS[name], f"TRL's GRPOTrainer.{name} takes {taken} now; see training/rollout.py"
+    assert taken == METHODS[name], f"TRL's GRPOTrainer.{name} takes {taken} now; see training/rl/rollout.py"
 
 
 @pytest.mark.parametrize("name", CALLS)
 def test_a_hook_is_called_from_where_it_was(name: str) -> None:
     source = inspect.getsource(getattr(GRPOTrainer, name))
     for call in CALLS[name]:
-        assert call in source, f"TRL's GRPOTrainer.{name} no longer has {call}; see training/rollout.py"
+        assert call in source, f"TRL's GRPOTrainer.{name} no longer has {call}; see training/rl/rollout.py"
 
 
 def test_what_is_generated_comes_back_in_the_same_order() -> None:
     assert RETURNED in inspect.getsource(GRPOTrainer._generate), (
-        "TRL's GRPOTrainer._generate returns something else now; see Drawn.generated in training/rollout.py"
+        "TRL's GRPOTrainer._generate returns other things now; see Drawn.generated in training/rl/rollout.py"
     )
 
 

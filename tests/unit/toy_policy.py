@@ -24,7 +24,7 @@ from transformers import (
 from trl import GRPOConfig
 
 from harness.seeds import rng
-from training.rollout import LOSSES, PolicyRolloutTrainer
+from training.rl.rollout import LOSSES, PolicyRolloutTrainer
 
 KEYS, CODES = 8, 64
 LEARNED = 0.9

@@ -7,7 +7,6 @@ OUT/latest/    a checkpoint to try meanwhile   OUT/log.jsonl  the loss, and what
 from __future__ import annotations
 
 import copy
-import math
 import os
 import shutil
 import time
@@ -47,7 +46,7 @@ LOGGED = 20
 WARMUP = 40
 """Steps of a stage until its full learning rate."""
 END = 0.05
-"""Of the learning rate of the stage that learns last, when the time is over."""
+"""Of its learning rate, when a stage that fades is over."""
 START_SPREAD = 0.05
 """Standard deviation of the weights that training starts from."""
 
@@ -108,22 +107,20 @@ class _Run:
     def train(self) -> None:
         self._resume()
         with tqdm(total=round(self.config.seconds), initial=round(self.at.seconds), unit="s") as bar:
-            while True:
+            while self.at.seconds < self.config.seconds:
                 self._stage(CURRICULUM[self.at.stage], bar)
-                if self.at.seconds >= self.config.seconds:
-                    break
                 self.at = Position(self.at.stage + 1, seconds=self.at.seconds)
-        self._look(CURRICULUM[self.at.stage])
 
     def _stage(self, stage: Stage, bar: Any) -> None:
-        """Until its gates hold or its time is over; of the last stage, until all time is over."""
+        """Until its gates hold or its time is over, which for the last stage is all that is left."""
         bar.set_description(stage.name)
         self.model.model.visual.requires_grad_(stage.sight_rate > 0)
-        last = stage is CURRICULUM[-1]
-        most = math.inf if last else stage.share * self.config.seconds
+        rest = self.config.seconds - self.at.seconds + self.at.stage_seconds
+        most = rest if stage is CURRICULUM[-1] else min(rest, stage.share * self.config.seconds)
         looked, before = self.at.seconds, time.monotonic()
         for lesson in self._lessons(stage):
-            pace = min(1.0, (self.at.step + 1) / WARMUP) * (self._fading() if last else 1.0)
+            faded = 1 - (1 - END) * self.at.stage_seconds / most if stage.fades else 1.0
+            pace = min(1.0, (self.at.step + 1) / WARMUP) * faded
             self._learn(lesson)
             self.optimizer.step(pace * stage.rate, pace * stage.sight_rate)
             self.at.step += 1
@@ -136,25 +133,19 @@ class _Run:
             self.at.seconds += took
             self.at.stage_seconds += took
             bar.update(min(round(self.at.seconds), bar.total) - bar.n)
-            if self.at.seconds >= self.config.seconds or self.at.stage_seconds >= most:
-                return
-            if self.at.seconds - looked >= CHECK:
+            over = self.at.stage_seconds >= most
+            if over or self.at.seconds - looked >= CHECK:
                 looked = self.at.seconds
                 skills = self._look(stage)
-                if stage.gates and all(skills[name] >= least for name, least in stage.gates.items()):
+                if over or (stage.gates and all(skills[n] >= least for n, least in stage.gates.items())):
                     return
-
-    def _fading(self) -> float:
-        """From 1 at the last stage's start down to END when the time is over."""
-        began = self.at.seconds - self.at.stage_seconds
-        return 1 - (1 - END) * self.at.stage_seconds / (self.config.seconds - began)
 
     def _lessons(self, stage: Stage) -> Iterator[list[Batch] | View]:
         config, source = self.config, self.seen
         lessons: Any = (
             Lessons((config.seed, stage.name), stage.mix, source, self.encoder, config.rows)
             if stage.mix
-            else Views(source, config.seed, config.rows, varied=True)
+            else Views(source, config.seed, 2 * config.rows, varied=True)
         )
         workers = config.workers if self.device.type == "cuda" else 0
         steps = range(self.at.step, 10**9)

@@ -23,17 +23,19 @@ class Stage:
     watched: tuple[str, ...] = ()
     """Tasks measured besides those of the gates."""
     rate: float = 1.0
-    """Of the highest learning rates; the last stage goes from there down to a twentieth of it."""
+    """Of the highest learning rates."""
+    fades: bool = False
+    """Whether its learning rate falls to a twentieth while the stage lasts."""
     sight_rate: float = 0.0
     """The same for the vision tower, which a decoder that knows nothing yet would spoil: a share of 0 leaves
     it as it is, which is also faster."""
 
 
 CURRICULUM = (
-    Stage("sight", 0.12, gates={"shape": 0.97, "turn": 0.97}, sight_rate=1.0),
+    Stage("sight", 0.14, sight_rate=1.0, fades=True),
     Stage(
         "captions",
-        0.2,
+        0.18,
         {
             "list": 32,
             "exists": 4,
@@ -50,21 +52,35 @@ CURRICULUM = (
     ),
     Stage(
         "policies-1",
-        0.25,
-        {"list": 10, "exists": 4, "count": 2, "crops": 2, "match": 20, "questions": 10, "quote-2": 8}
-        | {"recite-2": 16, "recall-2": 2, "read-1": 10, "read-2": 6, "follow-1": 10},
+        0.2,
+        {"list": 10, "exists": 4, "count": 2, "crops": 2, "match": 16, "questions": 10, "quote-2": 6}
+        | {"recite-2": 14, "recite-visual-2": 6, "recall-2": 2, "read-1": 10, "read-2": 6, "follow-1": 10}
+        | {"visual-1": 4},
         {"follow-1": 0.9, "recite-2": 0.9},
-        ("list", "questions", "quote-2", "read-1", "read-2", "recall-2"),
+        ("list", "questions", "quote-2", "read-1", "read-2", "recall-2", "recite-visual-2", "visual-1"),
         rate=0.6,
     ),
     Stage(
         "policies-2",
-        1.0,
-        {"list": 8, "exists": 4, "count": 4, "crops": 3, "questions": 4, "quote-2": 6, "quote-3": 2}
-        | {"recall-2": 3, "recall-3": 2, "recall-4": 1, "read-2": 10, "read-3": 3, "follow-1": 10}
-        | {"follow-2": 28, "follow-3": 3, "visual-1": 6, "visual-2": 6},
-        watched=("list", "exists", "count", "recall-2", "read-2", "follow-1", "follow-2", "visual-2"),
+        0.2,
+        {"list": 8, "exists": 4, "count": 4, "crops": 2, "questions": 4, "quote-3": 3, "recite-3": 8}
+        | {"recite-visual-2": 6, "recall-2": 2, "recall-3": 2, "recall-visual-2": 1, "read-2": 10}
+        | {"read-3": 3, "follow-1": 8, "follow-2": 24, "visual-1": 4, "visual-2": 6},
+        {"follow-2": 0.9, "visual-2": 0.8, "recite-3": 0.85},
+        ("list", "exists", "count", "recall-2", "read-2", "follow-1", "visual-1", "recite-visual-2"),
         rate=0.6,
+        sight_rate=0.03,
+    ),
+    Stage(
+        "policies-3",
+        1.0,
+        {"list": 8, "exists": 4, "count": 4, "crops": 2, "questions": 4, "recite-3": 6}
+        | {"recite-visual-2": 4, "recall-2": 2, "recall-3": 2, "recall-4": 1, "recall-visual-2": 2}
+        | {"read-2": 4, "read-3": 8, "follow-1": 6, "follow-2": 18, "follow-3": 15, "visual-1": 3}
+        | {"visual-2": 12},
+        watched=("list", "exists", "count", "recall-2", "follow-1", "follow-2", "follow-3", "visual-2"),
+        rate=0.6,
+        fades=True,
         sight_rate=0.03,
     ),
 )

@@ -158,10 +158,10 @@ def recall(draw: random.Random, material: Material, depth: int, visual: bool) ->
     return Example((*drawn.content, question), in_box(answer))
 
 
-def recite(draw: random.Random, material: Material, depth: int) -> Example:
+def recite(draw: random.Random, material: Material, depth: int, visual: bool) -> Example:
     """What every condition of a policy tests and where it leads, in an order that is asked for: each word of
     the answer has to be looked up in the one section that it stands in."""
-    drawn = policy(draw, material, depth, visual=False)
+    drawn = policy(draw, material, depth, visual)
     asked = [(number, reasoning.fields(number, node)) for number, node, _ in drawn.tree.sections()]
     draw.shuffle(asked)
     question = f"List the conditions {', '.join(number for number, _ in asked)}."
@@ -185,8 +185,10 @@ TASKS: dict[str, Task] = {
     "match": partial(questions, asked=False),
     "questions": partial(questions, asked=True),
     **{f"quote-{n}": partial(quote, depth=n) for n in (1, 2, 3)},
-    **{f"recite-{n}": partial(recite, depth=n) for n in (2, 3)},
+    **{f"recite-{n}": partial(recite, depth=n, visual=False) for n in (2, 3)},
+    "recite-visual-2": partial(recite, depth=2, visual=True),
     **{f"recall-{n}": partial(recall, depth=n, visual=False) for n in (1, 2, 3, 4)},
+    "recall-visual-2": partial(recall, depth=2, visual=True),
     **{f"read-{n}": partial(follow, depth=n, visual=False, seen=False) for n in (1, 2, 3, 4)},
     **{f"follow-{n}": partial(follow, depth=n, visual=False, seen=True) for n in (1, 2, 3, 4)},
     **{f"visual-{n}": partial(follow, depth=n, visual=True, seen=True) for n in (1, 2, 3)},

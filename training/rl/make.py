@@ -6,10 +6,10 @@ from typing import Any
 
 from trl import GRPOConfig
 
-from training import rewards
 from training.config import Rl
 from training.devices import accumulation
-from training.rollout import LOSSES, PolicyRolloutTrainer
+from training.rl import rewards
+from training.rl.rollout import LOSSES, PolicyRolloutTrainer
 from training.sequence import SPLIT, Mixture
 
 
@@ -35,7 +35,8 @@ def _arguments(settings: Rl) -> dict[str, Any]:
     return {
         **LOSSES[settings.algorithm],
         "learning_rate": settings.learning_rate,
-        "lr_scheduler_type": "constant",
+        "lr_scheduler_type": "constant_with_warmup",
+        "warmup_steps": settings.warmup_steps,
         "num_train_epochs": settings.epochs,
         "max_steps": settings.max_steps or -1,
         "per_device_train_batch_size": settings.micro_batch,

@@ -17,8 +17,8 @@ from harness.compare_page import printable
 from harness.errors import UserError
 from harness.page import environment, ours, thousands
 from harness.plots import COLOURS, INK, STYLE, svg
-from training.history import Stage, read
-from training.panels import PANELS, Panel, by_metric, lines
+from training.curves.history import Stage, read
+from training.curves.panels import PANELS, Panel, by_metric, lines
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -111,7 +111,7 @@ def _run(path: Path, label: str) -> Run:
 
 def render(runs: Sequence[Run]) -> str:
     made = environment()
-    made.loader = PackageLoader("training")
+    made.loader = PackageLoader("training.curves", "")
     made.filters |= {"printable": printable, "duration": duration}
     names = dict.fromkeys(name for run in runs for name in run.stages)
     return made.get_template("curves.html").render(

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from training.history import Stage
+from training.curves.history import Stage
 
 FREE, AWARE = "reward/policy_free", "reward/policy_aware"
 DIFFERENCE = f"{AWARE} less {FREE}"

@@ -27,13 +27,13 @@ from harness import store
 from harness.benchmark import MANIFEST
 from harness.errors import UserError
 from harness.records import Json
-from training import plan
-from training.cell import ERROR
-from training.plan import BASE, SWEEP, Cell, Made, Sweep
+from training.sweep import plan
+from training.sweep.cell import ERROR
+from training.sweep.plan import BASE, SWEEP, Cell, Made, Sweep
 from training.train import PACKAGES
 
 PLAN, OUTCOME, LOG = "plan.json", "outcome.json", "log.txt"
-CELL = (sys.executable, "-m", "training.cell")
+CELL = (sys.executable, "-m", "training.sweep.cell")
 CONFIG, WEIGHTS = "config.json", "*.safetensors"
 PAUSE = 0.2
 """Seconds between two looks at the processes."""

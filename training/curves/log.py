@@ -14,7 +14,7 @@ from tqdm import tqdm
 from transformers import PrinterCallback, ProgressCallback, TrainerCallback
 
 from harness import store
-from training.history import LOG, Line, Values, history
+from training.curves.history import LOG, Line, Values, history
 
 SHOWN = ("reward/policy_free", "reward", "loss")
 """What the bar shows, the first that has been logged; rewards are not at every step."""

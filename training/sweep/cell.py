@@ -1,4 +1,4 @@
-"""python -m training.cell FOLDER, in a sweep's folder: trains and scores one of its cells.
+"""python -m training.sweep.cell FOLDER, in a sweep's folder: trains and scores one of its cells.
 
 A process of its own, so that its memory is freed and its crash is its own; what is done already is not done
 again, so this is also how to go on with one cell by hand.
@@ -21,10 +21,11 @@ from harness.benchmark import Benchmark
 from harness.errors import UserError
 from harness.run import Evaluation, evaluate
 from harness.variants import INTERNALIZED
-from training import cot, plan
+from training import cot
 from training.config import Recipe, Stage
-from training.history import LOG, Line
-from training.plan import BASE, SCRIPTED, SWEEP, Cell, Sweep
+from training.curves.history import LOG, Line
+from training.sweep import plan
+from training.sweep.plan import BASE, SCRIPTED, SWEEP, Cell, Sweep
 from training.train import RECORD, Record, begin, provenance, train
 
 ERROR = "error.txt"
@@ -126,7 +127,7 @@ def main() -> None:
     sweep = plan.read(Path(SWEEP))
     found = {cell.folder: cell for cell in plan.cells(sweep)}
     if len(sys.argv) != 2 or sys.argv[1] not in found:
-        sys.exit(f"expected: python -m training.cell FOLDER, one of {', '.join(found)}")
+        sys.exit(f"expected: python -m training.sweep.cell FOLDER, one of {', '.join(found)}")
     cell = found[sys.argv[1]]
     with alone(Path("runs", f".{cell.lane}.lock")):
         try:

@@ -23,8 +23,8 @@ from trl.data_utils import prepare_multimodal_messages
 
 from harness.backends.chat import placeholders
 from harness.errors import UserError
-from training.dynamic_sampling import fresh_prompts, groups_to_sample, varied
 from training.resume import EpochOrder, Resumes
+from training.rl.dynamic_sampling import fresh_prompts, groups_to_sample, varied
 
 LOSSES: Mapping[str, Mapping[str, Any]] = {
     "grpo": {

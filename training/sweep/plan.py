@@ -25,7 +25,7 @@ from training.config import Recipe, names
 from training.cot_prompts import How
 from training.sequence import KINDS
 
-HERE = Path(__file__).parent / "sweeps"
+HERE = Path(__file__).parent
 SWEEP, BASE = "sweep.toml", "base"
 SCRIPTED = ("random", "majority", "oracle")
 UNTRAINED = (BASE, *SCRIPTED)
