@@ -35,6 +35,8 @@ class Cell:
 
     folder: str
     benchmarks: tuple[str, ...]
+    data: tuple[str, ...]
+    """Their folders in data/, which may be others for each seed."""
     method: str
     recipe: str
     stages: tuple[str, ...]
@@ -57,6 +59,7 @@ class Plan:
     versions: Mapping[str, str]
     machine: Json
     benchmarks: tuple[str, ...]
+    """All folders in data/ that hold one."""
     general: tuple[str, ...]
     untrained: tuple[Cell, ...]
     grids: tuple[Grid, ...]
@@ -84,6 +87,8 @@ class Line:
     method: str
     recipe: str
     benchmark: str
+    data: str
+    """The folder in data/ of the first cell's benchmark."""
     mixture: tuple[str, ...]
     """All that it was trained on."""
     chains: int | None
@@ -121,8 +126,8 @@ def read_plan(out: Path) -> Plan:
     return store.read_json(out / PLAN, Plan)
 
 
-def manifest(out: Path, benchmark: str) -> Manifest:
-    return store.read_json(out / "data" / benchmark / MANIFEST, Manifest)
+def manifest(out: Path, data: str) -> Manifest:
+    return store.read_json(out / "data" / data / MANIFEST, Manifest)
 
 
 def lines(out: Path, cells: Sequence[Cell]) -> list[Line]:
@@ -130,18 +135,19 @@ def lines(out: Path, cells: Sequence[Cell]) -> list[Line]:
     alike: dict[tuple[str, Cell], list[Cell]] = {}
     for cell in cells:
         for benchmark in cell.benchmarks:
-            alike.setdefault((benchmark, replace(cell, folder="", seed=None)), []).append(cell)
+            alike.setdefault((benchmark, replace(cell, folder="", data=(), seed=None)), []).append(cell)
     return [_line(out, benchmark, found) for (benchmark, _), found in alike.items()]
 
 
 def _line(out: Path, benchmark: str, cells: Sequence[Cell]) -> Line:
-    first = cells[0]
+    first, place = cells[0], cells[0].benchmarks.index(benchmark)
     errors = {cell: error(out, cell) for cell in cells}
-    told = [dict(_figures(out / c.folder, c, benchmark)) for c in cells if errors[c] == ""]
+    told = [dict(_figures(out / c.folder, c, c.data[place])) for c in cells if errors[c] == ""]
     return Line(
         first.method,
         first.recipe,
         benchmark,
+        first.data[place],
         first.benchmarks,
         first.chains,
         tuple(told),
@@ -161,14 +167,14 @@ def read_outcome(out: Path, cell: Cell) -> Outcome | None:
     return store.read_json(file, Outcome) if file.exists() else None
 
 
-def _figures(folder: Path, cell: Cell, benchmark: str) -> Iterator[tuple[str, float]]:
+def _figures(folder: Path, cell: Cell, data: str) -> Iterator[tuple[str, float]]:
     for file in sorted(folder.glob("*/report.json")):
         report = store.read_json(file, Report)
         # Of a mixture, only what was scored on this benchmark and on the general ones.
         scored = Path(report.run.benchmark).name
-        if scored != benchmark and scored in cell.benchmarks:
+        if scored != data and scored in cell.data:
             continue
-        split = report.run.split if scored == benchmark else scored
+        split = report.run.split if scored == data else scored
         for row in report.rows:
             if not row.group and row.mean is not None:
                 yield f"{split}/{row.variant}/{row.metric}", row.mean

@@ -46,9 +46,9 @@ from leaderboards.results_tables import (
 
 ABOUT = """\
 How to read it. A figure is the mean over seeds: with three or more, ± half the width of the 95 % t-interval
-of that mean; with two, the lowest–highest; with one, the value alone. Seeds vary what is trained, never what
-is asked: all methods answer the same n instances of a benchmark, and what these few would bring by chance is
-in no interval. Scores are in percent, rewards from 0 to 1.
+of that mean; with two, the lowest–highest; with one, the value alone. Seeds vary what is trained and, where
+a benchmark is another for each seed, its policies and instances; all methods have the same ones. What few
+instances would bring by chance is in no interval. Scores are in percent, rewards from 0 to 1.
 
 - *Internalized*: the policy is not shown. *Override*: another policy of the same name is shown, which must
   win. *In context*: the policy itself is shown. *Recall*: a rule is to be recited.
@@ -136,8 +136,8 @@ def _backend(out: Path, cell: Cell) -> Mapping[str, object]:
     return store.read_json(file, Report).backend if cell.method == "base" and file.exists() else {}
 
 
-def _kind(out: Path, benchmark: str) -> str:
-    about = manifest(out, benchmark)
+def _kind(out: Path, data: str) -> str:
+    about = manifest(out, data)
     depth = about.config.get("depth")
     return (
         f"{about.family}{'-M' if about.config.get('visual') else '-T'} N={depth}" if depth else about.family
@@ -149,11 +149,12 @@ def _methods(out: Path, plan: Plan, grid: Grid) -> Iterator[str | Picture]:
     found = sorted(lines(out, grid.cells), key=order)
     for mixture, benchmark in dict.fromkeys((line.mixture, line.benchmark) for line in found):
         mixed = f", trained on {' and '.join(mixture)} together" if len(mixture) > 1 else ""
-        yield f"### {benchmark}: {_kind(out, benchmark)}{mixed}\n"
-        untrained = lines(out, [cell for cell in plan.untrained if cell.benchmarks == (benchmark,)])
         trained = [line for line in found if (line.mixture, line.benchmark) == (mixture, benchmark)]
+        data = trained[0].data
+        yield f"### {benchmark}: {_kind(out, data)}{mixed}\n"
+        untrained = lines(out, [cell for cell in plan.untrained if cell.benchmarks == (benchmark,)])
         rows = sorted([*untrained, *trained], key=order)
-        about = manifest(out, benchmark).config
+        about = manifest(out, data).config
         visual, is_tree = about.get("visual"), "depth" in about
         general = [Column(name, f"{name}/internalized/accuracy") for name in plan.general]
         papers = {f"paper: {name}": (name.replace(" ", "_"), visual) for name in VARIANTS if is_tree}
@@ -207,19 +208,19 @@ def _over(out: Path, plan: Plan, grid: Grid) -> Iterator[str | Picture]:
     """Accuracy over the number of chains, or over depth; methods are the lines."""
     found = sorted(lines(out, grid.cells), key=order)
     depth = grid.along == "depth"
-    kinds = {line.benchmark: _kind(out, line.benchmark) for line in found}
+    kinds = {line.benchmark: _kind(out, line.data) for line in found}
     for kind in dict.fromkeys(_but_depth(k) if depth else b for b, k in kinds.items()):
         here = [x for x in found if kind == (_but_depth(kinds[x.benchmark]) if depth else x.benchmark)]
         series: dict[str, dict[int, Line]] = {}
         for line in here:
-            place = manifest(out, line.benchmark).config["depth"] if depth else line.chains
+            place = manifest(out, line.data).config["depth"] if depth else line.chains
             if place is not None:
                 series.setdefault(label(line), {})[int(place)] = line
         if depth:
             for name, figure in (("base", "The base in context"), ("majority", "Majority answer")):
                 cells = [c for c in plan.untrained if c.method == name and c.benchmarks[0] in kinds]
                 series[figure] = {
-                    int(manifest(out, line.benchmark).config["depth"]): line
+                    int(manifest(out, line.data).config["depth"]): line
                     for line in lines(out, cells)
                     if _but_depth(kinds[line.benchmark]) == kind
                 }

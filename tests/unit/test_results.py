@@ -50,12 +50,18 @@ class FakeSweep:
         self.plan["benchmarks"].append(name)
 
     def cell(
-        self, benchmark: str, method: str, chains: int | None = None, seed: int | None = None
+        self,
+        benchmark: str,
+        method: str,
+        chains: int | None = None,
+        seed: int | None = None,
+        data: str | None = None,
     ) -> dict[str, Any]:
         size, of = "" if chains is None else f"-cot{chains}", "" if seed is None else f"/seed{seed}"
         return {
-            "folder": f"runs/{benchmark}/{method}{size}{of}",
+            "folder": f"runs/{data if data and seed is None else benchmark}/{method}{size}{of}",
             "benchmarks": benchmark.split("+"),
+            "data": (data or benchmark).split("+"),
             "method": method,
             "recipe": method,
             "stages": STAGES.get(method, []),
@@ -74,9 +80,9 @@ class FakeSweep:
         store.write_json(folder / "outcome.json", {"asked": {}, "seconds": 1.0, "error": error})
         if error is not None:
             return
-        for benchmark in cell["benchmarks"]:
+        for benchmark, data in zip(cell["benchmarks"], cell["data"], strict=True):
             mixed = f"{benchmark}-" if len(cell["benchmarks"]) > 1 else ""
-            self._report(folder / f"{mixed}test", benchmark, "test", means)
+            self._report(folder / f"{mixed}test", data, "test", means)
         self._report(folder / "skills", "skills", "test", {"internalized": 0.5})
         stages = [{"stage": s, "wall_seconds": 10.0, "steps": 4, "means": MEANS} for s in cell["stages"]]
         if stages:
@@ -198,6 +204,25 @@ def test_rewards_of_both_kinds_of_rollouts_and_what_is_saved(fake: FakeSweep) ->
     made = read_plan(fake.folder).grids[0].cells
     logged = over_steps(fake.folder, made, "reward/policy_aware")
     assert {step: s.mean for step, s in logged.items()} == pytest.approx({1: 0.1, 2: 0.2, 3: 0.5})
+
+
+def test_a_benchmark_of_its_own_for_each_seed_is_one_line(fake: FakeSweep) -> None:
+    """Also of what is not trained: its figure is over the same benchmarks."""
+    cells = []
+    for seed, (trained, shown) in enumerate([(0.2, 0.7), (0.6, 0.9)]):
+        fake.benchmark(f"own-seed{seed}", 2)
+        base = fake.cell("own", "base", data=f"own-seed{seed}")
+        fake.plan["untrained"].append(base)
+        fake.end(base, in_context=shown)
+        cells.append(fake.cell("own", "cot-sft", 8, seed, data=f"own-seed{seed}"))
+        fake.end(cells[-1], internalized=trained)
+    fake.grid("methods", *cells)
+    page = fake.page()
+    assert page.count("### own: clevrpolicy-T N=2") == 1
+    assert row(page, "CoT SFT")["seeds"] == "2 of 2"
+    assert row(page, "CoT SFT")["internalized"] == "20.0–60.0"
+    assert row(page, "In-Context")["in context"] == "70.0–90.0"
+    assert all(f"| own-seed{seed} |" in page for seed in (0, 1))
 
 
 def test_a_mixture_is_a_line_on_each_of_its_benchmarks(fake: FakeSweep) -> None:

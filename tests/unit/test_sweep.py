@@ -64,6 +64,19 @@ def test_cells_are_all_different_ones_and_those_that_share_stages_go_shortest_fi
     assert [str(data.benchmark) for data in mixed.data] == ["data/one", "data/two"]
 
 
+def test_a_benchmark_that_asks_for_the_seed_is_another_for_each(tmp_path: Path) -> None:
+    asked = plan.read(write(tmp_path / "s.toml", GRID, make="mkdir -p {out} # {seed}"))
+    assert plan.folders(asked) == {f"{n}-seed{s}": (n, s) for n in ("one", "two") for s in (0, 1)}
+    assert asked.benchmarks["one"].command("data/one-seed1", 1) == "mkdir -p data/one-seed1 # 1"
+    cells = {c.folder: c for c in plan.cells(asked)}
+    assert cells["runs/one-seed1/oracle"].data == ("one-seed1",)
+    mixed = cells["runs/one+two/cot-sft-cot4/seed1"]
+    assert mixed.benchmarks == ("one", "two")
+    learned = plan.recipe(asked, mixed).data
+    assert [str(d.benchmark) for d in learned] == ["data/one-seed1", "data/two-seed1"]
+    assert [str(d.cot) for d in learned] == ["data/one-seed1-cot4", "data/two-seed1-cot4"]
+
+
 def test_what_all_methods_have_in_common_stands_under_what_is_one_methods_own(tmp_path: Path) -> None:
     more = (
         "changes.sft.cot-sft.epochs = 7\nchanges.sft.cot-sft.learning_rate = 1e-5\n"

@@ -47,7 +47,7 @@ def _trained(sweep: Sweep, cell: Cell, base: str) -> Path:
     asked = cot.Cot(
         cell.how, None if cell.how == "gold" else f"hf:{base}", cell.chains, sampling=_sampling(sweep)
     )
-    for name in cell.benchmarks if cell.chains is not None else ():
+    for name in cell.data if cell.chains is not None else ():
         out = Path(cell.chains_of(name))
         with alone(out.with_name(f".{out.name}.lock")):
             cot.make(Benchmark(Path("data", name)), out, asked)
@@ -67,8 +67,8 @@ def _sampling(sweep: Sweep) -> Sampling:
 def _evaluations(sweep: Sweep, cell: Cell, model: str) -> Iterator[tuple[str, Benchmark, Evaluation]]:
     """The run's folder, benchmark and settings: test and recall, then what may be forgotten."""
     scoring, sampling = sweep.scoring, _sampling(sweep)
-    for name in cell.benchmarks:
-        benchmark, mixed = Benchmark(Path("data", name)), f"{name}-" if len(cell.benchmarks) > 1 else ""
+    for name, data in zip(cell.benchmarks, cell.data, strict=True):
+        benchmark, mixed = Benchmark(Path("data", data)), f"{name}-" if len(cell.benchmarks) > 1 else ""
         samples = scoring.samples if model not in SCRIPTED else 1
         test = Evaluation(model, scoring.variants, "test", scoring.limit, samples, sampling)
         yield f"{mixed}test", benchmark, test

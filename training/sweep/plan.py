@@ -5,6 +5,7 @@ A sweep's folder is OUT; every path in its runs is relative to it, so that it ca
 sweep.toml plan.json base -> the checkpoint      data/BENCH  data/BENCH-cot48
 runs/BENCH/METHOD-cot48/seed0/  outcome.json log.txt train/ test/ recall/ SKILLS/
 ```
+A benchmark whose command has {seed} in it is another for each seed: data/BENCH-seed0, data/BENCH-seed1.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import msgspec
 from harness.errors import UserError
 from harness.variants import VARIANTS
 from training import config
-from training.config import Recipe, names
+from training.config import Recipe
 from training.cot_prompts import How
 from training.sequence import KINDS
 
@@ -37,9 +38,17 @@ class Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Made(Table, frozen=True):
-    """A folder that a command line makes; {out} stands for it."""
+    """A folder that a command line makes; {out} stands for it, and in that of a benchmark {seed} for the seed
+    of what is trained on it: so intervals over seeds are over policies too."""
 
     make: str
+
+    def folder(self, name: str, seed: int) -> str:
+        """Its name in data/."""
+        return f"{name}-seed{seed}" if "{seed}" in self.make else name
+
+    def command(self, out: str, seed: int | None = None) -> str:
+        return self.make.replace("{out}", out).replace("{seed}", str(seed))
 
 
 class Method(Table, frozen=True):
@@ -106,6 +115,8 @@ class Cell:
     folder: str
     """Relative to the sweep's."""
     benchmarks: tuple[str, ...]
+    data: tuple[str, ...]
+    """Their folders in data/."""
     method: str
     chains: int | None = None
     how: How = "gold"
@@ -114,12 +125,12 @@ class Cell:
     @property
     def lane(self) -> str:
         """Cells alike in this may share their first stages, so they run one after another."""
-        name = f"{'+'.join(self.benchmarks)}-{self.chains}-{self.how}"
+        name = f"{'+'.join(self.data)}-{self.chains}-{self.how}"
         return f"{name}-seed{self.seed}" if self.seed is not None else f"{name}-{self.method}"
 
-    def chains_of(self, benchmark: str) -> str:
+    def chains_of(self, data: str) -> str:
         """The folder of its chains of thought."""
-        return f"data/{benchmark}-cot{self.chains}" + ("" if self.how == "gold" else f"-{self.how}")
+        return f"data/{data}-cot{self.chains}" + ("" if self.how == "gold" else f"-{self.how}")
 
 
 def read(file: Path) -> Sweep:
@@ -127,7 +138,9 @@ def read(file: Path) -> Sweep:
     try:
         sweep = msgspec.convert(tomllib.loads(file.read_text(encoding="utf-8")), Sweep)
     except FileNotFoundError:
-        raise UserError(f"{file}: expected {', '.join(names(HERE))} or a TOML file, got neither") from None
+        raise UserError(
+            f"{file}: expected {', '.join(config.names(HERE))} or a TOML file, got neither"
+        ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
         raise UserError(f"{file}: expected TOML: {error}") from error
     except msgspec.ValidationError as error:
@@ -165,8 +178,11 @@ def _check(sweep: Sweep, file: Path) -> None:
 
 def cells(sweep: Sweep) -> list[Cell]:
     """All different ones: the untrained first; then those that may share stages together, shortest first."""
-    alone = dict.fromkeys(name for grid in sweep.grids for of in grid.benchmarks for name in of.split("+"))
-    untrained = [Cell(f"runs/{b}/{name}", (b,), name) for b in alone for name in UNTRAINED]
+    untrained = [
+        Cell(f"runs/{data}/{name}", (benchmark,), (data,), name)
+        for data, (benchmark, _) in folders(sweep).items()
+        for name in UNTRAINED
+    ]
     lanes: dict[object, list[Cell]] = {}
     for cell in dict.fromkeys(cell for grid in sweep.grids for cell in of_grid(sweep, grid)):
         lanes.setdefault(cell.lane, []).append(cell)
@@ -175,16 +191,26 @@ def cells(sweep: Sweep) -> list[Cell]:
     return untrained + [cell for lane in lanes.values() for cell in lane]
 
 
+def folders(sweep: Sweep) -> dict[str, tuple[str, int]]:
+    """Of all folders in data/ that grids need, the benchmark and the first seed that needs it."""
+    found: dict[str, tuple[str, int]] = {}
+    for grid in sweep.grids:
+        for name in dict.fromkeys(name for of in grid.benchmarks for name in of.split("+")):
+            for seed in grid.seeds:
+                found.setdefault(sweep.benchmarks[name].folder(name, seed), (name, seed))
+    return found
+
+
 def of_grid(sweep: Sweep, grid: Grid) -> Iterator[Cell]:
     for of in grid.benchmarks:
+        names = tuple(of.split("+"))
         for seed in grid.seeds:
+            data = tuple(sweep.benchmarks[name].folder(name, seed) for name in names)
             for method in grid.methods:
                 for chains in grid.chains if reads_chains(sweep, method) else (None,):
                     cot = "" if chains is None else f"-cot{chains}"
                     how = sweep.method(method).how
-                    yield Cell(
-                        f"runs/{of}/{method}{cot}/seed{seed}", tuple(of.split("+")), method, chains, how, seed
-                    )
+                    yield Cell(f"runs/{of}/{method}{cot}/seed{seed}", names, data, method, chains, how, seed)
 
 
 def reads_chains(sweep: Sweep, method: str) -> bool:
@@ -194,9 +220,9 @@ def reads_chains(sweep: Sweep, method: str) -> bool:
 
 def recipe(sweep: Sweep, cell: Cell, base: str = BASE) -> Recipe:
     """What a cell trains, seen from the sweep's folder."""
-    data: list[dict[str, str]] = [{"benchmark": f"data/{name}"} for name in cell.benchmarks]
+    data: list[dict[str, str]] = [{"benchmark": f"data/{name}"} for name in cell.data]
     if cell.chains is not None:
-        data = [{"benchmark": f"data/{name}", "cot": cell.chains_of(name)} for name in cell.benchmarks]
+        data = [{"benchmark": f"data/{name}", "cot": cell.chains_of(name)} for name in cell.data]
     return _recipe(sweep, cell.method, base=base, data=data, seed=cell.seed)
 
 

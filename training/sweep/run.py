@@ -70,9 +70,13 @@ def sweep(file: Path, out: Path, jobs: int = 1) -> int:
     with store.explained(out):
         (out / "data").mkdir(parents=True, exist_ok=True)
     _base(asked, file, out)
-    for name, made in {**asked.benchmarks, **asked.general}.items():
-        if not (out / "data" / name / MANIFEST).exists():
-            _make(made, f"data/{name}", MANIFEST, out)
+    wanted = {
+        data: asked.benchmarks[name].command(f"data/{data}", seed)
+        for data, (name, seed) in plan.folders(asked).items()
+    }
+    wanted |= {name: made.command(f"data/{name}") for name, made in asked.general.items()}
+    for data, command in wanted.items():
+        _make(command, f"data/{data}", MANIFEST, out)
     _write_plan(asked, file.stem, out)
     if out / SWEEP != file:
         store.write(out / SWEEP, file.read_bytes())
@@ -91,8 +95,7 @@ def _base(asked: Sweep, file: Path, out: Path) -> None:
     """OUT/base leads to the checkpoint; one that is on the hub is left there."""
     link = out / BASE
     if isinstance(asked.base, Made):
-        if not (link / CONFIG).exists():
-            _make(asked.base, BASE, CONFIG, out)
+        _make(asked.base.command(BASE), BASE, CONFIG, out)
         return
     folder = (file.parent / asked.base).resolve()
     if not folder.is_dir() and asked.base.startswith((".", "/")):
@@ -102,22 +105,24 @@ def _base(asked: Sweep, file: Path, out: Path) -> None:
         link.symlink_to(folder)
 
 
-def _make(made: Made, folder: str, last: str, out: Path) -> None:
-    """Runs a command line that makes a folder, in which a file called `last` says that it is whole."""
+def _make(command: str, folder: str, last: str, out: Path) -> None:
+    """Runs what makes a folder in which a file called `last` says that it is whole, unless that is there."""
+    if (out / folder / last).exists():
+        return
     try:
-        program, *rest = shlex.split(made.make.replace("{out}", folder))
+        program, *rest = shlex.split(command)
     except ValueError as error:
-        raise UserError(f"make: expected a command line, got {made.make!r}: {error}") from None
+        raise UserError(f"make: expected a command line, got {command!r}: {error}") from None
     here = Path(sys.executable).parent
     found = (
         sys.executable if program == "python" else shutil.which(program, path=f"{here}:{os.environ['PATH']}")
     )
     if found is None:
-        raise UserError(f"make: expected a command that is installed, got {program!r} in {made.make!r}")
-    print(f"{folder}: {made.make}", flush=True)
+        raise UserError(f"make: expected a command that is installed, got {program!r} in {command!r}")
+    print(command, flush=True)
     done = subprocess.run([found, *rest], cwd=out, env=_environment(), check=False)
     if done.returncode or not (out / folder / last).exists():
-        raise UserError(f"{out / folder}: `{made.make}` failed, as said above; mend it in the sweep's file")
+        raise UserError(f"{out / folder}: `{command}` failed, as said above; mend it in the sweep's file")
 
 
 def _environment() -> dict[str, str]:
@@ -135,7 +140,7 @@ def _write_plan(asked: Sweep, name: str, out: Path) -> None:
         },
         "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
         "machine": {"system": platform.platform(), "cores": os.cpu_count()},
-        "benchmarks": list(asked.benchmarks),
+        "benchmarks": list(plan.folders(asked)),
         "general": list(asked.general),
         "untrained": [_about(asked, cell) for cell in plan.cells(asked) if cell.seed is None],
         "grids": [
