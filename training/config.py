@@ -85,6 +85,8 @@ class Rl:
     def __post_init__(self) -> None:
         _positive(self, "learning_rate", "epochs", "prompts", "micro_batch", "updates", "max_new_tokens")
         _positive(self, "temperature")
+        if self.warmup_steps < 0:
+            raise UserError(f"warmup_steps: expected 0 or more, got {self.warmup_steps}")
         if self.responses < 2:
             raise UserError(f"responses: expected 2 or more to compare with each other, got {self.responses}")
         if self.policy_rollout and self.responses % 2:

@@ -72,6 +72,7 @@ def test_what_a_recipe_must_not_say(change: dict[str, Any], said: str) -> None:
         ({"responses": 1}, "2 or more"),
         ({"prompts": 15, "micro_batch": 64}, "multiple of updates x micro_batch"),
         ({"format_weight": 2}, "0..1"),
+        ({"warmup_steps": -1}, "warmup_steps: expected 0 or more"),
         ({"algorithm": "ppo"}, "'ppo'"),
     ],
 )
