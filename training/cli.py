@@ -67,7 +67,7 @@ def sweep(file: Positional[Path], out: Positional[Path], /, *, jobs: int = 1) ->
     makes one page of tables and plots of them.
 
     Args:
-        file: What to compare: a TOML file, or one that comes with the project: smoke, table2 or tiny.
+        file: What to compare: a TOML file, or one that comes with the project: smoke or tiny.
         out: Folder of the sweep.
         jobs: How many to train at a time.
     """
