@@ -46,7 +46,7 @@ LOGGED = 20
 WARMUP = 40
 """Steps of a stage until its full learning rate."""
 END = 0.05
-"""Of its learning rate, when a stage that fades is over."""
+"""Of a stage's learning rate, when its time is over."""
 START_SPREAD = 0.05
 """Standard deviation of the weights that training starts from."""
 
@@ -119,7 +119,7 @@ class _Run:
         most = rest if stage is CURRICULUM[-1] else min(rest, stage.share * self.config.seconds)
         looked, before = self.at.seconds, time.monotonic()
         for lesson in self._lessons(stage):
-            faded = 1 - (1 - END) * self.at.stage_seconds / most if stage.fades else 1.0
+            faded = 1 - (1 - END) * self.at.stage_seconds / most
             pace = min(1.0, (self.at.step + 1) / WARMUP) * faded
             self._learn(lesson)
             self.optimizer.step(pace * stage.rate, pace * stage.sight_rate)

@@ -23,42 +23,31 @@ class Stage:
     watched: tuple[str, ...] = ()
     """Tasks measured besides those of the gates."""
     rate: float = 1.0
-    """Of the highest learning rates."""
-    fades: bool = False
-    """Whether its learning rate falls to a twentieth while the stage lasts."""
+    """Of the highest learning rates; from there down to a twentieth of it while the stage lasts."""
     sight_rate: float = 0.0
     """The same for the vision tower, which a decoder that knows nothing yet would spoil: a share of 0 leaves
     it as it is, which is also faster."""
 
 
 CURRICULUM = (
-    Stage("sight", 0.14, sight_rate=1.0, fades=True),
+    Stage("sight", 0.14, sight_rate=1.0),
     Stage(
         "captions",
         0.18,
-        {
-            "list": 32,
-            "exists": 4,
-            "count": 3,
-            "crops": 8,
-            "match": 18,
-            "quote-2": 6,
-            "recite-2": 15,
-            "read-1": 14,
-        },
+        {"list": 32, "exists": 4, "count": 3, "crops": 8, "match": 10, "quote-1": 6, "quote-2": 8}
+        | {"recite-2": 15, "read-1": 14},
         {"list": 0.8, "recite-2": 0.9},
-        ("exists", "count", "crops", "match", "quote-2", "read-1"),
+        ("exists", "count", "crops", "match", "quote-1", "quote-2", "read-1"),
         rate=0.6,
     ),
     Stage(
         "policies-1",
         0.2,
-        {"list": 10, "exists": 4, "count": 2, "crops": 2, "match": 16, "questions": 10, "quote-2": 6}
-        | {"recite-2": 14, "recite-visual-2": 6, "recall-2": 2, "read-1": 10, "read-2": 6, "follow-1": 10}
-        | {"visual-1": 4},
+        {"list": 10, "exists": 4, "count": 2, "crops": 2, "match": 10, "questions": 8, "quote-2": 10}
+        | {"recite-2": 20, "recall-2": 2, "read-1": 8, "read-2": 10, "follow-1": 10, "visual-1": 4},
         {"follow-1": 0.9, "recite-2": 0.9},
-        ("list", "questions", "quote-2", "read-1", "read-2", "recall-2", "recite-visual-2", "visual-1"),
-        rate=0.6,
+        ("list", "questions", "quote-2", "read-1", "read-2", "recall-2", "visual-1"),
+        rate=0.4,
     ),
     Stage(
         "policies-2",
@@ -68,7 +57,7 @@ CURRICULUM = (
         | {"read-3": 3, "follow-1": 8, "follow-2": 24, "visual-1": 4, "visual-2": 6},
         {"follow-2": 0.9, "visual-2": 0.8, "recite-3": 0.85},
         ("list", "exists", "count", "recall-2", "read-2", "follow-1", "visual-1", "recite-visual-2"),
-        rate=0.6,
+        rate=0.4,
         sight_rate=0.03,
     ),
     Stage(
@@ -79,8 +68,7 @@ CURRICULUM = (
         | {"read-2": 4, "read-3": 8, "follow-1": 6, "follow-2": 18, "follow-3": 15, "visual-1": 3}
         | {"visual-2": 12},
         watched=("list", "exists", "count", "recall-2", "follow-1", "follow-2", "follow-3", "visual-2"),
-        rate=0.6,
-        fades=True,
+        rate=0.4,
         sight_rate=0.03,
     ),
 )
