@@ -18,7 +18,7 @@ COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#8a6d00", "#56b4e9", "#0
 """Told apart by everyone (Okabe and Ito), the yellow darkened to be read on white."""
 GREY = "#6b6b6b"
 MARKS = 10
-"""Numbers on an axis that are each named."""
+"""Numbers on an axis that are each named, and points of a line that each have an interval."""
 SETTINGS: dict[Any, Any] = {
     **STYLE,
     **dict.fromkeys(
@@ -68,7 +68,7 @@ def methods(rows: Sequence[Row], references: Mapping[str, float]) -> bytes:
 def over(
     across: str, upward: str, series: Mapping[str, Mapping[int, Spread]], logarithmic: bool = False
 ) -> bytes:
-    """Lines over a number with intervals: shares, in percent."""
+    """Lines over a number: shares, in percent, with intervals where there is room for them."""
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
@@ -100,9 +100,9 @@ def _points(
         [100 * (min(1.0, s.high) - s.mean) for s in spreads],
     ]
     colour, marker = COLOURS[index % len(COLOURS)], MARKERS[index % len(MARKERS)]
-    at: dict[str, Any] = (
-        {"x": places, "y": means, "yerr": reach} if upright else {"x": means, "y": places, "xerr": reach}
-    )
+    at: dict[str, Any] = {"x": places, "y": means} if upright else {"x": means, "y": places}
+    if not upright or len(means) <= MARKS:
+        at["yerr" if upright else "xerr"] = reach
     line = "-" if upright else ""
     axes.errorbar(
         **at, fmt=f"{marker}{line}", color=colour, capsize=2.5, elinewidth=1, markersize=5, label=name
