@@ -159,7 +159,7 @@ def _methods(out: Path, plan: Plan, grid: Grid) -> Iterator[str | Picture]:
         general = [Column(name, f"{name}/internalized/accuracy") for name in plan.general]
         papers = {f"paper: {name}": (name.replace(" ", "_"), visual) for name in VARIANTS if is_tree}
         yield figures(rows, [*ACCURACY, *general], papers)
-        slug = f"{_slug(grid.title)}-{'-'.join(dict.fromkeys((*mixture, benchmark)))}"
+        slug = f"{_slug(grid.title)}-{'-'.join(mixture)}" + (f"-on-{benchmark}" if mixed else "")
         picture = _methods_plot(rows, visual if is_tree else None)
         yield f"{slug}.svg", f"Accuracy on {benchmark} by method", picture
         yield figures(rows, RULES, {"paper: referral": ("referral", visual)} if is_tree else {})

@@ -233,6 +233,8 @@ def test_a_mixture_is_a_line_on_each_of_its_benchmarks(fake: FakeSweep) -> None:
     page = fake.page()
     for name, kind in (("t2", "T"), ("m2", "M")):
         assert f"### {name}: clevrpolicy-{kind} N=2, trained on t2 and m2 together" in page
+    drawn = re.findall(r"]\((.+?\.svg)\)", page)
+    assert len(drawn) == len(set(drawn)) == 2, "each has a plot of its own"
 
 
 @pytest.mark.parametrize("along", ["chains", "depth"])

@@ -100,6 +100,7 @@ def test_what_all_methods_have_in_common_stands_under_what_is_one_methods_own(tm
         (RUN, 'methods.mine.recipe = "cot-sft"\n', "the method mine is in no grid"),
         (RUN, "changes.rl.max_step = 2\n", "unknown key 'max_step'"),
         (RUN, 'general.one.make = "true"\n', "one: expected a benchmark or a general benchmark, got both"),
+        (RUN, 'general.all.make = "make {seed}"\n', "all: expected one for all seeds"),
         (RUN, 'general."../x".make = "true"\n', "expected a benchmark's name"),
     ],
 )

@@ -47,7 +47,7 @@ class Made(Table, frozen=True):
         """Its name in data/."""
         return f"{name}-seed{seed}" if "{seed}" in self.make else name
 
-    def command(self, out: str, seed: int | None = None) -> str:
+    def command(self, out: str, seed: int = 0) -> str:
         return self.make.replace("{out}", out).replace("{seed}", str(seed))
 
 
@@ -161,6 +161,9 @@ def _check(sweep: Sweep, file: Path) -> None:
             )
     if twice := known & sweep.general.keys():
         raise UserError(f"{file}: {min(twice)}: expected a benchmark or a general benchmark, got both")
+    for name, made in [("base", sweep.base), *sweep.general.items()]:
+        if isinstance(made, Made) and "{seed}" in made.make:
+            raise UserError(f"{file}: {name}: expected one for all seeds, got {{seed}} in its command")
     for grid in sweep.grids:
         asked = [name for of in grid.benchmarks for name in of.split("+")]
         if unknown := [name for name in asked if name not in known]:
