@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from rollouts import batch, logprobs, lottery, mixture, read, trainer
+from trl import GRPOTrainer
 
+from training.rl.kl import FURTHEST
 from training.rl.rollout import LOSSES
 
 SEEDS = range(5)
@@ -28,7 +31,11 @@ def reference(
     gain = torch.minimum(ratio * a, ratio.clamp(1 - LOW, 1 + HIGH[algorithm]) * a)
     if algorithm == "dapo":
         return -(gain * mask).sum() / mask.sum()
-    kl = torch.exp(first - now) - (first - now) - 1
+    less = first - now
+    near = less < FURTHEST
+    # Beyond the bound: 10, and a line through it with the slope that it has there.
+    beyond = 10 - (math.exp(FURTHEST) - 1) * (now - now.detach())
+    kl = torch.where(near, torch.exp(less.clamp(max=FURTHEST)) - less - 1, beyond)
     return -(((gain - 0.01 * kl) * mask).sum(1) / mask.sum(1)).mean()
 
 
@@ -57,7 +64,8 @@ def test_value_and_gradient_on_random_tensors(
     old = -3 * torch.rand(shape, generator=draw)
     # Far enough apart for both bounds to be crossed with both signs of the advantage.
     now = (old + 0.4 * torch.randn(shape, generator=draw)).requires_grad_()
-    first = old + 0.2 * torch.randn(shape, generator=draw)
+    # Some tokens are far less likely than to the first model, as those of policy-aware responses can be.
+    first = old + 0.2 * torch.randn(shape, generator=draw) + 12.0 * (torch.rand(shape, generator=draw) < 0.2)
     advantages = torch.randn(8, generator=draw)
     lengths = torch.randint(1, 8, (8,), generator=draw)
     mask = (torch.arange(7)[None] < lengths[:, None]).long()
@@ -72,13 +80,14 @@ def test_value_and_gradient_on_random_tensors(
         "num_items_in_batch": mask.sum(),
     }
     monkeypatch.setattr(
-        made, "_get_per_token_logps_and_entropies", lambda *_, **__: (now, torch.zeros(shape), None)
+        GRPOTrainer, "_get_per_token_logps_and_entropies", lambda *_, **__: (now, torch.zeros(shape), None)
     )
     loss = made._compute_loss(made.model, inputs)
     expected = reference(algorithm, now, old, first, advantages, mask)
     assert loss.item() == pytest.approx(expected.item(), abs=1e-6)
     (ours,), (theirs,) = (torch.autograd.grad(of, now) for of in (loss, expected))
     assert torch.allclose(ours, theirs, atol=1e-6)
+    assert torch.equal(inputs["ref_per_token_logps"], first)
     ratio = torch.exp(now - old)[mask.bool()]
     assert (ratio < 1 - LOW).any() and (ratio > 1 + HIGH[algorithm]).any()
 

@@ -18,13 +18,13 @@ from typing import Any
 import torch
 from accelerate.utils import gather_object
 from transformers import TrainerCallback
-from trl import GRPOTrainer
 from trl.data_utils import prepare_multimodal_messages
 
 from harness.backends.chat import placeholders
 from harness.errors import UserError
 from training.resume import EpochOrder, Resumes
 from training.rl.dynamic_sampling import fresh_prompts, groups_to_sample, varied
+from training.rl.kl import BoundedKl
 
 LOSSES: Mapping[str, Mapping[str, Any]] = {
     "grpo": {
@@ -69,7 +69,7 @@ class Drawn:
         )  # fmt: skip
 
 
-class PolicyRolloutTrainer(Resumes, GRPOTrainer):  # type: ignore[misc]
+class PolicyRolloutTrainer(Resumes, BoundedKl):
     """GRPO or DAPO on rows of prompt, images, policy_prompt, policy_images and whatever the rewards ask for.
 
     With policy_rollout, of the 2G = args.num_generations responses to a prompt the second half is sampled
