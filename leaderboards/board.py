@@ -1,131 +1,30 @@
 """A folder of boards: SQLite for what is shown, and beside it the bundles that it is shown from.
 
 Nothing is ever changed or deleted (triggers refuse it): boards, bundles and entries are added, and of an
-attempt only the outcome is filled in. A bundle is written aside and renamed before its rows are committed in
-one transaction, so a crash leaves at most a folder that no row names; the same submission adopts it.
+attempt only the outcome is filled in. A bundle is stored before its rows are committed in one transaction,
+so a crash leaves at most a folder that no row names; the same submission adopts it.
 """
 
 from __future__ import annotations
 
-import fcntl
-import hashlib
-import os
-import shutil
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
-from harness import store
 from harness.errors import UserError
-from harness.records import Json
+from leaderboards.bundles import Bundles
 from leaderboards.entry import Bundle
+from leaderboards.rows import ACCEPTED, BEGUN, KNOWN, REFUSED, Attempt, Board, Figures, Kept, Key, Row
 from leaderboards.schema import MIGRATIONS
 
 DATABASE = "board.sqlite"
-SUBMISSIONS = "submissions"
 WAIT = 60.0
 """Seconds to wait for another submission to be committed."""
-BEGUN, ACCEPTED, KNOWN, REFUSED = "begun", "accepted", "known", "refused"
-"""How an attempt ended; one that was killed stays begun."""
-
-
-class Key(NamedTuple):
-    """What two entries must have in common to stand on one board."""
-
-    digest: str
-    split: str
-    variant: str
-    scorer: str
-    judge: str
-    """Empty where scores are recomputed."""
-
-    @property
-    def id(self) -> str:
-        return hashlib.sha256("\n".join(self).encode()).hexdigest()[:16]
-
-
-@dataclass(frozen=True, slots=True)
-class Board:
-    key: Key
-    family: str
-    benchmark: str
-    """The name of its folder, for people."""
-    config: Json
-    governed: bool
-    """False where no policy governs: a general benchmark, on which forgetting is seen."""
-    begun: str = ""
-    entries: int = 0
-    legacy: bool = False
-    """A newer board has the same benchmark made or scored anew."""
-
-    @property
-    def id(self) -> str:
-        return self.key.id
-
-
-@dataclass(frozen=True, slots=True)
-class Figures:
-    """What a board shows of an entry: copied out of its bundle in the same transaction."""
-
-    mean: float
-    low: float
-    high: float
-    n: int
-    unparsed: int
-    truncated: int
-    samples: int
-    unscored: int = 0
-    """Responses without a value: in no mean."""
-    columns: Mapping[str, float | None] = field(default_factory=dict)
-    base: str | None = None
-    """The model that it was trained from, as its training.json says."""
-    method: str = ""
-    """How it was trained, as its training.json says."""
-    leak: str = ""
-    """What the leak check found; empty where nothing is known of the training."""
-    leaks: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """An entry, and how often its model was tried on this benchmark."""
-
-    bundle: str
-    model: str
-    name: str
-    added: str
-    figures: Figures
-    attempts: int
-
-
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """A bundle that is on a board."""
-
-    sha256: str
-    model: str
-    name: str
-    added: str
-    files: Mapping[str, str]
-    """sha256 by name."""
-
-
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    id: int
-    made: str
-    run: str
-    model: str
-    digest: str
-    bundle: str
-    outcome: str
-    reasons: Sequence[str]
 
 
 class Boards:
@@ -133,11 +32,10 @@ class Boards:
 
     def __init__(self, folder: Path, create: bool = False) -> None:
         """Raises UserError where there is none, or it was made by a newer version."""
-        self.folder = folder
+        self.folder, self.bundles = folder, Bundles(folder)
         file = folder / DATABASE
         if create:
-            with store.explained(folder):
-                (folder / SUBMISSIONS).mkdir(parents=True, exist_ok=True)
+            self.bundles.create()
         elif not file.is_file():
             raise UserError(f"{folder}: expected a folder of boards, got no {DATABASE}; submit a run first")
         with _explained(file):
@@ -157,7 +55,7 @@ class Boards:
             self._db.execute("PRAGMA foreign_keys = ON")
             if create or self._version() < len(MIGRATIONS):
                 # SQLite does not wait for another process that is just changing the journal.
-                with self._locked():
+                with self.bundles.alone():
                     self._migrate()
             if self._version() > len(MIGRATIONS):
                 raise UserError(f"{file}: made by a newer version ({self._version()}); update this one")
@@ -222,14 +120,13 @@ class Boards:
         entries: Sequence[tuple[Board, Figures]],
     ) -> str | None:
         """Stores the bundle and its entries; where all are on their boards, the bundle that they are of."""
-        sha256 = bundle.sha256
-        with self._locked():
+        with self.bundles.alone():
             known = [self._entry(board.id, run_sha256) for board, _ in entries]
             if all(known):
                 with self._transaction():
                     self._end(attempt, KNOWN, known[0] or "")
                 return known[0]
-            self._write(bundle, sha256)
+            sha256 = self.bundles.write(bundle)
             with self._transaction():
                 self._db.execute(
                     "INSERT OR IGNORE INTO bundles VALUES (?, ?, ?, ?, ?, ?)",
@@ -255,31 +152,6 @@ class Boards:
             "SELECT bundle FROM entries WHERE board = ? AND run_sha256 = ?", (board, run_sha256)
         ).fetchone()
         return found and str(found["bundle"])
-
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        """One writer of bundles at a time; the system lets go of it however the process ends."""
-        with store.explained(self.folder), (self.folder / ".lock").open("ab") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            for left in (self.folder / SUBMISSIONS).glob(".*.tmp"):  # a killed writer's
-                shutil.rmtree(left)
-            yield
-
-    def _write(self, bundle: Bundle, sha256: str) -> None:
-        submissions = self.folder / SUBMISSIONS
-        final, aside = submissions / sha256, submissions / f".{sha256}.tmp"
-        if final.exists():  # of an attempt that was killed before its rows were committed
-            return
-        try:
-            with store.explained(final):
-                aside.mkdir()
-                for name, data in bundle.files.items():
-                    store.write(aside / name, data)
-                _sync(aside)
-                aside.rename(final)
-                _sync(submissions)
-        finally:
-            shutil.rmtree(aside, ignore_errors=True)
 
     def boards(self) -> list[Board]:
         """Newest last; the older of two with the same benchmark made or scored anew is legacy."""
@@ -345,21 +217,6 @@ class Boards:
         rows = self._db.execute("SELECT board, figures FROM entries WHERE bundle = ?", (sha256,))
         return {row["board"]: msgspec.json.decode(row["figures"], type=Figures) for row in rows}
 
-    def read(self, kept: Kept, name: str) -> bytes:
-        """A file of a bundle, as it was stored; KeyError where it has none of that name.
-
-        Raises UserError where it is not what was stored.
-        """
-        expected = kept.files[name]
-        path = self.folder / SUBMISSIONS / kept.sha256 / name
-        try:
-            data = path.read_bytes()
-        except OSError as error:
-            raise UserError(f"{path}: cannot be read: {error.strerror}") from error
-        if hashlib.sha256(data).hexdigest() != expected:
-            raise UserError(f"{path}: changed after it was stored; restore it from a copy")
-        return data
-
     def attempts(self, digest: str | None = None, model: str | None = None) -> list[Attempt]:
         """All, the newest first, or those of a model on a benchmark."""
         rows = self._db.execute(
@@ -381,14 +238,6 @@ def _text(value: Any) -> str:
 
 def _now() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S")
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 @contextmanager

@@ -12,8 +12,9 @@ import msgspec
 from harness import store
 from harness.compare_page import printable, signed
 from harness.page import percent, thousands
-from leaderboards.board import Board, Boards
+from leaderboards.board import Boards
 from leaderboards.reported import beside
+from leaderboards.rows import Board
 from leaderboards.view import SHARES, Line, View, view
 
 

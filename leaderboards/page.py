@@ -18,9 +18,10 @@ from harness.errors import UserError
 from harness.page import environment, ours
 from harness.records import Report
 from leaderboards import plots
-from leaderboards.board import SUBMISSIONS, Board, Boards
+from leaderboards.board import Boards
 from leaderboards.export import figure, title
 from leaderboards.reported import beside, tables
+from leaderboards.rows import Board
 from leaderboards.view import COLUMNS, view
 
 HONESTY = (
@@ -82,9 +83,9 @@ class Pages:
 
     def entry(self, sha256: str) -> str:
         kept = self.boards.kept(sha256)
-        report = msgspec.json.decode(self.boards.read(kept, "report.json"), type=Report)
+        report = msgspec.json.decode(self.boards.bundles.read(kept, "report.json"), type=Report)
         training = kept.files.get("training.json") and msgspec.json.decode(
-            self.boards.read(kept, "training.json")
+            self.boards.bundles.read(kept, "training.json")
         )
         of = self.boards.of_bundle(sha256)
         return self._render(
@@ -105,8 +106,8 @@ class Pages:
             raise UserError("expected two entries of one board; these share none")
         for side in sides:
             for name in ("run.json", "scores.jsonl"):
-                self.boards.read(side, name)
-        folder = self.boards.folder / SUBMISSIONS
+                self.boards.bundles.read(side, name)
+        folder = self.boards.bundles.folder
         differences = compare(folder / first, [folder / second]).differences
         variants = {b.key.variant for b in on}
         return self._render(

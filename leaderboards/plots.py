@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from harness.variants import VARIANTS
-from leaderboards.board import Board, Boards
+from leaderboards.board import Boards
 from leaderboards.reported import beside
+from leaderboards.rows import Board
 from leaderboards.view import View
 
 LINES = 4

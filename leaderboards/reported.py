@@ -15,7 +15,7 @@ from importlib import resources
 import msgspec
 
 from harness.errors import UserError
-from leaderboards.board import Board
+from leaderboards.rows import Board
 
 
 @dataclass(frozen=True, slots=True)

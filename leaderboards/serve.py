@@ -82,7 +82,7 @@ def respond(boards: Boards, target: str) -> tuple[int, str, str, bytes]:
         if stored := re.fullmatch(rf"/entry/({SHA256})/([\w.-]+)", address.path):
             kept = boards.kept(stored[1])
             kind = HTML if stored[2] == "report.html" else TEXT
-            return 200, kind, STORED, boards.read(kept, stored[2])
+            return 200, kind, STORED, boards.bundles.read(kept, stored[2])
         return 200, HTML, PAGE, _page(pages, address.path, parse_qs(address.query)).encode()
     except UserError as error:
         return 409, HTML, PAGE, pages.error(str(error)).encode()

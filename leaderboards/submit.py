@@ -15,10 +15,11 @@ from harness.errors import UserError
 from harness.page import render_page
 from harness.records import Row, Run
 from harness.variants import VARIANTS
-from leaderboards.board import Board, Boards, Figures, Key
+from leaderboards.board import Boards
 from leaderboards.entry import Bundle, Refused, Submission, bundle, read, run_sha256, unplaced
 from leaderboards.judged import judge_figures
 from leaderboards.leaks import check
+from leaderboards.rows import Board, Figures, Key
 from leaderboards.verify import Verified, verify
 
 REPORTED = {

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.variants import INTERNALIZED
-from leaderboards.board import Board, Boards, Row
+from leaderboards.board import Boards
 from leaderboards.rank import ranks
+from leaderboards.rows import Board, Row
 
 COLUMNS = {
     "internalized": "accuracy, the policy not shown",

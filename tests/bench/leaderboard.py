@@ -20,8 +20,9 @@ from harness.benchmark import Benchmark
 from harness.intervals import wilson
 from harness.records import Report, Response, Score
 from harness.run import Evaluation, evaluate
-from leaderboards.board import Board, Boards, Figures, Key
+from leaderboards.board import Boards
 from leaderboards.entry import Bundle
+from leaderboards.rows import Board, Figures, Key
 from leaderboards.serve import respond
 from leaderboards.submit import submit
 
@@ -65,7 +66,7 @@ def _fill(boards: Boards, bench: Benchmark, like: Board) -> None:
     draws = random.Random(0)
     instances = bench.instances("test")
     report = msgspec.json.decode(
-        boards.read(boards.kept(next(iter(boards.rows(like))).bundle), "report.json"), type=Report
+        boards.bundles.read(boards.kept(next(iter(boards.rows(like))).bundle), "report.json"), type=Report
     )
     lines = msgspec.json.Encoder().encode_lines
     for number in range(SUBMISSIONS):

@@ -16,7 +16,8 @@ import pytest
 
 from harness.benchmark import Benchmark
 from harness.run import Evaluation, evaluate
-from leaderboards.board import SUBMISSIONS, Boards
+from leaderboards.board import Boards
+from leaderboards.bundles import SUBMISSIONS
 
 BIN = Path(sys.executable).parent
 

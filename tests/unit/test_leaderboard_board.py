@@ -17,20 +17,11 @@ from typing import Any
 import pytest
 
 from harness.errors import UserError
-from leaderboards.board import (
-    ACCEPTED,
-    BEGUN,
-    DATABASE,
-    KNOWN,
-    REFUSED,
-    SUBMISSIONS,
-    Board,
-    Boards,
-    Figures,
-    Key,
-)
+from leaderboards.board import DATABASE, Boards
+from leaderboards.bundles import SUBMISSIONS
 from leaderboards.entry import Bundle
 from leaderboards.rank import ranks
+from leaderboards.rows import ACCEPTED, BEGUN, KNOWN, REFUSED, Board, Figures, Key
 from leaderboards.schema import MIGRATIONS
 
 FORK = multiprocessing.get_context("fork")
@@ -57,7 +48,7 @@ def whole(folder: Path) -> list[str]:
     for sha256 in found:
         kept = boards.kept(sha256)
         for name in kept.files:
-            boards.read(kept, name)
+            boards.bundles.read(kept, name)
     boards.close()
     check = sqlite3.connect(folder / DATABASE)
     assert check.execute("PRAGMA integrity_check").fetchone() == ("ok",)
@@ -73,9 +64,9 @@ def test_an_entry_is_what_was_stored(tmp_path: Path) -> None:
     assert (board.key, board.config, board.entries, board.legacy) == (BOARD.key, BOARD.config, 1, False)
     (row,) = boards.rows(board)
     assert (row.bundle, row.model, row.figures, row.attempts) == (bundle().sha256, "model a", FIGURES, 1)
-    assert boards.read(boards.kept(row.bundle), "run.json") == b"a"
+    assert boards.bundles.read(boards.kept(row.bundle), "run.json") == b"a"
     with pytest.raises(KeyError):
-        boards.read(boards.kept(row.bundle), "../../board.sqlite")
+        boards.bundles.read(boards.kept(row.bundle), "../../board.sqlite")
 
 
 def test_twice_is_once_and_both_attempts_count(tmp_path: Path) -> None:
@@ -127,7 +118,7 @@ def test_a_changed_file_is_not_shown(tmp_path: Path) -> None:
     kept = boards.kept(bundle().sha256)
     (tmp_path / SUBMISSIONS / kept.sha256 / "run.json").write_bytes(b"b")
     with pytest.raises(UserError, match="changed after it was stored"):
-        boards.read(kept, "run.json")
+        boards.bundles.read(kept, "run.json")
 
 
 def test_keys_are_never_mixed_and_older_ones_become_legacy(tmp_path: Path) -> None:

@@ -21,11 +21,13 @@ import pytest
 
 from harness.records import Report, Response, Run, Score
 from harness.variants import VARIANTS
-from leaderboards.board import SUBMISSIONS, Board, Boards, Figures, Key
+from leaderboards.board import Boards
+from leaderboards.bundles import SUBMISSIONS
 from leaderboards.entry import Bundle
 from leaderboards.export import export, terminal
 from leaderboards.page import Pages
 from leaderboards.reported import beside, tables
+from leaderboards.rows import Board, Figures, Key
 from leaderboards.serve import PAGE, STORED, make_server
 from leaderboards.view import view
 

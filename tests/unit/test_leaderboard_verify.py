@@ -19,8 +19,10 @@ from harness.errors import UserError
 from harness.records import Report, Response, Run, Score
 from harness.run import Evaluation, evaluate
 from leaderboards import entry
-from leaderboards.board import ACCEPTED, REFUSED, SUBMISSIONS, Boards, Figures
+from leaderboards.board import Boards
+from leaderboards.bundles import SUBMISSIONS
 from leaderboards.entry import Refused
+from leaderboards.rows import ACCEPTED, REFUSED, Figures
 from leaderboards.submit import submit
 
 Json = dict[str, Any]
@@ -54,7 +56,7 @@ def reasons(run: Path, benchmark: Path | None = None) -> str:
     with pytest.raises(Refused) as refused:
         submit(boards, run, benchmark and str(benchmark))
     assert boards.boards() == []
-    assert list((boards.folder / SUBMISSIONS).iterdir()) == []
+    assert list((boards.bundles.folder).iterdir()) == []
     attempt = boards.attempts()[0]
     assert (attempt.outcome, tuple(attempt.reasons)) == (REFUSED, refused.value.reasons)
     return str(refused.value)
@@ -85,13 +87,13 @@ def test_what_is_shown_is_what_is_stored(run: Path, text_folder: Path) -> None:
     (attempt,) = boards.attempts()
     assert (attempt.outcome, attempt.model) == (ACCEPTED, "random")
     kept = boards.kept(attempt.bundle)
-    stored = msgspec.json.decode(boards.read(kept, "report.json"), type=Report)
+    stored = msgspec.json.decode(boards.bundles.read(kept, "report.json"), type=Report)
     assert stored.rows == own.rows
     row = next(r for r in stored.rows if (r.variant, r.metric, r.group) == ("internalized", "accuracy", ""))
     assert (figures.mean, figures.low, figures.high, figures.n) == (row.mean, row.low, row.high, row.n)
     assert 0 < figures.mean < 1
-    assert len(boards.read(kept, "responses.jsonl").splitlines()) == 36
-    assert str(text_folder).encode() not in b"".join(boards.read(kept, name) for name in kept.files)
+    assert len(boards.bundles.read(kept, "responses.jsonl").splitlines()) == 36
+    assert str(text_folder).encode() not in b"".join(boards.bundles.read(kept, name) for name in kept.files)
     assert {b.key.variant: b.entries for b in boards.boards()} == {
         "internalized": 1,
         "in_context": 1,
@@ -396,7 +398,7 @@ def test_a_stored_run_is_a_run(run: Path) -> None:
     outcome = submit(boards, run)
     again = submit(
         Boards(run.parent / "copy", create=True),
-        boards.folder / SUBMISSIONS / outcome.bundle,
+        boards.bundles.folder / outcome.bundle,
         store.read_json(run / "run.json", Run).benchmark,
     )
     assert again.bundle == outcome.bundle
