@@ -159,11 +159,14 @@ def _methods(out: Path, plan: Plan, grid: Grid) -> Iterator[str | Picture]:
         general = [Column(name, f"{name}/internalized/accuracy") for name in plan.general]
         papers = {f"paper: {name}": (name.replace(" ", "_"), visual) for name in VARIANTS if is_tree}
         yield figures(rows, [*ACCURACY, *general], papers)
-        slug = f"{_slug(grid.title)}-{'-'.join(mixture)}" + (f"-on-{benchmark}" if mixed else "")
+        slug = f"{_slug(grid.title)}-{'-'.join(mixture)}"
         picture = _methods_plot(rows, visual if is_tree else None)
-        yield f"{slug}.svg", f"Accuracy on {benchmark} by method", picture
+        name = f"{slug}-on-{benchmark}.svg" if mixed else f"{slug}.svg"
+        yield name, f"Accuracy on {benchmark} by method", picture
         yield figures(rows, RULES, {"paper: referral": ("referral", visual)} if is_tree else {})
         yield figures(trained, TRAINING, {})
+        if benchmark != mixture[-1]:
+            continue  # what a mixture's responses earned is told once, after the last of its benchmarks
         here = [cell for cell in grid.cells if cell.benchmarks == mixture]
         if rewards := {name: points for name, points in _rewards(out, here) if points}:
             drawn = plots.over("update", "mean reward (%)", rewards)

@@ -227,14 +227,14 @@ def test_a_benchmark_of_its_own_for_each_seed_is_one_line(fake: FakeSweep) -> No
 
 def test_a_mixture_is_a_line_on_each_of_its_benchmarks(fake: FakeSweep) -> None:
     fake.benchmark("m2", 2, visual=True)
-    cell = fake.cell("t2+m2", "cot-sft", 24, 0)
+    cell = fake.cell("t2+m2", "trimpi-poro-grpo", 24, 0)
     fake.grid("methods", cell)
     fake.end(cell, internalized=0.5, in_context=0.5, override=0.5)
     page = fake.page()
     for name, kind in (("t2", "T"), ("m2", "M")):
         assert f"### {name}: clevrpolicy-{kind} N=2, trained on t2 and m2 together" in page
     drawn = re.findall(r"]\((.+?\.svg)\)", page)
-    assert len(drawn) == len(set(drawn)) == 2, "each has a plot of its own"
+    assert len(drawn) == len(set(drawn)) == 3, "each has a plot of its own, and both have one of rewards"
 
 
 @pytest.mark.parametrize("along", ["chains", "depth"])

@@ -102,6 +102,7 @@ def test_what_all_methods_have_in_common_stands_under_what_is_one_methods_own(tm
         (RUN, 'general.one.make = "true"\n', "one: expected a benchmark or a general benchmark, got both"),
         (RUN, 'general.all.make = "make {seed}"\n', "all: expected one for all seeds"),
         (RUN, 'general."../x".make = "true"\n', "expected a benchmark's name"),
+        (RUN, 'general.one-seed1.make = "true"\n', "without -seed0 or -cot8"),
     ],
 )
 def test_a_wrong_file_is_refused_before_anything_runs(

@@ -31,6 +31,7 @@ SWEEP, BASE = "sweep.toml", "base"
 SCRIPTED = ("random", "majority", "oracle")
 UNTRAINED = (BASE, *SCRIPTED)
 """What every benchmark is scored with besides what is trained: the floor, the start and the ceiling."""
+TAKEN = ("train", "test", "recall")
 
 
 class Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -155,9 +156,10 @@ def read(file: Path) -> Sweep:
 def _check(sweep: Sweep, file: Path) -> None:
     known = sweep.benchmarks.keys()
     for name in [*known, *sweep.general]:
-        if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", name) or name in ("train", "test", "recall"):
+        if not re.fullmatch(r"(?!.*-(seed|cot)\d)[a-z0-9][a-z0-9_-]*", name) or name in TAKEN:
             raise UserError(
-                f"{file}: {name!r}: expected a benchmark's name in small letters, digits, - and _"
+                f"{file}: {name!r}: expected a benchmark's name in small letters, digits, - and _, without "
+                f"-seed0 or -cot8, and not {', '.join(TAKEN)}, which are names of folders of a sweep"
             )
     if twice := known & sweep.general.keys():
         raise UserError(f"{file}: {min(twice)}: expected a benchmark or a general benchmark, got both")
