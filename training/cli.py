@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 from tyro.conf import Positional
@@ -71,6 +72,8 @@ def sweep(file: Positional[Path], out: Positional[Path], /, *, jobs: int = 1) ->
         out: Folder of the sweep.
         jobs: How many to train at a time.
     """
+    # Told to end, as a scheduler tells it, it ends as by Ctrl-C, and what it started with it.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     print(f"{run_sweep(file, out, jobs)} cells are through: {out}")
 
 

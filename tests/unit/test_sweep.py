@@ -205,6 +205,22 @@ def test_a_killed_sweep_goes_on(tmp_path: Path, asked: Path) -> None:
     assert begun <= 8 + 1  # the one that the kill left behind
 
 
+def test_a_sweep_that_is_told_to_end_takes_its_cells_with_it(tmp_path: Path, asked: Path) -> None:
+    out, command = tmp_path / "out", child(tmp_path, "time.sleep(60)")
+    code = (
+        "from training import cli; from training.sweep import run; from pathlib import Path; "
+        f"run.CELL = {command!r}; cli.sweep(Path({str(asked)!r}), Path({str(out)!r}))"
+    )
+    sitting = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL)
+    while not (out / "notes").exists():
+        assert sitting.poll() is None
+        time.sleep(0.05)
+    (cell_process,) = Path(f"/proc/{sitting.pid}/task/{sitting.pid}/children").read_text().split()
+    sitting.terminate()
+    assert sitting.wait() != 0
+    assert not Path("/proc", cell_process).exists()
+
+
 def test_a_cell_that_is_asked_for_otherwise_is_run_again(
     tmp_path: Path, asked: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
