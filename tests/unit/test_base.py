@@ -31,7 +31,7 @@ pytest.importorskip("transformers")
 
 from harness.backends.chat import Reader  # noqa: E402
 from harness.backends.checkpoint import load_checkpoint  # noqa: E402
-from training.base import attention, loop, measure, pixels, pool, recipe, sight  # noqa: E402
+from training.base import attention, loop, measure, pixels, pool, recipe, sight, start  # noqa: E402
 from training.base.batches import Lessons, batch  # noqa: E402
 from training.base.checkpoint import SMALLEST, SPREAD, processor, random_model  # noqa: E402
 from training.base.examples import Encoder, Example, Picture, prompt  # noqa: E402
@@ -160,13 +160,6 @@ def test_questions_are_about_the_picture(material: Material) -> None:
     assert {0, 1, 2} <= set(counts) and counts.count(0) < 100
 
 
-def test_sections_are_quoted_in_order(material: Material) -> None:
-    example = TASKS["quote-2"](random.Random(5), material)
-    lines = example.answer.strip().splitlines()
-    assert [line.partition(":")[0] for line in lines] == ["Condition 1", "Condition 1.1", "Condition 1.2"]
-    assert all(line in str(example.question[0]) for line in lines)
-
-
 def test_the_curriculum_names_tasks_that_exist() -> None:
     for stage in recipe.CURRICULUM:
         assert stage.mix.keys() | set(stage.watched) <= TASKS.keys()
@@ -291,7 +284,7 @@ def test_a_sure_head_loses_nothing() -> None:
 def test_plain_attention_gives_what_the_stock_one_gives(
     model: Any, material: Material, tokenizer: Any
 ) -> None:
-    rows = [Encoder(tokenizer)(TASKS[name](random.Random(0), material)) for name in ("list", "quote-2")]
+    rows = [Encoder(tokenizer)(TASKS[name](random.Random(0), material)) for name in ("list", "recite-2")]
     ids = batch(rows, tokenizer.pad_token_id).ids
     with torch.no_grad():
         stock = model.model(input_ids=ids).last_hidden_state
@@ -299,6 +292,22 @@ def test_plain_attention_gives_what_the_stock_one_gives(
         plain = model.model(input_ids=ids).last_hidden_state
         model.set_attn_implementation("sdpa")
     assert torch.allclose(stock, plain, atol=1e-4)
+
+
+def test_heads_look_where_they_should_from_the_start(tokenizer: Any) -> None:
+    fresh = random_model(tokenizer, SMALLEST, start.SPREAD, seed=0).eval()
+    start.look_back(fresh)
+    fresh.set_attn_implementation("eager")
+    ids = torch.randint(300, 700, (4, 80), generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        layers = fresh.model(input_ids=ids, output_attentions=True).attentions
+    for layer in layers[: start.LAYERS]:
+        seen = layer[:, :, 60:].mean(0)  # (heads, 20, 80), of tokens that have many before them
+        for head, look in enumerate(start.HEADS[: len(seen)]):
+            at = torch.stack([row[60 + i - look.lag] for i, row in enumerate(seen[head])]).mean()
+            near = torch.stack([row[60 + i - 20 : 60 + i + 1].sum() for i, row in enumerate(seen[head])])
+            assert near.mean() > 0.9
+            assert at > 0.5 if look.lag else at < 0.3, "one token, or all that are near"
 
 
 def test_steps_too_small_for_bfloat16_add_up() -> None:

@@ -23,7 +23,7 @@ from tqdm import tqdm
 from harness import store
 from harness.claim import claim
 from harness.seeds import rng
-from training.base import attention, pool, sight
+from training.base import attention, pool, sight, start
 from training.base.batches import Batch, Lessons
 from training.base.checkpoint import BASE, random_model, save
 from training.base.examples import Encoder
@@ -47,8 +47,6 @@ WARMUP = 40
 """Steps of a stage until its full learning rate."""
 END = 0.05
 """Of a stage's learning rate, when its time is over."""
-START_SPREAD = 0.05
-"""Standard deviation of the weights that training starts from."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +91,8 @@ class _Run:
         self.gallery = Gallery(pictures, self.device)
         self.tokenizer = train_tokenizer()
         self.encoder = Encoder(self.tokenizer)
-        self.model = random_model(self.tokenizer, BASE, START_SPREAD, config.seed)
+        self.model = random_model(self.tokenizer, BASE, start.SPREAD, config.seed)
+        start.look_back(self.model)
         self.model.to(self.device, torch.bfloat16)
         if self.device.type == "cpu":
             attention.use(self.model)

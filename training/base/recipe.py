@@ -31,43 +31,44 @@ class Stage:
 
 CURRICULUM = (
     Stage("sight", 0.14, sight_rate=1.0),
+    Stage("reciting", 0.06, {"recite-2": 1}, {"recite-2": 0.95}, rate=0.6),
     Stage(
-        "captions",
-        0.18,
-        {"list": 32, "exists": 4, "count": 3, "crops": 8, "match": 10, "quote-1": 6, "quote-2": 8}
-        | {"recite-2": 15, "read-1": 14},
-        {"list": 0.8, "recite-2": 0.9},
-        ("exists", "count", "crops", "match", "quote-1", "quote-2", "read-1"),
+        "reading",
+        0.1,
+        {"match": 10, "questions": 15, "recite-2": 5, "recite-3": 20, "read-1": 10, "read-2": 25}
+        | {"read-3": 15},
+        {"recite-3": 0.95, "read-2": 0.95},
+        ("match", "questions", "recite-2", "read-1", "read-3"),
         rate=0.6,
     ),
     Stage(
-        "policies-1",
-        0.2,
-        {"list": 10, "exists": 4, "count": 2, "crops": 2, "match": 10, "questions": 8, "quote-2": 10}
-        | {"recite-2": 20, "recall-2": 2, "read-1": 8, "read-2": 10, "follow-1": 10, "visual-1": 4},
-        {"follow-1": 0.9, "recite-2": 0.9},
-        ("list", "questions", "quote-2", "read-1", "read-2", "recall-2", "visual-1"),
-        rate=0.4,
+        "captions",
+        0.15,
+        {"list": 40, "exists": 4, "count": 4, "crops": 8, "questions": 5, "recite-3": 8}
+        | {"read-2": 10, "read-3": 6, "follow-1": 15},
+        {"list": 0.85, "follow-1": 0.95},
+        ("exists", "count", "crops", "questions", "recite-3", "read-2", "read-3"),
+        rate=0.5,
     ),
     Stage(
         "policies-2",
         0.2,
-        {"list": 8, "exists": 4, "count": 4, "crops": 2, "questions": 4, "quote-3": 3, "recite-3": 8}
-        | {"recite-visual-2": 6, "recall-2": 2, "recall-3": 2, "recall-visual-2": 1, "read-2": 10}
-        | {"read-3": 3, "follow-1": 8, "follow-2": 24, "visual-1": 4, "visual-2": 6},
-        {"follow-2": 0.9, "visual-2": 0.8, "recite-3": 0.85},
-        ("list", "exists", "count", "recall-2", "read-2", "follow-1", "visual-1", "recite-visual-2"),
+        {"list": 12, "exists": 4, "count": 4, "crops": 2, "questions": 4, "recite-3": 6}
+        | {"recite-visual-2": 6, "recall-2": 2, "recall-3": 2, "recall-visual-2": 1, "read-2": 6}
+        | {"read-3": 10, "follow-1": 6, "follow-2": 20, "visual-1": 6, "visual-2": 9},
+        {"follow-2": 0.95, "visual-2": 0.9, "recite-3": 0.9},
+        ("list", "exists", "count", "recall-2", "read-3", "follow-1", "visual-1", "recite-visual-2"),
         rate=0.4,
         sight_rate=0.03,
     ),
     Stage(
-        "policies-3",
+        "policies-4",
         1.0,
-        {"list": 8, "exists": 4, "count": 4, "crops": 2, "questions": 4, "recite-3": 6}
-        | {"recite-visual-2": 4, "recall-2": 2, "recall-3": 2, "recall-4": 1, "recall-visual-2": 2}
-        | {"read-2": 4, "read-3": 8, "follow-1": 6, "follow-2": 18, "follow-3": 15, "visual-1": 3}
-        | {"visual-2": 12},
-        watched=("list", "exists", "count", "recall-2", "follow-1", "follow-2", "follow-3", "visual-2"),
+        {"list": 10, "exists": 4, "count": 4, "crops": 2, "questions": 2, "recite-3": 3}
+        | {"recite-visual-2": 3, "recall-2": 2, "recall-3": 2, "recall-4": 1, "recall-visual-2": 2}
+        | {"read-3": 5, "read-4": 8, "follow-1": 4, "follow-2": 10, "follow-3": 14, "follow-4": 8}
+        | {"visual-1": 3, "visual-2": 8, "visual-3": 5},
+        watched=("list", "exists", "follow-1", "follow-2", "follow-3", "follow-4", "visual-2", "visual-3"),
         rate=0.4,
         sight_rate=0.03,
     ),

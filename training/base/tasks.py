@@ -169,14 +169,6 @@ def recite(draw: random.Random, material: Material, depth: int, visual: bool) ->
     return Example((*drawn.content, question), "\n".join(["", *lines]))
 
 
-def quote(draw: random.Random, material: Material, depth: int) -> Example:
-    """The sections of a policy, word for word, in the order of their numbers: finding them, and copying."""
-    drawn = policy(draw, material, depth, visual=False)
-    text = "".join(part for part in drawn.content if isinstance(part, str))
-    sections = sorted(text.splitlines()[1:], key=lambda line: line.partition(":")[0])
-    return Example((text, "List the sections in order."), "\n".join(["", *sections]))
-
-
 TASKS: dict[str, Task] = {
     "list": list_objects,
     "exists": exists,
@@ -184,10 +176,9 @@ TASKS: dict[str, Task] = {
     "crops": crops,
     "match": partial(questions, asked=False),
     "questions": partial(questions, asked=True),
-    **{f"quote-{n}": partial(quote, depth=n) for n in (1, 2, 3)},
     **{f"recite-{n}": partial(recite, depth=n, visual=False) for n in (2, 3)},
     "recite-visual-2": partial(recite, depth=2, visual=True),
-    **{f"recall-{n}": partial(recall, depth=n, visual=False) for n in (1, 2, 3, 4)},
+    **{f"recall-{n}": partial(recall, depth=n, visual=False) for n in (2, 3, 4)},
     "recall-visual-2": partial(recall, depth=2, visual=True),
     **{f"read-{n}": partial(follow, depth=n, visual=False, seen=False) for n in (1, 2, 3, 4)},
     **{f"follow-{n}": partial(follow, depth=n, visual=False, seen=True) for n in (1, 2, 3, 4)},
