@@ -48,7 +48,10 @@ def look_back(model: Any) -> None:
     turns = decoder.rotary_emb.inv_freq
     half = len(turns)
     for layer in decoder.layers[:LAYERS]:
-        query, key = (map.bias.view(-1, 2, half) for map in (layer.self_attn.q_proj, layer.self_attn.k_proj))
+        query, key = (
+            projection.bias.view(-1, 2, half)
+            for projection in (layer.self_attn.q_proj, layer.self_attn.k_proj)
+        )
         for head, look in enumerate(HEADS[: len(query)]):
             ahead = look.lag * turns[look.frequencies]
             query[head, 0, look.frequencies] = look.strength
