@@ -56,7 +56,7 @@ def reasons(run: Path, benchmark: Path | None = None) -> str:
     with pytest.raises(Refused) as refused:
         submit(boards, run, benchmark and str(benchmark))
     assert boards.boards() == []
-    assert list((boards.bundles.folder).iterdir()) == []
+    assert list(boards.bundles.folder.iterdir()) == []
     attempt = boards.attempts()[0]
     assert (attempt.outcome, tuple(attempt.reasons)) == (REFUSED, refused.value.reasons)
     return str(refused.value)

@@ -3,7 +3,8 @@
 Of a token that is d nats less likely than it was to the first model, the usual estimate (k3) is
 exp(d) - d - 1. A policy-aware response may hold tokens that the model would never say by itself: at d = 12
 the estimate is 160,000, in a loss where a reward is 1. EasyR1, whose defaults the paper's settings are,
-therefore bounds the estimate of a token at 10.
+therefore bounds the estimate of a token at 10. There a token beyond the bound is drawn back no more; here it
+is, no harder than one at the bound.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import torch
 from trl import GRPOTrainer
 
 FURTHEST = 2.61087
-"""The d at which the estimate is 10. Beyond it the gradient stays as large as there, too."""
+"""The d at which the estimate is 10."""
 
 
 class BoundedKl(GRPOTrainer):  # type: ignore[misc]
