@@ -176,7 +176,7 @@ TASKS: dict[str, Task] = {
     "crops": crops,
     "match": partial(questions, asked=False),
     "questions": partial(questions, asked=True),
-    **{f"recite-{n}": partial(recite, depth=n, visual=False) for n in (2, 3)},
+    **{f"recite-{n}": partial(recite, depth=n, visual=False) for n in (2, 3, 4)},
     "recite-visual-2": partial(recite, depth=2, visual=True),
     **{f"recall-{n}": partial(recall, depth=n, visual=False) for n in (2, 3, 4)},
     "recall-visual-2": partial(recall, depth=2, visual=True),

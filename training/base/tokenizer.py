@@ -180,9 +180,10 @@ def _values() -> Iterator[str]:
 
 
 def _numbers() -> Iterator[str]:
-    """Of conditions and of cases."""
+    """Of conditions, where they begin and where they are named, and of cases."""
     layer = ["1"]
     for _ in range(DEEPEST):
+        yield from (f"\nCondition {number}:" for number in layer)
         yield from (f" {number}" for number in layer)
         layer = [f"{number}{end}" for number in layer for end in (".1", ".2")]
     yield from (f" {case}" for case in range(CASES))
