@@ -10,30 +10,13 @@ from pathlib import Path
 import msgspec
 
 from harness import store
-from harness.compare_page import printable, signed
-from harness.page import percent, thousands
+from harness.compare_page import printable
+from harness.page import percent
 from leaderboards.board import Boards
+from leaderboards.page import EXPORTED, Pages
 from leaderboards.reported import beside
 from leaderboards.rows import Board
-from leaderboards.view import SHARES, Line, View, view
-
-
-def title(board: Board) -> str:
-    """What a board ranks, in a line."""
-    split = "" if board.key.split == "test" else f" ({board.key.split})"
-    judge = f", judged by {board.key.judge}" if board.key.judge else ""
-    return printable(f"{board.benchmark}{split}, {board.key.variant}{judge}")
-
-
-def figure(column: str, value: float | None) -> str:
-    """A column's value as a reader wants it."""
-    if value is None:
-        return "–"
-    if column == "forgetting":
-        return signed(value)
-    if column == "cost":
-        return f"{value:.2f}"
-    return percent(value) if column in SHARES else thousands(value)
+from leaderboards.view import Line, View, figure, title, view
 
 
 def about(board: Board) -> str:
@@ -87,9 +70,6 @@ def _table(shown: View) -> str:
 
 def export(boards: Boards, out: Path) -> list[Path]:
     """Each board as .html, .csv, .md and .json, and an index.html that leads to them."""
-    # The pages need this module's figures.
-    from leaderboards.page import EXPORTED, Pages
-
     pages = Pages(boards, EXPORTED)
     files = {"index.html": pages.index(), "reported.html": pages.reported()}
     for board in boards.boards():

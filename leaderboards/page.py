@@ -19,10 +19,9 @@ from harness.page import environment, ours
 from harness.records import Report
 from leaderboards import plots
 from leaderboards.board import Boards
-from leaderboards.export import figure, title
 from leaderboards.reported import beside, tables
 from leaderboards.rows import Board
-from leaderboards.view import COLUMNS, view
+from leaderboards.view import COLUMNS, figure, title, view
 
 HONESTY = (
     "Scores are recomputed from the stored responses by the scorer installed here. A sha256 proves that a "

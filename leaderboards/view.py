@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from harness.compare_page import printable, signed
+from harness.page import percent, thousands
 from harness.variants import INTERNALIZED
 from leaderboards.board import Boards
 from leaderboards.rank import ranks
@@ -43,16 +45,34 @@ class View:
     """Those that any line has, without the board's own variant: that is the score."""
 
 
+def title(board: Board) -> str:
+    """What a board ranks, in a line."""
+    split = "" if board.key.split == "test" else f" ({board.key.split})"
+    judge = f", judged by {board.key.judge}" if board.key.judge else ""
+    return printable(f"{board.benchmark}{split}, {board.key.variant}{judge}")
+
+
+def figure(column: str, value: float | None) -> str:
+    """A column's value as a reader wants it."""
+    if value is None:
+        return "–"
+    if column == "forgetting":
+        return signed(value)
+    if column == "cost":
+        return f"{value:.2f}"
+    return percent(value) if column in SHARES else thousands(value)
+
+
 def view(boards: Boards, board: Board) -> View:
     rows = boards.rows(board)
-    elsewhere = {**_recall(boards, board)}
+    recalled = _recall(boards, board)
     forgotten = _forgetting(boards, rows) if board.governed else {}
     places = ranks([(row.figures.low, row.figures.high) for row in rows])
     lines = []
     for rank, row in zip(places, rows, strict=True):
         columns = {name: v for name, v in row.figures.columns.items() if v is not None}
-        if row.model in elsewhere:
-            columns["recall"] = elsewhere[row.model]
+        if row.model in recalled:
+            columns["recall"] = recalled[row.model]
         if row.bundle in forgotten:
             columns["forgetting"] = forgotten[row.bundle]
         if not board.key.judge:
@@ -62,7 +82,7 @@ def view(boards: Boards, board: Board) -> View:
     return View(board, lines, [name for name in COLUMNS if name in present])
 
 
-def _best(boards: Boards, board: Board) -> dict[str, float]:
+def _latest(boards: Boards, board: Board) -> dict[str, float]:
     """By model, its latest figure on another board."""
     rows = sorted(boards.rows(board), key=lambda row: row.added)
     return {row.model: row.figures.mean for row in rows}
@@ -74,7 +94,7 @@ def _recall(boards: Boards, board: Board) -> dict[str, float]:
         return {}
     for other in boards.boards():
         if other.key == board.key._replace(split="recall", variant=INTERNALIZED.name, judge=""):
-            return _best(boards, other)
+            return _latest(boards, other)
     return {}
 
 
@@ -83,7 +103,7 @@ def _forgetting(boards: Boards, rows: Sequence[Row]) -> dict[str, float]:
     if not any(row.figures.base for row in rows):
         return {}
     general = [
-        _best(boards, b) for b in boards.boards() if not b.governed and not b.legacy and not b.key.judge
+        _latest(boards, b) for b in boards.boards() if not b.governed and not b.legacy and not b.key.judge
     ]
     changes = {}
     for row in rows:
