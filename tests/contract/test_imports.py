@@ -6,6 +6,7 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -23,28 +24,47 @@ NO_ROOMS = {"utils", "util", "common", "helpers", "helper", "misc", "manager", "
 
 
 def imported(tree: ast.AST) -> Iterator[str]:
-    """Top-level names of everything that a file imports, inside functions too."""
+    """Dotted names of everything that a file imports, inside functions too."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            yield from (alias.name.partition(".")[0] for alias in node.names)
+            yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
-            yield node.module.partition(".")[0]
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def parsed(path: Path) -> ast.AST:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def module(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_imports_go_one_way(path: Path) -> None:
     package = path.relative_to(ROOT).parts[0]
-    found = set(imported(ast.parse(path.read_text(encoding="utf-8"))))
+    found = {name.partition(".")[0] for name in imported(parsed(path))}
     allowed = MAY_IMPORT[package] | ({"clevrpolicy"} if path.is_relative_to(BASE) else set())
     assert found.intersection(PACKAGES) <= allowed
     assert not found & {"tests", "examples"}
 
 
 def test_a_forbidden_import_would_be_found() -> None:
-    assert list(imported(ast.parse("def f():\n    from gtapolicy.rules import x\n    import torch.nn"))) == [
-        "gtapolicy",
-        "torch",
-    ]
+    source = "def f():\n    from gtapolicy.rules import x, y\n    import torch.nn"
+    assert list(imported(ast.parse(source))) == ["gtapolicy.rules.x", "gtapolicy.rules.y", "torch.nn"]
+
+
+def test_no_two_files_need_each_other() -> None:
+    modules = {module(path) for path in FILES}
+    # `from a.b import c` is of the file a/b/c.py, or else of a/b.py.
+    needs = {
+        module(path): {
+            name if name in modules else name.rpartition(".")[0] for name in imported(parsed(path))
+        }
+        & modules
+        for path in FILES
+    }
+    TopologicalSorter(needs).prepare()  # raises CycleError, which names the files
 
 
 @pytest.mark.parametrize(
