@@ -25,8 +25,11 @@ T = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)
 """97.5 % quantiles of Student's t by degrees of freedom from 1; beyond, the last is taken, which is wider."""
 FEWEST = 3
 """Values that a t-interval is given for; of two the lowest and the highest are shown."""
-Figures = dict[str, float]
-"""By name, such as "test/internalized/accuracy" or "rl/reward/policy_free"."""
+Figures = Mapping[str, float]
+"""By name, such as "rl/reward/policy_free" or these."""
+INTERNALIZED = "test/internalized/accuracy"
+GAIN = f"{INTERNALIZED}, less that of CoT SFT"
+REFERENCE = "cot-sft"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +95,8 @@ class Line:
     mixture: tuple[str, ...]
     """All that it was trained on."""
     chains: int | None
-    seeds: tuple[Figures, ...]
-    """Of the cells that are through."""
+    seeds: Mapping[tuple[str, int | None], Figures]
+    """Of the cells that are through, by the benchmark's folder and the seed."""
     planned: int
     failed: int
 
@@ -105,7 +108,7 @@ class Line:
         return FAILED if self.failed else NOT_RUN
 
     def spread(self, name: str) -> Spread | None:
-        return spread([figures[name] for figures in self.seeds if name in figures])
+        return spread([figures[name] for figures in self.seeds.values() if name in figures])
 
 
 def spread(values: Sequence[float]) -> Spread | None:
@@ -142,7 +145,11 @@ def lines(out: Path, cells: Sequence[Cell]) -> list[Line]:
 def _line(out: Path, benchmark: str, cells: Sequence[Cell]) -> Line:
     first, place = cells[0], cells[0].benchmarks.index(benchmark)
     errors = {cell: error(out, cell) for cell in cells}
-    told = [dict(_figures(out / c.folder, c, c.data[place])) for c in cells if errors[c] == ""]
+    told = {
+        (c.data[place], c.seed): dict(_figures(out / c.folder, c, c.data[place]))
+        for c in cells
+        if errors[c] == ""
+    }
     return Line(
         first.method,
         first.recipe,
@@ -150,10 +157,34 @@ def _line(out: Path, benchmark: str, cells: Sequence[Cell]) -> Line:
         first.data[place],
         first.benchmarks,
         first.chains,
-        tuple(told),
+        told,
         len(cells),
         sum(said not in ("", NOT_RUN) for said in errors.values()),
     )
+
+
+def compared(found: Sequence[Line]) -> list[Line]:
+    """The same lines, each with what it gains over CoT SFT of as many chains, seed by seed, as a figure."""
+    return [_compared(line, found) for line in found]
+
+
+def _compared(line: Line, found: Sequence[Line]) -> Line:
+    references = [
+        other
+        for other in found
+        if other.method == REFERENCE
+        and (other.benchmark, other.mixture) == (line.benchmark, line.mixture)
+        and line.chains in (None, other.chains)
+    ]
+    if line.method == REFERENCE or len(references) != 1:
+        return line
+    reference = references[0].seeds
+    gained = {
+        seed: {**figures, GAIN: figures[INTERNALIZED] - reference[seed][INTERNALIZED]}
+        for seed, figures in line.seeds.items()
+        if seed in reference and INTERNALIZED in figures
+    }
+    return replace(line, seeds={**line.seeds, **gained})
 
 
 def error(out: Path, cell: Cell) -> str:

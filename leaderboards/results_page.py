@@ -10,12 +10,14 @@ from harness import store
 from harness.records import Report
 from leaderboards import results_plots as plots
 from leaderboards.results import (
+    INTERNALIZED,
     NOT_RUN,
     Cell,
     Grid,
     Line,
     Plan,
     Spread,
+    compared,
     error,
     lines,
     manifest,
@@ -26,10 +28,10 @@ from leaderboards.results import (
 from leaderboards.results_tables import (
     ACCURACY,
     DEPTH,
-    INTERNALIZED,
     MODEL,
     NAMES,
     RULES,
+    SCRIPTED,
     TRAINING,
     VARIANTS,
     Column,
@@ -52,6 +54,8 @@ instances would bring by chance is in no interval. Scores are in percent, reward
 
 - *Internalized*: the policy is not shown. *Override*: another policy of the same name is shown, which must
   win. *In context*: the policy itself is shown. *Recall*: a rule is to be recited.
+- *Over CoT SFT*: internalized, less what CoT SFT has with the same seed, chains and policy. What is easy or
+  hard for both drops out, so two methods are told apart by this interval and not by whether theirs overlap.
 - *Referral*: what is said of rules, checked against the policy. Precision: what is true of it. Recall: the
   rules on the way to the right answer of which something is said, and nothing false.
 - *Branching distance*: of the rules cited from those that should be, 0 to 100; lower is better.
@@ -146,7 +150,7 @@ def _kind(out: Path, data: str) -> str:
 
 def _methods(out: Path, plan: Plan, grid: Grid) -> Iterator[str | Picture]:
     """A benchmark after another: its accuracies, its plots, what is said of the rules, how it was trained."""
-    found = sorted(lines(out, grid.cells), key=order)
+    found = sorted(compared(lines(out, grid.cells)), key=order)
     for mixture, benchmark in dict.fromkeys((line.mixture, line.benchmark) for line in found):
         mixed = f", trained on {' and '.join(mixture)} together" if len(mixture) > 1 else ""
         trained = [line for line in found if (line.mixture, line.benchmark) == (mixture, benchmark)]
@@ -163,7 +167,8 @@ def _methods(out: Path, plan: Plan, grid: Grid) -> Iterator[str | Picture]:
         picture = _methods_plot(rows, visual if is_tree else None)
         name = f"{slug}-on-{benchmark}.svg" if mixed else f"{slug}.svg"
         yield name, f"Accuracy on {benchmark} by method", picture
-        yield figures(rows, RULES, {"paper: referral": ("referral", visual)} if is_tree else {})
+        models = [line for line in rows if line.recipe not in SCRIPTED]
+        yield figures(models, RULES, {"paper: referral": ("referral", visual)} if is_tree else {})
         yield figures(trained, TRAINING, {})
         if benchmark != mixture[-1]:
             continue  # what a mixture's responses earned is told once, after the last of its benchmarks
@@ -189,7 +194,7 @@ def _rewards(out: Path, cells: Sequence[Cell]) -> Iterator[tuple[str, dict[int, 
 
 
 def _methods_plot(rows: Sequence[Line], visual: bool | None) -> bytes:
-    drawn = [line for line in rows if line.recipe not in ("random", "majority", "oracle")]
+    drawn = [line for line in rows if line.recipe not in SCRIPTED]
     several = len({line.chains for line in rows} - {None}) > 1
     base = next((line.spread(VARIANTS["in context"]) for line in rows if line.recipe == "base"), None)
     majority = next((line.spread(INTERNALIZED) for line in rows if line.recipe == "majority"), None)
