@@ -57,6 +57,7 @@ class Begun:
 def begin(folder: Path, begun: Begun) -> Manifest | None:
     """Claims a folder for a benchmark to make, or to go on with; its manifest when it is finished already.
 
+    A folder for which nothing was made yet is claimed again: what was asked for first may have been a mistake.
     Raises UserError where the folder holds something else.
     """
     manifest, marker = folder / MANIFEST, folder / BEGUN
@@ -64,14 +65,14 @@ def begin(folder: Path, begun: Begun) -> Manifest | None:
         finished = store.read_json(manifest, Manifest)
         _refuse_other(folder, begun, Begun(finished.family, finished.config, begun.versions))
         return finished
-    if marker.exists():
-        _refuse_other(folder, begun, store.read_json(marker, Begun))
-        return None
     with store.explained(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    if any(folder.iterdir()):
+    if store.is_new(folder, but=BEGUN):
+        store.write_json(marker, begun)
+    elif marker.exists():
+        _refuse_other(folder, begun, store.read_json(marker, Begun))
+    else:
         raise UserError(f"{folder}: expected a new or empty folder, or a benchmark to go on with")
-    store.write_json(marker, begun)
     return None
 
 
@@ -102,7 +103,7 @@ def seal(folder: Path, begun: Begun) -> Manifest:
         files=files,
     )
     store.write_json(folder / MANIFEST, manifest)
-    for left in (folder / BEGUN, folder / PROGRESS, *folder.rglob(".*.tmp")):
+    for left in (folder / BEGUN, folder / PROGRESS, *folder.rglob(store.ASIDE)):
         left.unlink(missing_ok=True)
     return manifest
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import hashlib
 import os
 import time
@@ -19,6 +20,9 @@ from harness.errors import UserError
 T = TypeVar("T")
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """What a text that is not the JSON of its record raises."""
+REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.EEXIST)
+ASIDE = ".*.tmp"
+"""Files that are being written, or were when a process was killed."""
 
 
 def sha256(path: Path) -> str:
@@ -37,9 +41,34 @@ def explained(path: Path) -> Iterator[None]:
                 f"{path}: no space left on the device; free some and run the same command again, "
                 "what is written so far is kept"
             ) from error
-        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR):
+        if error.errno in REFUSED:
             raise UserError(f"{path}: cannot be written: {error.strerror}") from error
         raise
+
+
+def is_new(folder: Path, but: str = "") -> bool:
+    """Whether nothing is in a folder besides one file, empty files, and what a kill left half written."""
+    left = {but} | {path.name for path in folder.glob(ASIDE)}
+    return all(path.name in left or (path.is_file() and not path.stat().st_size) for path in folder.iterdir())
+
+
+@contextmanager
+def held(lock: Path, wait: bool = False) -> Iterator[None]:
+    """One process at a time: the others wait, or get a UserError. A killed process holds nothing.
+
+    The lock is on a file, which is made if need be and never removed.
+    """
+    with explained(lock):
+        file = lock.open("ab")
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            raise UserError(
+                f"{lock.parent}: another process is at work in this folder; wait until it ends, or name "
+                "another folder"
+            ) from None
+        yield
 
 
 def write(path: Path, data: bytes) -> None:
@@ -63,8 +92,8 @@ def write_json(path: Path, value: Any) -> None:
 def read_json(path: Path, type_: type[T]) -> T:
     try:
         return msgspec.json.decode(path.read_bytes(), type=type_)
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file") from None
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}") from None
     except UNREADABLE as error:
         raise UserError(f"{path}: {error}") from error
 
@@ -94,17 +123,15 @@ class Log:
         self._decoder = msgspec.json.Decoder(type_)
         self._encoder = msgspec.json.Encoder()
         self._synced = 0.0
+        self._mended = False
 
     def read(self) -> list[Any]:
-        """The records written whole; a torn last line is cut off the file, so that it is done again."""
+        """The records written whole; a torn last line, which is done again, is none."""
         if not self.path.exists():
             return []
         data = self.path.read_bytes()
-        whole = data.rfind(b"\n") + 1
-        if whole < len(data):
-            os.truncate(self.path, whole)
         records = []
-        for number, line in enumerate(data[:whole].splitlines(), 1):
+        for number, line in enumerate(data[: _whole(data)].splitlines(), 1):
             try:
                 records.append(self._decoder.decode(line))
             except UNREADABLE as error:
@@ -114,8 +141,16 @@ class Log:
     def append(self, records: Iterable[Any]) -> None:
         """Appends whole lines: safe from kill -9 at once, from a power cut within a second."""
         with explained(self.path), self.path.open("ab") as file:
+            if not self._mended:
+                os.truncate(file.fileno(), _whole(self.path.read_bytes()))
+                self._mended = True
             file.write(self._encoder.encode_lines(list(records)))
             if time.monotonic() - self._synced > 1:
                 file.flush()
                 os.fsync(file.fileno())
                 self._synced = time.monotonic()
+
+
+def _whole(data: bytes) -> int:
+    """How far lines go that end; what follows was torn by a kill."""
+    return data.rfind(b"\n") + 1
