@@ -57,7 +57,7 @@ class Begun:
 def begin(folder: Path, begun: Begun) -> Manifest | None:
     """Claims a folder for a benchmark to make, or to go on with; its manifest when it is finished already.
 
-    A folder for which nothing was made yet is claimed again: what was asked for first may have been a mistake.
+    A folder for which nothing was made yet is claimed again: what was asked for may have been a mistake.
     Raises UserError where the folder holds something else.
     """
     manifest, marker = folder / MANIFEST, folder / BEGUN

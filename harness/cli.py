@@ -12,9 +12,11 @@ from harness.compare_page import table as comparison_table
 from harness.compare_page import write_comparison
 from harness.console import command_line
 from harness.efficiency import savings
+from harness.errors import UserError
 from harness.judge import judge as judge_run
 from harness.judgement import table as judgement_table
 from harness.judging import Judging
+from harness.page import warnings
 from harness.records import Report
 from harness.report import table
 from harness.run import Evaluation, evaluate
@@ -40,10 +42,12 @@ def eval_(
     print(table({report.run.model: report}))
     for saving in savings(report.usage):
         print(saving)
+    for warning in warnings(report):
+        print(f"note: {warning}")
     print(f"report: {out / 'report.html'}")
 
 
-def judge(run: Positional[Path], /, judging: Judging) -> None:
+def judge(run: Positional[Path], /, judging: Judging, *, benchmark: str | None = None) -> None:
     """Let a language model score, 0 to 10, how truly a run's responses cite their policy.
 
     The same command again resumes. The figures go to RUN/judgement.*.json and into RUN/report.html.
@@ -51,8 +55,10 @@ def judge(run: Positional[Path], /, judging: Judging) -> None:
     Args:
         run: Folder of a run.
         judging: Who judges, and how.
+        benchmark: The run's, where it no longer lies where the run was made.
     """
-    print(judgement_table(judge_run(run, judging)))
+    moved = benchmarks.open(benchmark) if benchmark is not None else None
+    print(judgement_table(judge_run(run, judging, moved)))
 
 
 def report(runs: Positional[tuple[Path, ...]], /) -> None:
@@ -61,7 +67,15 @@ def report(runs: Positional[tuple[Path, ...]], /) -> None:
     Args:
         runs: Folders of runs.
     """
-    print(table({run.name: store.read_json(run / "report.json", Report) for run in runs}))
+    if not runs:
+        raise UserError("runs: expected the folder of a run or of several, got none")
+    for run in runs:
+        if (run / "run.json").is_file() and not (run / "report.json").is_file():
+            raise UserError(f"{run}: not finished: the same eval command again goes on with it")
+    names = [run.resolve().name for run in runs]
+    labels = [str(run) if names.count(name) > 1 else name for run, name in zip(runs, names, strict=True)]
+    reports = [store.read_json(run / "report.json", Report) for run in runs]
+    print(table(dict(zip(labels, reports, strict=True))))
 
 
 def compare(

@@ -17,11 +17,13 @@ from harness import store
 from harness.benchmarks.mmmu_pro import HEADLINE
 from harness.errors import UserError
 from harness.intervals import bootstrap
-from harness.records import Report, Run, Score
+from harness.records import Json, Report, Run, Score
 from harness.seeds import rng
 
 ACCURACY = "accuracy"
 RESAMPLES = 10_000
+DRAWN = ("max_new_tokens", "temperature", "top_p")
+"""Settings of sampling that change what a model is like; a seed or a batch size does not."""
 
 
 class Key(NamedTuple):
@@ -43,6 +45,7 @@ class Side:
     benchmark: str
     samples: int
     """How many scores each instance should have."""
+    sampling: Json
     scores: Mapping[str, Sequence[Score]]
     """By instance."""
 
@@ -96,6 +99,8 @@ class Comparison:
     resamples: int
     differences: tuple[Difference, ...]
     unmatched: tuple[Unmatched, ...]
+    warnings: tuple[str, ...] = ()
+    """What makes a difference mean less than it seems to."""
 
 
 def compare(base: Path, tuned: Sequence[Path]) -> Comparison:
@@ -104,11 +109,13 @@ def compare(base: Path, tuned: Sequence[Path]) -> Comparison:
         raise UserError(f"tuned: expected at least one run to compare with {base}, got none")
     before, unmatched = _sides(base)
     differences: list[Difference] = []
+    warnings: list[str] = []
     for folder in tuned:
         after, unfinished = _sides(folder)
         unmatched += unfinished
         both = {key: (before[key], side) for key, side in after.items() if key in before}
         differences += [d for key, pair in _with_headline(both) for d in _compare(str(folder), key, *pair)]
+        warnings += [said for pair in both.values() for said in _unlike(*pair)]
         unmatched += [_alone(key, side, before, base) for key, side in after.items() if key not in before]
         unmatched += [_alone(key, side, after, folder) for key, side in before.items() if key not in after]
     if not differences:
@@ -120,7 +127,16 @@ def compare(base: Path, tuned: Sequence[Path]) -> Comparison:
         RESAMPLES,
         tuple(differences),
         tuple(dict.fromkeys(unmatched)),
+        tuple(dict.fromkeys(warnings)),
     )
+
+
+def _unlike(base: Side, tuned: Side) -> Iterator[str]:
+    """Responses that were drawn in another way, or cut sooner, differ for that alone."""
+    for name in sorted(base.sampling.keys() | tuned.sampling.keys()):
+        before, after = base.sampling.get(name), tuned.sampling.get(name)
+        if name in DRAWN and before != after:
+            yield f"{base.run} has {name} {before}, {tuned.run} has {after}: what differs may come of that"
 
 
 def _sides(folder: Path) -> tuple[dict[Key, Side], list[Unmatched]]:
@@ -150,7 +166,7 @@ def _sides(folder: Path) -> tuple[dict[Key, Side], list[Unmatched]]:
                     f"{folder}: {sides[key].run} and {path} both hold {variant} of {_name(run)}; "
                     "name the one to compare"
                 )
-            sides[key] = Side(str(path), _name(run), run.samples, scores)
+            sides[key] = Side(str(path), _name(run), run.samples, run.sampling, scores)
     return sides, unfinished
 
 
@@ -185,10 +201,14 @@ def _with_headline(both: Pairs) -> Iterator[tuple[Key, tuple[Side, Side]]]:
     """
     yield from both.items()
     for limit in {key.limit for key in both}:
-        halves = {b.benchmark: (key, b, t) for key, (b, t) in both.items() if key.limit == limit}
-        if not all(name in halves for name in HEADLINE):
+        halves = [
+            [(key, b, t) for key, (b, t) in both.items() if (key.limit, b.benchmark) == (limit, name)]
+            for name in HEADLINE
+        ]
+        # Of two runs of a setting, such as with other prompts, nothing here says which belongs to which.
+        if any(len(found) != 1 for found in halves):
             continue
-        (first, base_1, tuned_1), (second, base_2, tuned_2) = (halves[name] for name in HEADLINE)
+        (first, base_1, tuned_1), (second, base_2, tuned_2) = (found[0] for found in halves)
         if base_1.samples == base_2.samples and tuned_1.samples == tuned_2.samples:
             key = first._replace(digest=f"{first.digest}+{second.digest}")
             yield key, (_joined(base_1, base_2), _joined(tuned_1, tuned_2))
@@ -199,7 +219,8 @@ def _joined(one: Side, other: Side) -> Side:
         i: [*one.scores.get(i, ()), *other.scores.get(i, ())]
         for i in dict.fromkeys([*one.scores, *other.scores])
     }
-    return Side(f"{one.run} + {other.run}", "mmmu-pro (headline)", 2 * one.samples, scores)
+    run = f"{one.run} + {other.run}"
+    return Side(run, "mmmu-pro (headline)", 2 * one.samples, one.sampling, scores)
 
 
 def _compare(argument: str, key: Key, base: Side, tuned: Side) -> Iterator[Difference]:

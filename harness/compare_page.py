@@ -100,6 +100,7 @@ def notes(comparison: Comparison, named: int | None) -> Iterator[str]:
                 f"{len(d.incomplete)} instances are missing, failed or unscored on one side at least, and "
                 f"the interval reaches over all that they could be: {names}."
             )
+    yield from map(printable, comparison.warnings)
     for u in comparison.unmatched:
         yield f"Not compared: {printable(u.run)}: {printable(u.reason)}."
 

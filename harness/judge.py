@@ -39,15 +39,18 @@ class _Case:
     policy: Policy
 
 
-def judge(folder: Path, asked: Judging) -> Judgement:
-    """Asks the judge for what is missing, then sums up; UserError where there is nothing it may judge."""
+def judge(folder: Path, asked: Judging, benchmark: Benchmark | None = None) -> Judgement:
+    """Asks the judge for what is missing, then sums up; UserError where there is nothing it may judge.
+
+    The benchmark is the run's, and needs to be named only where it was moved.
+    """
     run = store.read_json(folder / "run.json", Run)
     _refuse_itself(asked.judge, run)
-    benchmark = Benchmark(Path(run.benchmark))
+    benchmark = benchmark or Benchmark(Path(run.benchmark))
     if benchmark.manifest.digest != run.digest:
         raise UserError(
-            f"{folder}: its benchmark has digest {run.digest[:12]}…, {run.benchmark} has "
-            f"{benchmark.manifest.digest[:12]}…: put back the benchmark that the run was made on"
+            f"{folder}: its benchmark has digest {run.digest[:12]}…, {benchmark.folder} has "
+            f"{benchmark.manifest.digest[:12]}…: name the benchmark that the run was made on, --benchmark"
         )
     cases, without = _cases(folder, run, benchmark, asked)
     prompts = [
@@ -83,10 +86,8 @@ def _refuse_itself(judge: str, run: Run) -> None:
 
 
 def _same(one: str, other: str) -> bool:
-    (kind, _, where), (other_kind, _, other_where) = one.partition(":"), other.partition(":")
-    return kind == other_kind and (
-        where == other_where or Path(where).resolve() == Path(other_where).resolve()
-    )
+    """By whatever backend: of hf:PATH and vllm:PATH?option=value, the model is the same."""
+    return Path(backends.place(one)).resolve() == Path(backends.place(other)).resolve()
 
 
 def _cases(folder: Path, run: Run, benchmark: Benchmark, asked: Judging) -> tuple[list[_Case], int]:
@@ -114,8 +115,14 @@ def _cases(folder: Path, run: Run, benchmark: Benchmark, asked: Judging) -> tupl
         raise UserError(
             f"{folder}: expected responses that a policy governs under {asked.variants}, got none to judge"
         )
-    cases.sort(key=lambda case: (rng(0, "judged", *case.response.key).random(), case.response.key))
+    cases.sort(key=_lot)
     return cases[: asked.limit], without
+
+
+def _lot(case: _Case) -> tuple[int, float, tuple[str, str, int]]:
+    """All instances once, in an order of their own, before any has a second sample judged."""
+    key = case.response.key
+    return case.response.sample, rng(0, "judged", case.instance.id).random(), key
 
 
 def _ask(
@@ -123,11 +130,13 @@ def _ask(
 ) -> Mapping[tuple[str, str, int], Response]:
     """The judge's words to every prompt: those on disk, and those that come now. A failure is asked again."""
     log = store.Log(folder / f"verdicts.{asked.digest}.jsonl", Response)
-    said = {r.key: r for r in log.read() if r.error is None}
-    # Equal responses to equal policies make equal prompts, which are asked once.
-    every = {p.key: p for p in prompts}
-    missing = [p for key, p in every.items() if key not in said]
-    if missing:
+    with store.held(log.path):
+        said = {r.key: r for r in log.read() if r.error is None}
+        # Equal responses to equal policies make equal prompts, which are asked once.
+        every = {p.key: p for p in prompts}
+        missing = [p for key, p in every.items() if key not in said]
+        if not missing:
+            return said
         backend = backends.make(asked.judge, benchmark, asked.sampling, asked.endpoint, folder)
         with tqdm(total=len(every), initial=len(every) - len(missing), desc="verdicts", unit="") as progress:
             for response in _generate(backend, asked.setting, missing):

@@ -60,7 +60,7 @@ def render_page(report: Report, results: Results, judgements: Sequence[Judgement
             style=ours("report.css"),
             script=script,
             script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
-            warnings=list(warnings(report, results)),
+            warnings=list(warnings(report)),
             rows=scores,
             metrics=list(dict.fromkeys(row.metric for row in scores)),
             plots=group_plots(report.rows),
@@ -132,10 +132,10 @@ def ours(name: str) -> Markup:
     return Markup((resources.files("harness") / "templates" / name).read_text(encoding="utf-8"))
 
 
-def warnings(report: Report, results: Results) -> Iterator[str]:
+def warnings(report: Report) -> Iterator[str]:
     """What a reader must know before believing the scores, in plain words."""
     rows = [row for row in report.rows if not row.group]
-    of = f"of {len(results.results)} responses"
+    of = f"of {sum(usage.requests for usage in report.usage)} responses"
     if failed := _counts(rows, "errors"):
         yield (
             f"This run is incomplete: {sum(failed.values())} {of} failed ({_each(failed)}). "

@@ -29,7 +29,7 @@ class Price:
     """The share of it that a request in a batch costs."""
 
     def of(self, response: Response) -> float | None:
-        """US dollars; None where the response does not tell its tokens."""
+        """US dollars, by what it was asked in; None where the response does not tell its tokens."""
         if response.prompt_tokens is None or response.completion_tokens is None:
             return None
         cached, written = response.cached_tokens or 0, response.written_tokens or 0
@@ -42,10 +42,10 @@ class Price:
             + written * writing
             + response.completion_tokens * self.output
         )
-        return dollars / 1e6
+        return dollars / 1e6 * (self.batch if response.batched else 1)
 
 
-def cost(model: str, responses: Iterable[Response], batch: bool = False) -> float | None:
+def cost(model: str, responses: Iterable[Response]) -> float | None:
     """US dollars for all the responses that came; None where the model has no price or one tells no tokens.
 
     model is written as for `harness eval`, such as anthropic:NAME. A failed request counts as nothing, though
@@ -56,7 +56,7 @@ def cost(model: str, responses: Iterable[Response], batch: bool = False) -> floa
         return None
     each = [price.of(response) for response in responses if response.error is None]
     known = [dollars for dollars in each if dollars is not None]
-    return sum(known) * (price.batch if batch else 1) if len(known) == len(each) else None
+    return sum(known) if len(known) == len(each) else None
 
 
 def table() -> dict[str, Price]:

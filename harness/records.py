@@ -90,6 +90,8 @@ class Response:
     seconds: float | None = None
     batch: int = 1
     """How many prompts were answered together."""
+    batched: bool = False
+    """In a provider's batch, which has a price of its own."""
     finish_reason: Literal["stop", "length", "refusal"] | None = None
     error: str | None = None
 
@@ -215,6 +217,8 @@ class Run:
     limit: int | None
     samples: int
     sampling: Json
+    weights: str | None = None
+    """sha256 of a local checkpoint's weights: one that was trained anew is another model; else None."""
 
 
 @dataclass(frozen=True, slots=True)

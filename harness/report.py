@@ -41,7 +41,7 @@ def make_report(
         batch_check=check,
         distributions=tuple(f for f in figures if isinstance(f, Distribution)),
         scorer=results.benchmark.family.scorer,
-        cost=prices.cost(run.model, (r.response for r in results.results), bool(backend.get("batch"))),
+        cost=prices.cost(run.model, (r.response for r in results.results)),
     )
 
 

@@ -7,7 +7,9 @@ the same command goes on where it stopped.
 
 from __future__ import annotations
 
+import sys
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -63,11 +65,16 @@ def evaluate(benchmark: Benchmark, asked: Evaluation, out: Path) -> Report:
     Raises UserError where out holds a run of something else.
     """
     instances = benchmark.instances(asked.split)[: asked.limit]
-    run = _run(benchmark, asked)
-    # Where the benchmark lies may change; what it holds is in its digest.
-    claim(out, "run.json", run, "a run", but=["benchmark"])
-    prompts = list(_prompts(benchmark, run, instances))
+    run = _claimed(out, _run(benchmark, asked))
     log = store.Log(out / "responses.jsonl", Response)
+    with store.held(log.path):
+        return _evaluate(benchmark, asked, run, instances, log, out)
+
+
+def _evaluate(
+    benchmark: Benchmark, asked: Evaluation, run: Run, instances: list[Instance], log: store.Log, out: Path
+) -> Report:
+    prompts = list(_prompts(benchmark, run, instances))
     done = {r.key: r for r in log.read() if r.error is None}
     missing = [p for p in prompts if p.key not in done]
     if missing or not (out / "report.json").exists():
@@ -130,6 +137,13 @@ def score(benchmark: Benchmark, instances: list[Instance], responses: list[Respo
     return Results(benchmark, results)
 
 
+def _claimed(out: Path, run: Run) -> Run:
+    """Where the benchmark lies may change, for what it holds is in its digest. And where a finished run was
+    copied to, its checkpoint need not be."""
+    but = ["benchmark"] if run.weights else ["benchmark", "weights"]
+    return msgspec.convert(claim(out, "run.json", run, "a run", but), Run)
+
+
 def _run(benchmark: Benchmark, asked: Evaluation) -> Run:
     manifest = benchmark.manifest
     return Run(
@@ -143,6 +157,7 @@ def _run(benchmark: Benchmark, asked: Evaluation) -> Run:
         limit=asked.limit,
         samples=asked.samples,
         sampling=msgspec.to_builtins(asked.sampling),
+        weights=backends.weights(asked.model),
     )
 
 
@@ -165,6 +180,9 @@ def _collect(
             log.append([response])
             collected[response.key] = response
             progress.update()
+    errors = Counter(response.error for response in collected.values() if response.error is not None)
+    for error, count in errors.most_common(1):
+        tqdm.write(f"{errors.total()} requests failed, {count} of them so: {error}", file=sys.stderr)
     return collected
 
 
@@ -175,7 +193,11 @@ def _check_batching(
     if not backend.batched:
         return None
     spread = prompts[:: max(1, len(prompts) // BATCH_CHECK)][:BATCH_CHECK]
-    alone = [next(backend.generate([p])) for p in tqdm(spread, desc="one at a time", unit="")]
+    forget = getattr(backend, "forget", lambda: None)
+    alone = []
+    for prompt in tqdm(spread, desc="one at a time", unit=""):
+        forget()
+        alone.append(next(backend.generate([prompt])))
     prefills: dict[str, list[float]] = {}
     for response in alone:
         if response.prefill_seconds is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
-from harness import plugins
+from harness import plugins, store
 from harness.benchmark import Benchmark
 from harness.errors import UserError
 from harness.records import Prompt, Response
@@ -73,7 +74,8 @@ class Backend(Protocol):
     """Where responses come from; constructed as backend(argument, benchmark, sampling).
 
     A factory that has parameters called endpoint or folder is given these too: how its server is reached, and
-    the run's folder, where it may keep what a resumed run needs.
+    the run's folder, where it may keep what a resumed run needs. A backend that keeps work for prompts that
+    begin alike has a method forget(), so that what one prompt takes alone can be measured.
     """
 
     batched: bool
@@ -85,6 +87,20 @@ class Backend(Protocol):
         ...
 
 
+def place(model: str) -> str:
+    """Where a model comes from, of NAME:PLACE?OPTIONS: a path or an id; NAME where it has no place."""
+    name, _, argument = model.partition(":")
+    return argument.partition("?")[0] or name
+
+
+def weights(model: str) -> str | None:
+    """sha256 of all weights of a checkpoint's folder; None where the model names no such folder here."""
+    folder = Path(place(model))
+    files = sorted(file for kind in ("*.safetensors", "*.bin") for file in folder.glob(kind))
+    told = "".join(f"{store.sha256(file)}  {file.name}\n" for file in files)
+    return hashlib.sha256(told.encode()).hexdigest() if files else None
+
+
 def make(
     model: str,
     benchmark: Benchmark,
@@ -94,6 +110,10 @@ def make(
 ) -> Backend:
     """The backend for a model written as NAME or NAME:ARGUMENT, such as oracle or hf:PATH."""
     name, _, argument = model.partition(":")
+    if name not in plugins.names(plugins.BACKENDS) and Path(model).exists():
+        raise UserError(
+            f"model: expected a backend in front, such as hf:{model} or replay:{model}, got {model}"
+        )
     factory: Any = plugins.load(plugins.BACKENDS, name)
     asked_for = inspect.signature(factory).parameters
     if "endpoint" not in asked_for and endpoint != Endpoint():

@@ -136,7 +136,9 @@ def _read(prompt: Prompt, message: Any, seconds: float | None = None) -> Respons
     cached = usage.cache_read_input_tokens or 0
     return Response(
         *prompt.key,
-        text=given[0] if given else "".join(block.text for block in content if block.type == "text"),
+        text=remote.writable(
+            given[0] if given else "".join(block.text for block in content if block.type == "text")
+        ),
         prompt_tokens=usage.input_tokens + cached + written,
         cached_tokens=cached,
         written_tokens=written,

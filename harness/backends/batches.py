@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -124,7 +124,7 @@ class Batches:
 
     def _response(self, prompt: Prompt, result: Any) -> Response:
         if result.type == "succeeded":
-            return self.read(prompt, result.message)
+            return replace(self.read(prompt, result.message), batched=True)
         reason = f"errored: {result.error.error.message}" if result.type == "errored" else result.type
         return failure(prompt, f"in its batch: {reason}")
 

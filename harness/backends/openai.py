@@ -77,7 +77,7 @@ class OpenAI(Remote):
         details = getattr(usage, "prompt_tokens_details", None)
         return Response(
             *prompt.key,
-            text=_text(choice.message) or refusal or "",
+            text=remote.writable(_text(choice.message) or refusal or ""),
             prompt_tokens=usage and usage.prompt_tokens,
             cached_tokens=details and details.cached_tokens,
             completion_tokens=usage and usage.completion_tokens,

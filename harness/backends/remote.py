@@ -167,6 +167,11 @@ async def _end(tasks: Iterable[asyncio.Task[Any]], client: Any) -> None:
     await client.close()
 
 
+def writable(text: str) -> str:
+    """Without lone halves of characters, which a server may send and no file can hold."""
+    return text.encode("utf-8", "replace").decode()
+
+
 def failure(prompt: Prompt, error: str) -> Response:
     return Response(*prompt.key, text=None, error=error)
 

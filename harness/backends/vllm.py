@@ -95,6 +95,10 @@ class VLLM:
         """Responses as they are done; a prompt that cannot be answered comes back with its error."""
         return self._ask(prompts, None)
 
+    def forget(self) -> None:
+        """Drops the cached prefixes."""
+        self.llm.reset_prefix_cache()
+
     def structured(self, prompts: Sequence[Prompt], schema: Mapping[str, Any]) -> Iterator[Response]:
         """As generate, but each text is JSON by this schema, unless it was cut."""
         return self._ask(prompts, StructuredOutputsParams(json=dict(schema)))

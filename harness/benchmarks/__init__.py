@@ -51,19 +51,24 @@ def open(text: str) -> Benchmark:
     """The benchmark in a folder of ours, or a published one by NAME[:SOURCE][?option=value]."""
     head, _, query = text.partition("?")
     name, _, source = head.partition(":")
-    if (Path(text) / MANIFEST).is_file() or name not in plugins.names(BENCHMARKS):
+    published = plugins.names(BENCHMARKS)
+    if (Path(text) / MANIFEST).is_file() or (name not in published and Path(text).exists()):
         return Benchmark(Path(text))
+    if name not in published:
+        raise UserError(
+            f"{text}: expected a benchmark's folder or one of {', '.join(published)}, got neither"
+        )
     general: General = plugins.load(BENCHMARKS, name)
     options = {**general.options, **dict(parse_qsl(query, keep_blank_values=True))}
     for unknown in options.keys() - general.options.keys():
         raise UserError(f"{text}: expected an option out of {', '.join(general.options)}, got {unknown!r}")
-    published = sources.find(source or general.hub, general.folder, general.splits)
-    config = {"benchmark": name, "files": published.hashes(), **options}
+    files = sources.find(source or general.hub, general.folder, general.splits)
+    config = {"benchmark": name, "files": files.hashes(), **options}
     begun = Begun(general.family, config, {"converter": str(general.version)})
     key = hashlib.sha256(msgspec.json.encode(begun, order="sorted")).hexdigest()[:16]
     folder = _cache() / f"{name}-{key}"
     if not folder.exists():
-        _convert(general, published, begun, options, folder)
+        _convert(general, files, begun, options, folder)
     return Benchmark(folder)
 
 

@@ -35,24 +35,31 @@ def mean_row(
     member: str = "",
 ) -> Row:
     """The mean of a value over these responses; None is one that could not be had, as of a failed request."""
-    values = [value(result) for result in members]
-    units: dict[str, list[float | None]] = {}
-    for result, one in zip(members, values, strict=True):
-        units.setdefault(result.instance.id, []).append(one)
-    mean, low, high = estimate(units.values())
+    values = by_instance(members, value)
+    mean, low, high = estimate(values)
     return Row(
         variant=variant.name,
         metric=metric,
         mean=mean,
         low=low,
         high=high,
-        n=sum(one is not None for one in values),
+        n=sum(one is not None for unit in values for one in unit),
         unparsed=sum(r.score.reason == "unparsed" for r in members),
         truncated=sum(r.response.finish_reason == "length" for r in members),
         errors=sum(r.response.error is not None for r in members),
         group=group,
         member=member,
     )
+
+
+def by_instance(
+    members: Sequence[Result], value: Callable[[Result], float | None]
+) -> list[list[float | None]]:
+    """The values of each instance's samples."""
+    units: dict[str, list[float | None]] = {}
+    for result in members:
+        units.setdefault(result.instance.id, []).append(value(result))
+    return list(units.values())
 
 
 def looked_up(values: Mapping[tuple[str, str, int], float | None]) -> Callable[[Result], float | None]:

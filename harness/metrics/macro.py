@@ -10,7 +10,7 @@ from collections import defaultdict
 from dataclasses import replace
 
 from harness.intervals import estimate
-from harness.metrics import mean_row
+from harness.metrics import by_instance, mean_row
 from harness.records import Row
 from harness.results import Result, Results
 
@@ -25,7 +25,7 @@ def macro(results: Results) -> list[Row]:
             for name, member in results.benchmark.family.groups(result.instance, variant).items():
                 groups[name][member].append(result)
         for name, parts in groups.items():
-            row = mean_row(variant, f"accuracy (macro over {name})", members, lambda r: r.score.value)
+            row = mean_row(variant, f"accuracy (macro over {name})", members, _value)
             mean, low, high = _over(list(parts.values()))
             rows.append(replace(row, mean=mean, low=low, high=high))
     return rows
@@ -33,7 +33,7 @@ def macro(results: Results) -> list[Row]:
 
 def _over(parts: list[list[Result]]) -> tuple[float | None, float, float]:
     """The groups' intervals combined by adding squares (Zou and Donner 2008, for independent groups)."""
-    estimates = [estimate([[r.score.value] for r in part]) for part in parts]
+    estimates = [estimate(by_instance(part, _value)) for part in parts]
     means = [e.mean for e in estimates if e.mean is not None]
     if len(means) < len(estimates):
         return None, 0.0, 1.0
@@ -43,3 +43,7 @@ def _over(parts: list[list[Result]]) -> tuple[float | None, float, float]:
         for bounds in ([e.low for e in estimates], [e.high for e in estimates])
     )
     return mean, mean - below, mean + above
+
+
+def _value(result: Result) -> float | None:
+    return result.score.value

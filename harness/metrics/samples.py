@@ -2,7 +2,7 @@
 
 Only for runs with several samples. The interval's unit is the instance. Where samples are missing because
 their requests failed, pass^k is known only if another is wrong, and pass@k only if another is right. Votes
-are taken where answers are boxed, as policies ask for.
+are taken where the benchmark's own answers are boxed, as policies ask for.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def samples(results: Results) -> list[Row]:
         if k == 1:
             continue
         measures = {f"pass^{k}": every, f"pass@{k}": some}
-        if any(_answer(r) for r in members):
+        if boxed(results.benchmark.family.respond(members[0].instance.target)) is not None:
             measures[f"majority of {k}"] = majority
         for name, measure in measures.items():
             values = {found[0].score.key: measure(found) for found in drawn.values()}

@@ -297,6 +297,11 @@ def test_the_lot_is_the_same_for_every_run(
     assert {j.instance.split("-test")[0] for j in more} == {
         p for p in Benchmark(text_folder).policies if ".r" not in p
     }
+    sampled = tmp_path / "sampled"
+    asked = Evaluation("random", samples=3, sampling=Sampling(temperature=1.0))
+    evaluate(Benchmark(text_folder), asked, sampled)
+    drawn = judge(sampled, Judging("fake:judge", limit=4)).responses
+    assert [j.instance for j in drawn] == [j.instance for j in few], "each once before any twice"
     both = judge(run, Judging("fake:judge", variants="internalized,override")).responses
     assert {j.variant for j in both} == {"internalized", "override"} and len(both) == 24
 
@@ -399,7 +404,7 @@ def test_another_benchmark_is_refused(run: Path, install: Install) -> None:
     install(by_content)
     asked = json.loads((run / "run.json").read_text()) | {"digest": "0" * 64}
     (run / "run.json").write_text(json.dumps(asked))
-    with pytest.raises(UserError, match="put back the benchmark that the run was made on"):
+    with pytest.raises(UserError, match="name the benchmark that the run was made on"):
         judge(run, Judging("fake:judge"))
 
 

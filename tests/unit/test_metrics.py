@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,9 +15,10 @@ from harness import report
 from harness.benchmark import Benchmark
 from harness.efficiency import savings
 from harness.intervals import bootstrap, estimate, interval, wilson
-from harness.metrics import measure
+from harness.metrics import mean_row, measure
 from harness.metrics.branching import branching
 from harness.metrics.faults import faults
+from harness.metrics.macro import macro
 from harness.metrics.parts import parts
 from harness.metrics.referral import nonexistent, precision, recall, referral
 from harness.metrics.samples import samples
@@ -61,6 +62,13 @@ class Rules:
     """A family that finds in a text what the text names: "+A" cited truly, "-A" falsely, "?A" invented."""
 
     paths: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    form: str = r"\boxed{%s}"
+
+    def respond(self, answer: str) -> str:
+        return self.form % answer
+
+    def groups(self, instance: Instance, variant: Variant) -> Mapping[str, str]:  # noqa: ARG002
+        return {"kind": "one"}
 
     def path(self, instance: Instance, variant: Variant) -> Sequence[str]:  # noqa: ARG002
         return self.paths.get(instance.id, ())
@@ -116,7 +124,30 @@ def test_samples_together() -> None:
     assert (some.mean, some.n, some.errors) == (1.0, 5, 1)
     assert (majority.mean, majority.n) == (4 / 6, 6)
     assert samples(results(("all", a, 1.0))) == []
-    assert "majority of 2" not in by_metric(samples(results(("x", "A", 1.0), ("x", "A", 1.0))))
+
+
+def test_votes_are_taken_where_the_benchmark_asks_for_boxes() -> None:
+    """Not where a response happens to have one on its way to another form of answer."""
+    said = results(("x", r"\boxed{2}, so: B", 1.0), ("x", "B", 1.0))
+    assert by_metric(samples(said))["majority of 2"].mean == 1.0
+    said.benchmark.family.form = "The answer is (%s)"  # type: ignore[attr-defined]
+    assert "majority of 2" not in by_metric(samples(said))
+
+
+def test_samples_of_an_instance_are_one_observation_in_the_macro_mean_too() -> None:
+    """With a single category the macro mean is the mean, and so is its interval."""
+    said = results(*((f"i{n}", "A", float(n < 3)) for n in range(6) for _ in range(20)))
+    general = Results(
+        said.benchmark, [replace(r, instance=replace(r.instance, policy_id=None)) for r in said.results]
+    )
+    macro_row, whole = macro(general)[0], mean_row(INTERNALIZED, "accuracy", general.results, score_value)
+    assert (macro_row.mean, macro_row.low, macro_row.high) == pytest.approx(
+        (whole.mean, whole.low, whole.high)
+    )
+
+
+def score_value(result: Result) -> float | None:
+    return result.score.value
 
 
 CLAIMS = [

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -31,9 +33,10 @@ output = 2
 """
 
 
-def response(prompt: int | None, completion: int | None, **fields: int) -> Response:
-    tokens = {"prompt_tokens": prompt, "completion_tokens": completion, **fields}
-    return Response("i", "internalized", 0, "text", **tokens)
+def response(prompt: int | None, completion: int | None, **fields: Any) -> Response:
+    return Response(
+        "i", "internalized", 0, "text", prompt_tokens=prompt, completion_tokens=completion, **fields
+    )
 
 
 @pytest.fixture(autouse=True)
@@ -47,7 +50,8 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_each_kind_of_token_has_its_price() -> None:
     one = response(1_000_000, 100_000, cached_tokens=600_000, written_tokens=200_000)
     assert prices.cost("anthropic:m", [one]) == pytest.approx(2.0 + 0.6 + 2.5 + 5.0)
-    assert prices.cost("anthropic:m", [one, one], batch=True) == pytest.approx(10.1)
+    batched = replace(one, batched=True)
+    assert prices.cost("anthropic:m", [one, batched]) == pytest.approx(10.1 + 5.05)
     assert prices.cost("openai:plain", [one]) == pytest.approx(1.2)
 
 
@@ -57,7 +61,7 @@ def test_no_price_is_not_nothing() -> None:
     assert prices.cost("hf:checkpoint", [known]) is None
     assert prices.cost("openai:plain", [known, unknown]) is None
     assert prices.cost("openai:plain", [known, failed]) == pytest.approx(30e-6)
-    assert prices.cost("openai:plain", [known], batch=True) == prices.cost("openai:plain", [known])
+    assert prices.cost("openai:plain", [replace(known, batched=True)]) == prices.cost("openai:plain", [known])
 
 
 @given(st.lists(st.integers(0, 10**6), min_size=4, max_size=4))
