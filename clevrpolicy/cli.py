@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from tyro.conf import Positional
 
@@ -12,7 +12,7 @@ from clevrpolicy import clevr_json
 from clevrpolicy.build import SCENES
 from clevrpolicy.config import Config, SceneConfig
 from clevrpolicy.generate import generate as generate_benchmark
-from clevrpolicy.importer import import_clevr
+from clevrpolicy.importer import SPLITS, import_clevr
 from clevrpolicy.skills import SkillsConfig
 from clevrpolicy.skills import generate as generate_skills
 from harness import store
@@ -59,16 +59,21 @@ def skills(out: Positional[Path], /, config: SkillsConfig, *, workers: int = COR
     print(summary(out, generate_skills(out, config, workers)))
 
 
-def scenes(benchmark: Positional[Path], split: Positional[str], out: Positional[Path], /) -> None:
+def scenes(
+    benchmark: Positional[Path], split: Positional[Literal["train", "test"]], out: Positional[Path], /
+) -> None:
     """Write a split's scenes as the one JSON file that CLEVR's tools read.
 
     Args:
         benchmark: Folder of a complete benchmark.
-        split: train or test.
+        split: Which scenes; the test split of an imported benchmark is CLEVR's val.
         out: The file to write, such as CLEVR_val_scenes.json.
     """
     lines = Benchmark(benchmark).records(SCENES, dict[str, Any])
-    store.write_json(out, clevr_json.collection((s for s in lines if s["split"] == split), split))
+    wanted = [scene for scene in lines if scene["split"] in (split, SPLITS[split])]
+    with store.explained(out):
+        out.parent.mkdir(parents=True, exist_ok=True)
+    store.write_json(out, clevr_json.collection(wanted, split))
     print(out)
 
 

@@ -14,7 +14,8 @@ class Config:
     """A benchmark's complexity, size and presentation."""
 
     depth: int = 2
-    """Layers of conditions, N: 1..8 (the paper has 2, 4 and 6)."""
+    """Layers of conditions, N: 1..8 (the paper has 2, 4 and 6). They lead to 2, 4, 8, 16, 28, 40, 52 and 64
+    responses, so that chance at 6 is 2.5 %. At 1 an override always asks for the other of two responses."""
     policies: int = 10
     train: int = 2000
     """Training instances a policy."""
@@ -53,7 +54,8 @@ class SceneConfig(Config):
     min_objects: int = 3
     max_objects: int = 10
     width: int = 480
-    """Of the pictures, in pixels."""
+    """Of the scenes' pictures, in pixels. In -M the pictures in a policy keep the scale of 480 x 320: where
+    scenes are smaller, an object's size in pixels cannot be compared with theirs."""
     height: int = 320
 
     def ranges(self) -> list[tuple[str, int, int]]:

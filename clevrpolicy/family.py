@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -13,8 +14,9 @@ from clevrpolicy.build import SCENES
 from clevrpolicy.claims import Rule
 from clevrpolicy.ontology import Kind, Scene
 from clevrpolicy.tree import Tree, from_json, mask
+from clevrpolicy.wording import GIVE, GO
 from harness import variants
-from harness.parsing import boxed, in_box
+from harness.parsing import boxed, in_box, plain, unwrapped
 from harness.records import Claim, Grade, Instance
 from harness.variants import Variant
 
@@ -22,12 +24,14 @@ if TYPE_CHECKING:
     from harness.benchmark import Benchmark
 
 RECALLED = ("attribute", "value", "if it holds", "if it does not")
+LEADS = re.compile("|".join(f"^{form.format('')}" for form in (*GO, *GIVE)))
+"""How a policy's text leads on."""
 
 
 class ClevrPolicy:
     """The family of a ClevrPolicy benchmark."""
 
-    scorer = "exact-match/1"
+    scorer = "exact-match/2"
 
     def __init__(self, benchmark: Benchmark) -> None:
         self.benchmark = benchmark
@@ -35,7 +39,7 @@ class ClevrPolicy:
         self._books: dict[str, dict[str, Rule]] = {}
 
     def grade(self, instance: Instance, target: str, text: str) -> Grade:
-        """Exact match of the last boxed answer, but for case and blanks (paper, ClevrPolicy, metric).
+        """Exact match of the last boxed answer, but for case, blanks and wrappings (paper, metric).
 
         A recall item's four fields stand in parts; its value is 1 when all of them are right.
         """
@@ -44,10 +48,10 @@ class ClevrPolicy:
             fields = RECALLED if "condition" in instance.facts else ()
             return Grade(0.0, "unparsed", dict.fromkeys(fields, 0.0))
         if "condition" not in instance.facts:
-            return Grade(float(_plain(answer) == _plain(target)))
-        said, right = answer.split(";"), target.split(";")
+            return Grade(float(plain(answer) == plain(target)))
+        said, right = (list(map(_field, text.split(";"))) for text in (unwrapped(answer), target))
         said += [""] * (len(right) - len(said))
-        parts = {n: float(_plain(a) == _plain(b)) for n, a, b in zip(RECALLED, said, right, strict=False)}
+        parts = {name: float(a == b) for name, a, b in zip(RECALLED, said, right, strict=False)}
         return Grade(float(len(said) == len(right) and all(parts.values())), parts=parts)
 
     def answers(self, instance: Instance, variant: Variant) -> Sequence[str]:
@@ -121,5 +125,6 @@ class ClevrPolicy:
         return dict(clevr_json.kinds(line) for line in self.benchmark.records(SCENES, dict[str, Any]))
 
 
-def _plain(answer: str) -> str:
-    return " ".join(answer.split()).casefold()
+def _field(text: str) -> str:
+    """A field of a recited condition; "go to Condition 1.2" says no more than "Condition 1.2"."""
+    return LEADS.sub("", plain(text))

@@ -25,7 +25,7 @@ from clevrpolicy.scene import split_of
 from harness import benchmark, store
 from harness.benchmark import Begun, Manifest
 from harness.errors import UserError
-from harness.parsing import FORMAT, boxed, in_box
+from harness.parsing import FORMAT, boxed, in_box, plain, unwrapped
 from harness.records import Claim, Grade, Instance, Part
 from harness.seeds import rng
 from harness.variants import Variant
@@ -187,7 +187,7 @@ def _plural(wanted: Mapping[str, str]) -> str:
 class ClevrSkills:
     """The family of a clevr-skills benchmark: no policies."""
 
-    scorer = "clevr-skills/1"
+    scorer = "clevr-skills/2"
 
     def __init__(self, benchmark: Benchmark) -> None:
         self.benchmark = benchmark
@@ -198,7 +198,7 @@ class ClevrSkills:
         if answer is None:
             return Grade(0.0, "unparsed")
         if instance.facts["skill"] != "list":
-            return Grade(float(answer.casefold().rstrip(".") == target))
+            return Grade(float(plain(answer) == target))
         said, right = _objects(answer), _objects(target)
         found = (said & right).total()
         return Grade(2 * found / (said.total() + right.total()))
@@ -227,5 +227,5 @@ class ClevrSkills:
 
 def _objects(text: str) -> Counter[tuple[str, ...]]:
     """The words of each object in any order: "red small metal cube" is as good as "small red metal cube"."""
-    lines = text.casefold().replace("\n", ";").split(";")
-    return Counter(tuple(sorted(words)) for line in lines if (words := line.strip(" .").split()))
+    lines = unwrapped(text).replace("\n", ";").split(";")
+    return Counter(tuple(sorted(words)) for line in lines if (words := plain(line).split()))

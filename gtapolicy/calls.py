@@ -17,7 +17,7 @@ from gtapolicy import rules
 from gtapolicy.expression import equal
 from gtapolicy.rules import Argument, Table, base_name
 from gtapolicy.text_similarity import similarity
-from harness.parsing import after_thinking
+from harness.parsing import after_thinking, boxed, unwrapped
 from harness.records import Grade
 
 TEXTS = frozenset("attribute text query command annotation keywords instruction".split())
@@ -47,13 +47,15 @@ def parse_call(text: str) -> Call:
         raise CallError("expected a call after thinking, got a think block that does not end")
     _, box, answer = after_thinking(text).rpartition(r"\boxed{")
     if not box:
-        answer = re.sub(r"^```(?:json)?|```$", "", answer.strip())
+        answer = unwrapped(answer)
+    elif not answer.lstrip().startswith(("{", "[")):
+        answer = unwrapped(boxed(text) or answer) + "}"
     try:
         # Not by counting braces: a text inside the call may hold one alone.
         data, end = _JSON.raw_decode(answer.lstrip())
     except (ValueError, RecursionError) as error:
         raise CallError(f"expected a call as JSON, got {answer[:60]!r}: {error}") from error
-    rest = answer.lstrip()[end:].strip()
+    rest = answer.lstrip()[end:].strip().removeprefix(".")
     if not (rest.startswith("}") if box else rest == ""):
         raise CallError(f"expected one call as JSON, got more behind it: {rest[:40]!r}")
     if isinstance(data, list):
@@ -119,6 +121,8 @@ def _arguments(call: Call, gold: Call, table: Table) -> float:
 def compare(argument: Argument, said: Json, right: Json) -> float:
     """Likeness of two values of an argument, in [0, 1], by the argument's name."""
     said, right = coerced(said, argument.type), coerced(right, argument.type)
+    if said is None and right is None:  # left out by both
+        return 1.0
     if argument.name in TEXTS:
         return similarity(_text(said), _text(right))
     if argument.name == "expression":

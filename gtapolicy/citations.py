@@ -10,8 +10,8 @@ from gtapolicy.wording import parse_condition
 from harness.parsing import boxed
 from harness.records import Claim
 
-NAME = re.compile(r"\b([A-Za-z]+_v\d+)\b")
-QUOTED = re.compile(r"\bif ([^.\n]{1,300}?), (?:then )?use ([A-Za-z]+_v\d+)\b", re.IGNORECASE)
+NAME = re.compile(r"(?<![\w-])([A-Za-z0-9_-]+_v\d+)\b")
+QUOTED = re.compile(r"\bif ([^.\n]{1,300}?), (?:then )?use ([A-Za-z0-9_-]+_v\d+)\b", re.IGNORECASE)
 
 
 def cited(table: Table, text: str) -> list[Claim]:

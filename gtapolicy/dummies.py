@@ -1,24 +1,29 @@
 """What agents that know nothing of the rules would score: rows beside a model's, so that it has a floor.
 
 They answer the same instances: with nothing, with an empty call, always with the training split's most
-frequent call, and with the right tool and arguments but always in version 1.
+frequent name and for each of its arguments the most frequent value (hardly any whole call occurs twice), and
+with the right tool and arguments but always in version 1.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TypeVar
 
 from gtapolicy import reasoning
 from gtapolicy.build import FAMILY, target_call
 from gtapolicy.calls import Call
 from harness import variants
+from harness.benchmark import Benchmark
 from harness.metrics import mean_row
 from harness.parsing import in_box
 from harness.records import Row
-from harness.results import Result, Results, majorities
+from harness.results import Result, Results
 from harness.variants import Variant
 
+T = TypeVar("T")
 EMPTY = reasoning.as_json(Call("", {}))
 
 
@@ -28,12 +33,36 @@ def dummies(results: Results) -> list[Row]:
         results.results[0].instance.facts if results.results else ()
     ):
         return []
-    frequent = {policy: ranked[0] for policy, ranked in majorities(benchmark).items()}
+    frequent = _frequent(benchmark)
     return [
         mean_row(variant, f"dummy: {name}", members, _scored(results, variant, agent))
         for variant, members in results.by_variant()
         for name, agent in _agents(frequent).items()
     ]
+
+
+def _frequent(benchmark: Benchmark) -> dict[str | None, str]:
+    """By policy: the call made of what its training targets have most often, the first among equals."""
+    calls: dict[str | None, list[Call]] = {}
+    for instance in benchmark.instances("train"):
+        for variant in (variants.INTERNALIZED, variants.OVERRIDE):
+            target = variants.target(instance, variant)
+            if target is not None:
+                calls.setdefault(variants.policy_id(instance, variant), []).append(target_call(target))
+    return {policy: reasoning.as_json(_typical(found)) for policy, found in calls.items()}
+
+
+def _typical(calls: Sequence[Call]) -> Call:
+    """An argument that most calls of the name leave out is left out."""
+    name = _most(call.name for call in calls)
+    given = [call.arguments for call in calls if call.name == name]
+    keys = dict.fromkeys(key for arguments in given for key in arguments)
+    frequent = {key: _most(arguments.get(key) for arguments in given) for key in keys}
+    return Call(name, {key: value for key, value in frequent.items() if value is not None})
+
+
+def _most(values: Iterable[T]) -> T:
+    return Counter(values).most_common(1)[0][0]
 
 
 Agent = Callable[[str | None, str], str]

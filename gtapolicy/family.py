@@ -12,12 +12,12 @@ from gtapolicy.build import step_of, target_call
 from gtapolicy.calls import CallError, parse_call, score_call
 from gtapolicy.citations import cited
 from gtapolicy.faults import first_fault
-from gtapolicy.rules import Table, base_name
+from gtapolicy.rules import Band, Table, base_name
 from gtapolicy.text_similarity import scorer_id
 from gtapolicy.wording import parse_condition
 from harness import variants
 from harness.errors import UserError
-from harness.parsing import boxed, in_box
+from harness.parsing import boxed, in_box, plain
 from harness.records import Claim, Grade, Instance
 from harness.variants import Variant
 
@@ -30,7 +30,7 @@ class GtaPolicy:
 
     @property
     def scorer(self) -> str:
-        return f"gta-calls/1 with {scorer_id()}"
+        return f"gta-calls/2 with {scorer_id()}"
 
     def __init__(self, benchmark: Benchmark) -> None:
         self.benchmark = benchmark
@@ -100,6 +100,12 @@ def _grade_recall(target: str, text: str) -> Grade:
     answer = boxed(text)
     if answer is None:
         return Grade(0.0, "unparsed")
-    said, right = parse_condition(answer), parse_condition(target)
+    said, right = _predicates(answer), _predicates(target)
     parts = {name: float(said.get(name) == predicate) for name, predicate in right.items()}
     return Grade(float(said == right), parts=parts)
+
+
+def _predicates(condition: str) -> dict[str, Band | frozenset[str]]:
+    """By field; the order of values says nothing."""
+    found = parse_condition(plain(condition))
+    return {name: p if isinstance(p, Band) else frozenset(p) for name, p in found.items()}

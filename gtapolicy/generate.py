@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -17,56 +18,65 @@ from gtapolicy.dialogs import Dialog
 from gtapolicy.rules import Table
 from harness import benchmark, store
 from harness.benchmark import Begun, Manifest
+from harness.errors import UserError
 from harness.seeds import rng
 
 QUERIES = 229
 """GTA's, and an invented policy's too."""
 OWN_QUERIES = 16
-"""For each tool that a user adds."""
+"""For each tool that no query of GTA's kinds asks for."""
 QUALITY = 90
 """Of the JPEG files."""
 
 
 def generate(out: Path, config: GeneratedConfig) -> Manifest:
     """Makes a benchmark of made-up dialogs in out, or goes on with an interrupted one."""
+    chosen = _rules(config)
     begun = Begun(FAMILY, {"dialogs": "made up", **_facts(config)}, {})
     finished = benchmark.begin(out, begun)
     if finished is not None:
         return finished
-    chosen = _rules(config)
     dialogs = _dialogs(config, chosen.table)
     _draw(out, dialogs, lambda path: scenarios.picture(config.seed, path))
     return build.write(out, begun, chosen, dialogs, rng(config.seed, FAMILY, "instances"))
 
 
 def _dialogs(config: GeneratedConfig, table: Table) -> list[Dialog]:
-    """GTA's kinds of query where the table has their tools; plain requests for the tools that GTA lacks."""
-    known = {tool.name for tool in rules.load().tools}
-    own = [tool for tool in table.tools if tool.name not in known]
+    """GTA's kinds of query where the table has their tools as GTA has; plain requests for all other tools."""
     draw = rng(config.seed, FAMILY, "plain")
     if config.invented_tools:
-        return list(generic.dialogs(own, QUERIES * config.scale, draw))
-    names = {tool.name for tool in table.tools}
+        return list(generic.dialogs(table.tools, QUERIES * config.scale, draw))
+    calls = {tool.name: tool.arguments for tool in rules.load().tools}
+    same = {tool.name for tool in table.tools if calls.get(tool.name) == tool.arguments}
     made = scenarios.dialogs(config.seed, config.scale)
-    kept = [dialog for dialog in made if all(step.tool in names for step in dialog.steps)]
+    kept = [dialog for dialog in made if all(step.tool in same for step in dialog.steps)]
+    asked = {step.tool for dialog in kept for step in dialog.steps}
+    own = [tool for tool in table.tools if tool.name not in asked]
     return kept + list(generic.dialogs(own, OWN_QUERIES * len(own) * config.scale, draw))
 
 
 def import_gta(gta: Path, out: Path, config: Config) -> tuple[Manifest, list[str]]:
     """Makes a benchmark of the real GTA's dialogs; also what had to be skipped, each with its reason."""
-    begun = Begun(FAMILY, {"dialogs": "GTA", **_facts(config)}, {})
     chosen = _rules(config)
+    begun = Begun(FAMILY, {"dialogs": "GTA", **_facts(config)}, {})
     dialogs, skipped = importer.read(gta, chosen.table)
     finished = benchmark.begin(out, begun)
     if finished is None:
-        _draw(out, dialogs, lambda path: Image.open(gta / path).convert("RGB"))
+        _draw(out, dialogs, lambda path: _opened(gta / path))
         finished = build.write(out, begun, chosen, dialogs, rng(config.seed, FAMILY, "instances"))
     return finished, skipped
 
 
+def _opened(path: Path) -> Image.Image:
+    try:
+        return Image.open(path).convert("RGB")
+    except (OSError, SyntaxError) as error:
+        raise UserError(f"{path}: not a readable image: {error}") from error
+
+
 def _facts(config: Config) -> dict[str, object]:
     """The configuration, a file of rules by its content."""
-    facts: dict[str, object] = msgspec.to_builtins(config)
+    facts: dict[str, object] = msgspec.to_builtins(replace(config, rules=None))
     return {**facts, "rules": "paper" if config.rules is None else store.sha256(config.rules)}
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from gtapolicy.calls import box
+from gtapolicy.calls import box, compare
 from gtapolicy.dialogs import Argument, Dialog, Step
 from gtapolicy.rules import Table, Tool
 from harness import store
@@ -37,7 +37,7 @@ def read(gta: Path, table: Table) -> tuple[list[Dialog], list[str]]:
             dialogs.append(_dialog(gta, key, entry, table))
         except _Skip as reason:
             skipped.append(f"{DATASET}, entry {key}: skipped, {reason}")
-        except (KeyError, TypeError, AttributeError, IndexError) as error:
+        except (KeyError, TypeError, AttributeError, IndexError, ValueError, RecursionError) as error:
             skipped.append(
                 f"{DATASET}, entry {key}: skipped, not as GTA writes it ({type(error).__name__}: {error})"
             )
@@ -54,7 +54,9 @@ def _dialog(gta: Path, key: str, entry: Mapping[str, Any], table: Table) -> Dial
         refuse_outside(path)
         if not (gta / path).is_file():
             raise UserError(f"{gta / path}: no such file; expected the image that entry {key} names")
-    query = next(turn["content"] for turn in entry["dialogs"] if turn["role"] == "user")
+    query = next((turn["content"] for turn in entry["dialogs"] if turn["role"] == "user"), None)
+    if not isinstance(query, str):
+        raise _Skip(f"expected a text as the user's query, got {query!r}")
     steps = tuple(_steps(entry["dialogs"], table))
     if not steps:
         raise _Skip("it has no tool call")
@@ -67,6 +69,8 @@ def _steps(turns: list[Mapping[str, Any]], table: Table) -> Iterator[Step]:
     """Each call with the result that follows it."""
     for number, turn in enumerate(turns):
         if turn["role"] == "assistant" and turn.get("tool_calls"):
+            if len(turn["tool_calls"]) > 1:
+                raise _Skip(f"expected one tool call in a turn, got {len(turn['tool_calls'])}")
             function = turn["tool_calls"][0]["function"]
             tool = next((tool for tool in table.tools if tool.name == function["name"]), None)
             if tool is None:
@@ -94,6 +98,8 @@ def _arguments(tool: Tool, arguments: Any) -> Iterator[tuple[str, Argument]]:
                 raise _Skip(
                     f"{tool.name}: expected a text, number or truth value as {argument.name}, got {value!r}"
                 )
+            if compare(argument, value, value) < 1:
+                raise _Skip(f"{tool.name}: {argument.name} {value!r} has no value to compare with")
             yield argument.name, value
         elif argument.required:
             raise _Skip(f"{tool.name}: the argument {argument.name} is missing")

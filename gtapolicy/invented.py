@@ -29,9 +29,9 @@ MOST_TOOLS = len(VERBS) * len(THINGS)
 def invented(tools: int, rules: int, rng: random.Random) -> Table:
     """A table of this many tools whose groups have this many rules in all; each group splits the profiles."""
     if not 1 <= tools <= MOST_TOOLS:
-        raise UserError(f"tools: expected 1..{MOST_TOOLS}, got {tools}")
+        raise UserError(f"invented_tools: expected 1..{MOST_TOOLS}, got {tools}")
     if not 2 * tools <= rules <= 12 * tools:
-        raise UserError(f"rules: expected {2 * tools}..{12 * tools} for {tools} tools, got {rules}")
+        raise UserError(f"invented_rules: expected {2 * tools}..{12 * tools} for {tools} tools, got {rules}")
     names = rng.sample([(verb, thing) for verb in VERBS for thing in THINGS], tools)
     shares = [2] * tools
     while sum(shares) < rules:

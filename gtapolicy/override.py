@@ -24,8 +24,6 @@ def overridden(table: Table, rng: random.Random, bands: bool = False) -> Table:
 
 def _renumbered(tool: Tool, rng: random.Random) -> Tool:
     """Versions swap roles, so that none keeps its own."""
-    if len(tool.versions) < 2:
-        raise UserError(f"{tool.name}: expected two versions or more, so that an override can change them")
     old = list(tool.versions)
     new = old[:]
     while any(a == b for a, b in zip(old, new, strict=True)):
@@ -44,6 +42,11 @@ def _rebanded(tool: Tool, table: Table, rng: random.Random) -> Tool:
             edges = sorted({edge for band in bands for edge in band.edges})
             # Two apart, or the whole numbers between "above 20" and "below 21" would be none.
             room = range(span.least + 1, span.most, 2)
+            if len(edges) > len(room):
+                raise UserError(
+                    f"{tool.name}: expected room for {len(edges)} thresholds between {span.least} and "
+                    f"{span.most}, two apart, to move those of {name}; leave --override-bands out"
+                )
             moved[name] = dict(zip(edges, sorted(rng.sample(room, len(edges))), strict=True))
     rules = tuple(
         msgspec.structs.replace(rule, when={n: _moved(p, moved.get(n, {})) for n, p in rule.when.items()})

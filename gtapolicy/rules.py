@@ -8,7 +8,8 @@ from __future__ import annotations
 import itertools
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Literal
@@ -151,23 +152,28 @@ def base_name(name: str) -> str:
 def load(path: Path | None = None) -> Table:
     """The default table, or that of a file.
 
-    Raises UserError naming what the file has wrong: a field, or a profile for which a tool has no version or
-    more than one.
+    Raises UserError naming what the file has wrong: a field, a name, or a profile for which a tool has no
+    version or more than one.
     """
     source = path if path is not None else resources.files("gtapolicy") / "rules.toml"
     try:
         table = msgspec.convert(tomllib.loads(source.read_text(encoding="utf-8")), Table)
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file") from None
-    except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+    except OSError as error:
+        raise UserError(f"{source}: cannot be read: {error.strerror}") from None
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
         raise UserError(f"{source}: {error}") from error
     check(table)
     return table
 
 
 def check(table: Table) -> None:
-    """UserError unless every profile gets exactly one version of every versioned tool."""
+    """UserError unless every profile gets exactly one version of every versioned tool, told by its name."""
+    _check_profile(table)
+    _once("tool", (tool.name for tool in table.tools))
+    if not any(tool.versions for tool in table.tools):
+        raise UserError("tool: expected one with versions and rules at least, got none")
     for tool in table.tools:
+        _check_names(tool)
         for rule in tool.rules:
             _check_rule(table, tool, rule)
         if bool(tool.versions) != bool(tool.rules):
@@ -184,12 +190,52 @@ def check(table: Table) -> None:
         table.tool(exclusion.instead_of), table.tool(exclusion.use)
 
 
+def _check_profile(table: Table) -> None:
+    for name, known in table.profile.items():
+        if isinstance(known, Span) and known.least > known.most:
+            raise UserError(
+                f"profile: expected least at or below most for {name}, got {known.least} and {known.most}"
+            )
+        if known == ():
+            raise UserError(f"profile: expected values for {name}, got none")
+
+
+def _check_names(tool: Tool) -> None:
+    """A call's name, such as web_search_v1, must tell its tool and its version."""
+    if not re.fullmatch(r"[A-Za-z0-9_-]+", tool.name) or base_name(tool.name) != tool.name:
+        raise UserError(
+            "tool: expected a name of letters, digits, _ and - that does not end in a version, "
+            f"got {tool.name!r}"
+        )
+    for version in tool.versions:
+        if not re.fullmatch(r"v[0-9]+", version):
+            raise UserError(f"{tool.name}: expected versions such as v1, got {version!r}")
+    if len(tool.versions) == 1:
+        raise UserError(f"{tool.name}: expected two versions or more, so that an override can change them")
+    _once(f"{tool.name}, versions", tool.versions)
+    _once(f"{tool.name}, rules", (rule.use for rule in tool.rules))
+    _once(f"{tool.name}, arguments", (argument.name for argument in tool.arguments))
+    for argument in tool.arguments:
+        if argument.name in ("expression", "bbox") and (argument.type, argument.default) != ("text", None):
+            raise UserError(f"{tool.name}: expected a text without default as {argument.name}")
+
+
+def _once(what: str, names: Iterable[str]) -> None:
+    for name, count in Counter(names).items():
+        if count > 1:
+            raise UserError(f"{what}: expected each name once, got {name!r} {count} times")
+
+
 def _check_rule(table: Table, tool: Tool, rule: Rule) -> None:
     if rule.use not in tool.versions:
         raise UserError(
             f"{tool.name}: expected a version out of {', '.join(tool.versions)}, got {rule.use!r}"
         )
+    if not rule.when:
+        raise UserError(f"{tool.name}: expected a condition for {rule.use}, got none")
     for name, predicate in rule.when.items():
+        if predicate in ((), Band()):
+            raise UserError(f"{tool.name}: expected a bound or a value for {name}, got none")
         known = table.profile.get(name)
         if known is None:
             raise UserError(f"{tool.name}: expected fields out of {', '.join(table.profile)}, got {name!r}")

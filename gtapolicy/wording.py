@@ -81,7 +81,7 @@ def _rule(tool: str, line: str) -> Rule:
 def parse_condition(text: str) -> dict[str, Predicate]:
     """The predicates of a condition, by field; what is said in other words is no predicate of any rule."""
     parts = (part.partition(" is ") for part in " ".join(text.split()).rstrip(".").split(", and "))
-    return {name.removeprefix("If "): _predicate(phrase) for name, _, phrase in parts}
+    return {re.sub("^if ", "", name, flags=re.IGNORECASE): _predicate(phrase) for name, _, phrase in parts}
 
 
 def _phrase(predicate: Predicate) -> str:
@@ -99,7 +99,7 @@ def _predicate(phrase: str) -> Predicate:
             found = re.fullmatch(form.format(r"(-?\d+)"), piece)
             if found:
                 bounds[name] = int(found[1])
-    return Band(**bounds) if bounds else tuple(re.split(r", | or ", phrase))
+    return Band(**bounds) if bounds else tuple(re.split(r",? or |, ", phrase))
 
 
 def _arguments(tool: Tool) -> str:

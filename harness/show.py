@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 import sys
 import textwrap
@@ -11,7 +12,7 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageFont
 from tyro.conf import Positional
 
-from harness import variants
+from harness import store, variants
 from harness.benchmark import Benchmark
 from harness.errors import UserError
 from harness.records import Instance, Part
@@ -29,12 +30,18 @@ def show(benchmark: Positional[Path], instance: Positional[str], /, *, png: Path
         instance: Its id, the first field of a line of instances.test.jsonl.
         png: Write a picture here instead.
     """
+    if png is not None and png.suffix != ".png":
+        raise UserError(f"png: expected a file name that ends in .png, got {png}")
     bench = Benchmark(benchmark)
     found = find(bench, instance)
     if png is None:
         print(terminal(bench, found, colours=sys.stdout.isatty()))
     else:
-        page(bench, found).save(png)
+        data = io.BytesIO()
+        page(bench, found).save(data, "PNG")
+        with store.explained(png):
+            png.parent.mkdir(parents=True, exist_ok=True)
+        store.write(png, data.getvalue())
         print(png)
 
 
@@ -84,8 +91,9 @@ def page(benchmark: Benchmark, instance: Instance) -> Image.Image:
 
 
 def _parts(benchmark: Benchmark, instance: Instance) -> Iterable[Part]:
-    """What a model would be shown in context, then what it should say."""
-    prompt = variants.prompt(instance, variants.IN_CONTEXT, benchmark.policies)
+    """What a model would be shown in context, where there is a policy to show, then what it should say."""
+    shown = variants.INTERNALIZED if instance.policy_id is None else variants.IN_CONTEXT
+    prompt = variants.prompt(instance, shown, benchmark.policies)
     yield Part("text", f"{instance.id} ({instance.split})")
     yield from prompt.parts if prompt else ()
     yield Part("text", f"\nGold response\n{benchmark.family.gold(instance, variants.INTERNALIZED)}")

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from harness.metrics import looked_up, mean_row
-from harness.parsing import boxed
+from harness.parsing import boxed, plain
 from harness.records import Row
 from harness.results import Result, Results
 
@@ -61,4 +61,4 @@ def majority(found: Sequence[Result]) -> float | None:
 
 
 def _answer(result: Result) -> str:
-    return " ".join((boxed(result.response.text or "") or "").split()).casefold()
+    return plain(boxed(result.response.text or "") or "")

@@ -6,6 +6,7 @@ import msgspec
 
 from harness import variants
 from harness.benchmark import Benchmark
+from harness.parsing import in_box
 from harness.records import Instance
 from harness.variants import VARIANTS
 
@@ -37,6 +38,23 @@ def test_answers_hold_the_target_and_each_scores_as_right_or_wrong(benchmark_: B
             values = {a: family.grade(instance, target, family.respond(a)).value for a in answers}
             assert sorted(values.values()) == [0] * (len(answers) - 1) + [1]
             assert values[target] == 1
+
+
+WRAPPINGS = (
+    r"\text{%s}", r"\textbf{%s}", r"\mathrm{%s}", "%s.", '"%s"', "```json\n%s\n```", r"\text{**%s**}"
+)  # fmt: skip
+
+
+def test_a_wrapping_in_the_box_makes_nothing_wrong_and_nothing_right(benchmark_: Benchmark) -> None:
+    family = benchmark_.family
+    for split in benchmark_.splits:
+        instances = benchmark_.instances(split)[:8]
+        for said in {i.target for i in instances} | {f"{i.target}0" for i in instances}:
+            for instance in instances:
+                bare = family.grade(instance, instance.target, in_box(said)).value
+                assert (bare == 1) == (said == instance.target)
+                for wrapping in WRAPPINGS:
+                    assert family.grade(instance, instance.target, in_box(wrapping % said)).value == bare
 
 
 def test_an_override_has_the_same_name_and_another_answer(benchmark_: Benchmark) -> None:

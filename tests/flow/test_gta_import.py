@@ -13,18 +13,25 @@ from gtapolicy import importer, rules
 from gtapolicy.build import target_call
 from gtapolicy.config import Config
 from gtapolicy.generate import import_gta
+from harness import store
 from harness.benchmark import Benchmark
 from harness.errors import UserError
 
 TABLE = rules.load()
 
 
-def call(name: str, arguments: dict[str, object], returned: object) -> list[dict[str, object]]:
+def call(name: str, arguments: object, returned: object) -> list[dict[str, object]]:
     function = {"name": name, "arguments": arguments}
     return [
         {"role": "assistant", "tool_calls": [{"type": "function", "function": function}], "thought": "hm"},
         {"role": "tool", "name": name, "content": {"type": "text", "content": returned}},
     ]
+
+
+def twice(name: str, arguments: dict[str, object]) -> list[dict[str, object]]:
+    """One turn with two calls."""
+    asked, answered = call(name, arguments, "1")
+    return [{**asked, "tool_calls": 2 * asked["tool_calls"]}, answered]  # type: ignore[operator]
 
 
 def entry(images: list[int], *calls: list[dict[str, object]], answer: object = None) -> dict[str, object]:
@@ -89,6 +96,12 @@ def test_every_oddity_is_met(gta: Path, tmp_path: Path) -> None:
     assert benchmark.image("image/image_3.jpg").size == (60, 50)
     assert import_gta(gta, tmp_path / "bench", Config())[0] == manifest
 
+    own = tmp_path / "own.toml"
+    own.write_text((Path(rules.__file__).parent / "rules.toml").read_text())
+    with_rules, _ = import_gta(gta, tmp_path / "own", Config(rules=own))
+    assert with_rules.config["rules"] == store.sha256(own)
+    assert with_rules.digest == manifest.digest
+
 
 def change(folder: Path, key: str, **fields: object) -> None:
     path = folder / "dataset.json"
@@ -105,6 +118,10 @@ def change(folder: Path, key: str, **fields: object) -> None:
         (call("DrawBox", {"image": "image/image_3.jpg", "bbox": "(1, 2, 3)"}, ""), "four numbers"),
         (call("OCR", {}, ""), "argument image is missing"),
         (call("OCR", {"image": ["a"]}, ""), "expected a text"),
+        (call("OCR", '{"image": ', ""), "JSONDecodeError"),
+        (call("Calculator", {"expression": "x + 1"}, ""), "expression 'x + 1' has no value"),
+        (call("DrawBox", {"image": "image/image_3.jpg", "bbox": "(1, 2, 1, 2)"}, ""), "has no value"),
+        (twice("Calculator", {"expression": "1"}), "expected one tool call in a turn, got 2"),
     ],
 )
 def test_what_cannot_be_used_is_skipped_by_name(gta: Path, turns, reason: str) -> None:
@@ -116,11 +133,25 @@ def test_what_cannot_be_used_is_skipped_by_name(gta: Path, turns, reason: str) -
     assert reason in line
 
 
+def test_an_entry_without_a_user_or_a_number_is_skipped_by_name(gta: Path) -> None:
+    path = gta / "dataset.json"
+    data = json.loads(path.read_text())
+    data["abc"] = data["0"]
+    data["1"]["dialogs"] = data["1"]["dialogs"][1:]
+    path.write_text(json.dumps(data))
+    dialogs, skipped = importer.read(gta, TABLE)
+    assert len(dialogs) == 6
+    assert [line.split(":")[0] for line in skipped] == [f"dataset.json, entry {key}" for key in ("1", "abc")]
+    assert "expected a text as the user's query" in skipped[0]
+    assert "'abc'" in skipped[1]
+
+
 @pytest.mark.parametrize(
     ("damage", "named"),
     [
+        (lambda f: (f / "image/image_3.jpg").write_text("no picture"), "image_3.jpg: not a readable image"),
         (lambda f: shutil.rmtree(f / "image"), "expected the image that entry 0 names"),
-        (lambda f: (f / "dataset.json").unlink(), "no such file"),
+        (lambda f: (f / "dataset.json").unlink(), "dataset.json: cannot be read: No such file"),
         (lambda f: (f / "dataset.json").write_text("{}"), "expected dialogs"),
         (lambda f: (f / "dataset.json").write_text("[1"), "dataset.json"),
         (

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from clevrpolicy import clevr_json
+from clevrpolicy import clevr_json, cli
 from clevrpolicy.config import Config
 from clevrpolicy.importer import import_clevr
 from clevrpolicy.ontology import KINDS
@@ -69,6 +69,11 @@ def test_import(clevr: Path, tmp_path: Path, balance) -> None:
         targets = [i.target for i in test if i.policy_id == test[0].policy_id]
         assert {t: targets.count(t) for t in targets} == {f"Case {k}": 2 for k in range(4)}
     assert import_clevr(clevr, tmp_path / "bench", config, workers=1) == benchmark.manifest
+    for split, instances in (("train", train), ("test", test)):
+        path = tmp_path / "new" / f"{split}.json"
+        cli.scenes(tmp_path / "bench", split, path)
+        found = {clevr_json.kinds(scene)[0] for scene in json.loads(path.read_text())["scenes"]}
+        assert found == {instance.facts["scene"] for instance in instances}
 
 
 def test_too_few_scenes_are_named(clevr: Path, tmp_path: Path) -> None:
@@ -79,7 +84,10 @@ def test_too_few_scenes_are_named(clevr: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "named"),
     [
-        (lambda f: (f / "scenes/CLEVR_val_scenes.json").unlink(), "CLEVR_val_scenes.json: no such file"),
+        (
+            lambda f: (f / "scenes/CLEVR_val_scenes.json").unlink(),
+            "CLEVR_val_scenes.json: cannot be read: No such file",
+        ),
         (lambda f: (f / "scenes/CLEVR_val_scenes.json").write_text('{"scenes": 1}'), r"\$.scenes"),
         (lambda f: shutil.rmtree(f / "images"), r"\.png: no such file"),
         (

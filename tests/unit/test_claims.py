@@ -15,9 +15,11 @@ from clevrpolicy.config import SceneConfig
 from clevrpolicy.generate import generate
 from clevrpolicy.ontology import Kind, Object, Scene
 from clevrpolicy.tree import Leaf, Node, Tree, mask
+from clevrpolicy.wording import GIVE, GO
 from harness import variants
 from harness.benchmark import Benchmark
 from harness.metrics.referral import precision, recall
+from harness.parsing import in_box
 from harness.records import Instance
 from harness.variants import IN_CONTEXT, INTERNALIZED, VARIANTS, Variant
 
@@ -223,6 +225,18 @@ def test_gold_and_the_policy_itself_are_cited_truly(name: str, request: pytest.F
         for variant in (INTERNALIZED, IN_CONTEXT):
             assert not family.claims(instance, variant, instance.target)
             assert family.fault(instance, variant, "") is None
+
+
+@pytest.mark.parametrize("form", [*GO, *GIVE, "Go to {}.", r"\text{{}}", "**{}**"])
+def test_a_recited_condition_may_be_worded_as_in_the_policy(text_folder: Path, form: str) -> None:
+    benchmark = Benchmark(text_folder)
+    recalled = benchmark.instances("recall")
+    for instance in recalled:
+        for other in recalled:
+            attribute, value, *leads = other.target.split("; ")
+            said = in_box("; ".join([attribute, value, *(form.replace("{}", lead) for lead in leads)]))
+            grade = benchmark.family.grade(instance, instance.target, said)
+            assert grade.value == (other.target == instance.target)
 
 
 def test_scenes_that_do_not_tell_their_camera_have_faults_too(text_folder: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -10,8 +11,11 @@ from gtapolicy import citations, faults, override, reasoning, rules
 from gtapolicy.build import target_call
 from gtapolicy.calls import Call
 from gtapolicy.dialogs import Step
+from gtapolicy.dummies import _typical
 from gtapolicy.family import _grade_recall
+from harness.benchmark import Benchmark
 from harness.parsing import in_box
+from harness.run import Evaluation, evaluate
 from harness.seeds import rng
 
 TABLE = rules.load()
@@ -75,6 +79,16 @@ def test_the_first_fault_is_named(call: Call | None, fault: str | None) -> None:
             1,
             {"credits": 1, "account_type": 1},
         ),
+        (
+            r"\text{If Credits is above 250 and at most 750, and account_type is b, or A.}",
+            1,
+            {"credits": 1, "account_type": 1},
+        ),
+        (
+            "credits is above 250 and at most 750, and account_type is A, B or C",
+            0,
+            {"credits": 1, "account_type": 0},
+        ),
         ("credits is above 250, and account_type is A or B", 0, {"credits": 0, "account_type": 1}),
         ("credits is above 250 and at most 750", 0, {"credits": 1, "account_type": 0}),
         ("nothing", 0, {"credits": 0, "account_type": 0}),
@@ -84,6 +98,18 @@ def test_recall_is_exact_by_field(said: str, value: float, parts: dict[str, floa
     target = "credits is above 250 and at most 750, and account_type is A or B"
     grade = _grade_recall(target, in_box(said))
     assert (grade.value, dict(grade.parts)) == (value, parts)
+
+
+def test_the_most_frequent_call_is_made_of_the_most_frequent_name_and_values(
+    rules_folder: Path, tmp_path: Path
+) -> None:
+    given = [{"query": "a", "k": 4}, {"query": "b"}, {"query": "b", "k": 4}, {"query": "c"}, {"query": "d"}]
+    calls = [Call("OCR_v1", {"image": "i"}), *(Call("GoogleSearch_v2", arguments) for arguments in given)]
+    assert _typical(calls) == Call("GoogleSearch_v2", {"query": "b"})
+    report = evaluate(Benchmark(rules_folder), Evaluation("random"), tmp_path / "run")
+    scores = {row.metric: row.mean for row in report.rows if row.variant == "internalized" and not row.group}
+    assert scores["accuracy"] == scores["dummy: empty call"] == 0
+    assert 0 < scores["dummy: most frequent call"] < scores["dummy: always version 1"]
 
 
 def test_targets_are_calls_with_texts_as_they_are() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import tomllib
 from collections import Counter
 from pathlib import Path
 
@@ -11,11 +12,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gtapolicy import build, invented, override, profiles, rules, wording
+from gtapolicy import build, invented, override, profiles, rules, scenarios, wording
+from gtapolicy.config import GeneratedConfig
 from gtapolicy.dialogs import Dialog, Step
+from gtapolicy.generate import _dialogs, generate
 from gtapolicy.rules import Table
+from harness.benchmark import Benchmark
 from harness.errors import UserError
 from harness.seeds import rng
+from harness.variants import INTERNALIZED
+from harness.verify import verify
 
 TABLE = rules.load()
 ANY = {"account_type": "ABCD", "credits": (0, 250, 251, 500, 750, 1000), "age": (13, 20, 21, 59, 60, 90)}
@@ -71,6 +77,19 @@ tables = st.one_of(
         st.integers(0, 999),
     ),
 )
+
+
+@pytest.mark.parametrize(("tools", "rules_"), [(0, 0), (97, 200), (2, 3), (2, 25)])
+def test_an_invented_size_that_cannot_be_is_named_by_its_flag(tools: int, rules_: int) -> None:
+    with pytest.raises(UserError, match=r"^invented_(tools|rules): expected \d+\.\.\d+"):
+        invented.invented(tools, rules_, rng(0, "i"))
+
+
+def test_thresholds_without_room_to_move_are_refused() -> None:
+    narrow = msgspec.structs.replace(TABLE, profile={**TABLE.profile, "age": rules.Span(20, 21)})
+    override.overridden(narrow, rng(0, "o"))
+    with pytest.raises(UserError, match="leave --override-bands out"):
+        override.overridden(narrow, rng(0, "o"), bands=True)
 
 
 @given(tables, st.integers(0, 999))
@@ -146,6 +165,26 @@ def test_a_tool_of_the_user_is_told_decided_and_asked_for(tmp_path: Path) -> Non
         ('name = "Plot"', 'title = "Plot"', "title"),
         ('use = "MathOCR"', 'use = "Maths"', "got 'Maths'"),
         ("[profile]", "[profile", "line"),
+        (
+            "age = { least = 13, most = 90 }",
+            "age = { least = 90, most = 13 }",
+            "least at or below most for age",
+        ),
+        ('["A", "B", "C", "D"]', "[]", "values for account_type"),
+        ('name = "Plot"', 'name = "Solver"', "tool: expected each name once, got 'Solver' 2 times"),
+        ('name = "Plot"', 'name = "Plot_v1"', "does not end in a version, got 'Plot_v1'"),
+        ('name = "Plot"', 'name = "My Plot"', "letters, digits, _ and -"),
+        ('versions = ["v1", "v2"]', 'versions = ["one", "v2"]', "versions such as v1, got 'one'"),
+        ('versions = ["v1", "v2"]', 'versions = ["v1"]', "two versions or more"),
+        ('versions = ["v1", "v2"]', 'versions = ["v1", "v1"]', "RegionAttributeDescription, versions"),
+        (
+            'use = "v4", when = { credits = { ge = 750 } }',
+            'use = "v3", when = { credits = { ge = 750 } }',
+            "v3",
+        ),
+        ('when = { account_type = ["C", "D"] }', "when = {}", "expected a condition for v1"),
+        ("credits = { ge = 750 }", "credits = {}", "a bound or a value for credits"),
+        ('{ name = "expression" }', '{ name = "expression", type = "int" }', "a text without default"),
     ],
 )
 def test_a_faulty_file_is_refused_and_the_fault_named(tmp_path: Path, old: str, new: str, named: str) -> None:
@@ -154,6 +193,44 @@ def test_a_faulty_file_is_refused_and_the_fault_named(tmp_path: Path, old: str, 
     path.write_text(RULES_FILE.replace(old, new, 1))
     with pytest.raises(UserError, match=named):
         rules.load(path)
+
+
+def test_a_table_without_versions_and_a_folder_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "rules.toml"
+    path.write_text('profile = {}\n[[tool]]\nname = "Plot"\ndescription = "Draws."\narguments = []\n')
+    with pytest.raises(UserError, match="expected one with versions"):
+        rules.load(path)
+    with pytest.raises(UserError, match="cannot be read: Is a directory"):
+        rules.load(tmp_path)
+
+
+def test_a_benchmark_on_a_table_of_the_user_verifies(tmp_path: Path) -> None:
+    """A tool with an underscore in its name, one of GTA's alone, and one of GTA's with other arguments."""
+    path = tmp_path / "rules.toml"
+    head, *tools = RULES_FILE.split("[[tool]]")
+    kept = "[[tool]]".join([head, *(t for t in tools if '"Calculator"' in t or '"RegionAttribute' in t)])
+    own = OWN_TOOL.replace("Translate", "web_search_2").replace('"text"', '"bbox", optional = true')
+    path.write_text(kept.replace('{ name = "bbox" }, ', "") + own)
+    manifest = generate(tmp_path / "bench", GeneratedConfig(rules=path))
+    assert generate(tmp_path / "bench", GeneratedConfig(rules=path)) == manifest
+    benchmark = Benchmark(tmp_path / "bench")
+    assert verify(benchmark).endswith("gold responses score 1")
+    asked = {i.facts["step"]["tool"]: i for i in benchmark.instances("train")}
+    assert asked.keys() == {"Calculator", "RegionAttributeDescription", "web_search_2"}
+    instance = asked["web_search_2"]
+    (claim,) = benchmark.family.claims(instance, INTERNALIZED, benchmark.family.gold(instance, INTERNALIZED))
+    assert (claim.exists, dict(claim.parts)) == (True, {"condition": True})
+
+
+def test_gta_s_kinds_of_query_are_kept_where_the_table_has_their_tools_as_gta_has() -> None:
+    assert _dialogs(GeneratedConfig(), TABLE) == scenarios.dialogs(0)
+    changed = msgspec.convert(
+        tomllib.loads(RULES_FILE.replace('{ name = "color",', '{ name = "ink",')), Table
+    )
+    made = _dialogs(GeneratedConfig(), changed)
+    assert {d.family == "plain" for d in made if "AddText" in {step.tool for step in d.steps}} == {True}
+    assert {step.tool for d in made for step in d.steps} == {tool.name for tool in TABLE.tools}
+    assert sum(d.family != "plain" for d in made) > 200
 
 
 def test_a_gold_call_in_a_long_dialog_keeps_its_history() -> None:

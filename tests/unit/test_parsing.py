@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.intervals import wilson
-from harness.parsing import boxed
+from harness.parsing import boxed, plain, unwrapped
 
 
 @pytest.mark.parametrize(
@@ -40,10 +40,38 @@ def test_any_balanced_answer_is_read_back(text: str) -> None:
         assert boxed(rf"<think>x</think>\boxed{{{text}}} y") == text.strip() or r"\boxed{" in text
 
 
+WRAPPINGS = (
+    r"\text{@}", r"\textbf{@}", r"\mathrm{@}", "**@**", '"@"', "'@'", "```json\n@\n```", "@."
+)  # fmt: skip
+
+
+@given(st.text(alphabet="{}Case 1.\\"), st.lists(st.sampled_from(WRAPPINGS), max_size=3, unique=True))
+def test_wrappings_of_the_whole_answer_are_taken_off(text: str, wrappings: list[str]) -> None:
+    wrapped = text = unwrapped(text)
+    for wrapping in wrappings:
+        wrapped = wrapping.replace("@", wrapped)
+    balanced = boxed(rf"\boxed{{{text}}}") == text
+    if text and balanced and not text.endswith("."):
+        assert unwrapped(wrapped) == text
+
+
+@pytest.mark.parametrize(
+    "answer",
+    ["Case 10", '"Case 1', "**Case 1", r"\text{Case 1", r"\text{Case} 1", r"\box{Case 1}", "(Case 1)",
+     r"\text{Case 1} or \text{Case 2}", '"Case 1" or "Case 2"', "```Case 1", "Case 1..", "Case 1!"],
+)  # fmt: skip
+def test_nothing_else_is_forgiven(answer: str) -> None:
+    assert plain(answer) != "case 1"
+    assert plain(f"**{answer}**") != "case 1"
+
+
 def test_a_megabyte_of_braces_is_read_in_linear_time() -> None:
     started = time.process_time()
     boxed(r"\boxed{" * 150_000)
     boxed(r"\boxed{" + "{" * 10**6)
+    for wrapping in (r"\text{", "**", "'", "```", "."):
+        unwrapped(wrapping * 200_000)
+    unwrapped(r"\text{" * 100_000 + "}" * 100_000)
     assert time.process_time() - started < 5
 
 

@@ -13,8 +13,10 @@ from clevrpolicy.build import SCENES
 from clevrpolicy.ontology import Kind
 from clevrpolicy.scene import split_of
 from clevrpolicy.skills import SkillsConfig, generate
+from harness import show
 from harness.benchmark import Benchmark
 from harness.errors import UserError
+from harness.parsing import in_box
 from harness.records import Instance
 from harness.run import Evaluation, evaluate
 from harness.variants import INTERNALIZED
@@ -93,9 +95,19 @@ def test_the_family_keeps_its_promises(skills: Benchmark) -> None:
             assert family.grade(instance, instance.target, nonsense).value == 0
 
 
+@pytest.mark.parametrize("skill", ["list", "exists", "count"])
+def test_a_wrapping_changes_no_score(skills: Benchmark, skill: str) -> None:
+    first, *others = asked(skills, skill)
+    for said in {instance.target for instance in (first, *others)}:
+        bare = skills.family.grade(first, first.target, in_box(said)).value
+        for wrapping in (r"\text{%s}", "**%s**", '"%s"', "`%s`", "%s."):
+            assert skills.family.grade(first, first.target, in_box(wrapping % said)).value == bare
+
+
 @pytest.mark.parametrize(
     ("said", "value"),
     [
+        (r"\text{small red metal cube}; \text{small red metal cube}; \text{large blue rubber sphere}", 1),
         ("small red metal cube; small red metal cube; large blue rubber sphere", 1),
         ("Large rubber blue sphere\nsmall red cube metal\nsmall red metal cube.", 1),
         ("small red metal cube", 2 * 1 / (1 + 3)),
@@ -108,6 +120,21 @@ def test_a_list_scores_the_f1_of_its_objects(skills: Benchmark, said: str, value
     instance = asked(skills, "list")[0]
     target = "large blue rubber sphere; small red metal cube; small red metal cube"
     assert skills.family.grade(instance, target, rf"\boxed{{{said}}}").value == pytest.approx(value)
+
+
+def test_show_tells_picture_and_question_without_a_policy(skills: Benchmark, tmp_path: Path) -> None:
+    instance = skills.instances("test")[0]
+    shown = " ".join(show.terminal(skills, instance, colours=False).split())
+    assert f"[{instance.query[0].value}]" in shown
+    assert instance.query[1].value in shown
+    for name in ("x.gifx", "x"):
+        with pytest.raises(UserError, match=r"png: expected a file name that ends in \.png"):
+            show.show(skills.folder, instance.id, png=tmp_path / name)
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match="cannot be written"):
+        show.show(skills.folder, instance.id, png=tmp_path / "file" / "x.png")
+    show.show(skills.folder, instance.id, png=tmp_path / "new" / "x.png")
+    assert (tmp_path / "new" / "x.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_the_majority_answers_each_skill_with_its_own_most_frequent(
