@@ -20,11 +20,10 @@ from harness.benchmark import Benchmark
 from harness.canaries import CANARIES
 from harness.errors import UserError
 from harness.judgement import Judged, Judgement, sum_up
-from harness.judging import Judging
+from harness.judging import Judging, lot
 from harness.metrics.referral import precision
 from harness.records import Instance, Policy, Prompt, Response, Run
 from harness.run import report_again
-from harness.seeds import rng
 from harness.variants import VARIANTS, Variant
 from harness.verdict import Reading, SettingName
 
@@ -115,14 +114,8 @@ def _cases(folder: Path, run: Run, benchmark: Benchmark, asked: Judging) -> tupl
         raise UserError(
             f"{folder}: expected responses that a policy governs under {asked.variants}, got none to judge"
         )
-    cases.sort(key=_lot)
+    cases.sort(key=lambda case: lot(case.response.key))
     return cases[: asked.limit], without
-
-
-def _lot(case: _Case) -> tuple[int, float, tuple[str, str, int]]:
-    """All instances once, in an order of their own, before any has a second sample judged."""
-    key = case.response.key
-    return case.response.sample, rng(0, "judged", case.instance.id).random(), key
 
 
 def _ask(

@@ -10,6 +10,7 @@ import msgspec
 from harness import variants
 from harness.backends import Endpoint, Sampling
 from harness.errors import UserError
+from harness.seeds import rng
 from harness.verdict import SettingName
 
 SCRIPTED = ("oracle", "random", "majority")
@@ -45,3 +46,12 @@ class Judging:
         """Names the files: what verdicts depend on besides their prompts."""
         asked = [self.judge, self.setting, self.sampling]
         return hashlib.sha256(msgspec.json.encode(asked)).hexdigest()[:12]
+
+
+def lot(key: tuple[str, str, int]) -> tuple[int, float, tuple[str, str, int]]:
+    """A response's place in the order in which a run's are judged, the same for every run of a benchmark.
+
+    All instances come once, in an order of their own, before any has a second sample judged.
+    """
+    instance, _, sample = key
+    return sample, rng(0, "judged", instance).random(), key

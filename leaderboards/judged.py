@@ -19,7 +19,8 @@ from harness.errors import UserError
 from harness.intervals import bootstrap
 from harness.judgement import Judged as JudgedResponse
 from harness.judgement import Judgement
-from harness.judging import Judging
+from harness.judging import Judging, lot
+from harness.metrics import looked_up, mean_row
 from harness.records import Response, Run
 from harness.results import Result, Results
 from harness.seeds import rng
@@ -45,6 +46,8 @@ class JudgeFigures:
     low: float
     high: float
     n: int
+    unparsed: int
+    truncated: int
     unscored: int
 
 
@@ -55,16 +58,28 @@ def judge_id(judgement: Judgement) -> str:
     return f"{j.judge}, {j.setting} setting, {j.limit} responses, {j.repeats} repeats, {digest}"
 
 
-def judge_figures(judgement: Judgement, run: Run) -> JudgeFigures | None:
-    """By the judge's scores; None where it scored nothing."""
-    scores = [j.score / MOST for j in judgement.responses if j.score is not None]
-    if not scores:
+def judge_figures(judgement: Judgement, results: Results) -> JudgeFigures | None:
+    """By the judge's scores, and over the responses that have one; None where it scored nothing."""
+    told = {
+        (j.instance, j.variant, j.sample): j.score / MOST for j in judgement.responses if j.score is not None
+    }
+    if not told:
         return None
-    low, high = bootstrap(scores, rng(0, "judgement", run.digest))
+    scores = list(told.values())
+    low, high = bootstrap(scores, rng(0, "judgement", judgement.benchmark_digest))
     mean = math.fsum(scores) / len(scores)
-    unscored = len(judgement.responses) - len(scores)
+    scored = [r for r in results.results if r.response.key in told]
+    row = mean_row(VARIANTS[judgement.variants], "judged", scored, looked_up(told))
     return JudgeFigures(
-        judge_id(judgement), judgement.variants, mean, min(low, mean), max(high, mean), len(scores), unscored
+        judge=judge_id(judgement),
+        variant=judgement.variants,
+        mean=mean,
+        low=min(low, mean),
+        high=max(high, mean),
+        n=len(scores),
+        unparsed=row.unparsed,
+        truncated=row.truncated,
+        unscored=len(judgement.responses) - len(scores),
     )
 
 
@@ -90,10 +105,9 @@ def judge_faults(judged: Judged, run: Run, results: Results) -> Iterator[str]:
         for r in results.results
         if r.variant.name == j.variants and variants.policy_id(r.instance, r.variant) is not None
     }
-    # The lot that chooses is the same for every run of the benchmark (harness.judge).
-    lot = sorted(answered, key=lambda key: (rng(0, "judged", *key).random(), key))[: j.limit]
-    if [(r.instance, r.variant, r.sample) for r in j.responses] != lot:
-        yield f"{name}: expected the {len(lot)} responses that the lot chooses, got others"
+    chosen = sorted(answered, key=lot)[: j.limit]
+    if [(r.instance, r.variant, r.sample) for r in j.responses] != chosen:
+        yield f"{name}: expected the {len(chosen)} responses that the lot chooses, got others"
         return
     said = _Said(j, {v.key: v for v in verdicts if v.error is None})
     wrong = [

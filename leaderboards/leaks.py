@@ -1,21 +1,21 @@
 """Was a model trained on what it is tested on? Told by the pictures and questions, not by names.
 
-training.json may list its data as [{"benchmark": FOLDER, "digest": ..., "split": ...}, ...]; other mentions
-of a digest or of a benchmark's folder are found too. Data that does not lie here cannot be compared, and that
-is said. No training.json says nothing.
+training.json may list its data, anywhere in it, as {"benchmark": FOLDER, "digest": ..., "split": ...}. Data
+that does not lie here with this very digest is not compared, and that is said. No training.json says nothing.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from harness.benchmark import MANIFEST, Benchmark
+from harness.benchmark import Benchmark
 from harness.errors import UserError
 from harness.records import Instance, Json
 
@@ -29,34 +29,37 @@ class Leak:
     found: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Data:
+    """What a model was trained on, in the words of its training.json."""
+
+    folder: str
+    digest: str
+    split: str
+
+
 def check(training: Json | None, benchmark: Benchmark, tested: Sequence[Instance]) -> Leak:
     """What the training data has in common with these instances."""
     if training is None:
         return Leak("")
-    if benchmark.manifest.digest in set(_texts(training)):
-        trained = [(benchmark, split) for split in _splits(training, benchmark)]
-    else:
-        trained = []
-    unread = 0
-    folders = [t for t in dict.fromkeys(_texts(training)) if _is_benchmark(t)][:MOST_DATA]
-    for folder in folders:
-        try:
-            other = Benchmark(Path(folder))
-            trained += [(other, split) for split in _splits(training, other)]
-        except UserError:
-            unread += 1
-    if not trained:
-        return Leak("its training data does not lie here: not compared")
+    named = list(dict.fromkeys(_data(training)))
     contents = {content(benchmark, instance) for instance in tested}
-    try:
-        seen = {content(b, i) for b, split in trained for i in b.instances(split)}
-    except UserError as error:
-        return Leak(f"its training data cannot be read: {error}")
+    seen: set[str] = set()
+    missing = len(named)
+    for data in named[:MOST_DATA]:
+        # ValueError: a path with a NUL in it; OSError: one that is too long.
+        with suppress(UserError, ValueError, OSError):
+            other = _open(data, benchmark)
+            seen |= {content(other, instance) for instance in other.instances(data.split)}
+            missing -= 1
+    untold = f"; {missing} of {len(named)} benchmarks were not compared, which do not lie here as they were"
     if shared := len(contents & seen):
-        return Leak(
-            f"{shared} of {len(contents)} scenes or questions of this test set are in its training data", True
-        )
-    return Leak("its training data shares no scene or question with this test set")
+        text = f"{shared} of {len(contents)} scenes or questions of this test set are in its training data"
+        return Leak(text + (untold if missing else ""), True)
+    if missing == len(named):
+        return Leak("its training data does not lie here as it was, or is not told: not compared")
+    whose = "what lies here of its training data" if missing else "its training data"
+    return Leak(f"{whose} shares no scene or question with this test set{untold if missing else ''}")
 
 
 def content(benchmark: Benchmark, instance: Instance) -> str:
@@ -67,32 +70,21 @@ def content(benchmark: Benchmark, instance: Instance) -> str:
     return hashlib.sha256(msgspec.json.encode(shown)).hexdigest()
 
 
-def _splits(training: Json, benchmark: Benchmark) -> list[str]:
-    """The splits that training.json names for this data; train where it names none."""
-    named = [
-        str(item["split"])
-        for item in _mappings(training)
-        if "split" in item
-        and (
-            item.get("digest") == benchmark.manifest.digest or item.get("benchmark") == str(benchmark.folder)
-        )
-    ]
-    return [s for s in dict.fromkeys(named or ["train"]) if s in benchmark.splits]
+def _data(training: Json) -> Iterator[Data]:
+    for item in _mappings(training):
+        folder, digest = item.get("benchmark"), item.get("digest")
+        if isinstance(folder, str) or isinstance(digest, str):
+            yield Data(str(folder), str(digest), str(item.get("split", "train")))
 
 
-def _is_benchmark(text: str) -> bool:
-    try:
-        return len(text) < 4096 and "\0" not in text and (Path(text) / MANIFEST).is_file()
-    except OSError:
-        return False
-
-
-def _texts(value: Any, depth: int = 0) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif depth < DEEPEST and isinstance(value, dict | list):
-        for item in value.values() if isinstance(value, dict) else value:
-            yield from _texts(item, depth + 1)
+def _open(data: Data, tested: Benchmark) -> Benchmark:
+    """Raises UserError where it is not here, or another lies in its place."""
+    if data.digest == tested.manifest.digest:
+        return tested
+    other = Benchmark(Path(data.folder))
+    if other.manifest.digest != data.digest:
+        raise UserError(f"{data.folder}: expected digest {data.digest}, got {other.manifest.digest}")
+    return other
 
 
 def _mappings(value: Any, depth: int = 0) -> Iterator[dict[str, Any]]:

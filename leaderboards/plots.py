@@ -164,11 +164,11 @@ def span(low: float, high: float, mean: float, kind: str) -> Markup:
 
 def bars(shown: View) -> list[Bar]:
     """The best entry of each of the best models, and what the paper reports."""
-    best: dict[str, Bar] = {}
+    best: dict[tuple[str, str], Bar] = {}
     for line in shown.lines:
-        f = line.row.figures
-        name = f.method or line.row.model
-        best.setdefault(name, Bar(name, f.mean, f.low, f.high, reported=False))
+        f, model = line.row.figures, line.row.model
+        name = f"{f.method}, {model}" if f.method else model
+        best.setdefault((model, f.method), Bar(name, f.mean, f.low, f.high, reported=False))
     reported = [
         Bar(f"{row.method}, {row.model}", row.score / 100, row.score / 100, row.score / 100, reported=True)
         for _, row in beside(shown.board)

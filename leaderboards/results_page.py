@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -217,21 +218,26 @@ def _over(out: Path, plan: Plan, grid: Grid) -> Iterator[str | Picture]:
     found = sorted(lines(out, grid.cells), key=order)
     depth = grid.along == "depth"
     kinds = {line.benchmark: _kind(out, line.data) for line in found}
+    alike = Counter(kinds.values())
+
+    def named(name: str, line: Line) -> str:
+        """With the benchmark, where another one has the same place."""
+        return f"{name}, {line.benchmark}" if depth and alike[kinds[line.benchmark]] > 1 else name
+
     for kind in dict.fromkeys(_but_depth(k) if depth else b for b, k in kinds.items()):
         here = [x for x in found if kind == (_but_depth(kinds[x.benchmark]) if depth else x.benchmark)]
         series: dict[str, dict[int, Line]] = {}
         for line in here:
             place = manifest(out, line.data).config["depth"] if depth else line.chains
             if place is not None:
-                series.setdefault(label(line), {})[int(place)] = line
+                series.setdefault(named(label(line), line), {})[int(place)] = line
         if depth:
             for name, figure in (("base", "The base in context"), ("majority", "Majority answer")):
                 cells = [c for c in plan.untrained if c.method == name and c.benchmarks[0] in kinds]
-                series[figure] = {
-                    int(manifest(out, line.data).config["depth"]): line
-                    for line in lines(out, cells)
-                    if _but_depth(kinds[line.benchmark]) == kind
-                }
+                for line in lines(out, cells):
+                    if _but_depth(kinds[line.benchmark]) == kind:
+                        place = manifest(out, line.data).config["depth"]
+                        series.setdefault(named(figure, line), {})[int(place)] = line
         yield f"### {kind}, internalized\n"
         marks = sorted({mark for points in series.values() for mark in points})
         heads = ("method", *(f"N={mark}" if depth else f"{mark} chains" for mark in marks))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import msgspec
@@ -13,7 +13,7 @@ from harness.benchmark import Benchmark
 from harness.efficiency import savings
 from harness.errors import UserError
 from harness.page import render_page
-from harness.records import Row, Run
+from harness.records import Json, Row, Run
 from harness.variants import VARIANTS
 from leaderboards.board import Boards
 from leaderboards.entry import Bundle, Refused, Submission, bundle, read, run_sha256, unplaced
@@ -81,10 +81,10 @@ def _entries(
     run, report = unplaced(submission.run), verified.report
     manifest = benchmark.manifest
     leak = check(submission.training, benchmark, verified.instances)
-    told = {name: v for name, v in (submission.training or {}).items() if isinstance(v, str)}
+    training = submission.training or {}
     governed = any(i.policy_id is not None for i in verified.instances)
     whole = {(row.variant, row.metric): row for row in report.rows if not row.group}
-    judged = [f for j in submission.judged if (f := judge_figures(j.judgement, run))]
+    judged = [f for j in submission.judged if (f := judge_figures(j.judgement, verified.results))]
 
     def board(variant: str, judge: str) -> Board:
         key = Key(manifest.digest, run.split, variant, report.scorer, judge)
@@ -95,22 +95,43 @@ def _entries(
         if row.mean is None or row.low is None or row.high is None:
             raise Refused([f"{variant}: no response has a value, so there is nothing to rank"])
         common = {
-            "unparsed": row.unparsed,
-            "truncated": row.truncated,
             "samples": run.samples,
             "columns": _columns(variant, whole, verified),
-            "base": told.get("base"),
-            "method": told.get("method") or told.get("recipe", ""),
+            "base": base if isinstance(base := training.get("base"), str) else None,
+            "method": _method(training),
             "leak": leak.text,
             "leaks": leak.found,
         }
         unscored = sum(r.score.value is None for r in verified.results.results if r.variant.name == variant)
-        figures = {"mean": row.mean, "low": row.low, "high": row.high, "n": row.n, "unscored": unscored}
+        figures = asdict(row) | {"unscored": unscored}
         yield board(variant, ""), msgspec.convert(figures | common, Figures)
         for f in judged:
             if f.variant == variant:
-                said = {"mean": f.mean, "low": f.low, "high": f.high, "n": f.n, "unscored": f.unscored}
-                yield board(variant, f.judge), msgspec.convert(common | said, Figures)
+                yield board(variant, f.judge), msgspec.convert(asdict(f) | common, Figures)
+
+
+class _Done(msgspec.Struct):
+    stage: str
+
+
+class _Trained(msgspec.Struct):
+    """What `trimpi train` tells of a recipe's stages."""
+
+    stages: tuple[_Done, ...]
+    planned: tuple[str, ...] = ()
+
+
+def _method(training: Json) -> str:
+    """The recipe's name; where the checkpoint is not that of its last stage, which stages were done."""
+    name = training.get("method") or training.get("recipe")
+    if not isinstance(name, str):
+        return ""
+    try:
+        trained = msgspec.convert(training, _Trained)
+    except msgspec.ValidationError:  # told by another trainer, in words of its own
+        return name
+    done = [stage.stage for stage in trained.stages]
+    return name if done == list(trained.planned) else f"{', '.join(done)}, of {name}"
 
 
 def _columns(variant: str, whole: dict[tuple[str, str], Row], verified: Verified) -> dict[str, float | None]:

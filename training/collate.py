@@ -23,6 +23,10 @@ class Collator(DataCollatorForVisionLanguageModeling):  # type: ignore[misc]
     def __init__(self, processor: Any, whole: bool, visual: Collection[int], limit: int | None) -> None:
         super().__init__(processor, completion_only_loss=not whole)
         self.visual = torch.tensor(sorted(visual))
+        tokenizer = processor.tokenizer
+        ends = {tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id}
+        added = tokenizer.added_tokens_decoder.items()
+        self.special = torch.tensor(sorted(i for i, token in added if token.special and i not in ends))
         self.limit = limit
 
     def torch_call(self, examples: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -37,5 +41,20 @@ class Collator(DataCollatorForVisionLanguageModeling):  # type: ignore[misc]
                     "smaller pictures"
                 )
         # Pictures and the marks around them are given, never predicted (paper, TriMPI, stage 1).
-        batch["labels"][torch.isin(batch["input_ids"], self.visual)] = IGNORED
+        batch["labels"][self._given(batch["input_ids"])] = IGNORED
         return batch
+
+    def _given(self, ids: torch.Tensor) -> torch.Tensor:
+        """Which of (B, T) tokens stand for pictures, or are special ones in a row with such.
+
+        Only the Qwen family names all its marks; Idefics3 has others before each of a picture's tiles.
+        """
+        given, special = torch.isin(ids, self.visual), torch.isin(ids, self.special)
+        while True:
+            beside = given.clone()
+            beside[:, 1:] |= given[:, :-1]
+            beside[:, :-1] |= given[:, 1:]
+            more = given | (beside & special)
+            if torch.equal(more, given):
+                return given
+            given = more

@@ -48,8 +48,9 @@ class Sft:
             raise UserError(
                 f"batch_size: expected a multiple of micro_batch {self.micro_batch}, got {self.batch_size}"
             )
-        if self.lora_rank < 0:
-            raise UserError(f"lora_rank: expected 0 or more, got {self.lora_rank}")
+        _not_negative(self, "lora_rank", "weight_decay")
+        if not 0 <= self.warmup_ratio < 1:
+            raise UserError(f"warmup_ratio: expected 0 or more and below 1, got {self.warmup_ratio}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +86,9 @@ class Rl:
     def __post_init__(self) -> None:
         _positive(self, "learning_rate", "epochs", "prompts", "micro_batch", "updates", "max_new_tokens")
         _positive(self, "temperature")
-        if self.warmup_steps < 0:
-            raise UserError(f"warmup_steps: expected 0 or more, got {self.warmup_steps}")
+        _not_negative(self, "warmup_steps", "retries")
+        if self.max_steps is not None:
+            _positive(self, "max_steps")
         if self.responses < 2:
             raise UserError(f"responses: expected 2 or more to compare with each other, got {self.responses}")
         if self.policy_rollout and self.responses % 2:
@@ -186,9 +188,13 @@ def names(folder: Path) -> list[str]:
     return sorted(path.stem for path in folder.glob("*.toml"))
 
 
-def _read(name: str, folder: Path) -> dict[str, Any]:
+def _read(name: Any, folder: Path, below: tuple[Path, ...] = ()) -> dict[str, Any]:
     """A TOML file by path, or by its name in a folder of ours; what it extends comes first."""
+    if not isinstance(name, str):
+        raise UserError(f"expected a name out of {', '.join(names(folder))} or a TOML file, got {name!r}")
     path = Path(name) if name.endswith(".toml") else folder / f"{name}.toml"
+    if path.resolve() in below:
+        raise UserError(f"{path}: expected a file that does not extend itself, by way of others either")
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -198,7 +204,9 @@ def _read(name: str, folder: Path) -> dict[str, Any]:
     parent = table.pop("extends", None)
     if parent is None:
         return table
-    return merge(_read(str(path.parent / parent) if parent.endswith(".toml") else parent, folder), table)
+    if isinstance(parent, str) and parent.endswith(".toml"):
+        parent = str(path.parent / parent)
+    return merge(_read(parent, folder, (*below, path.resolve())), table)
 
 
 def merge(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
@@ -222,7 +230,14 @@ def _refuse_unknown(table: Any, type_: Any, where: str) -> None:
         raise UserError(f"{where}: unknown key {unknown[0]!r}; expected one of {', '.join(sorted(known))}")
     for key, inner in (("rl", Rl), ("data", Data)):
         _refuse_unknown(table.get(key), inner, f"{where}, {key}") if key in known else None
-    for stage, settings in table.get("sft", {}).items():
+    sft, stages = table.get("sft", {}), get_args(SftStage)
+    if not isinstance(sft, dict) or not sft.keys() <= set(stages):
+        got = ", ".join(sorted(sft.keys() - set(stages))) if isinstance(sft, dict) else repr(sft)
+        raise UserError(
+            f"{where}: sft: expected settings by stage, such as sft.{stages[0]}.epochs, for "
+            f"{', '.join(stages)}, got {got}"
+        )
+    for stage, settings in sft.items():
         _refuse_unknown(settings, Sft, f"{where}, sft.{stage}")
 
 
@@ -230,6 +245,12 @@ def _positive(settings: Any, *names: str) -> None:
     for name in names:
         if not getattr(settings, name) > 0:
             raise UserError(f"{name}: expected above 0, got {getattr(settings, name)}")
+
+
+def _not_negative(settings: Any, *names: str) -> None:
+    for name in names:
+        if not getattr(settings, name) >= 0:
+            raise UserError(f"{name}: expected 0 or more, got {getattr(settings, name)}")
 
 
 def _path(type_: type, value: object) -> Path:

@@ -14,7 +14,14 @@ def gpu() -> bool:
 
 def processes() -> PartialState:
     """All processes of the run; accelerate must be told where there is no GPU, or it sees only this one."""
-    return PartialState(cpu=not gpu())
+    state = PartialState(cpu=not gpu())
+    # transformers would split each batch over them in threads, and no stage here reckons with that.
+    if state.num_processes == 1 and torch.cuda.device_count() > 1:
+        raise UserError(
+            f"expected a process for each of {torch.cuda.device_count()} GPUs, got one for all: start it as "
+            "`accelerate launch -m training.cli train ...`, or show it one GPU by CUDA_VISIBLE_DEVICES=0"
+        )
+    return state
 
 
 def accumulation(batch: int, micro_batch: int) -> int:

@@ -131,14 +131,14 @@ def _collator(model: Any, processor: Any, stage: SftStage) -> Collator:
 
 
 def _adapter(settings: Sft) -> LoraConfig | None:
-    """On every linear layer of the language model; the vision tower stays as it is."""
+    """On every linear layer of the language model; the vision tower and what joins them stay as they are."""
     if not settings.lora_rank:
         return None
     return LoraConfig(
         r=settings.lora_rank,
         lora_alpha=2 * settings.lora_rank,
         target_modules="all-linear",
-        exclude_modules=r".*(visual|vision|lm_head).*",
+        exclude_modules=r".*(visual|vision|projector|connector|lm_head).*",
         task_type="CAUSAL_LM",
     )
 
@@ -154,8 +154,8 @@ class Guard(TrainerCallback):  # type: ignore[misc]
             value = (logs or {}).get(name)
             if value is not None and not math.isfinite(float(value)):
                 raise UserError(
-                    f"step {state.global_step}: the {name} is {value}; lower learning_rate and train again. "
-                    f"What was saved before lies in {self.work}"
+                    f"step {state.global_step}: the {name} is {value}; lower learning_rate, delete "
+                    f"{self.work}, where lies what was saved before, and train again"
                 )
 
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ARG002

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,12 +14,13 @@ from typing import Any
 
 import pytest
 
+from harness import store
 from harness.benchmark import Benchmark
 from harness.errors import UserError
 from harness.run import Evaluation, evaluate
 from training import config, cot
 from training.cot import Cot
-from training.train import RECORD, train
+from training.train import LOCK, RECORD, begin, train
 
 FAST = {"epochs": 4, "batch_size": 4, "micro_batch": 2}
 
@@ -53,13 +55,15 @@ def test_two_stages_give_checkpoints_that_the_harness_scores(
     assert not list(last.glob("adapter*"))
     assert {path.name for path in checkpoint.iterdir()} <= {path.name for path in last.iterdir()}
     assert {path.name for path in (tmp_path / "run").iterdir()} == {
-        *("vm-cpt", "cot-sft", "tensorboard", "recipe.json", "training.json", "log.jsonl", "curves.html")
+        *("vm-cpt", "cot-sft", "tensorboard", ".lock"),
+        *("recipe.json", "training.json", "log.jsonl", "curves.html"),
     }
     record = json.loads((last / RECORD).read_text())
     digest = Benchmark(text_folder).manifest.digest
     assert [entry["digest"] for entry in record["data"]] == [digest]
     assert record["base"] == f"hf:{checkpoint}"
     assert [(s["stage"], s["steps"]) for s in record["stages"]] == [("vm-cpt", 8), ("cot-sft", 8)]
+    assert record["planned"] == ["vm-cpt", "cot-sft"]
     assert record["stages"][1]["parent"] == str(tmp_path / "run" / "vm-cpt")
     report = evaluate(
         Benchmark(text_folder), Evaluation(f"hf:{last}", "internalized", limit=2), tmp_path / "scored"
@@ -171,6 +175,59 @@ def test_a_run_goes_on_only_as_it_was_begun(
     train(asked, tmp_path / "run", only="vm-cpt")
     with pytest.raises(UserError, match=r"recipe.seed 0, asked was 1; name another folder"):
         train(recipe("vm-cpt-cot-sft", checkpoint, text_folder, chains, seed=1), tmp_path / "run")
+
+
+def test_what_a_stage_is_asked_may_change_until_it_is_begun(
+    checkpoint: Path, text_folder: Path, chains: Path, tmp_path: Path
+) -> None:
+    """Or a finished stage would be trained again for a mistake in the settings of the next."""
+
+    def asked(**settings: Any) -> config.Recipe:
+        return recipe("vm-cpt-cot-sft", checkpoint, text_folder, chains, **settings)
+
+    run = tmp_path / "run"
+    train(asked(**{"cot-sft": {"learning_rate": 1.0}}), run, only="vm-cpt")
+    with pytest.raises(UserError, match=r"sft.vm-cpt.learning_rate"):
+        train(asked(**{"vm-cpt": {"learning_rate": 1.0}}), run)
+    with pytest.raises(UserError, match=r"learning_rate, delete .*cot-sft"):
+        train(asked(**{"cot-sft": {"learning_rate": 1e30}}), run)
+    (run / ".cot-sft" / "checkpoint-2").mkdir()
+    with pytest.raises(UserError, match=f"half trained with other settings; delete {run}/.cot-sft"):
+        train(asked(), run)
+    shutil.rmtree(run / ".cot-sft")
+    train(asked(), run)
+    rate = config.load("cot-sft", "tiny", base="b", data=[{"benchmark": "x"}]).sft["cot-sft"].learning_rate
+    told = json.loads((run / "recipe.json").read_text())["recipe"]["sft"]["cot-sft"]["learning_rate"]
+    done = json.loads((run / RECORD).read_text())["stages"][1]["settings"]["learning_rate"]
+    assert told == done == rate
+
+
+def test_what_only_a_later_stage_needs_is_asked_for_at_once(
+    checkpoint: Path, text_folder: Path, chains: Path, tmp_path: Path
+) -> None:
+    rl = {"prompts": 9, "responses": 4, "micro_batch": 4}
+    with pytest.raises(UserError, match=r"rl.prompts: expected at most .* training instances, 8, got 9"):
+        train(recipe("cot-sft-grpo", checkpoint, text_folder, chains, rl=rl), tmp_path / "run")
+    with pytest.raises(UserError, match="expected finished chains of thought"):
+        train(recipe("direct-sft", checkpoint, text_folder, tmp_path / "nope"), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_base_that_is_none_does_not_take_the_folder(
+    checkpoint: Path, text_folder: Path, chains: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(UserError, match="expected a checkpoint's folder or a hub id"):
+        train(recipe("cot-sft", Path("./a/b/c"), text_folder, chains), tmp_path / "run")
+    begin(tmp_path / "run", recipe("cot-sft", checkpoint, text_folder, chains), ())
+
+
+def test_two_processes_do_not_train_in_one_folder(
+    checkpoint: Path, text_folder: Path, chains: Path, tmp_path: Path
+) -> None:
+    asked = recipe("cot-sft", checkpoint, text_folder, chains)
+    train(asked, tmp_path / "run")
+    with store.held(tmp_path / "run" / LOCK), pytest.raises(UserError, match="another process is at work"):
+        train(asked, tmp_path / "run")
 
 
 def test_chains_of_another_benchmark_are_refused(

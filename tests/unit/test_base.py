@@ -417,12 +417,21 @@ def test_a_run_leaves_a_checkpoint_that_the_harness_loads(
         loop.train_base(tmp_path / "run", replace(small_run, seed=1))
 
 
+def test_a_gpu_that_is_missing_is_said_before_pictures_are_drawn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(UserError, match="preset: expected cpu"):
+        loop.train_base(tmp_path / "run", recipe.BaseConfig(preset="gpu"))
+    assert not (tmp_path / "run").exists()
+
+
 def test_settings_that_cannot_be_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="scenes: expected 600 or more"):
         recipe.BaseConfig(scenes=10)
     with pytest.raises(UserError, match="minutes"):
         recipe.BaseConfig(minutes=0)
-    (tmp_path / "mine").touch()
+    (tmp_path / "mine").write_text("mine")
     with pytest.raises(UserError, match="expected a new or"):
         loop.train_base(tmp_path, recipe.BaseConfig())
 

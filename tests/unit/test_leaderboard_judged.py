@@ -79,6 +79,28 @@ def test_judged_figures_have_a_board_of_their_own(run: Path) -> None:
     assert {name.split(".")[0] for name in files} >= {"judgement", "verdicts"}
 
 
+def test_what_was_not_judged_is_not_counted(run: Path) -> None:
+    """Else the 12 unparsed responses of the run stand beside the 8 that were judged."""
+    lines = [json.loads(line) for line in (run / "responses.jsonl").read_text().splitlines()]
+    for line in lines:
+        line.update(text=line["text"].replace("boxed", "box"), finish_reason="length")
+    (run / "responses.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    for file in run.glob("*.*"):
+        if file.name not in ("run.json", "responses.jsonl"):
+            file.unlink()
+    opened = Benchmark(Path(json.loads((run / "run.json").read_text())["benchmark"]))
+    evaluate(opened, Evaluation("oracle", variants="internalized,override"), run)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(backends, "make", lambda *_: Judge())
+        judge(run, JUDGING)
+    counts = {
+        bool(b.key.judge): (f.n, f.unparsed, f.truncated)
+        for b, f in submitted(run).entries
+        if b.key.variant == "internalized"
+    }
+    assert counts == {False: (12, 12, 12), True: (8, 8, 8)}
+
+
 def test_a_run_that_is_judged_later_keeps_its_entries(run: Path) -> None:
     held = {path: path.read_bytes() for path in (*run.glob("judgement.*"), *run.glob("verdicts.*"))}
     for path in held:

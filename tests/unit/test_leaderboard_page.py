@@ -26,6 +26,7 @@ from leaderboards.bundles import SUBMISSIONS
 from leaderboards.entry import Bundle
 from leaderboards.export import export, terminal
 from leaderboards.page import Pages
+from leaderboards.plots import bars
 from leaderboards.reported import beside, tables
 from leaderboards.rows import Board, Figures, Key
 from leaderboards.serve import PAGE, STORED, make_server
@@ -203,6 +204,14 @@ def test_a_board_shows_figures_ranks_and_attempts(folder: Path) -> None:
     assert "Score by depth N" in text
     assert "Score by prompt tokens" in text
     assert "sha256 proves" in text
+
+
+def test_models_of_one_method_have_a_bar_each(tmp_path: Path) -> None:
+    for model in MODELS[:2]:
+        add(tmp_path, model, method="cot-sft")
+    with closing(Boards(tmp_path)) as boards:
+        drawn = bars(view(boards, boards.boards()[0]))
+    assert [bar.name for bar in drawn if not bar.reported] == ["cot-sft, hf:alpha", "cot-sft, hf:beta"]
 
 
 def test_side_by_side(folder: Path) -> None:

@@ -140,8 +140,9 @@ def test_a_report_that_flatters_is_refused_with_both_figures(run: Path) -> None:
 
 
 def test_another_scorer(run: Path) -> None:
+    ours = store.read_json(run / "report.json", Report).scorer
     edit(run / "report.json", lambda r: r.update(scorer="kind/9"))
-    assert "'exact-match/1' is installed here, the run was scored by 'kind/9'" in reasons(run)
+    assert f"{ours!r} is installed here, the run was scored by 'kind/9'" in reasons(run)
 
 
 @pytest.mark.parametrize(
@@ -379,6 +380,13 @@ def test_no_leak_is_said_only_where_it_was_looked_for(run: Path, text_folder: Pa
     (run / "training.json").write_text(json.dumps({"data": ["/nowhere"]}))
     outcome = submit(Boards(run.parent / "other", create=True), run)
     assert "not compared" in outcome.entries[0][1].leak
+    elsewhere = {"benchmark": "/nowhere", "digest": "d" * 64}
+    another = {"benchmark": str(text_folder), "digest": "e" * 64, "split": "test"}
+    (run / "training.json").write_text(json.dumps({"data": [{"digest": digest}, elsewhere, another]}))
+    said = submit(Boards(run.parent / "partly", create=True), run).entries[0][1]
+    assert said.leak.startswith("what lies here of its training data shares no scene")
+    assert "2 of 3 benchmarks were not compared" in said.leak
+    assert not said.leaks
     (run / "training.json").write_text("[1]")
     with pytest.raises(UserError, match=r"training\.json"):
         submit(Boards(run.parent / "third", create=True), run)
@@ -390,6 +398,18 @@ def test_training_beside_the_checkpoint(run: Path) -> None:
     (checkpoint / "training.json").write_text(json.dumps({"method": "grpo"}))
     edit_run(run, lambda r: r.update(model=f"hf:{checkpoint}"))
     assert taken(run).method == "grpo"
+
+
+@pytest.mark.parametrize(
+    ("done", "method"), [(("vm-cpt", "rl"), "mine"), (("vm-cpt",), "vm-cpt, of mine")], ids=["all", "some"]
+)
+def test_a_checkpoint_half_way_is_not_called_by_its_whole_recipe(
+    run: Path, done: tuple[str, ...], method: str
+) -> None:
+    stages = [{"stage": stage, "steps": 3} for stage in done]
+    told = {"recipe": "mine", "planned": ["vm-cpt", "rl"], "stages": stages}
+    (run / "training.json").write_text(json.dumps(told))
+    assert taken(run).method == method
 
 
 def test_a_stored_run_is_a_run(run: Path) -> None:

@@ -278,6 +278,21 @@ def test_accuracy_over_a_number(fake: FakeSweep, along: str) -> None:
     assert page.count("![") == 1
 
 
+def test_benchmarks_of_one_depth_do_not_cover_each_other(fake: FakeSweep) -> None:
+    fake.benchmark("other", 2)
+    base = fake.cell("other", "base")
+    fake.plan["untrained"].append(base)
+    fake.end(base, in_context=0.6)
+    cells = [fake.cell(name, "cot-sft", 8, 0) for name in ("t2", "other")]
+    fake.grid("depth", *cells)
+    for cell, score in zip(cells, (0.25, 0.75), strict=True):
+        fake.end(cell, internalized=score)
+    page = fake.page()
+    assert [row(page, f"CoT SFT, {name}")["N=2"] for name in ("t2", "other")] == ["25.0", "75.0"]
+    assert row(page, "The base in context, t2")["N=2"] == "80.0"
+    assert row(page, "The base in context, other")["N=2"] == "60.0"
+
+
 def test_the_same_runs_give_the_same_page_and_plots(fake: FakeSweep) -> None:
     cell = fake.cell("t2", "cot-sft", 24, 0)
     fake.grid("methods", cell)

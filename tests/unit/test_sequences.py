@@ -9,6 +9,8 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from peft import get_peft_model
+from small_models import OTHERS, random_model
 
 from harness import variants
 from harness.backends.chat import Reader, placeholders
@@ -17,9 +19,10 @@ from harness.benchmark import Benchmark
 from harness.errors import UserError
 from training import cot
 from training.collate import IGNORED, Collator
-from training.config import Data
+from training.config import Data, Sft
 from training.cot import Cot
 from training.sequence import KINDS, Mixture, shares
+from training.stages import _adapter
 
 STAGES = sorted(KINDS)
 
@@ -45,7 +48,7 @@ def collated(stage: str, data: Data, loaded: tuple[Any, Any], limit: int | None 
     return rows, collate([dict(row) for row in rows])
 
 
-def read(ids: torch.Tensor, processor: Any) -> str:
+def read(ids: torch.Tensor | list[int], processor: Any) -> str:
     return str(processor.tokenizer.decode(ids))
 
 
@@ -73,6 +76,31 @@ def test_pretraining_learns_every_token_but_the_visual_ones(data: Data, loaded: 
     assert torch.equal(batch["labels"] == IGNORED, visual | padding)
     learned = batch["labels"] != IGNORED
     assert torch.equal(batch["labels"][learned], batch["input_ids"][learned])
+
+
+@pytest.mark.parametrize("architecture", ["llava", "idefics3"])
+def test_other_families_marks_of_pictures_are_not_learned(architecture: str, data: Data) -> None:
+    """Idefics3 writes special tokens before each tile of a picture, of which its config says nothing."""
+    _, processor = model = random_model(architecture)
+    processor.chat_template = (
+        "{% for message in messages %}{{ message.role }}: {% for part in message.content %}"
+        "{% if part.type == 'image' %}" + processor.image_token + "{% else %}{{ part.text }}{% endif %}"
+        "{% endfor %}\n{% endfor %}{% if add_generation_prompt %}assistant: {% endif %}"
+    )
+    rows, batch = collated("vm-cpt", data, model)
+    for row, labels in zip(rows, batch["labels"], strict=True):
+        kept = labels[labels != IGNORED].tolist()
+        assert not set(kept) & set(processor.tokenizer.all_special_ids)
+        assert row["completion"][0]["content"][0]["text"] in read(kept, processor)
+
+
+@pytest.mark.parametrize("architecture", OTHERS)
+def test_an_adapter_touches_the_language_model_alone(architecture: str) -> None:
+    asked = _adapter(Sft(learning_rate=1, epochs=1, batch_size=1, micro_batch=1, lora_rank=2))
+    model = get_peft_model(random_model(architecture)[0], asked)
+    adapted = [name for name, weight in model.named_parameters() if weight.requires_grad]
+    assert adapted
+    assert all("language_model" in name or "text_model" in name for name in adapted)
 
 
 def test_pretraining_reads_policy_query_reasoning_and_answer(data: Data, loaded: tuple[Any, Any]) -> None:

@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -103,6 +103,11 @@ def test_what_all_methods_have_in_common_stands_under_what_is_one_methods_own(tm
         (RUN, 'general.all.make = "make {seed}"\n', "all: expected one for all seeds"),
         (RUN, 'general."../x".make = "true"\n', "expected a benchmark's name"),
         (RUN, 'general.one-seed1.make = "true"\n', "without -seed0 or -cot8"),
+        (RUN, 'scoring.variants = "shown"\n', "scoring: variants: expected names out of"),
+        (RUN, "scoring.batch_size = 0\n", "scoring: batch_size: expected 1 or more, got 0"),
+        (RUN, "scoring.samples = 3\n", "scoring: samples: greedy decoding"),
+        (GRID + 'along = "depth"\n', "", "expected no mixtures along 'depth'"),
+        (RUN.replace("[2]", "[2, 4]") + 'along = "depth"\n', "", "chains: expected one number along 'depth'"),
     ],
 )
 def test_a_wrong_file_is_refused_before_anything_runs(
@@ -159,8 +164,11 @@ def test_a_cell_that_fails_is_recorded_and_only_it_is_tried_again(
         "runs/one/cot-sft-grpo-cot2/seed1": "killed by signal 9",
     }
     (out / "notes").unlink()
+    again = out / "runs/one/cot-sft-grpo-cot2/seed0" / OUTCOME
+    store.write_json(again, replace(store.read_json(again, Outcome), seconds=1000.0))
     monkeypatch.setattr(sweeping, "CELL", child(tmp_path, ""))
     assert sweeping.sweep(asked, out) == 8
+    assert store.read_json(again, Outcome).seconds > 1000, "of all sittings"
     begun = {line for line in (out / "notes").read_text().splitlines() if line.startswith("begin")}
     assert begun == {f"begin {folder}" for folder, o in outcomes.items() if o.error}
 
@@ -253,19 +261,32 @@ def test_a_benchmark_that_cannot_be_made_stops_the_sweep(tmp_path: Path) -> None
 
 
 def test_a_base_that_is_not_there_stops_the_sweep(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"base: expected the folder of a checkpoint, got ./none"):
+    with pytest.raises(UserError, match=r"base: expected the folder of a checkpoint, .* got ./none"):
         sweeping.sweep(write(tmp_path / "s.toml", RUN, base="./none"), tmp_path / "out")
 
 
-def test_one_process_at_a_time_is_at_work_on_a_lane(tmp_path: Path) -> None:
-    order = []
+def test_a_base_seen_from_the_wrong_place_is_not_taken_for_one_on_the_hub(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "sweeps").mkdir()
+    (tmp_path / "models" / "tiny").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=r"seen from this file.*no folder .*/sweeps/models/tiny"):
+        sweeping.sweep(write(tmp_path / "sweeps" / "s.toml", RUN, base="models/tiny"), tmp_path / "out")
 
-    def second() -> None:
-        with cell.alone(tmp_path / "lock"):
-            order.append("second")
 
-    with cell.alone(tmp_path / "lock"):
-        thread = threading.Thread(target=second)
+def test_a_cell_waits_for_one_that_a_killed_sweep_left_behind(
+    tmp_path: Path, asked: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sweeping, "CELL", child(tmp_path, ""))
+    sweeping.sweep(asked, tmp_path / "out")
+    monkeypatch.chdir(tmp_path / "out")
+    monkeypatch.setattr(sys, "argv", ["cell", "runs/one/oracle"])
+    order: list[str] = []
+    monkeypatch.setattr(cell, "run", lambda *_: order.append("second"))
+    (lane,) = (c.lane for c in plan.cells(plan.read(asked)) if c.folder == "runs/one/oracle")
+    with store.held(Path("runs", f".{lane}.lock")):
+        thread = threading.Thread(target=cell.main)
         thread.start()
         time.sleep(0.1)
         order.append("first")

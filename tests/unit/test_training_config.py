@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from harness.errors import UserError
-from training import config
+from training import config, devices
 
 GIVEN: dict[str, Any] = {"base": "base", "data": [{"benchmark": "bench", "cot": "chains"}]}
 
@@ -58,6 +59,11 @@ def test_a_file_of_ones_own_states_only_what_differs(tmp_path: Path) -> None:
         ({"base": 3}, "`base`"),
         ({"sft": {"cot-sft": {"learning_rate": 0}}}, "learning_rate: expected above 0"),
         ({"sft": {"cot-sft": {"batch_size": 10}}}, "multiple of micro_batch 16"),
+        ({"sft": {"cot-sft": {"weight_decay": -0.1}}}, "weight_decay: expected 0 or more"),
+        ({"sft": {"cot-sft": {"warmup_ratio": 10}}}, "warmup_ratio: expected 0 or more and below 1, got 10"),
+        ({"sft": "cot"}, "settings by stage, .* vm-cpt, direct-sft, cot-sft, prompt-sft, got 'cot'"),
+        ({"sft": {"learning_rate": 1}}, "settings by stage, .*, got learning_rate"),
+        ({"sft": {"cot_sft": {"epochs": 1}}}, "settings by stage, .*, got cot_sft"),
     ],
 )
 def test_what_a_recipe_must_not_say(change: dict[str, Any], said: str) -> None:
@@ -74,11 +80,35 @@ def test_what_a_recipe_must_not_say(change: dict[str, Any], said: str) -> None:
         ({"format_weight": 2}, "0..1"),
         ({"warmup_steps": -1}, "warmup_steps: expected 0 or more"),
         ({"algorithm": "ppo"}, "'ppo'"),
+        ({"max_steps": 0}, "max_steps: expected above 0"),
+        ({"retries": -1}, "retries: expected 0 or more"),
     ],
 )
 def test_what_reinforcement_learning_must_not_be_asked(change: dict[str, Any], said: str) -> None:
     with pytest.raises(UserError, match=said):
         config.load("cot-sft-grpo", "tiny", **GIVEN, rl=change)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('extends = ["cot-sft"]', r"or a TOML file, got \['cot-sft'\]"),
+        ('extends = "cot-sft"\nscale = 3', "expected a name out of paper-clevr.* or a TOML file, got 3"),
+        ('extends = "../own/mine.toml"', "does not extend itself"),
+    ],
+)
+def test_a_file_that_leads_nowhere(tmp_path: Path, text: str, said: str) -> None:
+    mine = tmp_path / "own" / "mine.toml"
+    mine.parent.mkdir()
+    mine.write_text(text)
+    with pytest.raises(UserError, match=said):
+        config.load(str(mine), **GIVEN)
+
+
+def test_one_process_does_not_take_several_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    with pytest.raises(UserError, match=r"accelerate launch .* CUDA_VISIBLE_DEVICES"):
+        devices.processes()
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ from tqdm import tqdm
 
 from harness import store
 from harness.claim import claim
+from harness.errors import UserError
 from harness.seeds import rng
 from training.base import attention, pool, sight, start
 from training.base.batches import Batch, Lessons
@@ -76,7 +77,9 @@ class Position:
 
 def train_base(out: Path, config: BaseConfig) -> None:
     """Trains the base and leaves a checkpoint in out/latest; goes on where a run of the same config was
-    stopped. UserError where out holds anything else."""
+    stopped. UserError where out holds anything else, and where the GPU that is asked for is missing."""
+    if config.preset == "gpu" and not torch.cuda.is_available():
+        raise UserError("preset: expected cpu where PyTorch sees no GPU, got gpu")
     claim(out, "base.json", config, "a training of the base")
     _Run(out, config).train()
 

@@ -80,12 +80,6 @@ class PolicyRolloutTrainer(Resumes, BoundedKl):
 
     def __init__(self, *args: Any, policy_rollout: bool, retries: int = 0, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        needed = self.args.generation_batch_size // self.num_generations
-        if len(self.train_dataset) < needed:
-            raise UserError(
-                f"prompts: expected at most as many a batch as there are training instances, "
-                f"{len(self.train_dataset)}, got {needed}"
-            )
         self.policy_rollout, self.retries = policy_rollout, retries
         self.stopped: str | None = None
         self._drawn: Drawn | None = None
@@ -275,7 +269,7 @@ class PolicyRolloutTrainer(Resumes, BoundedKl):
             raise UserError(
                 f"rl: expected responses of which some are better than others, {found}; start from a "
                 "checkpoint that is right sometimes (more cot-sft), raise temperature or responses, or check "
-                "the reward"
+                f"the reward; delete {self.args.output_dir} before you train it again with other settings"
             )
         self._stop(found)
 

@@ -6,17 +6,14 @@ again, so this is also how to go on with one cell by hand.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
 from harness import store
-from harness.backends import Sampling
 from harness.benchmark import Benchmark
 from harness.errors import UserError
 from harness.run import Evaluation, evaluate
@@ -44,12 +41,11 @@ def run(sweep: Sweep, cell: Cell) -> None:
 
 
 def _trained(sweep: Sweep, cell: Cell, base: str) -> Path:
-    asked = cot.Cot(
-        cell.how, None if cell.how == "gold" else f"hf:{base}", cell.chains, sampling=_sampling(sweep)
-    )
+    model = None if cell.how == "gold" else f"hf:{base}"
+    asked = cot.Cot(cell.how, model, cell.chains, sampling=sweep.scoring.sampling)
     for name in cell.data if cell.chains is not None else ():
         out = Path(cell.chains_of(name))
-        with alone(out.with_name(f".{out.name}.lock")):
+        with store.held(out.with_name(f".{out.name}.lock"), wait=True):
             cot.make(Benchmark(Path("data", name)), out, asked)
     recipe, folder = plan.recipe(sweep, cell, base), Path(cell.folder)
     alike = [Path(other.folder) for other in plan.cells(sweep) if other.lane == cell.lane and other != cell]
@@ -57,21 +53,12 @@ def _trained(sweep: Sweep, cell: Cell, base: str) -> Path:
     return train(recipe, folder / "train")
 
 
-def _sampling(sweep: Sweep) -> Sampling:
-    scoring = sweep.scoring
-    return Sampling(
-        max_new_tokens=scoring.max_new_tokens, temperature=scoring.temperature, batch_size=scoring.batch_size
-    )
-
-
 def _evaluations(sweep: Sweep, cell: Cell, model: str) -> Iterator[tuple[str, Benchmark, Evaluation]]:
     """The run's folder, benchmark and settings: test and recall, then what may be forgotten."""
-    scoring, sampling = sweep.scoring, _sampling(sweep)
+    scoring, sampling = sweep.scoring, sweep.scoring.sampling
     for name, data in zip(cell.benchmarks, cell.data, strict=True):
         benchmark, mixed = Benchmark(Path("data", data)), f"{name}-" if len(cell.benchmarks) > 1 else ""
-        samples = scoring.samples if model not in SCRIPTED else 1
-        test = Evaluation(model, scoring.variants, "test", scoring.limit, samples, sampling)
-        yield f"{mixed}test", benchmark, test
+        yield f"{mixed}test", benchmark, scoring.test(model)
         if "recall" in benchmark.splits:
             yield (
                 f"{mixed}recall",
@@ -114,22 +101,15 @@ def _link(other: Path, run: Path, stage: Stage) -> None:
     aside.replace(run / stage)
 
 
-@contextmanager
-def alone(lock: Path) -> Iterator[None]:
-    """One process at a time: a killed sweep's cell may be at work still when the next sweep begins."""
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    with lock.open("ab") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
 def main() -> None:
     sweep = plan.read(Path(SWEEP))
     found = {cell.folder: cell for cell in plan.cells(sweep)}
     if len(sys.argv) != 2 or sys.argv[1] not in found:
         sys.exit(f"expected: python -m training.sweep.cell FOLDER, one of {', '.join(found)}")
     cell = found[sys.argv[1]]
-    with alone(Path("runs", f".{cell.lane}.lock")):
+    Path(cell.folder).mkdir(parents=True, exist_ok=True)
+    # A killed sweep's cell may be at work still when the next sweep begins.
+    with store.held(Path("runs", f".{cell.lane}.lock"), wait=True):
         try:
             run(sweep, cell)
         except Exception as error:

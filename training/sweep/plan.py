@@ -19,7 +19,9 @@ from typing import Any, Literal
 
 import msgspec
 
+from harness.backends import Sampling
 from harness.errors import UserError
+from harness.run import Evaluation
 from harness.variants import VARIANTS
 from training import config
 from training.config import Recipe
@@ -73,6 +75,15 @@ class Scoring(Table, frozen=True):
     batch_size: int = 16
     temperature: float = 0.0
     samples: int = 1
+
+    @property
+    def sampling(self) -> Sampling:
+        return Sampling(self.max_new_tokens, self.temperature, batch_size=self.batch_size)
+
+    def test(self, model: str) -> Evaluation:
+        """Of the test split; the scripted say the same each time."""
+        samples = 1 if model in SCRIPTED else self.samples
+        return Evaluation(model, self.variants, "test", self.limit, samples, self.sampling)
 
 
 class Grid(Table, frozen=True):
@@ -166,6 +177,10 @@ def _check(sweep: Sweep, file: Path) -> None:
     for name, made in [("base", sweep.base), *sweep.general.items()]:
         if isinstance(made, Made) and "{seed}" in made.make:
             raise UserError(f"{file}: {name}: expected one for all seeds, got {{seed}} in its command")
+    try:
+        sweep.scoring.test(BASE)
+    except UserError as error:
+        raise UserError(f"{file}: scoring: {error}") from None
     for grid in sweep.grids:
         asked = [name for of in grid.benchmarks for name in of.split("+")]
         if unknown := [name for name in asked if name not in known]:
@@ -175,6 +190,12 @@ def _check(sweep: Sweep, file: Path) -> None:
         for name in ("benchmarks", "methods", "chains", "seeds"):
             if not getattr(grid, name):
                 raise UserError(f"{file}, {grid.title}: {name}: expected one or more, got none")
+        if grid.along != "methods" and any("+" in of for of in grid.benchmarks):
+            raise UserError(f"{file}, {grid.title}: expected no mixtures along {grid.along!r}, got one")
+        if grid.along == "depth" and len(grid.chains) > 1:
+            raise UserError(
+                f"{file}, {grid.title}: chains: expected one number along 'depth', got {len(grid.chains)}"
+            )
         if taken := set(grid.methods) & set(UNTRAINED):
             raise UserError(f"{file}, {grid.title}: {min(taken)} is scored without being asked for")
     if unused := sweep.methods.keys() - {name for grid in sweep.grids for name in grid.methods}:

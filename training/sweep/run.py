@@ -46,7 +46,7 @@ class Outcome:
     asked: Json
     """Another wish for the same folder is tried again, and refused by what stands there."""
     seconds: float
-    """Of the last sitting."""
+    """Over all sittings that came to an end."""
     error: str | None = None
 
 
@@ -98,8 +98,11 @@ def _base(asked: Sweep, file: Path, out: Path) -> None:
         _make(asked.base.command(BASE), BASE, CONFIG, out)
         return
     folder = (file.parent / asked.base).resolve()
-    if not folder.is_dir() and asked.base.startswith((".", "/")):
-        raise UserError(f"{file}: base: expected the folder of a checkpoint, got {asked.base}, which is none")
+    if not folder.is_dir() and (asked.base.startswith((".", "/")) or Path(asked.base).is_dir()):
+        raise UserError(
+            f"{file}: base: expected the folder of a checkpoint, seen from this file, or an id on the hub, "
+            f"got {asked.base}: there is no folder {folder}"
+        )
     if folder.is_dir() and not link.exists():
         link.unlink(missing_ok=True)
         link.symlink_to(folder)
@@ -241,6 +244,9 @@ def _end(process: Process, out: Path) -> Outcome:
         error = f"killed by signal {-code}" if code < 0 else f"exit code {code}"
         if (folder / ERROR).exists():
             error = (folder / ERROR).read_text(encoding="utf-8")
-    outcome = Outcome(process.asked, time.monotonic() - process.began, error)
+    seconds = time.monotonic() - process.began
+    if (folder / OUTCOME).exists():
+        seconds += store.read_json(folder / OUTCOME, Outcome).seconds
+    outcome = Outcome(process.asked, seconds, error)
     store.write_json(folder / OUTCOME, outcome)
     return outcome
