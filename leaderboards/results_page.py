@@ -66,6 +66,10 @@ instances would bring by chance is in no interval. Scores are in percent, reward
 """
 
 
+REFERENCES = {"base": "The base in context", "majority": "Majority answer"}
+"""What stands beside trained methods over a number."""
+
+
 def write_results(out: Path, into: Path) -> Path:
     """Reads a sweep's folder and writes the page, and its plots in a folder of the page's name beside it."""
     plan = read_plan(out)
@@ -214,32 +218,38 @@ def _methods_plot(rows: Sequence[Line], visual: bool | None) -> bytes:
 
 
 def _over(out: Path, plan: Plan, grid: Grid) -> Iterator[str | Picture]:
-    """Accuracy over the number of chains, or over depth; methods are the lines."""
+    """Accuracy over the number of chains, or over depth; methods are the lines.
+
+    What is the same at each number of chains, because it reads none, stands at all of them.
+    """
     found = sorted(lines(out, grid.cells), key=order)
     depth = grid.along == "depth"
     kinds = {line.benchmark: _kind(out, line.data) for line in found}
     alike = Counter(kinds.values())
+    base_and_majority = lines(
+        out, [c for c in plan.untrained if c.method in REFERENCES and c.benchmarks[0] in kinds]
+    )
 
-    def named(name: str, line: Line) -> str:
+    def named(line: Line) -> str:
         """With the benchmark, where another one has the same place."""
+        name = REFERENCES.get(line.method) or label(line)
         return f"{name}, {line.benchmark}" if depth and alike[kinds[line.benchmark]] > 1 else name
 
+    def place(line: Line) -> int | None:
+        return manifest(out, line.data).config["depth"] if depth else line.chains
+
     for kind in dict.fromkeys(_but_depth(k) if depth else b for b, k in kinds.items()):
-        here = [x for x in found if kind == (_but_depth(kinds[x.benchmark]) if depth else x.benchmark)]
+        here = [
+            line
+            for line in (*found, *base_and_majority)
+            if kind == (_but_depth(kinds[line.benchmark]) if depth else line.benchmark)
+        ]
+        marks = sorted({at for line in here if (at := place(line)) is not None})
         series: dict[str, dict[int, Line]] = {}
         for line in here:
-            place = manifest(out, line.data).config["depth"] if depth else line.chains
-            if place is not None:
-                series.setdefault(named(label(line), line), {})[int(place)] = line
-        if depth:
-            for name, figure in (("base", "The base in context"), ("majority", "Majority answer")):
-                cells = [c for c in plan.untrained if c.method == name and c.benchmarks[0] in kinds]
-                for line in lines(out, cells):
-                    if _but_depth(kinds[line.benchmark]) == kind:
-                        place = manifest(out, line.data).config["depth"]
-                        series.setdefault(named(figure, line), {})[int(place)] = line
+            at = place(line)
+            series.setdefault(named(line), {}).update(dict.fromkeys(marks if at is None else [at], line))
         yield f"### {kind}, internalized\n"
-        marks = sorted({mark for points in series.values() for mark in points})
         heads = ("method", *(f"N={mark}" if depth else f"{mark} chains" for mark in marks))
         yield table(
             heads, [[name, *(_at(points.get(mark)) for mark in marks)] for name, points in series.items()]
@@ -250,7 +260,8 @@ def _over(out: Path, plan: Plan, grid: Grid) -> Iterator[str | Picture]:
         }
         what = "layers of conditions, N" if depth else "chains of thought"
         drawn = {name: points for name, points in spreads.items() if points}
-        picture = plots.over(what, "accuracy, internalized (%)", drawn, logarithmic=not depth)
+        levels = {named(line) for line in here if line.method in REFERENCES or place(line) is None}
+        picture = plots.over(what, "accuracy, internalized (%)", drawn, levels, logarithmic=not depth)
         yield f"{_slug(grid.title)}-{_slug(kind)}.svg", f"Accuracy over {what}: {kind}", picture
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
 from harness.plots import MARKERS, STYLE
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#8a6d00", "#56b4e9", "#000000")
 """Told apart by everyone (Okabe and Ito), the yellow darkened to be read on white."""
 GREY = "#6b6b6b"
+DASHES = "dashed", "dotted", "dashdot"
 MARKS = 10
 """Numbers on an axis that are each named, and points of a line that each have an interval."""
 SETTINGS: dict[Any, Any] = {
@@ -58,7 +60,7 @@ def methods(rows: Sequence[Row], references: Mapping[str, float]) -> bytes:
         if told:
             label = "the paper, internalized (7B, N=6)"
             axes.plot([x for _, x in told], [y for y, _ in told], "x", color=GREY, markersize=6, label=label)
-        for (name, value), dashes in zip(references.items(), ("dashed", "dotted", "dashdot"), strict=False):
+        for (name, value), dashes in zip(references.items(), cycle(DASHES)):
             axes.axvline(100 * value, color=GREY, linestyle=dashes, linewidth=1, label=name)
         axes.set(xlim=(-2, 102), ylim=(len(rows) - 0.4, -0.6), xlabel="accuracy (%)")
         axes.set_yticks(range(len(rows)), [row.label for row in rows])
@@ -66,9 +68,16 @@ def methods(rows: Sequence[Row], references: Mapping[str, float]) -> bytes:
 
 
 def over(
-    across: str, upward: str, series: Mapping[str, Mapping[int, Spread]], logarithmic: bool = False
+    across: str,
+    upward: str,
+    series: Mapping[str, Mapping[int, Spread]],
+    levels: Collection[str] = (),
+    logarithmic: bool = False,
 ) -> bytes:
-    """Lines over a number: shares, in percent, with intervals where there is room for them."""
+    """Lines over a number: shares, in percent, with intervals where there is room for them.
+
+    Levels are the series to hold the others against: grey, and without intervals.
+    """
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
@@ -76,8 +85,13 @@ def over(
     with rc_context(SETTINGS):
         figure = Figure(figsize=(7.2, 4), layout="constrained")
         axes = figure.subplots()
-        for index, (name, points) in enumerate(series.items()):
-            nudge = 0.02 * (index - (len(series) - 1) / 2)
+        for name, dashes in zip((name for name in series if name in levels), cycle(DASHES)):
+            xs = sorted(series[name])
+            means = [100 * series[name][x].mean for x in xs]
+            axes.plot(xs, means, color=GREY, linestyle=dashes, linewidth=1, label=name)
+        lines = {name: points for name, points in series.items() if name not in levels}
+        for index, (name, points) in enumerate(lines.items()):
+            nudge = 0.02 * (index - (len(lines) - 1) / 2)
             xs = sorted(points)
             places = [x * 2**nudge if logarithmic else x + 2 * nudge for x in xs]
             _points(axes, [points[x] for x in xs], places, index, name, upright=True)

@@ -261,7 +261,8 @@ def test_accuracy_over_a_number(fake: FakeSweep, along: str) -> None:
     fake.benchmark("t3", 3)
     benchmarks, sizes = (["t2"], [8, 32]) if along == "chains" else (["t2", "t3"], [8])
     methods = ("cot-sft", "trimpi-poro-grpo")
-    cells = [fake.cell(b, m, c, s) for m in methods for b in benchmarks for c in sizes for s in (0, 1)]
+    cells = [fake.cell(b, "direct-sft", None, 0) for b in benchmarks]
+    cells += [fake.cell(b, m, c, s) for m in methods for b in benchmarks for c in sizes for s in (0, 1)]
     fake.grid(along, *cells, title=f"Over {along}")
     for cell in cells[:-2]:
         fake.end(cell, internalized=0.25 if cell["seed"] else 0.75, in_context=0.5, override=0.5)
@@ -269,8 +270,10 @@ def test_accuracy_over_a_number(fake: FakeSweep, along: str) -> None:
     second = {"chains": "32 chains", "depth": "N=3"}[along]
     assert row(page, "CoT SFT")[second] == "25.0–75.0"
     assert row(page, "TriMPI, PoRo-GRPO")[second] == "not run"
-    if along == "depth":
-        assert row(page, "The base in context")["N=2"] == "80.0"
+    first = {"chains": "8 chains", "depth": "N=2"}[along]
+    assert row(page, "The base in context")[first] == "80.0"
+    # What reads no chains of thought is the same however many there are.
+    assert [row(page, "Direct SFT")[head] for head in (first, second)] == ["75.0", "75.0"]
     for name in re.findall(r"!\[[^]]*\]\(results/([a-z0-9-]+\.svg)\)", page):
         picture = ET.parse(fake.folder / "docs" / "results" / name).getroot()
         texts = "".join(picture.itertext())
