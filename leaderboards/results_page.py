@@ -67,7 +67,7 @@ instances would bring by chance is in no interval. Scores are in percent, reward
 
 
 REFERENCES = {"base": "The base in context", "majority": "Majority answer"}
-"""What stands beside trained methods over a number."""
+"""Levels in a plot, that trained methods are held against."""
 
 
 def write_results(out: Path, into: Path) -> Path:
@@ -201,9 +201,11 @@ def _rewards(out: Path, cells: Sequence[Cell]) -> Iterator[tuple[str, dict[int, 
 def _methods_plot(rows: Sequence[Line], visual: bool | None) -> bytes:
     drawn = [line for line in rows if line.recipe not in SCRIPTED]
     several = len({line.chains for line in rows} - {None}) > 1
-    base = next((line.spread(VARIANTS["in context"]) for line in rows if line.recipe == "base"), None)
-    majority = next((line.spread(INTERNALIZED) for line in rows if line.recipe == "majority"), None)
-    references = {"majority answer": majority, "the base in context": base}
+    references = {
+        REFERENCES[line.recipe]: found.mean
+        for line in rows
+        if line.recipe in REFERENCES and (found := _main(line))
+    }
     return plots.methods(
         [
             plots.Row(
@@ -213,7 +215,7 @@ def _methods_plot(rows: Sequence[Line], visual: bool | None) -> bytes:
             )
             for line in drawn
         ],
-        {name: spread.mean for name, spread in references.items() if spread},
+        references,
     )
 
 
@@ -226,13 +228,11 @@ def _over(out: Path, plan: Plan, grid: Grid) -> Iterator[str | Picture]:
     depth = grid.along == "depth"
     kinds = {line.benchmark: _kind(out, line.data) for line in found}
     alike = Counter(kinds.values())
-    base_and_majority = lines(
-        out, [c for c in plan.untrained if c.method in REFERENCES and c.benchmarks[0] in kinds]
-    )
+    levels = lines(out, [c for c in plan.untrained if c.method in REFERENCES and c.benchmarks[0] in kinds])
 
     def named(line: Line) -> str:
         """With the benchmark, where another one has the same place."""
-        name = REFERENCES.get(line.method) or label(line)
+        name = REFERENCES.get(line.recipe) or label(line)
         return f"{name}, {line.benchmark}" if depth and alike[kinds[line.benchmark]] > 1 else name
 
     def place(line: Line) -> int | None:
@@ -241,7 +241,7 @@ def _over(out: Path, plan: Plan, grid: Grid) -> Iterator[str | Picture]:
     for kind in dict.fromkeys(_but_depth(k) if depth else b for b, k in kinds.items()):
         here = [
             line
-            for line in (*found, *base_and_majority)
+            for line in (*levels, *found)
             if kind == (_but_depth(kinds[line.benchmark]) if depth else line.benchmark)
         ]
         marks = sorted({at for line in here if (at := place(line)) is not None})
@@ -260,8 +260,8 @@ def _over(out: Path, plan: Plan, grid: Grid) -> Iterator[str | Picture]:
         }
         what = "layers of conditions, N" if depth else "chains of thought"
         drawn = {name: points for name, points in spreads.items() if points}
-        levels = {named(line) for line in here if line.method in REFERENCES or place(line) is None}
-        picture = plots.over(what, "accuracy, internalized (%)", drawn, levels, logarithmic=not depth)
+        grey = {named(line) for line in here if line in levels or place(line) is None}
+        picture = plots.over(what, "accuracy, internalized (%)", drawn, grey, logarithmic=not depth)
         yield f"{_slug(grid.title)}-{_slug(kind)}.svg", f"Accuracy over {what}: {kind}", picture
 
 
