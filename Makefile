@@ -7,8 +7,9 @@
 READY := .venv/.ready
 READY_VLLM := .venv-vllm/.ready
 
-# The models of demo and tests are tiny: threads that wait for each other cost more than they bring.
-export OMP_NUM_THREADS ?= 1
+# The models of demo and tests are tiny: threads that wait for each other soon cost more than they bring.
+demo: export OMP_NUM_THREADS ?= 2
+test test-vllm: export OMP_NUM_THREADS ?= 1
 
 help: ## say what can be made
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
