@@ -11,6 +11,7 @@ from harness import store
 from harness.records import Report
 from leaderboards import results_plots as plots
 from leaderboards.results import (
+    GAIN,
     INTERNALIZED,
     NOT_RUN,
     Cell,
@@ -220,11 +221,11 @@ def _methods_plot(rows: Sequence[Line], visual: bool | None) -> bytes:
 
 
 def _over(out: Path, plan: Plan, grid: Grid) -> Iterator[str | Picture]:
-    """Accuracy over the number of chains, or over depth; methods are the lines.
+    """Accuracy over the number of chains, or over depth, and what it gains on CoT SFT; methods are the lines.
 
     What is the same at each number of chains, because it reads none, stands at all of them.
     """
-    found = sorted(lines(out, grid.cells), key=order)
+    found = sorted(compared(lines(out, grid.cells)), key=order)
     depth = grid.along == "depth"
     kinds = {line.benchmark: _kind(out, line.data) for line in found}
     alike = Counter(kinds.values())
@@ -250,10 +251,12 @@ def _over(out: Path, plan: Plan, grid: Grid) -> Iterator[str | Picture]:
             at = place(line)
             series.setdefault(named(line), {}).update(dict.fromkeys(marks if at is None else [at], line))
         yield f"### {kind}, internalized\n"
-        heads = ("method", *(f"N={mark}" if depth else f"{mark} chains" for mark in marks))
-        yield table(
-            heads, [[name, *(_at(points.get(mark)) for mark in marks)] for name, points in series.items()]
-        )
+        heads = tuple(f"N={mark}" if depth else f"{mark} chains" for mark in marks)
+        at_marks = {name: [points.get(mark) for mark in marks] for name, points in series.items()}
+        yield table(("method", *heads), [[name, *map(_at, at)] for name, at in at_marks.items()])
+        gained = {name: [line.spread(GAIN) if line else None for line in at] for name, at in at_marks.items()}
+        if gains := [[name, *(shown(s, percent) for s in at)] for name, at in gained.items() if any(at)]:
+            yield table(("over CoT SFT", *heads), gains)
         spreads = {
             name: {mark: spread for mark, line in points.items() if (spread := _main(line))}
             for name, points in series.items()

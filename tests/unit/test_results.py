@@ -265,7 +265,8 @@ def test_accuracy_over_a_number(fake: FakeSweep, along: str) -> None:
     cells += [fake.cell(b, m, c, s) for m in methods for b in benchmarks for c in sizes for s in (0, 1)]
     fake.grid(along, *cells, title=f"Over {along}")
     for cell in cells[:-2]:
-        fake.end(cell, internalized=0.25 if cell["seed"] else 0.75, in_context=0.5, override=0.5)
+        scored = (0.25 if cell["seed"] else 0.75) + (0.1 if cell["method"] == methods[1] else 0)
+        fake.end(cell, internalized=scored, in_context=0.5, override=0.5)
     page = fake.page()
     second = {"chains": "32 chains", "depth": "N=3"}[along]
     assert row(page, "CoT SFT")[second] == "25.0–75.0"
@@ -279,6 +280,7 @@ def test_accuracy_over_a_number(fake: FakeSweep, along: str) -> None:
         texts = "".join(picture.itertext())
         assert all(text in texts for text in ("accuracy", "CoT SFT", "TriMPI, PoRo-GRPO"))
     assert page.count("![") == 1
+    assert row(page, "TriMPI, PoRo-GRPO", 1)[first] == "10.0–10.0", "over CoT SFT, seed by seed"
 
 
 def test_benchmarks_of_one_depth_do_not_cover_each_other(fake: FakeSweep) -> None:
