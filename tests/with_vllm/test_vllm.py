@@ -96,7 +96,7 @@ def reworded(checkpoint: Path, folder: Path, rows: Mapping[str, tuple[float, str
 @pytest.fixture(scope="module")
 def tempting(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Likes the token of an image very much, and comes to an end now and then."""
-    rows = {"<|image_pad|>": (2, " rubber"), "<|endoftext|>": (1.1, "on")}
+    rows = {"<|image_pad|>": (2, " rubber"), "<|endoftext|>": (1.1, " a")}
     return reworded(checkpoint, tmp_path_factory.mktemp("checkpoints") / "tempting", rows)
 
 
@@ -229,7 +229,7 @@ def test_a_bad_prompt_fails_alone(engine: VLLM) -> None:
         ),
         "long": (prompt("long", "word " * POSITIONS), r"maximum context length is 2048 tokens"),
         "cut": (
-            prompt("cut", "7" * 2005),
+            prompt("cut", "7" * (POSITIONS - NEW)),
             r"got a prompt of 20\d\d tokens and a response that did not",
         ),
     }
@@ -397,7 +397,9 @@ def test_vllm_serve_answers_the_openai_backend(server: str, text_folder: Path, s
     differ = [k for k in got if whole_characters(got[k]) != whole_characters(expected[k])]
     print(f"{len(differ)} of {len(got)} responses of the server differ from those of transformers")
     assert len(differ) <= 2
-    assert any(r.cached_tokens for r in got.values())
+    # Nothing shorter than a block, 128 tokens on a CPU, is kept.
+    long = prompt("long", "If there is a metal cylinder go to section 12. " * 40)
+    assert [bool(r.cached_tokens) for _ in "12" for r in backend.generate([long])] == [False, True]
 
 
 def whole_characters(response: Response) -> str:
