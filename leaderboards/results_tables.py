@@ -24,6 +24,7 @@ NAMES = {
     "cot-sft-grpo": "CoT SFT + GRPO",
     "cot-sft-dapo": "CoT SFT + DAPO",
     "trimpi-grpo": "TriMPI, GRPO without PoRo",
+    "trimpi-dapo": "TriMPI, DAPO without PoRo",
     "trimpi-poro-grpo": "TriMPI, PoRo-GRPO",
     "trimpi-poro-dapo": "TriMPI, PoRo-DAPO",
 }
