@@ -29,7 +29,9 @@ Figures = Mapping[str, float]
 """By name, such as "rl/reward/policy_free" or these."""
 INTERNALIZED = "test/internalized/accuracy"
 GAIN = f"{INTERNALIZED}, less that of CoT SFT"
+PORO_GAIN = f"{INTERNALIZED}, less that of the same without PolicyRollout"
 REFERENCE = "cot-sft"
+WITHOUT_PORO = {"trimpi-poro-grpo": "trimpi-grpo", "trimpi-poro-dapo": "trimpi-dapo"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,23 +166,29 @@ def _line(out: Path, benchmark: str, cells: Sequence[Cell]) -> Line:
 
 
 def compared(found: Sequence[Line]) -> list[Line]:
-    """The same lines, each with what it gains over CoT SFT of as many chains, seed by seed, as a figure."""
-    return [_compared(line, found) for line in found]
+    """The same lines with what each gains over CoT SFT and over itself without PolicyRollout, as figures.
+
+    Of as many chains, and seed by seed.
+    """
+    return [
+        _gaining(_gaining(line, GAIN, found, REFERENCE), PORO_GAIN, found, WITHOUT_PORO.get(line.method))
+        for line in found
+    ]
 
 
-def _compared(line: Line, found: Sequence[Line]) -> Line:
+def _gaining(line: Line, gain: str, found: Sequence[Line], method: str | None) -> Line:
     references = [
         other
         for other in found
-        if other.method == REFERENCE
+        if other.method == method
         and (other.benchmark, other.mixture) == (line.benchmark, line.mixture)
         and line.chains in (None, other.chains)
     ]
-    if line.method == REFERENCE or len(references) != 1:
+    if line.method == method or len(references) != 1:
         return line
     reference = references[0].seeds
     gained = {
-        seed: {**figures, GAIN: figures[INTERNALIZED] - reference[seed][INTERNALIZED]}
+        seed: {**figures, gain: figures[INTERNALIZED] - reference[seed][INTERNALIZED]}
         for seed, figures in line.seeds.items()
         if seed in reference and INTERNALIZED in figures
     }

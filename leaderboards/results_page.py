@@ -11,7 +11,6 @@ from harness import store
 from harness.records import Report
 from leaderboards import results_plots as plots
 from leaderboards.results import (
-    GAIN,
     INTERNALIZED,
     NOT_RUN,
     Cell,
@@ -30,6 +29,7 @@ from leaderboards.results import (
 from leaderboards.results_tables import (
     ACCURACY,
     DEPTH,
+    GAINS,
     MODEL,
     NAMES,
     RULES,
@@ -56,8 +56,9 @@ instances would bring by chance is in no interval. Scores are in percent, reward
 
 - *Internalized*: the policy is not shown. *Override*: another policy of the same name is shown, which must
   win. *In context*: the policy itself is shown. *Recall*: a rule is to be recited.
-- *Over CoT SFT*: internalized, less what CoT SFT has with the same seed, chains and policy. What is easy or
-  hard for both drops out, so two methods are told apart by this interval and not by whether theirs overlap.
+- *Over CoT SFT*: internalized, less what CoT SFT has with the same seed, chains and policy. *Over no PoRo*:
+  less what the same method has without PolicyRollout. What is easy or hard for both drops out, so two methods
+  are told apart by this interval and not by whether theirs overlap.
 - *Referral*: what is said of rules, checked against the policy. Precision: what is true of it. Recall: the
   rules on the way to the right answer of which something is said, and nothing false.
 - *Branching distance*: of the rules cited from those that should be, 0 to 100; lower is better.
@@ -221,7 +222,7 @@ def _methods_plot(rows: Sequence[Line], visual: bool | None) -> bytes:
 
 
 def _over(out: Path, plan: Plan, grid: Grid) -> Iterator[str | Picture]:
-    """Accuracy over the number of chains, or over depth, and what it gains on CoT SFT; methods are the lines.
+    """Accuracy over the number of chains, or over depth, and what it gains; methods are the lines.
 
     What is the same at each number of chains, because it reads none, stands at all of them.
     """
@@ -254,9 +255,13 @@ def _over(out: Path, plan: Plan, grid: Grid) -> Iterator[str | Picture]:
         heads = tuple(f"N={mark}" if depth else f"{mark} chains" for mark in marks)
         at_marks = {name: [points.get(mark) for mark in marks] for name, points in series.items()}
         yield table(("method", *heads), [[name, *map(_at, at)] for name, at in at_marks.items()])
-        gained = {name: [line.spread(GAIN) if line else None for line in at] for name, at in at_marks.items()}
-        if gains := [[name, *(shown(s, percent) for s in at)] for name, at in gained.items() if any(at)]:
-            yield table(("over CoT SFT", *heads), gains)
+        for gain in GAINS:
+            gained = {
+                name: [line.spread(gain.figure) if line else None for line in at]
+                for name, at in at_marks.items()
+            }
+            if rows := [[name, *(shown(s, percent) for s in at)] for name, at in gained.items() if any(at)]:
+                yield table((gain.head, *heads), rows)
         spreads = {
             name: {mark: spread for mark, line in points.items() if (spread := _main(line))}
             for name, points in series.items()

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from leaderboards.reported import tables
-from leaderboards.results import GAIN, INTERNALIZED, Line, Spread
+from leaderboards.results import GAIN, INTERNALIZED, PORO_GAIN, Line, Spread
 
 NAMES = {
     "random": "Random answer",
@@ -60,9 +60,10 @@ class Column:
     format: Format = percent
 
 
+GAINS = Column("over CoT SFT", GAIN), Column("over no PoRo", PORO_GAIN)
 ACCURACY = (
     Column("internalized", INTERNALIZED),
-    Column("over CoT SFT", GAIN),
+    *GAINS,
     *(Column(name, VARIANTS[name]) for name in ("override", "in context")),
     Column("recall", "recall/internalized/accuracy"),
 )

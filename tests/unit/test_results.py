@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 import xml.etree.ElementTree as ET
@@ -21,6 +22,7 @@ from leaderboards.results_tables import paper
 STAGES = {
     "direct-sft": ["direct-sft"],
     "cot-sft": ["cot-sft"],
+    "trimpi-grpo": ["vm-cpt", "cot-sft", "rl"],
     "trimpi-poro-grpo": ["vm-cpt", "cot-sft", "rl"],
 }
 
@@ -162,23 +164,25 @@ def test_a_figure_is_the_mean_over_seeds_with_its_interval(fake: FakeSweep) -> N
     assert row(page, "In-Context")["in context"] == "80.0"
 
 
-def test_methods_are_compared_with_cot_sft_seed_by_seed(fake: FakeSweep) -> None:
+def test_methods_are_compared_seed_by_seed(fake: FakeSweep) -> None:
     """However much seeds differ, a gain that is always the same has no width."""
     cot = [fake.cell("t2", "cot-sft", 24, seed) for seed in range(4)]
     others = {
         method: [fake.cell("t2", method, chains, seed) for seed in range(4)]
-        for method, chains in (("direct-sft", None), ("trimpi-poro-grpo", 24))
+        for method, chains in (("direct-sft", None), ("trimpi-grpo", 24), ("trimpi-poro-grpo", 24))
     }
-    fake.grid("methods", *cot, *others["direct-sft"], *others["trimpi-poro-grpo"])
+    fake.grid("methods", *cot, *itertools.chain(*others.values()))
     for cell, score in zip(cot[:3], (0.2, 0.5, 0.8), strict=True):
         fake.end(cell, internalized=score)
-    for method, gain in (("direct-sft", -0.2), ("trimpi-poro-grpo", 0.15)):
+    for method, gain in (("direct-sft", -0.2), ("trimpi-grpo", 0.05), ("trimpi-poro-grpo", 0.15)):
         for cell, score in zip(others[method], (0.2, 0.5, 0.8, 0.1), strict=True):
             fake.end(cell, internalized=score + gain)
     page = fake.page()
     assert row(page, "TriMPI, PoRo-GRPO")["over CoT SFT"] == "15.0 ± 0.0", "the fourth seed has no pair"
     assert row(page, "Direct SFT")["over CoT SFT"] == "-20.0 ± 0.0"
     assert row(page, "CoT SFT")["over CoT SFT"] == "–"
+    assert row(page, "TriMPI, PoRo-GRPO")["over no PoRo"] == "10.0 ± 0.0"
+    assert row(page, "TriMPI, GRPO without PoRo")["over no PoRo"] == "–"
 
 
 def test_the_papers_figures_stand_beside_by_method_and_kind(fake: FakeSweep) -> None:
