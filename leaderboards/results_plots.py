@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#8a6d00", "#56b4e9", "#000000")
-"""Told apart by everyone (Okabe and Ito), the yellow darkened to be read on white."""
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#8a6d00", "#56b4e9", "#000000", "#882255")
+"""Told apart by everyone (Okabe and Ito; the last one Tol), the yellow darkened to be read on white."""
 GREY = "#6b6b6b"
 DASHES = "dashed", "dotted", "dashdot"
 MARKS = 10
