@@ -61,6 +61,8 @@ instances would bring by chance is in no interval. Scores are in percent, reward
   are told apart by this interval and not by whether theirs overlap.
 - *Referral*: what is said of rules, checked against the policy. Precision: what is true of it. Recall: the
   rules on the way to the right answer of which something is said, and nothing false.
+- *Dummy*: what an agent would score that knows none of the rules; *always version 1* is given the right call
+  but for its version. Where a score has parts, it is a mean of them and not a share of right answers.
 - *Branching distance*: of the rules cited from those that should be, 0 to 100; lower is better.
 - *In-Context* is the base, before any training.
 - Columns *paper* are what it reports of {model} at N={depth}, on its own data and by its own judge: to be
@@ -170,6 +172,8 @@ def _methods(out: Path, plan: Plan, grid: Grid) -> Iterator[str | Picture]:
         general = [Column(name, f"{name}/internalized/accuracy") for name in plan.general]
         papers = {f"paper: {name}": (name.replace(" ", "_"), visual) for name in VARIANTS if is_tree}
         yield figures(rows, [*ACCURACY, *general], papers)
+        if parts := _parts(trained):
+            yield figures(trained, parts, {})
         slug = f"{_slug(grid.title)}-{'-'.join(mixture)}"
         picture = _methods_plot(rows, visual if is_tree else None)
         name = f"{slug}-on-{benchmark}.svg" if mixed else f"{slug}.svg"
@@ -183,6 +187,13 @@ def _methods(out: Path, plan: Plan, grid: Grid) -> Iterator[str | Picture]:
         if rewards := {name: points for name, points in _rewards(out, here) if points}:
             drawn = plots.over("update", "mean reward (%)", rewards)
             yield f"{slug}-rewards.svg", f"Rewards of both kinds of rollouts, {' and '.join(mixture)}", drawn
+
+
+def _parts(trained: Sequence[Line]) -> list[Column]:
+    """What a family's scores are made of, and what agents that know nothing would score, by its own names."""
+    names = dict.fromkeys(name for line in trained for seed in line.seeds.values() for name in seed)
+    found = (re.fullmatch(r"test/internalized/(?:part: )?(.+)", name) for name in names if ": " in name)
+    return [Column(match[1], match[0]) for match in found if match]
 
 
 def _rewards(out: Path, cells: Sequence[Cell]) -> Iterator[tuple[str, dict[int, Spread]]]:

@@ -6,6 +6,7 @@ import itertools
 import math
 import re
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -183,6 +184,21 @@ def test_methods_are_compared_seed_by_seed(fake: FakeSweep) -> None:
     assert row(page, "CoT SFT")["over CoT SFT"] == "–"
     assert row(page, "TriMPI, PoRo-GRPO")["over no PoRo"] == "10.0 ± 0.0"
     assert row(page, "TriMPI, GRPO without PoRo")["over no PoRo"] == "–"
+
+
+def test_parts_and_floors_are_shown_by_the_family_s_own_names(fake: FakeSweep) -> None:
+    plain, parted = (fake.cell("t2", method, 24, 0) for method in ("cot-sft", "trimpi-poro-grpo"))
+    fake.grid("methods", plain, parted)
+    fake.end(plain, internalized=0.5)
+    assert "dummy" not in fake.page().partition("## Table 2")[2]
+    fake.end(parted, internalized=0.5)
+    file = fake.folder / parted["folder"] / "test" / "report.json"
+    report = store.read_json(file, Report)
+    more = (("part: tool", 0.75), ("dummy: most frequent call", 0.25))
+    rows = tuple(Row("internalized", name, mean, 0.0, 1.0, 40) for name, mean in more)
+    store.write_json(file, replace(report, rows=report.rows + rows))
+    shown = row(fake.page(), "TriMPI, PoRo-GRPO", 1)
+    assert (shown["tool"], shown["dummy: most frequent call"]) == ("75.0", "25.0")
 
 
 def test_the_papers_figures_stand_beside_by_method_and_kind(fake: FakeSweep) -> None:

@@ -399,7 +399,7 @@ def test_vllm_serve_answers_the_openai_backend(server: str, text_folder: Path, s
     assert len(differ) <= 2
     # Nothing shorter than a block, 128 tokens on a CPU, is kept.
     long = prompt("long", "If there is a metal cylinder go to section 12. " * 40)
-    assert [bool(r.cached_tokens) for _ in "12" for r in backend.generate([long])] == [False, True]
+    assert [bool(r.cached_tokens) for _ in range(2) for r in backend.generate([long])] == [False, True]
 
 
 def whole_characters(response: Response) -> str:
