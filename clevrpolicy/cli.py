@@ -8,16 +8,16 @@ from typing import Any, Literal
 
 from tyro.conf import Positional
 
-from clevrpolicy import clevr_json
-from clevrpolicy.build import SCENES
-from clevrpolicy.config import Config, SceneConfig
-from clevrpolicy.generate import generate as generate_benchmark
-from clevrpolicy.importer import SPLITS, import_clevr
+from clevrpolicy.dataset.config import Config, SceneConfig
+from clevrpolicy.dataset.generate import generate as generate_benchmark
+from clevrpolicy.dataset.importer import SPLITS, import_clevr
+from clevrpolicy.dataset.instances import SCENES
+from clevrpolicy.scene import clevr_json
 from clevrpolicy.skills import SkillsConfig
 from clevrpolicy.skills import generate as generate_skills
-from harness import store
-from harness.benchmark import Benchmark, summary
 from harness.console import command_line
+from harness.files import store
+from harness.files.benchmark import Benchmark, summary
 from harness.show import show
 
 CORES = os.cpu_count() or 1

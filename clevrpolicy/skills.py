@@ -15,23 +15,23 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from clevrpolicy import produce
-from clevrpolicy.build import SCENES
-from clevrpolicy.ontology import ATTRIBUTES, KINDS, Kind
-from clevrpolicy.plan import TRIES, Content
-from clevrpolicy.produce import SceneJob
-from clevrpolicy.render import VERSION
-from clevrpolicy.scene import split_of
-from harness import benchmark, store
-from harness.benchmark import Begun, Manifest
+from clevrpolicy.dataset import workers as produce
+from clevrpolicy.dataset.instances import SCENES
+from clevrpolicy.dataset.quotas import TRIES, Content
+from clevrpolicy.dataset.workers import SceneJob
+from clevrpolicy.scene.ontology import ATTRIBUTES, KINDS, Kind
+from clevrpolicy.scene.placement import split_of
+from clevrpolicy.scene.render import VERSION
 from harness.errors import UserError
+from harness.files import benchmark, store
+from harness.files.benchmark import Begun, Manifest
 from harness.parsing import FORMAT, boxed, in_box, plain, unwrapped
 from harness.records import Claim, Grade, Instance, Part
 from harness.seeds import rng
 from harness.variants import Variant
 
 if TYPE_CHECKING:
-    from harness.benchmark import Benchmark
+    from harness.files.benchmark import Benchmark
 
 FAMILY = "clevr-skills"
 COUNTS = ("0", "1", "2", "3", "4")

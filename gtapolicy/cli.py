@@ -7,12 +7,12 @@ from pathlib import Path
 
 from tyro.conf import Positional
 
-from gtapolicy import rules, wording
-from gtapolicy.config import Config, GeneratedConfig
-from gtapolicy.generate import generate as generate_benchmark
-from gtapolicy.generate import import_gta
-from harness.benchmark import summary
+from gtapolicy.dataset.config import Config, GeneratedConfig
+from gtapolicy.dataset.generate import generate as generate_benchmark
+from gtapolicy.dataset.generate import import_gta
+from gtapolicy.policy import rules, wording
 from harness.console import command_line
+from harness.files.benchmark import summary
 from harness.show import show
 
 

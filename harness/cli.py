@@ -6,19 +6,21 @@ from pathlib import Path
 
 from tyro.conf import Positional
 
-from harness import benchmarks, plugins, store
-from harness.compare import compare as compare_runs
-from harness.compare_page import table as comparison_table
-from harness.compare_page import write_comparison
+from harness import registry
+from harness.compare.page import table as comparison_table
+from harness.compare.page import write_comparison
+from harness.compare.pairs import compare as compare_runs
 from harness.console import command_line
-from harness.efficiency import savings
 from harness.errors import UserError
-from harness.judge import judge as judge_run
-from harness.judgement import table as judgement_table
-from harness.judging import Judging
-from harness.page import warnings
+from harness.files import store
+from harness.general import published
+from harness.judge.config import Judging
+from harness.judge.run import judge as judge_run
+from harness.judge.summary import table as judgement_table
 from harness.records import Report
-from harness.report import table
+from harness.report.figures import table
+from harness.report.page import warnings
+from harness.report.savings import savings
 from harness.run import Evaluation, evaluate
 from harness.verify import verify as verify_benchmark
 
@@ -38,7 +40,7 @@ def eval_(
         evaluation: What to score.
         out: Folder of the run.
     """
-    report = evaluate(benchmarks.open(benchmark), evaluation, out)
+    report = evaluate(published.open(benchmark), evaluation, out)
     print(table({report.run.model: report}))
     for saving in savings(report.usage):
         print(saving)
@@ -57,7 +59,7 @@ def judge(run: Positional[Path], /, judging: Judging, *, benchmark: str | None =
         judging: Who judges, and how.
         benchmark: The run's, where it no longer lies where the run was made.
     """
-    moved = benchmarks.open(benchmark) if benchmark is not None else None
+    moved = published.open(benchmark) if benchmark is not None else None
     print(judgement_table(judge_run(run, judging, moved)))
 
 
@@ -101,13 +103,13 @@ def verify(benchmark: Positional[str], /) -> None:
     Args:
         benchmark: Folder of a complete benchmark, or a published one as NAME[:SOURCE].
     """
-    print(verify_benchmark(benchmarks.open(benchmark)))
+    print(verify_benchmark(published.open(benchmark)))
 
 
 def list_() -> None:
     """List the families, published benchmarks, backends and metrics that are installed."""
-    for group in (plugins.FAMILIES, benchmarks.BENCHMARKS, plugins.BACKENDS, plugins.METRICS):
-        print(f"{group.removeprefix('harness.')}: {', '.join(plugins.names(group))}")
+    for group in (registry.FAMILIES, published.BENCHMARKS, registry.BACKENDS, registry.METRICS):
+        print(f"{group.removeprefix('harness.')}: {', '.join(registry.names(group))}")
 
 
 def main() -> None:

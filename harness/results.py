@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from harness import variants
-from harness.benchmark import Benchmark
+from harness.files.benchmark import Benchmark
 from harness.records import Instance, Response, Score
 from harness.variants import Variant
 

@@ -17,13 +17,14 @@ from pathlib import Path
 import msgspec
 from tqdm import tqdm
 
-from harness import backends, store, variants
+from harness import backends, variants
 from harness.backends import Backend, Endpoint, Sampling
-from harness.benchmark import Benchmark
-from harness.claim import claim
 from harness.errors import UserError
+from harness.files import store
+from harness.files.benchmark import Benchmark
+from harness.files.workdir import claim
 from harness.records import BatchCheck, Instance, Json, Prompt, Report, Response, Run, Score, Session
-from harness.report import make_report, write_report
+from harness.report.figures import make_report, write_report
 from harness.results import Result, Results
 from harness.variants import VARIANTS
 

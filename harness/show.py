@@ -12,9 +12,10 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageFont
 from tyro.conf import Positional
 
-from harness import store, variants
-from harness.benchmark import Benchmark
+from harness import variants
 from harness.errors import UserError
+from harness.files import store
+from harness.files.benchmark import Benchmark
 from harness.records import Instance, Part
 
 PAGE = 1100

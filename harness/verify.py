@@ -5,8 +5,8 @@ from __future__ import annotations
 from tqdm import tqdm
 
 from harness import variants
-from harness.benchmark import Benchmark
 from harness.errors import UserError
+from harness.files.benchmark import Benchmark
 
 
 def verify(benchmark: Benchmark) -> str:

@@ -7,8 +7,8 @@ from pathlib import Path
 from tyro.conf import Positional
 
 from harness.console import command_line
-from harness.page import percent
-from leaderboards.board import Boards
+from harness.report.page import percent
+from leaderboards.storage.board import Boards
 
 
 def submit(run: Positional[Path], /, *, board: Path, benchmark: str | None = None) -> None:
@@ -39,7 +39,7 @@ def show(*, board: Path, legacy: bool = False) -> None:
         board: Folder of the boards.
         legacy: Boards of older versions too.
     """
-    from leaderboards.export import terminal
+    from leaderboards.pages.export import terminal
 
     print(terminal(Boards(board), legacy))
 
@@ -52,7 +52,7 @@ def serve(*, board: Path, host: str = "127.0.0.1", port: int = 8765) -> None:
         host: Address to listen on; by default this machine alone can reach it.
         port: 0 takes a free one.
     """
-    from leaderboards.serve import make_server
+    from leaderboards.pages.serve import make_server
 
     with make_server(board, host, port) as server:
         print(f"http://{host}:{server.server_port}/ (Ctrl-C stops it)", flush=True)
@@ -66,7 +66,7 @@ def export(out: Positional[Path], /, *, board: Path) -> None:
         out: Folder for the files.
         board: Folder of the boards.
     """
-    from leaderboards.export import export as export_boards
+    from leaderboards.pages.export import export as export_boards
 
     files = export_boards(Boards(board), out)
     print(f"{len(files)} files; begin with {files[0]}")
@@ -79,7 +79,7 @@ def results(sweep: Positional[Path], /, *, into: Path) -> None:
         sweep: Folder of the sweep; what it has not run yet is shown as not run.
         into: The page to write, such as docs/results.md; its plots go into a folder of its name.
     """
-    from leaderboards.results_page import write_results
+    from training.sweep.report.page import write_results
 
     print(write_results(sweep, into))
 

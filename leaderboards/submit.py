@@ -8,19 +8,27 @@ from pathlib import Path
 
 import msgspec
 
-from harness import benchmarks
-from harness.benchmark import Benchmark
-from harness.efficiency import savings
 from harness.errors import UserError
-from harness.page import render_page
+from harness.files.benchmark import Benchmark
+from harness.general import published
 from harness.records import Json, Row, Run
+from harness.report.page import render_page
+from harness.report.savings import savings
 from harness.variants import VARIANTS
-from leaderboards.board import Boards
-from leaderboards.entry import Bundle, Refused, Submission, bundle, read, run_sha256, unplaced
-from leaderboards.judged import judge_figures
-from leaderboards.leaks import check
-from leaderboards.rows import Board, Figures, Key
-from leaderboards.verify import Verified, verify
+from leaderboards.checks.judged import judge_figures
+from leaderboards.checks.leaks import check
+from leaderboards.checks.submission import (
+    Bundle,
+    Refused,
+    Submission,
+    bundle,
+    read,
+    run_sha256,
+    unplaced,
+)
+from leaderboards.checks.verify import Verified, verify
+from leaderboards.storage.board import Boards
+from leaderboards.storage.records import Board, Figures, Key
 
 REPORTED = {
     "referral": "referral precision",
@@ -47,7 +55,7 @@ def submit(boards: Boards, folder: Path, benchmark: str | None = None) -> Outcom
         submission = read(folder)
         run = submission.run
         boards.name_attempt(attempt, run.model, run.digest)
-        opened = benchmarks.open(benchmark) if benchmark is not None else _named(run)
+        opened = published.open(benchmark) if benchmark is not None else _named(run)
         verified = verify(submission, opened)
         made, entries = assemble(submission, verified, opened)
     except UserError as error:

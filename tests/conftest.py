@@ -15,11 +15,11 @@ from hypothesis import settings
 # Threads of tiny models fight over two cores; set before torch is loaded anywhere.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-from clevrpolicy.config import SceneConfig
-from clevrpolicy.generate import generate
-from gtapolicy.config import GeneratedConfig
-from gtapolicy.generate import generate as generate_calls
-from harness.benchmark import Benchmark
+from clevrpolicy.dataset.config import SceneConfig
+from clevrpolicy.dataset.generate import generate
+from gtapolicy.dataset.config import GeneratedConfig
+from gtapolicy.dataset.generate import generate as generate_calls
+from harness.files.benchmark import Benchmark
 
 # A shell that starts the suite in the background has it ignore Ctrl-C, and all that it starts.
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -8,13 +8,13 @@ from pathlib import Path
 
 from tyro.conf import Positional
 
-from harness.benchmark import Benchmark
 from harness.console import command_line
+from harness.files.benchmark import Benchmark
 from training import config
-from training.base.recipe import BaseConfig
+from training.base.curriculum import BaseConfig
 from training.config import Stage
-from training.cot import Cot
-from training.cot import make as make_chains
+from training.cot.generate import Cot
+from training.cot.generate import make as make_chains
 from training.sweep.run import sweep as run_sweep
 from training.train import train as train_recipe
 

@@ -26,9 +26,9 @@ from harness.errors import UserError
 from training.collate import Collator
 from training.config import Recipe, Rl, Sft, SftStage, Stage
 from training.curves.log import watch
+from training.dataset import KINDS, Mixture
 from training.devices import accumulation, gpu, processes
 from training.resume import Resumes
-from training.sequence import KINDS, Mixture
 
 logging.disable_progress_bar()  # that of loading weights, which would stand between those of the stages
 
@@ -77,7 +77,7 @@ def _trainer(recipe: Recipe, stage: Stage, parent: str, work: Path, mixture: Mix
     # Updates smaller than bfloat16 can hold would be lost; on a GPU the arithmetic is bfloat16 all the same.
     model = model.float()
     if stage == "rl":
-        from training.rl.make import make_trainer
+        from training.rl.trainer import make_trainer
 
         # A recipe checks that it has settings for each of its stages.
         return make_trainer(cast(Rl, recipe.rl), model, processor, mixture, common(recipe, work))

@@ -14,16 +14,16 @@ from typing import Any
 
 import msgspec
 
-from harness import store
-from harness.benchmark import Benchmark
-from harness.claim import claim
 from harness.errors import UserError
+from harness.files import store
+from harness.files.benchmark import Benchmark
+from harness.files.workdir import claim
 from harness.records import Json
-from training import cot
 from training.config import Recipe, Stage, merge
+from training.cot import generate
 from training.curves import history
 from training.curves.history import Values
-from training.sequence import KINDS, SPLIT, Mixture
+from training.dataset import KINDS, SPLIT, Mixture
 
 ASKED, LOCK = "recipe.json", ".lock"
 RECORD = "training.json"
@@ -175,8 +175,8 @@ def provenance(recipe: Recipe) -> list[dict[str, Any]]:
             "weight": data.weight,
         }
         if data.cot is not None:
-            entry["chains"] = len(cot.read(data.cot, benchmark))
-            entry |= {"cot": str(data.cot), "cot_sha256": store.sha256(data.cot / cot.CHAINS)}
+            entry["chains"] = len(generate.read(data.cot, benchmark))
+            entry |= {"cot": str(data.cot), "cot_sha256": store.sha256(data.cot / generate.CHAINS)}
         told.append(entry)
     return told
 

@@ -11,7 +11,7 @@ from random import Random
 
 from PIL import Image
 
-from gtapolicy.dialogs import Dialog
+from gtapolicy.dataset.dialogs import Dialog
 from gtapolicy.scenarios.draft import Draft, with_articles
 from gtapolicy.scenarios.families import FAMILIES
 from harness import seeds

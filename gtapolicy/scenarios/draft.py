@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from random import Random
 
-from gtapolicy.dialogs import Argument, Step
-from gtapolicy.expression import evaluate
+from gtapolicy.dataset.dialogs import Argument, Step
+from gtapolicy.grading.expression import evaluate
 from gtapolicy.pictures.canvas import Box
 from gtapolicy.pictures.shot import Shot
 

@@ -4,20 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gtapolicy.scenarios import (
-    charts,
-    collections,
-    lists,
-    maps,
-    maths,
-    menus,
-    notices,
-    places,
-    prices,
-    receipts,
-    searches,
-)
+from gtapolicy.scenarios import searches
+from gtapolicy.scenarios.documents import charts, lists, maths, menus, notices, prices, receipts
 from gtapolicy.scenarios.draft import Maker
+from gtapolicy.scenarios.views import collections, maps, places
 
 
 @dataclass(frozen=True, slots=True)

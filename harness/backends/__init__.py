@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
-from harness import plugins, store
-from harness.benchmark import Benchmark
+from harness import registry
 from harness.errors import UserError
+from harness.files import store
+from harness.files.benchmark import Benchmark
 from harness.records import Prompt, Response
 
 
@@ -110,11 +111,11 @@ def make(
 ) -> Backend:
     """The backend for a model written as NAME or NAME:ARGUMENT, such as oracle or hf:PATH."""
     name, _, argument = model.partition(":")
-    if name not in plugins.names(plugins.BACKENDS) and Path(model).exists():
+    if name not in registry.names(registry.BACKENDS) and Path(model).exists():
         raise UserError(
             f"model: expected a backend in front, such as hf:{model} or replay:{model}, got {model}"
         )
-    factory: Any = plugins.load(plugins.BACKENDS, name)
+    factory: Any = registry.load(registry.BACKENDS, name)
     asked_for = inspect.signature(factory).parameters
     if "endpoint" not in asked_for and endpoint != Endpoint():
         raise UserError(f"base_url, concurrency, batch: expected only with a model behind an API, got {name}")

@@ -22,7 +22,7 @@ from harness.records import Part, Prompt, Response
 try:
     import anthropic
 
-    from harness.backends.batches import Batches
+    from harness.backends.anthropic_batches import Batches
 except ImportError as error:
     raise UserError(
         "anthropic: expected the anthropic client; install it with "

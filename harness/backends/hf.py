@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from harness.backends import Sampling
-from harness.backends.beginnings import Group, group_by_prefix
+from harness.backends.prefix_groups import Group, group_by_prefix
 from harness.errors import UserError
 from harness.records import Prompt, Response
 from harness.seeds import rng

@@ -18,8 +18,8 @@ import torch
 from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer
 
-from harness.backends.beginnings import WORTH
 from harness.backends.chat import Reader
+from harness.backends.prefix_groups import WORTH
 from harness.records import Part, Prompt
 
 ARCHITECTURES = frozenset({"idefics3", "llava", "qwen2_vl", "qwen2_5_vl", "qwen3_vl"})

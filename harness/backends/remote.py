@@ -19,7 +19,7 @@ from typing import Any, Protocol
 from tqdm import tqdm
 
 from harness.backends import Endpoint, check_url
-from harness.backends.beginnings import group_by_prefix
+from harness.backends.prefix_groups import group_by_prefix
 from harness.errors import UserError
 from harness.records import Prompt, Response
 

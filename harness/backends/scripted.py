@@ -9,12 +9,12 @@ from typing import Any
 
 from harness import variants
 from harness.backends import Sampling
-from harness.benchmark import Benchmark
 from harness.errors import UserError
+from harness.files.benchmark import Benchmark
+from harness.files.store import Log
 from harness.records import Instance, Prompt, Response
 from harness.results import majorities, majority
 from harness.seeds import rng
-from harness.store import Log
 from harness.variants import VARIANTS, Variant
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Protocol
 
-from harness import plugins
-from harness.intervals import estimate
+from harness import registry
 from harness.records import Distribution, Row
 from harness.results import Result, Results
+from harness.stats.intervals import estimate
 from harness.variants import Variant
 
 SCORES = "accuracy", "pass^", "pass@", "majority of"
@@ -21,7 +21,9 @@ class Metric(Protocol):
 
 def measure(results: Results) -> Iterator[Row | Distribution]:
     """The figures of every metric that is installed."""
-    metrics: list[Metric] = [plugins.load(plugins.METRICS, name) for name in plugins.names(plugins.METRICS)]
+    metrics: list[Metric] = [
+        registry.load(registry.METRICS, name) for name in registry.names(registry.METRICS)
+    ]
     for metric in metrics:
         yield from metric(results)
 

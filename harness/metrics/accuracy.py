@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from harness import variants
-from harness.benchmark import Benchmark
+from harness.files.benchmark import Benchmark
 from harness.metrics import mean_row
 from harness.records import Row
 from harness.results import Result, Results, majorities, majority

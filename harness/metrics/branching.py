@@ -17,12 +17,12 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from harness.intervals import middle, resampled
 from harness.metrics import mean_row
-from harness.plots import natural
 from harness.records import Distribution, Row
+from harness.report.plots import natural
 from harness.results import Result, Results
 from harness.seeds import rng
+from harness.stats.intervals import middle, resampled
 from harness.variants import Variant
 
 Array = npt.NDArray[np.float64]

@@ -9,10 +9,10 @@ import math
 from collections import defaultdict
 from dataclasses import replace
 
-from harness.intervals import estimate
 from harness.metrics import by_instance, mean_row
 from harness.records import Row
 from harness.results import Result, Results
+from harness.stats.intervals import estimate
 
 
 def macro(results: Results) -> list[Row]:

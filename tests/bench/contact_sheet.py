@@ -11,10 +11,10 @@ from pathlib import Path
 
 from PIL import Image, ImageOps
 
-from clevrpolicy.crops import crop, demonstration
-from clevrpolicy.ontology import ATTRIBUTES, KINDS
-from clevrpolicy.render import Renderer
-from clevrpolicy.scene import place
+from clevrpolicy.scene.crops import crop, demonstration
+from clevrpolicy.scene.ontology import ATTRIBUTES, KINDS
+from clevrpolicy.scene.placement import place
+from clevrpolicy.scene.render import Renderer
 from harness import seeds
 
 WIDTH, HEIGHT = 240, 160

@@ -14,16 +14,16 @@ from pathlib import Path
 
 import msgspec
 
-from clevrpolicy.config import SceneConfig
-from clevrpolicy.generate import generate
-from harness.benchmark import Benchmark
-from harness.intervals import wilson
+from clevrpolicy.dataset.config import SceneConfig
+from clevrpolicy.dataset.generate import generate
+from harness.files.benchmark import Benchmark
 from harness.records import Report, Response, Score
 from harness.run import Evaluation, evaluate
-from leaderboards.board import Boards
-from leaderboards.entry import Bundle
-from leaderboards.rows import Board, Figures, Key
-from leaderboards.serve import respond
+from harness.stats.intervals import wilson
+from leaderboards.checks.submission import Bundle
+from leaderboards.pages.serve import respond
+from leaderboards.storage.board import Boards
+from leaderboards.storage.records import Board, Figures, Key
 from leaderboards.submit import submit
 
 SUBMISSIONS = 1_000

@@ -16,9 +16,9 @@ import torch
 from PIL import Image
 from torch import nn
 
-from clevrpolicy.ontology import ATTRIBUTES, KINDS, Object, Scene
-from clevrpolicy.render import Renderer
-from clevrpolicy.scene import place
+from clevrpolicy.scene.ontology import ATTRIBUTES, KINDS, Object, Scene
+from clevrpolicy.scene.placement import place
+from clevrpolicy.scene.render import Renderer
 from harness import seeds
 
 SIDE = 40

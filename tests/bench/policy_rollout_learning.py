@@ -2,7 +2,8 @@
 
     python tests/bench/policy_rollout_learning.py
 
-8 rules, 64 codes (tests/unit/toy_policy.py); 8 responses to each key an update for both, with PolicyRollout
+8 rules, 64 codes (tests/support/toy_policy.py); 8 responses to each key an update for both, with
+PolicyRollout
 four of them shown the table. The learning rate, the loss (the paper's GRPO) and the starting checkpoint are
 the same; that one is right 98.7 % of the time with the table and 1.5 % without. Updates until 90 % of the
 keys are right without it, greedily, for the seeds 0 to 4:
@@ -18,11 +19,8 @@ shared core.
 
 from __future__ import annotations
 
-import sys
 import tempfile
 from pathlib import Path
-
-sys.path.append(str(Path(__file__).parents[1] / "unit"))
 
 from toy_policy import steps_to_learn, warm_up
 

@@ -12,11 +12,11 @@ import statistics
 import time
 from collections.abc import Callable
 
-from clevrpolicy.camera import Camera
-from clevrpolicy.ontology import KINDS, Scene
-from clevrpolicy.render import VERSION, Renderer
-from clevrpolicy.scene import place
-from clevrpolicy.visibility import Solid, visible
+from clevrpolicy.scene.camera import Camera
+from clevrpolicy.scene.ontology import KINDS, Scene
+from clevrpolicy.scene.placement import place
+from clevrpolicy.scene.render import VERSION, Renderer
+from clevrpolicy.scene.visibility import Solid, visible
 from harness import seeds
 
 SIZES = ((480, 320), (240, 160))

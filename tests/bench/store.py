@@ -6,8 +6,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from harness import benchmark, store
-from harness.benchmark import Begun, Benchmark
+from harness.files import benchmark, store
+from harness.files.benchmark import Begun, Benchmark
 from harness.records import Instance, Override, Part, Policy
 
 COUNT = 20_000

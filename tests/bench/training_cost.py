@@ -34,7 +34,7 @@ def measure(stage: str, plain: bool, checkpoint: str, benchmark: str, cot: str) 
     from transformers import TrainerCallback
 
     from training import config
-    from training.sequence import KINDS, Mixture
+    from training.dataset import KINDS, Mixture
     from training.stages import _trainer
 
     seconds: list[float] = []
@@ -78,8 +78,8 @@ def _plain(recipe: Any, stage: str, checkpoint: str, work: Path, mixture: Any) -
     from trl import GRPOConfig, GRPOTrainer, SFTConfig, SFTTrainer
 
     from training import stages
-    from training.rl import make as rl
     from training.rl import rewards
+    from training.rl import trainer as rl
     from training.stages import CPU, load_checkpoint
 
     model, processor = load_checkpoint(checkpoint, CPU)

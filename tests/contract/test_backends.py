@@ -9,9 +9,9 @@ import msgspec
 import pytest
 from loopback import Reply, completion, message, serving
 
-from harness import backends, plugins, variants
+from harness import backends, registry, variants
 from harness.backends import Sampling
-from harness.benchmark import Benchmark
+from harness.files.benchmark import Benchmark
 from harness.records import Prompt
 from harness.run import Evaluation, evaluate
 from harness.variants import VARIANTS
@@ -48,7 +48,7 @@ def vllm_model(checkpoint: Path) -> str:
     return f"{checkpoint}?enforce_eager=true&dtype=float32"
 
 
-@pytest.fixture(params=plugins.names(plugins.BACKENDS))
+@pytest.fixture(params=registry.names(registry.BACKENDS))
 def model(request: pytest.FixtureRequest) -> str:
     """Every registered backend; one without an argument here is one without a contract."""
     arguments = {"oracle": "", "random": "", "majority": "", "replay": "recorded", "hf": "checkpoint"}

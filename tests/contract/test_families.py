@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from harness import variants
-from harness.benchmark import Benchmark
+from harness.files.benchmark import Benchmark
 from harness.parsing import in_box
 from harness.records import Instance
 from harness.variants import VARIANTS

@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from harness import benchmark as benchmarks
-from harness import show, store
-from harness.benchmark import Benchmark, Manifest, seal
+from harness import show
+from harness.files import benchmark as benchmarks
+from harness.files import store
+from harness.files.benchmark import Benchmark, Manifest, seal
 from harness.records import Report, Response, Run
 
 BIN = Path(sys.executable).parent

@@ -18,9 +18,11 @@ import pytest
 from PIL import Image
 from pyarrow import parquet
 
-from harness import benchmarks, store, variants
-from harness.benchmark import Benchmark
+from harness import variants
 from harness.errors import UserError
+from harness.files import store
+from harness.files.benchmark import Benchmark
+from harness.general import published
 from harness.metrics.macro import macro
 from harness.records import Part, Response, Row
 from harness.run import Evaluation, evaluate, score
@@ -107,14 +109,14 @@ def test_mmlu_pro_end_to_end(tmp_path: Path, ending: str) -> None:
     folder = tmp_path / "data"
     write(folder / f"test.{ending}", [mmlu(n) for n in range(40)] + [mmlu(40, "math")])
     write(folder / f"validation.{ending}", [worked(n) for n in range(7)] + [worked(9, "math")])
-    benchmark = benchmarks.open(f"mmlu-pro:{folder}")
+    benchmark = published.open(f"mmlu-pro:{folder}")
     assert "gold responses score 1" in verify(benchmark)
     right = figures(benchmark, "oracle", tmp_path / "oracle")
     assert (right["accuracy"].mean, right["accuracy"].n) == (1, 41)
     guessed = figures(benchmark, "random", tmp_path / "random")["accuracy"]
     assert guessed.chance == pytest.approx(1 / 3)
     assert guessed.low < 1 / 3 < guessed.high
-    same = benchmarks.open(f"mmlu-pro:{folder / f'test.{ending}'}")
+    same = published.open(f"mmlu-pro:{folder / f'test.{ending}'}")
     assert same.folder == benchmark.folder, "one file of it means the same, and is converted once"
 
 
@@ -123,7 +125,7 @@ def test_a_benchmark_is_the_same_out_of_any_format(tmp_path: Path) -> None:
     for ending in ("parquet", "jsonl.gz"):
         write(tmp_path / ending / "data" / f"test-00000-of-00001.{ending}", [mmlu(1), mmlu(2)])
         write(tmp_path / ending / "data" / f"validation-00000-of-00001.{ending}", [worked(3)])
-        digests.add(benchmarks.open(f"mmlu-pro:{tmp_path / ending}").manifest.digest)
+        digests.add(published.open(f"mmlu-pro:{tmp_path / ending}").manifest.digest)
     assert len(digests) == 1
 
 
@@ -132,7 +134,7 @@ def test_the_layout_of_an_mmlu_pro_prompt(tmp_path: Path) -> None:
     repeated = worked(8) | {"question": "What is 8?A. odd\nB. even\nC. neither"}
     boxed = repeated | {"cot_content": r"It is 8. The answer is \boxed{B}."}
     write(tmp_path / "validation.jsonl", [worked(1, "math"), worked(3), boxed, worked(5)])
-    (instance,) = benchmarks.open(f"mmlu-pro:{tmp_path}?shots=2").instances("test")
+    (instance,) = published.open(f"mmlu-pro:{tmp_path}?shots=2").instances("test")
     (part,) = instance.query
     head, *questions = part.value.split("Question:\n")
     assert "law" in head
@@ -152,7 +154,7 @@ def test_mmmu_pro_end_to_end(tmp_path: Path) -> None:
     for name in ("standard (4 options)", "standard (10 options)", "vision"):
         write(tmp_path / "hub" / name / "test-00000-of-00001.parquet", rows)
     for name in ("standard4", "standard10", "vision"):
-        benchmark = benchmarks.open(f"mmmu-pro-{name}:{tmp_path / 'hub'}")
+        benchmark = published.open(f"mmmu-pro-{name}:{tmp_path / 'hub'}")
         assert benchmark.manifest.config["benchmark"] == f"mmmu-pro-{name}"
         assert benchmark.manifest.config["skipped"] == ["validation_Accounting_29"]
         assert "gold responses score 1" in verify(benchmark)
@@ -164,7 +166,7 @@ def test_mmmu_pro_end_to_end(tmp_path: Path) -> None:
 def test_pictures_stand_behind_the_text_in_the_order_of_their_tokens(tmp_path: Path, ending: str) -> None:
     jpeg = {"bytes": picture("red", "JPEG"), "path": "x.jpg"}
     write(tmp_path / f"test.{ending}", [mmmu("a", image_1=jpeg)])
-    benchmark = benchmarks.open(f"mmmu-pro-standard10:{tmp_path}")
+    benchmark = published.open(f"mmmu-pro-standard10:{tmp_path}")
     (instance,) = benchmark.instances("test")
     text, *pictures = instance.query
     lines = text.value.split("\n")
@@ -177,7 +179,7 @@ def test_pictures_stand_behind_the_text_in_the_order_of_their_tokens(tmp_path: P
     shown = [benchmark.image(part.value).getpixel((3, 3)) for part in pictures]
     assert shown[0] == shown[2] == (0, 128, 0)
     assert shown[1][0] > 250 > 5 > shown[1][1]  # through JPEG
-    (instance,) = benchmarks.open(f"mmmu-pro-vision:{tmp_path}?prompt=direct").instances("test")
+    (instance,) = published.open(f"mmmu-pro-vision:{tmp_path}?prompt=direct").instances("test")
     assert [part.kind for part in instance.query] == ["text", "image"]
     assert "think" not in instance.query[0].value.lower()
     assert "that's" not in instance.query[0].value
@@ -191,14 +193,14 @@ def test_a_picture_may_be_named_by_its_path_and_is_part_of_what_the_conversion_i
     for color in ("red", "blue"):
         (tmp_path / "images").mkdir(exist_ok=True)
         (tmp_path / "images" / "a.png").write_bytes(picture(color))
-        benchmark = benchmarks.open(f"mmmu-pro-vision:{tmp_path / 'test.jsonl'}")
+        benchmark = published.open(f"mmmu-pro-vision:{tmp_path / 'test.jsonl'}")
         seen.append(benchmark.image(benchmark.instances("test")[0].query[1].value).getpixel((0, 0)))
     assert seen == [(255, 0, 0), (0, 0, 255)]
 
 
 def test_only_the_internalized_variant_gives_prompts(tmp_path: Path) -> None:
     write(tmp_path / "test.jsonl", [mmlu(1)])
-    benchmark = benchmarks.open(f"mmlu-pro:{tmp_path}?shots=0")
+    benchmark = published.open(f"mmlu-pro:{tmp_path}?shots=0")
     (instance,) = benchmark.instances("test")
     prompts = [variants.prompt(instance, v, benchmark.policies) for v in variants.VARIANTS.values()]
     assert [prompt is not None for prompt in prompts] == [True, False, False]
@@ -208,7 +210,7 @@ def test_only_the_internalized_variant_gives_prompts(tmp_path: Path) -> None:
 def test_the_macro_average_counts_categories_alike(tmp_path: Path) -> None:
     rows = [mmlu(n, "law") for n in range(9)] + [mmlu(9, "math")]
     write(tmp_path / "test.jsonl", rows)
-    benchmark = benchmarks.open(f"mmlu-pro:{tmp_path}?shots=0")
+    benchmark = published.open(f"mmlu-pro:{tmp_path}?shots=0")
     instances = benchmark.instances("test")
     texts = [
         "The answer is (C)." if i.facts["category"] == "law" else "The answer is (A)." for i in instances
@@ -221,13 +223,13 @@ def test_the_macro_average_counts_categories_alike(tmp_path: Path) -> None:
 
 
 def test_a_folder_of_ours_stays_a_folder(text_folder: Path) -> None:
-    assert benchmarks.open(str(text_folder)).folder == text_folder
+    assert published.open(str(text_folder)).folder == text_folder
 
 
 def test_a_conversion_that_fails_leaves_nothing(tmp_path: Path) -> None:
     write(tmp_path / "test.jsonl", [mmlu(1), mmlu(1)])
     with pytest.raises(UserError, match="'1': expected once, got twice"):
-        benchmarks.open(f"mmlu-pro:{tmp_path}?shots=0")
+        published.open(f"mmlu-pro:{tmp_path}?shots=0")
     assert list((tmp_path / "cache" / "policy-internalization").iterdir()) == []
 
 
@@ -258,7 +260,7 @@ def test_a_conversion_that_fails_leaves_nothing(tmp_path: Path) -> None:
 def test_bad_rows(tmp_path: Path, ending: str, name: str, row: dict[str, Any], said: str) -> None:
     write(tmp_path / f"test.{ending}", [row])
     with pytest.raises(UserError) as refused:
-        benchmarks.open(name.format(tmp_path))
+        published.open(name.format(tmp_path))
     assert said in str(refused.value)
 
 
@@ -277,7 +279,7 @@ def test_bad_sources(tmp_path: Path, source: str, said: str) -> None:
     for name in ("test.parquet", "test.jsonl", "test.jsonl.gz"):
         (tmp_path / name).write_bytes(b"\x00 nothing")
     with pytest.raises(UserError) as refused:
-        benchmarks.open(f"mmlu-pro:{tmp_path / source}")
+        published.open(f"mmlu-pro:{tmp_path / source}")
     assert said in str(refused.value)
 
 
@@ -290,7 +292,7 @@ def test_a_hub_that_cannot_be_reached_is_a_sentence(monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", unreachable)
     with pytest.raises(UserError, match=r"TIGER-Lab/MMLU-Pro: .*no route to host.*name a local folder"):
-        benchmarks.open("mmlu-pro")
+        published.open("mmlu-pro")
 
 
 def test_what_the_hub_gives_is_read_like_a_local_folder(
@@ -306,7 +308,7 @@ def test_what_the_hub_gives_is_read_like_a_local_folder(
         return str(tmp_path)
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
-    assert len(benchmarks.open("mmmu-pro-vision").instances("test")) == 1
+    assert len(published.open("mmmu-pro-vision").instances("test")) == 1
     assert asked == [("MMMU/MMMU_Pro", {"repo_type": "dataset", "allow_patterns": ["vision/*"]})]
 
 
@@ -327,5 +329,5 @@ def test_a_run_is_resumed_from_the_kept_conversion(tmp_path: Path) -> None:
     write(tmp_path / "test.jsonl", [mmlu(n) for n in range(6)])
     out = tmp_path / "run"
     for _ in range(2):
-        evaluate(benchmarks.open(f"mmlu-pro:{tmp_path}?shots=0"), Evaluation("random"), out)
+        evaluate(published.open(f"mmlu-pro:{tmp_path}?shots=0"), Evaluation("random"), out)
     assert len(store.Log(out / "responses.jsonl", Response).read()) == 6

@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from gtapolicy import importer, rules
-from gtapolicy.build import target_call
-from gtapolicy.config import Config
-from gtapolicy.generate import import_gta
-from harness import store
-from harness.benchmark import Benchmark
+from gtapolicy.dataset import importer
+from gtapolicy.dataset.config import Config
+from gtapolicy.dataset.generate import import_gta
+from gtapolicy.dataset.instances import target_call
+from gtapolicy.policy import rules
 from harness.errors import UserError
+from harness.files import store
+from harness.files.benchmark import Benchmark
 
 TABLE = rules.load()
 

@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from clevrpolicy import clevr_json, cli
-from clevrpolicy.config import Config
-from clevrpolicy.importer import import_clevr
-from clevrpolicy.ontology import KINDS
-from clevrpolicy.scene import place
-from harness.benchmark import Benchmark
+from clevrpolicy import cli
+from clevrpolicy.dataset.config import Config
+from clevrpolicy.dataset.importer import import_clevr
+from clevrpolicy.scene import clevr_json
+from clevrpolicy.scene.ontology import KINDS
+from clevrpolicy.scene.placement import place
 from harness.errors import UserError
+from harness.files.benchmark import Benchmark
 from harness.seeds import rng
 
 OURS = ("camera", "lights", "width", "height")

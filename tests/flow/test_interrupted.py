@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from harness.benchmark import Benchmark
+from harness.files.benchmark import Benchmark
+from harness.files.store import Log, read_json
 from harness.records import Report, Response
 from harness.seeds import rng
-from harness.store import Log, read_json
 
 BIN = Path(sys.executable).parent
 SIZES = {"depth": 3, "policies": 2, "train": 8, "test": 8, "width": 160, "height": 112}

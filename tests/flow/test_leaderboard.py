@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from harness.benchmark import Benchmark
+from harness.files.benchmark import Benchmark
 from harness.run import Evaluation, evaluate
-from leaderboards.board import Boards
-from leaderboards.bundles import SUBMISSIONS
+from leaderboards.storage.board import Boards
+from leaderboards.storage.bundles import SUBMISSIONS
 
 BIN = Path(sys.executable).parent
 

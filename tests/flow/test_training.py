@@ -14,12 +14,13 @@ from typing import Any
 
 import pytest
 
-from harness import store
-from harness.benchmark import Benchmark
 from harness.errors import UserError
+from harness.files import store
+from harness.files.benchmark import Benchmark
 from harness.run import Evaluation, evaluate
-from training import config, cot
-from training.cot import Cot
+from training import config
+from training.cot import generate
+from training.cot.generate import Cot
 from training.train import LOCK, RECORD, begin, train
 
 FAST = {"epochs": 4, "batch_size": 4, "micro_batch": 2}
@@ -28,7 +29,7 @@ FAST = {"epochs": 4, "batch_size": 4, "micro_batch": 2}
 @pytest.fixture(scope="module")
 def chains(text_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("cot") / "gold"
-    cot.make(Benchmark(text_folder), out, Cot())
+    generate.make(Benchmark(text_folder), out, Cot())
     return out
 
 
@@ -80,7 +81,7 @@ def test_the_other_supervised_recipes(
     name: str, checkpoint: Path, visual_folder: Path, tmp_path: Path
 ) -> None:
     made = tmp_path / "cot"
-    cot.make(Benchmark(visual_folder), made, Cot())
+    generate.make(Benchmark(visual_folder), made, Cot())
     last = train(recipe(name, checkpoint, visual_folder, made), tmp_path / "run")
     assert weights(last) != weights(checkpoint)
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from harness.benchmark import Benchmark
+from harness.files.benchmark import Benchmark
 
 HERE = Path(__file__).parent
 
@@ -21,7 +21,7 @@ def ranks(checkpoint: Path, visual_folder: Path, tmp_path_factory: pytest.TempPa
     out = tmp_path_factory.mktemp("two")
     launch = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone"]
     done = subprocess.run(
-        [*launch, HERE / "two_processes.py", checkpoint, visual_folder, out],
+        [*launch, HERE.parent / "support" / "two_processes.py", checkpoint, visual_folder, out],
         capture_output=True,
         text=True,
         env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(HERE.parents[1])},

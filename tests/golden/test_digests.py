@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from harness import variants
-from harness.benchmark import Benchmark
+from harness.files.benchmark import Benchmark
 
 TEXT = "3b73b335548e06abbfccc553da11134b58a6b1bd0cba19dc9a947e03f823aed0"
 VISUAL = "34e6dcc2ca965d7187c0e45eaf1a976d46a95b2cddcd0f4c41e0fc70b0c10bc8"

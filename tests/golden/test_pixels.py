@@ -1,6 +1,7 @@
 """The look of a picture is kept: close to the stored one, though not the same bytes on every driver.
 
-After an intended change of the look, raise VERSION in clevrpolicy/render.py and run this file as a script.
+After an intended change of the look, raise VERSION in clevrpolicy/scene/render.py and run this file as a
+script.
 """
 
 from __future__ import annotations
@@ -10,9 +11,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from clevrpolicy.ontology import Kind
-from clevrpolicy.render import VERSION, Renderer
-from clevrpolicy.scene import place
+from clevrpolicy.scene.ontology import Kind
+from clevrpolicy.scene.placement import place
+from clevrpolicy.scene.render import VERSION, Renderer
 from harness import seeds
 
 GOLDEN = Path(__file__).with_name(f"{VERSION}.png")

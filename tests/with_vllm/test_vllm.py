@@ -32,12 +32,12 @@ from harness import variants
 from harness.backends import Endpoint, Sampling
 from harness.backends.hf import HuggingFace
 from harness.backends.vllm import VLLM, parse
-from harness.benchmark import Benchmark
 from harness.errors import UserError
+from harness.files.benchmark import Benchmark
+from harness.files.store import Log
+from harness.judge.prompt import schema as judge_schema
 from harness.records import Part, Prompt, Response
-from harness.store import Log
 from harness.variants import VARIANTS
-from harness.verdict import schema as judge_schema
 from training.base.tokenizer import SPECIAL, train_tokenizer
 
 BIN = Path(sys.executable).parent

@@ -11,8 +11,8 @@ from torch.utils.data import Dataset
 
 from harness.seeds import rng
 from training.base.examples import Encoded, Encoder
-from training.base.material import Material
 from training.base.pixels import Shots, shots
+from training.base.samplers import Material
 from training.base.tasks import TASKS
 
 LEAST_ROWS, WASTE = 8, 1.15

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from training.base.checkpoint import MERGE, PATCH
-from training.base.pool import HEIGHT, SIDE, WIDTH
+from training.base.image_pool import HEIGHT, SIDE, WIDTH
 from training.base.tokenizer import SYSTEM
 
 

@@ -20,21 +20,21 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
-from harness import store
-from harness.claim import claim
 from harness.errors import UserError
+from harness.files import store
+from harness.files.workdir import claim
 from harness.seeds import rng
-from training.base import attention, pool, sight, start
+from training.base import attention, image_pool, init_heads, vision_pretraining
 from training.base.batches import Batch, Lessons
 from training.base.checkpoint import BASE, random_model, save
+from training.base.curriculum import CURRICULUM, BaseConfig, Stage
 from training.base.examples import Encoder
-from training.base.material import Material
 from training.base.measure import accuracy
 from training.base.optimize import Optimizer
 from training.base.pixels import Gallery
-from training.base.recipe import CURRICULUM, BaseConfig, Stage
-from training.base.sight import View, Views
+from training.base.samplers import Material
 from training.base.tokenizer import train_tokenizer
+from training.base.vision_pretraining import View, Views
 
 HELD = 500
 """Scenes that only measure (recipe.FEWEST_SCENES)."""
@@ -87,20 +87,20 @@ def train_base(out: Path, config: BaseConfig) -> None:
 class _Run:
     def __init__(self, out: Path, config: BaseConfig) -> None:
         self.out, self.config = out, config
-        pictures = pool.load(out / "pictures", config.seed, config.scenes, config.crops, config.workers)
+        pictures = image_pool.load(out / "pictures", config.seed, config.scenes, config.crops, config.workers)
         known = config.scenes - HELD
         self.seen, self.held = Material(pictures, 0, known), Material(pictures, known, config.scenes)
         self.device = torch.device("cuda" if config.preset == "gpu" else "cpu")
         self.gallery = Gallery(pictures, self.device)
         self.tokenizer = train_tokenizer()
         self.encoder = Encoder(self.tokenizer)
-        self.model = random_model(self.tokenizer, BASE, start.SPREAD, config.seed)
-        start.look_back(self.model)
+        self.model = random_model(self.tokenizer, BASE, init_heads.SPREAD, config.seed)
+        init_heads.look_back(self.model)
         self.model.to(self.device, torch.bfloat16)
         if self.device.type == "cpu":
             attention.use(self.model)
         torch.manual_seed(rng(config.seed, "base", "head").getrandbits(63))
-        self.head = sight.Head(BASE.hidden).to(self.device, torch.bfloat16)
+        self.head = vision_pretraining.Head(BASE.hidden).to(self.device, torch.bfloat16)
         self.optimizer = Optimizer([self.model, self.head], self.model.model.visual)
         self.log = store.Log(out / "log.jsonl", Line)
         self.at = Position()
@@ -166,7 +166,7 @@ class _Run:
     def _see(self, view: View) -> tuple[torch.Tensor, dict[str, float]]:
         patches, grids = self.gallery.patches(view.shots)
         tokens = self.model.model.visual(patches.to(self.model.dtype), grid_thw=grids).pooler_output
-        return sight.loss(self.head(tokens), view.found.to(self.device))
+        return vision_pretraining.loss(self.head(tokens), view.found.to(self.device))
 
     def _read(self, batch: Batch, total: float) -> float:
         """Adds the gradient of a batch's share of the mean loss over total weight; returns that share."""

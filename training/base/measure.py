@@ -10,8 +10,8 @@ from harness.parsing import boxed
 from harness.seeds import rng
 from training.base.batches import Batch, batch
 from training.base.examples import Encoder
-from training.base.material import Material
 from training.base.pixels import Gallery
+from training.base.samplers import Material
 from training.base.tasks import TASKS
 
 NEW_TOKENS = 200

@@ -14,7 +14,7 @@ import torch
 
 from training.base.checkpoint import FRAMES, MERGE, PATCH
 from training.base.examples import Picture
-from training.base.pool import Pool
+from training.base.image_pool import Pool
 
 MEAN, STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
 """Of the processor: those of CLIP."""

@@ -11,14 +11,15 @@ import re
 from collections.abc import Callable
 from functools import partial
 
-from clevrpolicy import reasoning, skills
-from clevrpolicy.build import QUESTION
-from clevrpolicy.ontology import ATTRIBUTES, KINDS, Kind
-from clevrpolicy.reasoning import listed
-from clevrpolicy.wording import BY_PICTURE, TESTS, named, where
+from clevrpolicy import skills
+from clevrpolicy.dataset.instances import QUESTION
+from clevrpolicy.policy import reasoning
+from clevrpolicy.policy.reasoning import listed
+from clevrpolicy.policy.wording import BY_PICTURE, TESTS, named, where
+from clevrpolicy.scene.ontology import ATTRIBUTES, KINDS, Kind
 from harness.parsing import FORMAT, in_box
 from training.base.examples import Example, Picture
-from training.base.material import Material, Shown, policy
+from training.base.samplers import Material, Shown, policy
 
 TRIES = 20
 """Draws for a balanced example before another answer is asked for."""

@@ -12,8 +12,10 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from clevrpolicy import build, draft, reasoning, skills, wording
-from clevrpolicy.ontology import ATTRIBUTES
+from clevrpolicy import skills
+from clevrpolicy.dataset import instances
+from clevrpolicy.policy import policies, reasoning, wording
+from clevrpolicy.scene.ontology import ATTRIBUTES
 from harness.parsing import FORMAT
 
 SIZE = 768
@@ -92,7 +94,7 @@ TEMPLATES = (
         )
     ),
     wording.HEAD.format(name=MARK),
-    build.QUESTION.format(name=MARK),
+    instances.QUESTION.format(name=MARK),
     reasoning.RECALL.format(condition=MARK, name=MARK),
     skills.LIST,
     f" {FORMAT}",
@@ -191,7 +193,7 @@ def _numbers() -> Iterator[str]:
 
 def _syllables() -> Iterator[str]:
     """Of the names of policies."""
-    for onset in draft.ONSETS:
-        for vowel in draft.VOWELS:
+    for onset in policies.ONSETS:
+        for vowel in policies.VOWELS:
             yield onset + vowel
             yield (onset + vowel).capitalize()

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from harness.errors import UserError
-from harness.store import UNREADABLE
+from harness.files.store import UNREADABLE
 
 LOG = "log.jsonl"
 Values = dict[str, float | None]

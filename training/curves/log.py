@@ -13,7 +13,7 @@ from typing import Any, TextIO
 from tqdm import tqdm
 from transformers import PrinterCallback, ProgressCallback, TrainerCallback
 
-from harness import store
+from harness.files import store
 from training.curves.history import LOG, Line, Values, history
 
 SHOWN = ("reward/policy_free", "reward", "loss")

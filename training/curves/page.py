@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import PackageLoader
 from markupsafe import Markup
 
-from harness import store
-from harness.compare_page import printable
+from harness.compare.page import printable
 from harness.errors import UserError
-from harness.page import environment, ours, thousands
-from harness.plots import COLOURS, INK, STYLE, svg
+from harness.files import store
+from harness.report.page import environment, ours, thousands
+from harness.report.plots import COLOURS, INK, STYLE, svg
 from training.curves.history import Stage, read
 from training.curves.panels import PANELS, Panel, by_metric, lines
 

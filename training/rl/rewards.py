@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from harness.benchmark import Benchmark
+from harness.files.benchmark import Benchmark
 from harness.parsing import boxed
 from harness.records import Instance
 

@@ -4,7 +4,8 @@ learned without (paper, TriMPI, stage 3).
 TRL makes a batch in one method: it samples, scores under the current and the reference model, and rewards.
 Here sampling and rewards come first, on their own, so that the batch can be mixed (PolicyRollout) and filled
 up (dynamic sampling); then TRL's method runs on what was drawn, and scores nothing but policy-free prompts
-with their responses. tests/unit/test_trl_hooks.py names every private method of TRL that this rests on.
+with their responses. tests/unit/training/test_trl_hooks.py names every private method of TRL that this
+rests on.
 """
 
 from __future__ import annotations

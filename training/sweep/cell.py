@@ -13,16 +13,16 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 
-from harness import store
-from harness.benchmark import Benchmark
 from harness.errors import UserError
+from harness.files import store
+from harness.files.benchmark import Benchmark
 from harness.run import Evaluation, evaluate
 from harness.variants import INTERNALIZED
-from training import cot
 from training.config import Recipe, Stage
+from training.cot import generate
 from training.curves.history import LOG, Line
-from training.sweep import plan
-from training.sweep.plan import BASE, SCRIPTED, SWEEP, Cell, Sweep
+from training.sweep import grid
+from training.sweep.grid import BASE, SCRIPTED, SWEEP, Cell, Sweep
 from training.train import RECORD, Record, begin, provenance, train
 
 ERROR = "error.txt"
@@ -42,13 +42,13 @@ def run(sweep: Sweep, cell: Cell) -> None:
 
 def _trained(sweep: Sweep, cell: Cell, base: str) -> Path:
     model = None if cell.how == "gold" else f"hf:{base}"
-    asked = cot.Cot(cell.how, model, cell.chains, sampling=sweep.scoring.sampling)
+    asked = generate.Cot(cell.how, model, cell.chains, sampling=sweep.scoring.sampling)
     for name in cell.data if cell.chains is not None else ():
         out = Path(cell.chains_of(name))
         with store.held(out.with_name(f".{out.name}.lock"), wait=True):
-            cot.make(Benchmark(Path("data", name)), out, asked)
-    recipe, folder = plan.recipe(sweep, cell, base), Path(cell.folder)
-    alike = [Path(other.folder) for other in plan.cells(sweep) if other.lane == cell.lane and other != cell]
+            generate.make(Benchmark(Path("data", name)), out, asked)
+    recipe, folder = grid.recipe(sweep, cell, base), Path(cell.folder)
+    alike = [Path(other.folder) for other in grid.cells(sweep) if other.lane == cell.lane and other != cell]
     adopt(recipe, folder / "train", [other / "train" for other in alike])
     return train(recipe, folder / "train")
 
@@ -102,8 +102,8 @@ def _link(other: Path, run: Path, stage: Stage) -> None:
 
 
 def main() -> None:
-    sweep = plan.read(Path(SWEEP))
-    found = {cell.folder: cell for cell in plan.cells(sweep)}
+    sweep = grid.read(Path(SWEEP))
+    found = {cell.folder: cell for cell in grid.cells(sweep)}
     if len(sys.argv) != 2 or sys.argv[1] not in found:
         sys.exit(f"expected: python -m training.sweep.cell FOLDER, one of {', '.join(found)}")
     cell = found[sys.argv[1]]

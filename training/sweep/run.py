@@ -23,13 +23,13 @@ from typing import Any
 import msgspec
 from tqdm import tqdm
 
-from harness import store
-from harness.benchmark import MANIFEST
 from harness.errors import UserError
+from harness.files import store
+from harness.files.benchmark import MANIFEST
 from harness.records import Json
-from training.sweep import plan
+from training.sweep import grid as plan
 from training.sweep.cell import ERROR
-from training.sweep.plan import BASE, SWEEP, Cell, Made, Sweep
+from training.sweep.grid import BASE, SWEEP, Cell, Made, Sweep
 from training.train import PACKAGES
 
 PLAN, OUTCOME, LOG = "plan.json", "outcome.json", "log.txt"

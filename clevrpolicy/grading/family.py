@@ -1,0 +1,132 @@
+"""ClevrPolicy as the harness sees it: how a response is graded, what could be answered, what is right."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from clevrpolicy.dataset.instances import SCENES
+from clevrpolicy.grading import check, error_analysis, parse
+from clevrpolicy.grading.check import Rule
+from clevrpolicy.policy import reasoning
+from clevrpolicy.policy.tree import Tree, from_json, mask
+from clevrpolicy.policy.wording import GIVE, GO
+from clevrpolicy.scene import clevr_json
+from clevrpolicy.scene.ontology import Kind, Scene
+from harness import variants
+from harness.parsing import boxed, in_box, plain, unwrapped
+from harness.records import Claim, Grade, Instance
+from harness.variants import Variant
+
+if TYPE_CHECKING:
+    from harness.files.benchmark import Benchmark
+
+RECALLED = ("attribute", "value", "if it holds", "if it does not")
+LEADS = re.compile("|".join(f"^{form.format('')}" for form in (*GO, *GIVE)))
+"""How a policy's text leads on."""
+
+
+class ClevrPolicy:
+    """The family of a ClevrPolicy benchmark."""
+
+    scorer = "exact-match/2"
+
+    def __init__(self, benchmark: Benchmark) -> None:
+        self.benchmark = benchmark
+        self._trees: dict[str, Tree] = {}
+        self._books: dict[str, dict[str, Rule]] = {}
+
+    def grade(self, instance: Instance, target: str, text: str) -> Grade:
+        """Exact match of the last boxed answer, but for case, blanks and wrappings (paper, metric).
+
+        A recall item's four fields stand in parts; its value is 1 when all of them are right.
+        """
+        answer = boxed(text)
+        if answer is None:
+            fields = RECALLED if "condition" in instance.facts else ()
+            return Grade(0.0, "unparsed", dict.fromkeys(fields, 0.0))
+        if "condition" not in instance.facts:
+            return Grade(float(plain(answer) == plain(target)))
+        said, right = (list(map(_field, text.split(";"))) for text in (unwrapped(answer), target))
+        said += [""] * (len(right) - len(said))
+        parts = {name: float(a == b) for name, a, b in zip(RECALLED, said, right, strict=False)}
+        return Grade(float(len(said) == len(right) and all(parts.values())), parts=parts)
+
+    def answers(self, instance: Instance, variant: Variant) -> Sequence[str]:
+        policy = variants.policy_id(instance, variant)
+        if policy is None or "condition" in instance.facts:
+            return ()
+        return [f"Case {case}" for case in sorted(leaf.case for leaf, _ in self._tree(policy).leaves())]
+
+    def respond(self, answer: str) -> str:
+        return in_box(answer)
+
+    def gold(self, instance: Instance, variant: Variant) -> str:
+        policy = variants.policy_id(instance, variant)
+        if policy is None or "condition" in instance.facts:
+            return in_box(instance.target)
+        return reasoning.gold(self._tree(policy), self._kinds[instance.facts["scene"]])
+
+    def groups(self, instance: Instance, variant: Variant) -> Mapping[str, str]:
+        """Leaf depth is how many conditions are visited on the way to the answer."""
+        if "condition" in instance.facts:
+            return {"condition depth": str(instance.facts["condition"].count(".") + 1)}
+        path = instance.facts["override_path" if variant.replaced else "path"]
+        return {"leaf depth": str(len(path)), "objects": str(instance.facts["objects"])}
+
+    def claims(self, instance: Instance, variant: Variant, text: str) -> Sequence[Claim]:
+        """Every condition that is cited; of a recited one its four fields are graded already."""
+        policy = variants.policy_id(instance, variant)
+        if policy is None or "condition" in instance.facts:
+            return ()
+        return check.check(parse.read(text), self._book(policy))
+
+    def path(self, instance: Instance, variant: Variant) -> Sequence[str]:
+        """The conditions visited on the way to the answer."""
+        visited = instance.facts.get("override_path" if variant.replaced else "path", ())
+        return [f"Condition {condition}" for condition in visited]
+
+    def fault(self, instance: Instance, variant: Variant, text: str) -> str | None:
+        """As the labels of faults.py say; None for a recited condition."""
+        policy = variants.policy_id(instance, variant)
+        if policy is None or "condition" in instance.facts:
+            return None
+        scene = instance.facts["scene"]
+        kinds = self._kinds[scene]
+        way, _ = self._tree(policy).walk(mask(kinds))
+        return error_analysis.first(text, way, self._book(policy), kinds, lambda: self._scene(scene))
+
+    def _tree(self, policy: str) -> Tree:
+        if policy not in self._trees:
+            self._trees[policy] = from_json(self.benchmark.policies[policy].rules)
+        return self._trees[policy]
+
+    def _book(self, policy: str) -> dict[str, Rule]:
+        if policy not in self._books:
+            self._books[policy] = check.rules(self._tree(policy))
+        return self._books[policy]
+
+    def _scene(self, scene: str) -> Scene | None:
+        """A scene as it was placed; None of CLEVR's own, which do not tell their camera."""
+        data = msgspec.json.decode(self._scenes[scene], type=dict[str, Any])
+        return clevr_json.decode(data) if "camera" in data else None
+
+    @cached_property
+    def _scenes(self) -> dict[str, msgspec.Raw]:
+        """As they are written: decoded they would take many times the memory, and few are looked at."""
+        lines = msgspec.json.Decoder(msgspec.Raw).decode_lines(self.benchmark.check(SCENES))
+        return dict(zip(self._kinds, lines, strict=True))
+
+    @cached_property
+    def _kinds(self) -> dict[str, tuple[Kind, ...]]:
+        """By scene: the kinds of its objects."""
+        return dict(clevr_json.kinds(line) for line in self.benchmark.records(SCENES, dict[str, Any]))
+
+
+def _field(text: str) -> str:
+    """A field of a recited condition; "go to Condition 1.2" says no more than "Condition 1.2"."""
+    return LEADS.sub("", plain(text))

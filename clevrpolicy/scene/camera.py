@@ -1,0 +1,107 @@
+"""CLEVR's camera: a pinhole that looks at the origin, with z up.
+
+Only + - * / and sqrt are used to project, so pixel coordinates are the same bits on every machine.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from clevrpolicy.scene.ontology import Vector
+
+LENS = 35.0
+SENSOR = 32.0
+"""Millimetres; the sensor's width spans the image's width (a horizontal field of view of 49.13 degrees)."""
+
+
+def _scaled(vector: Vector, factor: float) -> Vector:
+    return vector[0] * factor, vector[1] * factor, vector[2] * factor
+
+
+def _cross(a: Vector, b: Vector) -> Vector:
+    return a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]
+
+
+def dot(a: Vector, b: Vector) -> float:
+    """The sum in a fixed order, so that it rounds alike everywhere (BLAS does not)."""
+    return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
+
+
+def difference(a: Vector, b: Vector) -> Vector:
+    return a[0] - b[0], a[1] - b[1], a[2] - b[2]
+
+
+class Basis:
+    """The camera's axes in world coordinates: unit vectors at right angles to each other."""
+
+    __slots__ = ("forward", "right", "up")
+
+    def __init__(self, position: Vector) -> None:
+        self.forward = _scaled(position, -1.0 / math.sqrt(dot(position, position)))
+        level = (self.forward[1], -self.forward[0], 0.0)
+        self.right = _scaled(level, 1.0 / math.sqrt(dot(level, level)))
+        self.up = _cross(self.right, self.forward)
+
+
+@dataclass(frozen=True, slots=True)
+class Camera:
+    """A camera at a world position, for pictures of width x height pixels.
+
+    Raises ValueError for a picture taller than wide (Blender would then fit the lens vertically) and for
+    a position straight above or below the origin, where "right" has no meaning.
+    """
+
+    position: Vector
+    width: int
+    height: int
+
+    def __post_init__(self) -> None:
+        if not self.width >= self.height >= 1:
+            raise ValueError(
+                f"a picture must be at least as wide as it is tall, got {self.width} x {self.height} pixels; "
+                "swap the two or choose a wider one"
+            )
+        if self.position[0] == 0 and self.position[1] == 0:
+            raise ValueError(f"the camera must not stand straight above the origin, got {self.position}")
+
+    @property
+    def basis(self) -> Basis:
+        return Basis(self.position)
+
+    @property
+    def focal(self) -> float:
+        """Focal length in pixels: how far from the centre a point at depth one and one unit aside is seen."""
+        return self.width * LENS / SENSOR
+
+    @property
+    def vertical_fov(self) -> float:
+        """Radians between the top and the bottom edge of the picture."""
+        return 2.0 * math.atan(0.5 * self.height / self.focal)
+
+    def project(self, point: Vector) -> Vector:
+        """Column, row (pixels, the origin at the top left corner) and depth (world units) of a world point.
+
+        Raises ValueError for a point that is not in front of the camera.
+        """
+        basis = self.basis
+        offset = difference(point, self.position)
+        depth = dot(offset, basis.forward)
+        if depth <= 0:
+            raise ValueError(f"the point {point} is behind the camera at {self.position}; it has no pixel")
+        column = 0.5 * self.width + self.focal * dot(offset, basis.right) / depth
+        row = 0.5 * self.height - self.focal * dot(offset, basis.up) / depth
+        return column, row, depth
+
+    def pose(self) -> npt.NDArray[np.float64]:
+        """(4, 4) matrix from OpenGL's camera space (x right, y up, z backward) to the world."""
+        basis = self.basis
+        matrix = np.eye(4)
+        matrix[:3, 0] = basis.right
+        matrix[:3, 1] = basis.up
+        matrix[:3, 2] = _scaled(basis.forward, -1.0)
+        matrix[:3, 3] = self.position
+        return matrix

@@ -1,0 +1,204 @@
+"""The OpenGL side of a picture: pyrender with soft shadows, our surfaces and no wasted work.
+
+pyrender is used for the context, the buffers, the shadow passes and the shading pass. What is changed:
+the fragment shader (surface.glsl), shadow maps that compare and filter in hardware, the order of drawing,
+and no depth picture, which costs as much as the colours and is never used.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from pathlib import Path
+from typing import Any
+
+# pyrender reads both while it is imported: the first chooses the context, the second keeps its viewer quiet.
+os.environ.setdefault("PYOPENGL_PLATFORM", "egl")
+os.environ.setdefault("PYGLET_HEADLESS", "True")
+
+import numpy as np
+import numpy.typing as npt
+import pyrender
+from OpenGL import GL
+from pyrender.renderer import Renderer
+from pyrender.shader_program import ShaderProgramCache
+from pyrender.texture import Texture
+
+from clevrpolicy.scene.camera import Camera
+from clevrpolicy.scene.ontology import Object, Scene, Vector
+from clevrpolicy.scene.shapes import Vertices, linear, scale, vertices
+
+SHADOW_SIZE = 1024
+"""Texels along each side of a lamp's shadow map."""
+NEAR, FAR = 0.5, 24.0
+"""World units that a shadow map covers; lamps are mostly 3 to 9 away from what they light."""
+LAMP_ANGLE = math.radians(110.0)
+"""Across a shadow map: with CLEVR's jitter, a lamp misses at most a corner of where objects stand."""
+GROUND_REACH = 200.0
+"""Half the side of the ground, in world units: its end is hidden by the fading of its colour."""
+OCCLUDERS = 10
+"""How many objects darken the ground around them; surface.glsl has the same number."""
+
+LAMPS = {
+    "key": ((1.0, 0.93, 0.82), 62.0),
+    "fill": ((0.78, 0.87, 1.0), 18.0),
+    "back": ((1.0, 0.98, 0.96), 30.0),
+}
+"""Colour and strength of each lamp."""
+
+
+class ShadowMap(Texture):  # type: ignore[misc]
+    """A depth texture that answers "how much of this neighbourhood is lit"; all is lit outside of it."""
+
+    def _add_to_context(self) -> None:
+        super()._add_to_context()
+        self._bind()
+        for name, value in (
+            (GL.GL_TEXTURE_COMPARE_MODE, GL.GL_COMPARE_REF_TO_TEXTURE),
+            (GL.GL_TEXTURE_COMPARE_FUNC, GL.GL_LEQUAL),
+            (GL.GL_TEXTURE_MAG_FILTER, GL.GL_LINEAR),
+            (GL.GL_TEXTURE_MIN_FILTER, GL.GL_LINEAR),
+            (GL.GL_TEXTURE_WRAP_S, GL.GL_CLAMP_TO_BORDER),
+            (GL.GL_TEXTURE_WRAP_T, GL.GL_CLAMP_TO_BORDER),
+        ):
+            GL.glTexParameteri(GL.GL_TEXTURE_2D, name, value)
+        self._unbind()
+
+
+class Lamp(pyrender.SpotLight):  # type: ignore[misc]
+    """A spot light with a shadow map of our size."""
+
+    def _generate_shadow_texture(self, size: int | None = None) -> None:
+        side = size or SHADOW_SIZE
+        self.shadow_texture = ShadowMap(width=side, height=side, source_channels="D", data_format=GL.GL_FLOAT)
+
+
+class Programs(ShaderProgramCache):  # type: ignore[misc]
+    """pyrender's shaders, with ours in the place of its material shader."""
+
+    def get_program(self, vertex_shader: str, fragment_shader: str, *rest: Any, **more: Any) -> Any:
+        if fragment_shader == "mesh.frag":
+            fragment_shader = str(Path(__file__).with_name("surface.glsl"))
+        return super().get_program(vertex_shader, fragment_shader, *rest, **more)
+
+
+class Passes(Renderer):  # type: ignore[misc]
+    """pyrender's passes over one mesh that casts shadows and one ground that only receives them."""
+
+    def __init__(self, width: int, height: int) -> None:
+        super().__init__(width, height)
+        self._program_cache = Programs()
+        self._shadows = False
+
+    def _sorted_mesh_nodes(self, scene: Stage) -> list[Any]:
+        # The nearest first, so that hidden ground is not shaded; pyrender would draw the farthest first.
+        return [scene.casters] if self._shadows else [scene.casters, scene.ground]
+
+    def _shadow_mapping_pass(self, scene: Stage, light_node: Any, flags: int) -> None:
+        # Only surfaces turned away from the lamp go into its map, so that lit ones cannot shade themselves.
+        self._shadows = True
+        GL.glFrontFace(GL.GL_CW)
+        super()._shadow_mapping_pass(scene, light_node, flags)
+        GL.glFrontFace(GL.GL_CCW)
+        self._shadows = False
+
+    def _configure_shadow_mapping_viewport(self, light: Lamp, flags: int) -> None:
+        super()._configure_shadow_mapping_viewport(light, flags)
+        GL.glViewport(0, 0, SHADOW_SIZE, SHADOW_SIZE)
+
+    def _get_light_cam_matrices(self, scene: Stage, light_node: Any, flags: int) -> Any:  # noqa: ARG002
+        camera = pyrender.PerspectiveCamera(yfov=LAMP_ANGLE, znear=NEAR, zfar=FAR, aspectRatio=1.0)
+        return np.linalg.inv(scene.get_pose(light_node)), camera.get_projection_matrix()
+
+    def _bind_lighting(self, scene: Stage, program: Any, node: Any, flags: int) -> None:
+        super()._bind_lighting(scene, program, node, flags)
+        program.set_uniform("occluder_count", len(scene.occluders))
+        for index, (place, color) in enumerate(scene.occluders):
+            program.set_uniform(f"occluders[{index}]", place)
+            program.set_uniform(f"occluder_colors[{index}]", color)
+
+    def _read_main_framebuffer(self, scene: Stage, flags: int) -> Any:  # noqa: ARG002
+        width, height = self._main_fb_dims
+        GL.glBindFramebuffer(GL.GL_READ_FRAMEBUFFER, self._main_fb_ms)
+        GL.glBindFramebuffer(GL.GL_DRAW_FRAMEBUFFER, self._main_fb)
+        area = (0, 0, width, height)
+        GL.glBlitFramebuffer(*area, *area, GL.GL_COLOR_BUFFER_BIT, GL.GL_NEAREST)
+        GL.glBindFramebuffer(GL.GL_READ_FRAMEBUFFER, self._main_fb)
+        data = GL.glReadPixels(*area, GL.GL_RGBA, GL.GL_UNSIGNED_BYTE)
+        pixels = np.frombuffer(data, dtype=np.uint8).reshape(height, width, 4)
+        return np.ascontiguousarray(pixels[::-1, :, :3])
+
+
+class Stage(pyrender.Scene):  # type: ignore[misc]
+    """A pyrender scene that keeps its lamps in order: pyrender's set would shuffle the last bits of sums."""
+
+    def __init__(self, casters: Any, ground: Any, objects: tuple[Object, ...]) -> None:
+        super().__init__(bg_color=(0.6, 0.6, 0.6, 1.0))
+        self.lamp_nodes: list[Any] = []
+        self.casters = self.add(casters)
+        self.ground = self.add(ground)
+        self.occluders = [
+            (np.array([*item.coords, scale(item)]), linear(item.kind.color)) for item in objects[:OCCLUDERS]
+        ]
+
+    @property
+    def light_nodes(self) -> list[Any]:
+        return self.lamp_nodes
+
+
+class Studio(pyrender.OffscreenRenderer):  # type: ignore[misc]
+    """An OpenGL context with the lamps and the ground, ready for any scene; delete() gives it back."""
+
+    def __init__(self) -> None:
+        super().__init__(1, 1)
+        self._ground = _ground()
+        self._lamps = {
+            name: Lamp(color=color, intensity=strength) for name, (color, strength) in LAMPS.items()
+        }
+
+    def _create(self) -> None:
+        super()._create()
+        self._renderer = Passes(self.viewport_width, self.viewport_height)
+
+    @property
+    def driver(self) -> str:
+        """What draws, in OpenGL's words."""
+        self._platform.make_current()
+        return bytes(GL.glGetString(GL.GL_RENDERER)).decode()
+
+    def picture(self, scene: Scene) -> npt.NDArray[np.uint8]:
+        """(height, width, 3) sRGB picture of a scene. Raises ValueError for one without objects or lamps."""
+        if not scene.objects or not LAMPS.keys() <= scene.lights.keys():
+            raise ValueError(
+                f"scene {scene.id}: expected objects and the lamps {', '.join(LAMPS)}, got "
+                f"{len(scene.objects)} objects and the lamps {', '.join(scene.lights) or '(none)'}; "
+                "only a scene that says where its lamps stood can be drawn"
+            )
+        camera = Camera(scene.camera, scene.width, scene.height)
+        stage = Stage(_mesh(vertices(scene.objects)), self._ground, scene.objects)
+        lens = pyrender.PerspectiveCamera(
+            yfov=camera.vertical_fov, aspectRatio=scene.width / scene.height, znear=1.0, zfar=2 * GROUND_REACH
+        )
+        stage.add(lens, pose=camera.pose())
+        stage.lamp_nodes = [
+            stage.add(lamp, pose=_aimed(scene.lights[name])) for name, lamp in self._lamps.items()
+        ]
+        self.viewport_width, self.viewport_height = scene.width, scene.height
+        pixels: npt.NDArray[np.uint8] = self.render(stage, flags=pyrender.RenderFlags.SHADOWS_SPOT)
+        return pixels
+
+
+def _mesh(shown: Vertices) -> Any:
+    positions, normals, triangles = shown.surface
+    return pyrender.Mesh([pyrender.Primitive(positions, normals, indices=triangles, color_0=shown.colors)])
+
+
+def _ground() -> Any:
+    reach = GROUND_REACH
+    corners = [(-reach, -reach, 0), (reach, -reach, 0), (reach, reach, 0), (-reach, reach, 0)]
+    return pyrender.Mesh([pyrender.Primitive(corners, [(0, 0, 1)] * 4, indices=[(0, 1, 2), (0, 2, 3)])])
+
+
+def _aimed(position: Vector) -> npt.NDArray[np.float64]:
+    """(4, 4) pose of a lamp that shines at the origin: of a camera there, which looks the same way."""
+    return Camera(position, 1, 1).pose()

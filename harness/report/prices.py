@@ -1,0 +1,80 @@
+"""What responses cost, by a table that the user can replace: prices.toml, and the file in HARNESS_PRICES."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+import msgspec
+
+from harness.errors import UserError
+from harness.records import Response
+
+VARIABLE = "HARNESS_PRICES"
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """US dollars per million tokens."""
+
+    input: float
+    output: float
+    cached_input: float | None = None
+    cache_write: float | None = None
+    batch: float = 1.0
+    """The share of it that a request in a batch costs."""
+
+    def of(self, response: Response) -> float | None:
+        """US dollars, by what it was asked in; None where the response does not tell its tokens."""
+        if response.prompt_tokens is None or response.completion_tokens is None:
+            return None
+        cached, written = response.cached_tokens or 0, response.written_tokens or 0
+        plain = response.prompt_tokens - cached - written
+        reading = self.input if self.cached_input is None else self.cached_input
+        writing = self.input if self.cache_write is None else self.cache_write
+        dollars = (
+            plain * self.input
+            + cached * reading
+            + written * writing
+            + response.completion_tokens * self.output
+        )
+        return dollars / 1e6 * (self.batch if response.batched else 1)
+
+
+def cost(model: str, responses: Iterable[Response]) -> float | None:
+    """US dollars for all the responses that came; None where the model has no price or one tells no tokens.
+
+    model is written as for `harness eval`, such as anthropic:NAME. A failed request counts as nothing, though
+    what a provider had begun to answer may be on its bill.
+    """
+    price = table().get(model)
+    if price is None:
+        return None
+    each = [price.of(response) for response in responses if response.error is None]
+    known = [dollars for dollars in each if dollars is not None]
+    return sum(known) if len(known) == len(each) else None
+
+
+def table() -> dict[str, Price]:
+    """Prices by model, the user's before ours; UserError names what is wrong with the user's."""
+    ours = _read((resources.files("harness.report") / "prices.toml").read_text(encoding="utf-8"))
+    named = os.environ.get(VARIABLE)
+    if not named:
+        return ours
+    try:
+        return ours | _read(Path(named).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f"{VARIABLE}: expected a table like harness/report/prices.toml in {named}: {error}"
+        ) from error
+
+
+def _read(text: str) -> dict[str, Price]:
+    """Raises ValueError, as everything does here that is not a table of prices."""
+    entries = tomllib.loads(text)
+    entries.pop("date", None)
+    return msgspec.convert(entries, dict[str, Price])

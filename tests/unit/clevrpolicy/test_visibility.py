@@ -1,0 +1,129 @@
+"""Visibility must be exact: it decides which scenes are kept, and it is part of a benchmark's digest."""
+
+from __future__ import annotations
+
+import math
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from clevrpolicy.scene.camera import Camera
+from clevrpolicy.scene.ontology import RADIUS, Kind, Vector
+from clevrpolicy.scene.visibility import Solid, half_height, owners, visible
+from harness import seeds
+
+POSITION = (7.481, -6.508, 5.344)
+CAMERA = Camera(POSITION, 480, 320)
+SHAPES = ("cube", "sphere", "cylinder")
+
+
+def solid(shape: str, size: str, x: float, y: float, rotation: float = 0.0) -> Solid:
+    kind = Kind(size, "red", "rubber", shape)
+    return Solid(kind, (x, y, half_height(kind)), rotation)
+
+
+def scattered(seed: int) -> list[Solid]:
+    rng = seeds.rng(seed, "scattered")
+    places = [(x, y) for x in (-2.4, -0.8, 0.8, 2.4) for y in (-2.0, 0.0, 2.0)]
+    rng.shuffle(places)
+    return [
+        solid(rng.choice(SHAPES), rng.choice(tuple(RADIUS)), x, y, rng.uniform(0, 360)) for x, y in places[:9]
+    ]
+
+
+def test_camera_sees_the_origin_in_the_middle() -> None:
+    column, row, depth = CAMERA.project((0.0, 0.0, 0.0))
+    assert column == pytest.approx(240)
+    assert row == pytest.approx(160)
+    assert depth == pytest.approx(math.sqrt(sum(c * c for c in POSITION)))
+
+
+def test_camera_spans_the_horizontal_field_of_view() -> None:
+    basis = CAMERA.basis
+    slope = math.tan(math.radians(49.134) / 2)
+    edge = tuple(p + f + slope * r for p, f, r in zip(POSITION, basis.forward, basis.right, strict=True))
+    assert CAMERA.project((edge[0], edge[1], edge[2]))[0] == pytest.approx(480, abs=0.01)
+
+
+@pytest.mark.parametrize("position, width, height", [((1.0, 1.0, 1.0), 100, 200), ((0.0, 0.0, 5.0), 20, 10)])
+def test_camera_refuses_what_it_cannot_show(position: Vector, width: int, height: int) -> None:
+    with pytest.raises(ValueError, match="must"):
+        Camera(position, width, height)
+
+
+def test_camera_refuses_a_point_behind_it() -> None:
+    with pytest.raises(ValueError, match="behind the camera"):
+        CAMERA.project((20.0, -18.0, 15.0))
+
+
+def test_lone_sphere_covers_its_projected_area() -> None:
+    ball = solid("sphere", "large", 0.3, -0.2)
+    distance = math.dist(ball.coords, POSITION)
+    # A sphere near the axis is seen as a disc whose rim is where the line of sight touches it.
+    rim = CAMERA.focal * 0.7 / math.sqrt(distance**2 - 0.7**2)
+    (seen,) = visible([ball], CAMERA)
+    assert seen.pixels == pytest.approx(math.pi * rim**2, rel=0.02)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_large_hides_small_behind_it(shape: str) -> None:
+    direction = (-POSITION[0], -POSITION[1])
+    behind = [1.6 * d / math.hypot(*direction) for d in direction]
+    small = solid("sphere", "small", behind[0], behind[1])
+    wall = solid(shape, "large", 0.0, 0.0, 48.0)
+    low = Camera((POSITION[0], POSITION[1], 1.0), 480, 320)
+    for pair in ([small, wall], [wall, small]):
+        seen = dict(zip(pair, visible(pair, low), strict=True))
+        assert seen[small].pixels == 0
+        assert seen[small].bbox == (0, 0, 0, 0)
+        assert seen[wall].pixels > 1000
+
+
+def test_pixels_sum_to_the_union_and_only_shrink_in_company() -> None:
+    solids = scattered(3)
+    together = visible(solids, CAMERA)
+    union = np.zeros((320, 480), dtype=bool)
+    for item, seen in zip(solids, together, strict=True):
+        alone = owners([item], CAMERA) == 0
+        assert seen.pixels <= alone.sum()
+        union |= alone
+    assert sum(seen.pixels for seen in together) == union.sum()
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_boxes_hold_the_pixels_and_the_centre(seed: int) -> None:
+    for item in scattered(seed):
+        (seen,) = visible([item], CAMERA)
+        left, top, right, bottom = seen.bbox
+        column, row, _ = CAMERA.project(item.coords)
+        assert left < column < right
+        assert top < row < bottom
+        assert seen.pixels <= (right - left) * (bottom - top)
+
+
+def test_box_ends_at_the_edge_of_the_picture() -> None:
+    (seen,) = visible([solid("cylinder", "large", 4.2, -1.2)], CAMERA)
+    assert seen.pixels > 0
+    assert seen.bbox[2] == 480 or seen.bbox[3] == 320
+
+
+def test_cube_turned_by_a_right_angle_is_the_same_cube() -> None:
+    assert visible([solid("cube", "large", 1.0, 1.0, 17.0)], CAMERA) == visible(
+        [solid("cube", "large", 1.0, 1.0, 107.0)], CAMERA
+    )
+
+
+def test_counts_are_those_of_every_machine() -> None:
+    """Literal numbers: a change here changes the digest of every benchmark."""
+    counts = [seen.pixels for seen in visible(scattered(7), CAMERA)]
+    assert counts == [544, 788, 650, 830, 905, 980, 1211, 4969, 356]
+
+
+def test_needs_neither_renderer_nor_torch() -> None:
+    program = (
+        "import sys, clevrpolicy.scene.visibility; print({'pyrender', 'torch', 'OpenGL'} & set(sys.modules))"
+    )
+    shown = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert shown.stdout.strip() == "set()"

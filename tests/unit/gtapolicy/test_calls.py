@@ -1,0 +1,161 @@
+"""Tool calls: what is one, and how right it is."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gtapolicy.grading import calls
+from gtapolicy.grading.calls import Call, CallError, iou, parse_call, score_call
+from gtapolicy.policy import rules
+
+TABLE = rules.load()
+GOLD = Call("OCR_v3", {"image": "image/image_1.jpg"})
+VALUES = {
+    "image": st.just("image/image_3.jpg"),
+    "bbox": st.tuples(*[st.integers(0, 99)] * 2, *[st.integers(100, 300)] * 2).map(str),
+    "expression": st.sampled_from(["1 + 2", "round(3 / 7 * 100)", "math.sqrt(2)"]),
+}
+
+
+@st.composite
+def gold_calls(draw) -> Call:
+    """Any call that the table allows, optional arguments given or not."""
+    tool = draw(st.sampled_from(TABLE.tools))
+    kinds = {
+        "int": st.integers(0, 20),
+        "bool": st.booleans(),
+        "text": st.text(st.characters(exclude_characters="<\\"), min_size=1),
+        "image": VALUES["image"],
+    }
+    arguments = {
+        a.name: draw(VALUES.get(a.name, kinds[a.type]))
+        for a in tool.arguments
+        if a.required or draw(st.booleans())
+    }
+    return Call(draw(st.sampled_from(tool.callable_names)), arguments)
+
+
+def said(call: Call) -> str:
+    return rf"<think>so</think>\boxed{{{json.dumps({'name': call.name, 'arguments': dict(call.arguments)})}}}"
+
+
+@given(gold_calls())
+def test_a_gold_call_scores_one_against_itself(gold: Call) -> None:
+    grade = score_call(parse_call(said(gold)), gold)
+    assert grade.value == 1
+    assert set(grade.parts.values()) == {1.0}
+
+
+@given(gold_calls(), gold_calls())
+def test_every_part_lies_between_0_and_1_and_a_wrong_tool_gates_its_arguments(call: Call, gold: Call) -> None:
+    parts = score_call(call, gold).parts
+    assert parts.keys() == {"tool", "arguments", "overall", "arguments_ungated", "base_type"}
+    assert all(0 <= value <= 1 for value in parts.values())
+    assert parts["overall"] == pytest.approx(0.5 * parts["tool"] + 0.5 * parts["arguments"])
+    if call.name != gold.name:
+        assert parts["arguments"] == parts["overall"] == 0
+    assert parts["base_type"] >= parts["tool"]
+
+
+def test_null_empty_and_constant_answers_score_nothing() -> None:
+    assert score_call(None, GOLD).value == 0
+    assert score_call(None, GOLD).reason == "unparsed"
+    assert score_call(Call("", {}), GOLD).value == 0
+    assert score_call(Call("OCR_v1", {"image": "image/image_1.jpg"}), GOLD).value == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "gold", "tool", "score"),
+    [
+        ({"query": "x"}, {"query": "x", "k": 10}, "GoogleSearch_v1", 1),
+        ({"query": "x", "k": "4"}, {"query": "x", "k": 4}, "GoogleSearch_v1", 1),
+        ({"query": "x", "k": 4.0}, {"query": "x", "k": 4}, "GoogleSearch_v1", 1),
+        ({"query": "x", "k": True}, {"query": "x", "k": 1}, "GoogleSearch_v1", 0.5),
+        ({"query": "x", "k": 4, "l": 1}, {"query": "x", "k": 4}, "GoogleSearch_v1", 2 / 3),
+        ({"k": 4}, {"query": "x", "k": 4}, "GoogleSearch_v1", 0.5),
+        ({"image": "a", "text": "t", "top1": "True"}, {"image": "a", "text": "t"}, "TextToBbox", 1),
+        ({"image": "a", "text": "t", "top1": 1}, {"image": "a", "text": "t"}, "TextToBbox", 2 / 3),
+        ({"image": "A", "text": "t"}, {"image": "a", "text": "t"}, "TextToBbox", 2 / 3),
+        ({"image": "a", "bbox": [0, 0, 2, 2]}, {"image": "a", "bbox": "(0, 0, 2, 2)"}, "DrawBox", 1),
+        ({"image": "a", "bbox": "2, 2, 0, 0"}, {"image": "a", "bbox": "(0, 0, 2, 2)"}, "DrawBox", 1),
+        ({"image": "a", "bbox": "(0, 0, 2)"}, {"image": "a", "bbox": "(0, 0, 2, 2)"}, "DrawBox", 2 / 3),
+        ({"image": "a", "bbox": "(0, 0, 1, 2)"}, {"image": "a", "bbox": "(0, 0, 2, 2)"}, "DrawBox", 5 / 6),
+        (
+            {"image": "a", "text": "t", "position": " TOP Left "},
+            {"image": "a", "text": "t", "position": "top left", "color": "red"},
+            "AddText",
+            1,
+        ),
+        (
+            {"image": "a", "text": "t", "position": "(10.0,20)"},
+            {"image": "a", "text": "t", "position": "10, 20"},
+            "AddText",
+            1,
+        ),
+        ({"expression": "2*3"}, {"expression": "6.0"}, "Calculator", 1),
+        ({"expression": "1/0"}, {"expression": "1/0"}, "Calculator", 0),
+        ({"expression": 6}, {"expression": "6.0"}, "Calculator", 1),
+        ({"command": ""}, {"command": ""}, "Plot", 1),
+        ({"command": ""}, {"command": "plot(x)"}, "Plot", 0),
+    ],
+)
+def test_arguments(arguments, gold, tool: str, score: float) -> None:
+    assert score_call(Call(tool, arguments), Call(tool, gold)).parts["arguments"] == pytest.approx(score)
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("", "JSON"),
+        ("OCR_v3", "JSON"),
+        (r"\boxed{}", "JSON"),
+        (r'\boxed{{"name": "OCR_v3", "arguments": {}}, {"name": "OCR_v3", "arguments": {}}}', "more behind"),
+        (r'\boxed{[{"name": "OCR_v3", "arguments": {}}]}', "list of 1"),
+        (r'\boxed{{"name": "OCR_v3"}}', "arguments"),
+        (r'\boxed{{"name": "OCR_v3", "arguments": {}, "score": 1}}', "nothing else"),
+        (r'\boxed{{"name": 3, "arguments": {}}}', "name"),
+        (r'\boxed{{"name": "OCR_v3", "arguments": "image"}}', "object"),
+        (r'\boxed{{"name": "Calculator", "arguments": {"expression": NaN}}}', "NaN"),
+        (r'<think>\boxed{{"name": "OCR_v3", "arguments": {}}}', "does not end"),
+        ("[" * 100_000, "JSON"),
+        ("\\boxed{" + '{"a":' * 5000, "JSON"),
+    ],
+)
+def test_what_is_no_call_says_why(text: str, named: str) -> None:
+    with pytest.raises(CallError, match=named):
+        parse_call(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        r'\boxed{{"name": "A", "arguments": {}}} no, \boxed{{"name": "OCR_v3", "arguments": {"image": "i"}}}',
+        '<think>hm</think>{"name": "OCR_v3", "arguments": {"image": "i"}}',
+        '```json\n{"name": "OCR_v3", "arguments": {"image": "i"}}\n```',
+    ],
+)
+def test_the_last_box_or_the_text_alone_is_the_call(text: str) -> None:
+    assert parse_call(text) == Call("OCR_v3", {"image": "i"})
+
+
+boxes = st.tuples(*[st.floats(-100, 100)] * 4)
+
+
+@given(boxes, boxes)
+def test_iou_is_symmetric_and_bounded(one, other) -> None:
+    a, b = calls.box(str(one)), calls.box(list(other))
+    assert 0 <= iou(a, b) <= 1
+    assert iou(a, b) == pytest.approx(iou(b, a))
+    if a is not None and (a[2] - a[0]) * (a[3] - a[1]) > 0:
+        assert iou(a, a) == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    "value", ["(1, 2, 3)", "a, b, c, d", "(nan, 0, 1, 1)", [1, 2, True, 4], None, 5, "1e999,0,1,1"]
+)
+def test_what_is_no_box_overlaps_nothing(value) -> None:
+    assert iou(calls.box(value), (0, 0, 1, 1)) == 0

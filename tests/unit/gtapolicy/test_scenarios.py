@@ -1,0 +1,247 @@
+"""The procedural dialogs: GTA's shape, the same everywhere, and right about their own pictures."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import json
+import math
+import re
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gtapolicy.dataset.dialogs import Dialog, Step
+from gtapolicy.pictures.canvas import Box, Canvas, font
+from gtapolicy.policy import rules
+from gtapolicy.scenarios import _draft, dialog, dialogs, picture
+from gtapolicy.scenarios.families import FAMILIES
+from harness.errors import UserError
+
+SEEDS = (0, 1)
+SETS = {seed: dialogs(seed) for seed in SEEDS}
+ALL = [item for items in SETS.values() for item in items]
+BOX = re.compile(r"\((\d+), (\d+), (\d+), (\d+)\)")
+NUMBER = re.compile(r"\d+(?:\.\d+)?")
+
+
+def steps(tool: str) -> Iterator[tuple[Dialog, int, Step]]:
+    for item in ALL:
+        for at, step in enumerate(item.steps):
+            if step.tool == tool:
+                yield item, at, step
+
+
+def digest(seed: int) -> str:
+    made = json.dumps([asdict(item) for item in dialogs(seed)], sort_keys=True)
+    pixels = picture(seed, dialog(seed, 7).images[0]).tobytes()
+    return hashlib.sha256(made.encode() + pixels).hexdigest()
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_the_set_has_the_shape_of_gta(seed: int) -> None:
+    made = SETS[seed]
+    assert (len(made), sum(len(d.steps) for d in made), sum(len(d.images) for d in made)) == (229, 557, 252)
+    assert Counter(d.family for d in made) == {name: family.queries for name, family in FAMILIES.items()}
+    for item in made:
+        family = FAMILIES[item.family]
+        assert tuple(step.tool for step in item.steps) == family.chain
+        assert len(item.images) == family.images
+    lengths = Counter(len(d.steps) for d in made)
+    assert lengths == {2: 172, 3: 31, 4: 10, 5: 16}
+    assert {step.tool for d in made for step in d.steps} == {tool.name for tool in rules.load().tools}
+    assert sum(d.open for d in made) == 16  # GTA's subjective queries
+
+
+def test_image_names_are_unique_and_sparse() -> None:
+    for made in SETS.values():
+        paths = [path for item in made for path in item.images]
+        assert len(set(paths)) == len(paths)
+        assert all(re.fullmatch(r"image/image_\d+\.jpg", path) for path in paths)
+        assert max(int(NUMBER.findall(path)[0]) for path in paths) > len(paths) + 100
+
+
+def test_a_larger_scale_adds_other_dialogs() -> None:
+    twice = dialogs(0, 2)
+    assert twice[:229] == SETS[0]
+    assert Counter(d.family for d in twice[229:]) == Counter(d.family for d in twice[:229])
+    assert len({path for item in twice for path in item.images}) == 2 * 252
+    with pytest.raises(UserError, match="scale: expected 1 or more, got 0"):
+        dialogs(0, 0)
+
+
+def test_another_process_makes_the_same() -> None:
+    code = "from test_scenarios import digest; print(digest(0))"
+    other = subprocess.run(
+        [sys.executable, "-c", code], cwd=Path(__file__).parent, capture_output=True, text=True, check=True
+    )
+    assert other.stdout.strip() == digest(0)
+
+
+def test_no_two_seeds_share_a_dialog() -> None:
+    keys = [{(d.query, *(step.returned for step in d.steps)) for d in made} for made in SETS.values()]
+    assert not keys[0] & keys[1]
+    for made, known in zip(SETS.values(), keys, strict=True):
+        assert len(known) == len(made)
+
+
+def test_every_call_fits_the_table() -> None:
+    table = rules.load()
+    for item in ALL:
+        for step in item.steps:
+            known = {argument.name: argument for argument in table.tool(step.tool).arguments}
+            assert set(step.arguments) <= set(known), step
+            assert {name for name, a in known.items() if a.required} <= set(step.arguments), step
+            assert set(step.origins) == set(step.arguments), step
+            for name, given in step.arguments.items():
+                assert given != known[name].default, step
+            assert step.returned and all(step.origins.values())
+            assert not re.search(r"\b[Aa] [aeiou]", f"{item.query} {step.returned}")
+
+
+def test_searches_ask_for_as_many_results_as_the_question_needs() -> None:
+    seen = set()
+    for item, _, step in steps("GoogleSearch"):
+        assert step.arguments["k"] == (4 if item.open else 1)
+        assert len(step.returned.splitlines()) == step.arguments["k"]
+        seen.add(item.open)
+    assert seen == {True, False}
+
+
+def test_mathematics_is_marked() -> None:
+    for item in ALL:
+        for step in item.steps:
+            assert step.math == (step.tool == "MathOCR")
+
+
+def test_expressions_evaluate_and_use_what_is_known() -> None:
+    for item, at, step in steps("Calculator"):
+        expression = str(step.arguments["expression"])
+        assert not {type(node).__name__ for node in ast.walk(ast.parse(expression))} & {"Attribute", "Name"}
+        # Python itself, so that the evaluator which made the result is not its own judge.
+        expected = eval(expression, {"__builtins__": {}, "round": round})
+        assert math.isfinite(expected), item
+        assert float(step.returned) == pytest.approx(expected, abs=1e-6)
+        known = " ".join([item.query, *(earlier.returned for earlier in item.steps[:at])])
+        numbers = {float(number) for number in NUMBER.findall(known)}
+        # Minutes of an hour, the whole in percent, there and back, one more.
+        numbers |= {60, 100, 2, 1}
+        # How many numbers there are of which the mean is taken, and how many regions look alike.
+        numbers |= {expression.count("+") + 1}
+        looks = [earlier.returned for earlier in item.steps[:at] if earlier.tool.startswith("Region")]
+        numbers |= {len(looks), *Counter(looks).values()}
+        assert {float(number) for number in NUMBER.findall(expression)} <= numbers, (item, step)
+
+
+def test_a_named_image_exists_or_was_returned() -> None:
+    for item in ALL:
+        known = set(item.images)
+        for step in item.steps:
+            assert str(step.arguments.get("image", item.images[0])) in known
+            known.add(step.returned)
+
+
+def test_boxes_of_later_calls_were_found_before() -> None:
+    for tool in ("DrawBox", "RegionAttributeDescription"):
+        for item, at, step in steps(tool):
+            assert str(step.arguments["bbox"]) in "\n".join(s.returned for s in item.steps[:at]), item
+
+
+def boxed(number: int) -> list[tuple[str, tuple[int, ...]]]:
+    """The image and each box of a dialog of seed 0."""
+    found = []
+    for step in SETS[0][number].steps:
+        if step.tool in ("OCR", "TextToBbox"):
+            path = str(step.arguments["image"])
+            path = path.replace("generated_", "image_")
+            found += [(path, tuple(map(int, box))) for box in BOX.findall(step.returned)]
+    return found
+
+
+@pytest.mark.parametrize("family", sorted({d.family for d in ALL} - {"imagine", "see_search"}))
+def test_boxes_lie_on_ink(family: str) -> None:
+    """Inside a box there is more contrast than a bare ground has."""
+    numbers = [i for i, d in enumerate(SETS[0]) if d.family == family][:3]
+    for number in numbers:
+        pictures = {path: np.asarray(picture(0, path).convert("L"), float) for path in SETS[0][number].images}
+        for path, (x1, y1, x2, y2) in boxed(number):
+            height, width = pictures[path].shape
+            assert 0 <= x1 < x2 <= width and 0 <= y1 < y2 <= height
+            inside = pictures[path][y1:y2, x1:x2]
+            assert np.percentile(inside, 98) - np.percentile(inside, 2) > 25, (
+                SETS[0][number].query,
+                (x1, y1, x2, y2),
+            )
+
+
+def test_text_is_large_enough_to_read_and_inside(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Capitals are 11 pixels tall or more, before a tilt that changes sizes by some percent."""
+    written: list[tuple[Canvas, str, float, Box]] = []
+    draw_text = Canvas.text
+
+    def watched(canvas: Canvas, x: float, y: float, text: str, size: float, *more: str, **named: str) -> Box:
+        box = draw_text(canvas, x, y, text, size, *more, **named)  # type: ignore[arg-type]
+        face = named.get("face", more[1] if len(more) > 1 else "sans")
+        top, bottom = font(face, 4 * size).getbbox("H")[1::2]
+        written.append((canvas, text, (bottom - top) / 4, box))
+        return box
+
+    monkeypatch.setattr(Canvas, "text", watched)
+    for number in range(229):
+        for shot in _draft(0, number).shots:
+            assert 320 <= shot.size[0] <= 640
+    assert len(written) > 1000
+    for canvas, text, capital, box in written:
+        assert capital >= 11, text
+        assert min(box.x1, box.y1) >= 0, text
+        assert box.x2 <= canvas.width and box.y2 <= canvas.height, text
+
+
+def test_counts_are_those_of_the_picture() -> None:
+    for item, at, step in steps("CountGivenObject"):
+        assert int(step.returned) >= 1
+        if item.family == "count_calc":
+            assert step.returned in NUMBER.findall(str(item.steps[at + 1].arguments["expression"]))
+
+
+def test_solver_commands_give_what_the_solver_returned() -> None:
+    """The commands are our own, so that they may be run here."""
+    sympy = pytest.importorskip("sympy")
+    for item, _, step in steps("Solver"):
+        printed: list[str] = []
+        names = {name: getattr(sympy, name) for name in ("symbols", "solve", "Eq", "diff", "integrate")}
+        lines = str(step.arguments["command"]).splitlines()
+        assert lines[0] == "from sympy import *"
+        exec("\n".join(lines[1:]), {**names, "print": lambda value, to=printed: to.append(str(value))})
+        wanted = step.returned if step.returned.startswith(("[", "{")) else str(sympy.sympify(step.returned))
+        assert printed == [wanted], item
+
+
+def test_a_picture_that_no_dialog_has_is_refused() -> None:
+    unused = ({f"image/image_{n}.jpg" for n in range(1, 100)} - {p for d in SETS[0] for p in d.images}).pop()
+    for path in ("image/picture.jpg", "../image_1.jpg", unused):
+        with pytest.raises(UserError, match="path: expected that of an image of seed 0"):
+            picture(0, path)
+
+
+def test_photographs_missing_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    from gtapolicy.pictures.photos import photo
+
+    photo.cache_clear()
+    monkeypatch.setitem(sys.modules, "skimage.data", None)
+    with pytest.raises(UserError, match="expected the package scikit-image"):
+        photo("coffee")
+
+
+def test_glyphs_exist() -> None:
+    """No text falls back to the box that a font draws for what it lacks."""
+    lacking = font("sans", 40).getmask("\U0010ffff").getbbox()
+    for sign in "€£°%":
+        for face in ("sans", "bold", "serif", "mono bold", "book", "book bold", "book italic"):
+            assert font(face, 40).getmask(sign).getbbox() != lacking

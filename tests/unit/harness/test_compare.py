@@ -1,0 +1,273 @@
+"""Comparing runs: what is matched, what the paired intervals promise, what the page says."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from harness import cli
+from harness.compare.page import markdown, render, table
+from harness.compare.pairs import Comparison, compare
+from harness.errors import UserError
+from harness.files import store
+from harness.files.benchmark import Benchmark
+from harness.records import Run, Score
+from harness.run import Evaluation, evaluate
+
+Values = Sequence[float | None]
+
+
+def write(
+    folder: Path,
+    values: Mapping[str, Values] | Values,
+    *,
+    name: str = "bench",
+    digest: str = "d1",
+    variant: str = "internalized",
+    limit: int | None = None,
+    samples: int = 1,
+    sampling: Mapping[str, object] | None = None,
+    parts: Sequence[Mapping[str, float]] = (),
+) -> Path:
+    """A run's folder with these values, by instance where each has several samples."""
+    if not isinstance(values, Mapping):
+        values = {f"q{i}": [value] for i, value in enumerate(values)}
+    folder.mkdir(parents=True, exist_ok=True)
+    run = Run(
+        f"/b/{name}", digest, "", "f", f"hf:{folder.name}", "test", (variant,), limit, samples, sampling or {}
+    )
+    scores = [
+        Score(i, variant, k, value, None if value is not None else "request failed: busy")
+        for i, sampled in values.items()
+        for k, value in enumerate(sampled)
+    ]
+    if parts:
+        scores = [replace(s, parts=dict(p)) for s, p in zip(scores, parts, strict=True)]
+    (folder / "run.json").write_bytes(msgspec.json.encode(run))
+    (folder / "scores.jsonl").write_bytes(msgspec.json.Encoder().encode_lines(scores))
+    return folder
+
+
+def test_identical_runs_differ_by_nothing(tmp_path: Path) -> None:
+    values = [float(i % 3 == 0) for i in range(50)]
+    base, same = write(tmp_path / "base", values), write(tmp_path / "same", values)
+    (one,) = compare(base, [same]).differences
+    assert (one.difference, one.low, one.high, one.p, one.n) == (0, 0, 0, 1, 50)
+    assert (one.better, one.worse, one.mark) == (0, 0, "")
+
+
+def test_a_shift_is_marked_both_ways(tmp_path: Path) -> None:
+    low = write(tmp_path / "low", [float(i % 4 == 0) for i in range(80)])
+    high = write(tmp_path / "high", [float(i % 4 != 1) for i in range(80)])
+    (up,) = compare(low, [high]).differences
+    (down,) = compare(high, [low]).differences
+    assert (up.difference, up.mark, up.better, up.worse) == (0.5, "better", 40, 0)
+    assert (down.difference, down.mark) == (-0.5, "worse")
+    assert up.base_mean == 0.25 and up.tuned_mean == 0.75
+    assert 0 < up.low < 0.5 < up.high < 1
+    assert compare(low, [high]) == compare(low, [high]), "the interval is seeded"
+
+
+def test_the_paired_interval_covers_the_true_difference(tmp_path: Path) -> None:
+    """A difference that pairing makes easy to see: most instances keep their score."""
+    draws, trials, covered, width = random.Random(5), 300, 0, 0.0
+    for trial in range(trials):
+        before = [float(draws.random() < 0.5) for _ in range(150)]
+        # A right answer stays so with 0.8, a wrong one becomes right with 0.36: 0.5 becomes 0.58.
+        after = [float(draws.random() < (0.8 if value else 0.36)) for value in before]
+        write(tmp_path / "base" / str(trial), before, digest=str(trial))
+        write(tmp_path / "tuned" / str(trial), after, digest=str(trial))
+    for one in compare(tmp_path / "base", [tmp_path / "tuned"]).differences:
+        covered += one.low <= 0.08 <= one.high
+        width += (one.high - one.low) / trials
+    assert 0.915 <= covered / trials <= 0.98
+    # Unpaired it would be 2 * 1.96 * sqrt(2 * 0.25 / 150) = 0.226.
+    assert width < 0.18
+
+
+def test_mcnemar_is_exact(tmp_path: Path) -> None:
+    base = write(tmp_path / "base", [1.0] + [0.0] * 9 + [1.0] * 5)
+    tuned = write(tmp_path / "tuned", [0.0] + [1.0] * 9 + [1.0] * 5)
+    (one,) = compare(base, [tuned]).differences
+    assert one.p == pytest.approx(2 * (1 + 10) / 2**10)
+    partial = write(tmp_path / "partial", [0.5] * 15)
+    assert compare(base, [partial]).differences[0].p is None
+
+
+def test_samples_are_averaged_for_each_instance_first(tmp_path: Path) -> None:
+    base = write(tmp_path / "base", {"a": [1.0, 0.0], "b": [0.0, 0.0]}, samples=2)
+    tuned = write(tmp_path / "tuned", {"a": [1.0] * 3 + [0.0], "b": [1.0, 0, 0, 0]}, samples=4)
+    (one,) = compare(base, [tuned]).differences
+    assert (one.base_mean, one.tuned_mean, one.n) == (0.25, 0.5, 2)
+    assert (one.difference, one.low, one.high) == (0.25, 0.25, 0.25)
+
+
+def test_incomplete_instances_are_named_and_widen_the_interval(tmp_path: Path) -> None:
+    right = [1.0] * 20
+    base = write(tmp_path / "base", [0.0] * 20)
+    (whole,) = compare(base, [write(tmp_path / "whole", right)]).differences
+    assert whole.low == 1
+    failed = write(tmp_path / "failed", [None, None, *right[2:]])
+    (one,) = compare(base, [failed]).differences
+    assert (one.n, one.difference, one.incomplete) == (18, 1, ("q0", "q1"))
+    assert one.low < 0.9 and one.high == 1
+    # Missing on the other side, and nothing known: the interval spans everything and is not marked.
+    short, none = write(tmp_path / "short", right[:15]), write(tmp_path / "none", [None] * 20)
+    (missing,) = compare(short, [base]).differences
+    assert missing.incomplete == tuple(f"q{i}" for i in range(15, 20))
+    assert missing.low == missing.difference == -1 < missing.high < 0
+    (unknown,) = compare(base, [none]).differences
+    assert (unknown.difference, unknown.low, unknown.high, unknown.mark) == (None, 0, 1, "")
+    said = table(compare(base, [failed]))
+    assert "2 instances are missing, failed or unscored" in said and "q0, q1" in said
+    many = compare(write(tmp_path / "first", right[:8]), [base])
+    assert "q8, q9, q10, q11, q12 and 7 more" in table(many)
+    assert "q19" in render(many) and "q19" in markdown(many)
+
+
+def test_a_sample_that_failed_makes_its_instance_incomplete(tmp_path: Path) -> None:
+    base = write(tmp_path / "base", {"a": [0.0, 0.0]}, samples=2)
+    tuned = write(tmp_path / "tuned", {"a": [1.0, None]}, samples=2)
+    (one,) = compare(base, [tuned]).differences
+    assert (one.difference, one.low, one.high, one.incomplete) == (1, 0.5, 1, ("a",))
+
+
+def test_parts_are_metrics_of_their_own(tmp_path: Path) -> None:
+    base = write(tmp_path / "base", [0.5, 1.0, 0.0], parts=[{"tool": 1.0}, {"tool": 1.0}, {}])
+    tuned = write(tmp_path / "tuned", [0.5, 1.0, 0.0], parts=[{"tool": 0.0}, {}, {}])
+    accuracy, tool = compare(base, [tuned]).differences
+    assert (accuracy.metric, accuracy.difference) == ("accuracy", 0)
+    # The second was scored without the part, as unparsed responses are; the third has it on neither side.
+    assert (tool.metric, tool.n, tool.difference, tool.incomplete) == ("tool", 2, -1, ())
+
+
+def test_runs_are_found_matched_and_listed(tmp_path: Path) -> None:
+    values = [0.0, 1.0] * 5
+    for side in ("base", "tuned"):
+        write(tmp_path / side / "target", values)
+        write(tmp_path / side / "general" / "mmlu-pro", values, name="mmlu-pro-0123456789abcdef", digest="d2")
+    write(tmp_path / "base" / "other", values, name="other", digest="d3")
+    write(tmp_path / "tuned" / "other", values, name="other", digest="d4")
+    write(tmp_path / "base" / "few", values, digest="d5", limit=10)
+    write(tmp_path / "tuned" / "few", values, digest="d5", limit=5)
+    write(tmp_path / "tuned" / "begun", values, digest="d6")
+    (tmp_path / "tuned" / "begun" / "scores.jsonl").unlink()
+    comparison = compare(tmp_path / "base", [tmp_path / "tuned"])
+    assert [d.benchmark for d in comparison.differences] == ["mmlu-pro", "bench"]
+    why = {Path(u.run).relative_to(tmp_path).as_posix(): u.reason for u in comparison.unmatched}
+    assert why.keys() == {"base/other", "tuned/other", "base/few", "tuned/few", "tuned/begun"}
+    assert "digest d3" in why["base/other"] and "d4" in why["base/other"]
+    assert "limit 10" in why["base/few"] and "has 5" in why["base/few"]
+    assert "not finished" in why["tuned/begun"]
+    assert all(u.run in table(comparison) and u.run in render(comparison) for u in comparison.unmatched)
+
+
+def test_responses_that_were_drawn_otherwise_are_told(tmp_path: Path) -> None:
+    """Cut sooner, a model looks as if it had forgotten."""
+    write(tmp_path / "base", [1.0, 1.0], sampling={"max_new_tokens": 1024, "batch_size": 8})
+    write(tmp_path / "tuned", [0.0, 0.0], sampling={"max_new_tokens": 32, "batch_size": 16})
+    comparison = compare(tmp_path / "base", [tmp_path / "tuned"])
+    [warning] = comparison.warnings
+    assert "max_new_tokens 1024" in warning and "has 32" in warning
+    assert warning in table(comparison) and warning in render(comparison)
+
+
+def test_settings_of_two_prompts_are_not_mixed_into_one_headline(tmp_path: Path) -> None:
+    for side in ("base", "tuned"):
+        for prompt, score in (("cot", 1.0), ("direct", 0.0)):
+            write(tmp_path / side / f"s-{prompt}", [score], name="mmmu-pro-standard10", digest=f"s-{prompt}")
+            write(tmp_path / side / f"v-{prompt}", [score], name="mmmu-pro-vision", digest=f"v-{prompt}")
+    found = compare(tmp_path / "base", [tmp_path / "tuned"]).differences
+    assert len(found) == 4 and not any("headline" in d.benchmark for d in found)
+
+
+def test_the_headline_of_mmmu_pro_is_the_mean_of_two_settings(tmp_path: Path) -> None:
+    key = "0123456789abcdef"
+    for side, standard, vision in (
+        ("base", [1.0, 1.0, 0.0, 0.0], [1.0, 0, 0, 0]),
+        ("tuned", [1.0] * 4, [0.0] * 4),
+    ):
+        write(tmp_path / side / "s", standard, name=f"mmmu-pro-standard10-{key}", digest="d1")
+        write(tmp_path / side / "v", vision, name=f"mmmu-pro-vision-{key}", digest="d2")
+    *_, headline = compare(tmp_path / "base", [tmp_path / "tuned"]).differences
+    assert headline.benchmark == "mmmu-pro (headline)"
+    assert (headline.base_mean, headline.tuned_mean, headline.n) == (0.375, 0.5, 4)
+    assert headline.incomplete == ()
+    write(tmp_path / "tuned" / "v", [0.0] * 3, name=f"mmmu-pro-vision-{key}", digest="d2")
+    *_, short = compare(tmp_path / "base", [tmp_path / "tuned"]).differences
+    assert short.incomplete == ("q3",) and short.n == 4
+    alone = compare(tmp_path / "base" / "s", [tmp_path / "tuned" / "s"])
+    assert [d.benchmark for d in alone.differences] == ["mmmu-pro-standard10"]
+
+
+@pytest.mark.parametrize("case", ["empty", "digest", "twice", "none"])
+def test_what_cannot_be_compared_is_said(tmp_path: Path, case: str) -> None:
+    values = [0.0, 1.0]
+    base = write(tmp_path / "base", values)
+    tuned = tmp_path / "tuned"
+    tuned.mkdir()
+    if case == "digest":
+        write(tuned / "run", values, digest="d2")
+    if case == "twice":
+        write(tuned / "one", values)
+        write(tuned / "two", values)
+    says = {
+        "empty": "expected a run's folder, or one with runs in it",
+        "digest": "digest d1, .*run has d2: other questions",
+        "twice": "one and .*two both hold internalized of bench; name the one",
+        "none": "expected at least one run to compare with",
+    }
+    with pytest.raises(UserError, match=says[case]):
+        compare(base, [] if case == "none" else [tuned])
+
+
+HOSTILE = "<script>alert(1)</script>\x1b[31m|`[x](http://x.example)$a_b$&"
+
+
+def test_hostile_names_are_escaped_everywhere(tmp_path: Path) -> None:
+    bad = HOSTILE.replace("/", "")
+    values: dict[str, Values] = {f"{HOSTILE}{i}": [float(i % 2)] for i in range(4)}
+    base = write(tmp_path / bad / "base", values, name=bad, parts=[{HOSTILE: 1.0}] * 4)
+    tuned = write(tmp_path / bad / "tuned", {**values, f"{HOSTILE}9": [None]}, name=bad)
+    write(tmp_path / bad / "more" / "a", values, name=bad)
+    write(tmp_path / bad / "more" / "b", values, name=bad, digest=HOSTILE)
+    comparison = compare(base, [tuned, tmp_path / bad / "more"])
+    page, text, shown = render(comparison), markdown(comparison), table(comparison)
+    assert comparison.unmatched and {d.metric for d in comparison.differences} == {"accuracy", HOSTILE}
+    assert "<script" not in page.lower() and "&lt;script&gt;" in page
+    assert "<script" not in text.replace("\\<", "") and "\\`\\[x\\](http" in text
+    assert not any("\x1b" in said for said in (page, text, shown))
+    rows = [line for line in text.splitlines() if line.startswith("|")]
+    assert {line.replace("\\|", "").count("|") for line in rows} == {13}
+
+
+def test_the_command_writes_what_it_says(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    base = write(tmp_path / "base", [float(i % 2) for i in range(60)])
+    tuned = write(tmp_path / "tuned", [float(i % 5 != 0) for i in range(60)])
+    cli.compare(base, (tuned,), out=tmp_path / "out")
+    said = capsys.readouterr().out
+    kept = store.read_json(tmp_path / "out" / "compare.json", Comparison)
+    assert kept == compare(base, [tuned])
+    assert "+30.0" in said and "better" in said
+    page = (tmp_path / "out" / "compare.html").read_text()
+    assert "+30.0" in page and page.count("<svg") > 1 and 'http-equiv="Content-Security-Policy"' in page
+    assert "http://" not in page.replace("http://www.w3.org", "") and "https://" not in page
+    assert "+30.0" in (tmp_path / "out" / "compare.md").read_text()
+    assert json.loads((tmp_path / "out" / "compare.json").read_text())["resamples"] == 10_000
+
+
+def test_scores_of_two_scorers_are_not_compared(text_folder: Path, tmp_path: Path) -> None:
+    runs = [tmp_path / name for name in ("base", "tuned")]
+    for run in runs:
+        evaluate(Benchmark(text_folder), Evaluation("oracle", limit=4), run)
+    assert compare(runs[0], [runs[1]]).differences
+    report = runs[1] / "report.json"
+    report.write_text(report.read_text().replace('"exact-match/', '"another-match/'))
+    with pytest.raises(UserError, match="scorer 'exact-match/"):
+        compare(runs[0], [runs[1]])

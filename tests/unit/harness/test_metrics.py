@@ -1,0 +1,299 @@
+"""Intervals and metrics: figures known by hand on made-up results, and what oracle and random must get."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from harness.files.benchmark import Benchmark
+from harness.metrics import mean_row, measure
+from harness.metrics.branching import branching
+from harness.metrics.faults import faults
+from harness.metrics.macro import macro
+from harness.metrics.parts import parts
+from harness.metrics.referral import nonexistent, precision, recall, referral
+from harness.metrics.samples import samples
+from harness.records import Claim, Distribution, Instance, Report, Response, Row, Score, Usage
+from harness.report import figures
+from harness.report.savings import savings
+from harness.results import Result, Results
+from harness.run import Evaluation, evaluate
+from harness.seeds import rng
+from harness.stats.intervals import bootstrap, estimate, interval, wilson
+from harness.variants import INTERNALIZED, VARIANTS, Variant
+
+MIXED = [0.0, 0.25, 0.5, 1.0] * 10
+
+
+def test_the_unit_of_an_interval_is_the_instance() -> None:
+    assert estimate([[1.0], [0.0], [1.0]]) == (2 / 3, *wilson(2, 3))
+    # Samples that all say the same are no more evidence than one.
+    assert estimate([[1.0] * 8, [0.0] * 8, [1.0] * 8]) == (2 / 3, *wilson(2, 3))
+    mixed = estimate([[1.0, 0.0], [1.0, 1.0], [0.0, 0.0]])
+    assert mixed.mean == 0.5
+    assert (mixed.low, mixed.high) == bootstrap([0.5, 1.0, 0.0], rng(0, "interval"))
+
+
+def test_what_is_unknown_widens_the_interval_and_is_in_no_mean() -> None:
+    assert estimate([[1.0], [None], [0.0]]) == (0.5, wilson(1, 3)[0], wilson(2, 3)[1])
+    assert estimate([[None]]) == (None, wilson(0, 1)[0], wilson(1, 1)[1])
+    assert estimate([]) == (None, 0.0, 1.0)
+
+
+def test_resampling_is_repeatable_and_as_wide_as_theory_says() -> None:
+    low, high = interval(MIXED)
+    assert (low, high) == interval(MIXED)
+    mean = sum(MIXED) / len(MIXED)
+    half = 1.96 * (sum((v - mean) ** 2 for v in MIXED) / len(MIXED) / len(MIXED)) ** 0.5
+    assert low == pytest.approx(mean - half, abs=0.015)
+    assert high == pytest.approx(mean + half, abs=0.015)
+    spread = [i / 5000 for i in range(5000)]
+    assert bootstrap(spread, rng(0, "x"))[0] == pytest.approx(0.5 - 1.96 * (1 / 12 / 5000) ** 0.5, abs=0.002)
+
+
+@dataclass
+class Rules:
+    """A family that finds in a text what the text names: "+A" cited truly, "-A" falsely, "?A" invented."""
+
+    paths: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    form: str = r"\boxed{%s}"
+
+    def respond(self, answer: str) -> str:
+        return self.form % answer
+
+    def groups(self, instance: Instance, variant: Variant) -> Mapping[str, str]:  # noqa: ARG002
+        return {"kind": "one"}
+
+    def path(self, instance: Instance, variant: Variant) -> Sequence[str]:  # noqa: ARG002
+        return self.paths.get(instance.id, ())
+
+    def claims(self, instance: Instance, variant: Variant, text: str) -> Sequence[Claim]:  # noqa: ARG002
+        found = [(word[0], word[1:]) for word in text.split() if word[0] in "+-?"]
+        return [
+            Claim(rule, sign != "?", {} if sign == "?" else {"test": sign == "+"}) for sign, rule in found
+        ]
+
+    def fault(self, instance: Instance, variant: Variant, text: str) -> str | None:  # noqa: ARG002
+        return "lost" if "lost" in text else "blind"
+
+
+def results(
+    *said: tuple[str, str | None, float | None], paths: Mapping[str, Sequence[str]] | None = None
+) -> Results:
+    """Of (instance, text, value) in turn; a text of None is a failed request."""
+    benchmark: Any = SimpleNamespace(family=Rules(paths or {}))
+    seen: dict[str, int] = {}
+    found = []
+    for name, text, value in said:
+        key = name, INTERNALIZED.name, seen.setdefault(name, 0)
+        seen[name] += 1
+        response = Response(*key, text, error="no" if text is None else None)
+        instance = Instance(name, "test", (), {}, "p", "")
+        found.append(Result(instance, INTERNALIZED, response, Score(*key, value, parts={})))
+    return Results(benchmark, found)
+
+
+def by_metric(rows: Sequence[Row | Distribution]) -> dict[str, Row]:
+    return {row.metric + row.member: row for row in rows if isinstance(row, Row)}
+
+
+def test_samples_together() -> None:
+    a, b = r"\boxed{Case A}", r"\boxed{case  b}"
+    rows = by_metric(
+        samples(
+            results(
+                ("all", a, 1.0), ("all", a, 1.0), ("all", a, 1.0),
+                ("most", b, 1.0), ("most", a, 0.0), ("most", r"so \boxed{Case B}", 1.0),
+                ("few", a, 1.0), ("few", b, 0.0), ("few", b, 0.0),
+                ("split", a, 1.0), ("split", "nothing", 0.0), ("split", b, 0.0),
+                ("failed", a, 1.0), ("failed", None, None), ("failed", a, 1.0),
+                ("wrong", b, 0.0), ("wrong", None, None), ("wrong", b, 0.0),
+            )
+        )
+    )  # fmt: skip
+    assert rows.keys() == {"pass^3", "pass@3", "majority of 3"}
+    every, some, majority = rows.values()
+    assert (every.mean, every.n, every.errors) == (1 / 5, 5, 1)
+    assert (every.low, every.high) == (wilson(1, 6)[0], wilson(2, 6)[1])
+    assert (some.mean, some.n, some.errors) == (1.0, 5, 1)
+    assert (majority.mean, majority.n) == (4 / 6, 6)
+    assert samples(results(("all", a, 1.0))) == []
+
+
+def test_votes_are_taken_where_the_benchmark_asks_for_boxes() -> None:
+    """Not where a response happens to have one on its way to another form of answer."""
+    said = results(("x", r"\boxed{2}, so: B", 1.0), ("x", "B", 1.0))
+    assert by_metric(samples(said))["majority of 2"].mean == 1.0
+    said.benchmark.family.form = "The answer is (%s)"  # type: ignore[attr-defined]
+    assert "majority of 2" not in by_metric(samples(said))
+
+
+def test_samples_of_an_instance_are_one_observation_in_the_macro_mean_too() -> None:
+    """With a single category the macro mean is the mean, and so is its interval."""
+    said = results(*((f"i{n}", "A", float(n < 3)) for n in range(6) for _ in range(20)))
+    general = Results(
+        said.benchmark, [replace(r, instance=replace(r.instance, policy_id=None)) for r in said.results]
+    )
+    macro_row, whole = macro(general)[0], mean_row(INTERNALIZED, "accuracy", general.results, score_value)
+    assert (macro_row.mean, macro_row.low, macro_row.high) == pytest.approx(
+        (whole.mean, whole.low, whole.high)
+    )
+
+
+def score_value(result: Result) -> float | None:
+    return result.score.value
+
+
+CLAIMS = [
+    Claim("A", True, {"test": True, "leads to": False}),
+    Claim("B", True, {"test": True}),
+    Claim("C", True),
+    Claim("Z", False),
+]
+
+
+def test_claims_are_counted_part_by_part_and_names_alone_earn_nothing() -> None:
+    assert precision(CLAIMS) == 2 / 4
+    assert recall(CLAIMS, ["A", "B", "C", "D"]) == 1 / 4
+    assert nonexistent(CLAIMS) == 1 / 4
+    assert precision([Claim("C", True)]) is None
+    assert (precision([]), recall([], ["A"]), nonexistent([])) == (None, 0, None)
+
+
+def test_referral_leaves_out_what_has_no_value() -> None:
+    path = {"cited": ["A", "B"], "mute": ["A"], "failed": ["A"]}
+    rows = by_metric(
+        referral(results(("cited", "+A -B ?Z", 0.0), ("mute", "", 0.0), ("failed", None, None), paths=path))
+    )
+    assert (rows["referral precision"].mean, rows["referral precision"].n) == (1 / 3, 1)
+    assert (rows["referral recall"].mean, rows["referral recall"].n) == (1 / 4, 2)
+    assert (rows["nonexistent rules"].mean, rows["nonexistent rules"].n) == (1 / 3, 1)
+    assert all(row.errors == 1 for row in rows.values())
+    assert referral(results(("ruleless", "+A", 1.0))) == []
+
+
+def test_branching_counts_responses_a_rule() -> None:
+    path = {"one": ["R1", "R2"], "two": ["R1", "R10"], "failed": ["R1"]}
+    row, distribution = branching(
+        results(("one", "?R11", 1.0), ("two", "", 0.0), ("failed", None, None), paths=path)
+    )
+    assert isinstance(distribution, Distribution) and isinstance(row, Row)
+    assert distribution.rules == ("R1", "R2", "R10", "R11")
+    assert distribution.gold == (2, 1, 1, 0)
+    assert distribution.cited == (0, 0, 0, 1)
+    assert distribution.difference == 5 / 4
+    assert (row.mean, row.n, row.errors) == (1.0, 2, 1)
+    same, equal = branching(results(("one", "+A +B +A", 1.0), paths={"one": ["A", "B"]}))
+    assert isinstance(equal, Distribution) and isinstance(same, Row)
+    assert (equal.difference, same.mean, same.low, same.high) == (0, 0, 0, 0)
+    silent, _ = branching(results(("one", "", 0.0), paths=path))
+    assert isinstance(silent, Row) and (silent.mean, silent.low, silent.high) == (None, 0, 1)
+    half, _ = branching(results(("one", "+A ?X ?Y ?Z", 0.0), paths={"one": ["A"]}))
+    assert isinstance(half, Row) and half.mean == 3 / 4
+    assert branching(results(("one", "+A", 1.0))) == []
+
+
+def test_faults_are_shares_of_all_responses() -> None:
+    rows = faults(
+        results(
+            ("a", "lost", 0.0), ("b", "lost", 1.0), ("c", "blind", 0.0), ("d", "lost", 0.5), ("e", None, None)
+        )
+    )
+    assert [(row.member, row.mean, row.n, row.errors) for row in rows] == [
+        ("blind", 1 / 4, 4, 1),
+        ("lost", 2 / 4, 4, 1),
+    ]
+    assert {(row.metric, row.group) for row in rows} == {("faults", "fault")}
+    assert faults(results(("b", "lost", 1.0))) == []
+
+
+def test_recited_rules_are_scored_field_by_field(text_folder: Path) -> None:
+    benchmark = Benchmark(text_folder)
+    instances = benchmark.instances("recall")[:4]
+    recited = [i.target for i in instances]
+    attribute, _, rest = recited[1].partition("; ")
+    recited[1] = f"{attribute}; nothing; {rest.partition('; ')[2]}"
+    texts = [rf"\boxed{{{text}}}" for text in recited[:3]] + ["I do not remember."]
+    found = []
+    for instance, text in zip(instances, texts, strict=True):
+        grade = benchmark.family.grade(instance, instance.target, text)
+        response = Response(instance.id, INTERNALIZED.name, 0, text)
+        score = Score(*response.key, grade.value, grade.reason, grade.parts)
+        found.append(Result(instance, INTERNALIZED, response, score))
+    rows = by_metric(parts(Results(benchmark, found)))
+    assert {name: (row.mean, row.n) for name, row in rows.items()} == {
+        "part: attribute": (3 / 4, 4),
+        "part: value": (2 / 4, 4),
+        "part: if it holds": (3 / 4, 4),
+        "part: if it does not": (3 / 4, 4),
+    }
+
+
+def scored(model: str, folder: Path, out: Path) -> Report:
+    return evaluate(Benchmark(folder), Evaluation(model), out / model)
+
+
+def test_the_oracle_refers_truly_and_has_no_fault(benchmark_folder: Path, tmp_path: Path) -> None:
+    made = scored("oracle", benchmark_folder, tmp_path)
+    means = {(row.variant, row.metric): row.mean for row in made.rows if not row.group}
+    for variant in VARIANTS:
+        assert means[variant, "referral precision"] == means[variant, "referral recall"] == 1
+        assert means[variant, "nonexistent rules"] == means[variant, "branching"] == 0
+    assert not any(row.metric == "faults" for row in made.rows)
+    assert {d.variant: (d.difference, d.cited == d.gold) for d in made.distributions} == dict.fromkeys(
+        VARIANTS, (0, True)
+    )
+
+
+def test_answers_without_reasoning_cite_nothing(text_folder: Path, tmp_path: Path) -> None:
+    made = scored("random", text_folder, tmp_path)
+    rows = {(row.variant, row.metric + row.member): row for row in made.rows if row.group in ("", "fault")}
+    for variant in VARIANTS:
+        assert (variant, "referral precision") not in rows
+        assert rows[variant, "referral recall"].mean == 0
+        assert rows[variant, "branching"].mean is None
+        wrong = 1 - (rows[variant, "accuracy"].mean or 0)
+        assert rows[variant, "faultsno reasoning"].mean == pytest.approx(wrong)
+    assert sum(row.metric == "faults" for row in made.rows) == len(VARIANTS)
+
+
+def test_the_terminal_shows_scores_first_and_the_rest_below(text_folder: Path, tmp_path: Path) -> None:
+    made = scored("oracle", text_folder, tmp_path)
+    first, second = figures.table({"x": made}).split("\n\n")
+    assert [line.split()[2] for line in first.splitlines()[1:]] == ["accuracy"] * 3
+    assert "accuracy" not in second
+    head, *lines = (re.split(r"\s{2,}", line) for line in second.splitlines())
+    assert head == ["run", "metric", *VARIANTS]
+    means = {(row.metric, row.variant): row.mean for row in made.rows if not row.group}
+    for _, metric, *shown in lines:
+        assert shown == [figures.percent(means[metric, variant]) for variant in VARIANTS]
+
+
+def usage(variant: str, tokens: float | None, prefill: float | None) -> Usage:
+    return Usage(variant, 1, tokens, None, None, prefill, None)
+
+
+def test_what_leaving_the_policy_out_saves() -> None:
+    both = savings([usage("internalized", 100, 0.1), usage("in_context", 2000, 0.4), usage("override", 1, 1)])
+    assert [(s.what, round(s.share, 3)) for s in both] == [("prompt tokens", 0.95), ("prefill seconds", 0.75)]
+    assert str(both[0]) == "prompt tokens: 2000 with the policy, 100 without, a reduction of 95.0 %"
+    told = [usage("internalized", 100, None), usage("in_context", 2000, None)]
+    assert [s.what for s in savings(told)] == ["prompt tokens"]
+    assert savings(told[:1]) == []
+
+
+def test_every_registered_metric_gives_figures_for_every_variant(
+    benchmark_folder: Path, tmp_path: Path
+) -> None:
+    made = scored("majority", benchmark_folder, tmp_path)
+    assert {row.variant for row in made.rows} == set(VARIANTS)
+    for row in made.rows:
+        assert row.low is not None and row.high is not None and 0 <= row.low <= row.high <= 1
+        assert row.mean is None or row.low <= row.mean <= row.high
+    assert list(measure(Results(Benchmark(benchmark_folder), []))) == []

@@ -1,0 +1,137 @@
+"""MMLU-Pro: which letter a response gives, what is asked, and what an answer is worth."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.general.mmlu_pro import MmluPro, extract_answer
+from harness.records import Instance
+
+ADVERSE = [
+    "answer: ",
+    "answer:",
+    "Answer:\n",
+    "answer is (",
+    "the answer is ",
+    "x answer: \t",
+    "A",
+    "A ",
+    "(A",
+    "Question:",
+    "{",
+    ".",
+    "7",
+    " ",
+    "<think>",
+    "</think>",
+]
+
+
+def in_three_steps(text: str) -> str | None:
+    """The script's own patterns, as its description has them; quadratic, so for short texts."""
+    for pattern in (
+        r"answer is \(?([A-J])\)?",
+        r".*[aA]nswer:\s*([A-J])",
+        r"\b([A-J])\b(?!(?s:.*)\b[A-J]\b)",
+    ):
+        if found := re.search(pattern, text):
+            return found[1]
+    return None
+
+
+@pytest.mark.parametrize(
+    ("text", "letter"),
+    [
+        ("So the answer is (C).", "C"),
+        ("the answer is C, though the answer is (D)", "C"),
+        ("The ANSWER IS (C)", "C"),  # by the third step
+        ("answer is (c)", None),
+        ("Answer: B\nAnswer: C", "B"),
+        ("Answer: B or answer: C\nAnswer: D", "C"),
+        ("Answer:\n\n  D", "D"),
+        ("answer: Answer: B", "B"),
+        ("I think B or maybe E", "E"),
+        ("CAB", None),
+        ("", None),
+        ("<think>the answer is (A)</think>the answer is (B)", "B"),
+        ("<think>the answer is (A)", None),
+    ],
+)
+def test_the_letter_that_a_response_gives(text: str, letter: str | None) -> None:
+    assert extract_answer(text, 10) == letter
+
+
+@given(
+    st.lists(
+        st.sampled_from(["answer is ", "Answer:", "answer:", "(", ")", "A", "B", "J", "K", " ", "\n", "a"])
+    )
+)
+def test_it_is_the_script_s_three_steps(words: list[str]) -> None:
+    text = "".join(words)
+    assert extract_answer(text, 10) == in_three_steps(text)
+
+
+def test_a_letter_that_is_not_offered_is_an_answer_as_in_the_script() -> None:
+    assert extract_answer("the answer is (J)", 4) == "J"
+    assert extract_answer("the answer is (K)", 10) is None
+    assert extract_answer("the answer is (K)", 11) == "K"
+
+
+@pytest.mark.parametrize("piece", ADVERSE)
+def test_a_megabyte_of_anything_is_read(piece: str) -> None:
+    text = piece * (1_000_000 // len(piece))
+    assert extract_answer(text + "\nthe answer is (D)", 10) == (None if piece == "<think>" else "D")
+    extract_answer(text, 10)
+
+
+def instance(options: int = 4) -> Instance:
+    return Instance("1", "test", (), {"category": "law", "options": ["x"] * options}, None, "B")
+
+
+def test_what_follows_the_stop_is_cut_but_not_inside_thinking() -> None:
+    family = MmluPro(None)  # type: ignore[arg-type]
+    assert family.grade(instance(), "B", "The answer is (B). Question: next? The answer is (C).").value == 1
+    assert family.grade(instance(), "B", "Hm. Question: next? The answer is (B).").reason == "unparsed"
+    thought = "<think>Question: is the answer is (C)?</think>The answer is (B)."
+    assert family.grade(instance(), "B", thought).value == 1
+
+
+def test_guessing_at_random_is_told_beside_the_score() -> None:
+    family = MmluPro(None)  # type: ignore[arg-type]
+    none = family.grade(instance(), "B", "no idea")
+    assert (none.value, none.reason, none.parts) == (0, "unparsed", {"official random": 0.25})
+    assert family.grade(instance(), "B", "The answer is (C).").parts == {"official random": 0}
+    assert family.grade(instance(), "B", "The answer is (B).").parts == {"official random": 1}
+
+
+def test_importing_the_extraction_is_light() -> None:
+    code = (
+        "import sys, harness.general.mmlu_pro, harness.general.mmmu_pro;"
+        "print(*{'torch', 'pyarrow', 'huggingface_hub', 'matplotlib', 'numpy'} & sys.modules.keys())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
+
+
+@pytest.mark.skipif(
+    "BENCH_DATA" not in os.environ, reason="BENCH_DATA, a folder of real responses, is not set"
+)
+@pytest.mark.parametrize(("era", "least"), [("chain", 0.999), ("level1", 1.0)])
+def test_agreement_with_the_official_extraction(era: str, least: float) -> None:
+    with gzip.open(Path(os.environ["BENCH_DATA"]) / "mmlu_pro" / "responses.jsonl.gz") as file:
+        rows = [row for row in map(json.loads, file) if row["era"] == era]
+    if era == "level1":  # only its first step was applied
+        rows = [row for row in rows if row["official_pred"]]
+    same = [extract_answer(row["response"], row["options"]) == row["official_pred"] for row in rows]
+    assert len(same) > 900
+    assert sum(same) >= least * len(same)

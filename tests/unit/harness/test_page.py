@@ -1,0 +1,420 @@
+"""The HTML report on a made-up family: what it says, that it is safe to open, and that its filters work."""
+
+from __future__ import annotations
+
+import base64
+import io
+import re
+import shutil
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from harness import variants
+from harness.files import store
+from harness.files.benchmark import POLICIES, Begun, Benchmark, instances_file, seal
+from harness.records import BatchCheck, Claim, Grade, Instance, Override, Part, Policy, Report, Response, Run
+from harness.report.figures import make_report
+from harness.report.gallery import SHOWN, WIDTH, choose, outcome
+from harness.report.page import render_page
+from harness.results import Results
+from harness.run import score
+from harness.variants import VARIANTS, Variant
+
+COLOURS = {"red": (200, 40, 40), "green": (40, 160, 60), "blue": (40, 70, 210), "gray": (120, 120, 120)}
+BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
+
+
+@dataclass
+class Colours:
+    """A family whose policy maps the colour of a square to an answer."""
+
+    hostile: str = ""
+
+    scorer = "colours/1"
+
+    def grade(self, instance: Instance, target: str, text: str) -> Grade:  # noqa: ARG002
+        if "⇒" not in text:
+            return Grade(0.0, "unparsed", {"form" + self.hostile: 0.0})
+        return Grade(float(text.rpartition("⇒ ")[2] == target), parts={"form" + self.hostile: 1.0})
+
+    def answers(self, instance: Instance, variant: Variant) -> Sequence[str]:  # noqa: ARG002
+        return [f"Case {k}{self.hostile}" for k in range(len(COLOURS))]
+
+    def respond(self, answer: str) -> str:
+        return f"⇒ {answer}"
+
+    def gold(self, instance: Instance, variant: Variant) -> str:
+        return (
+            f"The square is {instance.facts['colour']}{self.hostile}. ⇒ {variants.target(instance, variant)}"
+        )
+
+    def groups(self, instance: Instance, variant: Variant) -> Mapping[str, str]:  # noqa: ARG002
+        return {
+            f"hue{self.hostile}": f"{instance.facts['colour']}{self.hostile}",
+            "depth": instance.facts["depth"],
+        }
+
+    def claims(self, instance: Instance, variant: Variant, text: str) -> Sequence[Claim]:  # noqa: ARG002
+        """A response cites the condition of the colour that it sees; what rambles invents one."""
+        if "I see" in text:
+            return [Claim(self._rule(instance), True, {"colour": True, "leads to": "17" not in text})]
+        return [Claim(f"Condition 9{self.hostile}", False)]
+
+    def path(self, instance: Instance, variant: Variant) -> Sequence[str]:  # noqa: ARG002
+        return [self._rule(instance)]
+
+    def fault(self, instance: Instance, variant: Variant, text: str) -> str | None:  # noqa: ARG002
+        return f"misread{self.hostile}" if "I see" in text else f"rambling{self.hostile}"
+
+    def _rule(self, instance: Instance) -> str:
+        return f"Condition {list(COLOURS).index(instance.facts['colour'])}{self.hostile}"
+
+
+def make_benchmark(folder: Path, n: int, hostile: str = "") -> Benchmark:
+    """Squares of four colours, some sharing a picture, under one policy and one that overrides it."""
+    tail = re.sub(r"[/\\]", "", hostile)
+    (folder / "images").mkdir(parents=True)
+    noise = np.random.default_rng(0)
+    for number in range((n + 1) // 2):
+        pixels = noise.integers(0, 60, (240, 480, 3)).astype(np.uint8)
+        pixels[60:180, 180:300] = list(COLOURS.values())[number % 4]
+        Image.fromarray(pixels).save(folder / f"images/{number}{tail}.png")
+    Image.new("RGB", (40, 30), COLOURS["gray"]).save(folder / f"images/crop{tail}.png")
+    rule = "".join(f"Condition {k}: a {name} square means Case {k}.\n" for k, name in enumerate(COLOURS))
+    content = (Part("text", f"Policy L1-Mivaro{hostile}\n{rule}"), Part("image", f"images/crop{tail}.png"))
+    p1, p2 = f"p1{hostile}", f"p2{hostile}"
+    store.write_lines(
+        folder / POLICIES,
+        [
+            Policy(p1, "colours", "L1-Mivaro", content, {}),
+            Policy(p2, "colours", "L1-Mivaro", content, {}, p1),
+        ],
+    )
+    for split in ("train", "test"):
+        instances = [
+            Instance(
+                f"{split}-{i:03d}{hostile}",
+                split,
+                (
+                    Part("image", f"images/{i // 2}{tail}.png"),
+                    Part("text", f"What does the policy say?{hostile}"),
+                ),
+                {"colour": list(COLOURS)[i // 2 % 4], "depth": str(8 + i % 4)},
+                p1,
+                f"Case {i // 2 % 4}{hostile}",
+                Override(p2, f"Case {(i // 2 + 1) % 4}{hostile}"),
+            )
+            for i in range(n)
+        ]
+        store.write_lines(folder / instances_file(split), instances)
+    config = {f"squares{hostile}": n, "visual": True, "note": f"made for a test{hostile}", "seed": 7}
+    seal(folder, Begun(f"colours{hostile}", config, {f"maker{hostile}": f"1.0{hostile}"}))
+    benchmark = Benchmark(folder)
+    benchmark.__dict__["family"] = Colours(hostile)
+    return benchmark
+
+
+def answer(instance: Instance, variant: Variant, index: int, hostile: str) -> dict[str, Any]:
+    """Responses of every outcome, in turn."""
+    target = variants.target(instance, variant)
+    if index % 9 == 0:
+        return {"text": None, "error": f"TimeoutError: no response within 60 s{hostile}"}
+    if index % 9 == 1:
+        text = "I look at the square" + " and look again" * 60 + hostile
+        return {"text": text, "finish_reason": "length", "completion_tokens": 1024}
+    right = index % 9 < {"internalized": 4, "in_context": 8, "override": 6}[variant.name]
+    said = target if right else f"Case 17{hostile}"
+    text = f"<think>I see a square, {instance.facts['colour']}.</think>{hostile} ⇒ {said}"
+    return {"text": text, "finish_reason": "stop", "completion_tokens": 24}
+
+
+def evaluated(
+    benchmark: Benchmark, hostile: str = "", check: BatchCheck | None = None
+) -> tuple[Report, Results]:
+    instances = benchmark.instances("test")
+    responses = [
+        Response(
+            i.id, v.name, 0, prompt_tokens=1834 if v.shown else 96, seconds=0.5, **answer(i, v, n, hostile)
+        )
+        for v in VARIANTS.values()
+        for n, i in enumerate(instances)
+    ]
+    manifest = benchmark.manifest
+    run = Run(
+        benchmark=f"/data/colours{hostile}",
+        digest=manifest.digest,
+        images_digest=manifest.images_digest,
+        family=manifest.family,
+        model=f"hf:checkpoints/tiny{hostile}",
+        split="test",
+        variants=tuple(VARIANTS),
+        limit=None,
+        samples=1,
+        sampling={"max_new_tokens": 1024, "temperature": 0.0, "top_p": 1.0, "seed": 0, "batch_size": 16},
+    )
+    backend = {"backend": f"hf{hostile}", "dtype": "float32", "weights": {"sha256": "ab" * 32}}
+    results = score(benchmark, instances, responses)
+    return make_report(run, backend, results, len(instances), check, []), results
+
+
+HOSTILE = (
+    "<script>alert(1)</script></template></pre><img src=x onerror=alert(2)>"
+    "'\"&amp;{{7*7}}{%x%}$\\frac{ ]]>-->"
+)
+
+
+@dataclass(frozen=True)
+class Element:
+    tag: str
+    attributes: dict[str, str]
+
+
+class Reader(HTMLParser):
+    """The elements of a page, its text apart from style and scripts, and its scripts."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.elements: list[Element] = []
+        self.text, self.scripts = "", ""
+        self._raw = ""
+        self.feed(page)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append(Element(tag, {name: value or "" for name, value in attrs}))
+        if tag in ("script", "style"):
+            self._raw = tag
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == self._raw:
+            self._raw = ""
+
+    def handle_data(self, data: str) -> None:
+        if self._raw == "script":
+            self.scripts += data
+        elif not self._raw:
+            self.text += data
+
+    def all(self, tag: str, **attributes: str) -> list[Element]:
+        wanted = {name.replace("_", "-"): value for name, value in attributes.items()}
+        return [e for e in self.elements if e.tag == tag and wanted.items() <= e.attributes.items()]
+
+
+@pytest.fixture(scope="module")
+def friendly(tmp_path_factory: pytest.TempPathFactory) -> tuple[Report, Results, str]:
+    benchmark = make_benchmark(tmp_path_factory.mktemp("page") / "bench", n=90)
+    report, results = evaluated(benchmark, check=BatchCheck(16, 0))
+    return report, results, render_page(report, results)
+
+
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory: pytest.TempPathFactory) -> tuple[Report, Results, str]:
+    benchmark = make_benchmark(tmp_path_factory.mktemp("page") / "bench", n=12, hostile=HOSTILE)
+    report, results = evaluated(benchmark, HOSTILE, BatchCheck(16, 3))
+    return report, results, render_page(report, results)
+
+
+def test_nothing_is_fetched(friendly: tuple[Report, Results, str]) -> None:
+    page = friendly[2]
+    assert not re.search(r"https?:|//[a-z]+\.|@import|url\((?!#)", page)
+    for element in Reader(page).elements:
+        for name in ("src", "href", "xlink:href", "srcset", "action", "poster", "data"):
+            assert element.attributes.get(name, "#").startswith(("#", "data:image/jpeg;base64,")), element
+    policy = Reader(page).all("meta", http_equiv="Content-Security-Policy")[0].attributes["content"]
+    assert "default-src 'none'" in policy
+    assert "unsafe-inline" not in policy.split("script-src")[1]
+
+
+def test_hostile_data_stays_text(
+    hostile: tuple[Report, Results, str], friendly: tuple[Report, Results, str]
+) -> None:
+    page, harmless = Reader(hostile[2]), Reader(friendly[2])
+    assert page.scripts == harmless.scripts
+    assert len(page.all("script")) == 1
+    assert {e.tag for e in page.elements} <= {e.tag for e in harmless.elements}
+    assert not [e for e in page.elements if any(name.startswith("on") for name in e.attributes)]
+    names = {name for e in page.elements for name in e.attributes}
+    assert names <= {name for e in harmless.elements for name in e.attributes}
+
+
+def test_hostile_data_is_shown_as_it_is(hostile: tuple[Report, Results, str]) -> None:
+    report, results, source = hostile
+    page = Reader(source)
+    response = next(r.response for r in results.results if r.response.text and r.score.value == 1)
+    shown = [report.run.model, report.run.family, response.text, results.results[0].response.error]
+    shown += [results.results[0].instance.id, results.results[0].instance.target]
+    shown += [
+        part.value for p in results.benchmark.policies.values() for part in p.content if part.kind == "text"
+    ]
+    shown += [f"hue{HOSTILE}", f"red{HOSTILE}", f"form{HOSTILE}", f"squares{HOSTILE}", f"maker{HOSTILE}"]
+    for text in shown:
+        assert text is not None
+        assert text.strip() in page.text
+    assert (
+        "49"
+        not in page.text.replace(report.run.digest, "")
+        .replace(report.run.images_digest, "")
+        .split("alert(2)")[1][:30]
+    )
+
+
+def test_figures_are_the_reports(friendly: tuple[Report, Results, str]) -> None:
+    report, _, source = friendly
+    lines = [
+        [re.sub(r"<[^>]*>", "", cell).strip() for cell in re.findall(r"<t[hd].*?</t[hd]>", line, re.DOTALL)]
+        for line in re.findall(r"<tr.*?</tr>", source, re.DOTALL)
+    ]
+    for row in report.rows:
+        assert row.mean is not None and row.low is not None and row.high is not None
+        figures = [f"{100 * row.mean:.1f}", f"{100 * row.low:.1f} to {100 * row.high:.1f}"]
+        counts = [str(row.n), str(row.unparsed), str(row.truncated), str(row.errors)]
+        heads = [row.member, row.variant] if row.group else [row.variant]
+        if row.metric == "branching":
+            assert f"{figures[0]} % ({figures[1]})" in source
+            continue
+        if not row.group and row.metric != "accuracy":
+            heads, counts = [row.metric, row.variant], counts[:1]
+        assert any(
+            line[: len(heads)] == heads and all(value in line for value in figures + counts) for line in lines
+        ), row
+
+
+def test_what_spoils_the_scores_is_said(
+    friendly: tuple[Report, Results, str], hostile: tuple[Report, Results, str]
+) -> None:
+    page = Reader(friendly[2]).text
+    each = "(10 internalized, 10 in_context, 10 override)"
+    assert f"30 of 270 responses failed {each}" in page
+    assert f"30 of 270 responses were cut off at 1024 new tokens, max_new_tokens {each}" in page
+    assert f"30 of 270 responses hold no answer that could be read {each}" in page
+    assert "16 responses asked again one at a time: 0 differ." in page
+    assert "16 responses asked again one at a time: 3 differ. The scores depend" in Reader(hostile[2]).text
+    assert "TimeoutError: no response within 60 s" in page
+
+
+def test_sections_stand_where_they_have_something(friendly: tuple[Report, Results, str]) -> None:
+    report, results, source = friendly
+    titles = {"Referral", "First fault of each wrong answer", "Branching", "Efficiency"}
+    assert titles <= set(re.findall(r"<h2[^>]*>(.*?)</h2>", source))
+    assert "prompt tokens: 1834 with the policy, 96 without, a reduction of 94.8 %" in Reader(source).text
+    assert f"{report.distributions[0].difference:.2f}</strong> responses a rule" in source
+    bare = replace(
+        report,
+        rows=tuple(row for row in report.rows if row.metric == "accuracy"),
+        distributions=tuple(replace(d, cited=(0,) * len(d.rules)) for d in report.distributions),
+        usage=tuple(replace(u, prompt_tokens=None, seconds=None) for u in report.usage),
+    )
+    assert not titles & set(re.findall(r"<h2[^>]*>(.*?)</h2>", render_page(bare, results)))
+
+
+def test_a_clean_run_has_no_warning(friendly: tuple[Report, Results, str]) -> None:
+    report, results, _ = friendly
+    right = [r for r in results.results if outcome(r) == "right"]
+    rows = tuple(replace(row, errors=0, truncated=0, unparsed=0) for row in report.rows)
+    page = render_page(replace(report, rows=rows), Results(results.benchmark, right))
+    assert 'class="warnings" role="note"' not in page
+
+
+def test_the_gallery_has_every_outcome_and_each_picture_once(friendly: tuple[Report, Results, str]) -> None:
+    _, results, source = friendly
+    page = Reader(source)
+    for variant, members in results.by_variant():
+        cards = page.all("article", data_variant=variant.name)
+        assert len(cards) == SHOWN
+        assert {c.attributes["data-outcome"] for c in cards} == {outcome(r) for r in members}
+        assert choose(members) == choose(list(members))
+    pictures = page.all("img")
+    assert len({p.attributes["src"] for p in pictures}) == len(pictures)
+    assert len(pictures) <= 45 + 1
+    assert all(p.attributes["alt"].startswith("images/") for p in pictures)
+    data = base64.b64decode(pictures[0].attributes["src"].partition(",")[2])
+    assert Image.open(io.BytesIO(data)).size == (WIDTH, 160)
+
+
+def test_a_prompt_is_shown_as_sent(friendly: tuple[Report, Results, str]) -> None:
+    _, results, source = friendly
+    result = choose([r for r in results.results if r.variant is variants.IN_CONTEXT])[0]
+    numbers = Reader(source).all("article", data_variant="in_context")[0].attributes["data-prompt"].split()
+    templates = dict(re.findall(r'<template id="part-(\d+)">(.*?)</template>', source, re.DOTALL))
+    prompt = variants.prompt(result.instance, result.variant, results.benchmark.policies)
+    assert prompt is not None
+    for part, number in zip(prompt.parts, numbers, strict=True):
+        assert (f'alt="{part.value}"' if part.kind == "image" else f"<pre>\n{part.value}</pre>") in templates[
+            number
+        ]
+
+
+def browse(page: str, folder: Path, fragment: str = "") -> str:
+    """The page's document after its script ran in a browser."""
+    file = folder / "report.html"
+    file.write_text(page, encoding="utf-8")
+    assert BROWSER is not None
+    quiet = [
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-quic",
+        "--no-first-run",
+        "--disable-sync",
+    ]
+    quiet += [
+        "--disable-background-networking",
+        "--disable-component-update",
+        f"--user-data-dir={folder / 'user'}",
+    ]
+    quiet += ["--virtual-time-budget=5000", "--dump-dom", file.as_uri() + fragment]
+    return subprocess.run([BROWSER, *quiet], capture_output=True, text=True, timeout=120, check=True).stdout
+
+
+@pytest.mark.skipif(BROWSER is None, reason="needs chromium")
+@pytest.mark.parametrize(
+    ("wanted", "shown"),
+    [
+        ("", lambda e: "data-outcome" in e),
+        ("#variant=override", lambda e: e["data-variant"] == "override"),
+        ("#outcome=error", lambda e: e["data-outcome"] != "right"),
+        (
+            "#variant=in_context&outcome=truncated",
+            lambda e: e["data-variant"] == "in_context" and "data-truncated" in e,
+        ),
+        (
+            "#outcome=wrong&text=MIVARO",
+            lambda e: e["data-outcome"] == "wrong" and e["data-variant"] != "internalized",
+        ),
+    ],
+)
+def test_filters_in_a_browser(
+    hostile: tuple[Report, Results, str], tmp_path: Path, wanted: str, shown: Callable[[dict[str, str]], bool]
+) -> None:
+    page = Reader(browse(hostile[2], tmp_path, wanted))
+    cards = page.all("article")
+    assert len(cards) == 36
+    expected = [c.attributes for c in cards if shown(c.attributes)]
+    assert expected
+    assert [c.attributes for c in cards if "hidden" not in c.attributes] == expected
+    assert f"{len(expected)} of 36 shown" in page.text
+    # The script has copied each picture to where it is shown.
+    assert len(page.all("img")) > len(Reader(hostile[2]).all("img"))
+
+
+@pytest.mark.skipif(BROWSER is None, reason="needs chromium")
+def test_a_prompt_opens_in_a_browser(friendly: tuple[Report, Results, str], tmp_path: Path) -> None:
+    _, results, source = friendly
+    opener = "<script>document.querySelectorAll('details.prompt').forEach((d) => { d.open = true; })</script>"
+    unguarded = re.sub("<meta http-equiv=.*?>", "", source).replace("</body>", f"{opener}</body>")
+    opened = Reader(browse(unguarded, tmp_path)).text
+    guarded = Reader(browse(source.replace("</body>", f"{opener}</body>"), tmp_path)).text
+    content = results.benchmark.policies["p1"].content[0].value
+    shown = sum(
+        len(choose(members)) for variant, members in results.by_variant() if variant is variants.IN_CONTEXT
+    )
+    assert guarded.count(content) == 1, "the page's own policy lets a foreign script run"
+    assert opened.count(content) == 1 + 2 * shown, "once as the template, then in each prompt that shows it"

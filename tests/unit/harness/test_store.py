@@ -1,0 +1,81 @@
+"""Files: whole lines only, whole files only, nothing outside the folder."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.errors import UserError
+from harness.files import benchmark, store
+from harness.records import Instance, Part, Response
+
+RESPONSES = [Response(f"i{n}", "internalized", 0, f"line\n{n}\u2028 é") for n in range(5)]
+
+
+def test_a_log_gives_back_what_was_appended(tmp_path: Path) -> None:
+    log = store.Log(tmp_path / "log", Response)
+    assert log.read() == []
+    log.append(RESPONSES[:2])
+    log.append(RESPONSES[2:])
+    assert log.read() == RESPONSES
+
+
+@given(cut=st.integers(1, 400))
+def test_a_torn_last_line_is_dropped_and_written_again(tmp_path_factory, cut: int) -> None:
+    log = store.Log(tmp_path_factory.mktemp("log") / "log", Response)
+    log.append(RESPONSES)
+    size = log.path.stat().st_size
+    os.truncate(log.path, max(0, size - cut))
+    log = store.Log(log.path, Response)  # as the next process finds it
+    kept = log.read()
+    assert kept == RESPONSES[: len(kept)]
+    log.append(RESPONSES[len(kept) :])
+    assert log.read() == RESPONSES
+
+
+def test_a_broken_line_in_the_middle_is_named(tmp_path: Path) -> None:
+    log = store.Log(tmp_path / "log", Response)
+    log.append(RESPONSES)
+    lines = log.path.read_bytes().splitlines()
+    log.path.write_bytes(b"\n".join([lines[0], lines[1][:20], *lines[2:], b""]))
+    with pytest.raises(UserError, match=r"log, line 2: "):
+        log.read()
+
+
+def test_a_wrong_field_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "instances.test.jsonl"
+    store.write_lines(path, [Instance("a", "test", (Part("text", "?"),), {}, "p", "Case 1")])
+    path.write_text(path.read_text().replace('"Case 1"', "1"))
+    with pytest.raises(UserError, match=r"line 1: Expected `str`, got `int` - at `\$.target`"):
+        list(store.read_lines(path, Instance))
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    store.write_json(path, {"a": 1})
+    with pytest.raises(TypeError):
+        store.write_json(path, {"a": object()})
+    assert store.read_json(path, dict) == {"a": 1}
+    assert [p.name for p in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_a_full_disk_is_a_sentence_and_nothing_looks_complete(tiny_disk: Path) -> None:
+    with pytest.raises(UserError, match="no space left"):
+        store.write(tiny_disk / "big", b"x" * 10**6)
+    assert list(tiny_disk.iterdir()) == []
+    log = store.Log(tiny_disk / "log", Response)
+    with pytest.raises(UserError, match="same command again"):
+        for _ in range(10**4):
+            log.append(RESPONSES)
+    kept = log.read()
+    assert kept == (RESPONSES * len(kept))[: len(kept)]
+
+
+@pytest.mark.parametrize("path", ["../a.png", "/etc/passwd", "images/../../a.png", "", "a\\b.png"])
+def test_a_path_that_leaves_the_folder_is_refused(path: str) -> None:
+    with pytest.raises(UserError, match="inside the benchmark's folder"):
+        benchmark.refuse_outside(path)

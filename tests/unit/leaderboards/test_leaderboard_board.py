@@ -1,0 +1,288 @@
+"""The board's database: nothing half, nothing lost, nothing twice, nothing changed."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.errors import UserError
+from leaderboards.checks.submission import Bundle
+from leaderboards.pages.rank import ranks
+from leaderboards.storage.board import DATABASE, Boards
+from leaderboards.storage.bundles import SUBMISSIONS
+from leaderboards.storage.records import ACCEPTED, BEGUN, KNOWN, REFUSED, Board, Figures, Key
+from leaderboards.storage.schema import MIGRATIONS
+
+FORK = multiprocessing.get_context("fork")
+BOARD = Board(Key("d" * 64, "test", "internalized", "exact/1", ""), "toy", "bench", {"depth": 2}, True)
+FIGURES = Figures(mean=0.5, low=0.4, high=0.6, n=100, unparsed=1, truncated=0, samples=1)
+
+
+def bundle(text: str = "a") -> Bundle:
+    return Bundle({"run.json": text.encode(), "report.json": b"{}", "report.html": b"<p>"})
+
+
+def submit(folder: Path, text: str = "a", board: Board = BOARD) -> str | None:
+    """The steps of a submission, without what comes before them."""
+    with closing(Boards(folder, create=True)) as boards:
+        attempt = boards.begin_attempt("run")
+        boards.name_attempt(attempt, f"model {text}", board.key.digest)
+        return boards.add(attempt, bundle(text), f"run {text}", "run", f"model {text}", [(board, FIGURES)])
+
+
+def whole(folder: Path) -> list[str]:
+    """The bundles on the board, once each is found to be as it was stored."""
+    boards = Boards(folder)
+    found = [row.bundle for board in boards.boards() for row in boards.rows(board)]
+    for sha256 in found:
+        kept = boards.kept(sha256)
+        for name in kept.files:
+            boards.bundles.read(kept, name)
+    boards.close()
+    check = sqlite3.connect(folder / DATABASE)
+    assert check.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    assert check.execute("PRAGMA foreign_key_check").fetchall() == []
+    check.close()
+    return found
+
+
+def test_an_entry_is_what_was_stored(tmp_path: Path) -> None:
+    assert submit(tmp_path) is None
+    boards = Boards(tmp_path)
+    (board,) = boards.boards()
+    assert (board.key, board.config, board.entries, board.legacy) == (BOARD.key, BOARD.config, 1, False)
+    (row,) = boards.rows(board)
+    assert (row.bundle, row.model, row.figures, row.attempts) == (bundle().sha256, "model a", FIGURES, 1)
+    assert boards.bundles.read(boards.kept(row.bundle), "run.json") == b"a"
+    with pytest.raises(KeyError):
+        boards.bundles.read(boards.kept(row.bundle), "../../board.sqlite")
+
+
+def test_twice_is_once_and_both_attempts_count(tmp_path: Path) -> None:
+    submit(tmp_path)
+    assert submit(tmp_path) == bundle().sha256
+    assert len(whole(tmp_path)) == 1
+    boards = Boards(tmp_path)
+    assert [a.outcome for a in boards.attempts()] == [KNOWN, ACCEPTED]
+    assert boards.rows(boards.boards()[0])[0].attempts == 2
+
+
+def test_refused_attempts_are_kept(tmp_path: Path) -> None:
+    boards = Boards(tmp_path, create=True)
+    attempt = boards.begin_attempt("run")
+    boards.name_attempt(attempt, "model a", BOARD.key.digest)
+    boards.refuse(attempt, ["one reason", "another"])
+    submit(tmp_path)
+    assert boards.rows(boards.boards()[0])[0].attempts == 2
+    assert [(a.outcome, a.reasons) for a in boards.attempts()][1] == (REFUSED, ["one reason", "another"])
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "DELETE FROM entries",
+        "DELETE FROM attempts",
+        "UPDATE entries SET figures = '{}'",
+        "UPDATE bundles SET model = 'better'",
+        "UPDATE attempts SET outcome = 'refused'",
+        "DELETE FROM boards",
+    ],
+)
+def test_nothing_is_changed_or_deleted(tmp_path: Path, statement: str) -> None:
+    submit(tmp_path)
+    with pytest.raises(sqlite3.IntegrityError):
+        sqlite3.connect(tmp_path / DATABASE).execute(statement)
+
+
+def test_an_entry_needs_its_bundle(tmp_path: Path) -> None:
+    submit(tmp_path)
+    boards = Boards(tmp_path)
+    with pytest.raises(sqlite3.IntegrityError):
+        boards._db.execute("INSERT INTO entries VALUES (?, 'no such bundle', 'r', '{}')", (BOARD.id,))
+
+
+def test_a_changed_file_is_not_shown(tmp_path: Path) -> None:
+    submit(tmp_path)
+    boards = Boards(tmp_path)
+    kept = boards.kept(bundle().sha256)
+    (tmp_path / SUBMISSIONS / kept.sha256 / "run.json").write_bytes(b"b")
+    with pytest.raises(UserError, match="changed after it was stored"):
+        boards.bundles.read(kept, "run.json")
+
+
+def test_keys_are_never_mixed_and_older_ones_become_legacy(tmp_path: Path) -> None:
+    others = [
+        replace(BOARD, key=BOARD.key._replace(variant="override")),
+        replace(BOARD, key=BOARD.key._replace(judge="a judge")),
+        replace(BOARD, key=BOARD.key._replace(split="recall")),
+        replace(BOARD, key=BOARD.key._replace(digest="e" * 64), config={"depth": 6}),
+    ]
+    for board in (BOARD, *others):
+        submit(tmp_path, board=board)
+    assert [(b.entries, b.legacy) for b in Boards(tmp_path).boards()] == [(1, False)] * 5
+    scored_anew = replace(BOARD, key=BOARD.key._replace(scorer="exact/2"))
+    made_anew = replace(BOARD, key=BOARD.key._replace(digest="f" * 64, scorer="exact/2"))
+    submit(tmp_path, board=scored_anew)
+    assert [b.key for b in Boards(tmp_path).boards() if b.legacy] == [BOARD.key]
+    submit(tmp_path, board=made_anew)
+    boards = Boards(tmp_path)
+    assert [b.key for b in boards.boards() if b.legacy] == [BOARD.key, scored_anew.key]
+    assert len(boards.rows(boards.board(BOARD.id))) == 1, "what is legacy stays readable"
+
+
+def killed_at(step: int, work: Callable[[], Any], folder: Path) -> int:
+    """The exit code of a process that is killed before its step-th write, of a file or to the database."""
+
+    def run() -> None:
+        left = step
+
+        def count(*_: Any) -> None:
+            nonlocal left
+            left -= 1
+            if left == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        def audit(event: str, arguments: tuple[Any, ...]) -> None:
+            writes = event in ("os.rename", "os.mkdir", "os.rmdir", "os.remove") or (
+                event == "open" and isinstance(arguments[1], str) and arguments[1][0] in "wax"
+            )
+            if writes and str(folder) in str(arguments[0]):
+                count()
+
+        sys.addaudithook(audit)
+        connect = sqlite3.connect
+
+        def traced(*words: Any, **named: Any) -> sqlite3.Connection:
+            made = connect(*words, **named)
+            made.set_trace_callback(count)
+            return made
+
+        sqlite3.connect = traced
+        work()
+
+    process = FORK.Process(target=run)
+    process.start()
+    process.join()
+    assert process.exitcode is not None
+    return process.exitcode
+
+
+def test_killed_between_any_two_steps(tmp_path: Path) -> None:
+    step = done = 0
+    while True:
+        step += 1
+        folder = tmp_path / str(step)
+        submit(folder, "earlier")
+        code = killed_at(step, lambda: submit(folder, "later"), folder)  # noqa: B023
+        entries = whole(folder)
+        assert bundle("earlier").sha256 in entries
+        done += len(entries) == 2
+        submit(folder, "later")
+        assert sorted(whole(folder)) == sorted(bundle(text).sha256 for text in ("earlier", "later"))
+        assert not list((folder / SUBMISSIONS).glob(".*"))
+        assert len(list((folder / SUBMISSIONS).iterdir())) == 2
+        outcomes = [a.outcome for a in Boards(folder).attempts()]
+        assert outcomes.count(ACCEPTED) == 2
+        assert set(outcomes) <= {ACCEPTED, KNOWN, BEGUN}
+        if code == 0:
+            break
+        assert code == -signal.SIGKILL
+    assert step > 15
+    assert done >= 1
+
+
+def test_two_at_once(tmp_path: Path) -> None:
+    processes = [
+        FORK.Process(target=lambda text=text: [submit(tmp_path, f"{text}{n % 3}") for n in range(6)])
+        for text in ("", "", "x")
+    ]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+        assert process.exitcode == 0
+    assert len(whole(tmp_path)) == 6
+    outcomes = [a.outcome for a in Boards(tmp_path).attempts()]
+    assert (outcomes.count(ACCEPTED), outcomes.count(KNOWN)) == (6, 12)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 1 MiB; needs the right to mount one."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    words = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", disk]
+    if subprocess.run(words, capture_output=True, check=False).returncode:
+        pytest.skip("no right to mount a tmpfs here")
+    yield disk
+    subprocess.run(["umount", "--lazy", disk], check=True)
+
+
+def test_a_full_disk(small_disk: Path) -> None:
+    folder, ballast = small_disk / "board", small_disk / "ballast"
+    submit(folder, "earlier")
+    with closing(Boards(folder)) as boards:
+        attempt = boards.begin_attempt("run")
+        large = Bundle({"run.json": os.urandom(1 << 20)})
+        with pytest.raises(UserError, match="no space left"):
+            boards.add(attempt, large, "r", "run", "m", [(BOARD, FIGURES)])
+    assert whole(folder) == [bundle("earlier").sha256]
+    assert len(list((folder / SUBMISSIONS).iterdir())) == 1
+    stored = [bundle("earlier").sha256]
+    stopped = 0
+    for room in range(0, 48, 3):  # pages that are left: it stops at one step or another
+        with ballast.open("wb", buffering=0) as file, suppress(OSError):
+            while file.write(bytes(4096)):
+                pass
+        os.truncate(ballast, ballast.stat().st_size - room * 4096)
+        try:
+            submit(folder, f"later {room}")
+            stored.append(bundle(f"later {room}").sha256)
+        except UserError as error:
+            assert "no space left" in str(error)
+            stopped += 1
+        ballast.unlink()
+        assert sorted(whole(folder)) == sorted(stored)
+    assert stopped >= 4
+    assert len(stored) >= 4
+    assert submit(folder, "later 0") is None
+
+
+def test_no_room_for_a_new_board(tiny_disk: Path) -> None:
+    with pytest.raises(UserError, match="no space left"):
+        Boards(tiny_disk / "board", create=True)
+
+
+def test_a_newer_or_foreign_file_is_named(tmp_path: Path) -> None:
+    submit(tmp_path)
+    db = sqlite3.connect(tmp_path / DATABASE)
+    assert db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    db.execute(f"PRAGMA user_version = {len(MIGRATIONS) + 1}")
+    db.close()
+    with pytest.raises(UserError, match="newer version"):
+        Boards(tmp_path)
+    foreign = tmp_path / "foreign"
+    foreign.mkdir()
+    (foreign / DATABASE).write_bytes(b"not a database" * 100)
+    with pytest.raises(UserError, match="not a board"):
+        Boards(foreign)
+    with pytest.raises(UserError, match="submit a run first"):
+        Boards(tmp_path / "none")
+
+
+def test_a_rank_says_no_more_than_the_data() -> None:
+    assert ranks([]) == []
+    assert ranks([(0.5, 0.7), (0.45, 0.65), (0.1, 0.2), (0.6, 0.64)]) == [1, 1, 4, 1]
+    assert ranks([(0.8, 0.9), (0.5, 0.7), (0.1, 0.55), (0.0, 0.4)]) == [1, 2, 2, 3]
+    assert ranks([(0.5, 0.5), (0.5, 0.5)]) == [1, 1]

@@ -1,0 +1,161 @@
+"""A judge's verdicts on a board: complete, of this very run, and the figures follow from them."""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness import backends
+from harness.backends import Sampling
+from harness.files.benchmark import Benchmark
+from harness.judge.config import Judging
+from harness.judge.run import judge
+from harness.records import Prompt, Response
+from harness.run import Evaluation, evaluate
+from leaderboards.checks.submission import Refused
+from leaderboards.storage.board import Boards
+from leaderboards.submit import Outcome, submit
+
+JUDGING = Judging("anthropic:judge", "paper", limit=8, repeats=2, sampling=Sampling(temperature=1.0))
+
+
+class Judge:
+    """Draws its scores, and gives one verdict that cannot be read."""
+
+    batched = False
+    description: dict[str, Any] = {}  # noqa: RUF012
+
+    def generate(self, prompts: Sequence[Prompt]) -> Iterator[Response]:
+        for number, prompt in enumerate(prompts):
+            score = random.Random(f"{prompt.instance}{prompt.sample}").randint(0, 10)
+            text = "No score." if number == 9 else f"It is so.\nScore: \\boxed{{{score}}}"
+            yield Response(*prompt.key, text=text, finish_reason="stop")
+
+
+@pytest.fixture(scope="module")
+def judged(text_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("runs") / "judged"
+    evaluate(Benchmark(text_folder), Evaluation("oracle", variants="internalized,override"), out)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(backends, "make", lambda *_: Judge())
+        judge(out, JUDGING)
+    return out
+
+
+@pytest.fixture
+def run(judged: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(judged, tmp_path / "judged"))
+
+
+def submitted(run: Path) -> Outcome:
+    return submit(Boards(run.parent / "board", create=True), run)
+
+
+def edit(path: Path, change: Callable[[dict[str, Any]], Any]) -> None:
+    data = json.loads(path.read_text())
+    change(data)
+    path.write_text(json.dumps(data))
+
+
+def test_judged_figures_have_a_board_of_their_own(run: Path) -> None:
+    outcome = submitted(run)
+    judgement = json.loads(next(run.glob("judgement.*")).read_text())
+    by_judge = {(b.key.variant, bool(b.key.judge)): (b, f) for b, f in outcome.entries}
+    assert sorted(by_judge) == [("internalized", False), ("internalized", True), ("override", False)]
+    board, figures = by_judge["internalized", True]
+    assert figures.mean == pytest.approx(judgement["mean"] / 10)
+    assert (figures.low, figures.high) == pytest.approx((judgement["low"] / 10, judgement["high"] / 10))
+    assert figures.n == 8
+    assert board.key.judge.startswith("anthropic:judge, paper setting, 8 responses, 2 repeats, ")
+    assert by_judge["internalized", False][1].mean == 1
+    boards = Boards(run.parent / "board")
+    files = boards.kept(outcome.bundle).files
+    assert {name.split(".")[0] for name in files} >= {"judgement", "verdicts"}
+
+
+def test_what_was_not_judged_is_not_counted(run: Path) -> None:
+    """Else the 12 unparsed responses of the run stand beside the 8 that were judged."""
+    lines = [json.loads(line) for line in (run / "responses.jsonl").read_text().splitlines()]
+    for line in lines:
+        line.update(text=line["text"].replace("boxed", "box"), finish_reason="length")
+    (run / "responses.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    for file in run.glob("*.*"):
+        if file.name not in ("run.json", "responses.jsonl"):
+            file.unlink()
+    opened = Benchmark(Path(json.loads((run / "run.json").read_text())["benchmark"]))
+    evaluate(opened, Evaluation("oracle", variants="internalized,override"), run)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(backends, "make", lambda *_: Judge())
+        judge(run, JUDGING)
+    counts = {
+        bool(b.key.judge): (f.n, f.unparsed, f.truncated)
+        for b, f in submitted(run).entries
+        if b.key.variant == "internalized"
+    }
+    assert counts == {False: (12, 12, 12), True: (8, 8, 8)}
+
+
+def test_a_run_that_is_judged_later_keeps_its_entries(run: Path) -> None:
+    held = {path: path.read_bytes() for path in (*run.glob("judgement.*"), *run.glob("verdicts.*"))}
+    for path in held:
+        path.unlink()
+    submitted(run)
+    for path, data in held.items():
+        path.write_bytes(data)
+    assert submitted(run).stored
+    boards = Boards(run.parent / "board").boards()
+    assert [b.entries for b in boards] == [1, 1, 1]
+    assert not any(b.legacy for b in boards)
+    assert not submitted(run).stored
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda j: j.update(mean=9.9), "the mean is 9.9000 there"),
+        (lambda j: j.update(mean=None), "the mean is None there"),
+        (lambda j: j.update(model="hf:another"), "judges another model or benchmark"),
+        (lambda j: j.update(judge="anthropic:other"), "expected the name judgement."),
+        (lambda j: j.update(judge="oracle"), "expected a model that can read"),
+        (lambda j: j.update(variants="in_context"), "expected one variant of the run"),
+        (lambda j: j.update(repeats=0), "repeats: expected 1..100"),
+        (lambda j: j.update(limit=5), "expected the 5 responses that the lot chooses"),
+        (lambda j: j["responses"].pop(), "expected the 8 responses that the lot chooses"),
+        (lambda j: j["responses"][0].update(scores=[10.0, 10.0]), "scores do not follow from the verdicts"),
+        (lambda j: j["responses"][0].update(prompt="0" * 64), "scores do not follow from the verdicts"),
+    ],
+)
+def test_figures_that_do_not_follow(run: Path, change: Callable[[dict[str, Any]], Any], said: str) -> None:
+    edit(next(run.glob("judgement.*")), change)
+    with pytest.raises(Refused) as refused:
+        submitted(run)
+    assert said in str(refused.value)
+
+
+def test_a_missing_verdict(run: Path) -> None:
+    verdicts = next(run.glob("verdicts.*"))
+    lines = verdicts.read_text().splitlines(keepends=True)
+    verdicts.write_text("".join(lines[:-1]))
+    with pytest.raises(
+        Refused, match="1 of 8 scores do not follow from the verdicts, or a verdict is missing"
+    ):
+        submitted(run)
+    verdicts.unlink()
+    with pytest.raises(Refused, match="no such file"):
+        submitted(run)
+
+
+def test_verdicts_on_another_text(run: Path) -> None:
+    """The responses were made better after they were judged, or worse."""
+    lines = [json.loads(line) for line in (run / "responses.jsonl").read_text().splitlines()]
+    for line in lines:
+        line["text"] = line["text"].replace("Condition 1:", "Condition 1: as I said,")
+    (run / "responses.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    with pytest.raises(Refused, match="8 of 8 scores do not follow"):
+        submitted(run)

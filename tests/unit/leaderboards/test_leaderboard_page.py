@@ -1,0 +1,449 @@
+"""Boards as they are shown: figures, hostile names, the server, exports, and a real browser."""
+
+from __future__ import annotations
+
+import csv
+import http.client
+import io
+import json
+import re
+import shutil
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass, replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from harness.paper.tables import beside, tables
+from harness.records import Report, Response, Run, Score
+from harness.variants import VARIANTS
+from leaderboards.checks.submission import Bundle
+from leaderboards.pages.export import export, terminal
+from leaderboards.pages.page import Pages
+from leaderboards.pages.plots import bars
+from leaderboards.pages.serve import PAGE, STORED, make_server
+from leaderboards.pages.view import view
+from leaderboards.storage.board import Boards
+from leaderboards.storage.bundles import SUBMISSIONS
+from leaderboards.storage.records import Board, Figures, Key
+
+BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
+HOSTILE = "<script>alert(1)</script></style></title><img src=x onerror=alert(2)>'\"&amp;{{7*7}}{%x%}|`"
+REPORT_PAGE = b"<!doctype html><p>Report</p><script>top.location = 'http://evil.test'</script>"
+N = 40
+
+
+@dataclass(frozen=True)
+class Model:
+    name: str
+    right: int
+    tokens: float = 100.0
+    training: str | None = None
+
+
+MODELS = (
+    Model("hf:alpha", 36),
+    Model("hf:beta", 34),
+    Model("hf:gamma", 12, 900.0),
+    Model("=1+1", 4, 2500.0),
+)
+
+
+def board_of(variant: str, tail: str = "", depth: int = 6, governed: bool = True) -> Board:
+    digest = f"{depth}{int(governed)}".ljust(64, "d")
+    key = Key(digest, "test", variant, f"exact/1{tail}", "")
+    return Board(key, "clevrpolicy", f"bench-{depth}{tail}", {"depth": depth, "visual": False}, governed)
+
+
+def add(
+    folder: Path, model: Model, depth: int = 6, tail: str = "", governed: bool = True, **more: object
+) -> str:
+    """A bundle of right and wrong responses, under every variant."""
+    scores = [Score(f"i{k}{tail}", v, 0, float(k < model.right)) for v in VARIANTS for k in range(N)]
+    digest = board_of("override", tail, depth, governed).key.digest
+    run = Run(
+        f"bench{tail}",
+        digest,
+        "i" * 64,
+        "clevrpolicy",
+        model.name + tail,
+        "test",
+        tuple(VARIANTS),
+        None,
+        1,
+        {},
+    )
+    report = Report(run, {"backend": f"toy{tail}"}, {"python": f"3{tail}"}, (), {}, (), None, None)
+    lines = msgspec.json.Encoder().encode_lines
+    files = {
+        "run.json": msgspec.json.encode(run),
+        "responses.jsonl": lines([Response(s.instance, s.variant, 0, f"no{tail}") for s in scores]),
+        "scores.jsonl": lines(scores),
+        "report.json": msgspec.json.encode(report),
+        "report.html": REPORT_PAGE,
+    }
+    if model.training is not None:
+        files["training.json"] = model.training.encode()
+    mean = model.right / N
+    figures = Figures(
+        *(mean, max(0.0, mean - 0.1), min(1.0, mean + 0.1), N, 2, 0, 1),
+        columns={"internalized": mean, "override": mean, "prompt tokens": model.tokens},
+        **more,
+    )
+    with closing(Boards(folder, create=True)) as boards:
+        attempt = boards.begin_attempt(f"run{tail}")
+        boards.name_attempt(attempt, run.model, run.digest)
+        made = Bundle(files)
+        entries = [(board_of(variant, tail, depth, governed), figures) for variant in VARIANTS]
+        boards.add(attempt, made, f"r{made.sha256}", f"run {model.right}{tail}", run.model, entries)
+    return made.sha256
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("boards") / "board"
+    for model in MODELS:
+        add(out, model)
+    add(out, MODELS[0], depth=4)
+    return out
+
+
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("boards") / "hostile"
+    training = msgspec.json.encode({f"note{HOSTILE}": HOSTILE}).decode()
+    for model in MODELS:
+        told = replace(model, training=training)
+        add(out, told, tail=HOSTILE, method=HOSTILE, leak=f"leak{HOSTILE}", leaks=True)
+    with closing(Boards(out)) as boards:
+        boards.refuse(boards.begin_attempt(f"refused{HOSTILE}"), [f"reason{HOSTILE}"])
+    return out
+
+
+class Reader(HTMLParser):
+    """The elements of a page, its text, and its scripts."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.elements: list[tuple[str, dict[str, str]]] = []
+        self.text, self.scripts, self._raw = "", [], ""
+        self.feed(page)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, {name: value or "" for name, value in attrs}))
+        if tag in ("script", "style"):
+            self._raw = tag
+            self.scripts += [""] * (tag == "script")
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == self._raw:
+            self._raw = ""
+
+    def handle_data(self, data: str) -> None:
+        if self._raw == "script":
+            self.scripts[-1] += data
+        elif not self._raw:
+            self.text += data
+
+
+def words(page: str) -> str:
+    """Its text with a blank where an element ends."""
+    return " ".join(Reader(page.replace("</", " </").replace("<small", " <small")).text.split())
+
+
+def every_page(folder: Path) -> dict[str, str]:
+    with closing(Boards(folder)) as boards:
+        pages = Pages(boards)
+        board = next(b for b in boards.boards() if b.key.variant == "internalized" and b.entries == 4)
+        one, other = (row.bundle for row in boards.rows(board)[:2])
+        return {
+            "index": pages.index(),
+            "board": pages.board(board.id),
+            "entry": pages.entry(one),
+            "compare": pages.compare(one, other),
+            "reported": pages.reported(),
+            "error": pages.error(HOSTILE),
+        }
+
+
+@pytest.mark.parametrize("name", ["index", "board", "entry", "compare", "reported", "error"])
+def test_hostile_data_stays_text(folder: Path, hostile: Path, name: str) -> None:
+    source = every_page(hostile)[name]
+    page, harmless = Reader(source), Reader(every_page(folder)[name])
+    assert page.scripts == harmless.scripts
+    assert len(page.scripts) == 1
+    tags = {tag for tag, _ in page.elements}
+    assert not tags & {"img", "iframe", "object", "base"}
+    assert not [a for _, found in page.elements for a in found if a.startswith("on")]
+    assert not re.search(r"https?://|@import|url\(", source)
+    if name != "reported":
+        assert HOSTILE in page.text
+
+
+def test_a_board_shows_figures_ranks_and_attempts(folder: Path) -> None:
+    with closing(Boards(folder)) as boards:
+        board = next(b for b in boards.boards() if b.key.variant == "internalized" and b.entries == 4)
+        shown = view(boards, board)
+    assert [(line.rank, line.row.model) for line in shown.lines] == [
+        (1, "hf:alpha"),
+        (1, "hf:beta"),
+        (3, "hf:gamma"),
+        (3, "=1+1"),
+    ]
+    assert shown.columns == ["override", "prompt tokens"]
+    text = words(every_page(folder)["board"])
+    assert "1 hf:alpha run 36 90.0 80.0 to 100.0" in text
+    assert "Reported, not verified, other data" in text
+    assert "TriMPI, PoRo-DAPO" in text
+    assert "Score by depth N" in text
+    assert "Score by prompt tokens" in text
+    assert "sha256 proves" in text
+
+
+def test_models_of_one_method_have_a_bar_each(tmp_path: Path) -> None:
+    for model in MODELS[:2]:
+        add(tmp_path, model, method="cot-sft")
+    with closing(Boards(tmp_path)) as boards:
+        drawn = bars(view(boards, boards.boards()[0]))
+    assert [bar.name for bar in drawn if not bar.reported] == ["cot-sft, hf:alpha", "cot-sft, hf:beta"]
+
+
+def test_side_by_side(folder: Path) -> None:
+    text = words(every_page(folder)["compare"])
+    assert "internalized accuracy 90.0 85.0 -5.0" in text
+
+
+def test_recall_and_forgetting_come_from_other_boards(tmp_path: Path) -> None:
+    add(tmp_path, MODELS[2], depth=1, governed=False)
+    tuned = replace(MODELS[0], right=8)
+    add(tmp_path, tuned, depth=1, governed=False)
+    add(tmp_path, tuned, base="hf:gamma")
+    with closing(Boards(tmp_path)) as boards:
+        board = next(b for b in boards.boards() if b.governed)
+        (line,) = view(boards, board).lines
+        assert line.columns["forgetting"] == pytest.approx((8 - 12) / N)
+        recall = replace(board, key=board.key._replace(split="recall", variant="internalized"))
+        attempt = boards.begin_attempt("recall")
+        figures = replace(line.row.figures, mean=0.75)
+        boards.add(attempt, Bundle({"run.json": b"{}"}), "recall", "recall", "hf:alpha", [(recall, figures)])
+        (line,) = view(boards, board).lines
+        assert line.columns["recall"] == 0.75
+
+
+def test_the_papers_rows_stand_only_where_they_belong() -> None:
+    assert {t.table for t in tables()} >= {2, 4, 9, 10}
+    rows = [(r.method, r.score) for _, r in beside(board_of("internalized"))]
+    assert ("TriMPI, PoRo-DAPO", 77.8) in rows
+    assert ("TriMPI, PoRo-DAPO", 85.0) not in rows, "of pictures in the policy"
+    assert rows == sorted(rows, key=lambda row: -row[1])
+    assert beside(board_of("internalized", depth=3)) == []
+    judged = board_of("internalized")
+    judged = replace(judged, key=judged.key._replace(judge="someone"))
+    assert {r.judge for _, r in beside(judged)} == {"Claude-4"}
+
+
+@pytest.fixture(scope="module")
+def address(folder: Path) -> Iterator[tuple[str, int]]:
+    server = make_server(folder, "127.0.0.1", 0, quiet=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield "127.0.0.1", server.server_port
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def ask(
+    address: tuple[str, int], path: str, method: str = "GET", host: str | None = None
+) -> tuple[http.client.HTTPResponse, bytes]:
+    connection = http.client.HTTPConnection(*address, timeout=30)
+    connection.putrequest(method, path, skip_host=True)
+    connection.putheader("Host", host or f"127.0.0.1:{address[1]}")
+    connection.endheaders()
+    response = connection.getresponse()
+    data = response.read()
+    connection.close()
+    return response, data
+
+
+def a_bundle(folder: Path) -> str:
+    return sorted(p.name for p in (folder / SUBMISSIONS).iterdir())[0]
+
+
+def test_pages_over_http(address: tuple[str, int], folder: Path) -> None:
+    sha256 = a_bundle(folder)
+    for path in ("/", "/reported", f"/entry/{sha256}"):
+        response, data = ask(address, path)
+        assert (response.status, response.headers["Content-Security-Policy"]) == (200, PAGE)
+        assert response.headers["X-Content-Type-Options"] == "nosniff"
+        assert data.startswith(b"<!doctype html>")
+        head, nothing = ask(address, path, "HEAD")
+        assert (head.headers["Content-Length"], nothing) == (str(len(data)), b"")
+
+
+def test_what_was_submitted_is_kept_in_a_sandbox(address: tuple[str, int], folder: Path) -> None:
+    sha256 = a_bundle(folder)
+    response, data = ask(address, f"/entry/{sha256}/report.html")
+    assert data == REPORT_PAGE
+    assert response.headers["Content-Security-Policy"] == STORED
+    assert STORED.startswith("sandbox allow-scripts;")
+    assert "allow-same-origin" not in STORED
+    response, data = ask(address, f"/entry/{sha256}/run.json")
+    assert response.headers["Content-Type"].startswith("text/plain")
+    assert json.loads(data)["split"] == "test"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/nothing",
+        "/board/0123456789abcdef",
+        "/entry/" + "0" * 64,
+        "/entry/" + "0" * 64 + "/run.json",
+        "/entry/{sha}/../../board.sqlite",
+        "/entry/{sha}/..%2f..%2fboard.sqlite",
+        "/entry/{sha}/board.sqlite",
+        "/entry/{sha}/",
+        "/../../etc/passwd",
+        "//[",
+        "/compare?entry={sha}&entry=" + "0" * 64,
+        "/board/<script>alert(1)</script>",
+    ],
+)
+def test_what_is_not_there(address: tuple[str, int], folder: Path, path: str) -> None:
+    response, data = ask(address, path.replace("{sha}", a_bundle(folder)))
+    assert response.status == 404
+    assert b"alert(1)" not in data
+
+
+@pytest.mark.parametrize(
+    "query", ["", "?entry={sha}", "?entry={sha}&entry={sha}", "?entry=a&entry=b&entry=c"]
+)
+def test_two_are_compared(address: tuple[str, int], folder: Path, query: str) -> None:
+    response, data = ask(address, "/compare" + query.replace("{sha}", a_bundle(folder)))
+    assert response.status == 409
+    assert b"Choose two entries" in data
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS"])
+def test_nothing_is_written_over_http(address: tuple[str, int], method: str) -> None:
+    assert ask(address, "/", method)[0].status == 501
+
+
+@pytest.mark.parametrize(
+    ("host", "status"), [("localhost:1", 200), ("[::1]:80", 200), ("evil.test", 421), ("", 421), ("a b", 421)]
+)
+def test_a_foreign_name_is_not_answered(address: tuple[str, int], host: str, status: int) -> None:
+    assert ask(address, "/", host=host or " ")[0].status == status
+
+
+def test_a_tampered_bundle_is_not_shown(tmp_path: Path) -> None:
+    sha256 = add(tmp_path, MODELS[0])
+    path = tmp_path / SUBMISSIONS / sha256 / "report.json"
+    path.write_bytes(path.read_bytes() + b" ")
+    with closing(make_server(tmp_path, "127.0.0.1", 0, quiet=True).socket):
+        from leaderboards.pages.serve import respond
+
+        with closing(Boards(tmp_path)) as boards:
+            status, _, _, data = respond(boards, f"/entry/{sha256}")
+    assert status == 409
+    assert b"changed after it was stored" in data
+
+
+def test_exports(hostile: Path, tmp_path: Path) -> None:
+    with closing(Boards(hostile)) as boards:
+        files = export(boards, tmp_path / "out")
+        printed = terminal(boards)
+    assert files[0].name == "index.html"
+    pages = {f.name: f.read_text() for f in files}
+    for name, text in pages.items():
+        if name.endswith(".html"):
+            page = Reader(text)
+            assert len(page.scripts) == 1
+            links = [a["href"] for tag, a in page.elements if tag == "a" and not a["href"].startswith("#")]
+            assert links
+            assert set(links) <= pages.keys(), "a copy leads nowhere else"
+    table = next(text for name, text in pages.items() if name.endswith(".csv"))
+    rows = list(csv.DictReader(io.StringIO(table)))
+    assert [(r["rank"], float(r["mean"])) for r in rows] == [("1", 0.9), ("1", 0.85), ("3", 0.3), ("3", 0.1)]
+    assert rows[3]["model"].startswith("'=1+1"), "no spreadsheet computes it"
+    assert "<script>" not in next(t for n, t in pages.items() if n.endswith(".md")).replace("\\<", "")
+    data = json.loads(next(text for name, text in pages.items() if name.endswith(".json")))
+    assert data["entries"][0]["row"]["model"] == "hf:alpha" + HOSTILE
+    assert "reported, not verified, other data" in data
+    assert printed.count("hf:alpha") == 3
+
+
+def test_nothing_steers_the_terminal(tmp_path: Path) -> None:
+    add(tmp_path, Model("hf:\x1b[31mred\n", 4))
+    with closing(Boards(tmp_path)) as boards:
+        assert "\x1b" not in terminal(boards)
+
+
+def browse(url: str, folder: Path) -> tuple[Reader, str]:
+    """The page after its script ran, and what the console says."""
+    assert BROWSER is not None
+    words = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-sync".split()
+    words += ["--disable-background-networking", "--disable-component-update", "--enable-logging=stderr"]
+    words += [f"--user-data-dir={folder / 'user'}", "--virtual-time-budget=3000", "--dump-dom", url]
+    done = subprocess.run([BROWSER, *words], capture_output=True, text=True, timeout=120, check=True)
+    return Reader(done.stdout), "\n".join(line for line in done.stderr.splitlines() if "CONSOLE" in line)
+
+
+def shown(page: Reader) -> list[str]:
+    """The models of a board's visible rows, in order."""
+    rows: list[str] = []
+    hidden = False
+    for tag, attributes in page.elements:
+        if tag == "tr":
+            hidden = "hidden" in attributes
+        if tag == "input" and attributes.get("name") == "entry" and not hidden:
+            rows.append(attributes["aria-label"].removeprefix("compare "))
+    return rows
+
+
+@pytest.mark.skipif(BROWSER is None, reason="needs chromium")
+@pytest.mark.parametrize(
+    ("fragment", "expected"),
+    [
+        ("#sort=prompt+tokens&down=1", ["=1+1", "hf:gamma", "hf:alpha", "hf:beta"]),
+        ("#sort=model&down=1&text=HF", ["hf:gamma", "hf:beta", "hf:alpha"]),
+    ],
+)
+def test_sort_and_filter_in_a_browser(
+    address: tuple[str, int], folder: Path, tmp_path: Path, fragment: str, expected: list[str]
+) -> None:
+    with closing(Boards(folder)) as boards:
+        board = next(b for b in boards.boards() if b.key.variant == "internalized" and b.entries == 4)
+    page, console = browse(f"http://127.0.0.1:{address[1]}/board/{board.id}{fragment}", tmp_path)
+    assert shown(page) == expected
+    assert f"{len(expected)} of 4 shown" in page.text
+    assert console == ""
+
+
+@pytest.mark.skipif(BROWSER is None, reason="needs chromium")
+def test_hostile_names_in_a_browser(hostile: Path, tmp_path: Path) -> None:
+    with closing(Boards(hostile)) as boards:
+        files = export(boards, tmp_path / "out")
+    page, console = browse(next(f for f in files if f.name.startswith("board-")).as_uri(), tmp_path)
+    assert "4 of 4 shown" in page.text
+    assert not [a for _, found in page.elements for a in found if a.startswith("on")]
+    assert console == ""
+
+
+@pytest.mark.skipif(BROWSER is None, reason="needs chromium")
+def test_exported_rows_stand_in_the_order_of_their_ranks(folder: Path, tmp_path: Path) -> None:
+    with closing(Boards(folder)) as boards:
+        board = next(b for b in boards.boards() if b.key.variant == "internalized" and b.entries == 4)
+        files = export(boards, tmp_path / "out")
+    file = next(f for f in files if f.name == f"board-{board.id}.html")
+    page, _ = browse(file.as_uri(), tmp_path)
+    models = ["hf:alpha", "hf:beta", "hf:gamma"]
+    written = Reader(file.read_text()).text
+    assert sorted(models, key=page.text.index) == sorted(models, key=written.index)

@@ -1,0 +1,354 @@
+"""A sweep's page: its figures are those of the stored runs, and what is missing is said to be."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import re
+import xml.etree.ElementTree as ET
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.errors import UserError
+from harness.files import store
+from harness.files.benchmark import Manifest
+from harness.records import Report, Row, Run, Usage
+from training.sweep.report.page import write_results
+from training.sweep.report.results import T, over_steps, read_plan, spread
+from training.sweep.report.tables import paper
+
+STAGES = {
+    "direct-sft": ["direct-sft"],
+    "cot-sft": ["cot-sft"],
+    "trimpi-grpo": ["vm-cpt", "cot-sft", "rl"],
+    "trimpi-poro-grpo": ["vm-cpt", "cot-sft", "rl"],
+}
+
+
+class FakeSweep:
+    """A sweep's folder with runs of which only the figures are real."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.plan: dict[str, Any] = {
+            "name": "fake",
+            "base": {"name": "../tiny", "sha256": {"model.safetensors": "ab" * 32}},
+            "versions": {"python": "3.11"},
+            "machine": {"cores": 2},
+            "benchmarks": [],
+            "general": ["skills"],
+            "untrained": [],
+            "grids": [],
+        }
+
+    def benchmark(self, name: str, depth: int, visual: bool = False) -> None:
+        config = {"depth": depth, "visual": visual, "policies": 3}
+        counts = {"instances.train.jsonl": 64, "instances.test.jsonl": 40}
+        made = Manifest(1, "clevrpolicy", config, {}, counts, f"{name}-digest", "i", {})
+        (self.folder / "data" / name).mkdir(parents=True)
+        store.write_json(self.folder / "data" / name / "manifest.json", made)
+        self.plan["benchmarks"].append(name)
+
+    def cell(
+        self,
+        benchmark: str,
+        method: str,
+        chains: int | None = None,
+        seed: int | None = None,
+        data: str | None = None,
+    ) -> dict[str, Any]:
+        size, of = "" if chains is None else f"-cot{chains}", "" if seed is None else f"/seed{seed}"
+        return {
+            "folder": f"runs/{data if data and seed is None else benchmark}/{method}{size}{of}",
+            "benchmarks": benchmark.split("+"),
+            "data": (data or benchmark).split("+"),
+            "method": method,
+            "recipe": method,
+            "stages": STAGES.get(method, []),
+            "chains": chains,
+            "how": "gold",
+            "seed": seed,
+        }
+
+    def grid(self, along: str, *cells: dict[str, Any], title: str = "Table 2") -> None:
+        self.plan["grids"].append({"title": title, "along": along, "cells": cells})
+
+    def end(self, cell: dict[str, Any], error: str | None = None, **means: float) -> None:
+        """A cell is through, or failed; its accuracy under each variant is given."""
+        folder = self.folder / cell["folder"]
+        folder.mkdir(parents=True)
+        store.write_json(folder / "outcome.json", {"asked": {}, "seconds": 1.0, "error": error})
+        if error is not None:
+            return
+        for benchmark, data in zip(cell["benchmarks"], cell["data"], strict=True):
+            mixed = f"{benchmark}-" if len(cell["benchmarks"]) > 1 else ""
+            self._report(folder / f"{mixed}test", data, "test", means)
+        self._report(folder / "skills", "skills", "test", {"internalized": 0.5})
+        stages = [{"stage": s, "wall_seconds": 10.0, "steps": 4, "means": MEANS} for s in cell["stages"]]
+        if stages:
+            (folder / "train" / cell["stages"][-1]).mkdir(parents=True)
+            store.write_json(folder / "train" / cell["stages"][-1] / "training.json", {"stages": stages})
+            store.write_lines(folder / "train" / "log.jsonl", LOGGED)
+
+    def _report(self, folder: Path, benchmark: str, split: str, means: dict[str, float]) -> None:
+        folder.mkdir()
+        rows = [Row(v, "accuracy", m, 0.0, 1.0, 40) for v, m in means.items()]
+        rows.append(Row("internalized", "accuracy", 0.123, 0.0, 1.0, 9, group="leaf depth", member="1"))
+        run = Run(f"/there/data/{benchmark}", "d", "i", "f", "hf:x", split, tuple(means), None, 1, {})
+        usage = tuple(Usage(v, 40, 200.0 if v == "in_context" else 50.0, 0, 9, None, 1.0) for v in means)
+        backend = {"parameters": 4_000_000, "device": "cpu"}
+        store.write_json(folder / "report.json", Report(run, backend, {}, tuple(rows), {}, usage, 1.0, None))
+
+    def page(self) -> str:
+        store.write_json(self.folder / "plan.json", self.plan)
+        into = self.folder / "docs" / "results.md"
+        into.parent.mkdir(exist_ok=True)
+        return write_results(self.folder, into).read_text()
+
+
+MEANS = {"reward/policy_free": 0.25, "reward/policy_aware": 0.5, "groups/zero_variance": 0.125}
+LOGGED = [
+    {"stage": "cot-sft", "step": 7, "values": {"reward/policy_aware": 9.0}},
+    {"stage": "rl", "resumed": 0},
+    *(
+        {"stage": "rl", "step": s, "values": {"reward/policy_aware": 0.1 * s, "loss": None}}
+        for s in (1, 2, 3)
+    ),
+    {"stage": "rl", "resumed": 2},
+    {"stage": "rl", "step": 3, "values": {"reward/policy_aware": 0.5, "reward/policy_free": 0.25}},
+]
+
+
+@pytest.fixture
+def fake(tmp_path: Path) -> FakeSweep:
+    made = FakeSweep(tmp_path)
+    made.benchmark("t2", 2)
+    for name, score in (("base", 0.01), ("majority", 0.25), ("oracle", 1.0)):
+        cell = made.cell("t2", name)
+        made.plan["untrained"].append(cell)
+        made.end(cell, internalized=score, in_context=0.8, override=0.7)
+    return made
+
+
+def row(page: str, label: str, table: int = 0) -> dict[str, str]:
+    """The cells of a line by the heads of its table; which of the tables that have such a line."""
+    found = []
+    heads: list[str] = []
+    for line in page.splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split(" | ")]
+        if not line.startswith("|"):
+            heads = []
+        elif not heads:
+            heads = cells
+        elif cells[0] == label:
+            found.append(dict(zip(heads, cells, strict=True)))
+    return found[table]
+
+
+def test_a_figure_is_the_mean_over_seeds_with_its_interval(fake: FakeSweep) -> None:
+    cells = [fake.cell("t2", "cot-sft", 24, seed) for seed in range(3)]
+    direct = [fake.cell("t2", "direct-sft", None, seed) for seed in range(2)]
+    fake.grid("methods", *cells, *direct)
+    for cell, score in zip(cells, (0.5, 0.6, 0.7), strict=True):
+        fake.end(cell, internalized=score, in_context=0.5, override=0.5)
+    for cell, score in zip(direct, (0.2, 0.3), strict=True):
+        fake.end(cell, internalized=score, in_context=0.5, override=0.5)
+    page = fake.page()
+    cot = row(page, "CoT SFT")
+    assert cot["internalized"] == f"60.0 ± {4.303 * 10 / 3**0.5:.1f}"
+    assert (cot["seeds"], cot["chains"], cot["skills"]) == ("3 of 3", "24", "50.0 ± 0.0")
+    assert row(page, "Direct SFT")["internalized"] == "20.0–30.0"
+    assert row(page, "Oracle")["internalized"] == "100.0"
+    assert row(page, "In-Context")["in context"] == "80.0"
+
+
+def test_methods_are_compared_seed_by_seed(fake: FakeSweep) -> None:
+    """However much seeds differ, a gain that is always the same has no width."""
+    cot = [fake.cell("t2", "cot-sft", 24, seed) for seed in range(4)]
+    others = {
+        method: [fake.cell("t2", method, chains, seed) for seed in range(4)]
+        for method, chains in (("direct-sft", None), ("trimpi-grpo", 24), ("trimpi-poro-grpo", 24))
+    }
+    fake.grid("methods", *cot, *itertools.chain(*others.values()))
+    for cell, score in zip(cot[:3], (0.2, 0.5, 0.8), strict=True):
+        fake.end(cell, internalized=score)
+    for method, gain in (("direct-sft", -0.2), ("trimpi-grpo", 0.05), ("trimpi-poro-grpo", 0.15)):
+        for cell, score in zip(others[method], (0.2, 0.5, 0.8, 0.1), strict=True):
+            fake.end(cell, internalized=score + gain)
+    page = fake.page()
+    assert row(page, "TriMPI, PoRo-GRPO")["over CoT SFT"] == "15.0 ± 0.0", "the fourth seed has no pair"
+    assert row(page, "Direct SFT")["over CoT SFT"] == "-20.0 ± 0.0"
+    assert row(page, "CoT SFT")["over CoT SFT"] == "–"
+    assert row(page, "TriMPI, PoRo-GRPO")["over no PoRo"] == "10.0 ± 0.0"
+    assert row(page, "TriMPI, GRPO without PoRo")["over no PoRo"] == "–"
+
+
+def test_parts_and_floors_are_shown_by_the_family_s_own_names(fake: FakeSweep) -> None:
+    plain, parted = (fake.cell("t2", method, 24, 0) for method in ("cot-sft", "trimpi-poro-grpo"))
+    fake.grid("methods", plain, parted)
+    fake.end(plain, internalized=0.5)
+    assert "dummy" not in fake.page().partition("## Table 2")[2]
+    fake.end(parted, internalized=0.5)
+    file = fake.folder / parted["folder"] / "test" / "report.json"
+    report = store.read_json(file, Report)
+    more = (("part: tool", 0.75), ("dummy: most frequent call", 0.25))
+    rows = tuple(Row("internalized", name, mean, 0.0, 1.0, 40) for name, mean in more)
+    store.write_json(file, replace(report, rows=report.rows + rows))
+    shown = row(fake.page(), "TriMPI, PoRo-GRPO", 1)
+    assert (shown["tool"], shown["dummy: most frequent call"]) == ("75.0", "25.0")
+
+
+def test_the_papers_figures_stand_beside_by_method_and_kind(fake: FakeSweep) -> None:
+    fake.benchmark("m2", 2, visual=True)
+    cells = [fake.cell("t2", "trimpi-poro-grpo", 24, 0), fake.cell("m2", "trimpi-poro-grpo", 24, 0)]
+    fake.grid("methods", *cells)
+    page = fake.page()
+    assert [row(page, "TriMPI, PoRo-GRPO", i)["paper: internalized"] for i in (0, 2)] == ["65.85", "84.70"]
+    assert paper("CoT SFT", "referral", False) == 35.4
+    assert paper("CoT SFT", "override", True) == 25.2
+    assert paper("In-Context", "in_context", True) == 5.65
+    assert paper("RL from the base", "internalized", False) is None
+
+
+def test_what_is_missing_or_failed_is_said_to_be(fake: FakeSweep) -> None:
+    cells = [fake.cell("t2", "cot-sft", 24, seed) for seed in range(3)]
+    never = fake.cell("t2", "direct-sft", None, 0)
+    bad = fake.cell("t2", "bad", 24, 0) | {"recipe": "cot-sft"}
+    fake.grid("methods", *cells, never, bad)
+    fake.end(bad, error="killed by signal 9")
+    fake.end(cells[0], internalized=0.5, in_context=0.5, override=0.5)
+    fake.end(cells[1], error="step 3: the loss is nan | lower it")
+    page = fake.page()
+    assert row(page, "CoT SFT")["seeds"] == "1 of 3"
+    assert row(page, "CoT SFT")["internalized"] == "50.0"
+    assert row(page, "Direct SFT")["seeds"] == "0 of 1"
+    assert row(page, "Direct SFT")["internalized"] == "not run"
+    assert row(page, "CoT SFT (bad)")["internalized"] == "failed"
+    assert r"- `runs/t2/cot-sft-cot24/seed1`: step 3: the loss is nan \| lower it" in page
+
+
+def test_rewards_of_both_kinds_of_rollouts_and_what_is_saved(fake: FakeSweep) -> None:
+    cell = fake.cell("t2", "trimpi-poro-grpo", 24, 0)
+    fake.grid("methods", cell)
+    fake.end(cell, internalized=0.5, in_context=0.5, override=0.5)
+    page = fake.page()
+    trained = row(page, "TriMPI, PoRo-GRPO", 1)
+    assert (trained["reward, policy-free"], trained["reward, policy-aware"]) == ("0.250", "0.500")
+    assert (trained["aware less free"], trained["seconds"]) == ("0.250", "30")
+    assert row(page, "t2", 1)["prompt tokens saved"] == "75.0"
+    assert "(results/table-2-t2-rewards.svg)" in page
+    made = read_plan(fake.folder).grids[0].cells
+    logged = over_steps(fake.folder, made, "reward/policy_aware")
+    assert {step: s.mean for step, s in logged.items()} == pytest.approx({1: 0.1, 2: 0.2, 3: 0.5})
+
+
+def test_a_benchmark_of_its_own_for_each_seed_is_one_line(fake: FakeSweep) -> None:
+    """Also of what is not trained: its figure is over the same benchmarks."""
+    cells = []
+    for seed, (trained, shown) in enumerate([(0.2, 0.7), (0.6, 0.9)]):
+        fake.benchmark(f"own-seed{seed}", 2)
+        base = fake.cell("own", "base", data=f"own-seed{seed}")
+        fake.plan["untrained"].append(base)
+        fake.end(base, in_context=shown)
+        cells.append(fake.cell("own", "cot-sft", 8, seed, data=f"own-seed{seed}"))
+        fake.end(cells[-1], internalized=trained)
+    fake.grid("methods", *cells)
+    page = fake.page()
+    assert page.count("### own: clevrpolicy-T N=2") == 1
+    assert row(page, "CoT SFT")["seeds"] == "2 of 2"
+    assert row(page, "CoT SFT")["internalized"] == "20.0–60.0"
+    assert row(page, "In-Context")["in context"] == "70.0–90.0"
+    assert all(f"| own-seed{seed} |" in page for seed in (0, 1))
+
+
+def test_a_mixture_is_a_line_on_each_of_its_benchmarks(fake: FakeSweep) -> None:
+    fake.benchmark("m2", 2, visual=True)
+    cell = fake.cell("t2+m2", "trimpi-poro-grpo", 24, 0)
+    fake.grid("methods", cell)
+    fake.end(cell, internalized=0.5, in_context=0.5, override=0.5)
+    page = fake.page()
+    for name, kind in (("t2", "T"), ("m2", "M")):
+        assert f"### {name}: clevrpolicy-{kind} N=2, trained on t2 and m2 together" in page
+    drawn = re.findall(r"]\((.+?\.svg)\)", page)
+    assert len(drawn) == len(set(drawn)) == 3, "each has a plot of its own, and both have one of rewards"
+
+
+@pytest.mark.parametrize("along", ["chains", "depth"])
+def test_accuracy_over_a_number(fake: FakeSweep, along: str) -> None:
+    fake.benchmark("t3", 3)
+    benchmarks, sizes = (["t2"], [8, 32]) if along == "chains" else (["t2", "t3"], [8])
+    methods = ("cot-sft", "trimpi-poro-grpo")
+    cells = [fake.cell(b, "direct-sft", None, 0) for b in benchmarks]
+    cells += [fake.cell(b, m, c, s) for m in methods for b in benchmarks for c in sizes for s in (0, 1)]
+    fake.grid(along, *cells, title=f"Over {along}")
+    for cell in cells[:-2]:
+        scored = (0.25 if cell["seed"] else 0.75) + (0.1 if cell["method"] == methods[1] else 0)
+        fake.end(cell, internalized=scored, in_context=0.5, override=0.5)
+    page = fake.page()
+    second = {"chains": "32 chains", "depth": "N=3"}[along]
+    assert row(page, "CoT SFT")[second] == "25.0–75.0"
+    assert row(page, "TriMPI, PoRo-GRPO")[second] == "not run"
+    first = {"chains": "8 chains", "depth": "N=2"}[along]
+    assert row(page, "The base in context")[first] == "80.0"
+    # What reads no chains of thought is the same however many there are.
+    assert [row(page, "Direct SFT")[head] for head in (first, second)] == ["75.0", "75.0"]
+    for name in re.findall(r"!\[[^]]*\]\(results/([a-z0-9-]+\.svg)\)", page):
+        picture = ET.parse(fake.folder / "docs" / "results" / name).getroot()
+        texts = "".join(picture.itertext())
+        assert all(text in texts for text in ("accuracy", "CoT SFT", "TriMPI, PoRo-GRPO"))
+    assert page.count("![") == 1
+    assert row(page, "TriMPI, PoRo-GRPO", 1)[first] == "10.0–10.0", "over CoT SFT, seed by seed"
+
+
+def test_benchmarks_of_one_depth_do_not_cover_each_other(fake: FakeSweep) -> None:
+    fake.benchmark("other", 2)
+    base = fake.cell("other", "base")
+    fake.plan["untrained"].append(base)
+    fake.end(base, in_context=0.6)
+    cells = [fake.cell(name, "cot-sft", 8, 0) for name in ("t2", "other")]
+    fake.grid("depth", *cells)
+    for cell, score in zip(cells, (0.25, 0.75), strict=True):
+        fake.end(cell, internalized=score)
+    page = fake.page()
+    assert [row(page, f"CoT SFT, {name}")["N=2"] for name in ("t2", "other")] == ["25.0", "75.0"]
+    assert row(page, "The base in context, t2")["N=2"] == "80.0"
+    assert row(page, "The base in context, other")["N=2"] == "60.0"
+
+
+def test_the_same_runs_give_the_same_page_and_plots(fake: FakeSweep) -> None:
+    cell = fake.cell("t2", "cot-sft", 24, 0)
+    fake.grid("methods", cell)
+    fake.end(cell, internalized=0.5, in_context=0.5, override=0.5)
+
+    def files() -> dict[str, bytes]:
+        fake.page()
+        return {p.name: p.read_bytes() for p in (fake.folder / "docs").rglob("*") if p.is_file()}
+
+    assert files() == files()
+
+
+def test_a_folder_that_is_no_sweep_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"expected the folder of a `trimpi sweep`"):
+        write_results(tmp_path, tmp_path / "results.md")
+
+
+def within(freedom: int, quantile: float, steps: int = 20_000) -> float:
+    """How often |t| is below the quantile: its density by the midpoint rule."""
+    factor = math.gamma((freedom + 1) / 2) / (math.sqrt(freedom * math.pi) * math.gamma(freedom / 2))
+    width = 2 * quantile / steps
+    places = (-quantile + (i + 0.5) * width for i in range(steps))
+    return sum(factor * (1 + x * x / freedom) ** (-(freedom + 1) / 2) for x in places) * width
+
+
+def test_intervals() -> None:
+    for freedom, quantile in enumerate(T, 1):
+        assert within(freedom, quantile) == pytest.approx(0.95, abs=1e-4)
+    assert spread([]) is None
+    assert spread([0.5]) == (0.5, 0.5, 0.5, 1)
+    assert spread([0.25, 0.75]) == (0.5, 0.25, 0.75, 2)
+    many = spread([0.1, 0.2, 0.3, 0.4])
+    assert many is not None
+    assert many.high - many.mean == pytest.approx(3.182 * 0.129099 / 2, abs=1e-4)

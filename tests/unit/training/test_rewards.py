@@ -1,0 +1,99 @@
+"""Rewards: the harness's own grade, and the format."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from harness.files.benchmark import Benchmark
+from harness.variants import INTERNALIZED
+from training.rl import rewards
+from training.rl.rollout import LOSSES
+
+GOOD = r"<think>A red cube. Yes.</think>\boxed{Case 1}"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        GOOD,
+        "  <think>two\nlines</think>\n\n\\boxed{Case 1}\n",
+        r'<think></think> \boxed{{"name": "OCR", "arguments": {"image": "a"}}}',
+    ],
+)
+def test_what_was_asked_for_is_formatted(text: str) -> None:
+    assert rewards.formatted(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        r"\boxed{Case 1}",
+        "<think>A red cube.</think>Case 1",
+        r"<think>A red cube. \boxed{Case 1}",
+        r"<think>A red cube.</think>\boxed{Case 1",
+        r"<think>A red cube.</think>\boxed{Case 1}}",
+        r"<think>A red cube.</think>\boxed{Case 1}\boxed{Case 2}",
+        r"<think>Perhaps \boxed{Case 1}</think>\boxed{Case 1}",
+        r"<think>One.</think><think>Two.</think>\boxed{Case 1}",
+        r"<think>One. <think>Two.</think>\boxed{Case 1}",
+        r"So: <think>A red cube.</think>\boxed{Case 1}",
+        r"<think>A red cube.</think>It is \boxed{Case 1}",
+        r"<think>A red cube.</think>\boxed{Case 1} or so",
+        r"\boxed{Case 1}<think>A red cube.</think>",
+    ],
+)
+def test_anything_else_is_not(text: str) -> None:
+    assert not rewards.formatted(text)
+
+
+def test_gold_earns_all_and_nothing_said_earns_nothing(benchmark_: Benchmark) -> None:
+    """In every family; in TRL's own form of completions and columns."""
+    instances = benchmark_.instances("train")
+    columns = {"benchmark": [0] * len(instances), "instance": [i.id for i in instances], "prompts": None}
+    functions = rewards.functions([benchmark_], "train")
+    assert [f.__name__ for f in functions] == ["accuracy", "format"]
+    for reward in functions:
+        gold = [[_message(benchmark_.family.gold(i, INTERNALIZED))] for i in instances]
+        assert reward(completions=gold, **columns) == [1.0] * len(instances)
+        silent = [[_message("")] for _ in instances]
+        assert reward(completions=silent, **columns) == [0.0] * len(instances)
+
+
+def test_accuracy_is_the_harness_grade_of_each_row_own_benchmark(
+    text_folder: Path, rules_folder: Path
+) -> None:
+    both = [Benchmark(text_folder), Benchmark(rules_folder)]
+    case, call = (b.instances("train")[0] for b in both)
+    accuracy = rewards.functions(both, "train")[0]
+    right, half = both[0].family.respond(case.target), _tool_alone(both[1].family.respond, call.target)
+    texts = [right, half, right]
+    values = accuracy(
+        completions=[[_message(text)] for text in texts],
+        benchmark=[0, 1, 1],
+        instance=[case.id, call.id, call.id],
+    )
+    assert values == [1.0, 0.5, 0.0]
+
+
+def test_the_weights_sum_to_one() -> None:
+    assert rewards.weights(rewards.FORMAT_WEIGHT) == [0.9, 0.1]
+    assert rewards.weights(0.25) == [0.75, 0.25]
+
+
+def test_each_algorithm_has_the_paper_clipping() -> None:
+    assert LOSSES["grpo"]["epsilon_high"] == 0.3 and LOSSES["grpo"]["beta"] == 0.01
+    assert LOSSES["dapo"]["epsilon_high"] == 0.28 and LOSSES["dapo"]["beta"] == 0.0
+
+
+def _tool_alone(respond: Callable[[str], str], call: str) -> str:
+    """A call with the right tool and other arguments."""
+    return respond(json.dumps({"name": json.loads(call)["name"], "arguments": {"wrong": "x"}}))
+
+
+def _message(text: str) -> dict[str, str]:
+    return {"role": "assistant", "content": text}

@@ -1,0 +1,206 @@
+"""PolicyRollout: what is sampled with the policy is learned without it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from rollouts import batch, logprobs, lottery, mixture, read, trainer
+from trl import GRPOTrainer
+
+from harness.backends import Sampling
+from harness.backends.hf import HuggingFace
+from harness.files.benchmark import Benchmark
+from training.dataset import Mixture
+from training.rl.rollout import PolicyRolloutTrainer
+
+
+class Watched(PolicyRolloutTrainer):  # type: ignore[misc]
+    """Keeps what was sampled from and what was scored."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.sampled: list[list[int]] = []
+        self.scored: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = []
+
+    def _generate_single_turn(self, prompt_ids: Any, *rest: Any, **named: Any) -> Any:
+        self.sampled += prompt_ids
+        return super()._generate_single_turn(prompt_ids, *rest, **named)
+
+    def _get_per_token_logps_and_entropies(
+        self, model: Any, input_ids: Any, attention_mask: Any, *rest: Any, **named: Any
+    ) -> Any:
+        self.scored.append((input_ids, attention_mask, named["pixel_values"]))
+        return super()._get_per_token_logps_and_entropies(model, input_ids, attention_mask, *rest, **named)
+
+
+@pytest.fixture(scope="module")
+def data(visual_folder: Path) -> Mixture:
+    return mixture(visual_folder)
+
+
+@pytest.fixture(scope="module")
+def scored(
+    checkpoint: Path, data: Mixture, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Any, list[Any], Any]:
+    """A trainer, the rows of a batch of two groups of 2G = 4, and what TRL's method made of them."""
+    # Two updates a batch: only then are the old log-probabilities kept.
+    settings = {"gradient_accumulation_steps": 1, "steps_per_generation": 2}
+    watched = trainer(checkpoint, data, tmp_path_factory.mktemp("scored"), Watched, **settings)
+    rows = batch(watched)
+    return watched, rows, watched._generate_and_score_completions(rows)
+
+
+def row_of(output: Any, name: str, place: int) -> list[int]:
+    """One row's tokens without padding; name is prompt or completion."""
+    kept: list[int] = output[f"{name}_ids"][place][output[f"{name}_mask"][place].bool()].tolist()
+    return kept
+
+
+def test_the_second_half_of_each_group_is_sampled_with_the_policy(scored: Any, data: Mixture) -> None:
+    watched, rows, _ = scored
+    assert len(rows) == len(watched.sampled) == 8
+    for place, (row, ids) in enumerate(zip(rows, watched.sampled, strict=True)):
+        shown = read(watched, data, row, shown=place % 4 >= 2)
+        assert ids == shown["input_ids"][0].tolist()
+
+
+def test_no_policy_token_is_ever_scored(scored: Any, data: Mixture) -> None:
+    """Neither for the old log-probabilities nor for the loss; and the prompt is that of evaluation."""
+    watched, rows, output = scored
+    questions = [read(watched, data, row, shown=False)["input_ids"][0].tolist() for row in rows]
+    policies = [read(watched, data, row, shown=True)["input_ids"].shape[1] for row in rows]
+    for place, (question, policy) in enumerate(zip(questions, policies, strict=True)):
+        assert row_of(output, "prompt", place) == question
+        assert policy > len(question)
+    watched._compute_loss(watched.model, output)
+    assert len(watched.scored) == 2  # for the old log-probabilities, and for the loss
+    for ids, mask, _ in watched.scored:
+        whole = [row[kept.bool()].tolist() for row, kept in zip(ids, mask, strict=True)]
+        assert all(any(row[: len(q)] == q for q in questions) for row in whole)
+        assert max(map(len, whole)) <= max(map(len, questions)) + 12
+
+
+def test_pixels_are_those_of_the_question(scored: Any, data: Mixture) -> None:
+    watched, rows, output = scored
+    assert any(len(row["policy_images"]) > len(row["images"]) for row in rows)
+    pictures = [read(watched, data, row, shown=False) for row in rows]
+    assert torch.equal(output["pixel_values"], torch.cat([p["pixel_values"] for p in pictures]))
+    assert torch.equal(output["image_grid_thw"], torch.cat([p["image_grid_thw"] for p in pictures]))
+    assert output["num_images"] == [len(row["images"]) for row in rows]
+
+
+def test_old_log_probabilities_are_those_without_the_policy(scored: Any, data: Mixture) -> None:
+    watched, rows, output = scored
+    with torch.no_grad():
+        for place, row in enumerate(rows):
+            response = row_of(output, "completion", place)
+            old = output["old_per_token_logps"][place][: len(response)]
+            free = logprobs(watched.model, read(watched, data, row, shown=False), response)
+            aware = logprobs(watched.model, read(watched, data, row, shown=True), response)
+            assert torch.allclose(old, free, atol=1e-5)
+            assert (old - aware).abs().max() > 1e-2
+
+
+def test_advantages_are_taken_over_both_halves(scored: Any) -> None:
+    watched, rows, output = scored
+    rewards = torch.tensor(lottery([row_of(output, "completion", place) for place in range(len(rows))]))
+    groups = rewards.view(2, 4)
+    expected = (groups - groups.mean(1, keepdim=True)) / (groups.std(1, keepdim=True) + 1e-4)
+    assert torch.allclose(output["advantages"].view(2, 4), expected, atol=1e-5)
+    assert output["advantages"].view(2, 4).sum(1).abs().max() < 1e-5
+    assert output["advantages"].view(2, 2, 2).sum(2).abs().max() > 1e-2
+    metrics = watched._metrics["train"]
+    free, aware = groups.view(2, 2, 2).mean((0, 2)).tolist()
+    assert metrics["reward/policy_free"][0] == pytest.approx(free)
+    assert metrics["reward/policy_aware"][0] == pytest.approx(aware)
+    assert metrics["reward/clevrpolicy"][0] == pytest.approx(free)
+    assert metrics["groups/zero_variance"] == [0.0]
+
+
+def test_without_the_policy_aware_half_it_is_plain_grpo(
+    checkpoint: Path, data: Mixture, tmp_path: Path
+) -> None:
+    """Bit for bit, when plain GRPO is given the same order and forbidden the same tokens."""
+    ours = trainer(checkpoint, data, tmp_path / "ours", policy_rollout=False, shuffle_dataset=False)
+    banned = {"suppress_tokens": ours.generation_config.suppress_tokens}
+    plain = trainer(
+        checkpoint, data, tmp_path / "plain", GRPOTrainer, shuffle_dataset=False, generation_kwargs=banned
+    )
+    start = {name: value.clone() for name, value in plain.model.state_dict().items()}
+    for each in (plain, ours):
+        # What sampling has used up when it begins: each of them set the seed when it was made.
+        torch.manual_seed(0)
+        each.train()
+    weights, theirs = ours.model.state_dict(), plain.model.state_dict()
+    assert all(torch.equal(weights[name], theirs[name]) for name in theirs)
+    assert any(not torch.equal(start[name], theirs[name]) for name in theirs)
+    assert "reward/policy_aware" not in ours.state.log_history[0]
+
+
+def test_the_same_tokens_are_forbidden_as_at_evaluation(
+    checkpoint: Path, visual_folder: Path, scored: Any
+) -> None:
+    watched, _, output = scored
+    backend = HuggingFace(str(checkpoint), Benchmark(visual_folder), Sampling())
+    banned = backend.model.generation_config.suppress_tokens
+    assert watched.generation_config.suppress_tokens == watched.generation_kwargs["suppress_tokens"] == banned
+    names = watched._tokenizer.convert_ids_to_tokens(banned)
+    assert {"<|image_pad|>", "<|video_pad|>", "<|vision_start|>", "<|vision_end|>"} <= set(names)
+    said = {token for place in range(8) for token in row_of(output, "completion", place)}
+    assert not said & set(banned)
+
+
+def test_families_with_and_without_pictures_in_one_batch(
+    checkpoint: Path, visual_folder: Path, rules_folder: Path, tmp_path: Path
+) -> None:
+    both = mixture(visual_folder, rules_folder)
+    mixed = trainer(checkpoint, both, tmp_path)
+    rows = both.rollouts()
+    pictured, plain = rows[0], rows[len(rows) - 1]
+    assert pictured["images"] and not plain["images"] and plain["family"] == "gtapolicy"
+    mixed.model.train()
+    output = mixed._generate_and_score_completions([pictured] * 4 + [plain] * 4)
+    assert output["num_images"] == [1] * 4 + [0] * 4
+    assert {"reward/clevrpolicy", "reward/gtapolicy"} <= set(mixed._metrics["train"])
+
+
+class Asked(PolicyRolloutTrainer):  # type: ignore[misc]
+    """Keeps which instances each batch was drawn for, and at which step."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.asked: dict[int, list[str]] = {}
+
+    def _draw(self, rows: Any) -> Any:
+        self.asked[self.state.global_step] = [row["instance"] for row in rows]
+        return super()._draw(rows)
+
+
+def test_a_run_that_goes_on_ends_where_it_would_have_ended(
+    checkpoint: Path, data: Mixture, tmp_path: Path
+) -> None:
+    """In its second epoch; between two updates on one batch, the responses are sampled anew."""
+    settings = {
+        "num_generations": 2,
+        "per_device_train_batch_size": 2,
+        "steps_per_generation": 4,
+        "num_train_epochs": 2,
+        "max_steps": -1,
+        "save_strategy": "steps",
+        "save_steps": 1,
+    }
+    whole = trainer(checkpoint, data, tmp_path, Asked, **settings)
+    whole.train()
+    assert list(whole.asked) == [0, 2, 4, 6] and whole.state.global_step == 8
+    first, second = whole.asked[0] + whole.asked[2], whole.asked[4] + whole.asked[6]
+    assert sorted(first) == sorted(second) and first != second
+    again, between = (trainer(checkpoint, data, tmp_path / "again", Asked, **settings) for _ in range(2))
+    again.train(resume_from_checkpoint=str(tmp_path / "checkpoint-6"))
+    assert again.asked == {6: whole.asked[6]}
+    weights = again.model.state_dict()
+    assert all(torch.equal(weights[name], value) for name, value in whole.model.state_dict().items())
+    between.train(resume_from_checkpoint=str(tmp_path / "checkpoint-5"))
+    assert between.asked == {5: whole.asked[4], 6: whole.asked[6]}
