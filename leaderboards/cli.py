@@ -1,4 +1,4 @@
-"""The `leaderboard` command: submit, show, serve, export, results."""
+"""The `leaderboard` command: submit, show, serve, export."""
 
 from __future__ import annotations
 
@@ -72,21 +72,9 @@ def export(out: Positional[Path], /, *, board: Path) -> None:
     print(f"{len(files)} files; begin with {files[0]}")
 
 
-def results(sweep: Positional[Path], /, *, into: Path) -> None:
-    """Write what a `trimpi sweep` came to as one Markdown page with plots, beside the paper's own figures.
-
-    Args:
-        sweep: Folder of the sweep; what it has not run yet is shown as not run.
-        into: The page to write, such as docs/results.md; its plots go into a folder of its name.
-    """
-    from training.sweep.report.page import write_results
-
-    print(write_results(sweep, into))
-
-
 def main() -> None:
     command_line(
-        {"submit": submit, "show": show, "serve": serve, "export": export, "results": results},
+        {"submit": submit, "show": show, "serve": serve, "export": export},
         prog="leaderboard",
         description="Local leaderboards that recompute what they show.",
     )

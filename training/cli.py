@@ -1,4 +1,4 @@
-"""The `trimpi` command: train, cot, sweep, curves."""
+"""The `trimpi` command: train, cot, sweep, report, curves, recipes, base."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def cot(benchmark: Positional[Path], out: Positional[Path], /, asked: Cot) -> No
 def sweep(file: Positional[Path], out: Positional[Path], /, *, jobs: int = 1) -> None:
     """Train and score every method on every benchmark with every seed. The same command again resumes.
 
-    OUT/runs/BENCHMARK/METHOD/SEED/ holds each training run and what it scored; `leaderboard results OUT`
+    OUT/runs/BENCHMARK/METHOD/SEED/ holds each training run and what it scored; `trimpi report OUT`
     makes one page of tables and plots of them.
 
     Args:
@@ -75,6 +75,18 @@ def sweep(file: Positional[Path], out: Positional[Path], /, *, jobs: int = 1) ->
     # Told to end, as a scheduler tells it, it ends as by Ctrl-C, and what it started with it.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     print(f"{run_sweep(file, out, jobs)} cells are through: {out}")
+
+
+def report(sweep: Positional[Path], /, *, into: Path) -> None:
+    """Write the results of a sweep as one Markdown page with plots, next to the paper's results.
+
+    Args:
+        sweep: Folder of the sweep; cells that have not run yet are shown as not run.
+        into: The page to write, such as docs/results.md; its plots go into a folder of the same name.
+    """
+    from training.sweep.report.page import write_results
+
+    print(write_results(sweep, into))
 
 
 def base(out: Positional[Path], /, config: BaseConfig) -> None:
@@ -112,7 +124,15 @@ def main() -> None:
     # TRL reports each trainer that is made to its makers.
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     command_line(
-        {"train": train, "cot": cot, "base": base, "curves": curves, "sweep": sweep, "recipes": recipes},
+        {
+            "train": train,
+            "cot": cot,
+            "sweep": sweep,
+            "report": report,
+            "curves": curves,
+            "recipes": recipes,
+            "base": base,
+        },
         prog="trimpi",
         description="Moves a policy into the weights of a model: VM-CPT, CoT-SFT, RL with PolicyRollout.",
     )

@@ -17,7 +17,7 @@ import msgspec
 from harness.errors import UserError
 from harness.files import store
 from harness.files.benchmark import Benchmark
-from harness.files.workdir import claim
+from harness.files.workdir import reserve
 from harness.records import Json
 from training.config import Recipe, Stage, merge
 from training.cot import generate
@@ -86,9 +86,9 @@ def train(recipe: Recipe, run: Path, only: Stage | None = None) -> Path:
 
     state, data = processes(), tuple(provenance(recipe))
     check(recipe)
-    with store.explained(run):
+    with store.writing(run):
         run.mkdir(parents=True, exist_ok=True)
-    with store.held(run / LOCK) if state.is_main_process else nullcontext():
+    with store.locked(run / LOCK) if state.is_main_process else nullcontext():
         # One process begins the run's folder; the others find it begun.
         with state.main_process_first():
             begin(run, recipe, data)
@@ -207,7 +207,7 @@ def begin(run: Path, recipe: Recipe, data: Told) -> None:
     changed = [stage for stage in untrained if _settings(begun, stage) != _settings(told, stage)]
     for stage in changed:
         told = merge(told, _settings(begun, stage))
-    claim(run, ASKED, asked | {"recipe": told}, "a training run")
+    reserve(run, ASKED, asked | {"recipe": told}, "a training run")
     for stage in changed:
         if any((run / f".{stage}").glob("*")):
             raise UserError(

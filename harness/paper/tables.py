@@ -15,7 +15,6 @@ from importlib import resources
 import msgspec
 
 from harness.errors import UserError
-from leaderboards.storage.records import Board
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,19 +83,3 @@ def tables() -> tuple[Table, ...]:
         except ValueError as error:
             raise UserError(f"reported/{file.name}: {error}") from error
     return tuple(sorted(found, key=lambda t: (t.table is None, t.table, t.title)))
-
-
-def beside(board: Board) -> list[tuple[Table, Reported]]:
-    """What the paper reports of this kind of benchmark and variant, the best first."""
-    if board.key.split != "test":
-        return []
-    of = board.family, board.key.variant, bool(board.key.judge)
-    config = board.config.get("depth"), board.config.get("visual")
-    rows = [
-        (table, row)
-        for table in tables()
-        for row in table.rows
-        if (row.family, row.variant, bool(row.judge)) == of
-        and (row.depth is None or (row.depth, row.visual) == config)
-    ]
-    return sorted(rows, key=lambda pair: -pair[1].score)

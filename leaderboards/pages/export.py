@@ -11,9 +11,9 @@ import msgspec
 
 from harness.compare.page import printable
 from harness.files import store
-from harness.paper.tables import beside
 from harness.report.page import percent
 from leaderboards.pages.page import EXPORTED, Pages
+from leaderboards.pages.reported import beside
 from leaderboards.pages.view import Line, View, figure, title, view
 from leaderboards.storage.board import Boards
 from leaderboards.storage.records import Board
@@ -79,7 +79,7 @@ def export(boards: Boards, out: Path) -> list[Path]:
         files[f"{name}.csv"] = as_csv(shown)
         files[f"{name}.md"] = as_markdown(shown)
         files[f"{name}.json"] = as_json(shown)
-    with store.explained(out):
+    with store.writing(out):
         out.mkdir(parents=True, exist_ok=True)
     for file, text in files.items():
         store.write(out / file, text.encode())

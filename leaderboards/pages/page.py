@@ -15,10 +15,11 @@ from markupsafe import Markup
 from harness.compare.page import chance, signed
 from harness.compare.pairs import compare
 from harness.errors import UserError
-from harness.paper.tables import beside, tables
+from harness.paper.tables import tables
 from harness.records import Report
 from harness.report.page import environment, ours
 from leaderboards.pages import plots
+from leaderboards.pages.reported import beside
 from leaderboards.pages.view import COLUMNS, figure, title, view
 from leaderboards.storage.board import Boards
 from leaderboards.storage.records import Board

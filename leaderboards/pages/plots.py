@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from harness.paper.tables import beside
 from harness.variants import VARIANTS
+from leaderboards.pages.reported import beside
 from leaderboards.pages.view import View
 from leaderboards.storage.board import Boards
 from leaderboards.storage.records import Board

@@ -22,7 +22,7 @@ from tqdm import tqdm
 
 from harness.errors import UserError
 from harness.files import store
-from harness.files.workdir import claim
+from harness.files.workdir import reserve
 from harness.seeds import rng
 from training.base import attention, image_pool, init_heads, vision_pretraining
 from training.base.batches import Batch, Lessons
@@ -80,7 +80,7 @@ def train_base(out: Path, config: BaseConfig) -> None:
     stopped. UserError where out holds anything else, and where the GPU that is asked for is missing."""
     if config.preset == "gpu" and not torch.cuda.is_available():
         raise UserError("preset: expected cpu where PyTorch sees no GPU, got gpu")
-    claim(out, "base.json", config, "a training of the base")
+    reserve(out, "base.json", config, "a training of the base")
     _Run(out, config).train()
 
 

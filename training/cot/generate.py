@@ -30,7 +30,7 @@ from harness.backends import Endpoint, Sampling
 from harness.errors import UserError
 from harness.files import store
 from harness.files.benchmark import Benchmark
-from harness.files.workdir import claim
+from harness.files.workdir import reserve
 from harness.judge.config import SCRIPTED
 from harness.records import Instance, Json, Response
 from harness.variants import INTERNALIZED
@@ -156,7 +156,7 @@ def make(benchmark: Benchmark, out: Path, asked: Cot) -> Statistics:
         msgspec.to_builtins(asked.sampling),
     )
     chosen = choose(benchmark, asked.limit)
-    claim(out, ASKED, begun, "chains of thought")
+    reserve(out, ASKED, begun, "chains of thought")
     if (out / MADE).exists():
         made = store.read_json(out / MADE, Made)
         if ERROR not in made.statistics.total.rejected:

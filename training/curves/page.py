@@ -92,7 +92,7 @@ def write_curves(*runs: Path, out: Path | None = None) -> Path:
             raise UserError(f"out: expected the file to write a page of {len(runs)} runs to, got none")
         out = runs[0] / PAGE
     page = render([_run(path, label) for path, label in zip(runs, _labels(runs), strict=True)])
-    with store.explained(out):
+    with store.writing(out):
         out.parent.mkdir(parents=True, exist_ok=True)
     store.write(out, page.encode())
     return out

@@ -16,7 +16,7 @@ from pathlib import Path
 from harness.errors import UserError
 from harness.files import store
 from harness.files.benchmark import Benchmark
-from harness.run import Evaluation, evaluate
+from harness.run import EvalRequest, evaluate
 from harness.variants import INTERNALIZED
 from training.config import Recipe, Stage
 from training.cot import generate
@@ -45,7 +45,7 @@ def _trained(sweep: Sweep, cell: Cell, base: str) -> Path:
     asked = generate.Cot(cell.how, model, cell.chains, sampling=sweep.scoring.sampling)
     for name in cell.data if cell.chains is not None else ():
         out = Path(cell.chains_of(name))
-        with store.held(out.with_name(f".{out.name}.lock"), wait=True):
+        with store.locked(out.with_name(f".{out.name}.lock"), wait=True):
             generate.make(Benchmark(Path("data", name)), out, asked)
     recipe, folder = grid.recipe(sweep, cell, base), Path(cell.folder)
     alike = [Path(other.folder) for other in grid.cells(sweep) if other.lane == cell.lane and other != cell]
@@ -53,7 +53,7 @@ def _trained(sweep: Sweep, cell: Cell, base: str) -> Path:
     return train(recipe, folder / "train")
 
 
-def _evaluations(sweep: Sweep, cell: Cell, model: str) -> Iterator[tuple[str, Benchmark, Evaluation]]:
+def _evaluations(sweep: Sweep, cell: Cell, model: str) -> Iterator[tuple[str, Benchmark, EvalRequest]]:
     """The run's folder, benchmark and settings: test and recall, then what may be forgotten."""
     scoring, sampling = sweep.scoring, sweep.scoring.sampling
     for name, data in zip(cell.benchmarks, cell.data, strict=True):
@@ -63,10 +63,10 @@ def _evaluations(sweep: Sweep, cell: Cell, model: str) -> Iterator[tuple[str, Be
             yield (
                 f"{mixed}recall",
                 benchmark,
-                Evaluation(model, INTERNALIZED.name, "recall", sampling=sampling),
+                EvalRequest(model, INTERNALIZED.name, "recall", sampling=sampling),
             )
     for name in sweep.general:
-        yield name, Benchmark(Path("data", name)), Evaluation(model, INTERNALIZED.name, sampling=sampling)
+        yield name, Benchmark(Path("data", name)), EvalRequest(model, INTERNALIZED.name, sampling=sampling)
 
 
 def adopt(recipe: Recipe, run: Path, others: Iterable[Path]) -> None:
@@ -109,7 +109,7 @@ def main() -> None:
     cell = found[sys.argv[1]]
     Path(cell.folder).mkdir(parents=True, exist_ok=True)
     # A killed sweep's cell may be at work still when the next sweep begins.
-    with store.held(Path("runs", f".{cell.lane}.lock"), wait=True):
+    with store.locked(Path("runs", f".{cell.lane}.lock"), wait=True):
         try:
             run(sweep, cell)
         except Exception as error:

@@ -21,7 +21,7 @@ import msgspec
 
 from harness.backends import Sampling
 from harness.errors import UserError
-from harness.run import Evaluation
+from harness.run import EvalRequest
 from harness.variants import VARIANTS
 from training import config
 from training.config import Recipe
@@ -80,10 +80,10 @@ class Scoring(Table, frozen=True):
     def sampling(self) -> Sampling:
         return Sampling(self.max_new_tokens, self.temperature, batch_size=self.batch_size)
 
-    def test(self, model: str) -> Evaluation:
+    def test(self, model: str) -> EvalRequest:
         """Of the test split; the scripted say the same each time."""
         samples = 1 if model in SCRIPTED else self.samples
-        return Evaluation(model, self.variants, "test", self.limit, samples, self.sampling)
+        return EvalRequest(model, self.variants, "test", self.limit, samples, self.sampling)
 
 
 class Grid(Table, frozen=True):

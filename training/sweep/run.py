@@ -67,7 +67,7 @@ def sweep(file: Path, out: Path, jobs: int = 1) -> int:
         raise UserError(f"jobs: expected 1 or more, got {jobs}")
     file = file if file.suffix == ".toml" else plan.HERE / f"{file}.toml"
     asked = plan.read(file)
-    with store.explained(out):
+    with store.writing(out):
         (out / "data").mkdir(parents=True, exist_ok=True)
     _base(asked, file, out)
     wanted = {

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from harness.files.benchmark import Benchmark
-from harness.run import Evaluation, evaluate
+from harness.run import EvalRequest, evaluate
 from leaderboards.pages.serve import make_server
 from leaderboards.storage.board import Boards
 from leaderboards.submit import submit
@@ -107,7 +107,7 @@ def served(text_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
     folder = tmp_path_factory.mktemp("browser")
     boards = Boards(folder / "board", create=True)
     for model in ("oracle", "random", "majority"):
-        evaluate(Benchmark(text_folder), Evaluation(model), folder / model)
+        evaluate(Benchmark(text_folder), EvalRequest(model), folder / model)
         submit(boards, folder / model)
     board = next(b.id for b in boards.boards() if b.key.variant == "internalized")
     boards.close()

@@ -14,15 +14,15 @@ import pytest
 from harness import backends
 from harness.backends import Sampling
 from harness.files.benchmark import Benchmark
-from harness.judge.config import Judging
+from harness.judge.config import JudgeRequest
 from harness.judge.run import judge
 from harness.records import Prompt, Response
-from harness.run import Evaluation, evaluate
+from harness.run import EvalRequest, evaluate
 from leaderboards.checks.submission import Refused
 from leaderboards.storage.board import Boards
 from leaderboards.submit import Outcome, submit
 
-JUDGING = Judging("anthropic:judge", "paper", limit=8, repeats=2, sampling=Sampling(temperature=1.0))
+JUDGING = JudgeRequest("anthropic:judge", "paper", limit=8, repeats=2, sampling=Sampling(temperature=1.0))
 
 
 class Judge:
@@ -41,7 +41,7 @@ class Judge:
 @pytest.fixture(scope="module")
 def judged(text_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("runs") / "judged"
-    evaluate(Benchmark(text_folder), Evaluation("oracle", variants="internalized,override"), out)
+    evaluate(Benchmark(text_folder), EvalRequest("oracle", variants="internalized,override"), out)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(backends, "make", lambda *_: Judge())
         judge(out, JUDGING)
@@ -89,7 +89,7 @@ def test_what_was_not_judged_is_not_counted(run: Path) -> None:
         if file.name not in ("run.json", "responses.jsonl"):
             file.unlink()
     opened = Benchmark(Path(json.loads((run / "run.json").read_text())["benchmark"]))
-    evaluate(opened, Evaluation("oracle", variants="internalized,override"), run)
+    evaluate(opened, EvalRequest("oracle", variants="internalized,override"), run)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(backends, "make", lambda *_: Judge())
         judge(run, JUDGING)

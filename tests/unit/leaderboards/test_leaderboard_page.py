@@ -19,13 +19,14 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from harness.paper.tables import beside, tables
+from harness.paper.tables import tables
 from harness.records import Report, Response, Run, Score
 from harness.variants import VARIANTS
 from leaderboards.checks.submission import Bundle
 from leaderboards.pages.export import export, terminal
 from leaderboards.pages.page import Pages
 from leaderboards.pages.plots import bars
+from leaderboards.pages.reported import beside
 from leaderboards.pages.serve import PAGE, STORED, make_server
 from leaderboards.pages.view import view
 from leaderboards.storage.board import Boards

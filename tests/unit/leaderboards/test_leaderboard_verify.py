@@ -15,9 +15,9 @@ import pytest
 from harness.backends import Sampling
 from harness.errors import UserError
 from harness.files import store
-from harness.files.benchmark import Begun, Benchmark, Manifest, seal
+from harness.files.benchmark import Benchmark, BenchmarkSpec, Manifest, seal
 from harness.records import Report, Response, Run, Score
-from harness.run import Evaluation, evaluate
+from harness.run import EvalRequest, evaluate
 from leaderboards.checks import submission
 from leaderboards.checks.submission import Refused
 from leaderboards.storage.board import Boards
@@ -32,7 +32,7 @@ Json = dict[str, Any]
 def finished(text_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of guesses, so that no score is there by being all right or all wrong."""
     out = tmp_path_factory.mktemp("runs") / "guesses"
-    evaluate(Benchmark(text_folder), Evaluation("random", sampling=Sampling(seed=3)), out)
+    evaluate(Benchmark(text_folder), EvalRequest("random", sampling=Sampling(seed=3)), out)
     return out
 
 
@@ -352,7 +352,7 @@ def test_an_easier_benchmark_under_the_same_digest(run: Path, spoiled: Path) -> 
     true = store.read_json(spoiled / "manifest.json", Manifest)
     edit_lines(spoiled / "instances.test.jsonl", ease)
     (spoiled / "manifest.json").unlink()
-    seal(spoiled, Begun(true.family, true.config, true.versions))
+    seal(spoiled, BenchmarkSpec(true.family, true.config, true.versions))
     edit(spoiled / "manifest.json", lambda m: m.update(digest=true.digest, images_digest=true.images_digest))
     edit_run(run, lambda r: r.update(benchmark=str(spoiled)))
     assert "for the files that it names, got" in reasons(run)
@@ -364,7 +364,7 @@ def test_leaks_are_found_by_content(run: Path, spoiled: Path, split: str) -> Non
     true = store.read_json(spoiled / "manifest.json", Manifest)
     edit_lines(spoiled / "instances.test.jsonl", lambda lines: [x.update(id=x["id"] + "b") for x in lines])
     (spoiled / "manifest.json").unlink()
-    made = seal(spoiled, Begun(true.family, true.config, true.versions))
+    made = seal(spoiled, BenchmarkSpec(true.family, true.config, true.versions))
     assert made.digest != true.digest
     data = {"benchmark": str(spoiled), "digest": made.digest, "split": split}
     (run / "training.json").write_text(json.dumps({"recipe": "sft", "base": "tiny", "data": [data]}))
