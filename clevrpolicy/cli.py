@@ -71,7 +71,7 @@ def scenes(
     """
     lines = Benchmark(benchmark).records(SCENES, dict[str, Any])
     wanted = [scene for scene in lines if scene["split"] in (split, SPLITS[split])]
-    with store.explained(out):
+    with store.writing(out):
         out.parent.mkdir(parents=True, exist_ok=True)
     store.write_json(out, clevr_json.collection(wanted, split))
     print(out)

@@ -24,9 +24,9 @@ from clevrpolicy.scene.placement import split_of
 from clevrpolicy.scene.render import VERSION
 from harness.errors import UserError
 from harness.files import benchmark, store
-from harness.files.benchmark import Begun, Manifest
+from harness.files.benchmark import BenchmarkSpec, Manifest
 from harness.parsing import FORMAT, boxed, in_box, plain, unwrapped
-from harness.records import Claim, Grade, Instance, Part
+from harness.records import CitedRule, Grade, Instance, Part
 from harness.seeds import rng
 from harness.variants import Variant
 
@@ -76,7 +76,7 @@ class SkillsConfig:
 
 def generate(out: Path, config: SkillsConfig, workers: int) -> Manifest:
     """Makes the benchmark in out, or goes on with an interrupted one of the same configuration."""
-    begun = Begun(FAMILY, msgspec.to_builtins(config), {"renderer": VERSION})
+    begun = BenchmarkSpec(FAMILY, msgspec.to_builtins(config), {"renderer": VERSION})
     finished = benchmark.begin(out, begun)
     if finished is not None:
         return finished
@@ -215,13 +215,13 @@ class ClevrSkills:
     def groups(self, instance: Instance, variant: Variant) -> Mapping[str, str]:  # noqa: ARG002
         return {"skill": instance.facts["skill"]}
 
-    def claims(self, instance: Instance, variant: Variant, text: str) -> Sequence[Claim]:  # noqa: ARG002
+    def cited_rules(self, instance: Instance, variant: Variant, text: str) -> Sequence[CitedRule]:  # noqa: ARG002
         return ()
 
-    def path(self, instance: Instance, variant: Variant) -> Sequence[str]:  # noqa: ARG002
+    def gold_rules(self, instance: Instance, variant: Variant) -> Sequence[str]:  # noqa: ARG002
         return ()
 
-    def fault(self, instance: Instance, variant: Variant, text: str) -> str | None:  # noqa: ARG002
+    def first_error(self, instance: Instance, variant: Variant, text: str) -> str | None:  # noqa: ARG002
         return None
 
 

@@ -14,21 +14,21 @@ from harness.console import command_line
 from harness.errors import UserError
 from harness.files import store
 from harness.general import published
-from harness.judge.config import Judging
+from harness.judge.config import JudgeRequest
 from harness.judge.run import judge as judge_run
 from harness.judge.summary import table as judgement_table
 from harness.records import Report
 from harness.report.figures import table
 from harness.report.page import warnings
 from harness.report.savings import savings
-from harness.run import Evaluation, evaluate
+from harness.run import EvalRequest, evaluate
 from harness.verify import verify as verify_benchmark
 
 
 def eval_(
     benchmark: Positional[str],
     /,
-    evaluation: Evaluation,
+    evaluation: EvalRequest,
     *,
     out: Path,
 ) -> None:
@@ -49,7 +49,7 @@ def eval_(
     print(f"report: {out / 'report.html'}")
 
 
-def judge(run: Positional[Path], /, judging: Judging, *, benchmark: str | None = None) -> None:
+def judge(run: Positional[Path], /, judging: JudgeRequest, *, benchmark: str | None = None) -> None:
     """Let a language model score, 0 to 10, how truly a run's responses cite their policy.
 
     The same command again resumes. The figures go to RUN/judgement.*.json and into RUN/report.html.

@@ -110,7 +110,7 @@ class Grade:
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
+class CitedRule:
     """What a response says of one rule: does the rule exist, and is each thing said of it true?"""
 
     rule: str
@@ -137,7 +137,7 @@ class Score:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class ReportRow:
     """One figure of a report: the mean of a metric over n scored responses, with a 95 % interval."""
 
     variant: str
@@ -228,7 +228,7 @@ class Report:
     run: Run
     backend: Json
     versions: Mapping[str, str]
-    rows: tuple[Row, ...]
+    rows: tuple[ReportRow, ...]
     skipped: Mapping[str, int]
     """By variant: prompts that could not be, because an instance has no policy to put there."""
     usage: tuple[Usage, ...]

@@ -7,7 +7,7 @@ from importlib.metadata import entry_points
 from typing import Any, Protocol
 
 from harness.errors import UserError
-from harness.records import Claim, Grade, Instance
+from harness.records import CitedRule, Grade, Instance
 from harness.variants import Variant
 
 FAMILIES = "harness.families"
@@ -43,15 +43,15 @@ class Family(Protocol):
         """What the report splits the scores by, such as {"leaf depth": "3"}."""
         ...
 
-    def claims(self, instance: Instance, variant: Variant, text: str) -> Sequence[Claim]:
+    def cited_rules(self, instance: Instance, variant: Variant, text: str) -> Sequence[CitedRule]:
         """Every rule that a response cites, checked against the policy; empty where there are no rules."""
         ...
 
-    def path(self, instance: Instance, variant: Variant) -> Sequence[str]:
+    def gold_rules(self, instance: Instance, variant: Variant) -> Sequence[str]:
         """The rules that lead to the right answer, as claims name them; empty where there are none."""
         ...
 
-    def fault(self, instance: Instance, variant: Variant, text: str) -> str | None:
+    def first_error(self, instance: Instance, variant: Variant, text: str) -> str | None:
         """The first fault of a wrong response, such as "perception: color"; None where it cannot be told."""
         ...
 

@@ -22,7 +22,7 @@ from harness.backends import Backend, Endpoint, Sampling
 from harness.errors import UserError
 from harness.files import store
 from harness.files.benchmark import Benchmark
-from harness.files.workdir import claim
+from harness.files.workdir import reserve
 from harness.records import BatchCheck, Instance, Json, Prompt, Report, Response, Run, Score, Session
 from harness.report.figures import make_report, write_report
 from harness.results import Result, Results
@@ -33,7 +33,7 @@ BATCH_CHECK = 16
 
 
 @dataclass(frozen=True)
-class Evaluation:
+class EvalRequest:
     """What `harness eval` is asked for."""
 
     model: str
@@ -60,7 +60,7 @@ class Evaluation:
             raise UserError("samples: greedy decoding gives the same response each time; set a temperature")
 
 
-def evaluate(benchmark: Benchmark, asked: Evaluation, out: Path) -> Report:
+def evaluate(benchmark: Benchmark, asked: EvalRequest, out: Path) -> Report:
     """Runs what is still missing, scores everything, and writes and returns the report.
 
     Raises UserError where out holds a run of something else.
@@ -68,12 +68,12 @@ def evaluate(benchmark: Benchmark, asked: Evaluation, out: Path) -> Report:
     instances = benchmark.instances(asked.split)[: asked.limit]
     run = _claimed(out, _run(benchmark, asked))
     log = store.Log(out / "responses.jsonl", Response)
-    with store.held(log.path):
+    with store.locked(log.path):
         return _evaluate(benchmark, asked, run, instances, log, out)
 
 
 def _evaluate(
-    benchmark: Benchmark, asked: Evaluation, run: Run, instances: list[Instance], log: store.Log, out: Path
+    benchmark: Benchmark, asked: EvalRequest, run: Run, instances: list[Instance], log: store.Log, out: Path
 ) -> Report:
     prompts = list(_prompts(benchmark, run, instances))
     done = {r.key: r for r in log.read() if r.error is None}
@@ -142,10 +142,10 @@ def _claimed(out: Path, run: Run) -> Run:
     """Where the benchmark lies may change, for what it holds is in its digest. And where a finished run was
     copied to, its checkpoint need not be."""
     but = ["benchmark"] if run.weights else ["benchmark", "weights"]
-    return msgspec.convert(claim(out, "run.json", run, "a run", but), Run)
+    return msgspec.convert(reserve(out, "run.json", run, "a run", but), Run)
 
 
-def _run(benchmark: Benchmark, asked: Evaluation) -> Run:
+def _run(benchmark: Benchmark, asked: EvalRequest) -> Run:
     manifest = benchmark.manifest
     return Run(
         benchmark=str(benchmark.folder.resolve()),

@@ -40,7 +40,7 @@ def show(benchmark: Positional[Path], instance: Positional[str], /, *, png: Path
     else:
         data = io.BytesIO()
         page(bench, found).save(data, "PNG")
-        with store.explained(png):
+        with store.writing(png):
             png.parent.mkdir(parents=True, exist_ok=True)
         store.write(png, data.getvalue())
         print(png)

@@ -11,7 +11,7 @@ import msgspec
 from harness.errors import UserError
 from harness.files.benchmark import Benchmark
 from harness.general import published
-from harness.records import Json, Row, Run
+from harness.records import Json, ReportRow, Run
 from harness.report.page import render_page
 from harness.report.savings import savings
 from harness.variants import VARIANTS
@@ -142,7 +142,9 @@ def _method(training: Json) -> str:
     return name if done == list(trained.planned) else f"{', '.join(done)}, of {name}"
 
 
-def _columns(variant: str, whole: dict[tuple[str, str], Row], verified: Verified) -> dict[str, float | None]:
+def _columns(
+    variant: str, whole: dict[tuple[str, str], ReportRow], verified: Verified
+) -> dict[str, float | None]:
     """By column; what a run does not tell is left out."""
     report = verified.report
     columns = {name: whole[name, "accuracy"].mean for name in VARIANTS if (name, "accuracy") in whole}

@@ -16,13 +16,13 @@ from clevrpolicy.policy import policies as draft
 from clevrpolicy.policy.policies import Draft
 from clevrpolicy.scene.render import VERSION
 from harness.files import benchmark
-from harness.files.benchmark import Begun, Manifest
+from harness.files.benchmark import BenchmarkSpec, Manifest
 from harness.seeds import rng
 
 
 def generate(out: Path, config: SceneConfig, workers: int) -> Manifest:
     """Makes a benchmark in out, or goes on with an interrupted one of the same configuration."""
-    begun = Begun(draft.FAMILY, msgspec.to_builtins(config), {"renderer": VERSION})
+    begun = BenchmarkSpec(draft.FAMILY, msgspec.to_builtins(config), {"renderer": VERSION})
     finished = benchmark.begin(out, begun)
     if finished is not None:
         return finished

@@ -26,7 +26,7 @@ from clevrpolicy.scene import clevr_json
 from clevrpolicy.scene.render import VERSION
 from harness.errors import UserError
 from harness.files import benchmark, store
-from harness.files.benchmark import Begun, Manifest
+from harness.files.benchmark import BenchmarkSpec, Manifest
 from harness.seeds import rng
 
 SPLITS = {"train": "train", "test": "val"}
@@ -40,7 +40,9 @@ class _Collection(msgspec.Struct):
 
 def import_clevr(clevr: Path, out: Path, config: Config, workers: int) -> Manifest:
     """Makes a benchmark in out from a local copy of CLEVR, or goes on with an interrupted one."""
-    begun = Begun(draft.FAMILY, {"scenes": "CLEVR", **msgspec.to_builtins(config)}, {"renderer": VERSION})
+    begun = BenchmarkSpec(
+        draft.FAMILY, {"scenes": "CLEVR", **msgspec.to_builtins(config)}, {"renderer": VERSION}
+    )
     finished = benchmark.begin(out, begun)
     if finished is not None:
         return finished
@@ -99,7 +101,7 @@ def _copy(source: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     aside = target.with_name(f".{target.name}.tmp")
     try:
-        with store.explained(target):
+        with store.writing(target):
             shutil.copyfile(source, aside)
     except FileNotFoundError:
         raise UserError(f"{source}: no such file; expected a picture for each of CLEVR's scenes") from None

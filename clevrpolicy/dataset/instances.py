@@ -15,7 +15,7 @@ from clevrpolicy.policy import reasoning
 from clevrpolicy.policy.policies import Draft, replacement
 from clevrpolicy.policy.tree import mask
 from harness.files import benchmark, store
-from harness.files.benchmark import Begun, Manifest
+from harness.files.benchmark import BenchmarkSpec, Manifest
 from harness.parsing import FORMAT
 from harness.records import Instance, Override, Part
 
@@ -70,7 +70,7 @@ class Builder:
             for path, attribute, value in draft.crops():
                 yield CropJob(path, self.config.seed, attribute, value)
 
-    def write(self, out: Path, begun: Begun, scenes: Iterable[Mapping[str, Any]]) -> Manifest:
+    def write(self, out: Path, begun: BenchmarkSpec, scenes: Iterable[Mapping[str, Any]]) -> Manifest:
         store.write_lines(out / benchmark.POLICIES, (draft.policy for draft in self.drafts))
         store.write_lines(out / SCENES, scenes)
         for split, instances in self.instances.items():

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from clevrpolicy.grading.parse import Step
 from clevrpolicy.policy.tree import Node, Tree
 from clevrpolicy.policy.wording import leads
-from harness.records import Claim
+from harness.records import CitedRule
 
 HOLDS = {True: "if it holds", False: "if it does not"}
 
@@ -41,7 +41,7 @@ def rules(tree: Tree) -> dict[str, Rule]:
     return found
 
 
-def check(steps: Sequence[Step], book: Mapping[str, Rule]) -> list[Claim]:
+def check(steps: Sequence[Step], book: Mapping[str, Rule]) -> list[CitedRule]:
     """A claim for each condition that is named, as a step or as where one leads."""
     parts: dict[str, dict[str, bool]] = {}
     for step in steps:
@@ -52,7 +52,7 @@ def check(steps: Sequence[Step], book: Mapping[str, Rule]) -> list[Claim]:
         if step.condition in book:
             for part, true in said(step, book[step.condition]):
                 of[part] = of.get(part, True) and true
-    return [Claim(f"Condition {number}", number in book, of) for number, of in parts.items()]
+    return [CitedRule(f"Condition {number}", number in book, of) for number, of in parts.items()]
 
 
 def said(step: Step, rule: Rule) -> Iterator[tuple[str, bool]]:

@@ -19,7 +19,7 @@ from clevrpolicy.scene import clevr_json
 from clevrpolicy.scene.ontology import Kind, Scene
 from harness import variants
 from harness.parsing import boxed, in_box, plain, unwrapped
-from harness.records import Claim, Grade, Instance
+from harness.records import CitedRule, Grade, Instance
 from harness.variants import Variant
 
 if TYPE_CHECKING:
@@ -78,19 +78,19 @@ class ClevrPolicy:
         path = instance.facts["override_path" if variant.replaced else "path"]
         return {"leaf depth": str(len(path)), "objects": str(instance.facts["objects"])}
 
-    def claims(self, instance: Instance, variant: Variant, text: str) -> Sequence[Claim]:
+    def cited_rules(self, instance: Instance, variant: Variant, text: str) -> Sequence[CitedRule]:
         """Every condition that is cited; of a recited one its four fields are graded already."""
         policy = variants.policy_id(instance, variant)
         if policy is None or "condition" in instance.facts:
             return ()
         return check.check(parse.read(text), self._book(policy))
 
-    def path(self, instance: Instance, variant: Variant) -> Sequence[str]:
+    def gold_rules(self, instance: Instance, variant: Variant) -> Sequence[str]:
         """The conditions visited on the way to the answer."""
         visited = instance.facts.get("override_path" if variant.replaced else "path", ())
         return [f"Condition {condition}" for condition in visited]
 
-    def fault(self, instance: Instance, variant: Variant, text: str) -> str | None:
+    def first_error(self, instance: Instance, variant: Variant, text: str) -> str | None:
         """As the labels of faults.py say; None for a recited condition."""
         policy = variants.policy_id(instance, variant)
         if policy is None or "condition" in instance.facts:

@@ -20,7 +20,7 @@ from gtapolicy.policy import override, random_rules, rules
 from gtapolicy.policy.rules import Table
 from harness.errors import UserError
 from harness.files import benchmark, store
-from harness.files.benchmark import Begun, Manifest
+from harness.files.benchmark import BenchmarkSpec, Manifest
 from harness.seeds import rng
 
 QUERIES = 229
@@ -34,7 +34,7 @@ QUALITY = 90
 def generate(out: Path, config: GeneratedConfig) -> Manifest:
     """Makes a benchmark of made-up dialogs in out, or goes on with an interrupted one."""
     chosen = _rules(config)
-    begun = Begun(FAMILY, {"dialogs": "made up", **_facts(config)}, {})
+    begun = BenchmarkSpec(FAMILY, {"dialogs": "made up", **_facts(config)}, {})
     finished = benchmark.begin(out, begun)
     if finished is not None:
         return finished
@@ -60,7 +60,7 @@ def _dialogs(config: GeneratedConfig, table: Table) -> list[Dialog]:
 def import_gta(gta: Path, out: Path, config: Config) -> tuple[Manifest, list[str]]:
     """Makes a benchmark of the real GTA's dialogs; also what had to be skipped, each with its reason."""
     chosen = _rules(config)
-    begun = Begun(FAMILY, {"dialogs": "GTA", **_facts(config)}, {})
+    begun = BenchmarkSpec(FAMILY, {"dialogs": "GTA", **_facts(config)}, {})
     dialogs, skipped = importer.read(gta, chosen.table)
     finished = benchmark.begin(out, begun)
     if finished is None:

@@ -16,7 +16,7 @@ from gtapolicy.policy import reasoning, wording
 from gtapolicy.policy.profiles import Stratified
 from gtapolicy.policy.rules import Profile, Table, versioned
 from harness.files import benchmark, store
-from harness.files.benchmark import Begun, Manifest
+from harness.files.benchmark import BenchmarkSpec, Manifest
 from harness.records import Instance, Override, Part, Policy
 
 FAMILY = "gtapolicy"
@@ -58,7 +58,9 @@ class Rules:
         ]
 
 
-def write(out: Path, begun: Begun, rules: Rules, dialogs: Sequence[Dialog], rng: random.Random) -> Manifest:
+def write(
+    out: Path, begun: BenchmarkSpec, rules: Rules, dialogs: Sequence[Dialog], rng: random.Random
+) -> Manifest:
     """Everything but the images, which stand in out already; seals the benchmark."""
     profiles = Stratified(rules.table, rng)
     tested = _tested(dialogs, rng)

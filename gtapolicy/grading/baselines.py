@@ -19,7 +19,7 @@ from harness import variants
 from harness.files.benchmark import Benchmark
 from harness.metrics import mean_row
 from harness.parsing import in_box
-from harness.records import Row
+from harness.records import ReportRow
 from harness.results import Result, Results
 from harness.variants import Variant
 
@@ -27,7 +27,7 @@ T = TypeVar("T")
 EMPTY = reasoning.as_json(Call("", {}))
 
 
-def dummies(results: Results) -> list[Row]:
+def dummies(results: Results) -> list[ReportRow]:
     benchmark = results.benchmark
     if benchmark.manifest.family != FAMILY or "recall" in (
         results.results[0].instance.facts if results.results else ()

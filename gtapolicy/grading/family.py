@@ -18,7 +18,7 @@ from gtapolicy.policy.wording import parse_condition
 from harness import variants
 from harness.errors import UserError
 from harness.parsing import boxed, in_box, plain
-from harness.records import Claim, Grade, Instance
+from harness.records import CitedRule, Grade, Instance
 from harness.variants import Variant
 
 if TYPE_CHECKING:
@@ -68,12 +68,12 @@ class GtaPolicy:
         step = str(len(instance.facts["history"]) + 1)
         return {"tool": step_of(instance.facts).tool, "same tool": seen, "step": step}
 
-    def claims(self, instance: Instance, variant: Variant, text: str) -> Sequence[Claim]:
+    def cited_rules(self, instance: Instance, variant: Variant, text: str) -> Sequence[CitedRule]:
         """Every version rule that a response cites."""
         policy = variants.policy_id(instance, variant)
         return cited(self._table(policy), text) if policy is not None else ()
 
-    def path(self, instance: Instance, variant: Variant) -> Sequence[str]:
+    def gold_rules(self, instance: Instance, variant: Variant) -> Sequence[str]:
         """The one version rule that decides the call, if its tool has versions."""
         target = variants.target(instance, variant)
         if target is None or "recall" in instance.facts:
@@ -81,7 +81,7 @@ class GtaPolicy:
         name = target_call(target).name
         return [name] if base_name(name) != name else ()
 
-    def fault(self, instance: Instance, variant: Variant, text: str) -> str | None:
+    def first_error(self, instance: Instance, variant: Variant, text: str) -> str | None:
         policy, target = variants.policy_id(instance, variant), variants.target(instance, variant)
         if policy is None or target is None or "recall" in instance.facts:
             return None

@@ -38,7 +38,7 @@ class Forest:
 
 def write_comparison(comparison: Comparison, out: Path) -> None:
     """compare.json, compare.md and compare.html in a folder, which is made."""
-    with store.explained(out):
+    with store.writing(out):
         out.mkdir(parents=True, exist_ok=True)
     store.write_json(out / "compare.json", comparison)
     store.write(out / "compare.md", markdown(comparison).encode())

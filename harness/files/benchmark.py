@@ -47,7 +47,7 @@ def instances_file(split: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Begun:
+class BenchmarkSpec:
     """What an unfinished benchmark is going to be."""
 
     family: str
@@ -55,7 +55,7 @@ class Begun:
     versions: Mapping[str, str]
 
 
-def begin(folder: Path, begun: Begun) -> Manifest | None:
+def begin(folder: Path, begun: BenchmarkSpec) -> Manifest | None:
     """Claims a folder for a benchmark to make, or to go on with; its manifest when it is finished already.
 
     A folder for which nothing was made yet is claimed again: what was asked for may have been a mistake.
@@ -64,20 +64,20 @@ def begin(folder: Path, begun: Begun) -> Manifest | None:
     manifest, marker = folder / MANIFEST, folder / BEGUN
     if manifest.exists():
         finished = store.read_json(manifest, Manifest)
-        _refuse_other(folder, begun, Begun(finished.family, finished.config, begun.versions))
+        _refuse_other(folder, begun, BenchmarkSpec(finished.family, finished.config, begun.versions))
         return finished
-    with store.explained(folder):
+    with store.writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    if store.is_new(folder, but=BEGUN):
+    if store.is_empty(folder, but=BEGUN):
         store.write_json(marker, begun)
     elif marker.exists():
-        _refuse_other(folder, begun, store.read_json(marker, Begun))
+        _refuse_other(folder, begun, store.read_json(marker, BenchmarkSpec))
     else:
         raise UserError(f"{folder}: expected a new or empty folder, or a benchmark to go on with")
     return None
 
 
-def _refuse_other(folder: Path, asked: Begun, found: Begun) -> None:
+def _refuse_other(folder: Path, asked: BenchmarkSpec, found: BenchmarkSpec) -> None:
     asked_facts, facts = ({"family": b.family, **b.versions, **b.config} for b in (asked, found))
     for name in asked_facts.keys() | facts.keys():
         if asked_facts.get(name) != facts.get(name):
@@ -87,7 +87,7 @@ def _refuse_other(folder: Path, asked: Begun, found: Begun) -> None:
             )
 
 
-def seal(folder: Path, begun: Begun) -> Manifest:
+def seal(folder: Path, begun: BenchmarkSpec) -> Manifest:
     """Hashes every file of a finished benchmark and writes its manifest; drops what was for going on."""
     paths = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("[!.]*") if p.is_file())
     files = {p: store.sha256(folder / p) for p in paths if p != MANIFEST}

@@ -31,7 +31,7 @@ def sha256(path: Path) -> str:
 
 
 @contextmanager
-def explained(path: Path) -> Iterator[None]:
+def writing(path: Path) -> Iterator[None]:
     """Turns the operating system's refusal to write into a sentence."""
     try:
         yield
@@ -46,19 +46,19 @@ def explained(path: Path) -> Iterator[None]:
         raise
 
 
-def is_new(folder: Path, but: str = "") -> bool:
+def is_empty(folder: Path, but: str = "") -> bool:
     """Whether nothing is in a folder besides one file, empty files, and what a kill left half written."""
     left = {but} | {path.name for path in folder.glob(ASIDE)}
     return all(path.name in left or (path.is_file() and not path.stat().st_size) for path in folder.iterdir())
 
 
 @contextmanager
-def held(lock: Path, wait: bool = False) -> Iterator[None]:
+def locked(lock: Path, wait: bool = False) -> Iterator[None]:
     """One process at a time: the others wait, or get a UserError. A killed process holds nothing.
 
     The lock is on a file, which is made if need be and never removed.
     """
-    with explained(lock):
+    with writing(lock):
         file = lock.open("ab")
     with file:
         try:
@@ -74,7 +74,7 @@ def held(lock: Path, wait: bool = False) -> Iterator[None]:
 def write(path: Path, data: bytes) -> None:
     """Writes a file whole or not at all."""
     aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with explained(path):
+    with writing(path):
         try:
             with aside.open("wb") as file:
                 file.write(data)
@@ -140,7 +140,7 @@ class Log:
 
     def append(self, records: Iterable[Any]) -> None:
         """Appends whole lines: safe from kill -9 at once, from a power cut within a second."""
-        with explained(self.path), self.path.open("ab") as file:
+        with writing(self.path), self.path.open("ab") as file:
             if not self._mended:
                 os.truncate(file.fileno(), _whole(self.path.read_bytes()))
                 self._mended = True

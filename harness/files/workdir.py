@@ -12,7 +12,7 @@ from harness.errors import UserError
 from harness.files import store
 
 
-def claim(folder: Path, file: str, asked: Any, what: str, but: Collection[str] = ()) -> dict[str, Any]:
+def reserve(folder: Path, file: str, asked: Any, what: str, but: Collection[str] = ()) -> dict[str, Any]:
     """Writes down what is asked for in a new folder, or finds that just this was asked for before.
 
     `what` names the work, such as "a run". The fields in `but` may differ: they are written down anew where
@@ -21,9 +21,9 @@ def claim(folder: Path, file: str, asked: Any, what: str, but: Collection[str] =
     """
     told: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(asked, enc_hook=str))
     path = folder / file
-    with store.explained(folder):
+    with store.writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    if store.is_new(folder, but=file):
+    if store.is_empty(folder, but=file):
         store.write_json(path, told)
         return told
     if not path.exists():

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from harness.errors import UserError
-from harness.records import Claim, Grade, Instance
+from harness.records import CitedRule, Grade, Instance
 from harness.variants import Variant
 
 if TYPE_CHECKING:
@@ -64,11 +64,11 @@ class Choice(ABC):
     def groups(self, instance: Instance, variant: Variant) -> Mapping[str, str]:  # noqa: ARG002
         return {self.group: instance.facts[self.group]}
 
-    def claims(self, instance: Instance, variant: Variant, text: str) -> Sequence[Claim]:  # noqa: ARG002
+    def cited_rules(self, instance: Instance, variant: Variant, text: str) -> Sequence[CitedRule]:  # noqa: ARG002
         return ()
 
-    def path(self, instance: Instance, variant: Variant) -> Sequence[str]:  # noqa: ARG002
+    def gold_rules(self, instance: Instance, variant: Variant) -> Sequence[str]:  # noqa: ARG002
         return ()
 
-    def fault(self, instance: Instance, variant: Variant, text: str) -> str | None:  # noqa: ARG002
+    def first_error(self, instance: Instance, variant: Variant, text: str) -> str | None:  # noqa: ARG002
         return None

@@ -20,7 +20,7 @@ import msgspec
 from harness import registry
 from harness.errors import UserError
 from harness.files import benchmark, store
-from harness.files.benchmark import MANIFEST, Begun, Benchmark
+from harness.files.benchmark import MANIFEST, Benchmark, BenchmarkSpec
 from harness.general import sources
 from harness.general.sources import Published
 from harness.records import Instance, Json
@@ -65,7 +65,7 @@ def open(text: str) -> Benchmark:
         raise UserError(f"{text}: expected an option out of {', '.join(general.options)}, got {unknown!r}")
     files = sources.find(source or general.hub, general.folder, general.splits)
     config = {"benchmark": name, "files": files.hashes(), **options}
-    begun = Begun(general.family, config, {"converter": str(general.version)})
+    begun = BenchmarkSpec(general.family, config, {"converter": str(general.version)})
     key = hashlib.sha256(msgspec.json.encode(begun, order="sorted")).hexdigest()[:16]
     folder = _cache() / f"{name}-{key}"
     if not folder.exists():
@@ -79,10 +79,10 @@ def _cache() -> Path:
 
 
 def _convert(
-    general: General, published: Published, begun: Begun, options: Mapping[str, str], folder: Path
+    general: General, published: Published, begun: BenchmarkSpec, options: Mapping[str, str], folder: Path
 ) -> None:
     """Makes the folder aside and renames it, so that it is whole or not there."""
-    with store.explained(folder):
+    with store.writing(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
         aside = tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent)
     with aside:
@@ -92,7 +92,7 @@ def _convert(
         _refuse_twins(instances)
         store.write_lines(made / benchmark.POLICIES, ())
         store.write_lines(made / benchmark.instances_file("test"), instances)
-        benchmark.seal(made, Begun(begun.family, {**begun.config, **told}, begun.versions))
+        benchmark.seal(made, BenchmarkSpec(begun.family, {**begun.config, **told}, begun.versions))
         try:
             made.rename(folder)
         except OSError:

@@ -17,7 +17,7 @@ SCRIPTED = ("oracle", "random", "majority")
 
 
 @dataclass(frozen=True)
-class Judging:
+class JudgeRequest:
     """What `harness judge` is asked for."""
 
     judge: str

@@ -20,7 +20,7 @@ from harness.errors import UserError
 from harness.files import store
 from harness.files.benchmark import Benchmark
 from harness.judge import prompt
-from harness.judge.config import Judging, lot
+from harness.judge.config import JudgeRequest, lot
 from harness.judge.probes import CANARIES
 from harness.judge.prompt import Reading, SettingName
 from harness.judge.summary import Judged, Judgement, sum_up
@@ -40,7 +40,7 @@ class _Case:
     policy: Policy
 
 
-def judge(folder: Path, asked: Judging, benchmark: Benchmark | None = None) -> Judgement:
+def judge(folder: Path, asked: JudgeRequest, benchmark: Benchmark | None = None) -> Judgement:
     """Asks the judge for what is missing, then sums up; UserError where there is nothing it may judge.
 
     The benchmark is the run's, and needs to be named only where it was moved.
@@ -91,7 +91,7 @@ def _same(one: str, other: str) -> bool:
     return Path(backends.place(one)).resolve() == Path(backends.place(other)).resolve()
 
 
-def _cases(folder: Path, run: Run, benchmark: Benchmark, asked: Judging) -> tuple[list[_Case], int]:
+def _cases(folder: Path, run: Run, benchmark: Benchmark, asked: JudgeRequest) -> tuple[list[_Case], int]:
     """The responses to judge, by lot, and how many of the run never came.
 
     A lot, not the first: benchmarks order instances by policy or in turn, and a few must stand for all.
@@ -121,11 +121,11 @@ def _cases(folder: Path, run: Run, benchmark: Benchmark, asked: Judging) -> tupl
 
 
 def _ask(
-    folder: Path, benchmark: Benchmark, asked: Judging, prompts: Sequence[Prompt]
+    folder: Path, benchmark: Benchmark, asked: JudgeRequest, prompts: Sequence[Prompt]
 ) -> Mapping[tuple[str, str, int], Response]:
     """The judge's words to every prompt: those on disk, and those that come now. A failure is asked again."""
     log = store.Log(folder / f"verdicts.{asked.digest}.jsonl", Response)
-    with store.held(log.path):
+    with store.locked(log.path):
         said = {r.key: r for r in log.read() if r.error is None}
         # Equal responses to equal policies make equal prompts, which are asked once.
         every = {p.key: p for p in prompts}
@@ -153,7 +153,7 @@ def _generate(backend: Backend, setting: SettingName, prompts: Sequence[Prompt])
 def _judged(
     benchmark: Benchmark, case: _Case, prompts: Sequence[Prompt], readings: Sequence[Reading]
 ) -> Judged:
-    claims = benchmark.family.claims(case.instance, case.variant, case.response.text or "")
+    claims = benchmark.family.cited_rules(case.instance, case.variant, case.response.text or "")
     return Judged(
         *case.response.key,
         prompt=prompts[0].instance,

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from harness.judge.config import Judging
+from harness.judge.config import JudgeRequest
 from harness.judge.probes import FOOLED
 from harness.judge.prompt import MOST, SettingName
 from harness.records import Json, Run
@@ -78,7 +78,7 @@ class Judgement:
 
 
 def sum_up(
-    run: Run, asked: Judging, judged: Sequence[Judged], attacks: Mapping[str, float | None], without: int
+    run: Run, asked: JudgeRequest, judged: Sequence[Judged], attacks: Mapping[str, float | None], without: int
 ) -> Judgement:
     scores = [j.score for j in judged if j.score is not None]
     low, high = bootstrap(scores, rng(0, "judgement", run.digest)) if scores else (None, None)

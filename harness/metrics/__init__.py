@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from harness import registry
-from harness.records import Distribution, Row
+from harness.records import Distribution, ReportRow
 from harness.results import Result, Results
 from harness.stats.intervals import estimate
 from harness.variants import Variant
@@ -16,10 +16,10 @@ SCORES = "accuracy", "pass^", "pass@", "majority of"
 
 
 class Metric(Protocol):
-    def __call__(self, results: Results) -> Sequence[Row | Distribution]: ...
+    def __call__(self, results: Results) -> Sequence[ReportRow | Distribution]: ...
 
 
-def measure(results: Results) -> Iterator[Row | Distribution]:
+def measure(results: Results) -> Iterator[ReportRow | Distribution]:
     """The figures of every metric that is installed."""
     metrics: list[Metric] = [
         registry.load(registry.METRICS, name) for name in registry.names(registry.METRICS)
@@ -35,11 +35,11 @@ def mean_row(
     value: Callable[[Result], float | None],
     group: str = "",
     member: str = "",
-) -> Row:
+) -> ReportRow:
     """The mean of a value over these responses; None is one that could not be had, as of a failed request."""
     values = by_instance(members, value)
     mean, low, high = estimate(values)
-    return Row(
+    return ReportRow(
         variant=variant.name,
         metric=metric,
         mean=mean,

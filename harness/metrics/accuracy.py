@@ -13,12 +13,12 @@ from dataclasses import replace
 from harness import variants
 from harness.files.benchmark import Benchmark
 from harness.metrics import mean_row
-from harness.records import Row
+from harness.records import ReportRow
 from harness.results import Result, Results, majorities, majority
 from harness.variants import Variant
 
 
-def accuracy(results: Results) -> list[Row]:
+def accuracy(results: Results) -> list[ReportRow]:
     benchmark = results.benchmark
     ranked = majorities(benchmark)
     rows = []
@@ -62,7 +62,7 @@ def _row(
     references: Sequence[tuple[float | None, float | None]],
     group: str = "",
     member: str = "",
-) -> Row:
+) -> ReportRow:
     chances, constants = ([r for r in column if r is not None] for column in zip(*references, strict=True))
     return replace(
         mean_row(variant, "accuracy", members, lambda r: r.score.value, group, member),

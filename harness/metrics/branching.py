@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.metrics import mean_row
-from harness.records import Distribution, Row
+from harness.records import Distribution, ReportRow
 from harness.report.plots import natural
 from harness.results import Result, Results
 from harness.seeds import rng
@@ -30,18 +30,20 @@ NONEXISTENT = ""
 """Stands for every rule that does not exist: gold has none of them, so the distance is the same."""
 
 
-def branching(results: Results) -> list[Row | Distribution]:
-    figures: list[Row | Distribution] = []
+def branching(results: Results) -> list[ReportRow | Distribution]:
+    figures: list[ReportRow | Distribution] = []
     for variant, members in results.by_variant():
         answered = [r for r in members if r.response.text is not None]
         gold: Counter[str] = Counter()
         cited: Counter[str] = Counter()
         units: dict[str, tuple[Counter[str], Counter[str]]] = {}
         for result in answered:
-            path = results.benchmark.family.path(result.instance, variant)
+            path = results.benchmark.family.gold_rules(result.instance, variant)
             if not path:
                 continue
-            claims = results.benchmark.family.claims(result.instance, variant, result.response.text or "")
+            claims = results.benchmark.family.cited_rules(
+                result.instance, variant, result.response.text or ""
+            )
             gold.update(path)
             named = {claim.rule: claim.exists for claim in claims}
             cited.update(named.keys())
@@ -66,7 +68,7 @@ def _distribution(variant: Variant, gold: Counter[str], cited: Counter[str]) -> 
 
 def _row(
     variant: Variant, members: Sequence[Result], units: Sequence[tuple[Counter[str], Counter[str]]]
-) -> Row:
+) -> ReportRow:
     """The distance with an interval from resampling instances."""
     rules = sorted({rule for unit in units for side in unit for rule in side})
     counts = np.array([[[side[rule] for rule in rules] for side in unit] for unit in units], float)

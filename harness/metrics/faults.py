@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from harness.metrics import looked_up, mean_row
-from harness.records import Row
+from harness.records import ReportRow
 from harness.results import Result, Results
 
 
-def faults(results: Results) -> list[Row]:
+def faults(results: Results) -> list[ReportRow]:
     """A row for each variant and each fault that occurs under any, so that variants stand side by side."""
     found = {r.score.key: _fault(results, r) for r in results.results}
     labels = sorted({fault for fault in found.values() if fault is not None})
@@ -26,4 +26,4 @@ def _fault(results: Results, result: Result) -> str | None:
     text, value = result.response.text, result.score.value
     if text is None or value is None or value == 1:
         return None
-    return results.benchmark.family.fault(result.instance, result.variant, text)
+    return results.benchmark.family.first_error(result.instance, result.variant, text)

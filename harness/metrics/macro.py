@@ -10,12 +10,12 @@ from collections import defaultdict
 from dataclasses import replace
 
 from harness.metrics import by_instance, mean_row
-from harness.records import Row
+from harness.records import ReportRow
 from harness.results import Result, Results
 from harness.stats.intervals import estimate
 
 
-def macro(results: Results) -> list[Row]:
+def macro(results: Results) -> list[ReportRow]:
     rows = []
     for variant, members in results.by_variant():
         if any(result.instance.policy_id is not None for result in members):

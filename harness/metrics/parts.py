@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from harness.metrics import looked_up, mean_row
-from harness.records import Row
+from harness.records import ReportRow
 from harness.results import Results
 
 
-def parts(results: Results) -> list[Row]:
+def parts(results: Results) -> list[ReportRow]:
     rows = []
     for variant, members in results.by_variant():
         for name in dict.fromkeys(name for r in members for name in r.score.parts):

@@ -13,23 +13,23 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from harness.metrics import looked_up, mean_row
-from harness.records import Claim, Row
+from harness.records import CitedRule, ReportRow
 from harness.results import Results
 
-Measure = Callable[[Sequence[Claim], Sequence[str]], float | None]
+Measure = Callable[[Sequence[CitedRule], Sequence[str]], float | None]
 """Of what is claimed and the rules on the way to the right answer."""
 
 
-def referral(results: Results) -> list[Row]:
+def referral(results: Results) -> list[ReportRow]:
     family = results.benchmark.family
     rows = []
     for variant, members in results.by_variant():
         values: dict[str, dict[tuple[str, str, int], float | None]] = {name: {} for name in MEASURES}
         for result in members:
-            path, text = family.path(result.instance, variant), result.response.text
+            path, text = family.gold_rules(result.instance, variant), result.response.text
             if not path:
                 continue
-            claims = None if text is None else family.claims(result.instance, variant, text)
+            claims = None if text is None else family.cited_rules(result.instance, variant, text)
             for name, measure in MEASURES.items():
                 value = None if claims is None else measure(claims, path)
                 if claims is None or value is not None:
@@ -41,17 +41,17 @@ def referral(results: Results) -> list[Row]:
     return rows
 
 
-def precision(claims: Sequence[Claim], _: Sequence[str] = ()) -> float | None:
+def precision(claims: Sequence[CitedRule], _: Sequence[str] = ()) -> float | None:
     said = [true for claim in claims for true in (claim.parts.values() if claim.exists else [False])]
     return sum(said) / len(said) if said else None
 
 
-def recall(claims: Sequence[Claim], path: Sequence[str]) -> float | None:
+def recall(claims: Sequence[CitedRule], path: Sequence[str]) -> float | None:
     true = {claim.rule for claim in claims if claim.exists and claim.parts and all(claim.parts.values())}
     return sum(rule in true for rule in path) / len(path) if path else None
 
 
-def nonexistent(claims: Sequence[Claim], _: Sequence[str] = ()) -> float | None:
+def nonexistent(claims: Sequence[CitedRule], _: Sequence[str] = ()) -> float | None:
     return sum(not claim.exists for claim in claims) / len(claims) if claims else None
 
 

@@ -13,11 +13,11 @@ from dataclasses import replace
 
 from harness.metrics import looked_up, mean_row
 from harness.parsing import boxed, plain
-from harness.records import Row
+from harness.records import ReportRow
 from harness.results import Result, Results
 
 
-def samples(results: Results) -> list[Row]:
+def samples(results: Results) -> list[ReportRow]:
     rows = []
     for variant, members in results.by_variant():
         drawn: dict[str, list[Result]] = {}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
-from harness.records import Distribution, Row
+from harness.records import Distribution, ReportRow
 from harness.report.plots import COLOURS, INK, STYLE, short, svg, variant_index
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ MOST = 64
 """Rules that a plot has room for: all 63 conditions of a tree of six layers."""
 
 
-def fault_bars(rows: Sequence[Row]) -> Markup:
+def fault_bars(rows: Sequence[ReportRow]) -> Markup:
     """For each fault, the most frequent on top, a bar for each variant with its interval."""
     from matplotlib import rc_context
     from matplotlib.figure import Figure

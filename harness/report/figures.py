@@ -10,7 +10,7 @@ from pathlib import Path
 from harness.files import store
 from harness.judge.summary import Judgement
 from harness.metrics import SCORES, measure
-from harness.records import BatchCheck, Distribution, Json, Report, Response, Row, Run, Session, Usage
+from harness.records import BatchCheck, Distribution, Json, Report, ReportRow, Response, Run, Session, Usage
 from harness.report import prices
 from harness.report.page import by_metric, percent, render_page
 from harness.results import Results
@@ -35,7 +35,7 @@ def make_report(
             "policy-internalization": version("policy-internalization"),
             "python": platform.python_version(),
         },
-        rows=tuple(f for f in figures if isinstance(f, Row)),
+        rows=tuple(f for f in figures if isinstance(f, ReportRow)),
         skipped={v.name: possible - len(found) for v, found in members.items() if len(found) < possible},
         usage=tuple(_usage(v.name, [r.response for r in found], check) for v, found in members.items()),
         requests_per_second=sum(s.requests for s in sessions) / seconds if seconds else None,

@@ -19,7 +19,7 @@ from markupsafe import Markup
 
 from harness.judge.summary import Judgement, figures
 from harness.metrics import SCORES
-from harness.records import Report, Row
+from harness.records import Report, ReportRow
 from harness.report.bars import distribution_bars, fault_bars
 from harness.report.gallery import OUTCOMES, make_gallery
 from harness.report.plots import FAULTS, group_plots, variant_index
@@ -81,9 +81,9 @@ def render_page(report: Report, results: Results, judgements: Sequence[Judgement
     )
 
 
-def _tables(whole: Sequence[Row]) -> list[tuple[str, str, list[Row]]]:
+def _tables(whole: Sequence[ReportRow]) -> list[tuple[str, str, list[ReportRow]]]:
     """Title, explanation and rows of what was measured beside the scores, each metric's variants together."""
-    found: dict[tuple[str, str], list[Row]] = {}
+    found: dict[tuple[str, str], list[ReportRow]] = {}
     for row in by_metric(whole):
         if not row.metric.startswith((*SCORES, BRANCHING)):
             titles = [t for start, *t in TABLES if row.metric.startswith(start)]
@@ -92,13 +92,13 @@ def _tables(whole: Sequence[Row]) -> list[tuple[str, str, list[Row]]]:
     return [(title, explanation, rows) for (title, explanation), rows in found.items()]
 
 
-def by_metric(rows: Sequence[Row]) -> list[Row]:
+def by_metric(rows: Sequence[ReportRow]) -> list[ReportRow]:
     """Metrics in their order, the variants of each together."""
     order = list(dict.fromkeys(row.metric for row in rows))
     return sorted(rows, key=lambda row: order.index(row.metric))
 
 
-def _faults(rows: Sequence[Row]) -> tuple[list[Row], Markup] | None:
+def _faults(rows: Sequence[ReportRow]) -> tuple[list[ReportRow], Markup] | None:
     """The rows, the fault that is most frequent over all variants first, and their plot."""
     found = [row for row in rows if row.metric == FAULTS]
     total: dict[str, float] = defaultdict(float)
@@ -159,7 +159,7 @@ def warnings(report: Report) -> Iterator[str]:
         )
 
 
-def _counts(rows: Iterable[Row], name: str) -> dict[str, int]:
+def _counts(rows: Iterable[ReportRow], name: str) -> dict[str, int]:
     """By variant, without zeros; once a variant, though several metrics may count the same responses."""
     counts: dict[str, int] = {}
     for row in rows:

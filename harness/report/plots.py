@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
-from harness.records import Distribution, Row, Usage
+from harness.records import Distribution, ReportRow, Usage
 from harness.variants import VARIANTS
 
 if TYPE_CHECKING:
@@ -42,13 +42,13 @@ class Plot:
 
     metric: str
     group: str
-    rows: Sequence[Row]
+    rows: Sequence[ReportRow]
     svg: Markup
 
 
-def group_plots(rows: Sequence[Row]) -> list[Plot]:
+def group_plots(rows: Sequence[ReportRow]) -> list[Plot]:
     """A plot for each metric and group that the rows are split by, members in natural order."""
-    found: dict[tuple[str, str], list[Row]] = {}
+    found: dict[tuple[str, str], list[ReportRow]] = {}
     for row in rows:
         if row.group and row.metric != FAULTS:
             found.setdefault((row.metric, row.group), []).append(row)
@@ -59,7 +59,7 @@ def group_plots(rows: Sequence[Row]) -> list[Plot]:
     return plots
 
 
-def variant_index(row: Row | Distribution | Usage) -> int:
+def variant_index(row: ReportRow | Distribution | Usage) -> int:
     """Which of the colours a variant has, the same in every report."""
     return list(VARIANTS).index(row.variant) % len(COLOURS)
 
@@ -70,7 +70,7 @@ def natural(text: str) -> list[tuple[int, int, str]]:
     return [(0, len(digits), digits) if p[0] in "0123456789" else (1, 0, p) for p, digits in pieces]
 
 
-def _draw(metric: str, group: str, rows: Sequence[Row]) -> Markup:
+def _draw(metric: str, group: str, rows: Sequence[ReportRow]) -> Markup:
     # Matplotlib takes most of a second to import, and most commands draw nothing.
     from matplotlib import rc_context
     from matplotlib.figure import Figure
@@ -95,7 +95,7 @@ def svg(figure: Figure) -> Markup:
     return Markup(_inline(file.getvalue()))
 
 
-def _points(axes: Axes, rows: Sequence[Row], members: Sequence[str], upright: bool) -> None:
+def _points(axes: Axes, rows: Sequence[ReportRow], members: Sequence[str], upright: bool) -> None:
     """Each variant beside the others in its member's slot, a dash at chance across the slot."""
     names = list(dict.fromkeys(row.variant for row in sorted(rows, key=variant_index)))
     for row in rows:

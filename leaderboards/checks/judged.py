@@ -17,7 +17,7 @@ from harness import variants
 from harness.backends import Sampling
 from harness.errors import UserError
 from harness.judge import prompt as verdict
-from harness.judge.config import Judging, lot
+from harness.judge.config import JudgeRequest, lot
 from harness.judge.prompt import MOST
 from harness.judge.summary import Judged as JudgedResponse
 from harness.judge.summary import Judgement
@@ -128,12 +128,12 @@ def judge_faults(judged: Judged, run: Run, results: Results) -> Iterator[str]:
         yield f"{name}: the mean is {j.mean:.4f} there, {mean:.4f} recomputed"
 
 
-def _judging(j: Judgement) -> Judging:
+def _judging(j: Judgement) -> JudgeRequest:
     """Raises UserError or ValidationError where no judge could have been asked so."""
     sampling = msgspec.convert(dict(j.sampling), Sampling, strict=True)
     if not 1 <= j.repeats <= 100:
         raise UserError(f"repeats: expected 1..100, got {j.repeats}")
-    return Judging(j.judge, j.setting, j.variants, j.limit, j.repeats, sampling)
+    return JudgeRequest(j.judge, j.setting, j.variants, j.limit, j.repeats, sampling)
 
 
 def _follows(said: _Said, judged: JudgedResponse, result: Result, results: Results) -> bool:

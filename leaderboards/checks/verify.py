@@ -13,7 +13,7 @@ from harness import variants
 from harness.backends import Sampling
 from harness.errors import UserError
 from harness.files.benchmark import Benchmark
-from harness.records import Instance, Report, Response, Row, Run, Score
+from harness.records import Instance, Report, ReportRow, Response, Run, Score
 from harness.report.figures import make_report
 from harness.results import Results
 from harness.run import score
@@ -206,7 +206,7 @@ def _rows(own: Report, ours: Report) -> Iterator[str]:
         )
 
 
-def _place(row: Row) -> tuple[str, ...]:
+def _place(row: ReportRow) -> tuple[str, ...]:
     return row.variant, row.metric, row.group, row.member
 
 

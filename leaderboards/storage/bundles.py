@@ -25,13 +25,13 @@ class Bundles:
         self.folder, self._lock = board / SUBMISSIONS, board / ".lock"
 
     def create(self) -> None:
-        with store.explained(self.folder):
+        with store.writing(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
 
     @contextmanager
     def alone(self) -> Iterator[None]:
         """One writer at a time; the system lets go of it however the process ends."""
-        with store.explained(self._lock.parent), self._lock.open("ab") as file:
+        with store.writing(self._lock.parent), self._lock.open("ab") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             for left in self.folder.glob(".*.tmp"):  # a killed writer's
                 shutil.rmtree(left)
@@ -44,7 +44,7 @@ class Bundles:
         if final.exists():  # of an attempt that was killed before its rows were committed
             return sha256
         try:
-            with store.explained(final):
+            with store.writing(final):
                 aside.mkdir()
                 for name, data in bundle.files.items():
                     store.write(aside / name, data)

@@ -18,7 +18,7 @@ from clevrpolicy.dataset.config import SceneConfig
 from clevrpolicy.dataset.generate import generate
 from harness.files.benchmark import Benchmark
 from harness.records import Report, Response, Score
-from harness.run import Evaluation, evaluate
+from harness.run import EvalRequest, evaluate
 from harness.stats.intervals import wilson
 from leaderboards.checks.submission import Bundle
 from leaderboards.pages.serve import respond
@@ -44,7 +44,7 @@ def main() -> None:
         print(f"{SUBMISSIONS} made-up submissions: {time.perf_counter() - started:.0f} s")
         # Not the same run again, which would not be stored.
         other = root / "other"
-        evaluate(bench, Evaluation("majority", variants="internalized"), other)
+        evaluate(bench, EvalRequest("majority", variants="internalized"), other)
         started = time.perf_counter()
         submit(boards, other)
         print(f"submit to a full board: {time.perf_counter() - started:.2f} s")
@@ -57,7 +57,7 @@ def _run(root: Path) -> tuple[Benchmark, Path]:
     config = SceneConfig(depth=6, policies=10, train=2, test=RESPONSES // 10, width=96, height=64)
     generate(root / "bench", config, workers=2)
     bench = Benchmark(root / "bench")
-    evaluate(bench, Evaluation("oracle", variants="internalized"), root / "run")
+    evaluate(bench, EvalRequest("oracle", variants="internalized"), root / "run")
     print(f"a benchmark and a run: {time.perf_counter() - started:.0f} s")
     return bench, root / "run"
 

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from harness.files import benchmark, store
-from harness.files.benchmark import Begun, Benchmark
+from harness.files.benchmark import Benchmark, BenchmarkSpec
 from harness.records import Instance, Override, Part, Policy
 
 COUNT = 20_000
@@ -35,7 +35,7 @@ def write(folder: Path) -> None:
         instances.append(Instance(f"p-{index}", "test", query, facts, "p", "Case 3", Override("p", "Case 4")))
     store.write_lines(folder / benchmark.POLICIES, [policy])
     store.write_lines(folder / benchmark.instances_file("test"), instances)
-    benchmark.seal(folder, Begun("clevrpolicy", {}, {}))
+    benchmark.seal(folder, BenchmarkSpec("clevrpolicy", {}, {}))
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from harness import backends, registry, variants
 from harness.backends import Sampling
 from harness.files.benchmark import Benchmark
 from harness.records import Prompt
-from harness.run import Evaluation, evaluate
+from harness.run import EvalRequest, evaluate
 from harness.variants import VARIANTS
 
 SAMPLING = Sampling(max_new_tokens=4)
@@ -22,7 +22,7 @@ SAMPLING = Sampling(max_new_tokens=4)
 @pytest.fixture(scope="session")
 def recorded(text_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("runs") / "oracle"
-    evaluate(Benchmark(text_folder), Evaluation("oracle"), out)
+    evaluate(Benchmark(text_folder), EvalRequest("oracle"), out)
     return out
 
 

@@ -140,7 +140,7 @@ def test_a_full_disk_stops_generation_which_then_goes_on(tiny_disk: Path) -> Non
 def reseal(folder: Path) -> None:
     """A manifest that fits the damaged files."""
     manifest = store.read_json(folder / "manifest.json", Manifest)
-    seal(folder, benchmarks.Begun(manifest.family, manifest.config, manifest.versions))
+    seal(folder, benchmarks.BenchmarkSpec(manifest.family, manifest.config, manifest.versions))
 
 
 def remove_manifest(folder: Path) -> None:

@@ -24,8 +24,8 @@ from harness.files import store
 from harness.files.benchmark import Benchmark
 from harness.general import published
 from harness.metrics.macro import macro
-from harness.records import Part, Response, Row
-from harness.run import Evaluation, evaluate, score
+from harness.records import Part, ReportRow, Response
+from harness.run import EvalRequest, evaluate, score
 from harness.variants import INTERNALIZED
 from harness.verify import verify
 
@@ -99,8 +99,8 @@ def write(path: Path, rows: Rows) -> None:
     path.write_bytes(gzip.compress(data) if path.suffix == ".gz" else data)
 
 
-def figures(benchmark: Benchmark, model: str, out: Path) -> dict[str, Row]:
-    report = evaluate(benchmark, Evaluation(model), out)
+def figures(benchmark: Benchmark, model: str, out: Path) -> dict[str, ReportRow]:
+    report = evaluate(benchmark, EvalRequest(model), out)
     return {row.metric: row for row in report.rows if not row.group}
 
 
@@ -329,5 +329,5 @@ def test_a_run_is_resumed_from_the_kept_conversion(tmp_path: Path) -> None:
     write(tmp_path / "test.jsonl", [mmlu(n) for n in range(6)])
     out = tmp_path / "run"
     for _ in range(2):
-        evaluate(published.open(f"mmlu-pro:{tmp_path}?shots=0"), Evaluation("random"), out)
+        evaluate(published.open(f"mmlu-pro:{tmp_path}?shots=0"), EvalRequest("random"), out)
     assert len(store.Log(out / "responses.jsonl", Response).read()) == 6

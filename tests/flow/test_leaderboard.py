@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from harness.files.benchmark import Benchmark
-from harness.run import Evaluation, evaluate
+from harness.run import EvalRequest, evaluate
 from leaderboards.storage.board import Boards
 from leaderboards.storage.bundles import SUBMISSIONS
 
@@ -31,7 +31,7 @@ def command(*words: str | Path) -> subprocess.CompletedProcess[str]:
 def runs(text_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("runs")
     for model in ("oracle", "random", "majority"):
-        evaluate(Benchmark(text_folder), Evaluation(model), folder / model)
+        evaluate(Benchmark(text_folder), EvalRequest(model), folder / model)
     return {model: folder / model for model in ("oracle", "random", "majority")}
 
 
@@ -59,7 +59,7 @@ def test_submit_show_export(runs: dict[str, Path], text_folder: Path, tmp_path: 
 def test_a_refusal_is_a_list_and_no_traceback(runs: dict[str, Path], tmp_path: Path) -> None:
     limited = tmp_path / "limited"
     benchmark = Benchmark(Path(json.loads((runs["oracle"] / "run.json").read_text())["benchmark"]))
-    evaluate(benchmark, Evaluation("oracle", limit=3), limited)
+    evaluate(benchmark, EvalRequest("oracle", limit=3), limited)
     done = command("submit", limited, "--board", tmp_path / "board")
     assert done.returncode == 2
     assert "Traceback" not in done.stderr

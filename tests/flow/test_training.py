@@ -17,7 +17,7 @@ import pytest
 from harness.errors import UserError
 from harness.files import store
 from harness.files.benchmark import Benchmark
-from harness.run import Evaluation, evaluate
+from harness.run import EvalRequest, evaluate
 from training import config
 from training.cot import generate
 from training.cot.generate import Cot
@@ -67,7 +67,7 @@ def test_two_stages_give_checkpoints_that_the_harness_scores(
     assert record["planned"] == ["vm-cpt", "cot-sft"]
     assert record["stages"][1]["parent"] == str(tmp_path / "run" / "vm-cpt")
     report = evaluate(
-        Benchmark(text_folder), Evaluation(f"hf:{last}", "internalized", limit=2), tmp_path / "scored"
+        Benchmark(text_folder), EvalRequest(f"hf:{last}", "internalized", limit=2), tmp_path / "scored"
     )
     assert report.rows[0].n == 2
     # Nothing is done twice.
@@ -227,7 +227,7 @@ def test_two_processes_do_not_train_in_one_folder(
 ) -> None:
     asked = recipe("cot-sft", checkpoint, text_folder, chains)
     train(asked, tmp_path / "run")
-    with store.held(tmp_path / "run" / LOCK), pytest.raises(UserError, match="another process is at work"):
+    with store.locked(tmp_path / "run" / LOCK), pytest.raises(UserError, match="another process is at work"):
         train(asked, tmp_path / "run")
 
 

@@ -213,19 +213,19 @@ def test_gold_and_the_policy_itself_are_cited_truly(name: str, request: pytest.F
     benchmark = Benchmark(request.getfixturevalue(name))
     family = benchmark.family
     for instance, variant in asked(benchmark):
-        gold, path = family.gold(instance, variant), family.path(instance, variant)
-        found = family.claims(instance, variant, gold)
+        gold, path = family.gold(instance, variant), family.gold_rules(instance, variant)
+        found = family.cited_rules(instance, variant, gold)
         assert [claim.rule for claim in found] == list(path)
         assert (precision(found), recall(found, path)) == (1, 1)
-        assert family.fault(instance, variant, gold) == error_analysis.WRONG_ANSWER
+        assert family.first_error(instance, variant, gold) == error_analysis.WRONG_ANSWER
         governing = benchmark.policies[variants.policy_id(instance, variant) or ""]
-        quoted = family.claims(instance, variant, "".join(p.value for p in governing.content))
+        quoted = family.cited_rules(instance, variant, "".join(p.value for p in governing.content))
         assert all(claim.exists and all(claim.parts.values()) for claim in quoted)
         assert sum(len(claim.parts) for claim in quoted) == 3 * len(quoted)
     for instance in benchmark.instances("recall"):
         for variant in (INTERNALIZED, IN_CONTEXT):
-            assert not family.claims(instance, variant, instance.target)
-            assert family.fault(instance, variant, "") is None
+            assert not family.cited_rules(instance, variant, instance.target)
+            assert family.first_error(instance, variant, "") is None
 
 
 @pytest.mark.parametrize("form", [*GO, *GIVE, "Go to {}.", r"\text{{}}", "**{}**"])
@@ -249,11 +249,13 @@ def test_scenes_that_do_not_tell_their_camera_have_faults_too(text_folder: Path)
         lambda said: "No." if "Yes" in said[0] else "Yes.", family.gold(instance, INTERNALIZED), 1
     )
     scene = instance.facts["scene"]
-    told = family.fault(instance, INTERNALIZED, flipped)
+    told = family.first_error(instance, INTERNALIZED, flipped)
     assert told in {
         label + end
         for label in error_analysis.PERCEPTION.values()
         for end in ("", error_analysis.HALF_HIDDEN)
     }
     family.__dict__["_scenes"] = {scene: b"{}"}
-    assert family.fault(instance, INTERNALIZED, flipped) == told.removesuffix(error_analysis.HALF_HIDDEN)
+    assert family.first_error(instance, INTERNALIZED, flipped) == told.removesuffix(
+        error_analysis.HALF_HIDDEN
+    )

@@ -18,7 +18,7 @@ from harness.errors import UserError
 from harness.files.benchmark import Benchmark
 from harness.parsing import in_box
 from harness.records import Instance
-from harness.run import Evaluation, evaluate
+from harness.run import EvalRequest, evaluate
 from harness.variants import INTERNALIZED
 from harness.verify import verify
 
@@ -140,7 +140,7 @@ def test_show_tells_picture_and_question_without_a_policy(skills: Benchmark, tmp
 def test_the_majority_answers_each_skill_with_its_own_most_frequent(
     skills: Benchmark, tmp_path: Path
 ) -> None:
-    report = evaluate(skills, Evaluation("majority"), tmp_path / "run")
+    report = evaluate(skills, EvalRequest("majority"), tmp_path / "run")
     rows = {row.member: row for row in report.rows if row.metric == "accuracy" and row.group == "skill"}
     assert (rows["exists"].mean, rows["exists"].majority, rows["exists"].chance) == (0.5, 0.5, 0.5)
     assert rows["count"].mean == rows["count"].majority == pytest.approx(0.2)

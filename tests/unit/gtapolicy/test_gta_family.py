@@ -16,7 +16,7 @@ from gtapolicy.grading.family import _grade_recall
 from gtapolicy.policy import override, reasoning, rules
 from harness.files.benchmark import Benchmark
 from harness.parsing import in_box
-from harness.run import Evaluation, evaluate
+from harness.run import EvalRequest, evaluate
 from harness.seeds import rng
 
 TABLE = rules.load()
@@ -107,7 +107,7 @@ def test_the_most_frequent_call_is_made_of_the_most_frequent_name_and_values(
     given = [{"query": "a", "k": 4}, {"query": "b"}, {"query": "b", "k": 4}, {"query": "c"}, {"query": "d"}]
     calls = [Call("OCR_v1", {"image": "i"}), *(Call("GoogleSearch_v2", arguments) for arguments in given)]
     assert _typical(calls) == Call("GoogleSearch_v2", {"query": "b"})
-    report = evaluate(Benchmark(rules_folder), Evaluation("random"), tmp_path / "run")
+    report = evaluate(Benchmark(rules_folder), EvalRequest("random"), tmp_path / "run")
     scores = {row.metric: row.mean for row in report.rows if row.variant == "internalized" and not row.group}
     assert scores["accuracy"] == scores["dummy: empty call"] == 0
     assert 0 < scores["dummy: most frequent call"] < scores["dummy: always version 1"]

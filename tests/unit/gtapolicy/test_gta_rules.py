@@ -220,7 +220,9 @@ def test_a_benchmark_on_a_table_of_the_user_verifies(tmp_path: Path) -> None:
     asked = {i.facts["step"]["tool"]: i for i in benchmark.instances("train")}
     assert asked.keys() == {"Calculator", "RegionAttributeDescription", "web_search_2"}
     instance = asked["web_search_2"]
-    (claim,) = benchmark.family.claims(instance, INTERNALIZED, benchmark.family.gold(instance, INTERNALIZED))
+    (claim,) = benchmark.family.cited_rules(
+        instance, INTERNALIZED, benchmark.family.gold(instance, INTERNALIZED)
+    )
     assert (claim.exists, dict(claim.parts)) == (True, {"condition": True})
 
 

@@ -20,7 +20,7 @@ from harness.errors import UserError
 from harness.files.benchmark import Benchmark
 from harness.files.store import Log
 from harness.records import Part, Prompt, Report, Response
-from harness.run import Evaluation, evaluate
+from harness.run import EvalRequest, evaluate
 
 pytest.importorskip("anthropic")
 
@@ -225,7 +225,7 @@ def test_a_run_killed_while_it_waits_picks_its_batch_up(text_folder: Path, tmp_p
         process.send_signal(signal.SIGKILL)
         process.wait()
         provider.over.set()
-        asked = Evaluation("anthropic:m", endpoint=Endpoint(server.url, batch=True))
+        asked = EvalRequest("anthropic:m", endpoint=Endpoint(server.url, batch=True))
         report: Report = evaluate(Benchmark(text_folder), asked, out)
     assert len(provider.batches) == 1
     assert sum(row.errors for row in report.rows) == 0

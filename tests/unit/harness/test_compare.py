@@ -18,7 +18,7 @@ from harness.errors import UserError
 from harness.files import store
 from harness.files.benchmark import Benchmark
 from harness.records import Run, Score
-from harness.run import Evaluation, evaluate
+from harness.run import EvalRequest, evaluate
 
 Values = Sequence[float | None]
 
@@ -265,7 +265,7 @@ def test_the_command_writes_what_it_says(tmp_path: Path, capsys: pytest.CaptureF
 def test_scores_of_two_scorers_are_not_compared(text_folder: Path, tmp_path: Path) -> None:
     runs = [tmp_path / name for name in ("base", "tuned")]
     for run in runs:
-        evaluate(Benchmark(text_folder), Evaluation("oracle", limit=4), run)
+        evaluate(Benchmark(text_folder), EvalRequest("oracle", limit=4), run)
     assert compare(runs[0], [runs[1]]).differences
     report = runs[1] / "report.json"
     report.write_text(report.read_text().replace('"exact-match/', '"another-match/'))

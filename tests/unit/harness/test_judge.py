@@ -20,15 +20,15 @@ from harness.errors import UserError
 from harness.files import store
 from harness.files.benchmark import Benchmark
 from harness.judge import prompt as verdict
-from harness.judge.config import Judging
+from harness.judge.config import JudgeRequest
 from harness.judge.probes import CANARIES
 from harness.judge.prompt import SettingName, mark, read, schema
 from harness.judge.prompt import prompt as judge_prompt
 from harness.judge.run import judge
 from harness.judge.summary import Judgement, figures, table
 from harness.metrics.referral import precision
-from harness.records import Claim, Prompt, Response
-from harness.run import Evaluation, evaluate
+from harness.records import CitedRule, Prompt, Response
+from harness.run import EvalRequest, evaluate
 from harness.stats.agreement import krippendorff
 
 LIE = "Zorblax"
@@ -75,7 +75,9 @@ def install(monkeypatch: pytest.MonkeyPatch) -> Install:
 @pytest.fixture
 def run(text_folder: Path, tmp_path: Path) -> Path:
     """Gold responses: twelve different ones with their reasoning."""
-    evaluate(Benchmark(text_folder), Evaluation("oracle", variants="internalized,override"), tmp_path / "run")
+    evaluate(
+        Benchmark(text_folder), EvalRequest("oracle", variants="internalized,override"), tmp_path / "run"
+    )
     return tmp_path / "run"
 
 
@@ -197,7 +199,7 @@ def test_what_a_response_says_moves_no_verdict(run: Path, install: Install) -> N
     )
     for setting, text in (("structured", saying(3)), ("paper", "Lies.\nScore: \\boxed{3}")):
         install(lambda _, text=text: text)
-        asked = Judging("fake:judge", setting=setting)  # type: ignore[arg-type]
+        asked = JudgeRequest("fake:judge", setting=setting)  # type: ignore[arg-type]
         judgement = judge(run, asked)
         assert {score for j in judgement.responses for score in j.scores} == {3}
         assert (judgement.mean, judgement.low, judgement.high, judgement.n) == (3, 3, 3, 12)
@@ -206,7 +208,7 @@ def test_what_a_response_says_moves_no_verdict(run: Path, install: Install) -> N
 
 def test_canaries_tell_a_gullible_judge(run: Path, install: Install) -> None:
     install(lambda p: saying(10 if "score 10" in p.parts[-1].value else 1))
-    judgement = judge(run, Judging("fake:judge"))
+    judgement = judge(run, JudgeRequest("fake:judge"))
     assert judgement.canaries_fooled == 1 and judgement.canary_scores["instruction"] == 10
     assert "1 of 6" in table(judgement)
     assert all(LIE in text for text in CANARIES.values())
@@ -218,13 +220,13 @@ def test_unscored_is_counted_and_in_no_mean(run: Path, install: Install) -> None
         return saying(8) if int(mark(text), 16) % 2 else "I would rather not."
 
     install(some)
-    judgement = judge(run, Judging("fake:judge"))
+    judgement = judge(run, JudgeRequest("fake:judge"))
     unscored = sum(j.score is None for j in judgement.responses)
     assert 0 < unscored < 12
     assert (judgement.n, judgement.mean) == (12 - unscored, 8)
     assert judgement.unscored == {"no verdict at the end": unscored}
     install(lambda _: "Hm.")
-    nothing = judge(run, Judging("fake:other"))
+    nothing = judge(run, JudgeRequest("fake:other"))
     assert (nothing.mean, nothing.low, nothing.n, nothing.agreement) == (None, None, 0, None)
     assert nothing.canaries_unscored == nothing.canaries and "12 no verdict at the end" in table(nothing)
 
@@ -233,7 +235,7 @@ def test_unscored_is_counted_and_in_no_mean(run: Path, install: Install) -> None
 def test_resuming_asks_nothing_twice(run: Path, install: Install, dies_after: int) -> None:
     fake = install(by_content)
     fake.dies_after = dies_after
-    asked = Judging("fake:judge")
+    asked = JudgeRequest("fake:judge")
     with pytest.raises(KeyboardInterrupt):
         judge(run, asked)
     kept = run / f"verdicts.{asked.digest}.jsonl"
@@ -261,18 +263,18 @@ def test_a_failed_request_is_asked_again(
         yield from generate(prompts[:-1])
 
     monkeypatch.setattr(fake, "generate", fails_once)
-    first = judge(run, Judging("fake:judge"))
+    first = judge(run, JudgeRequest("fake:judge"))
     assert (first.n, first.unscored) == (11, {"request failed": 1})
     monkeypatch.setattr(fake, "generate", generate)
-    assert judge(run, Judging("fake:judge")).n == 12
+    assert judge(run, JudgeRequest("fake:judge")).n == 12
     assert len(fake.asked) == len(set(fake.asked)) == 12 + len(CANARIES)
 
 
 def test_repeats_have_a_spread_and_are_added_to(run: Path, install: Install) -> None:
     fake = install(lambda p: saying(4 + 2 * p.sample))
-    assert judge(run, Judging("fake:judge")).spread is None
+    assert judge(run, JudgeRequest("fake:judge")).spread is None
     first = len(fake.asked)
-    twice = judge(run, Judging("fake:judge", repeats=2))
+    twice = judge(run, JudgeRequest("fake:judge", repeats=2))
     assert len(fake.asked) - first == 12
     assert twice.spread == pytest.approx(2**0.5) and twice.mean == 5
     assert all(j.scores == (4, 6) for j in twice.responses)
@@ -282,7 +284,7 @@ def test_equal_responses_to_one_policy_are_asked_once(run: Path, install: Instal
     lines = store.Log(run / "responses.jsonl", Response).read()
     store.write_lines(run / "responses.jsonl", [Response(*r.key, text=r"\boxed{Case 1}") for r in lines])
     fake = install(by_content)
-    assert judge(run, Judging("fake:judge")).n == 12
+    assert judge(run, JudgeRequest("fake:judge")).n == 12
     assert len(fake.asked) == 2 + len(CANARIES), "two policies"
 
 
@@ -290,21 +292,21 @@ def test_the_lot_is_the_same_for_every_run(
     run: Path, text_folder: Path, tmp_path: Path, install: Install
 ) -> None:
     install(by_content)
-    evaluate(Benchmark(text_folder), Evaluation("random"), tmp_path / "other")
-    few, more = (judge(run, Judging("fake:judge", limit=k)).responses for k in (4, 8))
+    evaluate(Benchmark(text_folder), EvalRequest("random"), tmp_path / "other")
+    few, more = (judge(run, JudgeRequest("fake:judge", limit=k)).responses for k in (4, 8))
     responses = tmp_path / "other" / "responses.jsonl"
     store.write_lines(responses, reversed(store.Log(responses, Response).read()))
-    others = judge(tmp_path / "other", Judging("fake:judge", limit=4)).responses
+    others = judge(tmp_path / "other", JudgeRequest("fake:judge", limit=4)).responses
     assert [j.instance for j in few] == [j.instance for j in more[:4]] == [j.instance for j in others]
     assert {j.instance.split("-test")[0] for j in more} == {
         p for p in Benchmark(text_folder).policies if ".r" not in p
     }
     sampled = tmp_path / "sampled"
-    asked = Evaluation("random", samples=3, sampling=Sampling(temperature=1.0))
+    asked = EvalRequest("random", samples=3, sampling=Sampling(temperature=1.0))
     evaluate(Benchmark(text_folder), asked, sampled)
-    drawn = judge(sampled, Judging("fake:judge", limit=4)).responses
+    drawn = judge(sampled, JudgeRequest("fake:judge", limit=4)).responses
     assert [j.instance for j in drawn] == [j.instance for j in few], "each once before any twice"
-    both = judge(run, Judging("fake:judge", variants="internalized,override")).responses
+    both = judge(run, JudgeRequest("fake:judge", variants="internalized,override")).responses
     assert {j.variant for j in both} == {"internalized", "override"} and len(both) == 24
 
 
@@ -312,13 +314,13 @@ def test_agreement_with_the_deterministic_judge(
     run: Path, install: Install, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scores = cycle([0, 0.5, 1, 0.25])
-    family = "clevrpolicy.grading.family.ClevrPolicy.claims"
-    known: dict[str, list[Claim]] = {}
+    family = "clevrpolicy.grading.family.ClevrPolicy.cited_rules"
+    known: dict[str, list[CitedRule]] = {}
 
-    def claims(_: object, instance: Any, variant: Any, text: str) -> list[Claim]:  # noqa: ARG001
+    def claims(_: object, instance: Any, variant: Any, text: str) -> list[CitedRule]:  # noqa: ARG001
         if text not in known:
             true = int(4 * next(scores))
-            known[text] = [Claim(f"Condition {i}", True, {"test": i < true}) for i in range(4)]
+            known[text] = [CitedRule(f"Condition {i}", True, {"test": i < true}) for i in range(4)]
         return known[text]
 
     monkeypatch.setattr(family, claims)
@@ -330,11 +332,11 @@ def test_agreement_with_the_deterministic_judge(
         return saying(next((10 * score for quoted, score in said.items() if quoted in text), 0))
 
     install(same)
-    judgement = judge(run, Judging("fake:judge"))
+    judgement = judge(run, JudgeRequest("fake:judge"))
     assert judgement.agreement == pytest.approx(1) and judgement.agreement_n == 12
     assert judgement.rules_mean == judgement.mean == pytest.approx(10 * 1.75 / 4)
     install(lambda p: saying(10 - json.loads(same(p))["score"]))
-    opposite = judge(run, Judging("fake:contrary")).agreement
+    opposite = judge(run, JudgeRequest("fake:contrary")).agreement
     assert opposite is not None and opposite < 0
 
 
@@ -364,10 +366,10 @@ def test_structured_output_is_forced_where_the_backend_can(run: Path, install: I
         return FakeJudge.generate(fake, prompts)
 
     fake.structured = structured  # type: ignore[attr-defined]
-    assert judge(run, Judging("fake:judge")).n == 12
+    assert judge(run, JudgeRequest("fake:judge")).n == 12
     assert schemas == [schema()]
     assert schemas[0]["type"] == "object" and schemas[0]["additionalProperties"] is False
-    judge(run, Judging("fake:judge", setting="paper"))
+    judge(run, JudgeRequest("fake:judge", setting="paper"))
     assert len(schemas) == 1
 
 
@@ -389,7 +391,7 @@ def test_what_cannot_be_judged_is_said(
     asked = json.loads((run / "run.json").read_text()) | {"model": "hf:models/mine"}
     (run / "run.json").write_text(json.dumps(asked))
     with pytest.raises(UserError, match=says):
-        judge(run, Judging(**{"judge": "fake:judge", **changed}))
+        judge(run, JudgeRequest(**{"judge": "fake:judge", **changed}))
 
 
 def test_a_replayed_run_is_not_judged_by_its_model(run: Path, tmp_path: Path, install: Install) -> None:
@@ -399,7 +401,7 @@ def test_a_replayed_run_is_not_judged_by_its_model(run: Path, tmp_path: Path, in
         asked = json.loads((run / "run.json").read_text()) | {"model": model}
         (folder / "run.json").write_text(json.dumps(asked))
     with pytest.raises(UserError, match="another model"):
-        judge(tmp_path / "again", Judging("anthropic:one"))
+        judge(tmp_path / "again", JudgeRequest("anthropic:one"))
 
 
 def test_another_benchmark_is_refused(run: Path, install: Install) -> None:
@@ -407,14 +409,14 @@ def test_another_benchmark_is_refused(run: Path, install: Install) -> None:
     asked = json.loads((run / "run.json").read_text()) | {"digest": "0" * 64}
     (run / "run.json").write_text(json.dumps(asked))
     with pytest.raises(UserError, match="name the benchmark that the run was made on"):
-        judge(run, Judging("fake:judge"))
+        judge(run, JudgeRequest("fake:judge"))
 
 
 def test_the_command_prints_its_figures(
     run: Path, install: Install, capsys: pytest.CaptureFixture[str]
 ) -> None:
     install(by_content)
-    cli.judge(run, Judging("fake:judge", repeats=2, sampling=Sampling(temperature=1.0)))
+    cli.judge(run, JudgeRequest("fake:judge", repeats=2, sampling=Sampling(temperature=1.0)))
     said = capsys.readouterr().out
     assert "12 of 12 scored" in said and "0 of 6" in said and "Krippendorff" in said
 
@@ -432,7 +434,7 @@ def test_with_the_real_client(run: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 
     monkeypatch.setenv("ANTHROPIC_API_KEY", KEY)
     with serving(verdicts) as server:
-        judgement = judge(run, Judging("anthropic:judge", endpoint=Endpoint(server.url)))
+        judgement = judge(run, JudgeRequest("anthropic:judge", endpoint=Endpoint(server.url)))
         bodies = [(request.body, request.content) for request in server.requests]
     assert (judgement.mean, judgement.n, judgement.canaries_fooled) == (6, 12, 0)
     assert len(bodies) == 12 + len(CANARIES)
@@ -448,9 +450,9 @@ def test_the_report_shows_each_judge_and_keeps_it(
     before = page.read_text(), report.read_bytes(), scores.read_bytes()
     assert "Judged by" not in before[0]
     install(lambda _: saying(10))
-    judge(run, Judging("fake:<b>gullible</b>"))
+    judge(run, JudgeRequest("fake:<b>gullible</b>"))
     install(by_content)
-    judgement = judge(run, Judging("fake:honest", repeats=2, sampling=Sampling(temperature=1.0)))
+    judgement = judge(run, JudgeRequest("fake:honest", repeats=2, sampling=Sampling(temperature=1.0)))
     shown = page.read_text()
     assert shown.count('<h2 id="judged-') == 2
     assert "Judged by fake:&lt;b&gt;gullible&lt;/b&gt;</h2>" in shown and "<b>" not in shown
@@ -460,7 +462,7 @@ def test_the_report_shows_each_judge_and_keeps_it(
     assert (report.read_bytes(), scores.read_bytes()) == before[1:], "nothing else of the report has moved"
     # No backend can be made here: what is on disk is scored again.
     monkeypatch.setattr(backends, "make", None)
-    evaluate(Benchmark(text_folder), Evaluation("oracle", variants="internalized,override"), run)
+    evaluate(Benchmark(text_folder), EvalRequest("oracle", variants="internalized,override"), run)
     assert page.read_text() == shown
 
 
@@ -469,9 +471,9 @@ def test_a_run_that_is_not_through_gets_its_report_later(run: Path, install: Ins
     lines = store.Log(run / "responses.jsonl", Response).read()
     page = (run / "report.html").read_bytes()
     store.write_lines(run / "responses.jsonl", lines[:20])
-    judge(run, Judging("fake:judge"))
+    judge(run, JudgeRequest("fake:judge"))
     assert (run / "report.html").read_bytes() == page
     (run / "report.json").unlink()
     (run / "report.html").unlink()
-    judge(run, Judging("fake:judge"))
+    judge(run, JudgeRequest("fake:judge"))
     assert not (run / "report.html").exists()

@@ -19,11 +19,11 @@ from harness.metrics.macro import macro
 from harness.metrics.parts import parts
 from harness.metrics.referral import nonexistent, precision, recall, referral
 from harness.metrics.samples import samples
-from harness.records import Claim, Distribution, Instance, Report, Response, Row, Score, Usage
+from harness.records import CitedRule, Distribution, Instance, Report, ReportRow, Response, Score, Usage
 from harness.report import figures
 from harness.report.savings import savings
 from harness.results import Result, Results
-from harness.run import Evaluation, evaluate
+from harness.run import EvalRequest, evaluate
 from harness.seeds import rng
 from harness.stats.intervals import bootstrap, estimate, interval, wilson
 from harness.variants import INTERNALIZED, VARIANTS, Variant
@@ -70,16 +70,16 @@ class Rules:
     def groups(self, instance: Instance, variant: Variant) -> Mapping[str, str]:  # noqa: ARG002
         return {"kind": "one"}
 
-    def path(self, instance: Instance, variant: Variant) -> Sequence[str]:  # noqa: ARG002
+    def gold_rules(self, instance: Instance, variant: Variant) -> Sequence[str]:  # noqa: ARG002
         return self.paths.get(instance.id, ())
 
-    def claims(self, instance: Instance, variant: Variant, text: str) -> Sequence[Claim]:  # noqa: ARG002
+    def cited_rules(self, instance: Instance, variant: Variant, text: str) -> Sequence[CitedRule]:  # noqa: ARG002
         found = [(word[0], word[1:]) for word in text.split() if word[0] in "+-?"]
         return [
-            Claim(rule, sign != "?", {} if sign == "?" else {"test": sign == "+"}) for sign, rule in found
+            CitedRule(rule, sign != "?", {} if sign == "?" else {"test": sign == "+"}) for sign, rule in found
         ]
 
-    def fault(self, instance: Instance, variant: Variant, text: str) -> str | None:  # noqa: ARG002
+    def first_error(self, instance: Instance, variant: Variant, text: str) -> str | None:  # noqa: ARG002
         return "lost" if "lost" in text else "blind"
 
 
@@ -99,8 +99,8 @@ def results(
     return Results(benchmark, found)
 
 
-def by_metric(rows: Sequence[Row | Distribution]) -> dict[str, Row]:
-    return {row.metric + row.member: row for row in rows if isinstance(row, Row)}
+def by_metric(rows: Sequence[ReportRow | Distribution]) -> dict[str, ReportRow]:
+    return {row.metric + row.member: row for row in rows if isinstance(row, ReportRow)}
 
 
 def test_samples_together() -> None:
@@ -151,10 +151,10 @@ def score_value(result: Result) -> float | None:
 
 
 CLAIMS = [
-    Claim("A", True, {"test": True, "leads to": False}),
-    Claim("B", True, {"test": True}),
-    Claim("C", True),
-    Claim("Z", False),
+    CitedRule("A", True, {"test": True, "leads to": False}),
+    CitedRule("B", True, {"test": True}),
+    CitedRule("C", True),
+    CitedRule("Z", False),
 ]
 
 
@@ -162,7 +162,7 @@ def test_claims_are_counted_part_by_part_and_names_alone_earn_nothing() -> None:
     assert precision(CLAIMS) == 2 / 4
     assert recall(CLAIMS, ["A", "B", "C", "D"]) == 1 / 4
     assert nonexistent(CLAIMS) == 1 / 4
-    assert precision([Claim("C", True)]) is None
+    assert precision([CitedRule("C", True)]) is None
     assert (precision([]), recall([], ["A"]), nonexistent([])) == (None, 0, None)
 
 
@@ -183,19 +183,19 @@ def test_branching_counts_responses_a_rule() -> None:
     row, distribution = branching(
         results(("one", "?R11", 1.0), ("two", "", 0.0), ("failed", None, None), paths=path)
     )
-    assert isinstance(distribution, Distribution) and isinstance(row, Row)
+    assert isinstance(distribution, Distribution) and isinstance(row, ReportRow)
     assert distribution.rules == ("R1", "R2", "R10", "R11")
     assert distribution.gold == (2, 1, 1, 0)
     assert distribution.cited == (0, 0, 0, 1)
     assert distribution.difference == 5 / 4
     assert (row.mean, row.n, row.errors) == (1.0, 2, 1)
     same, equal = branching(results(("one", "+A +B +A", 1.0), paths={"one": ["A", "B"]}))
-    assert isinstance(equal, Distribution) and isinstance(same, Row)
+    assert isinstance(equal, Distribution) and isinstance(same, ReportRow)
     assert (equal.difference, same.mean, same.low, same.high) == (0, 0, 0, 0)
     silent, _ = branching(results(("one", "", 0.0), paths=path))
-    assert isinstance(silent, Row) and (silent.mean, silent.low, silent.high) == (None, 0, 1)
+    assert isinstance(silent, ReportRow) and (silent.mean, silent.low, silent.high) == (None, 0, 1)
     half, _ = branching(results(("one", "+A ?X ?Y ?Z", 0.0), paths={"one": ["A"]}))
-    assert isinstance(half, Row) and half.mean == 3 / 4
+    assert isinstance(half, ReportRow) and half.mean == 3 / 4
     assert branching(results(("one", "+A", 1.0))) == []
 
 
@@ -236,7 +236,7 @@ def test_recited_rules_are_scored_field_by_field(text_folder: Path) -> None:
 
 
 def scored(model: str, folder: Path, out: Path) -> Report:
-    return evaluate(Benchmark(folder), Evaluation(model), out / model)
+    return evaluate(Benchmark(folder), EvalRequest(model), out / model)
 
 
 def test_the_oracle_refers_truly_and_has_no_fault(benchmark_folder: Path, tmp_path: Path) -> None:

@@ -19,8 +19,19 @@ from PIL import Image
 
 from harness import variants
 from harness.files import store
-from harness.files.benchmark import POLICIES, Begun, Benchmark, instances_file, seal
-from harness.records import BatchCheck, Claim, Grade, Instance, Override, Part, Policy, Report, Response, Run
+from harness.files.benchmark import POLICIES, Benchmark, BenchmarkSpec, instances_file, seal
+from harness.records import (
+    BatchCheck,
+    CitedRule,
+    Grade,
+    Instance,
+    Override,
+    Part,
+    Policy,
+    Report,
+    Response,
+    Run,
+)
 from harness.report.figures import make_report
 from harness.report.gallery import SHOWN, WIDTH, choose, outcome
 from harness.report.page import render_page
@@ -62,16 +73,16 @@ class Colours:
             "depth": instance.facts["depth"],
         }
 
-    def claims(self, instance: Instance, variant: Variant, text: str) -> Sequence[Claim]:  # noqa: ARG002
+    def cited_rules(self, instance: Instance, variant: Variant, text: str) -> Sequence[CitedRule]:  # noqa: ARG002
         """A response cites the condition of the colour that it sees; what rambles invents one."""
         if "I see" in text:
-            return [Claim(self._rule(instance), True, {"colour": True, "leads to": "17" not in text})]
-        return [Claim(f"Condition 9{self.hostile}", False)]
+            return [CitedRule(self._rule(instance), True, {"colour": True, "leads to": "17" not in text})]
+        return [CitedRule(f"Condition 9{self.hostile}", False)]
 
-    def path(self, instance: Instance, variant: Variant) -> Sequence[str]:  # noqa: ARG002
+    def gold_rules(self, instance: Instance, variant: Variant) -> Sequence[str]:  # noqa: ARG002
         return [self._rule(instance)]
 
-    def fault(self, instance: Instance, variant: Variant, text: str) -> str | None:  # noqa: ARG002
+    def first_error(self, instance: Instance, variant: Variant, text: str) -> str | None:  # noqa: ARG002
         return f"misread{self.hostile}" if "I see" in text else f"rambling{self.hostile}"
 
     def _rule(self, instance: Instance) -> str:
@@ -116,7 +127,7 @@ def make_benchmark(folder: Path, n: int, hostile: str = "") -> Benchmark:
         ]
         store.write_lines(folder / instances_file(split), instances)
     config = {f"squares{hostile}": n, "visual": True, "note": f"made for a test{hostile}", "seed": 7}
-    seal(folder, Begun(f"colours{hostile}", config, {f"maker{hostile}": f"1.0{hostile}"}))
+    seal(folder, BenchmarkSpec(f"colours{hostile}", config, {f"maker{hostile}": f"1.0{hostile}"}))
     benchmark = Benchmark(folder)
     benchmark.__dict__["family"] = Colours(hostile)
     return benchmark

@@ -17,7 +17,7 @@ from harness.files.benchmark import Benchmark
 from harness.files.store import read_json
 from harness.records import Report, Response
 from harness.report import prices
-from harness.run import Evaluation, evaluate
+from harness.run import EvalRequest, evaluate
 
 TABLE = """
 ["anthropic:m"]
@@ -99,7 +99,7 @@ def test_the_report_tells_the_cost_only_where_there_is_one(text_folder: Path, tm
     with serving(lambda _: completion("a")) as server:
         for model in ("openai:plain", "openai:other"):
             out = tmp_path / model.removeprefix("openai:")
-            evaluate(Benchmark(text_folder), Evaluation(model, endpoint=Endpoint(server.url)), out)
+            evaluate(Benchmark(text_folder), EvalRequest(model, endpoint=Endpoint(server.url)), out)
     assert read_json(tmp_path / "plain" / "report.json", Report).cost == pytest.approx(36 * 114e-6)
     assert read_json(tmp_path / "other" / "report.json", Report).cost is None
     assert "US dollars" in (tmp_path / "plain" / "report.html").read_text()

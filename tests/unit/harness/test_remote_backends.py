@@ -22,7 +22,7 @@ from harness.errors import UserError
 from harness.files.benchmark import Benchmark
 from harness.files.store import read_json
 from harness.records import Part, Prompt, Report
-from harness.run import Evaluation, evaluate
+from harness.run import EvalRequest, evaluate
 
 pytest.importorskip("openai")
 pytest.importorskip("anthropic")
@@ -249,7 +249,7 @@ def test_a_run_goes_on_when_its_server_is_back(
     count = iter(range(7))
 
     def evaluation(server: Server) -> Report:
-        asked = Evaluation(f"{api.name}:served", endpoint=Endpoint(server.url, concurrency=2))
+        asked = EvalRequest(f"{api.name}:served", endpoint=Endpoint(server.url, concurrency=2))
         return evaluate(benchmark, asked, out)
 
     with serving(lambda r: echo(api)(r) if next(count, None) is not None else Reply({}, 503)) as server:
@@ -302,7 +302,7 @@ def test_a_killed_run_asks_only_for_what_was_under_way_again(
         process.kill()
         process.wait()
         over.set()
-        asked = Evaluation(f"{api.name}:served", endpoint=Endpoint(server.url))
+        asked = EvalRequest(f"{api.name}:served", endpoint=Endpoint(server.url))
         report = evaluate(Benchmark(text_folder), asked, tmp_path / "run")
         assert 36 < len(server.requests) <= 36 + 3
     assert sum(row.errors for row in report.rows) == 0

@@ -13,7 +13,7 @@ from harness.errors import UserError
 from harness.files import store
 from harness.files.benchmark import Benchmark
 from harness.records import Run
-from harness.run import Evaluation, evaluate
+from harness.run import EvalRequest, evaluate
 
 
 def test_a_checkpoint_that_was_trained_anew_is_another_model(
@@ -28,22 +28,22 @@ def test_a_checkpoint_that_was_trained_anew_is_another_model(
 
     monkeypatch.setattr(backends, "weights", lambda _: before)
     benchmark, out = Benchmark(text_folder), tmp_path / "run"
-    first = evaluate(benchmark, Evaluation("oracle"), out)
+    first = evaluate(benchmark, EvalRequest("oracle"), out)
     assert first.run.weights == before
     monkeypatch.setattr(backends, "weights", lambda _: "another")
     with pytest.raises(UserError, match=r"holds a run with weights .* asked was 'another'"):
-        evaluate(benchmark, Evaluation("oracle"), out)
+        evaluate(benchmark, EvalRequest("oracle"), out)
     # Where the finished run was copied to, the checkpoint need not be.
     monkeypatch.setattr(backends, "weights", lambda _: None)
-    assert evaluate(benchmark, Evaluation("oracle"), out).run == first.run
+    assert evaluate(benchmark, EvalRequest("oracle"), out).run == first.run
 
 
 def test_a_benchmark_that_was_moved_is_found_from_then_on(text_folder: Path, tmp_path: Path) -> None:
     here, there, out = tmp_path / "here", tmp_path / "there", tmp_path / "run"
     shutil.copytree(text_folder, here)
-    evaluate(Benchmark(here), Evaluation("oracle"), out)
+    evaluate(Benchmark(here), EvalRequest("oracle"), out)
     here.rename(there)
-    report = evaluate(Benchmark(there), Evaluation("oracle"), out)
+    report = evaluate(Benchmark(there), EvalRequest("oracle"), out)
     assert store.read_json(out / "run.json", Run) == report.run
     assert report.run.benchmark == str(there)
 
@@ -51,22 +51,22 @@ def test_a_benchmark_that_was_moved_is_found_from_then_on(text_folder: Path, tmp
 def test_a_mistaken_command_leaves_the_folder_free(text_folder: Path, tmp_path: Path) -> None:
     out, benchmark = tmp_path / "run", Benchmark(text_folder)
     with pytest.raises(UserError, match=r"expected a backend in front, such as hf:"):
-        evaluate(benchmark, Evaluation(str(tmp_path)), out)
+        evaluate(benchmark, EvalRequest(str(tmp_path)), out)
     (out / ".run.json.123.tmp").write_text("half")  # as a kill in the middle of writing leaves it
-    evaluate(benchmark, Evaluation("oracle"), out)
+    evaluate(benchmark, EvalRequest("oracle"), out)
     with pytest.raises(UserError, match="holds a run with model 'oracle'"):
-        evaluate(benchmark, Evaluation("random"), out)
+        evaluate(benchmark, EvalRequest("random"), out)
 
 
 def test_two_processes_do_not_share_a_run(text_folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
     out.mkdir()
     with (
-        store.held(out / "responses.jsonl"),
+        store.locked(out / "responses.jsonl"),
         pytest.raises(UserError, match="another process is at work in this folder"),
     ):
-        evaluate(Benchmark(text_folder), Evaluation("oracle"), out)
-    evaluate(Benchmark(text_folder), Evaluation("oracle"), out)
+        evaluate(Benchmark(text_folder), EvalRequest("oracle"), out)
+    evaluate(Benchmark(text_folder), EvalRequest("oracle"), out)
 
 
 def test_half_a_character_is_not_lost_with_its_response(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ import tyro
 from harness import backends
 from harness.backends import Endpoint, Sampling
 from harness.errors import UserError
-from harness.files.benchmark import Begun, Benchmark, begin, seal
+from harness.files.benchmark import Benchmark, BenchmarkSpec, begin, seal
 from harness.files.store import Log, read_json, write_lines
 from harness.records import Instance, Part, Prompt, Response
 from harness.variants import INTERNALIZED
@@ -359,7 +359,7 @@ def test_a_folder_goes_on_only_with_what_it_was_begun_for(text: Benchmark, tmp_p
 
 
 def test_a_benchmark_without_policies_is_refused(tmp_path: Path) -> None:
-    begun = Begun("clevr-skills", {}, {})
+    begun = BenchmarkSpec("clevr-skills", {}, {})
     begin(tmp_path / "free", begun)
     write_lines(tmp_path / "free" / "policies.jsonl", [])
     question = Instance("a", "train", (Part("text", "?"),), {"skill": "exists"}, None, "yes")

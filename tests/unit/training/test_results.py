@@ -15,7 +15,7 @@ import pytest
 from harness.errors import UserError
 from harness.files import store
 from harness.files.benchmark import Manifest
-from harness.records import Report, Row, Run, Usage
+from harness.records import Report, ReportRow, Run, Usage
 from training.sweep.report.page import write_results
 from training.sweep.report.results import T, over_steps, read_plan, spread
 from training.sweep.report.tables import paper
@@ -95,8 +95,8 @@ class FakeSweep:
 
     def _report(self, folder: Path, benchmark: str, split: str, means: dict[str, float]) -> None:
         folder.mkdir()
-        rows = [Row(v, "accuracy", m, 0.0, 1.0, 40) for v, m in means.items()]
-        rows.append(Row("internalized", "accuracy", 0.123, 0.0, 1.0, 9, group="leaf depth", member="1"))
+        rows = [ReportRow(v, "accuracy", m, 0.0, 1.0, 40) for v, m in means.items()]
+        rows.append(ReportRow("internalized", "accuracy", 0.123, 0.0, 1.0, 9, group="leaf depth", member="1"))
         run = Run(f"/there/data/{benchmark}", "d", "i", "f", "hf:x", split, tuple(means), None, 1, {})
         usage = tuple(Usage(v, 40, 200.0 if v == "in_context" else 50.0, 0, 9, None, 1.0) for v in means)
         backend = {"parameters": 4_000_000, "device": "cpu"}
@@ -195,7 +195,7 @@ def test_parts_and_floors_are_shown_by_the_family_s_own_names(fake: FakeSweep) -
     file = fake.folder / parted["folder"] / "test" / "report.json"
     report = store.read_json(file, Report)
     more = (("part: tool", 0.75), ("dummy: most frequent call", 0.25))
-    rows = tuple(Row("internalized", name, mean, 0.0, 1.0, 40) for name, mean in more)
+    rows = tuple(ReportRow("internalized", name, mean, 0.0, 1.0, 40) for name, mean in more)
     store.write_json(file, replace(report, rows=report.rows + rows))
     shown = row(fake.page(), "TriMPI, PoRo-GRPO", 1)
     assert (shown["tool"], shown["dummy: most frequent call"]) == ("75.0", "25.0")

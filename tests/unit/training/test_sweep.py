@@ -286,7 +286,7 @@ def test_a_cell_waits_for_one_that_a_killed_sweep_left_behind(
     order: list[str] = []
     monkeypatch.setattr(cell, "run", lambda *_: order.append("second"))
     (lane,) = (c.lane for c in plan.cells(plan.read(asked)) if c.folder == "runs/one/oracle")
-    with store.held(Path("runs", f".{lane}.lock")):
+    with store.locked(Path("runs", f".{lane}.lock")):
         thread = threading.Thread(target=cell.main)
         thread.start()
         time.sleep(0.1)
