@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -23,15 +22,13 @@ from clevrpolicy.scene.ontology import ATTRIBUTES, KINDS, Kind
 from clevrpolicy.scene.placement import split_of
 from clevrpolicy.scene.render import VERSION
 from harness.errors import UserError
+from harness.family import Family
 from harness.files import benchmark, store
 from harness.files.benchmark import BenchmarkSpec, Manifest
-from harness.parsing import FORMAT, boxed, in_box, plain, unwrapped
-from harness.records import CitedRule, Grade, Instance, Part
+from harness.parsing import FORMAT, boxed, plain, unwrapped
+from harness.records import Grade, Instance, Part
 from harness.seeds import rng
 from harness.variants import Variant
-
-if TYPE_CHECKING:
-    from harness.files.benchmark import Benchmark
 
 FAMILY = "clevr-skills"
 COUNTS = ("0", "1", "2", "3", "4")
@@ -184,45 +181,27 @@ def _plural(wanted: Mapping[str, str]) -> str:
     return " ".join([*(value for name, value in wanted.items() if name != "shape"), noun])
 
 
-class ClevrSkills:
-    """The family of a clevr-skills benchmark: no policies."""
+class ClevrSkills(Family):
+    """The family of clevr-skills: questions about scenes, without policies."""
 
     scorer = "clevr-skills/2"
 
-    def __init__(self, benchmark: Benchmark) -> None:
-        self.benchmark = benchmark
-
     def grade(self, instance: Instance, target: str, text: str) -> Grade:
-        """Exact match of the last boxed answer; of a list, the F1 of its objects as a multiset."""
+        """Exact match of the last boxed answer; for a list, the F1 of its objects as a multiset."""
         answer = boxed(text)
         if answer is None:
             return Grade(0.0, "unparsed")
         if instance.facts["skill"] != "list":
             return Grade(float(plain(answer) == target))
-        said, right = _objects(answer), _objects(target)
-        found = (said & right).total()
-        return Grade(2 * found / (said.total() + right.total()))
+        given, correct = _objects(answer), _objects(target)
+        common = (given & correct).total()
+        return Grade(2 * common / (given.total() + correct.total()))
 
     def answers(self, instance: Instance, variant: Variant) -> Sequence[str]:  # noqa: ARG002
         return ANSWERS[instance.facts["skill"]]
 
-    def respond(self, answer: str) -> str:
-        return in_box(answer)
-
-    def gold(self, instance: Instance, variant: Variant) -> str:  # noqa: ARG002
-        return self.respond(instance.target)
-
     def groups(self, instance: Instance, variant: Variant) -> Mapping[str, str]:  # noqa: ARG002
         return {"skill": instance.facts["skill"]}
-
-    def cited_rules(self, instance: Instance, variant: Variant, text: str) -> Sequence[CitedRule]:  # noqa: ARG002
-        return ()
-
-    def gold_rules(self, instance: Instance, variant: Variant) -> Sequence[str]:  # noqa: ARG002
-        return ()
-
-    def first_error(self, instance: Instance, variant: Variant, text: str) -> str | None:  # noqa: ARG002
-        return None
 
 
 def _objects(text: str) -> Counter[tuple[str, ...]]:

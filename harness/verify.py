@@ -24,7 +24,8 @@ def verify(benchmark: Benchmark) -> str:
                 target = variants.target(instance, variant)
                 if target is None:
                     continue
-                grade = benchmark.family.grade(instance, target, benchmark.family.gold(instance, variant))
+                family = benchmark.family_of(instance)
+                grade = family.grade(instance, target, family.gold(instance, variant))
                 if grade.value != 1:
                     raise UserError(
                         f"{instance.id}: its gold response scores {grade.value} under {variant.name}"

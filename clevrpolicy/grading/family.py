@@ -18,82 +18,85 @@ from clevrpolicy.policy.wording import GIVE, GO
 from clevrpolicy.scene import clevr_json
 from clevrpolicy.scene.ontology import Kind, Scene
 from harness import variants
-from harness.parsing import boxed, in_box, plain, unwrapped
+from harness.family import Family
+from harness.parsing import boxed, plain, unwrapped
 from harness.records import CitedRule, Grade, Instance
 from harness.variants import Variant
 
 if TYPE_CHECKING:
     from harness.files.benchmark import Benchmark
 
+SCORER = "exact-match/2"
 RECALLED = ("attribute", "value", "if it holds", "if it does not")
 LEADS = re.compile("|".join(f"^{form.format('')}" for form in (*GO, *GIVE)))
 """How a policy's text leads on."""
 
 
-class ClevrPolicy:
-    """The family of a ClevrPolicy benchmark."""
+class ClevrRecall(Family):
+    """Questions that ask for the four fields of a condition."""
 
-    scorer = "exact-match/2"
+    scorer = SCORER
+
+    def grade(self, instance: Instance, target: str, text: str) -> Grade:  # noqa: ARG002
+        """1 if all fields are correct; `parts` has the grade of each field."""
+        answer = boxed(text)
+        if answer is None:
+            return Grade(0.0, "unparsed", dict.fromkeys(RECALLED, 0.0))
+        given, correct = (list(map(_field, fields.split(";"))) for fields in (unwrapped(answer), target))
+        given += [""] * (len(correct) - len(given))
+        parts = {name: float(a == b) for name, a, b in zip(RECALLED, given, correct, strict=False)}
+        return Grade(float(len(given) == len(correct) and all(parts.values())), parts=parts)
+
+    def groups(self, instance: Instance, variant: Variant) -> Mapping[str, str]:  # noqa: ARG002
+        return {"condition depth": str(instance.facts["condition"].count(".") + 1)}
+
+
+class ClevrPolicy(Family):
+    """The family of ClevrPolicy: decision trees over scenes."""
+
+    scorer = SCORER
+    recall = ClevrRecall
 
     def __init__(self, benchmark: Benchmark) -> None:
-        self.benchmark = benchmark
+        super().__init__(benchmark)
         self._trees: dict[str, Tree] = {}
         self._books: dict[str, dict[str, Rule]] = {}
 
-    def grade(self, instance: Instance, target: str, text: str) -> Grade:
-        """Exact match of the last boxed answer, but for case, blanks and wrappings (paper, metric).
-
-        A recall item's four fields stand in parts; its value is 1 when all of them are right.
-        """
+    def grade(self, instance: Instance, target: str, text: str) -> Grade:  # noqa: ARG002
+        """Exact match of the last boxed answer, ignoring case, spaces and wrappers (the paper's metric)."""
         answer = boxed(text)
-        if answer is None:
-            fields = RECALLED if "condition" in instance.facts else ()
-            return Grade(0.0, "unparsed", dict.fromkeys(fields, 0.0))
-        if "condition" not in instance.facts:
-            return Grade(float(plain(answer) == plain(target)))
-        said, right = (list(map(_field, text.split(";"))) for text in (unwrapped(answer), target))
-        said += [""] * (len(right) - len(said))
-        parts = {name: float(a == b) for name, a, b in zip(RECALLED, said, right, strict=False)}
-        return Grade(float(len(said) == len(right) and all(parts.values())), parts=parts)
+        return Grade(0.0, "unparsed") if answer is None else Grade(float(plain(answer) == plain(target)))
 
     def answers(self, instance: Instance, variant: Variant) -> Sequence[str]:
         policy = variants.policy_id(instance, variant)
-        if policy is None or "condition" in instance.facts:
+        if policy is None:
             return ()
         return [f"Case {case}" for case in sorted(leaf.case for leaf, _ in self._tree(policy).leaves())]
 
-    def respond(self, answer: str) -> str:
-        return in_box(answer)
-
     def gold(self, instance: Instance, variant: Variant) -> str:
         policy = variants.policy_id(instance, variant)
-        if policy is None or "condition" in instance.facts:
-            return in_box(instance.target)
+        if policy is None:
+            return super().gold(instance, variant)
         return reasoning.gold(self._tree(policy), self._kinds[instance.facts["scene"]])
 
     def groups(self, instance: Instance, variant: Variant) -> Mapping[str, str]:
-        """Leaf depth is how many conditions are visited on the way to the answer."""
-        if "condition" in instance.facts:
-            return {"condition depth": str(instance.facts["condition"].count(".") + 1)}
+        """Leaf depth is the number of conditions that are visited on the path to the answer."""
         path = instance.facts["override_path" if variant.replaced else "path"]
         return {"leaf depth": str(len(path)), "objects": str(instance.facts["objects"])}
 
     def cited_rules(self, instance: Instance, variant: Variant, text: str) -> Sequence[CitedRule]:
-        """Every condition that is cited; of a recited one its four fields are graded already."""
         policy = variants.policy_id(instance, variant)
-        if policy is None or "condition" in instance.facts:
-            return ()
-        return check.check(parse.read(text), self._book(policy))
+        return () if policy is None else check.check(parse.read(text), self._book(policy))
 
     def gold_rules(self, instance: Instance, variant: Variant) -> Sequence[str]:
-        """The conditions visited on the way to the answer."""
+        """The conditions that are visited on the path to the answer."""
         visited = instance.facts.get("override_path" if variant.replaced else "path", ())
         return [f"Condition {condition}" for condition in visited]
 
     def first_error(self, instance: Instance, variant: Variant, text: str) -> str | None:
-        """As the labels of faults.py say; None for a recited condition."""
+        """One of the labels in error_analysis.py."""
         policy = variants.policy_id(instance, variant)
-        if policy is None or "condition" in instance.facts:
+        if policy is None:
             return None
         scene = instance.facts["scene"]
         kinds = self._kinds[scene]

@@ -17,7 +17,8 @@ from gtapolicy.policy.rules import Band, Table, base_name
 from gtapolicy.policy.wording import parse_condition
 from harness import variants
 from harness.errors import UserError
-from harness.parsing import boxed, in_box, plain
+from harness.family import Family
+from harness.parsing import boxed, plain
 from harness.records import CitedRule, Grade, Instance
 from harness.variants import Variant
 
@@ -25,84 +26,79 @@ if TYPE_CHECKING:
     from harness.files.benchmark import Benchmark
 
 
-class GtaPolicy:
-    """The family of a GTAPolicy benchmark."""
+class GtaRecall(Family):
+    """Questions that ask for the condition of a version rule."""
 
-    @property
-    def scorer(self) -> str:
-        return f"gta-calls/2 with {scorer_id()}"
+    scorer = "gta-calls/2"
+
+    def grade(self, instance: Instance, target: str, text: str) -> Grade:  # noqa: ARG002
+        """1 if all predicates are correct and none is added; `parts` has the grade of each field."""
+        answer = boxed(text)
+        if answer is None:
+            return Grade(0.0, "unparsed")
+        given, correct = _predicates(answer), _predicates(target)
+        parts = {name: float(given.get(name) == predicate) for name, predicate in correct.items()}
+        return Grade(float(given == correct), parts=parts)
+
+    def groups(self, instance: Instance, variant: Variant) -> Mapping[str, str]:  # noqa: ARG002
+        return {"tool": base_name(instance.facts["recall"])}
+
+
+class GtaPolicy(Family):
+    """The family of GTAPolicy: tools whose versions depend on the user."""
+
+    recall = GtaRecall
 
     def __init__(self, benchmark: Benchmark) -> None:
-        self.benchmark = benchmark
-        self._tables: dict[str | None, Table] = {}
+        super().__init__(benchmark)
+        self.scorer = f"gta-calls/2 with {scorer_id()}"
+        self._tables: dict[str, Table] = {}
 
     def grade(self, instance: Instance, target: str, text: str) -> Grade:
-        """Half for the versioned tool, half for its arguments (paper, GTAPolicy); also the RL reward."""
-        if "recall" in instance.facts:
-            return _grade_recall(target, text)
+        """Half for the tool with its version, half for the arguments (paper, GTAPolicy)."""
         gold = target_call(target)
         try:
             call = parse_call(text)
         except CallError:
             return score_call(None, gold)
+        if instance.policy_id is None:
+            raise UserError(f"{instance.id}: expected an instance with a policy, got none")
         return score_call(call, gold, self._table(instance.policy_id))
-
-    def answers(self, instance: Instance, variant: Variant) -> Sequence[str]:  # noqa: ARG002
-        """Calls cannot be listed."""
-        return ()
-
-    def respond(self, answer: str) -> str:
-        return in_box(answer)
 
     def gold(self, instance: Instance, variant: Variant) -> str:
         policy = variants.policy_id(instance, variant)
-        if policy is None or "recall" in instance.facts:
-            return in_box(instance.target)
+        if policy is None:
+            return super().gold(instance, variant)
         done = len(instance.facts["history"])
         return reasoning.gold(self._table(policy), instance.facts["profile"], step_of(instance.facts), done)
 
     def groups(self, instance: Instance, variant: Variant) -> Mapping[str, str]:  # noqa: ARG002
-        if "recall" in instance.facts:
-            return {"tool": base_name(instance.facts["recall"])}
         seen = "in history" if instance.facts["same_tool_in_history"] else "not in history"
         step = str(len(instance.facts["history"]) + 1)
         return {"tool": step_of(instance.facts).tool, "same tool": seen, "step": step}
 
     def cited_rules(self, instance: Instance, variant: Variant, text: str) -> Sequence[CitedRule]:
-        """Every version rule that a response cites."""
         policy = variants.policy_id(instance, variant)
-        return cited(self._table(policy), text) if policy is not None else ()
+        return () if policy is None else cited(self._table(policy), text)
 
     def gold_rules(self, instance: Instance, variant: Variant) -> Sequence[str]:
-        """The one version rule that decides the call, if its tool has versions."""
+        """The version rule that decides the call, if its tool has versions."""
         target = variants.target(instance, variant)
-        if target is None or "recall" in instance.facts:
+        if target is None:
             return ()
         name = target_call(target).name
         return [name] if base_name(name) != name else ()
 
     def first_error(self, instance: Instance, variant: Variant, text: str) -> str | None:
         policy, target = variants.policy_id(instance, variant), variants.target(instance, variant)
-        if policy is None or target is None or "recall" in instance.facts:
+        if policy is None or target is None:
             return None
         return first_fault(self._table(policy), instance.facts, target_call(target), text)
 
-    def _table(self, policy: str | None) -> Table:
+    def _table(self, policy: str) -> Table:
         if policy not in self._tables:
-            if policy is None:
-                raise UserError("gtapolicy: expected an instance with a policy, got one without")
             self._tables[policy] = msgspec.convert(self.benchmark.policies[policy].rules, Table)
         return self._tables[policy]
-
-
-def _grade_recall(target: str, text: str) -> Grade:
-    """The predicates one by one; the value is 1 when all are right and nothing is added."""
-    answer = boxed(text)
-    if answer is None:
-        return Grade(0.0, "unparsed")
-    said, right = _predicates(answer), _predicates(target)
-    parts = {name: float(said.get(name) == predicate) for name, predicate in right.items()}
-    return Grade(float(said == right), parts=parts)
 
 
 def _predicates(condition: str) -> dict[str, Band | frozenset[str]]:

@@ -44,14 +44,14 @@ class Oracle(_Scripted):
     """The gold reasoning and answer: whatever is right scores 1."""
 
     def answer(self, prompt: Prompt, instance: Instance, variant: Variant) -> str:  # noqa: ARG002
-        return self.benchmark.family.gold(instance, variant)
+        return self.benchmark.family_of(instance).gold(instance, variant)
 
 
 class Random(_Scripted):
     """One of the policy's answers, each as likely; repeatable by seed."""
 
     def answer(self, prompt: Prompt, instance: Instance, variant: Variant) -> str:
-        answers = self.benchmark.family.answers(instance, variant)
+        answers = self.benchmark.family_of(instance).answers(instance, variant)
         if not answers:
             return ""
         return self.benchmark.family.respond(rng(self.seed, "random", *prompt.key).choice(answers))
@@ -65,7 +65,7 @@ class Majority(_Scripted):
         self.ranked = majorities(benchmark)
 
     def answer(self, prompt: Prompt, instance: Instance, variant: Variant) -> str:  # noqa: ARG002
-        answers = self.benchmark.family.answers(instance, variant)
+        answers = self.benchmark.family_of(instance).answers(instance, variant)
         if not answers:
             return ""
         policy = variants.policy_id(instance, variant)

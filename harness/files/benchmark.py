@@ -1,221 +1,127 @@
-"""A benchmark's folder: sealed by a manifest that names the sha256 of every file and is written last."""
+"""A benchmark's folder: started under a marker, filled by a generator, then sealed by its manifest."""
 
 from __future__ import annotations
 
-import hashlib
-import io
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path, PurePosixPath
-from typing import TypeVar
-
-from PIL import Image
+from pathlib import Path
 
 from harness import registry
 from harness.errors import UserError
+from harness.family import Family
 from harness.files import store
-from harness.records import Instance, Json, Part, Policy
+from harness.files.manifest import (
+    FORMAT,
+    MANIFEST,
+    POLICIES,
+    BenchmarkFiles,
+    Manifest,
+    digests,
+    instances_file,
+    refuse_outside,
+)
+from harness.records import Instance, Json
 
-T = TypeVar("T")
-FORMAT = 1
-MANIFEST = "manifest.json"
-POLICIES = "policies.jsonl"
-BEGUN = ".begun.json"
+__all__ = [
+    "MANIFEST",
+    "POLICIES",
+    "Benchmark",
+    "BenchmarkSpec",
+    "Manifest",
+    "begin",
+    "instances_file",
+    "refuse_outside",
+    "seal",
+    "summary",
+]
+
+# The split whose questions ask for the words of a policy.
+RECALL = "recall"
+# Hidden files of an unfinished benchmark, removed when it is sealed.
+MARKER = ".begun.json"
 PROGRESS = ".progress.jsonl"
-"""Hidden files, of a benchmark that is not finished; never part of it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Manifest:
-    """Its presence means that the benchmark is complete."""
-
-    format: int
-    family: str
-    config: Json
-    versions: Mapping[str, str]
-    counts: Mapping[str, int]
-    digest: str
-    """Of policies, scenes and instances: the same on every machine."""
-    images_digest: str
-    """Of pixels: another graphics driver may draw them otherwise."""
-    files: Mapping[str, str]
-
-
-def instances_file(split: str) -> str:
-    return f"instances.{split}.jsonl"
 
 
 @dataclass(frozen=True, slots=True)
 class BenchmarkSpec:
-    """What an unfinished benchmark is going to be."""
+    """What a benchmark is generated from: the same spec resumes it, another one is refused."""
 
     family: str
     config: Json
     versions: Mapping[str, str]
 
 
-def begin(folder: Path, begun: BenchmarkSpec) -> Manifest | None:
-    """Claims a folder for a benchmark to make, or to go on with; its manifest when it is finished already.
+def begin(folder: Path, spec: BenchmarkSpec) -> Manifest | None:
+    """Reserves a folder for a benchmark, or resumes one; returns its manifest if it is already complete.
 
-    A folder for which nothing was made yet is claimed again: what was asked for may have been a mistake.
-    Raises UserError where the folder holds something else.
+    A folder in which nothing was generated yet can be reserved again with another spec. Raises UserError if
+    the folder contains anything else.
     """
-    manifest, marker = folder / MANIFEST, folder / BEGUN
+    manifest, marker = folder / MANIFEST, folder / MARKER
     if manifest.exists():
         finished = store.read_json(manifest, Manifest)
-        _refuse_other(folder, begun, BenchmarkSpec(finished.family, finished.config, begun.versions))
+        _refuse_other(folder, spec, BenchmarkSpec(finished.family, finished.config, spec.versions))
         return finished
     with store.writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    if store.is_empty(folder, but=BEGUN):
-        store.write_json(marker, begun)
+    if store.is_empty(folder, but=MARKER):
+        store.write_json(marker, spec)
     elif marker.exists():
-        _refuse_other(folder, begun, store.read_json(marker, BenchmarkSpec))
+        _refuse_other(folder, spec, store.read_json(marker, BenchmarkSpec))
     else:
-        raise UserError(f"{folder}: expected a new or empty folder, or a benchmark to go on with")
+        raise UserError(f"{folder}: expected a new or empty folder, or an unfinished benchmark to resume")
     return None
 
 
-def _refuse_other(folder: Path, asked: BenchmarkSpec, found: BenchmarkSpec) -> None:
-    asked_facts, facts = ({"family": b.family, **b.versions, **b.config} for b in (asked, found))
-    for name in asked_facts.keys() | facts.keys():
-        if asked_facts.get(name) != facts.get(name):
+def _refuse_other(folder: Path, requested: BenchmarkSpec, existing: BenchmarkSpec) -> None:
+    wanted, found = ({"family": s.family, **s.versions, **s.config} for s in (requested, existing))
+    for name in wanted.keys() | found.keys():
+        if wanted.get(name) != found.get(name):
             raise UserError(
-                f"{folder}: holds a benchmark with {name} {facts.get(name)!r}, asked was "
-                f"{asked_facts.get(name)!r}; name another folder, or delete this one first"
+                f"{folder}: contains a benchmark with {name} {found.get(name)!r}, but {wanted.get(name)!r} "
+                "was requested; choose another folder or delete this one first"
             )
 
 
-def seal(folder: Path, begun: BenchmarkSpec) -> Manifest:
-    """Hashes every file of a finished benchmark and writes its manifest; drops what was for going on."""
+def seal(folder: Path, spec: BenchmarkSpec) -> Manifest:
+    """Writes the manifest with the hash of every file, and removes the files used for resuming."""
     paths = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("[!.]*") if p.is_file())
     files = {p: store.sha256(folder / p) for p in paths if p != MANIFEST}
-    lines = {p: (folder / p).read_bytes().count(b"\n") for p in files if p.endswith(".jsonl")}
-    digest, images_digest = _digests(files)
+    digest, images_digest = digests(files)
     manifest = Manifest(
         format=FORMAT,
-        family=begun.family,
-        config=begun.config,
-        versions=begun.versions,
-        counts=lines,
+        family=spec.family,
+        config=spec.config,
+        versions=spec.versions,
+        counts={p: (folder / p).read_bytes().count(b"\n") for p in files if p.endswith(".jsonl")},
         digest=digest,
         images_digest=images_digest,
         files=files,
     )
     store.write_json(folder / MANIFEST, manifest)
-    for left in (folder / BEGUN, folder / PROGRESS, *folder.rglob(store.ASIDE)):
-        left.unlink(missing_ok=True)
+    for leftover in (folder / MARKER, folder / PROGRESS, *folder.rglob(store.ASIDE)):
+        leftover.unlink(missing_ok=True)
     return manifest
 
 
 def summary(folder: Path, manifest: Manifest) -> str:
-    """What a benchmark holds, for the end of the command that made it."""
+    """What a benchmark contains, for the last line of the command that generated it."""
     counts = ", ".join(f"{n} {name.removesuffix('.jsonl')}" for name, n in manifest.counts.items())
     return f"{folder}: {counts}\ndigest {manifest.digest}"
 
 
-def _digests(files: Mapping[str, str]) -> tuple[str, str]:
-    """Of the records and of everything else, over paths in order and what they hold."""
-
-    def digest(records: bool) -> str:
-        lines = (
-            f"{sha}  {path}\n" for path, sha in sorted(files.items()) if path.endswith(".jsonl") is records
-        )
-        return hashlib.sha256("".join(lines).encode()).hexdigest()
-
-    return digest(True), digest(False)
-
-
-class Benchmark:
-    """A complete benchmark, checked against its manifest as it is read."""
-
-    def __init__(self, folder: Path) -> None:
-        """Raises UserError where the manifest is missing or a file is not the one that it names."""
-        self.folder = folder
-        if not (folder / MANIFEST).is_file():
-            raise UserError(
-                f"{folder}: no {MANIFEST}: expected a complete benchmark; "
-                "if its making was interrupted, run the same generate or import command again"
-            )
-        self.manifest = store.read_json(folder / MANIFEST, Manifest)
-        if self.manifest.format != FORMAT:
-            raise UserError(
-                f"{folder / MANIFEST}: expected format {FORMAT}, got {self.manifest.format}: "
-                "generate the benchmark again with this version"
-            )
-        expected = _digests(self.manifest.files)
-        if (self.manifest.digest, self.manifest.images_digest) != expected:
-            raise UserError(
-                f"{folder / MANIFEST}: expected digest {expected[0][:12]}… for the files that it names, got "
-                f"{self.manifest.digest[:12]}…: it was changed after the benchmark was made; make it again"
-            )
-        self.policies = {p.id: p for p in self.records(POLICIES, Policy)}
-        for policy in self.policies.values():
-            self._check_images(policy.id, policy.content)
-
-    def __repr__(self) -> str:
-        return f"Benchmark({str(self.folder)!r})"
-
-    @property
-    def splits(self) -> list[str]:
-        return [f.split(".")[1] for f in self.manifest.files if f.startswith("instances.")]
-
-    def instances(self, split: str) -> list[Instance]:
-        if split not in self.splits:
-            raise UserError(f"split: expected one of {', '.join(self.splits)}, got {split!r}")
-        instances = list(self.records(instances_file(split), Instance))
-        for instance in instances:
-            self._check_images(instance.id, instance.query)
-            for policy in (instance.policy_id, instance.override and instance.override.policy_id):
-                if policy is not None and policy not in self.policies:
-                    raise UserError(f"{instance.id}: policy {policy!r} is not in {POLICIES}")
-        return instances
-
-    def records(self, path: str, type_: type[T]) -> Iterator[T]:
-        """The records of one of the benchmark's files, its sha256 checked first."""
-        self.check(path)
-        return store.read_lines(self.folder / path, type_)
-
-    def image(self, path: str) -> Image.Image:
-        """An RGB picture named by its path relative to the folder."""
-        data = self.check(path)
-        try:
-            return Image.open(io.BytesIO(data)).convert("RGB")
-        except (OSError, SyntaxError) as error:
-            raise UserError(f"{self.folder / path}: not a readable image: {error}") from error
+class Benchmark(BenchmarkFiles):
+    """A complete benchmark with the family that grades it."""
 
     @cached_property
-    def family(self) -> registry.Family:
+    def family(self) -> Family:
         return registry.load(registry.FAMILIES, self.manifest.family)(self)  # type: ignore[no-any-return]
 
-    def check(self, path: str) -> bytes:
-        """A file's bytes, when they are those that the manifest names."""
-        refuse_outside(path)
-        if path not in self.manifest.files:
-            raise UserError(f"{self.folder / path}: not named in {MANIFEST}")
-        try:
-            data = (self.folder / path).read_bytes()
-        except OSError as error:
-            raise UserError(f"{self.folder / path}: cannot be read: {error.strerror}") from error
-        expected, got = self.manifest.files[path], hashlib.sha256(data).hexdigest()
-        if got != expected:
-            raise UserError(
-                f"{self.folder / path}: expected sha256 {expected[:12]}…, got {got[:12]}… "
-                f"({len(data)} bytes): changed after the benchmark was made; restore it or make it again"
-            )
-        return data
+    @cached_property
+    def _recall(self) -> Family:
+        return self.family.recall(self) if self.family.recall else self.family
 
-    def _check_images(self, owner: str, parts: Iterable[Part]) -> None:
-        for part in parts:
-            if part.kind == "image":
-                refuse_outside(part.value)
-                if part.value not in self.manifest.files:
-                    raise UserError(f"{owner}: its image {part.value!r} is not named in {MANIFEST}")
-
-
-def refuse_outside(path: str) -> None:
-    """Raises UserError unless the path stays inside the folder that it is relative to."""
-    pure = PurePosixPath(path)
-    if pure.is_absolute() or ".." in pure.parts or "\\" in path or not pure.parts:
-        raise UserError(f"path: expected one inside the benchmark's folder, got {path!r}")
+    def family_of(self, instance: Instance) -> Family:
+        """What grades this instance: the family, or its recall grader for an instance of the recall split."""
+        return self._recall if instance.split == RECALL else self.family

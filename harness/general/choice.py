@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import string
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import ClassVar
 
 from harness.errors import UserError
-from harness.records import CitedRule, Grade, Instance
+from harness.family import Family
+from harness.records import Grade, Instance
 from harness.variants import Variant
-
-if TYPE_CHECKING:
-    from harness.files.benchmark import Benchmark
 
 LETTERS = string.ascii_uppercase
 
@@ -28,26 +26,22 @@ def check_answer(answer: str, options: Sequence[str], where: str) -> None:
         raise UserError(f"{where}: answer: expected {expected}, got {answer!r}")
 
 
-class Choice(ABC):
-    """The right letter scores 1; facts hold the texts of the options."""
+class Choice(Family):
+    """Grades the letter that a response gives. The facts of an instance contain the texts of its options."""
 
-    scorer: str
-    group: str
-    """The fact that the report splits the scores by."""
-
-    def __init__(self, benchmark: Benchmark) -> None:
-        self.benchmark = benchmark
+    group: ClassVar[str]
+    # The fact by which the report splits the scores.
 
     @abstractmethod
     def extract(self, text: str, options: list[str]) -> str | None:
-        """The letter that a response gives."""
-
-    @abstractmethod
-    def respond(self, answer: str) -> str:
-        """The benchmark's own form of an answer."""
+        """The letter that a response gives; None if it gives none."""
 
     def grade(self, instance: Instance, target: str, text: str) -> Grade:
-        """No letter is wrong and unparsed; the part "official random" is what guessing then would earn."""
+        """1 for the correct letter. A response without a letter is wrong and unparsed.
+
+        The part "official random" is the expected grade if such a response were replaced by a random guess,
+        as the benchmarks' own scripts do.
+        """
         options = list(instance.facts["options"])
         answer = self.extract(text, options)
         if answer is None:
@@ -58,17 +52,5 @@ class Choice(ABC):
     def answers(self, instance: Instance, variant: Variant) -> Sequence[str]:  # noqa: ARG002
         return LETTERS[: len(instance.facts["options"])]
 
-    def gold(self, instance: Instance, variant: Variant) -> str:  # noqa: ARG002
-        return self.respond(instance.target)
-
     def groups(self, instance: Instance, variant: Variant) -> Mapping[str, str]:  # noqa: ARG002
         return {self.group: instance.facts[self.group]}
-
-    def cited_rules(self, instance: Instance, variant: Variant, text: str) -> Sequence[CitedRule]:  # noqa: ARG002
-        return ()
-
-    def gold_rules(self, instance: Instance, variant: Variant) -> Sequence[str]:  # noqa: ARG002
-        return ()
-
-    def first_error(self, instance: Instance, variant: Variant, text: str) -> str | None:  # noqa: ARG002
-        return None

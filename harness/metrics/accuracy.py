@@ -27,7 +27,7 @@ def accuracy(results: Results) -> list[ReportRow]:
         rows.append(_row(variant, members, references))
         groups: dict[tuple[str, str], list[int]] = defaultdict(list)
         for index, result in enumerate(members):
-            for group in benchmark.family.groups(result.instance, variant).items():
+            for group in benchmark.family_of(result.instance).groups(result.instance, variant).items():
                 groups[group].append(index)
         for (name, member), indices in sorted(groups.items(), key=_in_order):
             rows.append(

@@ -38,7 +38,7 @@ def branching(results: Results) -> list[ReportRow | Distribution]:
         cited: Counter[str] = Counter()
         units: dict[str, tuple[Counter[str], Counter[str]]] = {}
         for result in answered:
-            path = results.benchmark.family.gold_rules(result.instance, variant)
+            path = results.benchmark.family_of(result.instance).gold_rules(result.instance, variant)
             if not path:
                 continue
             claims = results.benchmark.family.cited_rules(

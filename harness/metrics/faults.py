@@ -26,4 +26,4 @@ def _fault(results: Results, result: Result) -> str | None:
     text, value = result.response.text, result.score.value
     if text is None or value is None or value == 1:
         return None
-    return results.benchmark.family.first_error(result.instance, result.variant, text)
+    return results.benchmark.family_of(result.instance).first_error(result.instance, result.variant, text)

@@ -22,7 +22,7 @@ def macro(results: Results) -> list[ReportRow]:
             continue
         groups: dict[str, dict[str, list[Result]]] = defaultdict(lambda: defaultdict(list))
         for result in members:
-            for name, member in results.benchmark.family.groups(result.instance, variant).items():
+            for name, member in results.benchmark.family_of(result.instance).groups(result.instance, variant).items():
                 groups[name][member].append(result)
         for name, parts in groups.items():
             row = mean_row(variant, f"accuracy (macro over {name})", members, _value)

@@ -109,10 +109,10 @@ def _sample(benchmark: Benchmark, result: Result, numbers: dict[Part, int]) -> S
     return Sample(
         result=result,
         outcome=outcome(result),
-        gold=benchmark.family.gold(instance, variant),
+        gold=benchmark.family_of(instance).gold(instance, variant),
         policy=variants.policy_id(instance, variant) or "no policy",
         target=variants.target(instance, variant) or instance.target,
-        groups=benchmark.family.groups(instance, variant),
+        groups=benchmark.family_of(instance).groups(instance, variant),
         prompt=[numbers.setdefault(part, len(numbers)) for part in parts],
         pictures=[numbers[part] for part in instance.query if part.kind == "image" and part in numbers],
     )

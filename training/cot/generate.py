@@ -214,7 +214,7 @@ def read(folder: Path, benchmark: Benchmark) -> dict[str, str]:
 
 def _gold(benchmark: Benchmark, chosen: Sequence[Instance]) -> tuple[list[Reading], Json]:
     def reading(instance: Instance) -> Reading:
-        text = benchmark.family.gold(instance, INTERNALIZED)
+        text = benchmark.family_of(instance).gold(instance, INTERNALIZED)
         return examine(benchmark, "gold", instance, Response(instance.id, INTERNALIZED.name, 0, text))
 
     return [reading(instance) for instance in tqdm(chosen, desc="chains of thought", unit="")], {}

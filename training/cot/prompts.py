@@ -87,7 +87,7 @@ def examine(benchmark: Benchmark, how: How, instance: Instance, response: Respon
     reading = in_form(response.text)
     if reading.text is None or how == "teacher":
         return reading
-    right = benchmark.family.grade(instance, instance.target, reading.text).value == 1
+    right = benchmark.family_of(instance).grade(instance, instance.target, reading.text).value == 1
     return reading if right else Reading(None, "wrong")
 
 

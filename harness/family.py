@@ -1,0 +1,66 @@
+"""The base class of policy families: how responses are graded, and what the right answer is.
+
+A family is found by the name in a benchmark's manifest, through the entry point group `harness.families`.
+A subclass must define `scorer` and `grade`. Everything else has a default that says "there is nothing of
+this kind here", so a family without rules, groups or errors to analyze is a few lines long.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+from harness.parsing import in_box
+from harness.records import CitedRule, Grade, Instance
+from harness.variants import Variant, target
+
+if TYPE_CHECKING:
+    from harness.files.benchmark import Benchmark
+
+
+class Family(ABC):
+    """One kind of policy, constructed with the benchmark that it grades."""
+
+    scorer: str
+    # Name and version of the way of grading. Scores of two scorers are never compared.
+    recall: ClassVar[type[Family] | None] = None
+    # Grades the questions of the split "recall", which ask for the policy's own words.
+
+    def __init__(self, benchmark: Benchmark) -> None:
+        self.benchmark = benchmark
+
+    @abstractmethod
+    def grade(self, instance: Instance, target: str, text: str) -> Grade:
+        """How correct a response is, from 0 to 1.
+
+        The target is the instance's own or that of its override. This is also the reward in RL.
+        """
+
+    def answers(self, instance: Instance, variant: Variant) -> Sequence[str]:  # noqa: ARG002
+        """Every answer that the governing policy can give; empty if they cannot be listed."""
+        return ()
+
+    def respond(self, answer: str) -> str:
+        """The shortest response that gives this answer."""
+        return in_box(answer)
+
+    def gold(self, instance: Instance, variant: Variant) -> str:
+        """A complete correct response, including its reasoning."""
+        return self.respond(target(instance, variant) or instance.target)
+
+    def groups(self, instance: Instance, variant: Variant) -> Mapping[str, str]:  # noqa: ARG002
+        """How the report splits the scores, such as {"leaf depth": "3"}."""
+        return {}
+
+    def cited_rules(self, instance: Instance, variant: Variant, text: str) -> Sequence[CitedRule]:  # noqa: ARG002
+        """Every rule that a response cites, checked against the policy."""
+        return ()
+
+    def gold_rules(self, instance: Instance, variant: Variant) -> Sequence[str]:  # noqa: ARG002
+        """The rules that lead to the correct answer, named as in `cited_rules`."""
+        return ()
+
+    def first_error(self, instance: Instance, variant: Variant, text: str) -> str | None:  # noqa: ARG002
+        """The first error of a wrong response, such as "perception: color"; None if it cannot be determined."""
+        return None

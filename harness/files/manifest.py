@@ -1,0 +1,145 @@
+"""The files of a complete benchmark, checked against its manifest as they are read."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import TypeVar
+
+from PIL import Image
+
+from harness.errors import UserError
+from harness.files import store
+from harness.records import Instance, Json, Part, Policy
+
+T = TypeVar("T")
+FORMAT = 1
+MANIFEST = "manifest.json"
+POLICIES = "policies.jsonl"
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What a benchmark contains. It is written last, so its presence means that the benchmark is complete."""
+
+    format: int
+    family: str
+    config: Json
+    versions: Mapping[str, str]
+    counts: Mapping[str, int]
+    # Lines of each .jsonl file.
+    digest: str
+    # Of policies, scenes and instances: the same on every machine.
+    images_digest: str
+    # Of pixels, which another graphics driver may draw differently.
+    files: Mapping[str, str]
+    # The sha256 of every file, by its path relative to the folder.
+
+
+def instances_file(split: str) -> str:
+    return f"instances.{split}.jsonl"
+
+
+def digests(files: Mapping[str, str]) -> tuple[str, str]:
+    """The digest of all records (.jsonl) and that of all other files, over sorted paths and their sha256."""
+
+    def digest(records: bool) -> str:
+        lines = (
+            f"{sha}  {path}\n" for path, sha in sorted(files.items()) if path.endswith(".jsonl") is records
+        )
+        return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+    return digest(True), digest(False)
+
+
+class BenchmarkFiles:
+    """Reads a benchmark's folder and refuses whatever differs from its manifest."""
+
+    def __init__(self, folder: Path) -> None:
+        """Raises UserError if the manifest is missing, or if the policies differ from it."""
+        self.folder = folder
+        if not (folder / MANIFEST).is_file():
+            raise UserError(
+                f"{folder}: no {MANIFEST}: expected a complete benchmark; "
+                "if generating it was interrupted, run the same generate or import command again"
+            )
+        self.manifest = store.read_json(folder / MANIFEST, Manifest)
+        if self.manifest.format != FORMAT:
+            raise UserError(
+                f"{folder / MANIFEST}: expected format {FORMAT}, got {self.manifest.format}: "
+                "generate the benchmark again with this version"
+            )
+        expected = digests(self.manifest.files)
+        if (self.manifest.digest, self.manifest.images_digest) != expected:
+            raise UserError(
+                f"{folder / MANIFEST}: expected digest {expected[0][:12]}… for the files that it lists, got "
+                f"{self.manifest.digest[:12]}…: the manifest was changed later; generate the benchmark again"
+            )
+        self.policies = {p.id: p for p in self.records(POLICIES, Policy)}
+        for policy in self.policies.values():
+            self._check_images(policy.id, policy.content)
+
+    def __repr__(self) -> str:
+        return f"Benchmark({str(self.folder)!r})"
+
+    @property
+    def splits(self) -> list[str]:
+        return [f.split(".")[1] for f in self.manifest.files if f.startswith("instances.")]
+
+    def instances(self, split: str) -> list[Instance]:
+        if split not in self.splits:
+            raise UserError(f"split: expected one of {', '.join(self.splits)}, got {split!r}")
+        instances = list(self.records(instances_file(split), Instance))
+        for instance in instances:
+            self._check_images(instance.id, instance.query)
+            for policy in (instance.policy_id, instance.override and instance.override.policy_id):
+                if policy is not None and policy not in self.policies:
+                    raise UserError(f"{instance.id}: policy {policy!r} is not in {POLICIES}")
+        return instances
+
+    def records(self, path: str, type_: type[T]) -> Iterator[T]:
+        """The records of a .jsonl file, after its sha256 was checked."""
+        self.check(path)
+        return store.read_lines(self.folder / path, type_)
+
+    def image(self, path: str) -> Image.Image:
+        """An image as RGB, by its path relative to the folder."""
+        data = self.check(path)
+        try:
+            return Image.open(io.BytesIO(data)).convert("RGB")
+        except (OSError, SyntaxError) as error:
+            raise UserError(f"{self.folder / path}: not a readable image: {error}") from error
+
+    def check(self, path: str) -> bytes:
+        """The bytes of a file. Raises UserError if their sha256 is not the one in the manifest."""
+        refuse_outside(path)
+        if path not in self.manifest.files:
+            raise UserError(f"{self.folder / path}: not listed in {MANIFEST}")
+        try:
+            data = (self.folder / path).read_bytes()
+        except OSError as error:
+            raise UserError(f"{self.folder / path}: cannot be read: {error.strerror}") from error
+        expected, got = self.manifest.files[path], hashlib.sha256(data).hexdigest()
+        if got != expected:
+            raise UserError(
+                f"{self.folder / path}: expected sha256 {expected[:12]}…, got {got[:12]}… "
+                f"({len(data)} bytes): the file was changed later; restore it or generate the benchmark again"
+            )
+        return data
+
+    def _check_images(self, owner: str, parts: Iterable[Part]) -> None:
+        for part in parts:
+            if part.kind == "image":
+                refuse_outside(part.value)
+                if part.value not in self.manifest.files:
+                    raise UserError(f"{owner}: its image {part.value!r} is not listed in {MANIFEST}")
+
+
+def refuse_outside(path: str) -> None:
+    """Raises UserError unless the path stays inside the folder that it is relative to."""
+    pure = PurePosixPath(path)
+    if pure.is_absolute() or ".." in pure.parts or "\\" in path or not pure.parts:
+        raise UserError(f"path: expected a path inside the benchmark's folder, got {path!r}")
