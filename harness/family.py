@@ -9,14 +9,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
+from harness.files.manifest import BenchmarkFiles
 from harness.parsing import in_box
 from harness.records import CitedRule, Grade, Instance
 from harness.variants import Variant, target
-
-if TYPE_CHECKING:
-    from harness.files.benchmark import Benchmark
 
 
 class Family(ABC):
@@ -27,7 +25,7 @@ class Family(ABC):
     recall: ClassVar[type[Family] | None] = None
     # Grades the questions of the split "recall", which ask for the policy's own words.
 
-    def __init__(self, benchmark: Benchmark) -> None:
+    def __init__(self, benchmark: BenchmarkFiles) -> None:
         self.benchmark = benchmark
 
     @abstractmethod
@@ -62,5 +60,5 @@ class Family(ABC):
         return ()
 
     def first_error(self, instance: Instance, variant: Variant, text: str) -> str | None:  # noqa: ARG002
-        """The first error of a wrong response, such as "perception: color"; None if it cannot be determined."""
+        """The first error of a wrong response, such as "perception: color"; None if undetermined."""
         return None

@@ -130,6 +130,8 @@ class Score:
     value: float | None
     reason: str | None = None
     parts: Mapping[str, float] = field(default_factory=dict)
+    values: Mapping[str, float] = field(default_factory=dict)
+    """The values of other metrics for this response, by metric."""
 
     @property
     def key(self) -> tuple[str, str, int]:
@@ -155,6 +157,12 @@ class ReportRow:
     group: str = ""
     """What the rows are split by, such as "leaf depth"; empty for the whole."""
     member: str = ""
+    detail: str = ""
+    """Which of several figures of the metric this is, such as a part of the score."""
+
+    @property
+    def label(self) -> str:
+        return f"{self.metric}: {self.detail}" if self.detail else self.metric
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Finds families, backends, metrics and general benchmarks by entry point; the harness imports none of them."""
+"""Finds families, backends, metrics and general benchmarks by entry point, without importing them."""
 
 from __future__ import annotations
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from harness import variants
 from harness.files.benchmark import Benchmark
-from harness.records import Instance, Response, Score
+from harness.records import CitedRule, Instance, Response, Score
 from harness.variants import Variant
 
 
@@ -20,10 +20,22 @@ class Result:
     score: Score
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Results:
+    """The scored responses of a run."""
+
     benchmark: Benchmark
     results: Sequence[Result]
+    _cited: dict[tuple[str, str, int], Sequence[CitedRule]] = field(default_factory=dict, repr=False)
+
+    def cited_rules(self, result: Result) -> Sequence[CitedRule]:
+        """What a response cites of its policy. Several metrics ask for it, so it is computed once."""
+        key = result.response.key
+        if key not in self._cited:
+            family = self.benchmark.family_of(result.instance)
+            text = result.response.text or ""
+            self._cited[key] = family.cited_rules(result.instance, result.variant, text)
+        return self._cited[key]
 
     def by_variant(self) -> Iterator[tuple[Variant, list[Result]]]:
         for variant in variants.VARIANTS.values():

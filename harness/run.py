@@ -23,6 +23,7 @@ from harness.errors import UserError
 from harness.files import store
 from harness.files.benchmark import Benchmark
 from harness.files.workdir import reserve
+from harness.metrics import metric
 from harness.records import BatchCheck, Instance, Json, Prompt, Report, Response, Run, Score, Session
 from harness.report.figures import make_report, write_report
 from harness.results import Result, Results
@@ -135,7 +136,7 @@ def score(benchmark: Benchmark, instances: list[Instance], responses: list[Respo
             grade = benchmark.family_of(instance).grade(instance, target, response.text)
             graded = Score(*response.key, value=grade.value, reason=grade.reason, parts=grade.parts)
         results.append(Result(instance, variant, response, graded))
-    return Results(benchmark, results)
+    return metric.with_values(Results(benchmark, results))
 
 
 def _claimed(out: Path, run: Run) -> Run:

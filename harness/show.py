@@ -97,7 +97,9 @@ def _parts(benchmark: Benchmark, instance: Instance) -> Iterable[Part]:
     prompt = variants.prompt(instance, shown, benchmark.policies)
     yield Part("text", f"{instance.id} ({instance.split})")
     yield from prompt.parts if prompt else ()
-    yield Part("text", f"\nGold response\n{benchmark.family_of(instance).gold(instance, variants.INTERNALIZED)}")
+    yield Part(
+        "text", f"\nGold response\n{benchmark.family_of(instance).gold(instance, variants.INTERNALIZED)}"
+    )
     if instance.override:
         yield Part("text", f"\nOverridden by {instance.override.policy_id}: {instance.override.target}")
 

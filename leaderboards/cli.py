@@ -7,7 +7,7 @@ from pathlib import Path
 from tyro.conf import Positional
 
 from harness.console import command_line
-from harness.report.page import percent
+from harness.metrics.metric import SHARE
 from leaderboards.storage.board import Boards
 
 
@@ -25,7 +25,7 @@ def submit(run: Positional[Path], /, *, board: Path, benchmark: str | None = Non
     outcome = submit_run(Boards(board, create=True), run, benchmark)
     for on, f in outcome.entries:
         judge = f", judged by {on.key.judge}" if on.key.judge else ""
-        figures = f"{percent(f.mean)} ({percent(f.low)} to {percent(f.high)}), n {f.n}"
+        figures = f"{SHARE.format(f.mean)} ({SHARE.format(f.low)} to {SHARE.format(f.high)}), n {f.n}"
         print(f"{on.benchmark} {on.key.split} {on.key.variant}{judge}: {figures}")
         if f.leaks:
             print(f"warning: {f.leak}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
@@ -19,12 +19,10 @@ from clevrpolicy.scene import clevr_json
 from clevrpolicy.scene.ontology import Kind, Scene
 from harness import variants
 from harness.family import Family
+from harness.files.manifest import BenchmarkFiles
 from harness.parsing import boxed, plain, unwrapped
 from harness.records import CitedRule, Grade, Instance
 from harness.variants import Variant
-
-if TYPE_CHECKING:
-    from harness.files.benchmark import Benchmark
 
 SCORER = "exact-match/2"
 RECALLED = ("attribute", "value", "if it holds", "if it does not")
@@ -57,7 +55,7 @@ class ClevrPolicy(Family):
     scorer = SCORER
     recall = ClevrRecall
 
-    def __init__(self, benchmark: Benchmark) -> None:
+    def __init__(self, benchmark: BenchmarkFiles) -> None:
         super().__init__(benchmark)
         self._trees: dict[str, Tree] = {}
         self._books: dict[str, dict[str, Rule]] = {}

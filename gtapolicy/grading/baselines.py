@@ -1,23 +1,23 @@
-"""What agents that know nothing of the rules would score: rows beside a model's, so that it has a floor.
+"""The scores of agents that know none of the rules, as a floor for the scores of a model.
 
-They answer the same instances: with nothing, with an empty call, always with the training split's most
-frequent name and for each of its arguments the most frequent value (hardly any whole call occurs twice), and
-with the right tool and arguments but always in version 1.
+They answer the same instances: with nothing; with an empty call; always with the most frequent tool of the
+training split and the most frequent value of each of its arguments (hardly any whole call occurs twice); and
+with the correct tool and arguments but always in version 1.
 """
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
 from gtapolicy.dataset.instances import FAMILY, target_call
 from gtapolicy.grading.calls import Call
 from gtapolicy.policy import reasoning
 from harness import variants
-from harness.files.benchmark import Benchmark
-from harness.metrics import mean_row
+from harness.files.benchmark import RECALL, Benchmark
+from harness.metrics.metric import Metric, mean_row
 from harness.parsing import in_box
 from harness.records import ReportRow
 from harness.results import Result, Results
@@ -27,18 +27,14 @@ T = TypeVar("T")
 EMPTY = reasoning.as_json(Call("", {}))
 
 
-def dummies(results: Results) -> list[ReportRow]:
+def by_agent(metric: Metric, results: Results) -> Iterator[ReportRow]:
     benchmark = results.benchmark
-    if benchmark.manifest.family != FAMILY or "recall" in (
-        results.results[0].instance.facts if results.results else ()
-    ):
-        return []
+    if benchmark.manifest.family != FAMILY or any(r.instance.split == RECALL for r in results.results):
+        return
     frequent = _frequent(benchmark)
-    return [
-        mean_row(variant, f"dummy: {name}", members, _scored(results, variant, agent))
-        for variant, members in results.by_variant()
-        for name, agent in _agents(frequent).items()
-    ]
+    for variant, members in results.by_variant():
+        for name, agent in _agents(frequent).items():
+            yield mean_row(metric, variant, members, _scored(results, variant, agent), detail=name)
 
 
 def _frequent(benchmark: Benchmark) -> dict[str | None, str]:
@@ -66,7 +62,7 @@ def _most(values: Iterable[T]) -> T:
 
 
 Agent = Callable[[str | None, str], str]
-"""From the policy and the target to what a dummy says; only version 1 looks at the target."""
+# From the policy and the target to a response. Only "always version 1" reads the target.
 
 
 def _agents(frequent: Mapping[str | None, str]) -> dict[str, Agent]:
@@ -94,3 +90,11 @@ def _scored(results: Results, variant: Variant, agent: Agent) -> Callable[[Resul
         return None if target is None else family.grade(result.instance, target, agent(policy, target)).value
 
     return value
+
+
+BASELINE = Metric(
+    name="baseline",
+    explanation="The score of an agent that knows none of the rules, on the same instances.",
+    direction="neither",
+    aggregate=by_agent,
+)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -18,12 +17,10 @@ from gtapolicy.policy.wording import parse_condition
 from harness import variants
 from harness.errors import UserError
 from harness.family import Family
+from harness.files.manifest import BenchmarkFiles
 from harness.parsing import boxed, plain
 from harness.records import CitedRule, Grade, Instance
 from harness.variants import Variant
-
-if TYPE_CHECKING:
-    from harness.files.benchmark import Benchmark
 
 
 class GtaRecall(Family):
@@ -49,7 +46,7 @@ class GtaPolicy(Family):
 
     recall = GtaRecall
 
-    def __init__(self, benchmark: Benchmark) -> None:
+    def __init__(self, benchmark: BenchmarkFiles) -> None:
         super().__init__(benchmark)
         self.scorer = f"gta-calls/2 with {scorer_id()}"
         self._tables: dict[str, Table] = {}

@@ -1,30 +1,28 @@
-"""A comparison to read: as a table for the terminal, as Markdown, and as one HTML page that needs no network.
+"""A comparison as a table for the terminal, as Markdown, and as one HTML page that needs no network.
 
-Names come from other people's runs: all are escaped, wherever they are shown.
+Names come from other people's runs, so all of them are escaped.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from markupsafe import Markup
 
 from harness.compare.pairs import Comparison, Difference
 from harness.files import store
-from harness.report.page import environment, ours, percent
-from harness.report.plots import COLOURS, INK, MARKERS, STYLE, svg
+from harness.metrics.metric import Unit, find
+from harness.report.page import environment, packaged
+from harness.report.plots import INLINE, MARKERS, Drawing, drawing
+from harness.report.text import escape_markdown, markdown_table, printable, short, terminal_table
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
+# How many incomplete instances the terminal lists; compare.json and the page list all.
 NAMED = 5
-"""Incomplete instances that the terminal names; compare.json and the page name all."""
 TEXTS = ("benchmark", "variant", "metric", "tuned run")
-FIGURES = ("base, %", "tuned, %", "difference", "95 % interval", "p", "n", "incomplete")
+HEAD = (*TEXTS, "base", "tuned", "difference", "95 % interval", "p", "n", "incomplete", "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +35,7 @@ class Forest:
 
 
 def write_comparison(comparison: Comparison, out: Path) -> None:
-    """compare.json, compare.md and compare.html in a folder, which is made."""
+    """Writes compare.json, compare.md and compare.html into a folder, which is created if needed."""
     with store.writing(out):
         out.mkdir(parents=True, exist_ok=True)
     store.write_json(out / "compare.json", comparison)
@@ -46,59 +44,54 @@ def write_comparison(comparison: Comparison, out: Path) -> None:
 
 
 def label(difference: Difference) -> str:
-    """The benchmark, and what of it was asked where that is not the whole test split."""
+    """The benchmark, with its split and limit unless these are the whole test split."""
     split = f" {difference.split}" if difference.split != "test" else ""
     limit = f", first {difference.limit}" if difference.limit is not None else ""
     return printable(f"{difference.benchmark}{split}{limit}")
-
-
-def printable(text: str) -> str:
-    """A name without what steers a terminal or breaks a line."""
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
-
-
-def signed(value: float | None) -> str:
-    """In percentage points; a zero has no sign."""
-    if value is None:
-        return "–"
-    points = round(100 * value, 1)
-    return f"{points:+.1f}" if points else "0.0"
 
 
 def chance(p: float | None) -> str:
     return "–" if p is None else "<0.001" if p < 0.001 else f"{p:.3f}"
 
 
+def title(difference: Difference) -> str:
+    """The metric with its unit; its name comes from other people's data."""
+    symbol = find(difference.metric).unit.symbol
+    return printable(f"{difference.metric} ({symbol})" if symbol else difference.metric)
+
+
+def unit(difference: Difference) -> Unit:
+    return find(difference.metric).unit
+
+
+def _interval(d: Difference) -> str:
+    return f"{unit(d).change(d.low)} to {unit(d).change(d.high)}"
+
+
 def _cells(d: Difference) -> tuple[str, ...]:
     """One line of the table; its last cell is the mark."""
-    texts = (label(d), printable(d.variant), printable(d.metric), printable(d.argument))
-    interval = f"{signed(d.low)} to {signed(d.high)}"
-    figures = (percent(d.base_mean), percent(d.tuned_mean), signed(d.difference), interval, chance(d.p))
-    return (*texts, *figures, str(d.n), str(len(d.incomplete)), d.mark)
+    shown = unit(d)
+    means = shown.format(d.base_mean), shown.format(d.tuned_mean), shown.change(d.difference)
+    counts = str(d.n), str(len(d.incomplete))
+    return label(d), d.variant, title(d), d.argument, *means, _interval(d), chance(d.p), *counts, d.mark
 
 
 def table(comparison: Comparison) -> str:
-    """For the terminal; differences are in percentage points."""
-    lines = [(*TEXTS, *FIGURES, ""), *map(_cells, comparison.differences)]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
-    pads = [str.ljust] * len(TEXTS) + [str.rjust] * len(FIGURES) + [str.ljust]
-    rows = (
-        "  ".join(pad(cell, width) for pad, cell, width in zip(pads, line, widths, strict=True)).rstrip()
-        for line in lines
-    )
-    return "\n".join([*rows, *notes(comparison, NAMED)])
+    """For the terminal; differences of shares are in percentage points."""
+    rows = [_cells(d) for d in comparison.differences]
+    return "\n".join([terminal_table(HEAD, rows, len(TEXTS)), *notes(comparison, NAMED)])
 
 
 def notes(comparison: Comparison, named: int | None) -> Iterator[str]:
-    """What a reader must know before believing the differences; None names every instance."""
+    """What a reader must know before relying on the differences, with at most `named` instances each."""
     for d in comparison.differences:
         if d.incomplete:
             names = ", ".join(map(printable, d.incomplete[:named]))
             names += f" and {len(d.incomplete[named:])} more" if named and d.incomplete[named:] else ""
             yield (
                 f"{label(d)}, {printable(d.variant)}, {printable(d.metric)}, {printable(d.argument)}: "
-                f"{len(d.incomplete)} instances are missing, failed or unscored on one side at least, and "
-                f"the interval reaches over all that they could be: {names}."
+                f"{len(d.incomplete)} instances are missing, failed or unscored on at least one side, and "
+                f"the interval covers every value that they could have: {names}."
             )
     yield from map(printable, comparison.warnings)
     for u in comparison.unmatched:
@@ -106,77 +99,78 @@ def notes(comparison: Comparison, named: int | None) -> Iterator[str]:
 
 
 def markdown(comparison: Comparison) -> str:
-    def escaped(text: str) -> str:
-        return re.sub(r"[\\`*\[\]<>|!&~]", r"\\\g<0>", text)
+    rows = [_cells(d) for d in comparison.differences]
+    lines = [
+        f"# From {escape_markdown(printable(comparison.base))}\n",
+        markdown_table(HEAD, rows, len(TEXTS)),
+        "\nDifferences of shares are in percentage points; 95 % intervals by bootstrap over instances,"
+        f" {comparison.resamples} resamples;\nmarked if the interval excludes zero.",
+    ]
+    listed = [f"- {escape_markdown(note)}" for note in notes(comparison, named=None)]
+    return "\n".join([*lines, *([""] if listed else []), *listed]) + "\n"
 
-    heads = (*TEXTS, *FIGURES, "")
-    aligned = ["---"] * len(TEXTS) + ["---:"] * len(FIGURES) + ["---"]
-    rows = [heads, aligned, *(tuple(map(escaped, _cells(d))) for d in comparison.differences)]
-    lines = [f"| {' | '.join(row)} |" for row in rows]
-    title = f"# From {escaped(printable(comparison.base))}\n"
-    about = f"""
-Differences in percentage points; 95 % by bootstrap over instances, {comparison.resamples} resamples; marked
-where the interval leaves out zero."""
-    said = [f"- {escaped(note)}" for note in notes(comparison, named=None)]
-    return "\n".join([title, *lines, about, *([""] if said else []), *said]) + "\n"
+
+FILTERS: Mapping[str, Any] = {
+    "p": chance,
+    "label": label,
+    "printable": printable,
+    "metric_title": title,
+    "interval": _interval,
+    "unit": unit,
+}
 
 
 def render(comparison: Comparison) -> str:
-    """The page; each tuned model has a colour and a marker."""
+    """The page; each tuned model has a color and a marker."""
     made = environment()
-    made.filters |= {"signed": signed, "p": chance, "label": label, "printable": printable}
+    made.filters |= FILTERS
     metrics = dict.fromkeys(d.metric for d in comparison.differences)
     return made.get_template("compare.html").render(
         comparison=comparison,
-        style=ours("report.css"),
+        style=packaged("report.css"),
         forests=[_forest(comparison, metric) for metric in metrics],
-        index=lambda argument: comparison.tuned.index(argument) % len(COLOURS),
+        index=lambda argument: comparison.tuned.index(argument) % len(INLINE.colors),
         several=len(comparison.tuned) > 1,
         incomplete=[d for d in comparison.differences if d.incomplete],
     )
 
 
 def _forest(comparison: Comparison, metric: str) -> Forest:
-    # Matplotlib takes most of a second to import, and the terminal's table needs none of it.
-    from matplotlib import rc_context
-    from matplotlib.figure import Figure
-
+    """One line per benchmark and variant, with a point and an interval for each tuned model."""
     shown = [d for d in comparison.differences if d.metric == metric]
     slots = list(dict.fromkeys(map(_slot, shown)))
-    settings: dict[Any, Any] = {**STYLE, "svg.hashsalt": metric}
-    with rc_context(settings):
-        height = 1 + (0.2 + 0.17 * len(comparison.tuned)) * len(slots)
-        figure = Figure(figsize=(9.6, height), layout="constrained")
-        axes = figure.subplots()
+    models, scale = comparison.tuned, find(metric).unit.scale
+    height = 1 + (0.2 + 0.17 * len(models)) * len(slots)
+    with drawing((9.6, height), metric, grid="x") as plot:
+        axes, ink = plot.axes, plot.style.ink
         for d in shown:
-            tuned = comparison.tuned.index(d.argument)
-            nudge = (tuned - (len(comparison.tuned) - 1) / 2) * 0.64 / len(comparison.tuned)
-            _point(axes, d, slots.index(_slot(d)) + nudge, tuned % len(COLOURS))
-        edges = [-1.0, 1.0, *(100 * edge for d in shown for edge in (d.low, d.high))]
-        margin = 0.04 * (max(edges) - min(edges))
-        axes.axvline(0, color=INK, linewidth=1)
+            nudge = (models.index(d.argument) - (len(models) - 1) / 2) * 0.64 / len(models)
+            _point(
+                plot, d, slots.index(_slot(d)) + nudge, models.index(d.argument) % len(INLINE.colors), scale
+            )
+        edges = [scale * edge for d in shown for edge in (d.low, d.high)]
+        reach = 1.08 * max(map(abs, edges)) or 1.0
+        axes.axvline(0, color=ink, linewidth=1)
         axes.set(
-            xlim=(min(edges) - margin, max(edges) + margin),
-            ylim=(len(slots) - 0.5, -0.5),
-            xlabel="difference, percentage points",
+            xlim=(-reach, reach), ylim=(len(slots) - 0.5, -0.5), xlabel=f"difference of {title(shown[0])}"
         )
-        axes.set_yticks(range(len(slots)), [s if len(s) <= 44 else f"{s[:43]}…" for s in slots])
-        axes.grid(axis="x", color=INK, alpha=0.15)
-        axes.hlines([k - 0.5 for k in range(1, len(slots))], *axes.get_xlim(), INK, linewidth=0.6, alpha=0.15)
-        axes.set_axisbelow(True)
-        axes.spines[["top", "right", "left"]].set_visible(False)
+        axes.set_yticks(range(len(slots)), [short(slot, 44) for slot in slots])
+        axes.hlines([k - 0.5 for k in range(1, len(slots))], -reach, reach, ink, linewidth=0.6, alpha=0.15)
+        axes.spines["left"].set_visible(False)
         axes.tick_params(axis="y", length=0)
-        return Forest(metric, shown, svg(figure))
+    return Forest(metric, shown, plot.inline)
 
 
 def _slot(d: Difference) -> str:
     return f"{label(d)}, {printable(d.variant)}"
 
 
-def _point(axes: Axes, d: Difference, place: float, index: int) -> None:
-    """An interval, and its mean filled where the interval leaves out zero."""
-    colour = COLOURS[index]
-    axes.plot([100 * d.low, 100 * d.high], [place, place], color=colour, linewidth=1.8, solid_capstyle="butt")
+def _point(plot: Drawing, d: Difference, place: float, index: int, scale: float) -> None:
+    """An interval and its mean, filled if the interval excludes zero."""
+    color = plot.style.colors[index]
+    ends = [scale * d.low, scale * d.high]
+    plot.axes.plot(ends, [place, place], color=color, linewidth=1.8, solid_capstyle="butt")
     if d.difference is not None:
-        fill = colour if d.mark else "none"
-        axes.plot(100 * d.difference, place, MARKERS[index], color=colour, markerfacecolor=fill, markersize=7)
+        fill = color if d.mark else "none"
+        mean = scale * d.difference
+        plot.axes.plot(mean, place, MARKERS[index], color=color, markerfacecolor=fill, markersize=7)

@@ -1,7 +1,7 @@
-"""`harness compare`: what changed from one model to another, instance by instance.
+"""`harness compare`: the differences between two models, instance by instance.
 
-Forgetting is this and nothing more: the same benchmarks before and after. Two runs are compared where both
-scored the same instances: same benchmark digest, split, variant and limit.
+Forgetting is measured in this way: the same benchmarks before and after training. Two runs are compared if
+both scored the same instances: the same benchmark digest, split, variant, limit and scorer.
 """
 
 from __future__ import annotations
@@ -16,18 +16,23 @@ from typing import Literal, NamedTuple
 from harness.errors import UserError
 from harness.files import store
 from harness.general.mmmu_pro import HEADLINE
+from harness.metrics.accuracy import ACCURACY
+from harness.metrics.metric import DETAIL, find
+from harness.metrics.parts import PARTS
 from harness.records import Json, Report, Run, Score
 from harness.seeds import rng
 from harness.stats.intervals import bootstrap
 
-ACCURACY = "accuracy"
 RESAMPLES = 10_000
-DRAWN = ("max_new_tokens", "temperature", "top_p")
-"""Settings of sampling that change what a model is like; a seed or a batch size does not."""
+# Sampling settings that change a model's responses in distribution; a seed or a batch size does not.
+SAMPLING = ("max_new_tokens", "temperature", "top_p")
+# How the label of a part of the score begins.
+PART = f"{PARTS.name}{DETAIL}"
+Mark = Literal["better", "worse", "changed", ""]
 
 
 class Key(NamedTuple):
-    """What two runs must have in common to be compared."""
+    """What two runs must share to be compared."""
 
     digest: str
     split: str
@@ -41,18 +46,18 @@ class Side:
     """One run's scores under one variant."""
 
     run: str
-    """Its folder, as found below the one that was named."""
+    # Its folder, below the folder on the command line.
     benchmark: str
     samples: int
-    """How many scores each instance should have."""
+    # How many scores each instance should have.
     sampling: Json
     scores: Mapping[str, Sequence[Score]]
-    """By instance."""
+    # By instance.
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One metric of one benchmark under one variant, before and after."""
+    """One metric of one benchmark under one variant, before and after training."""
 
     benchmark: str
     digest: str
@@ -63,30 +68,30 @@ class Difference:
     metric: str
     base: str
     tuned: str
-    """The runs' folders."""
+    # The folders of the runs.
     argument: str
-    """The tuned folder as it was named to the command."""
+    # The tuned folder as on the command line.
     base_mean: float | None
     tuned_mean: float | None
     difference: float | None
-    """All three over the n instances that both sides have a value for; None where there are none."""
+    # These three are over the n instances that have a value on both sides; None if there are none.
     low: float
     high: float
-    """95 % by bootstrap over instances; an incomplete instance counts as anything it could be."""
+    # 95 %, by bootstrap over instances. Missing values could be anything from 0 to 1.
     n: int
     better: int
     worse: int
     p: float | None
-    """McNemar's exact test, two-sided; None where scores are not all 0 or 1."""
+    # McNemar's exact test, two-sided; None if not all values are 0 or 1.
     incomplete: tuple[str, ...]
-    """Instances that lack a value on one side at least: missing, failed or unscored."""
-    mark: Literal["better", "worse", ""]
-    """Said only where the interval leaves out zero."""
+    # Instances without a value on at least one side: missing, failed or unscored.
+    mark: Mark
+    # Empty unless the interval excludes zero; "changed" if neither direction is better.
 
 
 @dataclass(frozen=True, slots=True)
 class Unmatched:
-    """A run, or one variant of it, that has nothing to be compared with."""
+    """A run, or one variant of it, that has no counterpart."""
 
     run: str
     reason: str
@@ -100,11 +105,11 @@ class Comparison:
     differences: tuple[Difference, ...]
     unmatched: tuple[Unmatched, ...]
     warnings: tuple[str, ...] = ()
-    """What makes a difference mean less than it seems to."""
+    # Reasons to trust a difference less.
 
 
 def compare(base: Path, tuned: Sequence[Path]) -> Comparison:
-    """Every difference that the runs in these folders allow; UserError where they allow none."""
+    """All differences between the runs in these folders. Raises UserError if no two runs are comparable."""
     if not tuned:
         raise UserError(f"tuned: expected at least one run to compare with {base}, got none")
     before, unmatched = _sides(base)
@@ -120,7 +125,7 @@ def compare(base: Path, tuned: Sequence[Path]) -> Comparison:
         unmatched += [_alone(key, side, after, folder) for key, side in before.items() if key not in after]
     if not differences:
         why = "; ".join(f"{u.run}: {u.reason}" for u in unmatched[:4])
-        raise UserError(f"{base}: expected runs that scored the same instances as another's, got none. {why}")
+        raise UserError(f"{base}: expected runs that scored the same instances, got none. {why}")
     return Comparison(
         str(base),
         tuple(map(str, tuned)),
@@ -132,26 +137,28 @@ def compare(base: Path, tuned: Sequence[Path]) -> Comparison:
 
 
 def _unlike(base: Side, tuned: Side) -> Iterator[str]:
-    """Responses that were drawn in another way, or cut sooner, differ for that alone."""
+    """Responses differ if they were sampled differently or truncated earlier."""
     for name in sorted(base.sampling.keys() | tuned.sampling.keys()):
         before, after = base.sampling.get(name), tuned.sampling.get(name)
-        if name in DRAWN and before != after:
-            yield f"{base.run} has {name} {before}, {tuned.run} has {after}: what differs may come of that"
+        if name in SAMPLING and before != after:
+            yield f"{base.run} has {name} {before}, {tuned.run} has {after}: this may explain a difference"
 
 
 def _sides(folder: Path) -> tuple[dict[Key, Side], list[Unmatched]]:
-    """What was scored in a run's folder, or in the runs one or two levels down, and what is not finished."""
+    """The scores of a run, or of the runs one or two levels below a folder, and the unfinished runs."""
     found = [folder] if (folder / "run.json").is_file() else []
     found = found or sorted(p.parent for depth in ("*", "*/*") for p in folder.glob(f"{depth}/run.json"))
     if not found:
-        raise UserError(f"{folder}: expected a run's folder, or one with runs in it, got no run.json there")
+        raise UserError(
+            f"{folder}: expected the folder of a run, or a folder that contains runs, got no run.json there"
+        )
     sides: dict[Key, Side] = {}
     unfinished = []
     for path in found:
         run = store.read_json(path / "run.json", Run)
         if not (path / "scores.jsonl").is_file():
             unfinished.append(
-                Unmatched(str(path), "not finished: the same eval command again goes on with it")
+                Unmatched(str(path), "unfinished: run the same `harness eval` command again to complete it")
             )
             continue
         report = path / "report.json"
@@ -163,20 +170,20 @@ def _sides(folder: Path) -> tuple[dict[Key, Side], list[Unmatched]]:
             key = Key(run.digest, run.split, variant, run.limit, scorer)
             if key in sides:
                 raise UserError(
-                    f"{folder}: {sides[key].run} and {path} both hold {variant} of {_name(run)}; "
-                    "name the one to compare"
+                    f"{folder}: {sides[key].run} and {path} both contain {variant} of {_name(run)}; "
+                    "give the one to compare"
                 )
             sides[key] = Side(str(path), _name(run), run.samples, run.sampling, scores)
     return sides, unfinished
 
 
 def _name(run: Run) -> str:
-    """The benchmark's folder; a converted one's without the digest in it."""
+    """The name of the benchmark's folder, without the digest in that of a converted benchmark."""
     return re.sub(r"-[0-9a-f]{16}$", "", Path(run.benchmark).name)
 
 
 def _alone(key: Key, side: Side, others: Mapping[Key, Side], folder: Path) -> Unmatched:
-    """Says why nothing in the folder matches: what the nearest of it has instead."""
+    """Why nothing in the folder matches: what the most similar run has instead."""
     what = f"{key.variant} of {side.benchmark}"
     for near, other in others.items():
         if near._replace(limit=None) == key._replace(limit=None):
@@ -186,7 +193,7 @@ def _alone(key: Key, side: Side, others: Mapping[Key, Side], folder: Path) -> Un
             return Unmatched(side.run, f"{what} has {scorers}: score one of them again")
         if near[1:] == key[1:] and other.benchmark == side.benchmark:
             digests = f"digest {key.digest[:12]}, {other.run} has {near.digest[:12]}"
-            return Unmatched(side.run, f"{what} has {digests}: other questions under the same name")
+            return Unmatched(side.run, f"{what} has {digests}: different questions under the same name")
     return Unmatched(side.run, f"{what} ({key.split}) is in no run of {folder}")
 
 
@@ -194,10 +201,10 @@ Pairs = Mapping[Key, tuple[Side, Side]]
 
 
 def _with_headline(both: Pairs) -> Iterator[tuple[Key, tuple[Side, Side]]]:
-    """The matched runs, and MMMU-Pro's headline where both its settings are there.
+    """The matched runs, and MMMU-Pro's headline score if both of its settings are present.
 
-    The headline is the mean of two settings that ask the same questions, so a question's two scores are taken
-    as two samples of it, and its interval knows that they belong together.
+    The headline is the mean of two settings with the same questions, so the two scores of a question count as
+    two samples of it, and the interval takes into account that they belong together.
     """
     yield from both.items()
     for limit in {key.limit for key in both}:
@@ -205,7 +212,7 @@ def _with_headline(both: Pairs) -> Iterator[tuple[Key, tuple[Side, Side]]]:
             [(key, b, t) for key, (b, t) in both.items() if (key.limit, b.benchmark) == (limit, name)]
             for name in HEADLINE
         ]
-        # Of two runs of a setting, such as with other prompts, nothing here says which belongs to which.
+        # With two runs of a setting, such as with different prompts, it is unknown which belong together.
         if any(len(found) != 1 for found in halves):
             continue
         (first, base_1, tuned_1), (second, base_2, tuned_2) = (found[0] for found in halves)
@@ -224,24 +231,31 @@ def _joined(one: Side, other: Side) -> Side:
 
 
 def _compare(argument: str, key: Key, base: Side, tuned: Side) -> Iterator[Difference]:
-    """Accuracy, then each part that a family's scores have."""
-    parts = {
-        p: None for side in (base, tuned) for scores in side.scores.values() for s in scores for p in s.parts
+    """A difference for each metric that either side has a value of, in the metrics' order."""
+    labels = {
+        label
+        for side in (base, tuned)
+        for scores in side.scores.values()
+        for score in scores
+        for label in (*(f"{PART}{part}" for part in score.parts), *score.values)
     }
-    for metric in (ACCURACY, *parts):
-        yield _difference(argument, key, base, tuned, metric)
+    metrics = sorted(labels, key=lambda label: (not label.startswith(PART), label))
+    for metric in (ACCURACY.name, *metrics):
+        if instances := _having(base, tuned, metric):
+            yield _difference(argument, key, base, tuned, metric, instances)
 
 
 class _Known(NamedTuple):
-    """An instance's mean over its samples, and what it could be once those that lack a value have one."""
+    """An instance's mean over its samples, and the range that its missing samples leave open."""
 
     mean: float | None
     least: float
     most: float
 
 
-def _difference(argument: str, key: Key, base: Side, tuned: Side, metric: str) -> Difference:
-    instances = _having(base, tuned, metric)
+def _difference(
+    argument: str, key: Key, base: Side, tuned: Side, metric: str, instances: Sequence[str]
+) -> Difference:
     pairs = [(_known(base, i, metric), _known(tuned, i, metric)) for i in instances]
     both = [(b.mean, t.mean) for b, t in pairs if b.mean is not None and t.mean is not None]
     changes = [t - b for b, t in both]
@@ -265,36 +279,60 @@ def _difference(argument: str, key: Key, base: Side, tuned: Side, metric: str) -
         incomplete=tuple(
             i for i, pair in zip(instances, pairs, strict=True) if any(s.least < s.most for s in pair)
         ),
-        mark="better" if low > 0 else "worse" if high < 0 else "",
+        mark=_mark(low, high, find(metric).direction),
     )
 
 
+def _mark(low: float, high: float, direction: str) -> Mark:
+    """What a difference means, if its interval excludes zero."""
+    if low <= 0 <= high:
+        return ""
+    if direction == "neither":
+        return "changed"
+    return "better" if (low > 0) == (direction == "higher") else "worse"
+
+
 def _having(base: Side, tuned: Side, metric: str) -> list[str]:
-    """The instances that the metric says something of: a part that neither side has there does not."""
+    """The instances to compare.
+
+    All of them for accuracy; those that have the part on either side for a part of the score; and for other
+    metrics those with a value on both sides, because a metric need not apply to every response.
+    """
+    instances = dict.fromkeys([*base.scores, *tuned.scores])
+    if metric == ACCURACY.name:
+        return list(instances)
+    enough = any if metric.startswith(PART) else all
     return [
         i
-        for i in dict.fromkeys([*base.scores, *tuned.scores])
-        if metric == ACCURACY
-        or any(metric in s.parts for side in (base, tuned) for s in side.scores.get(i, ()))
+        for i in instances
+        if enough(any(_raw(s, metric) is not None for s in side.scores.get(i, ())) for side in (base, tuned))
     ]
 
 
 def _known(side: Side, instance: str, metric: str) -> _Known:
     values = [v for s in side.scores.get(instance, ()) if (v := _value(s, metric)) is not None]
-    total, lacking = math.fsum(values), max(0, side.samples - len(values))
-    asked = len(values) + lacking
-    return _Known(_mean(values), total / asked, (total + lacking) / asked)
+    share = metric == ACCURACY.name or metric.startswith(PART)
+    missing = max(0, side.samples - len(values)) if share else 0
+    total, count = math.fsum(values), len(values) + missing
+    return _Known(_mean(values), total / count, (total + missing) / count)
+
+
+def _raw(score: Score, metric: str) -> float | None:
+    if metric == ACCURACY.name:
+        return score.value
+    if metric.startswith(PART):
+        return score.parts.get(metric.removeprefix(PART))
+    return score.values.get(metric)
 
 
 def _value(score: Score, metric: str) -> float | None:
-    """A response that was scored and lacks the part, such as an unparsed one, earned nothing in it."""
-    if metric == ACCURACY or score.value is None:
-        return score.value
-    return score.parts.get(metric, 0.0)
+    """A scored response that lacks a part, such as an unparsed one, earned nothing in it."""
+    raw = _raw(score, metric)
+    return 0.0 if raw is None and metric.startswith(PART) and score.value is not None else raw
 
 
 def _interval(pairs: Sequence[tuple[_Known, _Known]], seed: Sequence[str]) -> tuple[float, float]:
-    """From what is not known turned out against the tuned model to the same in its favour."""
+    """From the case in which all missing values speak against the tuned model to that in its favor."""
     least = [t.least - b.most for b, t in pairs]
     most = [t.most - b.least for b, t in pairs]
     low, high = bootstrap(least, rng(0, "compare", *seed), RESAMPLES)
@@ -308,7 +346,7 @@ def _mean(values: Sequence[float]) -> float | None:
 
 
 def _mcnemar(pairs: Sequence[tuple[float, float]]) -> float | None:
-    """Exact and two-sided: were the instances that changed as likely to get better as worse?"""
+    """Exact and two-sided: are instances that changed as likely to get better as to get worse?"""
     if not pairs or not all(value in (0, 1) for pair in pairs for value in pair):
         return None
     up, down = (sum(b - a == sign for a, b in pairs) for sign in (1, -1))

@@ -153,7 +153,9 @@ def _generate(backend: Backend, setting: SettingName, prompts: Sequence[Prompt])
 def _judged(
     benchmark: Benchmark, case: _Case, prompts: Sequence[Prompt], readings: Sequence[Reading]
 ) -> Judged:
-    claims = benchmark.family_of(case.instance).cited_rules(case.instance, case.variant, case.response.text or "")
+    claims = benchmark.family_of(case.instance).cited_rules(
+        case.instance, case.variant, case.response.text or ""
+    )
     return Judged(
         *case.response.key,
         prompt=prompts[0].instance,

@@ -1,58 +1,53 @@
-"""How far the rules that responses cite are from those that they should (paper, Figure 14).
+"""How far the rules that responses cite are from those that they should cite (paper, Figure 14).
 
-For each rule: how many responses cite it, against how many have it on the way to their right answer, over the
-same responses; a response counts once, however often it names a rule. The paper's figure is the mean
-absolute difference of the two counts over the rules that occur in either [ours: it does not say whether
-counts or shares, but its 39.74 for 2,000 instances can only be counts]. That grows with the number of
-responses, so the row has the distance of the two as shares of all citations (total variation: 0 is the same,
-1 nothing in common), which has no value where nothing is cited.
+For each rule: how many responses cite it, against how many need it for their correct answer. A response
+counts once, however often it names a rule. The paper's figure is the mean absolute difference of the two
+counts over the rules that occur in either [ours: the paper does not say whether it means counts or shares,
+but its 39.74 for 2,000 instances can only be counts]. That grows with the number of responses, so the row
+has the distance of the two as shares of all citations (total variation), and the distribution has the counts.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
-from harness.metrics import mean_row
+from harness.metrics.metric import Metric, mean_row, natural
 from harness.records import Distribution, ReportRow
-from harness.report.plots import natural
 from harness.results import Result, Results
 from harness.seeds import rng
 from harness.stats.intervals import middle, resampled
 from harness.variants import Variant
 
 Array = npt.NDArray[np.float64]
+Counts = tuple[Counter[str], Counter[str]]
+# The rules that the responses to one instance should cite, and those that they do cite.
 NONEXISTENT = ""
-"""Stands for every rule that does not exist: gold has none of them, so the distance is the same."""
+# Stands for every rule that does not exist. None of them is ever right, so the distance is the same.
 
 
-def branching(results: Results) -> list[ReportRow | Distribution]:
-    figures: list[ReportRow | Distribution] = []
+def by_variant(metric: Metric, results: Results) -> Iterator[ReportRow | Distribution]:
     for variant, members in results.by_variant():
-        answered = [r for r in members if r.response.text is not None]
         gold: Counter[str] = Counter()
         cited: Counter[str] = Counter()
-        units: dict[str, tuple[Counter[str], Counter[str]]] = {}
-        for result in answered:
-            path = results.benchmark.family_of(result.instance).gold_rules(result.instance, variant)
-            if not path:
+        instances: dict[str, Counts] = {}
+        for result in members:
+            rules = results.benchmark.family_of(result.instance).gold_rules(result.instance, variant)
+            if result.response.text is None or not rules:
                 continue
-            claims = results.benchmark.family.cited_rules(
-                result.instance, variant, result.response.text or ""
-            )
-            gold.update(path)
-            named = {claim.rule: claim.exists for claim in claims}
-            cited.update(named.keys())
-            should, does = units.setdefault(result.instance.id, (Counter(), Counter()))
-            should.update(path)
-            does.update(rule if exists else NONEXISTENT for rule, exists in named.items())
-        if units:
-            figures += [_row(variant, members, list(units.values())), _distribution(variant, gold, cited)]
-    return figures
+            exists = {rule.rule: rule.exists for rule in results.cited_rules(result)}
+            gold.update(rules)
+            cited.update(exists.keys())
+            should, does = instances.setdefault(result.instance.id, (Counter(), Counter()))
+            should.update(rules)
+            does.update(rule if exists[rule] else NONEXISTENT for rule in exists)
+        if instances:
+            yield _row(metric, variant, members, list(instances.values()))
+            yield _distribution(variant, gold, cited)
 
 
 def _distribution(variant: Variant, gold: Counter[str], cited: Counter[str]) -> Distribution:
@@ -67,17 +62,17 @@ def _distribution(variant: Variant, gold: Counter[str], cited: Counter[str]) -> 
 
 
 def _row(
-    variant: Variant, members: Sequence[Result], units: Sequence[tuple[Counter[str], Counter[str]]]
+    metric: Metric, variant: Variant, members: Sequence[Result], instances: Sequence[Counts]
 ) -> ReportRow:
-    """The distance with an interval from resampling instances."""
-    rules = sorted({rule for unit in units for side in unit for rule in side})
-    counts = np.array([[[side[rule] for rule in rules] for side in unit] for unit in units], float)
-    row = mean_row(variant, "branching", members, lambda r: None if r.response.error is not None else 0.0)
-    if not counts[:, 1].any():
+    """The distance, with an interval from resampling instances."""
+    rules = sorted({rule for counts in instances for side in counts for rule in side})
+    counts_I2R = np.array([[[side[rule] for rule in rules] for side in pair] for pair in instances], float)
+    row = mean_row(metric, variant, members, lambda r: None if r.response.error is not None else 0.0)
+    if not counts_I2R[:, 1].any():  # nothing is cited, so there is no distribution to compare
         return replace(row, mean=None, low=0.0, high=1.0)
-    mean = float(_distance(counts.sum(axis=0)))
-    resamples = resampled(counts.reshape(len(units), -1), rng(0, "branching")).reshape(-1, 2, len(rules))
-    low, high = middle(_distance(resamples))
+    mean = float(_distance(counts_I2R.sum(axis=0)))
+    flat = resampled(counts_I2R.reshape(len(instances), -1), rng(0, "branching"))
+    low, high = middle(_distance(flat.reshape(-1, 2, len(rules))))
     return replace(row, mean=mean, low=min(low, mean), high=max(high, mean))
 
 
@@ -86,3 +81,12 @@ def _distance(counts: Array) -> Array:
     shares = counts / np.maximum(counts.sum(axis=-1, keepdims=True), 1e-12)
     result: Array = np.abs(shares[..., 0, :] - shares[..., 1, :]).sum(axis=-1) / 2
     return result
+
+
+BRANCHING = Metric(
+    name="branching",
+    explanation="How far the cited rules are from those that lead to the correct answers: 0 if both are "
+    "distributed alike, 100 if they have nothing in common.",
+    direction="lower",
+    aggregate=by_variant,
+)

@@ -1,17 +1,23 @@
-"""Each named part of a score, such as a recited rule's fields: its mean over the responses that have it."""
+"""The mean of each named part of a score, such as the tool and the arguments of a call."""
 
 from __future__ import annotations
 
-from harness.metrics import looked_up, mean_row
+from collections.abc import Iterator
+
+from harness.metrics.metric import Metric, mean_row
 from harness.records import ReportRow
 from harness.results import Results
 
 
-def parts(results: Results) -> list[ReportRow]:
-    rows = []
+def by_part(metric: Metric, results: Results) -> Iterator[ReportRow]:
     for variant, members in results.by_variant():
-        for name in dict.fromkeys(name for r in members for name in r.score.parts):
-            having = [r for r in members if name in r.score.parts or r.response.error is not None]
-            values = {r.score.key: r.score.parts.get(name) for r in having}
-            rows.append(mean_row(variant, f"part: {name}", having, looked_up(values)))
-    return rows
+        for part in dict.fromkeys(name for r in members for name in r.score.parts):
+            having = [r for r in members if part in r.score.parts or r.response.error is not None]
+            yield mean_row(metric, variant, having, lambda r, part=part: r.score.parts.get(part), detail=part)  # type: ignore[misc]
+
+
+PARTS = Metric(
+    name="part",
+    explanation="The mean of one named part of the score over the responses that have it.",
+    aggregate=by_part,
+)

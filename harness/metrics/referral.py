@@ -1,62 +1,68 @@
-"""How truly a response cites its policy: the deterministic judge `rules` (paper, Policy Referral; ours).
+"""How faithfully a response cites its policy: the deterministic judge `rules` (paper, Policy Referral; ours).
 
-- Referral precision: the share of what a response says of rules that is true. Each part of a rule (what it
-  tests, where it leads) counts once, a rule that does not exist is one false claim, and one that is only
-  named is no claim, so that a list of names earns nothing. No value where nothing is claimed.
-- Referral recall: the share of the rules on the way to the right answer of which something is said, and
-  nothing false.
-- Nonexistent rules: their share of all rules that are named. No value where none is.
+Each stated part of a rule (what it tests, where it leads) is one claim. A rule that does not exist is one
+false claim. A rule that is only named is no claim, so listing names earns nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from harness.metrics import looked_up, mean_row
-from harness.records import CitedRule, ReportRow
-from harness.results import Results
+from harness.metrics.metric import Metric
+from harness.records import CitedRule
+from harness.results import Result, Results
 
 Measure = Callable[[Sequence[CitedRule], Sequence[str]], float | None]
-"""Of what is claimed and the rules on the way to the right answer."""
+# From the cited rules and the rules that lead to the correct answer.
 
 
-def referral(results: Results) -> list[ReportRow]:
-    family = results.benchmark.family
-    rows = []
-    for variant, members in results.by_variant():
-        values: dict[str, dict[tuple[str, str, int], float | None]] = {name: {} for name in MEASURES}
-        for result in members:
-            path, text = family.gold_rules(result.instance, variant), result.response.text
-            if not path:
-                continue
-            claims = None if text is None else family.cited_rules(result.instance, variant, text)
-            for name, measure in MEASURES.items():
-                value = None if claims is None else measure(claims, path)
-                if claims is None or value is not None:
-                    values[name][result.score.key] = value
-        for name, found in values.items():
-            if found:
-                having = [r for r in members if r.score.key in found]
-                rows.append(mean_row(variant, name, having, looked_up(found)))
-    return rows
+def precision(cited: Sequence[CitedRule], _gold: Sequence[str] = ()) -> float | None:
+    claims = [true for rule in cited for true in (rule.parts.values() if rule.exists else [False])]
+    return sum(claims) / len(claims) if claims else None
 
 
-def precision(claims: Sequence[CitedRule], _: Sequence[str] = ()) -> float | None:
-    said = [true for claim in claims for true in (claim.parts.values() if claim.exists else [False])]
-    return sum(said) / len(said) if said else None
+def recall(cited: Sequence[CitedRule], gold: Sequence[str]) -> float | None:
+    correct = {rule.rule for rule in cited if rule.exists and rule.parts and all(rule.parts.values())}
+    return sum(rule in correct for rule in gold) / len(gold) if gold else None
 
 
-def recall(claims: Sequence[CitedRule], path: Sequence[str]) -> float | None:
-    true = {claim.rule for claim in claims if claim.exists and claim.parts and all(claim.parts.values())}
-    return sum(rule in true for rule in path) / len(path) if path else None
+def nonexistent(cited: Sequence[CitedRule], _gold: Sequence[str] = ()) -> float | None:
+    return sum(not rule.exists for rule in cited) / len(cited) if cited else None
 
 
-def nonexistent(claims: Sequence[CitedRule], _: Sequence[str] = ()) -> float | None:
-    return sum(not claim.exists for claim in claims) / len(claims) if claims else None
+def _gold_rules(results: Results, result: Result) -> Sequence[str]:
+    return results.benchmark.family_of(result.instance).gold_rules(result.instance, result.variant)
 
 
-MEASURES: dict[str, Measure] = {
-    "referral precision": precision,
-    "referral recall": recall,
-    "nonexistent rules": nonexistent,
-}
+def _has_rules(results: Results, result: Result) -> bool:
+    return bool(_gold_rules(results, result))
+
+
+def _of_response(measure: Measure) -> Callable[[Results, Result], float | None]:
+    def value(results: Results, result: Result) -> float | None:
+        gold = _gold_rules(results, result)
+        return measure(results.cited_rules(result), gold) if gold else None
+
+    return value
+
+
+REFERRAL_PRECISION = Metric(
+    name="referral precision",
+    explanation="The share of what a response says about rules that is true, if it says anything.",
+    value=_of_response(precision),
+    applies=_has_rules,
+)
+REFERRAL_RECALL = Metric(
+    name="referral recall",
+    explanation="The share of the rules that lead to the correct answer about which a response says "
+    "something, and nothing false.",
+    value=_of_response(recall),
+    applies=_has_rules,
+)
+NONEXISTENT_RULES = Metric(
+    name="nonexistent rules",
+    explanation="The share of the cited rules that the policy does not have, if any are cited.",
+    direction="lower",
+    value=_of_response(nonexistent),
+    applies=_has_rules,
+)

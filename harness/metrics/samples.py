@@ -1,58 +1,64 @@
-"""What k samples of an instance come to: all right (pass^k), any right (pass@k), and their majority's answer.
+"""Several samples per prompt: all correct (pass^k), any correct (pass@k), and the answer of their majority.
 
-Only for runs with several samples. The interval's unit is the instance. Where samples are missing because
-their requests failed, pass^k is known only if another is wrong, and pass@k only if another is right. Votes
-are taken where the benchmark's own answers are boxed, as policies ask for.
+The unit of the interval is the instance. If requests failed, pass^k is known only if another sample is
+wrong, and pass@k only if another sample is correct. Votes are counted only where the benchmark's own answers
+are boxed, as the prompts of policies ask for.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from harness.metrics import looked_up, mean_row
+from harness.metrics.metric import Metric, mean_row
 from harness.parsing import boxed, plain
 from harness.records import ReportRow
 from harness.results import Result, Results
 
-
-def samples(results: Results) -> list[ReportRow]:
-    rows = []
-    for variant, members in results.by_variant():
-        drawn: dict[str, list[Result]] = {}
-        for result in members:
-            drawn.setdefault(result.instance.id, []).append(result)
-        k = max(map(len, drawn.values()))
-        if k == 1:
-            continue
-        measures = {f"pass^{k}": every, f"pass@{k}": some}
-        if boxed(results.benchmark.family.respond(members[0].instance.target)) is not None:
-            measures[f"majority of {k}"] = majority
-        for name, measure in measures.items():
-            values = {found[0].score.key: measure(found) for found in drawn.values()}
-            row = mean_row(variant, name, [found[0] for found in drawn.values()], looked_up(values))
-            rows.append(replace(row, unparsed=0, truncated=0, errors=len(drawn) - row.n))
-    return rows
+Measure = Callable[[Sequence[Result]], float | None]
+# From all samples of one instance.
 
 
-def every(found: Sequence[Result]) -> float | None:
-    """Whether all samples of an instance are wholly right."""
-    values = [r.score.value for r in found]
+def _over_samples(
+    measure: Measure, boxed_only: bool = False
+) -> Callable[[Metric, Results], Iterable[ReportRow]]:
+    def aggregate(metric: Metric, results: Results) -> Iterator[ReportRow]:
+        for variant, members in results.by_variant():
+            instances: dict[str, list[Result]] = {}
+            for result in members:
+                instances.setdefault(result.instance.id, []).append(result)
+            k = max(map(len, instances.values()))
+            if k == 1 or (boxed_only and not _asks_for_box(results, members[0])):
+                continue
+            measured = {samples[0].score.key: measure(samples) for samples in instances.values()}
+            firsts = [samples[0] for samples in instances.values()]
+            row = mean_row(metric, variant, firsts, lambda r: measured[r.score.key], detail=f"k = {k}")  # noqa: B023
+            yield replace(row, unparsed=0, truncated=0, errors=len(instances) - row.n)
+
+    return aggregate
+
+
+def _asks_for_box(results: Results, result: Result) -> bool:
+    family = results.benchmark.family_of(result.instance)
+    return boxed(family.respond(result.instance.target)) is not None
+
+
+def every(samples: Sequence[Result]) -> float | None:
+    values = [r.score.value for r in samples]
     if any(value is not None and value < 1 for value in values):
         return 0.0
     return None if None in values else 1.0
 
 
-def some(found: Sequence[Result]) -> float | None:
-    """Whether any of them is."""
-    values = [r.score.value for r in found]
+def some(samples: Sequence[Result]) -> float | None:
+    values = [r.score.value for r in samples]
     return 1.0 if 1.0 in values else None if None in values else 0.0
 
 
-def majority(found: Sequence[Result]) -> float | None:
-    """The score of the answer that most samples give, of the earliest among equals; 0 where none is read."""
-    answered = [r for r in found if r.response.text is not None]
+def majority(samples: Sequence[Result]) -> float | None:
+    """The score of the most frequent answer, the earliest of several; 0 if no answer can be parsed."""
+    answered = [r for r in samples if r.response.text is not None]
     votes = Counter(answer for r in answered if (answer := _answer(r)))
     if not votes:
         return 0.0 if answered else None
@@ -62,3 +68,23 @@ def majority(found: Sequence[Result]) -> float | None:
 
 def _answer(result: Result) -> str:
     return plain(boxed(result.response.text or "") or "")
+
+
+PASS_ALL = Metric(
+    name="pass^k",
+    explanation="The share of instances of which all k samples are entirely correct.",
+    aggregate=_over_samples(every),
+    headline=True,
+)
+PASS_ANY = Metric(
+    name="pass@k",
+    explanation="The share of instances of which at least one of k samples is entirely correct.",
+    aggregate=_over_samples(some),
+    headline=True,
+)
+MAJORITY_VOTE = Metric(
+    name="majority of k",
+    explanation="The score of the answer that most of an instance's k samples give.",
+    aggregate=_over_samples(majority, boxed_only=True),
+    headline=True,
+)

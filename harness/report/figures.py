@@ -1,4 +1,4 @@
-"""From results to the report: figures as JSON, a table for the terminal, and the HTML page."""
+"""From results to the report: figures as JSON, tables for the terminal, and the HTML page."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from pathlib import Path
 
 from harness.files import store
 from harness.judge.summary import Judgement
-from harness.metrics import SCORES, measure
+from harness.metrics import metric
 from harness.records import BatchCheck, Distribution, Json, Report, ReportRow, Response, Run, Session, Usage
 from harness.report import prices
-from harness.report.page import by_metric, percent, render_page
+from harness.report.page import by_metric, heading, is_headline, render_page, unit
+from harness.report.text import terminal_table
 from harness.results import Results
 
 
@@ -27,7 +28,7 @@ def make_report(
     """All installed metrics over the results; possible is how many prompts each variant could have had."""
     members = dict(results.by_variant())
     seconds = sum(session.seconds for session in sessions)
-    figures = list(measure(results))
+    figures = list(metric.measure(results))
     return Report(
         run=run,
         backend=backend,
@@ -48,8 +49,8 @@ def make_report(
 
 def _usage(variant: str, responses: Sequence[Response], check: BatchCheck | None) -> Usage:
     def mean(values: Iterable[float | None]) -> float | None:
-        told = [value for value in values if value is not None]
-        return sum(told) / len(told) if told else None
+        reported = [value for value in values if value is not None]
+        return sum(reported) / len(reported) if reported else None
 
     alone = check.prefill_seconds if check is not None else {}
     return Usage(
@@ -64,7 +65,7 @@ def _usage(variant: str, responses: Sequence[Response], check: BatchCheck | None
 
 
 def write_report(report: Report, results: Results, out: Path) -> None:
-    """The page also shows what judges have said of the run so far, in the files beside it."""
+    """Writes report.json and report.html. The page includes the judgements that are in the folder so far."""
     judgements = [store.read_json(file, Judgement) for file in sorted(out.glob("judgement.*.json"))]
     page = render_page(report, results, judgements).encode()
     store.write(out / "report.html", page)
@@ -72,41 +73,32 @@ def write_report(report: Report, results: Results, out: Path) -> None:
 
 
 def table(reports: Mapping[str, Report]) -> str:
-    """The whole-run rows of one or more reports for the terminal: scores, then what else was measured."""
-    scores, others = list(_scores(reports)), list(_others(reports))
+    """The figures of one or more runs for the terminal: scores first, then all other metrics."""
+    heads = "run", "variant", "metric", "score", "95 % interval", "chance", "majority"
+    scores = terminal_table((*heads, "n", "unparsed", "truncated", "failed"), list(_scores(reports)), texts=3)
+    variants = list(dict.fromkeys(v for report in reports.values() for v in report.run.variants))
+    others = list(_others(reports, variants))
     return "\n\n".join(
-        _aligned(lines, texts) for lines, texts in ((scores, 3), (others, 2)) if len(lines) > 1
+        [scores, *([terminal_table(("run", "metric", *variants), others, 2)] if others else [])]
     )
 
 
 def _scores(reports: Mapping[str, Report]) -> Iterator[tuple[str, ...]]:
-    head = "run,variant,metric,score,95 % interval,chance,majority,n,unparsed,truncated,failed"
-    yield tuple(head.split(","))
     for name, report in reports.items():
-        for row in by_metric([row for row in report.rows if not row.group]):
-            if row.metric.startswith(SCORES):
-                figures = percent(row.mean), f"{percent(row.low)} to {percent(row.high)}"
-                counts = map(str, (row.n, row.unparsed, row.truncated, row.errors))
-                references = percent(row.chance), percent(row.majority), *counts
-                yield name, row.variant, row.metric, *figures, *references
+        for row in by_metric([row for row in report.rows if not row.group and is_headline(row)]):
+            shown = unit(row)
+            figures = shown.format(row.mean), shown.interval(row.low, row.high)
+            references = shown.format(row.chance), shown.format(row.majority)
+            counts = map(str, (row.n, row.unparsed, row.truncated, row.errors))
+            yield name, row.variant, heading(row), *figures, *references, *counts
 
 
-def _others(reports: Mapping[str, Report]) -> Iterator[tuple[str, ...]]:
-    """A line for each metric, a column for each variant: there are many."""
-    variants = list(dict.fromkeys(v for report in reports.values() for v in report.run.variants))
-    yield "run", "metric", *variants
+def _others(reports: Mapping[str, Report], variants: Sequence[str]) -> Iterator[tuple[str, ...]]:
+    """A line for each metric and a column for each variant, because there are many metrics."""
     for name, report in reports.items():
-        rows = [r for r in report.rows if not r.group and not r.metric.startswith(SCORES)]
-        means = {(row.metric, row.variant): row.mean for row in rows}
-        for metric in dict.fromkeys(row.metric for row in rows):
-            yield name, metric, *(percent(means.get((metric, variant))) for variant in variants)
-
-
-def _aligned(lines: Sequence[tuple[str, ...]], texts: int) -> str:
-    """Columns as wide as they need, the first few of them left-aligned."""
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    pads = [str.ljust] * texts + [str.rjust] * (len(widths) - texts)
-    return "\n".join(
-        "  ".join(pad(cell, width) for pad, cell, width in zip(pads, line, widths, strict=True)).rstrip()
-        for line in lines
-    )
+        rows = [row for row in report.rows if not row.group and not is_headline(row)]
+        found = {(row.label, row.variant): row for row in rows}
+        for label in dict.fromkeys(row.label for row in rows):
+            first = next(row for row in rows if row.label == label)
+            means = (found[label, v].mean if (label, v) in found else None for v in variants)
+            yield name, heading(first), *map(unit(first).format, means)

@@ -1,146 +1,249 @@
-"""Scores by group as inline SVG: points with 95 % intervals, one colour and one marker for each variant."""
+"""Every plot of the project as SVG, drawn with matplotlib.
+
+A plot is drawn inside `drawing`, which yields the axes, and comes out in one of two forms:
+
+    inline      a piece of an HTML page; its colors are CSS variables, one set for light and one for dark
+    standalone  a file on white, for Markdown pages
+"""
 
 from __future__ import annotations
 
 import io
+import itertools
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
 
 from markupsafe import Markup
 
+from harness.metrics.metric import Quantity, find
 from harness.records import Distribution, ReportRow, Usage
+from harness.report.text import short
 from harness.variants import VARIANTS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-INK = "#010203"
-COLOURS = ("#a1b2c0", "#a1b2c1", "#a1b2c2", "#a1b2c3")
-"""Stand-ins: the page's style sheet gives them their colours, one set for light and one for dark."""
 MARKERS = ("o", "s", "^", "D")
-FAULTS = "faults"
-"""The metric whose rows are drawn as bars (bars.py)."""
-STYLE = {
-    "axes.edgecolor": INK,
-    "axes.labelcolor": INK,
-    "font.size": 12,
-    "svg.fonttype": "none",
-    "text.color": INK,
-    # A member's name is data: "$" in it is no formula.
-    "text.parse_math": False,
-    "xtick.color": INK,
-    "ytick.color": INK,
-}
+# Rules that fit into a plot of a distribution: all 63 conditions of a tree of six layers.
+MOST_RULES = 64
+
+
+@dataclass(frozen=True)
+class Style:
+    """Colors and form of a plot."""
+
+    ink: str
+    colors: tuple[str, ...]
+    font_size: int
+
+    def settings(self, salt: str) -> dict[Any, Any]:
+        """For matplotlib's rc_context; the salt makes the ids inside an SVG reproducible."""
+        inked = ("axes.edgecolor", "axes.labelcolor", "text.color", "xtick.color", "ytick.color")
+        return {
+            **dict.fromkeys(inked, self.ink),
+            "font.size": self.font_size,
+            "font.family": "sans-serif",
+            "svg.fonttype": "none",
+            "svg.hashsalt": salt,
+            # Names are data: a "$" in them does not start a formula.
+            "text.parse_math": False,
+        }
+
+
+# Placeholders that `_inlined` replaces by the page's CSS variables.
+INLINE = Style("#010203", ("#a1b2c0", "#a1b2c1", "#a1b2c2", "#a1b2c3"), font_size=12)
+# Distinguishable by everyone: Okabe and Ito's colors, the yellow darkened for white paper, and one of Tol's.
+STANDALONE = Style(
+    "#222222",
+    ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#8a6d00", "#56b4e9", "#000000", "#882255"),
+    font_size=10,
+)
+
+
+@dataclass
+class Drawing:
+    """Axes to draw on, and after the `with` block the SVG that came of it."""
+
+    figure: Figure
+    axes: Axes
+    style: Style
+    svg: bytes = field(default=b"", init=False)
+
+    @property
+    def inline(self) -> Markup:
+        return Markup(_inlined(self.svg.decode()))
+
+
+@contextmanager
+def drawing(
+    size: tuple[float, float], salt: str, style: Style = INLINE, grid: Literal["x", "y"] = "y"
+) -> Iterator[Drawing]:
+    """A plot of this size in inches, with a grid along one axis and no frame."""
+    # Matplotlib takes most of a second to import, and most commands draw nothing.
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
+    with rc_context(style.settings(salt)):
+        figure = Figure(figsize=size, layout="constrained")
+        drawn = Drawing(figure, figure.subplots(), style)
+        yield drawn
+        drawn.axes.grid(axis=grid, color=style.ink, alpha=0.15)
+        drawn.axes.set_axisbelow(True)
+        drawn.axes.spines[["top", "right"]].set_visible(False)
+        file = io.BytesIO()
+        form: dict[str, Any] = {"transparent": True} if style is INLINE else {"facecolor": "white"}
+        metadata = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+        figure.savefig(file, format="svg", metadata=metadata, **form)
+        drawn.svg = file.getvalue()
 
 
 @dataclass(frozen=True, slots=True)
-class Plot:
+class GroupPlot:
     """One metric split by one group: a picture, and the rows that it was drawn from."""
 
-    metric: str
+    metric: Quantity
     group: str
     rows: Sequence[ReportRow]
     svg: Markup
 
 
-def group_plots(rows: Sequence[ReportRow]) -> list[Plot]:
-    """A plot for each metric and group that the rows are split by, members in natural order."""
-    found: dict[tuple[str, str], list[ReportRow]] = {}
+def group_plots(rows: Sequence[ReportRow]) -> list[GroupPlot]:
+    """A plot for each metric and group that the rows are split by."""
+    groups: dict[tuple[str, str], list[ReportRow]] = {}
     for row in rows:
-        if row.group and row.metric != FAULTS:
-            found.setdefault((row.metric, row.group), []).append(row)
+        if row.group:
+            groups.setdefault((row.metric, row.group), []).append(row)
     plots = []
-    for (metric, group), members in found.items():
-        members.sort(key=lambda row: (natural(row.member), variant_index(row)))
-        plots.append(Plot(metric, group, members, _draw(metric, group, members)))
+    for (name, group), members in groups.items():
+        metric = find(name)
+        plots.append(GroupPlot(metric, group, members, _by_member(metric, group, members)))
     return plots
 
 
-def variant_index(row: ReportRow | Distribution | Usage) -> int:
-    """Which of the colours a variant has, the same in every report."""
-    return list(VARIANTS).index(row.variant) % len(COLOURS)
+def variant_index(item: ReportRow | Distribution | Usage) -> int:
+    """The index of a variant's color and marker, the same in every report."""
+    return list(VARIANTS).index(item.variant) % len(INLINE.colors)
 
 
-def natural(text: str) -> list[tuple[int, int, str]]:
-    """A sort key under which "leaf 10" follows "leaf 9"; of any number of digits, which int refuses."""
-    pieces = [(p, p.lstrip("0")) for p in re.split(r"([0-9]+)", text) if p]
-    return [(0, len(digits), digits) if p[0] in "0123456789" else (1, 0, p) for p, digits in pieces]
-
-
-def _draw(metric: str, group: str, rows: Sequence[ReportRow]) -> Markup:
-    # Matplotlib takes most of a second to import, and most commands draw nothing.
-    from matplotlib import rc_context
-    from matplotlib.figure import Figure
-
+def _by_member(metric: Quantity, group: str, rows: Sequence[ReportRow]) -> Markup:
+    """Points with intervals, the variants beside each other in their member's slot; a dash at chance."""
     members = list(dict.fromkeys(row.member for row in rows))
+    variants = [name for name in VARIANTS if any(row.variant == name for row in rows)]
     upright = all(len(member) <= 4 for member in members)
     size = (6.4, 3.5) if upright else (6.4, 1.2 + 0.45 * len(members))
-    settings: dict[Any, Any] = {**STYLE, "svg.hashsalt": f"{metric}/{group}"}
-    with rc_context(settings):
-        figure = Figure(figsize=size, layout="constrained")
-        axes = figure.subplots()
-        _points(axes, rows, members, upright)
-        _frame(axes, members, upright, f"{metric} (%)", group)
-        return svg(figure)
+    with drawing(size, f"{metric.name}/{group}", grid="y" if upright else "x") as plot:
+        for row in rows:
+            nudge = (variants.index(row.variant) - (len(variants) - 1) / 2) / len(variants)
+            slot = members.index(row.member)
+            if row.chance is not None:
+                lines = plot.axes.hlines if upright else plot.axes.vlines
+                half = 0.5 / len(variants)
+                chance = metric.unit.scale * row.chance
+                lines(chance, slot + nudge - half, slot + nudge + half, INLINE.ink, "dashed", linewidth=1)
+            if row.mean is not None and row.low is not None and row.high is not None:
+                index = variant_index(row)
+                point = (
+                    metric.unit.scale * row.mean,
+                    row.low * metric.unit.scale,
+                    row.high * metric.unit.scale,
+                )
+                points(plot, index, [slot + 0.75 * nudge], [point], upright=upright)
+        places = range(len(members))
+        names = list(map(short, members))
+        if upright:
+            plot.axes.set_xticks(places, names)
+            plot.axes.set(xlim=(-0.6, len(members) - 0.4), xlabel=short(group), ylabel=metric.title)
+        else:
+            plot.axes.set_yticks(places, names)
+            plot.axes.set(ylim=(len(members) - 0.4, -0.6), xlabel=metric.title, ylabel=short(group))
+        if metric.unit.bounds is not None:
+            low, high = (metric.unit.scale * bound for bound in metric.unit.bounds)
+            margin = 0.03 * (high - low)
+            (plot.axes.set_ylim if upright else plot.axes.set_xlim)(low - margin, high + margin)
+    return plot.inline
 
 
-def svg(figure: Figure) -> Markup:
-    """A figure as a piece of an HTML page; within the rc_context that it was drawn in."""
-    file = io.StringIO()
-    metadata = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-    figure.savefig(file, format="svg", transparent=True, metadata=metadata)
-    return Markup(_inline(file.getvalue()))
+Point = tuple[float, float, float]
+# Mean, low and high, as they are drawn.
 
 
-def _points(axes: Axes, rows: Sequence[ReportRow], members: Sequence[str], upright: bool) -> None:
-    """Each variant beside the others in its member's slot, a dash at chance across the slot."""
-    names = list(dict.fromkeys(row.variant for row in sorted(rows, key=variant_index)))
-    for row in rows:
-        index = variant_index(row)
-        nudge = (names.index(row.variant) - (len(names) - 1) / 2) / len(names)
-        place = members.index(row.member) + 0.75 * nudge
-        if row.chance is not None:
-            lines = axes.hlines if upright else axes.vlines
-            middle, half = members.index(row.member) + nudge, 0.5 / len(names)
-            lines(100 * row.chance, middle - half, middle + half, INK, "dashed", linewidth=1)
-        if row.mean is None or row.low is None or row.high is None:
-            continue
-        score = 100 * row.mean
-        reach = [[100 * max(0.0, row.mean - row.low)], [100 * max(0.0, row.high - row.mean)]]
-        upward, across = {"x": place, "y": score, "yerr": reach}, {"x": score, "y": place, "xerr": reach}
-        at: dict[str, Any] = upward if upright else across
-        axes.errorbar(**at, fmt=MARKERS[index], color=COLOURS[index], capsize=3, elinewidth=1.6, markersize=6)
+def points(
+    plot: Drawing,
+    index: int,
+    places: Sequence[float],
+    values: Sequence[Point],
+    *,
+    upright: bool,
+    label: str = "",
+    joined: bool = False,
+    intervals: bool = True,
+) -> None:
+    """A series of points with 95 % intervals, in the color and with the marker of its index.
+
+    Upright: the places are along x and the values along y; otherwise the other way round.
+    """
+    means = [mean for mean, _, _ in values]
+    reach = [[max(0.0, m - low) for m, low, _ in values], [max(0.0, high - m) for m, _, high in values]]
+    at: dict[str, Any] = {"x": places, "y": means} if upright else {"x": means, "y": places}
+    if intervals:
+        at["yerr" if upright else "xerr"] = reach
+    form = MARKERS[index % len(MARKERS)] + ("-" if joined else "")
+    color = plot.style.colors[index % len(plot.style.colors)]
+    large = plot.style is INLINE
+    plot.axes.errorbar(
+        **at,
+        fmt=form,
+        color=color,
+        capsize=3 if large else 2.5,
+        elinewidth=1.6 if large else 1,
+        markersize=6 if large else 5,
+        label=label or None,
+    )
 
 
-def _frame(axes: Axes, members: Sequence[str], upright: bool, score: str, group: str) -> None:
-    places, names, group = range(len(members)), [short(member) for member in members], short(group)
-    if upright:
-        axes.set(ylim=(-3, 103), xlim=(-0.6, len(members) - 0.4), xlabel=group, ylabel=score)
-        axes.set_xticks(places, names)
-    else:
-        axes.set(xlim=(-3, 103), ylim=(len(members) - 0.4, -0.6), xlabel=score, ylabel=group)
-        axes.set_yticks(places, names)
-    axes.grid(axis="y" if upright else "x", color=INK, alpha=0.15)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
+def distribution_bars(distribution: Distribution) -> Markup:
+    """For each rule, how many responses should cite it beside how many do."""
+    prefix, chosen = shared_prefix(distribution.rules), most_frequent(distribution)
+    places = range(len(chosen))
+    names = [short(distribution.rules[i].removeprefix(prefix)) for i in chosen]
+    size = (max(7.5, 1.5 + 0.23 * len(chosen)), 3.4)
+    with drawing(size, f"branching/{distribution.variant}") as plot:
+        gold, cited = ([side[i] for i in chosen] for side in (distribution.gold, distribution.cited))
+        color = plot.style.colors[variant_index(distribution)]
+        plot.axes.bar([p - 0.2 for p in places], gold, 0.4, color=plot.style.ink, alpha=0.3)
+        plot.axes.bar([p + 0.2 for p in places], cited, 0.4, color=color)
+        plot.axes.set(xlim=(-0.7, len(chosen) - 0.3), xlabel=prefix.strip() or "rule", ylabel="responses")
+        plot.axes.set_xticks(places, names, rotation=90 if len(chosen) > 3 else 0, fontsize=10)
+    return plot.inline
 
 
-def short(name: str, most: int = 28) -> str:
-    """A name that leaves room for the points; the table below the plot has it whole."""
-    return name if len(name) <= most else f"{name[: most - 1]}…"
+def most_frequent(distribution: Distribution) -> list[int]:
+    """The indices of the rules to draw: those that are cited, or should be, most often, in order."""
+    weight = [g + c for g, c in zip(distribution.gold, distribution.cited, strict=True)]
+    return sorted(sorted(range(len(weight)), key=lambda i: -weight[i])[:MOST_RULES])
 
 
-def _inline(svg: str) -> str:
-    """Matplotlib's file as a piece of an HTML page: no prologue, no ids of its own, the page's colours."""
+def shared_prefix(names: Sequence[str]) -> str:
+    """The words with which all names begin: "Condition " for "Condition 1" and "Condition 1.2"."""
+    if len(names) < 2:
+        return ""
+    pairs = zip(min(names).split(" "), max(names).split(" "), strict=False)
+    words = (a for a, _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs))
+    return "".join(f"{word} " for word in words)
+
+
+def _inlined(svg: str) -> str:
+    """Matplotlib's file as a piece of an HTML page: no prologue, no ids of its own, the page's colors."""
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>", "", svg, flags=re.DOTALL)
     tag, end, rest = svg.partition(">")
     svg = re.sub(r' (xmlns(:xlink)?|version)="[^"]*"', "", tag) + end + rest
     svg = re.sub(r'<g id="[^"]*">', "<g>", svg)
-    svg = svg.replace(INK, "currentColor")
-    for index, colour in enumerate(COLOURS):
-        svg = svg.replace(colour, f"var(--variant-{index})")
+    svg = svg.replace(INLINE.ink, "currentColor")
+    for index, color in enumerate(INLINE.colors):
+        svg = svg.replace(color, f"var(--variant-{index})")
     return svg

@@ -1,4 +1,4 @@
-"""95 % intervals for means of values in [0, 1]; the unit is the instance, however many samples it has."""
+"""95 % intervals for means. The unit is the instance, however many samples it has."""
 
 from __future__ import annotations
 
@@ -11,66 +11,70 @@ from harness.seeds import rng
 
 Z = 1.959964
 RESAMPLES = 2_000
+# Counts that are drawn at once: 8 MB, however many values there are.
 CELLS = 1_000_000
-"""Drawn at once: 8 MB, however many values there are."""
 
 
 class Estimate(NamedTuple):
-    """A mean and its interval; no mean where no value is known."""
+    """A mean with its interval; None where nothing is known."""
 
     mean: float | None
-    low: float
-    high: float
+    low: float | None
+    high: float | None
 
 
-def estimate(units: Iterable[Sequence[float | None]]) -> Estimate:
-    """The mean over instances, each given by its samples' values.
+def estimate(
+    instances: Iterable[Sequence[float | None]], bounds: tuple[float, float] | None = (0.0, 1.0)
+) -> Estimate:
+    """The mean over instances, each given by the values of its samples.
 
-    None is a value that could not be had (a failed request): in no mean, but the interval reaches from all
-    of them 0 to all of them 1.
+    None is a missing value, as of a failed request. It is in no mean, but the interval covers everything from
+    all missing values at the lower bound to all at the upper one. Without bounds, missing values are ignored.
     """
-    units = list(units)
-    known = [_mean(told) for unit in units if (told := [v for v in unit if v is not None])]
+    instances = list(instances)
+    known = [_mean(values) for one in instances if (values := [v for v in one if v is not None])]
+    mean = _mean(known) if known else None
+    if bounds is None:
+        return Estimate(mean, *(bootstrap(known, rng(0, "interval")) if known else (None, None)))
     least, most = (
-        [_mean([bound if v is None else v for v in unit]) for unit in units if unit] for bound in (0.0, 1.0)
+        [_mean([bound if v is None else v for v in one]) for one in instances if one] for bound in bounds
     )
-    low = interval(least)
-    high = low if least == most else interval(most)
-    return Estimate(_mean(known) if known else None, low[0], high[1])
+    low = interval(least, bounds)
+    high = low if least == most else interval(most, bounds)
+    return Estimate(mean, low[0], high[1])
 
 
-def interval(values: Sequence[float]) -> tuple[float, float]:
-    """Wilson's for values that are all 0 or 1, by resampling otherwise; (0, 1) where there are none."""
-    if all(value in (0, 1) for value in values):
+def interval(values: Sequence[float], bounds: tuple[float, float] = (0.0, 1.0)) -> tuple[float, float]:
+    """Wilson's interval if all values are 0 or 1, otherwise by resampling; the bounds if there are none."""
+    if bounds == (0.0, 1.0) and all(value in (0, 1) for value in values):
         return wilson(sum(values), len(values))
-    return bootstrap(values, rng(0, "interval"))
+    return bootstrap(values, rng(0, "interval")) if values else bounds
 
 
 def wilson(successes: float, n: int) -> tuple[float, float]:
-    """Wilson's score interval for successes out of n (Wilson 1927); (0, 1) where n is 0."""
+    """Wilson's score interval for successes out of n (Wilson 1927); (0, 1) if n is 0."""
     if n == 0:
         return 0.0, 1.0
     share, spread = successes / n, Z * Z / n
     centre = (share + spread / 2) / (1 + spread)
     half = Z / (1 + spread) * math.sqrt(share * (1 - share) / n + spread / (4 * n))
-    # Rounding must not put the share itself outside, as it does by 1e-17 where nothing succeeds.
+    # Rounding must not put the share itself outside, as happens by 1e-17 when nothing succeeds.
     return max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half))
 
 
 def bootstrap(
     values: Sequence[float], draws: random.Random, resamples: int = RESAMPLES
 ) -> tuple[float, float]:
-    """The middle 95 % of the means of resamples (Efron 1979), for one value or more."""
+    """The middle 95 % of the means of resamples (Efron 1979). Needs at least one value."""
     return middle(resampled(values, draws, resamples))
 
 
 def resampled(values: Any, draws: random.Random, resamples: int = RESAMPLES) -> Any:
-    """(resamples, ...) means over the first axis of an array's resamples with replacement.
+    """(resamples, ...) means over the first axis of resamples with replacement of an array (n, ...).
 
-    A resample is drawn as how often each distinct value occurs in it: the same, and quick where many are
-    alike.
+    Drawing how often each distinct value occurs is equivalent to drawing values, and fast if many are equal.
     """
-    # numpy takes longer to load than the commands that need no interval take to answer.
+    # Imported here because importing numpy takes longer than a command that needs no interval.
     import numpy as np
 
     levels, counts = np.unique(np.asarray(values, float), axis=0, return_counts=True)
@@ -84,7 +88,7 @@ def resampled(values: Any, draws: random.Random, resamples: int = RESAMPLES) -> 
 
 
 def middle(figures: Any) -> tuple[float, float]:
-    """Between which 95 % of the figures lie."""
+    """The 2.5 % and 97.5 % quantiles."""
     import numpy as np
 
     low, high = np.quantile(figures, (0.025, 0.975))

@@ -21,7 +21,6 @@ from harness.judge.config import JudgeRequest, lot
 from harness.judge.prompt import MOST
 from harness.judge.summary import Judged as JudgedResponse
 from harness.judge.summary import Judgement
-from harness.metrics import looked_up, mean_row
 from harness.records import Response, Run
 from harness.results import Result, Results
 from harness.seeds import rng
@@ -70,7 +69,6 @@ def judge_figures(judgement: Judgement, results: Results) -> JudgeFigures | None
     low, high = bootstrap(scores, rng(0, "judgement", judgement.benchmark_digest))
     mean = math.fsum(scores) / len(scores)
     scored = [r for r in results.results if r.response.key in told]
-    row = mean_row(VARIANTS[judgement.variants], "judged", scored, looked_up(told))
     return JudgeFigures(
         judge=judge_id(judgement),
         variant=judgement.variants,
@@ -78,8 +76,8 @@ def judge_figures(judgement: Judgement, results: Results) -> JudgeFigures | None
         low=min(low, mean),
         high=max(high, mean),
         n=len(scores),
-        unparsed=row.unparsed,
-        truncated=row.truncated,
+        unparsed=sum(r.score.reason == "unparsed" for r in scored),
+        truncated=sum(r.response.finish_reason == "length" for r in scored),
         unscored=len(judgement.responses) - len(scores),
     )
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import msgspec
 
-from harness.compare.page import printable
 from harness.files import store
-from harness.report.page import percent
+from harness.metrics.metric import SHARE
+from harness.report.text import printable
 from leaderboards.pages.page import EXPORTED, Pages
 from leaderboards.pages.reported import beside
 from leaderboards.pages.view import Line, View, figure, title, view
@@ -37,10 +37,10 @@ def cells(shown: View, line: Line) -> list[str]:
         str(line.rank),
         printable(line.row.model) + (" [leak]" if f.leaks else ""),
         printable(line.row.name),
-        percent(f.mean),
-        f"{percent(f.low)} to {percent(f.high)}",
+        SHARE.format(f.mean),
+        f"{SHARE.format(f.low)} to {SHARE.format(f.high)}",
         str(f.n),
-        percent(f.unparsed / f.n),
+        SHARE.format(f.unparsed / f.n),
         *(figure(name, line.columns.get(name)) for name in shown.columns),
         str(line.row.attempts),
         line.row.bundle[:12],

@@ -12,12 +12,12 @@ import msgspec
 from jinja2 import Environment, PackageLoader
 from markupsafe import Markup
 
-from harness.compare.page import chance, signed
+from harness.compare.page import FILTERS as COMPARISON
 from harness.compare.pairs import compare
 from harness.errors import UserError
 from harness.paper.tables import tables
 from harness.records import Report
-from harness.report.page import environment, ours
+from harness.report.page import environment, packaged
 from leaderboards.pages import plots
 from leaderboards.pages.reported import beside
 from leaderboards.pages.view import COLUMNS, figure, title, view
@@ -134,7 +134,7 @@ class Pages:
             .get_template(template)
             .render(
                 links=self.links,
-                style=ours("report.css") + _own("board.css"),
+                style=packaged("report.css") + _own("board.css"),
                 script=script,
                 script_hash=digest,
                 honesty=HONESTY,
@@ -147,7 +147,7 @@ class Pages:
 def _environment() -> Environment:
     made = environment()
     made.loader = PackageLoader("leaderboards.pages")
-    made.filters |= {"title": title, "signed": signed, "p": chance}
+    made.filters |= {**COMPARISON, "title": title}
     made.globals |= {
         "figure": figure,
         "height": plots.height,

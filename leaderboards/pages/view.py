@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from harness.compare.page import printable, signed
-from harness.report.page import percent, thousands
+from harness.metrics.metric import SHARE, TOKENS
+from harness.report.text import printable
 from harness.variants import INTERNALIZED
 from leaderboards.pages.rank import ranks
 from leaderboards.storage.board import Boards
@@ -57,10 +57,10 @@ def figure(column: str, value: float | None) -> str:
     if value is None:
         return "–"
     if column == "forgetting":
-        return signed(value)
+        return SHARE.change(value)
     if column == "cost":
         return f"{value:.2f}"
-    return percent(value) if column in SHARES else thousands(value)
+    return SHARE.format(value) if column in SHARES else TOKENS.format(value)
 
 
 def view(boards: Boards, board: Board) -> View:

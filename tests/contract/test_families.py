@@ -22,8 +22,8 @@ def asked(benchmark: Benchmark):
 
 
 def test_gold_scores_one_and_nonsense_zero(benchmark_: Benchmark) -> None:
-    family = benchmark_.family
     for instance, variant, target in asked(benchmark_):
+        family = benchmark_.family_of(instance)
         assert family.grade(instance, target, family.gold(instance, variant)).value == 1
         assert family.grade(instance, target, family.respond(target)).value == 1
         for nonsense in ("", "Case", r"\boxed{}", r"\boxed{no such answer}", "{" * 500, r"\boxed{" * 500):
@@ -31,8 +31,8 @@ def test_gold_scores_one_and_nonsense_zero(benchmark_: Benchmark) -> None:
 
 
 def test_answers_hold_the_target_and_each_scores_as_right_or_wrong(benchmark_: Benchmark) -> None:
-    family = benchmark_.family
     for instance, variant, target in asked(benchmark_):
+        family = benchmark_.family_of(instance)
         answers = family.answers(instance, variant)
         if answers:
             values = {a: family.grade(instance, target, family.respond(a)).value for a in answers}
@@ -46,11 +46,11 @@ WRAPPINGS = (
 
 
 def test_a_wrapping_in_the_box_makes_nothing_wrong_and_nothing_right(benchmark_: Benchmark) -> None:
-    family = benchmark_.family
     for split in benchmark_.splits:
         instances = benchmark_.instances(split)[:8]
         for said in {i.target for i in instances} | {f"{i.target}0" for i in instances}:
             for instance in instances:
+                family = benchmark_.family_of(instance)
                 bare = family.grade(instance, instance.target, in_box(said)).value
                 assert (bare == 1) == (said == instance.target)
                 for wrapping in WRAPPINGS:
@@ -99,4 +99,6 @@ def test_records_survive_json(benchmark_: Benchmark) -> None:
 
 def test_groups_are_named_for_every_variant(benchmark_: Benchmark) -> None:
     for instance, variant, _ in asked(benchmark_):
-        assert all(isinstance(v, str) for v in benchmark_.family.groups(instance, variant).values())
+        assert all(
+            isinstance(v, str) for v in benchmark_.family_of(instance).groups(instance, variant).values()
+        )

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import PackageLoader
 from markupsafe import Markup
 
-from harness.compare.page import printable
 from harness.errors import UserError
 from harness.files import store
-from harness.report.page import environment, ours, thousands
-from harness.report.plots import COLOURS, INK, STYLE, svg
+from harness.metrics.metric import TOKENS
+from harness.report.page import environment, packaged
+from harness.report.plots import INLINE, drawing
+from harness.report.text import printable
 from training.curves.history import Stage, read
 from training.curves.panels import PANELS, Panel, by_metric, lines
 
@@ -118,7 +119,7 @@ def render(runs: Sequence[Run]) -> str:
         runs=runs,
         sections=[_section(name, runs) for name in names],
         warnings=list(warnings(runs)),
-        style=ours("report.css"),
+        style=packaged("report.css"),
         look=look,
     )
 
@@ -130,12 +131,12 @@ def duration(seconds: float) -> str:
 
 def figure(value: float) -> str:
     """Three digits that count, and more only before the point."""
-    return thousands(value) if abs(value) >= 1000 else f"{value:.3g}"
+    return TOKENS.format(value) if abs(value) >= 1000 else f"{value:.3g}"
 
 
 def look(style: int) -> tuple[int, tuple[float, ...]]:
     """Colour and dashes of a line, on the page and in its plots."""
-    return style % len(COLOURS), DASHES[style // len(COLOURS) % len(DASHES)]
+    return style % len(INLINE.colors), DASHES[style // len(INLINE.colors) % len(DASHES)]
 
 
 def warnings(runs: Sequence[Run]) -> Iterator[str]:
@@ -187,22 +188,18 @@ def _series(label: str, style: int, found: Mapping[int, float], window: int) -> 
 
 
 def _draw(series: Sequence[Series], zero: bool) -> Markup:
-    # Matplotlib takes most of a second to import, and training itself draws nothing.
-    from matplotlib import rc_context
-    from matplotlib.figure import Figure
-    from matplotlib.ticker import MaxNLocator
+    with drawing((5, 2.9), "curves") as plot:
+        # Imported here because importing matplotlib takes most of a second, and training draws nothing.
+        from matplotlib.ticker import MaxNLocator
 
-    settings: dict[Any, Any] = {**STYLE, "svg.hashsalt": "curves"}
-    with rc_context(settings):
-        figure = Figure(figsize=(5, 2.9), layout="constrained")
-        axes = figure.subplots()
+        axes = plot.axes
         axes.margins(x=0.02)
         for s in series:
-            colour, dashes = look(s.style)
-            # Not cut at the frame: a line of zeros lies on it.
-            line: dict[str, Any] = {"color": COLOURS[colour], "clip_on": False}
-            if s.means != s.values and len(series) <= len(COLOURS):
-                _faint(axes, s, COLOURS[colour])
+            color, dashes = look(s.style)
+            # Not clipped at the frame, where a line of zeros would be cut in half.
+            line: dict[str, Any] = {"color": INLINE.colors[color], "clip_on": False}
+            if s.means != s.values and len(series) <= len(INLINE.colors):
+                _faint(axes, s, INLINE.colors[color])
             if len(s.steps) <= DOTTED:
                 line |= {"marker": "o", "markersize": 3}
             axes.plot(s.steps, s.means, linewidth=1.8, linestyle=(0, dashes) if dashes else "solid", **line)
@@ -212,10 +209,7 @@ def _draw(series: Sequence[Series], zero: bool) -> Markup:
             axes.set_ylim(bottom=min(0.0, *(min(s.values) for s in series)))
         axes.set(xlabel="step")
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True, steps=[1, 2, 5, 10]))
-        axes.grid(axis="y", color=INK, alpha=0.15)
-        axes.set_axisbelow(True)
-        axes.spines[["top", "right"]].set_visible(False)
-        return svg(figure)
+    return plot.inline
 
 
 def _faint(axes: Axes, s: Series, colour: str) -> None:

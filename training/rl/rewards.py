@@ -54,7 +54,9 @@ def _accuracy(benchmarks: Sequence[Benchmark], split: str) -> Reward:
         rewards = []
         for completion, index, name in zip(completions, benchmark, instance, strict=True):
             asked = instances[index][name]
-            rewards.append(benchmarks[index].family_of(asked).grade(asked, asked.target, said(completion)).value)
+            rewards.append(
+                benchmarks[index].family_of(asked).grade(asked, asked.target, said(completion)).value
+            )
         return rewards
 
     return accuracy

@@ -224,8 +224,9 @@ def test_gold_and_the_policy_itself_are_cited_truly(name: str, request: pytest.F
         assert sum(len(claim.parts) for claim in quoted) == 3 * len(quoted)
     for instance in benchmark.instances("recall"):
         for variant in (INTERNALIZED, IN_CONTEXT):
-            assert not family.cited_rules(instance, variant, instance.target)
-            assert family.first_error(instance, variant, "") is None
+            recall_family = benchmark.family_of(instance)
+            assert not recall_family.cited_rules(instance, variant, instance.target)
+            assert recall_family.first_error(instance, variant, "") is None
 
 
 @pytest.mark.parametrize("form", [*GO, *GIVE, "Go to {}.", r"\text{{}}", "**{}**"])
@@ -236,7 +237,7 @@ def test_a_recited_condition_may_be_worded_as_in_the_policy(text_folder: Path, f
         for other in recalled:
             attribute, value, *leads = other.target.split("; ")
             said = in_box("; ".join([attribute, value, *(form.replace("{}", lead) for lead in leads)]))
-            grade = benchmark.family.grade(instance, instance.target, said)
+            grade = benchmark.family_of(instance).grade(instance, instance.target, said)
             assert grade.value == (other.target == instance.target)
 
 

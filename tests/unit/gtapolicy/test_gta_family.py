@@ -12,7 +12,7 @@ from gtapolicy.dataset.instances import target_call
 from gtapolicy.grading import check, error_analysis
 from gtapolicy.grading.baselines import _typical
 from gtapolicy.grading.calls import Call
-from gtapolicy.grading.family import _grade_recall
+from gtapolicy.grading.family import GtaRecall
 from gtapolicy.policy import override, reasoning, rules
 from harness.files.benchmark import Benchmark
 from harness.parsing import in_box
@@ -95,9 +95,12 @@ def test_the_first_fault_is_named(call: Call | None, fault: str | None) -> None:
         ("nothing", 0, {"credits": 0, "account_type": 0}),
     ],
 )
-def test_recall_is_exact_by_field(said: str, value: float, parts: dict[str, float]) -> None:
+def test_recall_is_exact_by_field(
+    said: str, value: float, parts: dict[str, float], rules_folder: Path
+) -> None:
     target = "credits is above 250 and at most 750, and account_type is A or B"
-    grade = _grade_recall(target, in_box(said))
+    instance = Benchmark(rules_folder).instances("recall")[0]
+    grade = GtaRecall(Benchmark(rules_folder)).grade(instance, target, in_box(said))
     assert (grade.value, dict(grade.parts)) == (value, parts)
 
 
@@ -108,9 +111,9 @@ def test_the_most_frequent_call_is_made_of_the_most_frequent_name_and_values(
     calls = [Call("OCR_v1", {"image": "i"}), *(Call("GoogleSearch_v2", arguments) for arguments in given)]
     assert _typical(calls) == Call("GoogleSearch_v2", {"query": "b"})
     report = evaluate(Benchmark(rules_folder), EvalRequest("random"), tmp_path / "run")
-    scores = {row.metric: row.mean for row in report.rows if row.variant == "internalized" and not row.group}
-    assert scores["accuracy"] == scores["dummy: empty call"] == 0
-    assert 0 < scores["dummy: most frequent call"] < scores["dummy: always version 1"]
+    scores = {row.label: row.mean for row in report.rows if row.variant == "internalized" and not row.group}
+    assert scores["accuracy"] == scores["baseline: empty call"] == 0
+    assert 0 < scores["baseline: most frequent call"] < scores["baseline: always version 1"]
 
 
 def test_targets_are_calls_with_texts_as_they_are() -> None:

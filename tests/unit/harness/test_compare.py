@@ -144,7 +144,7 @@ def test_parts_are_metrics_of_their_own(tmp_path: Path) -> None:
     accuracy, tool = compare(base, [tuned]).differences
     assert (accuracy.metric, accuracy.difference) == ("accuracy", 0)
     # The second was scored without the part, as unparsed responses are; the third has it on neither side.
-    assert (tool.metric, tool.n, tool.difference, tool.incomplete) == ("tool", 2, -1, ())
+    assert (tool.metric, tool.n, tool.difference, tool.incomplete) == ("part: tool", 2, -1, ())
 
 
 def test_runs_are_found_matched_and_listed(tmp_path: Path) -> None:
@@ -164,7 +164,7 @@ def test_runs_are_found_matched_and_listed(tmp_path: Path) -> None:
     assert why.keys() == {"base/other", "tuned/other", "base/few", "tuned/few", "tuned/begun"}
     assert "digest d3" in why["base/other"] and "d4" in why["base/other"]
     assert "limit 10" in why["base/few"] and "has 5" in why["base/few"]
-    assert "not finished" in why["tuned/begun"]
+    assert "unfinished" in why["tuned/begun"]
     assert all(u.run in table(comparison) and u.run in render(comparison) for u in comparison.unmatched)
 
 
@@ -218,9 +218,9 @@ def test_what_cannot_be_compared_is_said(tmp_path: Path, case: str) -> None:
         write(tuned / "one", values)
         write(tuned / "two", values)
     says = {
-        "empty": "expected a run's folder, or one with runs in it",
-        "digest": "digest d1, .*run has d2: other questions",
-        "twice": "one and .*two both hold internalized of bench; name the one",
+        "empty": "expected the folder of a run, or a folder that contains runs",
+        "digest": "digest d1, .*run has d2: different questions",
+        "twice": "one and .*two both contain internalized of bench; give the one",
         "none": "expected at least one run to compare with",
     }
     with pytest.raises(UserError, match=says[case]):
@@ -239,7 +239,10 @@ def test_hostile_names_are_escaped_everywhere(tmp_path: Path) -> None:
     write(tmp_path / bad / "more" / "b", values, name=bad, digest=HOSTILE)
     comparison = compare(base, [tuned, tmp_path / bad / "more"])
     page, text, shown = render(comparison), markdown(comparison), table(comparison)
-    assert comparison.unmatched and {d.metric for d in comparison.differences} == {"accuracy", HOSTILE}
+    assert comparison.unmatched and {d.metric for d in comparison.differences} == {
+        "accuracy",
+        f"part: {HOSTILE}",
+    }
     assert "<script" not in page.lower() and "&lt;script&gt;" in page
     assert "<script" not in text.replace("\\<", "") and "\\`\\[x\\](http" in text
     assert not any("\x1b" in said for said in (page, text, shown))

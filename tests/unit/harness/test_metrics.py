@@ -4,22 +4,41 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from harness.family import Family
 from harness.files.benchmark import Benchmark
-from harness.metrics import mean_row, measure
-from harness.metrics.branching import branching
-from harness.metrics.faults import faults
-from harness.metrics.macro import macro
-from harness.metrics.parts import parts
-from harness.metrics.referral import nonexistent, precision, recall, referral
-from harness.metrics.samples import samples
-from harness.records import CitedRule, Distribution, Instance, Report, ReportRow, Response, Score, Usage
+from harness.metrics.accuracy import ACCURACY
+from harness.metrics.branching import BRANCHING
+from harness.metrics.errors import FIRST_ERRORS
+from harness.metrics.macro import MACRO_ACCURACY
+from harness.metrics.metric import SHARE, Metric, Unit, find, installed, mean_row, measure, with_values
+from harness.metrics.parts import PARTS
+from harness.metrics.referral import (
+    NONEXISTENT_RULES,
+    REFERRAL_PRECISION,
+    REFERRAL_RECALL,
+    nonexistent,
+    precision,
+    recall,
+)
+from harness.metrics.samples import MAJORITY_VOTE, PASS_ALL, PASS_ANY
+from harness.records import (
+    CitedRule,
+    Distribution,
+    Grade,
+    Instance,
+    Report,
+    ReportRow,
+    Response,
+    Score,
+    Usage,
+)
 from harness.report import figures
 from harness.report.savings import savings
 from harness.results import Result, Results
@@ -57,12 +76,17 @@ def test_resampling_is_repeatable_and_as_wide_as_theory_says() -> None:
     assert bootstrap(spread, rng(0, "x"))[0] == pytest.approx(0.5 - 1.96 * (1 / 12 / 5000) ** 0.5, abs=0.002)
 
 
-@dataclass
-class Rules:
+class Rules(Family):
     """A family that finds in a text what the text names: "+A" cited truly, "-A" falsely, "?A" invented."""
 
-    paths: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    form: str = r"\boxed{%s}"
+    scorer = "rules/1"
+    form = r"\boxed{%s}"
+
+    def __init__(self, paths: Mapping[str, Sequence[str]]) -> None:
+        self.paths = paths
+
+    def grade(self, instance: Instance, target: str, text: str) -> Grade:
+        raise NotImplementedError
 
     def respond(self, answer: str) -> str:
         return self.form % answer
@@ -87,7 +111,8 @@ def results(
     *said: tuple[str, str | None, float | None], paths: Mapping[str, Sequence[str]] | None = None
 ) -> Results:
     """Of (instance, text, value) in turn; a text of None is a failed request."""
-    benchmark: Any = SimpleNamespace(family=Rules(paths or {}))
+    family = Rules(paths or {})
+    benchmark: Any = SimpleNamespace(family=family, family_of=lambda _: family)
     seen: dict[str, int] = {}
     found = []
     for name, text, value in said:
@@ -96,17 +121,21 @@ def results(
         response = Response(*key, text, error="no" if text is None else None)
         instance = Instance(name, "test", (), {}, "p", "")
         found.append(Result(instance, INTERNALIZED, response, Score(*key, value, parts={})))
-    return Results(benchmark, found)
+    return with_values(Results(benchmark, found))
 
 
 def by_metric(rows: Sequence[ReportRow | Distribution]) -> dict[str, ReportRow]:
-    return {row.metric + row.member: row for row in rows if isinstance(row, ReportRow)}
+    return {row.label + row.member: row for row in rows if isinstance(row, ReportRow)}
+
+
+def rows_of(results: Results, *metrics: Metric) -> list[ReportRow | Distribution]:
+    return [row for metric in metrics for row in metric.rows(results)]
 
 
 def test_samples_together() -> None:
     a, b = r"\boxed{Case A}", r"\boxed{case  b}"
     rows = by_metric(
-        samples(
+        rows_of(
             results(
                 ("all", a, 1.0), ("all", a, 1.0), ("all", a, 1.0),
                 ("most", b, 1.0), ("most", a, 0.0), ("most", r"so \boxed{Case B}", 1.0),
@@ -114,24 +143,25 @@ def test_samples_together() -> None:
                 ("split", a, 1.0), ("split", "nothing", 0.0), ("split", b, 0.0),
                 ("failed", a, 1.0), ("failed", None, None), ("failed", a, 1.0),
                 ("wrong", b, 0.0), ("wrong", None, None), ("wrong", b, 0.0),
-            )
+            ),
+            *SAMPLES,
         )
     )  # fmt: skip
-    assert rows.keys() == {"pass^3", "pass@3", "majority of 3"}
+    assert rows.keys() == {"pass^k: k = 3", "pass@k: k = 3", "majority of k: k = 3"}
     every, some, majority = rows.values()
     assert (every.mean, every.n, every.errors) == (1 / 5, 5, 1)
     assert (every.low, every.high) == (wilson(1, 6)[0], wilson(2, 6)[1])
     assert (some.mean, some.n, some.errors) == (1.0, 5, 1)
     assert (majority.mean, majority.n) == (4 / 6, 6)
-    assert samples(results(("all", a, 1.0))) == []
+    assert rows_of(results(("all", a, 1.0)), *SAMPLES) == []
 
 
 def test_votes_are_taken_where_the_benchmark_asks_for_boxes() -> None:
     """Not where a response happens to have one on its way to another form of answer."""
     said = results(("x", r"\boxed{2}, so: B", 1.0), ("x", "B", 1.0))
-    assert by_metric(samples(said))["majority of 2"].mean == 1.0
+    assert by_metric(rows_of(said, MAJORITY_VOTE))["majority of k: k = 2"].mean == 1.0
     said.benchmark.family.form = "The answer is (%s)"  # type: ignore[attr-defined]
-    assert "majority of 2" not in by_metric(samples(said))
+    assert rows_of(said, MAJORITY_VOTE) == []
 
 
 def test_samples_of_an_instance_are_one_observation_in_the_macro_mean_too() -> None:
@@ -140,10 +170,15 @@ def test_samples_of_an_instance_are_one_observation_in_the_macro_mean_too() -> N
     general = Results(
         said.benchmark, [replace(r, instance=replace(r.instance, policy_id=None)) for r in said.results]
     )
-    macro_row, whole = macro(general)[0], mean_row(INTERNALIZED, "accuracy", general.results, score_value)
+    (macro_row,) = by_metric(rows_of(general, MACRO_ACCURACY)).values()
+    whole = mean_row(ACCURACY, INTERNALIZED, general.results, score_value)
     assert (macro_row.mean, macro_row.low, macro_row.high) == pytest.approx(
         (whole.mean, whole.low, whole.high)
     )
+
+
+SAMPLES = PASS_ALL, PASS_ANY, MAJORITY_VOTE
+REFERRAL = REFERRAL_PRECISION, REFERRAL_RECALL, NONEXISTENT_RULES
 
 
 def score_value(result: Result) -> float | None:
@@ -169,18 +204,21 @@ def test_claims_are_counted_part_by_part_and_names_alone_earn_nothing() -> None:
 def test_referral_leaves_out_what_has_no_value() -> None:
     path = {"cited": ["A", "B"], "mute": ["A"], "failed": ["A"]}
     rows = by_metric(
-        referral(results(("cited", "+A -B ?Z", 0.0), ("mute", "", 0.0), ("failed", None, None), paths=path))
+        rows_of(
+            results(("cited", "+A -B ?Z", 0.0), ("mute", "", 0.0), ("failed", None, None), paths=path),
+            *REFERRAL,
+        )
     )
     assert (rows["referral precision"].mean, rows["referral precision"].n) == (1 / 3, 1)
     assert (rows["referral recall"].mean, rows["referral recall"].n) == (1 / 4, 2)
     assert (rows["nonexistent rules"].mean, rows["nonexistent rules"].n) == (1 / 3, 1)
     assert all(row.errors == 1 for row in rows.values())
-    assert referral(results(("ruleless", "+A", 1.0))) == []
+    assert rows_of(results(("ruleless", "+A", 1.0)), *REFERRAL) == []
 
 
 def test_branching_counts_responses_a_rule() -> None:
     path = {"one": ["R1", "R2"], "two": ["R1", "R10"], "failed": ["R1"]}
-    row, distribution = branching(
+    row, distribution = BRANCHING.rows(
         results(("one", "?R11", 1.0), ("two", "", 0.0), ("failed", None, None), paths=path)
     )
     assert isinstance(distribution, Distribution) and isinstance(row, ReportRow)
@@ -189,28 +227,31 @@ def test_branching_counts_responses_a_rule() -> None:
     assert distribution.cited == (0, 0, 0, 1)
     assert distribution.difference == 5 / 4
     assert (row.mean, row.n, row.errors) == (1.0, 2, 1)
-    same, equal = branching(results(("one", "+A +B +A", 1.0), paths={"one": ["A", "B"]}))
+    same, equal = BRANCHING.rows(results(("one", "+A +B +A", 1.0), paths={"one": ["A", "B"]}))
     assert isinstance(equal, Distribution) and isinstance(same, ReportRow)
     assert (equal.difference, same.mean, same.low, same.high) == (0, 0, 0, 0)
-    silent, _ = branching(results(("one", "", 0.0), paths=path))
+    silent, _ = BRANCHING.rows(results(("one", "", 0.0), paths=path))
     assert isinstance(silent, ReportRow) and (silent.mean, silent.low, silent.high) == (None, 0, 1)
-    half, _ = branching(results(("one", "+A ?X ?Y ?Z", 0.0), paths={"one": ["A"]}))
+    half, _ = BRANCHING.rows(results(("one", "+A ?X ?Y ?Z", 0.0), paths={"one": ["A"]}))
     assert isinstance(half, ReportRow) and half.mean == 3 / 4
-    assert branching(results(("one", "+A", 1.0))) == []
+    assert rows_of(results(("one", "+A", 1.0)), BRANCHING) == []
 
 
 def test_faults_are_shares_of_all_responses() -> None:
-    rows = faults(
+    rows = rows_of(
         results(
             ("a", "lost", 0.0), ("b", "lost", 1.0), ("c", "blind", 0.0), ("d", "lost", 0.5), ("e", None, None)
-        )
+        ),
+        FIRST_ERRORS,
     )
-    assert [(row.member, row.mean, row.n, row.errors) for row in rows] == [
-        ("blind", 1 / 4, 4, 1),
+    assert [(row.member, row.mean, row.n, row.errors) for row in rows if isinstance(row, ReportRow)] == [
         ("lost", 2 / 4, 4, 1),
+        ("blind", 1 / 4, 4, 1),
     ]
-    assert {(row.metric, row.group) for row in rows} == {("faults", "fault")}
-    assert faults(results(("b", "lost", 1.0))) == []
+    assert {(row.metric, row.group) for row in rows if isinstance(row, ReportRow)} == {
+        ("first errors", "error")
+    }
+    assert rows_of(results(("b", "lost", 1.0)), FIRST_ERRORS) == []
 
 
 def test_recited_rules_are_scored_field_by_field(text_folder: Path) -> None:
@@ -222,11 +263,11 @@ def test_recited_rules_are_scored_field_by_field(text_folder: Path) -> None:
     texts = [rf"\boxed{{{text}}}" for text in recited[:3]] + ["I do not remember."]
     found = []
     for instance, text in zip(instances, texts, strict=True):
-        grade = benchmark.family.grade(instance, instance.target, text)
+        grade = benchmark.family_of(instance).grade(instance, instance.target, text)
         response = Response(instance.id, INTERNALIZED.name, 0, text)
         score = Score(*response.key, grade.value, grade.reason, grade.parts)
         found.append(Result(instance, INTERNALIZED, response, score))
-    rows = by_metric(parts(Results(benchmark, found)))
+    rows = by_metric(PARTS.rows(Results(benchmark, found)))
     assert {name: (row.mean, row.n) for name, row in rows.items()} == {
         "part: attribute": (3 / 4, 4),
         "part: value": (2 / 4, 4),
@@ -245,7 +286,7 @@ def test_the_oracle_refers_truly_and_has_no_fault(benchmark_folder: Path, tmp_pa
     for variant in VARIANTS:
         assert means[variant, "referral precision"] == means[variant, "referral recall"] == 1
         assert means[variant, "nonexistent rules"] == means[variant, "branching"] == 0
-    assert not any(row.metric == "faults" for row in made.rows)
+    assert not any(row.metric == "first errors" for row in made.rows)
     assert {d.variant: (d.difference, d.cited == d.gold) for d in made.distributions} == dict.fromkeys(
         VARIANTS, (0, True)
     )
@@ -253,26 +294,27 @@ def test_the_oracle_refers_truly_and_has_no_fault(benchmark_folder: Path, tmp_pa
 
 def test_answers_without_reasoning_cite_nothing(text_folder: Path, tmp_path: Path) -> None:
     made = scored("random", text_folder, tmp_path)
-    rows = {(row.variant, row.metric + row.member): row for row in made.rows if row.group in ("", "fault")}
+    rows = {(row.variant, row.metric + row.member): row for row in made.rows if row.group in ("", "error")}
     for variant in VARIANTS:
         assert (variant, "referral precision") not in rows
         assert rows[variant, "referral recall"].mean == 0
         assert rows[variant, "branching"].mean is None
         wrong = 1 - (rows[variant, "accuracy"].mean or 0)
-        assert rows[variant, "faultsno reasoning"].mean == pytest.approx(wrong)
-    assert sum(row.metric == "faults" for row in made.rows) == len(VARIANTS)
+        assert rows[variant, "first errorsno reasoning"].mean == pytest.approx(wrong)
+    assert sum(row.metric == "first errors" for row in made.rows) == len(VARIANTS)
 
 
 def test_the_terminal_shows_scores_first_and_the_rest_below(text_folder: Path, tmp_path: Path) -> None:
     made = scored("oracle", text_folder, tmp_path)
     first, second = figures.table({"x": made}).split("\n\n")
-    assert [line.split()[2] for line in first.splitlines()[1:]] == ["accuracy"] * 3
+    assert [line.split()[2:4] for line in first.splitlines()[1:]] == [["accuracy", "(%)"]] * 3
     assert "accuracy" not in second
     head, *lines = (re.split(r"\s{2,}", line) for line in second.splitlines())
     assert head == ["run", "metric", *VARIANTS]
     means = {(row.metric, row.variant): row.mean for row in made.rows if not row.group}
-    for _, metric, *shown in lines:
-        assert shown == [figures.percent(means[metric, variant]) for variant in VARIANTS]
+    for _, heading, *shown in lines:
+        metric = heading.removesuffix(" (%)")
+        assert shown == [SHARE.format(means[metric, variant]) for variant in VARIANTS]
 
 
 def usage(variant: str, tokens: float | None, prefill: float | None) -> Usage:
@@ -297,3 +339,28 @@ def test_every_registered_metric_gives_figures_for_every_variant(
         assert row.low is not None and row.high is not None and 0 <= row.low <= row.high <= 1
         assert row.mean is None or row.low <= row.mean <= row.high
     assert list(measure(Results(Benchmark(benchmark_folder), []))) == []
+
+
+def test_units_write_values_with_their_own_scale() -> None:
+    assert (SHARE.format(0.613), SHARE.change(-0.0), SHARE.change(0.05)) == ("61.3", "+0.0", "+5.0")
+    assert Unit("words").format(1234.56) == "1\u202f234.6"
+    assert Unit().format(None) == "–" and SHARE.interval(None, None) == "–"
+
+
+def test_every_metric_explains_itself_and_rows_find_it() -> None:
+    for name, metric in installed().items():
+        assert metric.name == name and metric.explanation.endswith(".")
+        assert (metric.value is None) != (metric.aggregate is None), "a metric has one way to be computed"
+        assert find(name) is metric
+    assert find("part: tool") is PARTS
+    unknown = find("words per response")
+    assert (unknown.name, unknown.unit, unknown.direction) == ("words per response", Unit(), "neither")
+
+
+def test_a_metric_without_bounds_ignores_failed_requests() -> None:
+    words = Metric(name="words", explanation=".", unit=Unit("words"), value=lambda _results, _result: 7.0)
+    said = results(("a", "one", 1.0), ("b", None, None))
+    valued = [replace(r, score=replace(r.score, values={"words": 7.0})) for r in said.results[:1]]
+    (row,) = rows_of(replace(said, results=[*valued, *said.results[1:]]), words)
+    assert isinstance(row, ReportRow)
+    assert (row.mean, row.low, row.high, row.n, row.errors) == (7, 7, 7, 1, 1)

@@ -290,9 +290,8 @@ def test_figures_are_the_reports(friendly: tuple[Report, Results, str]) -> None:
         heads = [row.member, row.variant] if row.group else [row.variant]
         if row.metric == "branching":
             assert f"{figures[0]} % ({figures[1]})" in source
-            continue
         if not row.group and row.metric != "accuracy":
-            heads, counts = [row.metric, row.variant], counts[:1]
+            heads, counts = [f"{row.label} (%)", row.variant], counts[:1]
         assert any(
             line[: len(heads)] == heads and all(value in line for value in figures + counts) for line in lines
         ), row
@@ -304,16 +303,18 @@ def test_what_spoils_the_scores_is_said(
     page = Reader(friendly[2]).text
     each = "(10 internalized, 10 in_context, 10 override)"
     assert f"30 of 270 responses failed {each}" in page
-    assert f"30 of 270 responses were cut off at 1024 new tokens, max_new_tokens {each}" in page
-    assert f"30 of 270 responses hold no answer that could be read {each}" in page
-    assert "16 responses asked again one at a time: 0 differ." in page
-    assert "16 responses asked again one at a time: 3 differ. The scores depend" in Reader(hostile[2]).text
+    assert (
+        f"30 of 270 responses were cut off at 1024 new tokens, the limit of --max-new-tokens {each}" in page
+    )
+    assert f"30 of 270 responses contain no answer that could be parsed {each}" in page
+    assert "The prompts of 16 responses were sent again one at a time: no response differs." in page
+    assert "3 of 16 responses differ when their prompts are sent one at a time" in Reader(hostile[2]).text
     assert "TimeoutError: no response within 60 s" in page
 
 
 def test_sections_stand_where_they_have_something(friendly: tuple[Report, Results, str]) -> None:
     report, results, source = friendly
-    titles = {"Referral", "First fault of each wrong answer", "Branching", "Efficiency"}
+    titles = {"Other metrics", "First errors by error", "Branching", "Efficiency"}
     assert titles <= set(re.findall(r"<h2[^>]*>(.*?)</h2>", source))
     assert "prompt tokens: 1834 with the policy, 96 without, a reduction of 94.8 %" in Reader(source).text
     assert f"{report.distributions[0].difference:.2f}</strong> responses a rule" in source

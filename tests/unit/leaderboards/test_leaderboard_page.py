@@ -217,7 +217,7 @@ def test_models_of_one_method_have_a_bar_each(tmp_path: Path) -> None:
 
 def test_side_by_side(folder: Path) -> None:
     text = words(every_page(folder)["compare"])
-    assert "internalized accuracy 90.0 85.0 -5.0" in text
+    assert "internalized accuracy (%) 90.0 85.0 -5.0" in text
 
 
 def test_recall_and_forgetting_come_from_other_boards(tmp_path: Path) -> None:

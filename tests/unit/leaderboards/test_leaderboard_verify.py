@@ -355,7 +355,7 @@ def test_an_easier_benchmark_under_the_same_digest(run: Path, spoiled: Path) -> 
     seal(spoiled, BenchmarkSpec(true.family, true.config, true.versions))
     edit(spoiled / "manifest.json", lambda m: m.update(digest=true.digest, images_digest=true.images_digest))
     edit_run(run, lambda r: r.update(benchmark=str(spoiled)))
-    assert "for the files that it names, got" in reasons(run)
+    assert "for the files that it lists, got" in reasons(run)
 
 
 @pytest.mark.parametrize("split", ["train", "test"])

@@ -1,35 +1,18 @@
-"""A sweep's plots as SVG files that stand alone, on white: methods side by side, and lines over a number."""
+"""The plots of a sweep, as SVG files on white: methods side by side, and lines over a number."""
 
 from __future__ import annotations
 
-import io
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import cycle
-from typing import TYPE_CHECKING, Any
 
-from harness.report.plots import MARKERS, STYLE
+from harness.report.plots import STANDALONE, Drawing, Point, drawing, points
 from training.sweep.report.results import Spread
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#8a6d00", "#56b4e9", "#000000", "#882255")
-"""Told apart by everyone (Okabe and Ito; the last one Tol), the yellow darkened to be read on white."""
 GREY = "#6b6b6b"
 DASHES = "dashed", "dotted", "dashdot"
+# Up to so many numbers on an axis are each labeled, and so many points of a line each have an interval.
 MARKS = 10
-"""Numbers on an axis that are each named, and points of a line that each have an interval."""
-SETTINGS: dict[Any, Any] = {
-    **STYLE,
-    **dict.fromkeys(
-        ("axes.edgecolor", "axes.labelcolor", "text.color", "xtick.color", "ytick.color"), "#222222"
-    ),
-    "font.size": 10,
-    "font.family": "sans-serif",
-    "svg.hashsalt": "results",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,19 +26,16 @@ class Row:
 
 def methods(rows: Sequence[Row], references: Mapping[str, float]) -> bytes:
     """Points with intervals, one line a method; references are dashed lines across all."""
-    from matplotlib import rc_context
-    from matplotlib.figure import Figure
-
     names = list(dict.fromkeys(name for row in rows for name in row.spreads))
-    with rc_context(SETTINGS):
-        figure = Figure(figsize=(7.6, 1.5 + 0.42 * len(rows)), layout="constrained")
-        axes = figure.subplots()
+    with drawing((7.6, 1.5 + 0.42 * len(rows)), "results", STANDALONE, grid="x") as plot:
+        axes = plot.axes
         for index, name in enumerate(names):
             nudge = 0.6 * (index - (len(names) - 1) / 2) / max(1, len(names))
             known = [
                 (place + nudge, row.spreads[name]) for place, row in enumerate(rows) if name in row.spreads
             ]
-            _points(axes, [s for _, s in known], [y for y, _ in known], index, name, upright=False)
+            places, values = [y for y, _ in known], [_point(s) for _, s in known]
+            points(plot, index, places, values, upright=False, label=name)
         told = [(place, row.reported) for place, row in enumerate(rows) if row.reported is not None]
         if told:
             label = "the paper, internalized (7B, N=6)"
@@ -64,7 +44,8 @@ def methods(rows: Sequence[Row], references: Mapping[str, float]) -> bytes:
             axes.axvline(100 * value, color=GREY, linestyle=dashes, linewidth=1, label=name)
         axes.set(xlim=(-2, 102), ylim=(len(rows) - 0.4, -0.6), xlabel="accuracy (%)")
         axes.set_yticks(range(len(rows)), [row.label for row in rows])
-        return _finished(figure, axes, "x")
+        _legend(plot)
+    return plot.svg
 
 
 def over(
@@ -78,57 +59,36 @@ def over(
 
     Levels are the series to hold the others against: grey, and without intervals.
     """
-    from matplotlib import rc_context
-    from matplotlib.figure import Figure
-
-    marks = sorted({x for points in series.values() for x in points})
-    with rc_context(SETTINGS):
-        figure = Figure(figsize=(7.2, 4), layout="constrained")
-        axes = figure.subplots()
+    marks = sorted({x for values in series.values() for x in values})
+    with drawing((7.2, 4), "results", STANDALONE) as plot:
+        axes = plot.axes
         for name, dashes in zip((name for name in series if name in levels), cycle(DASHES)):
             xs = sorted(series[name])
             means = [100 * series[name][x].mean for x in xs]
             axes.plot(xs, means, color=GREY, linestyle=dashes, linewidth=1, label=name)
-        lines = {name: points for name, points in series.items() if name not in levels}
-        for index, (name, points) in enumerate(lines.items()):
+        lines = {name: values for name, values in series.items() if name not in levels}
+        for index, (name, values) in enumerate(lines.items()):
             nudge = 0.02 * (index - (len(lines) - 1) / 2)
-            xs = sorted(points)
+            xs = sorted(values)
             places = [x * 2**nudge if logarithmic else x + 2 * nudge for x in xs]
-            _points(axes, [points[x] for x in xs], places, index, name, upright=True)
+            shown, room = [_point(values[x]) for x in xs], len(xs) <= MARKS
+            points(plot, index, places, shown, upright=True, label=name, joined=True, intervals=room)
         if logarithmic:
             axes.set_xscale("log", base=2)
         if len(marks) <= MARKS:
             axes.set_xticks(marks, [str(mark) for mark in marks])
         axes.minorticks_off()
         axes.set(ylim=(-3, 103), xlabel=across, ylabel=upward)
-        return _finished(figure, axes, "y")
+        _legend(plot)
+    return plot.svg
 
 
-def _points(
-    axes: Axes, spreads: Sequence[Spread], places: Sequence[float], index: int, name: str, upright: bool
-) -> None:
+def _point(spread: Spread) -> Point:
     """In percent; an interval is drawn as far as the scale goes."""
-    means = [100 * s.mean for s in spreads]
-    reach = [
-        [100 * (s.mean - max(0.0, s.low)) for s in spreads],
-        [100 * (min(1.0, s.high) - s.mean) for s in spreads],
-    ]
-    colour, marker = COLOURS[index % len(COLOURS)], MARKERS[index % len(MARKERS)]
-    at: dict[str, Any] = {"x": places, "y": means} if upright else {"x": means, "y": places}
-    if not upright or len(means) <= MARKS:
-        at["yerr" if upright else "xerr"] = reach
-    line = "-" if upright else ""
-    axes.errorbar(
-        **at, fmt=f"{marker}{line}", color=colour, capsize=2.5, elinewidth=1, markersize=5, label=name
-    )
+    return 100 * spread.mean, 100 * max(0.0, spread.low), 100 * min(1.0, spread.high)
 
 
-def _finished(figure: Figure, axes: Axes, along: str) -> bytes:
-    axes.grid(axis=along, color="#222222", alpha=0.15)  # type: ignore[arg-type]
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
-    longest = max(map(len, axes.get_legend_handles_labels()[1]), default=0)
-    figure.legend(loc="outside upper center", ncols=3 if longest <= 28 else 2, frameon=False, fontsize=9)
-    file = io.BytesIO()
-    figure.savefig(file, format="svg", facecolor="white", metadata={"Date": None, "Creator": None})
-    return file.getvalue()
+def _legend(plot: Drawing) -> None:
+    longest = max(map(len, plot.axes.get_legend_handles_labels()[1]), default=0)
+    columns = 3 if longest <= 28 else 2
+    plot.figure.legend(loc="outside upper center", ncols=columns, frameon=False, fontsize=9)

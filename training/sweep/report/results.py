@@ -216,7 +216,7 @@ def _figures(folder: Path, cell: Cell, data: str) -> Iterator[tuple[str, float]]
         split = report.run.split if scored == data else scored
         for row in report.rows:
             if not row.group and row.mean is not None:
-                yield f"{split}/{row.variant}/{row.metric}", row.mean
+                yield f"{split}/{row.variant}/{row.label}", row.mean
         for saving in savings(report.usage) if split == "test" else ():
             yield f"{saving.what}/shown", saving.shown
             yield f"{saving.what}/without", saving.without

@@ -1,0 +1,192 @@
+"""What a metric is: an object that knows how to compute, aggregate, format and explain one quantity.
+
+    Unit       how values are written: scale, digits, symbol, and the range they can have
+    Quantity   a named, explained figure with a unit: all that a table, a page or a board needs to show it
+    Metric     a quantity that is computed from scored responses
+
+Tables, report pages, comparisons, boards and sweep reports ask these objects, so a new metric is one file
+with one `Metric`, registered under the entry point group `harness.metrics`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Literal
+
+from harness import registry
+from harness.errors import UserError
+from harness.records import Distribution, ReportRow
+from harness.results import Result, Results
+from harness.stats.intervals import estimate
+from harness.variants import Variant
+
+DASH = "–"
+# Separates the name of a metric from the detail of a row, as in "part: tool".
+DETAIL = ": "
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """How the values of a quantity are written."""
+
+    symbol: str = ""
+    scale: float = 1.0
+    digits: int = 1
+    bounds: tuple[float, float] | None = None
+    # The lowest and highest possible value, between which a missing value lies. None: unbounded.
+
+    def format(self, value: float | None) -> str:
+        """Such as "61.3" for a share of 0.613; a dash for None."""
+        return DASH if value is None else f"{self.scale * value:z,.{self.digits}f}".replace(",", "\u202f")
+
+    def change(self, value: float | None) -> str:
+        """A difference of two values, always with its sign."""
+        return DASH if value is None else f"{self.scale * value:+z.{self.digits}f}"
+
+    def interval(self, low: float | None, high: float | None) -> str:
+        return DASH if low is None or high is None else f"{self.format(low)} to {self.format(high)}"
+
+
+SHARE = Unit("%", scale=100, bounds=(0.0, 1.0))
+NUMBER = Unit()
+TOKENS = Unit("tokens", digits=0)
+SECONDS = Unit("s", digits=3)
+DOLLARS = Unit("US dollars", digits=2)
+OUT_OF_TEN = Unit("of 10", digits=2, bounds=(0.0, 10.0))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Quantity:
+    """A figure that can be shown anywhere without further knowledge."""
+
+    name: str
+    explanation: str
+    # One sentence for people who see the figure for the first time.
+    unit: Unit = SHARE
+    direction: Literal["higher", "lower", "neither"] = "higher"
+    # Which values are better.
+
+    @property
+    def title(self) -> str:
+        """The name with its unit, as the head of a column or the label of an axis."""
+        return f"{self.name} ({self.unit.symbol})" if self.unit.symbol else self.name
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metric(Quantity):
+    """A quantity that is measured on scored responses.
+
+    Most metrics define `value`, the value of one response; its mean by variant is then the figure. A metric
+    of another kind defines `aggregate`, which turns all results into rows.
+    """
+
+    value: Callable[[Results, Result], float | None] | None = None
+    # None for a response to which the metric does not apply. Never called for a failed request.
+    applies: Callable[[Results, Result], bool] = lambda _results, _result: True
+    # Whether a failed request could have had a value.
+    aggregate: Callable[[Metric, Results], Iterable[ReportRow | Distribution]] | None = None
+    headline: bool = False
+    # Shown first, with chance and the majority answer: a score of the answers themselves.
+
+    def rows(self, results: Results) -> Iterable[ReportRow | Distribution]:
+        return (self.aggregate or mean_by_variant)(self, results)
+
+
+def mean_by_variant(metric: Metric, results: Results) -> Iterator[ReportRow]:
+    """The mean of the metric's values under each variant in which any response has one."""
+    for variant, members in results.by_variant():
+        having = [r for r in members if metric.name in r.score.values or _missing(metric, results, r)]
+        if any(r.response.error is None for r in having):
+            yield mean_row(metric, variant, having, lambda r: r.score.values.get(metric.name))
+
+
+def _missing(metric: Metric, results: Results, result: Result) -> bool:
+    return result.response.error is not None and metric.applies(results, result)
+
+
+def mean_row(
+    metric: Metric,
+    variant: Variant,
+    members: Sequence[Result],
+    value: Callable[[Result], float | None],
+    *,
+    detail: str = "",
+    group: str = "",
+    member: str = "",
+) -> ReportRow:
+    """The mean of a value over these responses with its 95 % interval.
+
+    The value is None for a response whose request failed: it is not in the mean, but the interval covers
+    everything that it could have been.
+    """
+    values = by_instance(members, value)
+    mean, low, high = estimate(values, metric.unit.bounds)
+    return ReportRow(
+        variant=variant.name,
+        metric=metric.name,
+        mean=mean,
+        low=low,
+        high=high,
+        n=sum(one is not None for instance in values for one in instance),
+        unparsed=sum(r.score.reason == "unparsed" for r in members),
+        truncated=sum(r.response.finish_reason == "length" for r in members),
+        errors=sum(r.response.error is not None for r in members),
+        detail=detail,
+        group=group,
+        member=member,
+    )
+
+
+def natural(text: str) -> list[tuple[int, int, str]]:
+    """A sort key that puts "leaf 10" after "leaf 9", for any number of digits."""
+    pieces = [(p, p.lstrip("0")) for p in re.split(r"([0-9]+)", text) if p]
+    return [(0, len(digits), digits) if p[0] in "0123456789" else (1, 0, p) for p, digits in pieces]
+
+
+def by_instance(
+    members: Sequence[Result], value: Callable[[Result], float | None]
+) -> list[list[float | None]]:
+    """The values of each instance's samples."""
+    instances: dict[str, list[float | None]] = {}
+    for result in members:
+        instances.setdefault(result.instance.id, []).append(value(result))
+    return list(instances.values())
+
+
+@cache
+def installed() -> dict[str, Metric]:
+    """Every registered metric by its name: headlines first, then in alphabetical order."""
+    names = registry.names(registry.METRICS)
+    metrics: list[Metric] = [registry.load(registry.METRICS, name) for name in names]
+    for name, metric in zip(names, metrics, strict=True):
+        if not isinstance(metric, Metric):
+            raise UserError(f"metric {name}: expected a harness.metrics.metric.Metric, got {metric!r}")
+    return {m.name: m for m in sorted(metrics, key=lambda m: (m.name != "accuracy", not m.headline, m.name))}
+
+
+def find(label: str) -> Quantity:
+    """The metric that a row's label names, such as "accuracy" or "part: tool"; a plain number if unknown."""
+    metric = installed().get(label) or installed().get(label.partition(DETAIL)[0])
+    return metric or Quantity(name=label, explanation="", unit=NUMBER, direction="neither")
+
+
+def with_values(results: Results) -> Results:
+    """The same results, each score with the values that the installed metrics give its response."""
+    valued = [replace(r, score=replace(r.score, values=_values(results, r))) for r in results.results]
+    return replace(results, results=valued)
+
+
+def _values(results: Results, result: Result) -> dict[str, float]:
+    if result.response.error is not None:
+        return {}
+    computed = {m.name: m.value(results, result) for m in installed().values() if m.value is not None}
+    return {name: value for name, value in computed.items() if value is not None}
+
+
+def measure(results: Results) -> Iterator[ReportRow | Distribution]:
+    """The rows of every installed metric."""
+    for metric in installed().values():
+        yield from metric.rows(results)
