@@ -1,4 +1,6 @@
-"""The records that travel from policy to leaderboard: frozen, standard library only, all plain JSON on disk.
+"""The records that flow from policy to leaderboard, frozen and stored as plain JSON.
+
+    Policy, Instance -> Prompt -> Response -> Grade, Score -> ReportRow, Report
 
 A Prompt has no field for the answer, so no backend can see the target.
 """
@@ -14,7 +16,7 @@ Json = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A piece of a prompt: a text, or an image named by its path relative to the benchmark's folder."""
+    """A piece of a prompt: a text, or the path of an image relative to the benchmark's folder."""
 
     kind: Literal["text", "image"]
     value: str
@@ -22,20 +24,20 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """The rules P = (P_T, P_I) of one policy: as shown to a model (content) and as data (rules)."""
+    """The rules P = (P_T, P_I) of one policy, as shown to a model (content) and as data (rules)."""
 
     id: str
     family: str
     name: str
     content: tuple[Part, ...]
     rules: Json
+    # The id of the policy that this one overrides. Both have the same name.
     replaces: str | None = None
-    """The id of the policy that this one overrides; both carry the same name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Override:
-    """What the answer becomes once the instance's policy is replaced by another of the same name."""
+    """The answer if the instance's policy is replaced by another one of the same name."""
 
     policy_id: str
     target: str
@@ -43,27 +45,27 @@ class Override:
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """A question Q with its images I, the policy that governs it, and the answer A."""
+    """A question Q with its images I, the policy that governs it, and its answer A."""
 
     id: str
     split: str
     query: tuple[Part, ...]
     facts: Json
+    # None if no policy governs, as in a general benchmark.
     policy_id: str | None
-    """None where no policy governs, as in a general benchmark."""
     target: str
     override: Override | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """What a backend is given: nothing here tells the target."""
+    """The input of a backend. It does not contain the target."""
 
     instance: str
     variant: str
     parts: tuple[Part, ...]
+    # The index of the sample, if there are several for the same instance and variant.
     sample: int = 0
-    """Which of several samples for the same instance and variant."""
 
     @property
     def key(self) -> tuple[str, str, int]:
@@ -72,26 +74,26 @@ class Prompt:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What came back for one prompt: a text, or the error that kept it from coming."""
+    """The response to one prompt: a text, or the error because of which there is none."""
 
     instance: str
     variant: str
     sample: int
     text: str | None
     prompt_tokens: int | None = None
+    # Prompt tokens that were not computed again, thanks to a shared prefix or a provider's cache.
     cached_tokens: int | None = None
-    """Prompt tokens that were not computed again: a shared prefix, or a provider's cache."""
+    # Prompt tokens that were written into a provider's cache, which costs more than reading them.
     written_tokens: int | None = None
-    """Prompt tokens that were put into a provider's cache, which costs more than to read them."""
+    # Including the end token.
     completion_tokens: int | None = None
-    """The end token included."""
+    # The time to the first token, of the whole batch; `seconds` is of the whole batch too.
     prefill_seconds: float | None = None
-    """Until the first token; of the whole batch, as is the next."""
     seconds: float | None = None
+    # The number of prompts that were answered together.
     batch: int = 1
-    """How many prompts were answered together."""
+    # Whether it was part of a provider's batch, which has its own price.
     batched: bool = False
-    """In a provider's batch, which has a price of its own."""
     finish_reason: Literal["stop", "length", "refusal"] | None = None
     error: str | None = None
 
@@ -102,7 +104,7 @@ class Response:
 
 @dataclass(frozen=True, slots=True)
 class Grade:
-    """A family's verdict on one text: a value in [0, 1], or none and the reason."""
+    """A family's grade of one text: a value in [0, 1], or no value and the reason."""
 
     value: float | None
     reason: str | None = None
@@ -111,18 +113,18 @@ class Grade:
 
 @dataclass(frozen=True, slots=True)
 class CitedRule:
-    """What a response says of one rule: does the rule exist, and is each thing said of it true?"""
+    """What a response states about one rule: whether the rule exists, and which statements are true."""
 
+    # As the policy names it, such as "Condition 1.2".
     rule: str
-    """As the policy names it, such as "Condition 1.2"."""
     exists: bool
+    # By what is stated, such as {"test": True, "leads to": False}; empty if the rule is only named.
     parts: Mapping[str, bool] = field(default_factory=dict)
-    """By what is claimed, such as {"test": True, "leads to": False}; empty where it is only named."""
 
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """A grade and the response that it belongs to."""
+    """The grade of a response, and its values under other metrics."""
 
     instance: str
     variant: str
@@ -130,8 +132,8 @@ class Score:
     value: float | None
     reason: str | None = None
     parts: Mapping[str, float] = field(default_factory=dict)
+    # By metric (harness.metrics).
     values: Mapping[str, float] = field(default_factory=dict)
-    """The values of other metrics for this response, by metric."""
 
     @property
     def key(self) -> tuple[str, str, int]:
@@ -140,7 +142,7 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class ReportRow:
-    """One figure of a report: the mean of a metric over n scored responses, with a 95 % interval."""
+    """One figure of a report: the mean of a metric over n scored responses, with its 95 % interval."""
 
     variant: str
     metric: str
@@ -150,15 +152,15 @@ class ReportRow:
     n: int
     unparsed: int = 0
     truncated: int = 0
+    # Failed requests. They are in no mean, but the interval covers everything that they could have been.
     errors: int = 0
-    """Requests without a response: in no mean, but the interval spans both what they could have been."""
     chance: float | None = None
     majority: float | None = None
+    # What the rows are split by, such as "leaf depth"; empty for a row over all responses.
     group: str = ""
-    """What the rows are split by, such as "leaf depth"; empty for the whole."""
     member: str = ""
+    # Distinguishes several figures of one metric, such as the parts of the score.
     detail: str = ""
-    """Which of several figures of the metric this is, such as a part of the score."""
 
     @property
     def label(self) -> str:
@@ -167,35 +169,35 @@ class ReportRow:
 
 @dataclass(frozen=True, slots=True)
 class Distribution:
-    """How many responses of a variant cite each rule, and how many should."""
+    """How many responses of a variant cite each rule, and how many should cite it."""
 
     variant: str
+    # Every rule that a response cites or that leads to a correct answer, in natural order.
     rules: tuple[str, ...]
-    """Every rule that a response cites or the policy leads to, in natural order."""
     gold: tuple[int, ...]
     cited: tuple[int, ...]
+    # The mean of |cited - gold| over the rules, in responses (paper, Figure 14).
     difference: float
-    """Mean over the rules of |cited - gold|, in responses (paper, Figure 14)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What the responses of a variant took; a mean is over those that tell it, None where none does."""
+    """Tokens and time of a variant's responses: means over those that report them, None if none does."""
 
     variant: str
     requests: int
     prompt_tokens: float | None
     cached_tokens: float | None
     completion_tokens: float | None
+    # Measured by the batch check with one prompt at a time, if there was one; else as responses report it.
     prefill_seconds: float | None
-    """Of prompts asked one at a time where the batch check did so, else as the responses tell it."""
+    # Model time per response: the time of its batch divided by the size of the batch.
     seconds: float | None
-    """Of model time a response: what its batch took, shared out."""
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """One sitting of a run: from the first prompt sent to the last response kept."""
+    """One session of a run, from the first prompt sent to the last response stored."""
 
     requests: int
     seconds: float
@@ -203,17 +205,17 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class BatchCheck:
-    """How many of the responses asked again one at a time came back different, and what each took alone."""
+    """The check that batching changes no response: some prompts are sent again, one at a time."""
 
     asked: int
     differ: int
+    # By variant: the mean time to the first token of a prompt that shares no work with another.
     prefill_seconds: Mapping[str, float] = field(default_factory=dict)
-    """By variant: mean until the first token of a prompt that shares its work with no other."""
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What a run was asked for: the same again goes on with it, anything else is refused."""
+    """The request that a run answers. The same request resumes it, any other is refused."""
 
     benchmark: str
     digest: str
@@ -225,26 +227,26 @@ class Run:
     limit: int | None
     samples: int
     sampling: Json
+    # sha256 of a local checkpoint's weights, so that a checkpoint trained again counts as another model.
     weights: str | None = None
-    """sha256 of a local checkpoint's weights: one that was trained anew is another model; else None."""
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A run's figures and everything needed to know what they are figures of."""
+    """The figures of a run, and everything needed to know what they describe."""
 
     run: Run
     backend: Json
     versions: Mapping[str, str]
     rows: tuple[ReportRow, ...]
+    # By variant: prompts that do not exist because their instance has no such policy.
     skipped: Mapping[str, int]
-    """By variant: prompts that could not be, because an instance has no policy to put there."""
     usage: tuple[Usage, ...]
+    # End to end, over all sessions.
     requests_per_second: float | None
-    """End to end, over all sittings."""
     batch_check: BatchCheck | None
     distributions: tuple[Distribution, ...] = ()
+    # How the family grades. Figures of two scorers must never be compared.
     scorer: str = ""
-    """The family's way of grading; figures of two scorers must never be compared."""
+    # US dollars for all responses according to the price table; None if the model has no price.
     cost: float | None = None
-    """US dollars for all responses by the table of prices; None where the model has no price."""

@@ -1,4 +1,4 @@
-"""Everything about a finished run in one place: each instance with its response and score."""
+"""The results of a run: each instance with its response and score."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Results:
 
 
 def majorities(benchmark: Benchmark) -> dict[str | None, list[str]]:
-    """By policy: the answers of the training split, the most frequent first, by name where tied."""
+    """By policy: the answers of the training split, most frequent first, ties in alphabetical order."""
     counts: dict[str | None, Counter[str]] = {}
     for instance in benchmark.instances("train") if "train" in benchmark.splits else ():
         for variant in (variants.INTERNALIZED, variants.OVERRIDE):
@@ -56,5 +56,5 @@ def majorities(benchmark: Benchmark) -> dict[str | None, list[str]]:
 
 
 def majority(answers: Sequence[str], ranked: Sequence[str]) -> str | None:
-    """The first of the ranked answers that can be given here: one policy may be asked several things."""
+    """The first ranked answer that is possible here, since one policy can have several kinds of questions."""
     return next((answer for answer in ranked if answer in answers), None)

@@ -1,8 +1,14 @@
-"""The resumable loop: prompts out, responses appended as they come, scores and report at the end.
+"""The evaluation of a model: send prompts, append responses as they arrive, then score and report.
 
-A run's folder holds run.json (what was asked), responses.jsonl (the only file that cannot be made again),
-sessions.jsonl (how long each sitting took), scores.jsonl, report.json and report.html. Killed at any moment,
-the same command goes on where it stopped.
+    RUN/run.json         the request; another request for the same folder is refused
+        responses.jsonl  one line per response, appended at once: the only file that cannot be recreated
+        sessions.jsonl   the duration of each session
+        scores.jsonl     one line per score          | recreated from the responses
+        report.json      all figures                 | each time the run is scored
+        report.html      the page to read            |
+
+A run that was killed at any moment resumes when the same command is run again: responses on disk are read,
+and only prompts without a successful response are sent.
 """
 
 from __future__ import annotations
@@ -13,9 +19,11 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 from tqdm import tqdm
+from tyro.conf import arg
 
 from harness import backends, variants
 from harness.backends import Backend, Endpoint, Sampling
@@ -29,25 +37,23 @@ from harness.report.figures import make_report, write_report
 from harness.results import Result, Results
 from harness.variants import VARIANTS
 
+# How many prompts are sent again, one at a time, to check whether batching changes responses.
 BATCH_CHECK = 16
-"""How many prompts are asked again one at a time where the batch size might matter."""
 
 
 @dataclass(frozen=True)
 class EvalRequest:
-    """What `harness eval` is asked for."""
+    """The request of `harness eval`: its fields are the flags of the command."""
 
-    model: str
-    """oracle, random, majority, replay:RUN, hf:PATH for a transformers checkpoint, and behind an API
-    openai:NAME (any compatible server) or anthropic:NAME."""
+    model: Annotated[str, arg(metavar="BACKEND[:ARGUMENT]", help=backends.model_help())]
     variants: str = ",".join(VARIANTS)
-    """Comma-separated: who governs the answer, and whether the model is shown that policy."""
+    """Comma-separated: which policy governs the answer, and whether the model is shown it."""
     split: str = "test"
-    """Which of the benchmark's splits to score."""
+    """The split of the benchmark to score."""
     limit: int | None = None
-    """Only the first so many instances."""
+    """Use only the first N instances."""
     samples: int = 1
-    """Responses for each prompt."""
+    """Responses per prompt."""
     sampling: Sampling = field(default_factory=Sampling)
     endpoint: Endpoint = field(default_factory=Endpoint)
 
@@ -58,36 +64,38 @@ class EvalRequest:
             if value is not None and value < 1:
                 raise UserError(f"{name}: expected 1 or more, got {value}")
         if self.samples > 1 and self.sampling.temperature == 0:
-            raise UserError("samples: greedy decoding gives the same response each time; set a temperature")
+            raise UserError(
+                f"samples: expected 1 with greedy decoding, got {self.samples}; set --temperature above 0"
+            )
 
 
-def evaluate(benchmark: Benchmark, asked: EvalRequest, out: Path) -> Report:
-    """Runs what is still missing, scores everything, and writes and returns the report.
+def evaluate(benchmark: Benchmark, request: EvalRequest, out: Path) -> Report:
+    """Gets the missing responses, scores all of them, and writes and returns the report.
 
-    Raises UserError where out holds a run of something else.
+    Raises UserError if `out` contains a run of another request.
     """
-    instances = benchmark.instances(asked.split)[: asked.limit]
-    run = _claimed(out, _run(benchmark, asked))
+    instances = benchmark.instances(request.split)[: request.limit]
+    run = _reserved(out, _run(benchmark, request))
     log = store.Log(out / "responses.jsonl", Response)
     with store.locked(log.path):
-        return _evaluate(benchmark, asked, run, instances, log, out)
+        return _evaluate(benchmark, request, run, instances, log, out)
 
 
 def _evaluate(
-    benchmark: Benchmark, asked: EvalRequest, run: Run, instances: list[Instance], log: store.Log, out: Path
+    benchmark: Benchmark, request: EvalRequest, run: Run, instances: list[Instance], log: store.Log, out: Path
 ) -> Report:
     prompts = list(_prompts(benchmark, run, instances))
     done = {r.key: r for r in log.read() if r.error is None}
     missing = [p for p in prompts if p.key not in done]
     if missing or not (out / "report.json").exists():
-        backend = backends.make(asked.model, benchmark, asked.sampling, asked.endpoint, out)
+        backend = backends.make(request.model, benchmark, request.sampling, request.endpoint, out)
         started = time.monotonic()
         done |= _collect(backend, missing, log, total=len(prompts))
-        sitting = Session(len(missing), time.monotonic() - started)
-        store.Log(out / "sessions.jsonl", Session).append([sitting])
+        session = Session(len(missing), time.monotonic() - started)
+        store.Log(out / "sessions.jsonl", Session).append([session])
         description: Json = backend.description
         check = _check_batching(backend, prompts, done)
-    else:  # scored again, without loading the model for it
+    else:  # only score again, without loading the model
         finished = store.read_json(out / "report.json", Report)
         description, check = finished.backend, finished.batch_check
     results = score(benchmark, instances, [done[p.key] for p in prompts])
@@ -95,9 +103,9 @@ def _evaluate(
 
 
 def report_again(benchmark: Benchmark, out: Path) -> None:
-    """Scores a finished run's responses anew and writes its report, asking for nothing.
+    """Scores the responses of a finished run again and writes its report, without sending a prompt.
 
-    A run that is not through yet gets its report when it is.
+    Does nothing for an unfinished run, which gets its report when it is completed.
     """
     if not (out / "report.json").exists():
         return
@@ -122,7 +130,7 @@ def _report(
 
 
 def score(benchmark: Benchmark, instances: list[Instance], responses: list[Response]) -> Results:
-    """Grades each response; a failed request gets no value and says why."""
+    """Grades each response. A failed request gets a score without value, with the reason."""
     by_id = {i.id: i for i in instances}
     results = []
     for response in responses:
@@ -139,27 +147,30 @@ def score(benchmark: Benchmark, instances: list[Instance], responses: list[Respo
     return metric.with_values(Results(benchmark, results))
 
 
-def _claimed(out: Path, run: Run) -> Run:
-    """Where the benchmark lies may change, for what it holds is in its digest. And where a finished run was
-    copied to, its checkpoint need not be."""
+def _reserved(out: Path, run: Run) -> Run:
+    """Reserves the folder for this run, or finds that it already contains it.
+
+    The path of the benchmark may change, because its content is in the digest. The checkpoint may be absent
+    where a finished run was copied to, so its weights are compared only if they are known.
+    """
     but = ["benchmark"] if run.weights else ["benchmark", "weights"]
     return msgspec.convert(reserve(out, "run.json", run, "a run", but), Run)
 
 
-def _run(benchmark: Benchmark, asked: EvalRequest) -> Run:
+def _run(benchmark: Benchmark, request: EvalRequest) -> Run:
     manifest = benchmark.manifest
     return Run(
         benchmark=str(benchmark.folder.resolve()),
         digest=manifest.digest,
         images_digest=manifest.images_digest,
         family=manifest.family,
-        model=asked.model,
-        split=asked.split,
-        variants=tuple(v.name for v in variants.parse(asked.variants)),
-        limit=asked.limit,
-        samples=asked.samples,
-        sampling=msgspec.to_builtins(asked.sampling),
-        weights=backends.weights(asked.model),
+        model=request.model,
+        split=request.split,
+        variants=tuple(v.name for v in variants.parse(request.variants)),
+        limit=request.limit,
+        samples=request.samples,
+        sampling=msgspec.to_builtins(request.sampling),
+        weights=backends.weights(request.model),
     )
 
 
@@ -175,7 +186,7 @@ def _prompts(benchmark: Benchmark, run: Run, instances: list[Instance]) -> Itera
 def _collect(
     backend: Backend, missing: list[Prompt], log: store.Log, total: int
 ) -> Mapping[tuple[str, str, int], Response]:
-    """Each response is on disk before the next is asked for."""
+    """Appends each response to the log as soon as it arrives."""
     collected = {}
     with tqdm(total=total, initial=total - len(missing), desc="responses", unit="") as progress:
         for response in backend.generate(missing):
@@ -184,20 +195,20 @@ def _collect(
             progress.update()
     errors = Counter(response.error for response in collected.values() if response.error is not None)
     for error, count in errors.most_common(1):
-        tqdm.write(f"{errors.total()} requests failed, {count} of them so: {error}", file=sys.stderr)
+        tqdm.write(f"{errors.total()} requests failed, {count} of them with: {error}", file=sys.stderr)
     return collected
 
 
 def _check_batching(
     backend: Backend, prompts: list[Prompt], done: Mapping[tuple[str, str, int], Response]
 ) -> BatchCheck | None:
-    """Asks some prompts again, one at a time: greedy responses should not depend on their neighbours."""
+    """Sends some prompts again, one at a time: greedy responses should not depend on their batch."""
     if not backend.batched:
         return None
     spread = prompts[:: max(1, len(prompts) // BATCH_CHECK)][:BATCH_CHECK]
     forget = getattr(backend, "forget", lambda: None)
     alone = []
-    for prompt in tqdm(spread, desc="one at a time", unit=""):
+    for prompt in tqdm(spread, desc="batch check", unit=""):
         forget()
         alone.append(next(backend.generate([prompt])))
     prefills: dict[str, list[float]] = {}

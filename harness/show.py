@@ -1,4 +1,4 @@
-"""One instance with its pictures, its policy and the way to its answer: `show` of every family's command."""
+"""`harness show`: one instance with its policy, its images and the reasoning that leads to its answer."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from harness import variants
 from harness.errors import UserError
 from harness.files import store
 from harness.files.benchmark import Benchmark
+from harness.general import published
 from harness.records import Instance, Part
 
 PAGE = 1100
@@ -23,20 +24,20 @@ MARGIN = 20
 FONT = 15
 
 
-def show(benchmark: Positional[Path], instance: Positional[str], /, *, png: Path | None = None) -> None:
-    """Show an instance: pictures, policy, gold response; in the terminal, or as a PNG.
+def show(benchmark: Positional[str], instance: Positional[str], /, *, png: Path | None = None) -> None:
+    """Show an instance: images, policy and gold response, in the terminal or as a PNG.
 
     Args:
-        benchmark: Folder of a complete benchmark.
-        instance: Its id, the first field of a line of instances.test.jsonl.
-        png: Write a picture here instead.
+        benchmark: Folder of a complete benchmark, or a published one as NAME[:SOURCE].
+        instance: Its id, which is the first field of a line in instances.test.jsonl.
+        png: Write a PNG to this file instead of printing to the terminal.
     """
     if png is not None and png.suffix != ".png":
         raise UserError(f"png: expected a file name that ends in .png, got {png}")
-    bench = Benchmark(benchmark)
+    bench = published.open(benchmark)
     found = find(bench, instance)
     if png is None:
-        print(terminal(bench, found, colours=sys.stdout.isatty()))
+        print(terminal(bench, found, colors=sys.stdout.isatty()))
     else:
         data = io.BytesIO()
         page(bench, found).save(data, "PNG")
@@ -53,16 +54,16 @@ def find(benchmark: Benchmark, instance_id: str) -> Instance:
                 return instance
     example = benchmark.instances("test")[0].id
     raise UserError(
-        f"{benchmark.folder}: has no instance {instance_id!r}; expected an id such as {example!r}"
+        f"{benchmark.folder}: expected the id of an instance, such as {example!r}, got {instance_id!r}"
     )
 
 
-def terminal(benchmark: Benchmark, instance: Instance, colours: bool) -> str:
-    """Text with pictures as coloured half blocks, two pixels to a character; or as their paths."""
+def terminal(benchmark: Benchmark, instance: Instance, colors: bool) -> str:
+    """Text. Images are colored half blocks with two pixels per character, or their paths without colors."""
     width = min(120, shutil.get_terminal_size().columns)
     lines: list[str] = []
     for part in _parts(benchmark, instance):
-        if part.kind == "image" and not colours:
+        if part.kind == "image" and not colors:
             lines.append(f"[{part.value}]")
         elif part.kind == "image":
             picture = benchmark.image(part.value)
@@ -74,7 +75,7 @@ def terminal(benchmark: Benchmark, instance: Instance, colours: bool) -> str:
 
 
 def page(benchmark: Benchmark, instance: Instance) -> Image.Image:
-    """The same as one picture, for a report or a paper."""
+    """The same as one image."""
     font = ImageFont.load_default(FONT)
     blocks: list[Image.Image] = []
     for part in _parts(benchmark, instance):
@@ -92,7 +93,7 @@ def page(benchmark: Benchmark, instance: Instance) -> Image.Image:
 
 
 def _parts(benchmark: Benchmark, instance: Instance) -> Iterable[Part]:
-    """What a model would be shown in context, where there is a policy to show, then what it should say."""
+    """The prompt, with the policy if there is one, and then the gold response."""
     shown = variants.INTERNALIZED if instance.policy_id is None else variants.IN_CONTEXT
     prompt = variants.prompt(instance, shown, benchmark.policies)
     yield Part("text", f"{instance.id} ({instance.split})")

@@ -1,4 +1,4 @@
-"""A variant is a pair: which policy governs the answer, and whether the model is shown it."""
+"""Variants: which policy governs the answer, and whether the model is shown that policy."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from harness.records import Instance, Policy, Prompt
 @dataclass(frozen=True, slots=True)
 class Variant:
     name: str
+    # Whether the override of an instance governs instead of its own policy.
     replaced: bool
-    """The instance's override governs, not its own policy."""
+    # Whether the governing policy is in the prompt, in front of the query.
     shown: bool
-    """The governing policy stands in front of the query."""
 
 
 INTERNALIZED = Variant("internalized", replaced=False, shown=False)
@@ -25,21 +25,22 @@ VARIANTS = {v.name: v for v in (INTERNALIZED, IN_CONTEXT, OVERRIDE)}
 
 
 def parse(text: str) -> tuple[Variant, ...]:
-    """Variants written as "internalized,override"; UserError lists the names that exist."""
+    """Variants written as "internalized,override". Raises UserError with the existing names otherwise."""
     unknown = [name for name in text.split(",") if name not in VARIANTS]
     if unknown:
-        raise UserError(f"variants: expected names out of {', '.join(VARIANTS)}, got {unknown[0]!r}")
+        raise UserError(f"variants: expected some of {', '.join(VARIANTS)}, got {unknown[0]!r}")
     return tuple(VARIANTS[name] for name in dict.fromkeys(text.split(",")))
 
 
 def policy_id(instance: Instance, variant: Variant) -> str | None:
-    """The policy that governs; None where there is none, or no override."""
+    """The id of the governing policy; None if the instance has no policy or no override."""
     if variant.replaced:
         return instance.override.policy_id if instance.override else None
     return instance.policy_id
 
 
 def target(instance: Instance, variant: Variant) -> str | None:
+    """The correct answer; None if the variant needs an override and the instance has none."""
     if variant.replaced:
         return instance.override.target if instance.override else None
     return instance.target
@@ -48,9 +49,10 @@ def target(instance: Instance, variant: Variant) -> str | None:
 def prompt(
     instance: Instance, variant: Variant, policies: Mapping[str, Policy], sample: int = 0
 ) -> Prompt | None:
-    """A = M(Q, I, P) with the policy first, so that prompts share it as a prefix; or A = M(Q, I).
+    """The prompt of an instance: (P, Q, I) if the variant shows the policy, otherwise (Q, I).
 
-    None where the variant would show a policy and the instance has none.
+    The policy comes first, so that prompts share it as a prefix. None if the variant shows a policy and the
+    instance has none.
     """
     if not variant.shown:
         return Prompt(instance.id, variant.name, instance.query, sample)

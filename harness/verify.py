@@ -1,4 +1,4 @@
-"""`harness verify`: is a benchmark whole, readable and consistent with its own rules?"""
+"""`harness verify`: checks that a benchmark is complete, readable and consistent with its own rules."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from harness.files.benchmark import Benchmark
 
 
 def verify(benchmark: Benchmark) -> str:
-    """One sentence on what was checked; raises UserError naming the first fault."""
+    """Returns a sentence about what was checked. Raises UserError with the first fault."""
     files = benchmark.manifest.files
     for path in tqdm(files, desc="files", unit=""):
         if path.endswith((".png", ".jpg")):
@@ -28,7 +28,8 @@ def verify(benchmark: Benchmark) -> str:
                 grade = family.grade(instance, target, family.gold(instance, variant))
                 if grade.value != 1:
                     raise UserError(
-                        f"{instance.id}: its gold response scores {grade.value} under {variant.name}"
+                        f"{instance.id}: expected its gold response to score 1 under {variant.name}, "
+                        f"got {grade.value}"
                     )
                 graded += 1
-    return f"{benchmark.folder}: {len(files)} files as the manifest says, {graded} gold responses score 1"
+    return f"{benchmark.folder}: {len(files)} files match the manifest, {graded} gold responses score 1"

@@ -88,6 +88,12 @@ class Backend(Protocol):
         ...
 
 
+def model_help() -> str:
+    """What the flag --model expects, with every registered backend."""
+    names = ", ".join(registry.names(registry.BACKENDS))
+    return f"The model: one of {names}, with an argument such as hf:PATH, openai:NAME or replay:RUN."
+
+
 def place(model: str) -> str:
     """Where a model comes from, of NAME:PLACE?OPTIONS: a path or an id; NAME where it has no place."""
     name, _, argument = model.partition(":")

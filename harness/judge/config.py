@@ -1,4 +1,4 @@
-"""What a judge is asked for: the flags of `harness judge`."""
+"""The request of `harness judge`, whose fields are its flags."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ SCRIPTED = ("oracle", "random", "majority")
 
 @dataclass(frozen=True)
 class JudgeRequest:
-    """What `harness judge` is asked for."""
+    """The request of `harness judge`."""
 
     judge: str
-    """Who judges, as in --model of eval, such as anthropic:NAME; never the run's own model."""
+    """The judging model, written like --model of `harness eval`, such as anthropic:NAME."""
     setting: SettingName = "structured"
-    """paper: free analysis, then a score. structured: each citation beside the true rule, then a score."""
+    """paper: free analysis, then a score. structured: each citation next to the true rule, then a score."""
     variants: str = "internalized"
-    """Comma-separated: which of the run's variants to judge."""
+    """Comma-separated: the variants of the run to judge."""
     limit: int = 100
-    """How many responses, chosen by a lot that is the same for every run of the benchmark."""
+    """Judge a random sample of so many responses, the same one for every run of the benchmark."""
     repeats: int = 1
-    """How many times each response is judged."""
+    """Verdicts per response."""
     sampling: Sampling = field(default_factory=lambda: Sampling(max_new_tokens=4096))
     endpoint: Endpoint = field(default_factory=Endpoint)
 
@@ -39,19 +39,19 @@ class JudgeRequest:
             if getattr(self, name) < 1:
                 raise UserError(f"{name}: expected 1 or more, got {getattr(self, name)}")
         if self.judge.partition(":")[0] in SCRIPTED:
-            raise UserError(f"judge: expected a model that can read, such as hf:PATH, got {self.judge}")
+            raise UserError(f"judge: expected a language model, such as hf:PATH, got {self.judge}")
 
     @property
     def digest(self) -> str:
-        """Names the files: what verdicts depend on besides their prompts."""
-        asked = [self.judge, self.setting, self.sampling]
-        return hashlib.sha256(msgspec.json.encode(asked)).hexdigest()[:12]
+        """Identifies the files of this judge: what its verdicts depend on besides their prompts."""
+        settings = [self.judge, self.setting, self.sampling]
+        return hashlib.sha256(msgspec.json.encode(settings)).hexdigest()[:12]
 
 
-def lot(key: tuple[str, str, int]) -> tuple[int, float, tuple[str, str, int]]:
-    """A response's place in the order in which a run's are judged, the same for every run of a benchmark.
+def sample_order(key: tuple[str, str, int]) -> tuple[int, float, tuple[str, str, int]]:
+    """A sort key that puts responses into a random order, the same for every run of a benchmark.
 
-    All instances come once, in an order of their own, before any has a second sample judged.
+    The first samples of all instances come before any second sample.
     """
     instance, _, sample = key
     return sample, rng(0, "judged", instance).random(), key

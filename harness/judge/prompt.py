@@ -1,7 +1,7 @@
-"""What an LLM judge is asked about one response, and how its verdict is read.
+"""The prompt of an LLM judge about one response, and the parser of its verdict.
 
-The response is a stranger's text. It is quoted between marks that it cannot know, with the brackets of marks
-and of chat templates replaced, and a verdict is read from the judge's own words alone: from their very end.
+The response is untrusted text. It is quoted between delimiters that it cannot contain, with the brackets of
+delimiters and chat templates replaced. A verdict is read only from the end of the judge's own text.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from harness.records import Json, Part, Policy, Prompt, Response
 from harness.seeds import rng
 
 SettingName = Literal["paper", "structured"]
+# The best score, as in the paper's Policy Referral. The worst is 0.
 MOST = 10
-"""The best score, as in the paper's Referral; the worst is 0."""
+# Only so many characters at the end of a judge's text are parsed, so that a runaway text stays cheap.
 TAIL = 50_000
-"""Characters of a judge's text in which its verdict is looked for: reading stays quick on a runaway text."""
 
 JUDGE = """
 
@@ -52,12 +52,12 @@ List each rule that the response cites: what the response says of it (cited), wh
 number from 0 to 10. The verdict is one JSON object with nothing after it, in this form:
 {"citations": [{"cited": "...", "policy": "...", "agrees": false}], "score": NUMBER}""",
 }
+# Without these, no quoted text closes a delimiter or forms a special token such as <|im_end|> or [INST].
 BRACKETS = str.maketrans("<>[]", "‹›［］")
-"""Without them no quoted text closes a mark or forms a special token such as <|im_end|> or [INST]."""
 
 
 class Citation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A rule as the response cites it, beside what the policy says."""
+    """A rule as the response cites it, next to what the policy says."""
 
     cited: str
     policy: str
@@ -65,7 +65,7 @@ class Citation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Verdict(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The structured setting's whole answer."""
+    """The complete answer in the structured setting."""
 
     citations: list[Citation]
     score: float
@@ -76,58 +76,58 @@ class Verdict(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
-    """A judge's score from 0 to 10, or none and the reason."""
+class ParsedVerdict:
+    """A judge's score from 0 to 10, or no score and the reason."""
 
     score: float | None
     reason: str | None = None
 
 
 def prompt(setting: SettingName, benchmark: Benchmark, policy: Policy, text: str, repeat: int = 0) -> Prompt:
-    """What the judge is shown; its instance is the sha256 of all of it, pictures included.
+    """The judge's prompt. Its instance id is the sha256 of all of its content, images included.
 
-    The policy stands first, so that prompts about one policy share it as a prefix.
+    The policy comes first, so that prompts about one policy share it as a prefix.
     """
-    question = JUDGE.format(mark=mark(text), text=text.translate(BRACKETS)) + ASK[setting]
+    question = JUDGE.format(mark=delimiter(text), text=text.translate(BRACKETS)) + ASK[setting]
     parts = (*policy.content, Part("text", question))
     files = benchmark.manifest.files
     shown = [(p.kind, p.value if p.kind == "text" else files[p.value]) for p in parts]
     return Prompt(hashlib.sha256(msgspec.json.encode(shown)).hexdigest(), f"judge-{setting}", parts, repeat)
 
 
-def mark(text: str) -> str:
-    """128 bits that stand nowhere in the text and hang on all of it.
+def delimiter(text: str) -> str:
+    """A 128-bit delimiter derived from a hash of the text and absent from it.
 
-    Whoever writes the text cannot put its mark there: each change of the text changes the mark (sha256).
+    The author of the text cannot include its delimiter, because each change of the text changes the hash.
     """
     attempt = 0
-    while (found := f"{rng(0, 'judge', text, attempt).getrandbits(128):032x}") in text:
+    while (bits := f"{rng(0, 'judge', text, attempt).getrandbits(128):032x}") in text:
         attempt += 1
-    return found
+    return bits
 
 
 def schema() -> Json:
-    """The structured verdict's JSON schema, an object at its top as tools want it."""
+    """The JSON schema of a structured verdict, with an object at the top level as tools require."""
     (_,), definitions = msgspec.json.schema_components([Verdict], ref_template="#/$defs/{name}")
     verdict: dict[str, Any] = definitions.pop("Verdict")
     return {**verdict, "$defs": definitions}
 
 
-def read(setting: SettingName, response: Response) -> Reading:
-    """The score that the judge gave. What cannot be read is no score, never a zero."""
+def parse(setting: SettingName, response: Response) -> ParsedVerdict:
+    """The score that the judge gave. An unreadable verdict is a missing score, never a zero."""
     if response.text is None:
-        return Reading(None, f"request failed: {response.error}")
+        return ParsedVerdict(None, f"request failed: {response.error}")
     if response.finish_reason == "length":
-        return Reading(None, "cut off")
+        return ParsedVerdict(None, "cut off")
     if response.finish_reason == "refusal":
-        return Reading(None, "refused")
+        return ParsedVerdict(None, "refused")
     text = response.text[-TAIL:].rstrip()
     score = _last_line(text) if setting == "paper" else _last_object(text)
-    return Reading(None, "no verdict at the end") if score is None else Reading(score)
+    return ParsedVerdict(None, "no verdict at the end") if score is None else ParsedVerdict(score)
 
 
 def _last_line(text: str) -> float | None:
-    """The score of a last line such as "Score: \\boxed{7}", which may stand in bold."""
+    """The score of a last line such as "Score: \\boxed{7}", possibly in bold."""
     line = text.rpartition("\n")[2].strip(" *_.")
     found = re.fullmatch(r"(?:Score:[ *_]*)?\\boxed\{ *(\d{1,2}(?:\.\d{1,4})?) *\}", line)
     score = float(found[1]) if found else MOST + 1
@@ -135,7 +135,7 @@ def _last_line(text: str) -> float | None:
 
 
 def _last_object(text: str) -> float | None:
-    """The score of the JSON object that ends the text, in a code fence or not; the outermost that does."""
+    """The score of the outermost JSON object that ends the text, with or without a code fence."""
     data = text.removesuffix("```").rstrip().encode()
     decoder = msgspec.json.Decoder(Verdict)
     start = data.find(b"{")

@@ -1,15 +1,16 @@
-"""`harness judge`: a language model scores how truly a run's responses cite their policy (paper, Referral).
+"""`harness judge`: a language model scores how faithfully responses cite their policy (paper, Referral).
 
-The judge's words are appended to RUN/verdicts.<digest>.jsonl as they come, and are never asked for twice: the
-digest is of the judge, the setting and the sampling; a line's instance is the digest of the prompt, which
-holds instructions, policy and response, and its sample is the repeat. The figures go to
-RUN/judgement.<digest>.json, and from there into RUN/report.html.
+Verdicts are appended to RUN/verdicts.<digest>.jsonl as they arrive and are never requested twice. The digest
+covers the judge, the setting and the sampling. The instance of a line is the digest of its prompt (with
+instructions, policy and response), and its sample is the number of the repeat. The figures are written to
+RUN/judgement.<digest>.json and shown in RUN/report.html.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from tqdm import tqdm
@@ -19,11 +20,11 @@ from harness.backends import Backend
 from harness.errors import UserError
 from harness.files import store
 from harness.files.benchmark import Benchmark
-from harness.judge import prompt
-from harness.judge.config import JudgeRequest, lot
-from harness.judge.probes import CANARIES
-from harness.judge.prompt import Reading, SettingName
-from harness.judge.summary import Judged, Judgement, sum_up
+from harness.judge.config import JudgeRequest, sample_order
+from harness.judge.probes import PROBES
+from harness.judge.prompt import ParsedVerdict, SettingName, parse, schema
+from harness.judge.prompt import prompt as judge_prompt
+from harness.judge.summary import JudgedResponse, Judgement, summarize
 from harness.metrics.referral import precision
 from harness.records import Instance, Policy, Prompt, Response, Run
 from harness.run import report_again
@@ -31,8 +32,8 @@ from harness.variants import VARIANTS, Variant
 
 
 @dataclass(frozen=True, slots=True)
-class _Case:
-    """A response of the run, and the policy that it should cite."""
+class _CitedPolicy:
+    """A response of the run, with the policy that it should cite."""
 
     instance: Instance
     variant: Variant
@@ -40,45 +41,49 @@ class _Case:
     policy: Policy
 
 
-def judge(folder: Path, asked: JudgeRequest, benchmark: Benchmark | None = None) -> Judgement:
-    """Asks the judge for what is missing, then sums up; UserError where there is nothing it may judge.
+def judge(folder: Path, request: JudgeRequest, benchmark: Benchmark | None = None) -> Judgement:
+    """Requests the missing verdicts, then summarizes all of them.
 
-    The benchmark is the run's, and needs to be named only where it was moved.
+    The benchmark is that of the run; it needs to be given only if it was moved. Raises UserError if there is
+    nothing to judge.
     """
     run = store.read_json(folder / "run.json", Run)
-    _refuse_itself(asked.judge, run)
+    _refuse_itself(request.judge, run)
     benchmark = benchmark or Benchmark(Path(run.benchmark))
     if benchmark.manifest.digest != run.digest:
         raise UserError(
             f"{folder}: its benchmark has digest {run.digest[:12]}…, {benchmark.folder} has "
-            f"{benchmark.manifest.digest[:12]}…: name the benchmark that the run was made on, --benchmark"
+            f"{benchmark.manifest.digest[:12]}…: give the benchmark of the run by --benchmark"
         )
-    cases, without = _cases(folder, run, benchmark, asked)
+    cited, failed = _responses_to_judge(folder, run, benchmark, request)
     prompts = [
         [
-            prompt.prompt(asked.setting, benchmark, c.policy, c.response.text or "", k)
-            for k in range(asked.repeats)
+            judge_prompt(request.setting, benchmark, c.policy, c.response.text or "", repeat)
+            for repeat in range(request.repeats)
         ]
-        for c in cases
+        for c in cited
     ]
-    canaries = {
-        name: prompt.prompt(asked.setting, benchmark, cases[0].policy, text)
-        for name, text in CANARIES.items()
+    probes = {
+        name: judge_prompt(request.setting, benchmark, cited[0].policy, text) for name, text in PROBES.items()
     }
-    said = _ask(folder, benchmark, asked, [*canaries.values(), *(p for ps in prompts for p in ps)])
+    verdicts = _request(folder, benchmark, request, [*probes.values(), *chain.from_iterable(prompts)])
+
+    def parsed(prompt: Prompt) -> ParsedVerdict:
+        return parse(request.setting, verdicts[prompt.key])
+
     judged = [
-        _judged(benchmark, case, ps, [prompt.read(asked.setting, said[p.key]) for p in ps])
-        for case, ps in zip(cases, prompts, strict=True)
+        _judged(benchmark, response, repeats[0].instance, list(map(parsed, repeats)))
+        for response, repeats in zip(cited, prompts, strict=True)
     ]
-    attacks = {name: prompt.read(asked.setting, said[p.key]).score for name, p in canaries.items()}
-    judgement = sum_up(run, asked, judged, attacks, without)
-    store.write_json(folder / f"judgement.{asked.digest}.json", judgement)
+    probe_scores = {name: parsed(prompt).score for name, prompt in probes.items()}
+    judgement = summarize(run, request, judged, probe_scores, failed)
+    store.write_json(folder / f"judgement.{request.digest}.json", judgement)
     report_again(benchmark, folder)
     return judgement
 
 
 def _refuse_itself(judge: str, run: Run) -> None:
-    """A model is not its own judge, whether its run is its own or one played again."""
+    """Refuses a judge that is the run's own model, also if the run replays another run."""
     if _same(judge, run.model):
         raise UserError(f"judge: expected another model than the run's own, got {judge}")
     name, _, argument = run.model.partition(":")
@@ -87,79 +92,80 @@ def _refuse_itself(judge: str, run: Run) -> None:
 
 
 def _same(one: str, other: str) -> bool:
-    """By whatever backend: of hf:PATH and vllm:PATH?option=value, the model is the same."""
+    """Whether two models are the same with any backend: hf:PATH and vllm:PATH?option=value are."""
     return Path(backends.place(one)).resolve() == Path(backends.place(other)).resolve()
 
 
-def _cases(folder: Path, run: Run, benchmark: Benchmark, asked: JudgeRequest) -> tuple[list[_Case], int]:
-    """The responses to judge, by lot, and how many of the run never came.
+def _responses_to_judge(
+    folder: Path, run: Run, benchmark: Benchmark, request: JudgeRequest
+) -> tuple[list[_CitedPolicy], int]:
+    """The responses to judge, and how many requests of the run failed.
 
-    A lot, not the first: benchmarks order instances by policy or in turn, and a few must stand for all.
+    They are a random sample, because a benchmark's first instances may all have the same policy.
     """
-    chosen = variants.parse(asked.variants)
+    chosen = variants.parse(request.variants)
     missing = [v.name for v in chosen if v.name not in run.variants]
     if missing:
         raise UserError(f"variants: expected some of the run's ({', '.join(run.variants)}), got {missing[0]}")
     instances = {i.id: i for i in benchmark.instances(run.split)}
-    # A request that failed and was made again is there twice: the last line counts.
+    # A request that failed and was sent again has two lines; the last one counts.
     responses = {r.key: r for r in store.Log(folder / "responses.jsonl", Response).read()}
-    cases, without = [], 0
+    found, failed = [], 0
     for response in responses.values():
         variant, instance = VARIANTS[response.variant], instances[response.instance]
         policy = variants.policy_id(instance, variant)
         if variant in chosen and policy is not None:
             if response.text is None:
-                without += 1
+                failed += 1
             else:
-                cases.append(_Case(instance, variant, response, benchmark.policies[policy]))
-    if not cases:
+                found.append(_CitedPolicy(instance, variant, response, benchmark.policies[policy]))
+    if not found:
         raise UserError(
-            f"{folder}: expected responses that a policy governs under {asked.variants}, got none to judge"
+            f"{folder}: expected responses that are governed by a policy under {request.variants}, got none"
         )
-    cases.sort(key=lambda case: lot(case.response.key))
-    return cases[: asked.limit], without
+    found.sort(key=lambda cited: sample_order(cited.response.key))
+    return found[: request.limit], failed
 
 
-def _ask(
-    folder: Path, benchmark: Benchmark, asked: JudgeRequest, prompts: Sequence[Prompt]
+def _request(
+    folder: Path, benchmark: Benchmark, request: JudgeRequest, prompts: Sequence[Prompt]
 ) -> Mapping[tuple[str, str, int], Response]:
-    """The judge's words to every prompt: those on disk, and those that come now. A failure is asked again."""
-    log = store.Log(folder / f"verdicts.{asked.digest}.jsonl", Response)
+    """The verdicts of all prompts, from disk or requested now. Failed requests are sent again."""
+    log = store.Log(folder / f"verdicts.{request.digest}.jsonl", Response)
     with store.locked(log.path):
-        said = {r.key: r for r in log.read() if r.error is None}
-        # Equal responses to equal policies make equal prompts, which are asked once.
+        verdicts = {r.key: r for r in log.read() if r.error is None}
+        # Equal responses to equal policies give equal prompts, which are sent once.
         every = {p.key: p for p in prompts}
-        missing = [p for key, p in every.items() if key not in said]
+        missing = [p for key, p in every.items() if key not in verdicts]
         if not missing:
-            return said
-        backend = backends.make(asked.judge, benchmark, asked.sampling, asked.endpoint, folder)
+            return verdicts
+        backend = backends.make(request.judge, benchmark, request.sampling, request.endpoint, folder)
         with tqdm(total=len(every), initial=len(every) - len(missing), desc="verdicts", unit="") as progress:
-            for response in _generate(backend, asked.setting, missing):
+            for response in _generate(backend, request.setting, missing):
                 log.append([response])
-                said[response.key] = response
+                verdicts[response.key] = response
                 progress.update()
-    return said
+    return verdicts
 
 
 def _generate(backend: Backend, setting: SettingName, prompts: Sequence[Prompt]) -> Iterator[Response]:
-    """By forced structured output where the backend has it."""
+    """Uses structured output if the setting asks for it and the backend supports it."""
     structured = getattr(backend, "structured", None)
     if setting == "structured" and structured is not None:
-        responses: Iterator[Response] = structured(prompts, prompt.schema())
+        responses: Iterator[Response] = structured(prompts, schema())
         return responses
     return backend.generate(prompts)
 
 
 def _judged(
-    benchmark: Benchmark, case: _Case, prompts: Sequence[Prompt], readings: Sequence[Reading]
-) -> Judged:
-    claims = benchmark.family_of(case.instance).cited_rules(
-        case.instance, case.variant, case.response.text or ""
-    )
-    return Judged(
-        *case.response.key,
-        prompt=prompts[0].instance,
-        scores=tuple(reading.score for reading in readings),
-        reasons=tuple(reading.reason for reading in readings),
-        rules=precision(claims),
+    benchmark: Benchmark, cited: _CitedPolicy, prompt_digest: str, verdicts: Sequence[ParsedVerdict]
+) -> JudgedResponse:
+    instance = cited.instance
+    rules = benchmark.family_of(instance).cited_rules(instance, cited.variant, cited.response.text or "")
+    return JudgedResponse(
+        *cited.response.key,
+        prompt=prompt_digest,
+        scores=tuple(verdict.score for verdict in verdicts),
+        reasons=tuple(verdict.reason for verdict in verdicts),
+        rules=precision(rules),
     )

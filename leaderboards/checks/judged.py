@@ -17,10 +17,9 @@ from harness import variants
 from harness.backends import Sampling
 from harness.errors import UserError
 from harness.judge import prompt as verdict
-from harness.judge.config import JudgeRequest, lot
+from harness.judge.config import JudgeRequest, sample_order
 from harness.judge.prompt import MOST
-from harness.judge.summary import Judged as JudgedResponse
-from harness.judge.summary import Judgement
+from harness.judge.summary import JudgedResponse, Judgement
 from harness.records import Response, Run
 from harness.results import Result, Results
 from harness.seeds import rng
@@ -104,9 +103,9 @@ def judge_faults(judged: Judged, run: Run, results: Results) -> Iterator[str]:
         for r in results.results
         if r.variant.name == j.variants and variants.policy_id(r.instance, r.variant) is not None
     }
-    chosen = sorted(answered, key=lot)[: j.limit]
+    chosen = sorted(answered, key=sample_order)[: j.limit]
     if [(r.instance, r.variant, r.sample) for r in j.responses] != chosen:
-        yield f"{name}: expected the {len(chosen)} responses that the lot chooses, got others"
+        yield f"{name}: expected the {len(chosen)} responses of the random sample, got others"
         return
     said = _Said(j, {v.key: v for v in verdicts if v.error is None})
     wrong = [
@@ -144,7 +143,7 @@ def _follows(said: _Said, judged: JudgedResponse, result: Result, results: Resul
         prompt = verdict.prompt(j.setting, benchmark, policy, text, repeat)
         if prompt.key not in said.verdicts or prompt.instance != judged.prompt:
             return False
-        scores.append(verdict.read(j.setting, said.verdicts[prompt.key]).score)
+        scores.append(verdict.parse(j.setting, said.verdicts[prompt.key]).score)
     return _equal(scores, judged.scores)
 
 

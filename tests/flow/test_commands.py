@@ -75,7 +75,7 @@ def test_show_and_scenes(text_folder: Path, tmp_path: Path) -> None:
     shown = command("clevrpolicy", "show", text_folder, instance.id)
     assert "Condition 1:" in shown.stdout
     assert f"[{instance.query[0].value}]" in shown.stdout
-    assert "▀" in show.terminal(Benchmark(text_folder), instance, colours=True)
+    assert "▀" in show.terminal(Benchmark(text_folder), instance, colors=True)
     assert instance.target in shown.stdout
     page = tmp_path / "page.png"
     assert command("clevrpolicy", "show", text_folder, instance.id, "--png", page).returncode == 0

@@ -124,7 +124,7 @@ def test_a_list_scores_the_f1_of_its_objects(skills: Benchmark, said: str, value
 
 def test_show_tells_picture_and_question_without_a_policy(skills: Benchmark, tmp_path: Path) -> None:
     instance = skills.instances("test")[0]
-    shown = " ".join(show.terminal(skills, instance, colours=False).split())
+    shown = " ".join(show.terminal(skills, instance, colors=False).split())
     assert f"[{instance.query[0].value}]" in shown
     assert instance.query[1].value in shown
     for name in ("x.gifx", "x"):

@@ -104,7 +104,7 @@ def test_what_all_methods_have_in_common_stands_under_what_is_one_methods_own(tm
         (RUN, 'general.all.make = "make {seed}"\n', "all: expected one for all seeds"),
         (RUN, 'general."../x".make = "true"\n', "expected a benchmark's name"),
         (RUN, 'general.one-seed1.make = "true"\n', "without -seed0 or -cot8"),
-        (RUN, 'scoring.variants = "shown"\n', "scoring: variants: expected names out of"),
+        (RUN, 'scoring.variants = "shown"\n', "scoring: variants: expected some of"),
         (RUN, "scoring.batch_size = 0\n", "scoring: batch_size: expected 1 or more, got 0"),
         (RUN, "scoring.samples = 3\n", "scoring: samples: greedy decoding"),
         (GRID + 'along = "depth"\n', "", "expected no mixtures along 'depth'"),
