@@ -1,4 +1,4 @@
-"""The `harness` command: eval, judge, report, compare, verify, list."""
+"""The `harness` command: eval, judge, report, compare, show, verify, list."""
 
 from __future__ import annotations
 
@@ -17,30 +17,33 @@ from harness.general import published
 from harness.judge.config import JudgeRequest
 from harness.judge.run import judge as judge_run
 from harness.judge.summary import table as judgement_table
+from harness.metrics.metric import installed
 from harness.records import Report
 from harness.report.figures import table
 from harness.report.page import warnings
 from harness.report.savings import savings
+from harness.report.text import terminal_table
 from harness.run import EvalRequest, evaluate
+from harness.show import show
 from harness.verify import verify as verify_benchmark
 
 
 def eval_(
     benchmark: Positional[str],
     /,
-    evaluation: EvalRequest,
+    request: EvalRequest,
     *,
     out: Path,
 ) -> None:
-    """Score a model on a benchmark: one table, and RUN/report.html. The same command again resumes.
+    """Score a model on a benchmark and write OUT/report.html. Run the same command again to resume.
 
     Args:
         benchmark: Folder of a complete benchmark, or a published one as NAME[:SOURCE], such as
-            mmlu-pro:path/to/MMLU-Pro; SOURCE is a local folder or file, or a Hugging Face id.
-        evaluation: What to score.
+            mmlu-pro:path/to/MMLU-Pro. SOURCE is a local folder or file, or a Hugging Face id.
+        request: Which model to score, and on what.
         out: Folder of the run.
     """
-    report = evaluate(published.open(benchmark), evaluation, out)
+    report = evaluate(published.open(benchmark), request, out)
     print(table({report.run.model: report}))
     for saving in savings(report.usage):
         print(saving)
@@ -49,31 +52,31 @@ def eval_(
     print(f"report: {out / 'report.html'}")
 
 
-def judge(run: Positional[Path], /, judging: JudgeRequest, *, benchmark: str | None = None) -> None:
-    """Let a language model score, 0 to 10, how truly a run's responses cite their policy.
+def judge(run: Positional[Path], /, request: JudgeRequest, *, benchmark: str | None = None) -> None:
+    """Let a language model score from 0 to 10 how faithfully the responses of a run cite their policy.
 
-    The same command again resumes. The figures go to RUN/judgement.*.json and into RUN/report.html.
+    The figures are written to RUN/judgement.*.json and RUN/report.html. Run the same command again to resume.
 
     Args:
         run: Folder of a run.
-        judging: Who judges, and how.
-        benchmark: The run's, where it no longer lies where the run was made.
+        request: Which model judges, and how.
+        benchmark: The benchmark of the run, if it was moved.
     """
     moved = published.open(benchmark) if benchmark is not None else None
-    print(judgement_table(judge_run(run, judging, moved)))
+    print(judgement_table(judge_run(run, request, moved)))
 
 
 def report(runs: Positional[tuple[Path, ...]], /) -> None:
-    """Print the scores of finished runs as one table.
+    """Print the figures of finished runs as one table.
 
     Args:
         runs: Folders of runs.
     """
     if not runs:
-        raise UserError("runs: expected the folder of a run or of several, got none")
+        raise UserError("runs: expected the folders of one or more runs, got none")
     for run in runs:
         if (run / "run.json").is_file() and not (run / "report.json").is_file():
-            raise UserError(f"{run}: not finished: the same eval command again goes on with it")
+            raise UserError(f"{run}: unfinished: run the same `harness eval` command again to complete it")
     names = [run.resolve().name for run in runs]
     labels = [str(run) if names.count(name) > 1 else name for run, name in zip(runs, names, strict=True)]
     reports = [store.read_json(run / "report.json", Report) for run in runs]
@@ -83,12 +86,12 @@ def report(runs: Positional[tuple[Path, ...]], /) -> None:
 def compare(
     base: Positional[Path], tuned: Positional[tuple[Path, ...]], /, *, out: Path | None = None
 ) -> None:
-    """What changed from one model to another, over all benchmarks that both have scored.
+    """Compare two or more models on all benchmarks on which both were scored, instance by instance.
 
     Args:
-        base: A run, or a folder of runs, before.
-        tuned: The same after, of one model or several.
-        out: Folder for compare.json, compare.md and compare.html.
+        base: A run, or a folder of runs, of the model before training.
+        tuned: The same for one or more models after training.
+        out: Write compare.json, compare.md and compare.html to this folder.
     """
     comparison = compare_runs(base, tuned)
     print(comparison_table(comparison))
@@ -98,7 +101,7 @@ def compare(
 
 
 def verify(benchmark: Positional[str], /) -> None:
-    """Check every file of a benchmark, and that each gold response scores 1.
+    """Check every file of a benchmark, and that every gold response scores 1.
 
     Args:
         benchmark: Folder of a complete benchmark, or a published one as NAME[:SOURCE].
@@ -107,9 +110,11 @@ def verify(benchmark: Positional[str], /) -> None:
 
 
 def list_() -> None:
-    """List the families, published benchmarks, backends and metrics that are installed."""
-    for group in (registry.FAMILIES, published.BENCHMARKS, registry.BACKENDS, registry.METRICS):
+    """List the installed families, published benchmarks, backends and metrics."""
+    for group in (registry.FAMILIES, registry.GENERAL, registry.BACKENDS):
         print(f"{group.removeprefix('harness.')}: {', '.join(registry.names(group))}")
+    rows = [(m.title, m.direction, m.explanation) for m in installed().values()]
+    print(f"\n{terminal_table(('metric', 'better', 'explanation'), rows, texts=3)}")
 
 
 def main() -> None:
@@ -119,9 +124,10 @@ def main() -> None:
             "judge": judge,
             "report": report,
             "compare": compare,
+            "show": show,
             "verify": verify,
             "list": list_,
         },
         prog="harness",
-        description="Scores any checkpoint on policies that it has internalized, is shown, or must override.",
+        description="Scores models on policies that they have internalized, are shown, or must override.",
     )

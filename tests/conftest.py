@@ -15,11 +15,16 @@ from hypothesis import settings
 # Threads of tiny models fight over two cores; set before torch is loaded anywhere.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+from published import write_mmlu_pro, write_mmmu_pro
+
 from clevrpolicy.dataset.config import SceneConfig
 from clevrpolicy.dataset.generate import generate
+from clevrpolicy.skills import SkillsConfig
+from clevrpolicy.skills import generate as generate_skills
 from gtapolicy.dataset.config import GeneratedConfig
 from gtapolicy.dataset.generate import generate as generate_calls
 from harness.files.benchmark import Benchmark
+from harness.general import published
 
 # A shell that starts the suite in the background has it ignore Ctrl-C, and all that it starts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -65,8 +70,49 @@ def rules_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
+@pytest.fixture(scope="session")
+def skills_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """clevr-skills: questions about scenes, without policies."""
+    out = tmp_path_factory.mktemp("benchmarks") / "skills"
+    generate_skills(out, SkillsConfig(scenes=4, train=2, width=160, height=112), workers=2)
+    return out
+
+
+@pytest.fixture(scope="session")
+def mmlu_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return _converted("mmlu-pro", write_mmlu_pro(tmp_path_factory.mktemp("published") / "mmlu"))
+
+
+@pytest.fixture(scope="session")
+def mmmu_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return _converted("mmmu-pro-standard10", write_mmmu_pro(tmp_path_factory.mktemp("published") / "mmmu"))
+
+
+def _converted(name: str, source: Path) -> Path:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(source.parent / "cache"))
+        return published.open(f"{name}:{source}").folder
+
+
+# A small benchmark of every registered family. tests/contract runs on all of them.
+FAMILY_FIXTURES = {
+    "clevrpolicy": ("text_folder", "visual_folder"),
+    "gtapolicy": ("rules_folder",),
+    "clevr-skills": ("skills_folder",),
+    "mmlu-pro": ("mmlu_folder",),
+    "mmmu-pro": ("mmmu_folder",),
+}
+
+
+@pytest.fixture(params=[name for names in FAMILY_FIXTURES.values() for name in names])
+def any_benchmark(request: pytest.FixtureRequest) -> Benchmark:
+    """A benchmark of each family, with policies or without."""
+    return Benchmark(request.getfixturevalue(request.param))
+
+
 @pytest.fixture(params=["text_folder", "visual_folder", "rules_folder"])
 def benchmark_folder(request: pytest.FixtureRequest) -> Path:
+    """A benchmark of each family that has policies."""
     folder: Path = request.getfixturevalue(request.param)
     return folder
 

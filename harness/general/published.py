@@ -25,7 +25,6 @@ from harness.general import sources
 from harness.general.sources import Published
 from harness.records import Instance, Json
 
-BENCHMARKS = "harness.benchmarks"
 Convert = Callable[[Published, Mapping[str, str], Path], tuple[list[Instance], Json]]
 """Instances, and what else the manifest should tell; writes the pictures into the folder."""
 
@@ -52,14 +51,14 @@ def open(text: str) -> Benchmark:
     """The benchmark in a folder of ours, or a published one by NAME[:SOURCE][?option=value]."""
     head, _, query = text.partition("?")
     name, _, source = head.partition(":")
-    published = registry.names(BENCHMARKS)
+    published = registry.names(registry.GENERAL)
     if (Path(text) / MANIFEST).is_file() or (name not in published and Path(text).exists()):
         return Benchmark(Path(text))
     if name not in published:
         raise UserError(
             f"{text}: expected a benchmark's folder or one of {', '.join(published)}, got neither"
         )
-    general: General = registry.load(BENCHMARKS, name)
+    general: General = registry.load(registry.GENERAL, name)
     options = {**general.options, **dict(parse_qsl(query, keep_blank_values=True))}
     for unknown in options.keys() - general.options.keys():
         raise UserError(f"{text}: expected an option out of {', '.join(general.options)}, got {unknown!r}")

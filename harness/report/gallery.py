@@ -1,4 +1,4 @@
-"""Which samples a report shows, and what it shows of them."""
+"""Chooses the samples that a report shows, and collects what the page needs of them."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from harness.records import Part
 from harness.results import Result, Results
 from harness.seeds import rng
 
+# Samples per variant: enough to see a pattern, few enough for a file that can be mailed.
 SHOWN = 48
-"""Samples for each variant: enough to see a pattern, few enough for a file that can be mailed."""
+# Width in pixels of the widest embedded image.
 WIDTH = 320
-"""Pixels across the widest embedded picture."""
 OUTCOMES = ("right", "partly right", "wrong", "unparsed", "failed", "unscored")
 
 
@@ -30,10 +30,9 @@ class Sample:
     policy: str
     target: str
     groups: Mapping[str, str]
+    # The prompt as sent, and the images of the query alone, as indices of embedded parts.
     prompt: Sequence[int]
-    """The prompt as sent: numbers of embedded parts."""
     pictures: Sequence[int]
-    """The query's own images, without the policy's."""
 
     @property
     def truncated(self) -> bool:
@@ -42,7 +41,7 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Embedded:
-    """A part of a prompt as the page carries it, once however many samples show it."""
+    """A part of a prompt in the page. It is embedded once, however many samples show it."""
 
     part: Part
     uri: str = ""
@@ -57,7 +56,7 @@ class Gallery:
 
 
 def outcome(result: Result) -> str:
-    """One of OUTCOMES; whether the response was also cut off is a matter apart."""
+    """One of OUTCOMES. A response of any outcome can also be truncated."""
     if result.response.error is not None:
         return "failed"
     if result.score.reason == "unparsed":
@@ -68,7 +67,7 @@ def outcome(result: Result) -> str:
 
 
 def make_gallery(results: Results) -> Gallery:
-    """The chosen samples of every variant, and each distinct part of their prompts."""
+    """The chosen samples of every variant, with each distinct part of their prompts."""
     numbers: dict[Part, int] = {}
     samples = [
         _sample(results.benchmark, result, numbers)
@@ -79,25 +78,25 @@ def make_gallery(results: Results) -> Gallery:
 
 
 def choose(members: Sequence[Result]) -> list[Result]:
-    """Every outcome gets an equal share as far as it goes, so that rare ones are there to be looked at.
+    """A random choice in which every outcome has an equal share if possible, so that rare ones are shown.
 
-    By lot, but the same lot for an instance under every variant: variants show the same instances where
-    they can, and a picture is embedded once.
+    The random order of instances is the same for every variant, so that variants show the same instances
+    where possible and an image is embedded once.
     """
     buckets: dict[tuple[str, bool], list[Result]] = {}
-    for result in sorted(members, key=_lot):
+    for result in sorted(members, key=_random_order):
         cut = result.response.finish_reason == "length"
         buckets.setdefault((outcome(result), cut), []).append(result)
-    chosen = [result for _, result in zip(range(SHOWN), _in_turn(list(buckets.values())), strict=False)]
+    chosen = [result for _, result in zip(range(SHOWN), _round_robin(list(buckets.values())), strict=False)]
     places = {result.score.key: place for place, result in enumerate(members)}
     return sorted(chosen, key=lambda result: places[result.score.key])
 
 
-def _lot(result: Result) -> float:
+def _random_order(result: Result) -> float:
     return rng(0, "gallery", result.instance.id, result.score.sample).random()
 
 
-def _in_turn(buckets: Sequence[Sequence[Result]]) -> Iterator[Result]:
+def _round_robin(buckets: Sequence[Sequence[Result]]) -> Iterator[Result]:
     for turn in range(max(map(len, buckets), default=0)):
         yield from (bucket[turn] for bucket in buckets if turn < len(bucket))
 

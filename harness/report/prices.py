@@ -1,4 +1,4 @@
-"""What responses cost, by a table that the user can replace: prices.toml, and the file in HARNESS_PRICES."""
+"""The cost of responses, according to prices.toml and the user's table in HARNESS_PRICES."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ class Price:
     output: float
     cached_input: float | None = None
     cache_write: float | None = None
+    # The share of the price that a request in a batch costs.
     batch: float = 1.0
-    """The share of it that a request in a batch costs."""
 
     def of(self, response: Response) -> float | None:
-        """US dollars, by what it was asked in; None where the response does not tell its tokens."""
+        """The cost in US dollars; None if the response does not report its tokens."""
         if response.prompt_tokens is None or response.completion_tokens is None:
             return None
         cached, written = response.cached_tokens or 0, response.written_tokens or 0
@@ -46,10 +46,11 @@ class Price:
 
 
 def cost(model: str, responses: Iterable[Response]) -> float | None:
-    """US dollars for all the responses that came; None where the model has no price or one tells no tokens.
+    """The cost in US dollars of all successful responses.
 
-    model is written as for `harness eval`, such as anthropic:NAME. A failed request counts as nothing, though
-    what a provider had begun to answer may be on its bill.
+    None if the model has no price, or if a response does not report its tokens. The model is written as for
+    `harness eval`, such as anthropic:NAME. A failed request costs nothing here, although a provider may
+    charge for an answer that it had begun.
     """
     price = table().get(model)
     if price is None:
@@ -60,7 +61,7 @@ def cost(model: str, responses: Iterable[Response]) -> float | None:
 
 
 def table() -> dict[str, Price]:
-    """Prices by model, the user's before ours; UserError names what is wrong with the user's."""
+    """Prices by model; the user's entries come first. Raises UserError if the user's table is invalid."""
     ours = _read((resources.files("harness.report") / "prices.toml").read_text(encoding="utf-8"))
     named = os.environ.get(VARIABLE)
     if not named:
@@ -74,7 +75,7 @@ def table() -> dict[str, Price]:
 
 
 def _read(text: str) -> dict[str, Price]:
-    """Raises ValueError, as everything does here that is not a table of prices."""
+    """Raises ValueError if the text is not a table of prices."""
     entries = tomllib.loads(text)
     entries.pop("date", None)
     return msgspec.convert(entries, dict[str, Price])

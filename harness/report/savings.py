@@ -1,4 +1,4 @@
-"""What it saves to leave the policy out of the prompt (paper, Figure 6)."""
+"""What a prompt without the policy saves in tokens and time (paper, Figure 6)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SAVED = {"prompt tokens": "prompt_tokens", "prefill seconds": "prefill_seconds"}
 
 @dataclass(frozen=True, slots=True)
 class Saving:
-    """A mean a response with the policy in the prompt and without; the share is 1 - without / shown."""
+    """A mean per response with the policy in the prompt and without it."""
 
     what: str
     shown: float
@@ -21,6 +21,7 @@ class Saving:
 
     @property
     def share(self) -> float:
+        """The share saved: 1 - without / shown."""
         return 1 - self.without / self.shown
 
     def __str__(self) -> str:
@@ -31,7 +32,7 @@ class Saving:
 
 
 def savings(usage: Sequence[Usage]) -> list[Saving]:
-    """One for each thing that both variants tell."""
+    """A saving for each quantity that both variants report."""
     by_variant = {u.variant: u for u in usage}
     shown, without = by_variant.get(IN_CONTEXT.name), by_variant.get(INTERNALIZED.name)
     if shown is None or without is None:

@@ -1,0 +1,59 @@
+"""What every registered metric promises: it explains itself, and all its figures are well-formed."""
+
+from __future__ import annotations
+
+import pytest
+from conftest import FAMILY_FIXTURES
+
+from harness import registry
+from harness.backends import Sampling
+from harness.files.benchmark import Benchmark
+from harness.metrics.metric import NUMBER, Metric, Quantity, find, installed
+from harness.records import ReportRow
+from harness.run import EvalRequest, evaluate
+
+
+@pytest.fixture(scope="module")
+def rows(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> list[ReportRow]:
+    """Of the oracle, and of a random model with three samples, on a benchmark of every family."""
+    sampled = EvalRequest("random", samples=3, sampling=Sampling(temperature=1))
+    found: list[ReportRow] = []
+    for name in [name for names in FAMILY_FIXTURES.values() for name in names]:
+        benchmark = Benchmark(request.getfixturevalue(name))
+        for asked in (EvalRequest("oracle"), sampled):
+            out = tmp_path_factory.mktemp("runs") / "run"
+            found += evaluate(benchmark, asked, out).rows
+    return found
+
+
+def test_every_metric_is_registered_once_and_explains_itself() -> None:
+    assert len(installed()) == len(registry.names(registry.METRICS)), "two metrics have the same name"
+    for name, metric in installed().items():
+        assert metric.name == name and metric.explanation.endswith(".")
+        assert (metric.value is None) != (metric.aggregate is None), "a metric has one way to be computed"
+        assert find(name) is metric and find(f"{name}: of something") is metric
+
+
+def test_a_metric_that_is_not_installed_is_a_plain_number() -> None:
+    unknown = find("words per response")
+    assert unknown == Quantity(
+        name="words per response", explanation="", unit=NUMBER, direction="neither"
+    ) and not isinstance(unknown, Metric)
+
+
+def test_every_metric_has_figures_on_a_benchmark_of_some_family(rows: list[ReportRow]) -> None:
+    silent = installed().keys() - {row.metric for row in rows}
+    assert not silent, (
+        f"{', '.join(silent)}: no row on any benchmark of tests/conftest.py; give a family there something "
+        "that the metric applies to"
+    )
+
+
+def test_figures_are_within_their_intervals_and_their_units_bounds(rows: list[ReportRow]) -> None:
+    for row in rows:
+        bounds = installed()[row.metric].unit.bounds
+        if row.low is None or row.high is None:
+            assert bounds is None and row.mean is None, row
+            continue
+        assert row.low <= row.high and (row.mean is None or row.low <= row.mean <= row.high), row
+        assert bounds is None or bounds[0] <= row.low <= row.high <= bounds[1], row
