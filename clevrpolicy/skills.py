@@ -197,10 +197,10 @@ class ClevrSkills(Family):
         common = (given & correct).total()
         return Grade(2 * common / (given.total() + correct.total()))
 
-    def answers(self, instance: Instance, variant: Variant) -> Sequence[str]:  # noqa: ARG002
+    def answers(self, instance: Instance, variant: Variant) -> Sequence[str]:
         return ANSWERS[instance.facts["skill"]]
 
-    def groups(self, instance: Instance, variant: Variant) -> Mapping[str, str]:  # noqa: ARG002
+    def groups(self, instance: Instance, variant: Variant) -> Mapping[str, str]:
         return {"skill": instance.facts["skill"]}
 
 

@@ -35,7 +35,7 @@ class Family(ABC):
         The target is the instance's own or that of its override. This is also the reward in RL.
         """
 
-    def answers(self, instance: Instance, variant: Variant) -> Sequence[str]:  # noqa: ARG002
+    def answers(self, instance: Instance, variant: Variant) -> Sequence[str]:
         """Every answer that the governing policy can give; empty if they cannot be listed."""
         return ()
 
@@ -47,18 +47,18 @@ class Family(ABC):
         """A complete correct response, including its reasoning."""
         return self.respond(target(instance, variant) or instance.target)
 
-    def groups(self, instance: Instance, variant: Variant) -> Mapping[str, str]:  # noqa: ARG002
+    def groups(self, instance: Instance, variant: Variant) -> Mapping[str, str]:
         """How the report splits the scores, such as {"leaf depth": "3"}."""
         return {}
 
-    def cited_rules(self, instance: Instance, variant: Variant, text: str) -> Sequence[CitedRule]:  # noqa: ARG002
+    def cited_rules(self, instance: Instance, variant: Variant, text: str) -> Sequence[CitedRule]:
         """Every rule that a response cites, checked against the policy."""
         return ()
 
-    def gold_rules(self, instance: Instance, variant: Variant) -> Sequence[str]:  # noqa: ARG002
+    def gold_rules(self, instance: Instance, variant: Variant) -> Sequence[str]:
         """The rules that lead to the correct answer, named as in `cited_rules`."""
         return ()
 
-    def first_error(self, instance: Instance, variant: Variant, text: str) -> str | None:  # noqa: ARG002
+    def first_error(self, instance: Instance, variant: Variant, text: str) -> str | None:
         """The first error of a wrong response, such as "perception: color"; None if undetermined."""
         return None

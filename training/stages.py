@@ -149,7 +149,7 @@ class Guard(TrainerCallback):  # type: ignore[misc]
     def __init__(self, work: Path) -> None:
         self.work = work
 
-    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:  # noqa: ARG002
+    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
         for name in ("loss", "grad_norm"):
             value = (logs or {}).get(name)
             if value is not None and not math.isfinite(float(value)):
@@ -158,7 +158,7 @@ class Guard(TrainerCallback):  # type: ignore[misc]
                     f"{self.work}, where lies what was saved before, and train again"
                 )
 
-    def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ARG002
+    def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         if state.is_world_process_zero:
             (self.work / f"checkpoint-{state.global_step}" / COMPLETE).touch()
 

@@ -35,7 +35,7 @@ class ClevrRecall(Family):
 
     scorer = SCORER
 
-    def grade(self, instance: Instance, target: str, text: str) -> Grade:  # noqa: ARG002
+    def grade(self, instance: Instance, target: str, text: str) -> Grade:
         """1 if all fields are correct; `parts` has the grade of each field."""
         answer = boxed(text)
         if answer is None:
@@ -45,7 +45,7 @@ class ClevrRecall(Family):
         parts = {name: float(a == b) for name, a, b in zip(RECALLED, given, correct, strict=False)}
         return Grade(float(len(given) == len(correct) and all(parts.values())), parts=parts)
 
-    def groups(self, instance: Instance, variant: Variant) -> Mapping[str, str]:  # noqa: ARG002
+    def groups(self, instance: Instance, variant: Variant) -> Mapping[str, str]:
         return {"condition depth": str(instance.facts["condition"].count(".") + 1)}
 
 
@@ -60,7 +60,7 @@ class ClevrPolicy(Family):
         self._trees: dict[str, Tree] = {}
         self._books: dict[str, dict[str, Rule]] = {}
 
-    def grade(self, instance: Instance, target: str, text: str) -> Grade:  # noqa: ARG002
+    def grade(self, instance: Instance, target: str, text: str) -> Grade:
         """Exact match of the last boxed answer, ignoring case, spaces and wrappers (the paper's metric)."""
         answer = boxed(text)
         return Grade(0.0, "unparsed") if answer is None else Grade(float(plain(answer) == plain(target)))

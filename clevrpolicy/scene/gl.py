@@ -106,7 +106,7 @@ class Passes(Renderer):  # type: ignore[misc]
         super()._configure_shadow_mapping_viewport(light, flags)
         GL.glViewport(0, 0, SHADOW_SIZE, SHADOW_SIZE)
 
-    def _get_light_cam_matrices(self, scene: Stage, light_node: Any, flags: int) -> Any:  # noqa: ARG002
+    def _get_light_cam_matrices(self, scene: Stage, light_node: Any, flags: int) -> Any:
         camera = pyrender.PerspectiveCamera(yfov=LAMP_ANGLE, znear=NEAR, zfar=FAR, aspectRatio=1.0)
         return np.linalg.inv(scene.get_pose(light_node)), camera.get_projection_matrix()
 
@@ -117,7 +117,7 @@ class Passes(Renderer):  # type: ignore[misc]
             program.set_uniform(f"occluders[{index}]", place)
             program.set_uniform(f"occluder_colors[{index}]", color)
 
-    def _read_main_framebuffer(self, scene: Stage, flags: int) -> Any:  # noqa: ARG002
+    def _read_main_framebuffer(self, scene: Stage, flags: int) -> Any:
         width, height = self._main_fb_dims
         GL.glBindFramebuffer(GL.GL_READ_FRAMEBUFFER, self._main_fb_ms)
         GL.glBindFramebuffer(GL.GL_DRAW_FRAMEBUFFER, self._main_fb)

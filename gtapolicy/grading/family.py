@@ -28,7 +28,7 @@ class GtaRecall(Family):
 
     scorer = "gta-calls/2"
 
-    def grade(self, instance: Instance, target: str, text: str) -> Grade:  # noqa: ARG002
+    def grade(self, instance: Instance, target: str, text: str) -> Grade:
         """1 if all predicates are correct and none is added; `parts` has the grade of each field."""
         answer = boxed(text)
         if answer is None:
@@ -37,7 +37,7 @@ class GtaRecall(Family):
         parts = {name: float(given.get(name) == predicate) for name, predicate in correct.items()}
         return Grade(float(given == correct), parts=parts)
 
-    def groups(self, instance: Instance, variant: Variant) -> Mapping[str, str]:  # noqa: ARG002
+    def groups(self, instance: Instance, variant: Variant) -> Mapping[str, str]:
         return {"tool": base_name(instance.facts["recall"])}
 
 
@@ -69,7 +69,7 @@ class GtaPolicy(Family):
         done = len(instance.facts["history"])
         return reasoning.gold(self._table(policy), instance.facts["profile"], step_of(instance.facts), done)
 
-    def groups(self, instance: Instance, variant: Variant) -> Mapping[str, str]:  # noqa: ARG002
+    def groups(self, instance: Instance, variant: Variant) -> Mapping[str, str]:
         seen = "in history" if instance.facts["same_tool_in_history"] else "not in history"
         step = str(len(instance.facts["history"]) + 1)
         return {"tool": step_of(instance.facts).tool, "same tool": seen, "step": step}

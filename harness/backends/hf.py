@@ -208,7 +208,7 @@ class _GumbelNoise:
     def __init__(self, seeds: list[int], device: torch.device) -> None:
         self.generators = [torch.Generator(device).manual_seed(seed) for seed in seeds]
 
-    def __call__(self, ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:  # noqa: ARG002
+    def __call__(self, ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
         noise = torch.empty_like(scores)
         for row, generator in zip(noise, self.generators, strict=True):
             row.exponential_(generator=generator)

@@ -60,7 +60,7 @@ class OpenAI(Remote):
             "client": f"openai {openai.__version__}",
         }
 
-    async def ask(self, client: Any, prompt: Prompt, prefix: int, forced: Mapping[str, Any]) -> Response:  # noqa: ARG002
+    async def ask(self, client: Any, prompt: Prompt, prefix: int, forced: Mapping[str, Any]) -> Response:
         """The prefix needs no word: these servers find shared prefixes themselves."""
         raw = await client.chat.completions.with_raw_response.create(
             model=self.model,

@@ -43,7 +43,7 @@ class _Scripted(ABC):
 class Oracle(_Scripted):
     """The gold reasoning and answer: whatever is right scores 1."""
 
-    def answer(self, prompt: Prompt, instance: Instance, variant: Variant) -> str:  # noqa: ARG002
+    def answer(self, prompt: Prompt, instance: Instance, variant: Variant) -> str:
         return self.benchmark.family_of(instance).gold(instance, variant)
 
 
@@ -64,7 +64,7 @@ class Majority(_Scripted):
         super().__init__(argument, benchmark, sampling)
         self.ranked = majorities(benchmark)
 
-    def answer(self, prompt: Prompt, instance: Instance, variant: Variant) -> str:  # noqa: ARG002
+    def answer(self, prompt: Prompt, instance: Instance, variant: Variant) -> str:
         answers = self.benchmark.family_of(instance).answers(instance, variant)
         if not answers:
             return ""
@@ -78,7 +78,7 @@ class Replay:
 
     batched = False
 
-    def __init__(self, argument: str, benchmark: Benchmark, sampling: Sampling) -> None:  # noqa: ARG002
+    def __init__(self, argument: str, benchmark: Benchmark, sampling: Sampling) -> None:
         path = Path(argument) / "responses.jsonl"
         if not argument or not path.is_file():
             raise UserError(f"model: expected replay:RUN with a run's folder, got replay:{argument}")

@@ -49,8 +49,8 @@ class Choice(Family):
         value = float(answer == target)
         return Grade(value, parts={"official random": value})
 
-    def answers(self, instance: Instance, variant: Variant) -> Sequence[str]:  # noqa: ARG002
+    def answers(self, instance: Instance, variant: Variant) -> Sequence[str]:
         return LETTERS[: len(instance.facts["options"])]
 
-    def groups(self, instance: Instance, variant: Variant) -> Mapping[str, str]:  # noqa: ARG002
+    def groups(self, instance: Instance, variant: Variant) -> Mapping[str, str]:
         return {self.group: instance.facts[self.group]}

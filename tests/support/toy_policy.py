@@ -120,7 +120,7 @@ class Learned(TrainerCallback):  # type: ignore[misc]
         self.accuracy: list[float] = []
 
     @torch.no_grad()
-    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         said = self.model(self.questions).logits[:, -1].argmax(-1)
         self.accuracy.append((said == self.answers).float().mean().item())
         control.should_training_stop = self.accuracy[-1] >= LEARNED

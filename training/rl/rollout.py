@@ -287,11 +287,11 @@ class _Bounds(TrainerCallback):  # type: ignore[misc]
     def __init__(self, trainer: PolicyRolloutTrainer) -> None:
         self.trainer = trainer
 
-    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """TRL counts passes from zero when a run goes on, and would sample at other steps than it did."""
         self.trainer._step = state.global_step * args.gradient_accumulation_steps
 
-    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         control.should_training_stop |= self.trainer.stopped is not None
 
 

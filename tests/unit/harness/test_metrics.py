@@ -91,19 +91,19 @@ class Rules(Family):
     def respond(self, answer: str) -> str:
         return self.form % answer
 
-    def groups(self, instance: Instance, variant: Variant) -> Mapping[str, str]:  # noqa: ARG002
+    def groups(self, instance: Instance, variant: Variant) -> Mapping[str, str]:
         return {"kind": "one"}
 
-    def gold_rules(self, instance: Instance, variant: Variant) -> Sequence[str]:  # noqa: ARG002
+    def gold_rules(self, instance: Instance, variant: Variant) -> Sequence[str]:
         return self.paths.get(instance.id, ())
 
-    def cited_rules(self, instance: Instance, variant: Variant, text: str) -> Sequence[CitedRule]:  # noqa: ARG002
+    def cited_rules(self, instance: Instance, variant: Variant, text: str) -> Sequence[CitedRule]:
         found = [(word[0], word[1:]) for word in text.split() if word[0] in "+-?"]
         return [
             CitedRule(rule, sign != "?", {} if sign == "?" else {"test": sign == "+"}) for sign, rule in found
         ]
 
-    def first_error(self, instance: Instance, variant: Variant, text: str) -> str | None:  # noqa: ARG002
+    def first_error(self, instance: Instance, variant: Variant, text: str) -> str | None:
         return "lost" if "lost" in text else "blind"
 
 

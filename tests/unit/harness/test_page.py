@@ -51,12 +51,12 @@ class Colours:
 
     scorer = "colours/1"
 
-    def grade(self, instance: Instance, target: str, text: str) -> Grade:  # noqa: ARG002
+    def grade(self, instance: Instance, target: str, text: str) -> Grade:
         if "⇒" not in text:
             return Grade(0.0, "unparsed", {"form" + self.hostile: 0.0})
         return Grade(float(text.rpartition("⇒ ")[2] == target), parts={"form" + self.hostile: 1.0})
 
-    def answers(self, instance: Instance, variant: Variant) -> Sequence[str]:  # noqa: ARG002
+    def answers(self, instance: Instance, variant: Variant) -> Sequence[str]:
         return [f"Case {k}{self.hostile}" for k in range(len(COLOURS))]
 
     def respond(self, answer: str) -> str:
@@ -67,22 +67,22 @@ class Colours:
             f"The square is {instance.facts['colour']}{self.hostile}. ⇒ {variants.target(instance, variant)}"
         )
 
-    def groups(self, instance: Instance, variant: Variant) -> Mapping[str, str]:  # noqa: ARG002
+    def groups(self, instance: Instance, variant: Variant) -> Mapping[str, str]:
         return {
             f"hue{self.hostile}": f"{instance.facts['colour']}{self.hostile}",
             "depth": instance.facts["depth"],
         }
 
-    def cited_rules(self, instance: Instance, variant: Variant, text: str) -> Sequence[CitedRule]:  # noqa: ARG002
+    def cited_rules(self, instance: Instance, variant: Variant, text: str) -> Sequence[CitedRule]:
         """A response cites the condition of the colour that it sees; what rambles invents one."""
         if "I see" in text:
             return [CitedRule(self._rule(instance), True, {"colour": True, "leads to": "17" not in text})]
         return [CitedRule(f"Condition 9{self.hostile}", False)]
 
-    def gold_rules(self, instance: Instance, variant: Variant) -> Sequence[str]:  # noqa: ARG002
+    def gold_rules(self, instance: Instance, variant: Variant) -> Sequence[str]:
         return [self._rule(instance)]
 
-    def first_error(self, instance: Instance, variant: Variant, text: str) -> str | None:  # noqa: ARG002
+    def first_error(self, instance: Instance, variant: Variant, text: str) -> str | None:
         return f"misread{self.hostile}" if "I see" in text else f"rambling{self.hostile}"
 
     def _rule(self, instance: Instance) -> str:
