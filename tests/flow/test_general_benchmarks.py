@@ -23,7 +23,7 @@ from harness.errors import UserError
 from harness.files import store
 from harness.files.benchmark import Benchmark
 from harness.general import published
-from harness.metrics.macro import macro
+from harness.metrics.macro import MACRO_ACCURACY
 from harness.records import Part, ReportRow, Response
 from harness.run import EvalRequest, evaluate, score
 from harness.variants import INTERNALIZED
@@ -216,8 +216,8 @@ def test_the_macro_average_counts_categories_alike(tmp_path: Path) -> None:
         "The answer is (C)." if i.facts["category"] == "law" else "The answer is (A)." for i in instances
     ]
     responses = [Response(i.id, INTERNALIZED.name, 0, t) for i, t in zip(instances, texts, strict=True)]
-    (row,) = macro(score(benchmark, instances, responses))
-    assert (row.metric, row.mean, row.n) == ("accuracy (macro over category)", 0.5, 10)
+    (row,) = MACRO_ACCURACY.rows(score(benchmark, instances, responses))
+    assert (row.metric, row.mean, row.n) == ("macro accuracy", 0.5, 10)
     assert row.low is not None and row.high is not None
     assert 0 < row.low < 0.5 < row.high < 1
 
