@@ -11,7 +11,7 @@ from transformers.models.idefics3.image_processing_pil_idefics3 import Idefics3I
 
 from harness.backends.image_processor import image_only
 from training.base import SPREAD
-from training.base.tokenizer import CHAT, train_tokenizer
+from training.base.model.tokenizer import CHAT, train_tokenizer
 
 TEXT = {
     "hidden_size": 64,

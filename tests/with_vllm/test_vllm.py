@@ -38,7 +38,7 @@ from harness.files.store import Log
 from harness.judge.prompt import schema as judge_schema
 from harness.records import Part, Prompt, Response
 from harness.variants import VARIANTS
-from training.base.tokenizer import SPECIAL, train_tokenizer
+from training.base.model.tokenizer import SPECIAL, train_tokenizer
 
 BIN = Path(sys.executable).parent
 POSITIONS = 2048

@@ -3,6 +3,6 @@
 `save_random` writes one that was never trained, for tests; so does `python -m training.base OUT [SEED]`.
 """
 
-from training.base.checkpoint import SPREAD, save_random
+from training.base.model.checkpoint import SPREAD, save_random
 
 __all__ = ["SPREAD", "save_random"]

@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 from harness.errors import UserError
-from training.base.checkpoint import save_random
+from training.base.model.checkpoint import save_random
 
 
 def main() -> None:

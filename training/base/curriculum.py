@@ -17,7 +17,7 @@ class Stage:
     share: float
     """Of all minutes, at most; the last stage has what is left."""
     mix: Mapping[str, float] = field(default_factory=dict)
-    """Weights of tasks (training.base.tasks); empty: seeing alone (training.base.vision_pretraining)."""
+    """Weights of tasks (training.base.data.tasks); empty: seeing alone (training.base.vision_pretraining)."""
     gates: Mapping[str, float] = field(default_factory=dict)
     """Accuracies of generated answers on scenes and policies never seen."""
     watched: tuple[str, ...] = ()

@@ -24,16 +24,18 @@ from harness.errors import UserError
 from harness.files import store
 from harness.files.workdir import reserve
 from harness.seeds import rng
-from training.base import attention, image_pool, init_heads, vision_pretraining
-from training.base.batches import Batch, Lessons
-from training.base.checkpoint import BASE, random_model, save
+from training.base import vision_pretraining
 from training.base.curriculum import CURRICULUM, BaseConfig, Stage
-from training.base.examples import Encoder
-from training.base.measure import accuracy
-from training.base.optimize import Optimizer
-from training.base.pixels import Gallery
-from training.base.samplers import Material
-from training.base.tokenizer import train_tokenizer
+from training.base.data import image_pool
+from training.base.data.batches import Batch, Lessons
+from training.base.data.examples import Encoder
+from training.base.data.pixels import Gallery
+from training.base.data.samplers import Material
+from training.base.evaluation import accuracy
+from training.base.model import attention, init_heads
+from training.base.model.checkpoint import BASE, random_model, save
+from training.base.model.tokenizer import train_tokenizer
+from training.base.optimizer import Optimizer
 from training.base.vision_pretraining import View, Views
 
 HELD = 500

@@ -17,11 +17,11 @@ from torch.utils.data import Dataset
 
 from clevrpolicy.scene.ontology import ATTRIBUTES, KINDS
 from harness.seeds import rng
-from training.base.checkpoint import MERGE, PATCH
-from training.base.examples import Picture
-from training.base.image_pool import HEIGHT, MOST, WIDTH, Pool
-from training.base.pixels import Shots, shots
-from training.base.samplers import Material
+from training.base.data.examples import Picture
+from training.base.data.image_pool import HEIGHT, MOST, WIDTH, Pool
+from training.base.data.pixels import Shots, shots
+from training.base.data.samplers import Material
+from training.base.model.checkpoint import MERGE, PATCH
 
 CELL = PATCH * MERGE
 COLUMNS, ROWS = WIDTH // CELL, HEIGHT // CELL

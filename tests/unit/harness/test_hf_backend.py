@@ -25,7 +25,7 @@ pytest.importorskip("transformers")
 
 from harness.backends.hf import HuggingFace, _GumbelNoise  # noqa: E402
 from training.base import save_random  # noqa: E402
-from training.base.tokenizer import SPECIAL, train_tokenizer  # noqa: E402
+from training.base.model.tokenizer import SPECIAL, train_tokenizer  # noqa: E402
 
 IMAGE_TOKENS = 24
 """Of a 480x320 picture: 6 x 4 squares of 28 pixels are the most that fit under 25."""

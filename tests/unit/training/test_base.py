@@ -31,24 +31,17 @@ pytest.importorskip("transformers")
 
 from harness.backends.chat import Reader  # noqa: E402
 from harness.backends.checkpoint import load_checkpoint  # noqa: E402
-from training.base import (  # noqa: E402
-    attention,
-    curriculum,
-    image_pool,
-    init_heads,
-    loop,
-    measure,
-    pixels,
-    vision_pretraining,
-)
-from training.base.batches import Lessons, batch  # noqa: E402
-from training.base.checkpoint import SMALLEST, SPREAD, processor, random_model  # noqa: E402
-from training.base.examples import Encoder, Example, Picture, prompt  # noqa: E402
-from training.base.image_pool import HEIGHT, SIDE, WIDTH, Pool  # noqa: E402
-from training.base.optimize import Optimizer  # noqa: E402
-from training.base.samplers import Material, policy  # noqa: E402
-from training.base.tasks import TASKS  # noqa: E402
-from training.base.tokenizer import train_tokenizer  # noqa: E402
+from training.base import curriculum, evaluation, loop, vision_pretraining  # noqa: E402
+from training.base.data import image_pool, pixels  # noqa: E402
+from training.base.data.batches import Lessons, batch  # noqa: E402
+from training.base.data.examples import Encoder, Example, Picture, prompt  # noqa: E402
+from training.base.data.image_pool import HEIGHT, SIDE, WIDTH, Pool  # noqa: E402
+from training.base.data.samplers import Material, policy  # noqa: E402
+from training.base.data.tasks import TASKS  # noqa: E402
+from training.base.model import attention, init_heads  # noqa: E402
+from training.base.model.checkpoint import SMALLEST, SPREAD, processor, random_model  # noqa: E402
+from training.base.model.tokenizer import train_tokenizer  # noqa: E402
+from training.base.optimizer import Optimizer  # noqa: E402
 
 SCENES = 300
 
@@ -335,20 +328,20 @@ def test_steps_too_small_for_bfloat16_add_up() -> None:
 def test_answers_of_a_padded_batch_are_those_of_single_ones(
     model: Any, material: Material, tokenizer: Any, gallery: pixels.Gallery, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(measure, "NEW_TOKENS", 8)
+    monkeypatch.setattr(evaluation, "NEW_TOKENS", 8)
     encoder = Encoder(tokenizer)
     rows = [
         encoder.question(TASKS[name](random.Random(0), material)) for name in ("list", "visual-2", "read-1")
     ]
-    together = measure.generate(model, batch(rows, encoder.pad), gallery, tokenizer)
-    alone = [measure.generate(model, batch([row], encoder.pad), gallery, tokenizer)[0] for row in rows]
+    together = evaluation.generate(model, batch(rows, encoder.pad), gallery, tokenizer)
+    alone = [evaluation.generate(model, batch([row], encoder.pad), gallery, tokenizer)[0] for row in rows]
     assert together == alone and len(set(alone)) > 1
 
 
 def test_an_answer_is_right_by_its_box_or_as_a_whole() -> None:
-    assert measure._same(r"<think>no</think>\boxed{Case 1}", r"<think>yes</think>\boxed{Case 1}")
-    assert not measure._same("Yes.", "No.") and measure._same("Yes.", "Yes.")
-    assert not measure._same("", r"\boxed{Case 1}")
+    assert evaluation._same(r"<think>no</think>\boxed{Case 1}", r"<think>yes</think>\boxed{Case 1}")
+    assert not evaluation._same("Yes.", "No.") and evaluation._same("Yes.", "Yes.")
+    assert not evaluation._same("", r"\boxed{Case 1}")
 
 
 def test_the_vision_tower_learns_at_its_own_rate() -> None:
@@ -382,7 +375,7 @@ def small_run(painted: Pool, monkeypatch: pytest.MonkeyPatch) -> curriculum.Base
     monkeypatch.setattr(loop, "CHECK", 1.0)
     monkeypatch.setattr(loop, "LOGGED", 1)
     monkeypatch.setattr(loop, "CURRICULUM", STAGES)
-    monkeypatch.setattr(measure, "NEW_TOKENS", 2)
+    monkeypatch.setattr(evaluation, "NEW_TOKENS", 2)
     monkeypatch.setattr(curriculum.BaseConfig, "rows", 4)
     monkeypatch.setattr(curriculum, "FEWEST_SCENES", SCENES)
     return curriculum.BaseConfig(minutes=0.1, scenes=SCENES)

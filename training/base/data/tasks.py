@@ -18,8 +18,8 @@ from clevrpolicy.policy.reasoning import listed
 from clevrpolicy.policy.wording import BY_PICTURE, TESTS, named, where
 from clevrpolicy.scene.ontology import ATTRIBUTES, KINDS, Kind
 from harness.parsing import FORMAT, in_box
-from training.base.examples import Example, Picture
-from training.base.samplers import Material, Shown, policy
+from training.base.data.examples import Example, Picture
+from training.base.data.samplers import Material, Shown, policy
 
 TRIES = 20
 """Draws for a balanced example before another answer is asked for."""

@@ -8,11 +8,11 @@ import torch
 
 from harness.parsing import boxed
 from harness.seeds import rng
-from training.base.batches import Batch, batch
-from training.base.examples import Encoder
-from training.base.pixels import Gallery
-from training.base.samplers import Material
-from training.base.tasks import TASKS
+from training.base.data.batches import Batch, batch
+from training.base.data.examples import Encoder
+from training.base.data.pixels import Gallery
+from training.base.data.samplers import Material
+from training.base.data.tasks import TASKS
 
 NEW_TOKENS = 200
 """That an answer may have; the longest right one has about 170."""

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 import torch
 
-from training.base.checkpoint import FRAMES, MERGE, PATCH
-from training.base.examples import Picture
-from training.base.image_pool import Pool
+from training.base.data.examples import Picture
+from training.base.data.image_pool import Pool
+from training.base.model.checkpoint import FRAMES, MERGE, PATCH
 
 MEAN, STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
 """Of the processor: those of CLIP."""

@@ -12,7 +12,7 @@ from typing import Any
 from harness.backends.image_processor import image_only
 from harness.errors import UserError
 from harness.seeds import rng
-from training.base.tokenizer import CHAT, train_tokenizer
+from training.base.model.tokenizer import CHAT, train_tokenizer
 
 PATCH, MERGE, FRAMES = 14, 2, 2
 """Pixels along a patch, patches along an image token, frames that a patch spans: those of Qwen2.5-VL."""

@@ -10,10 +10,10 @@ import torch
 from torch.utils.data import Dataset
 
 from harness.seeds import rng
-from training.base.examples import Encoded, Encoder
-from training.base.pixels import Shots, shots
-from training.base.samplers import Material
-from training.base.tasks import TASKS
+from training.base.data.examples import Encoded, Encoder
+from training.base.data.pixels import Shots, shots
+from training.base.data.samplers import Material
+from training.base.data.tasks import TASKS
 
 LEAST_ROWS, WASTE = 8, 1.15
 """A batch is closed at so many rows once the next row would be this many times as long as its first."""

@@ -6,9 +6,9 @@ import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from training.base.checkpoint import MERGE, PATCH
-from training.base.image_pool import HEIGHT, SIDE, WIDTH
-from training.base.tokenizer import SYSTEM
+from training.base.data.image_pool import HEIGHT, SIDE, WIDTH
+from training.base.model.checkpoint import MERGE, PATCH
+from training.base.model.tokenizer import SYSTEM
 
 
 @dataclass(frozen=True, slots=True)

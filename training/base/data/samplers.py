@@ -17,8 +17,8 @@ from clevrpolicy.policy.tree import Leaf, Node, Reach, Tree, mask, witness
 from clevrpolicy.scene.ontology import KINDS, Kind
 from clevrpolicy.scene.placement import split_of
 from harness.records import Part
-from training.base.examples import Picture
-from training.base.image_pool import FEWEST, MOST, Pool
+from training.base.data.examples import Picture
+from training.base.data.image_pool import FEWEST, MOST, Pool
 
 ANYWHERE = Reach()
 HALF = 64
