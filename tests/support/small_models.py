@@ -10,8 +10,8 @@ import transformers as tf
 from transformers.models.idefics3.image_processing_pil_idefics3 import Idefics3ImageProcessorPil
 
 from harness.backends.image_processor import image_only
-from training.base import SPREAD
-from training.base.model.tokenizer import CHAT, train_tokenizer
+from training.base import INIT_STD
+from training.base.model.tokenizer import CHAT_TEMPLATE, train_tokenizer
 
 TEXT = {
     "hidden_size": 64,
@@ -21,7 +21,7 @@ TEXT = {
     "num_key_value_heads": 1,
     "head_dim": 32,
     "max_position_embeddings": 8192,
-    "initializer_range": SPREAD,
+    "initializer_range": INIT_STD,
     "bos_token_id": None,
     "eos_token_id": None,
 }
@@ -30,7 +30,7 @@ VISION = {
     "intermediate_size": 64,
     "num_hidden_layers": 2,
     "num_attention_heads": 2,
-    "initializer_range": SPREAD,
+    "initializer_range": INIT_STD,
 }
 VIDEO = {"video_processor_type": "Qwen2VLVideoProcessor"}
 
@@ -49,7 +49,7 @@ def qwen(config: Any, processor: Any, patch: int, text: dict[str, Any], vision: 
             size={"shortest_edge": edge, "longest_edge": 9 * edge}, patch_size=patch
         )
         made = config(text_config=TEXT | {"vocab_size": len(tokenizer)} | text, vision_config=vision, **ids)
-        return made, image_only(processor, VIDEO)(pictures, tokenizer, chat_template=CHAT)
+        return made, image_only(processor, VIDEO)(pictures, tokenizer, chat_template=CHAT_TEMPLATE)
 
     return make
 
@@ -99,7 +99,7 @@ OTHERS: dict[str, Callable[[Any], tuple[Any, Any]]] = {
         tf.Qwen2VLProcessor,
         14,
         mrope(4, 6, 6),
-        {"depth": 2, "embed_dim": 64, "hidden_size": 64, "num_heads": 2, "initializer_range": SPREAD},
+        {"depth": 2, "embed_dim": 64, "hidden_size": 64, "num_heads": 2, "initializer_range": INIT_STD},
     ),
     "qwen3_vl": qwen(
         tf.Qwen3VLConfig,
@@ -114,7 +114,7 @@ OTHERS: dict[str, Callable[[Any], tuple[Any, Any]]] = {
             "out_hidden_size": 64,
             "num_position_embeddings": 64,
             "deepstack_visual_indexes": [0, 1],
-            "initializer_range": SPREAD,
+            "initializer_range": INIT_STD,
         },
     ),
     "llava": llava,

@@ -38,7 +38,7 @@ from harness.files.store import Log
 from harness.judge.prompt import schema as judge_schema
 from harness.records import Part, Prompt, Response
 from harness.variants import VARIANTS
-from training.base.model.tokenizer import SPECIAL, train_tokenizer
+from training.base.model.tokenizer import SPECIAL_TOKENS, train_tokenizer
 
 BIN = Path(sys.executable).parent
 POSITIONS = 2048
@@ -88,7 +88,7 @@ def reworded(checkpoint: Path, folder: Path, rows: Mapping[str, tuple[float, str
     [name] = [name for name in weights if name.endswith("embed_tokens.weight")]
     for special, (times, word) in rows.items():
         [like] = train_tokenizer()(word)["input_ids"]
-        weights[name][SPECIAL.index(special)] = times * weights[name][like]
+        weights[name][SPECIAL_TOKENS.index(special)] = times * weights[name][like]
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
     return folder
 

@@ -1,8 +1,10 @@
-"""The tiny base model: a Qwen2.5-VL of four million weights that is trained here from nothing.
+"""Trains the tiny base model, a Qwen2.5-VL of four million weights, from random initialization.
 
-`save_random` writes one that was never trained, for tests; so does `python -m training.base OUT [SEED]`.
+Read `curriculum` (what is taught and when), then `data/` (what an example is), `model/`, `vision_pretraining`
+(the first stage), `optimizer`, `evaluation` and `loop` (the training itself). `save_random` writes an
+untrained model for tests.
 """
 
-from training.base.model.checkpoint import SPREAD, save_random
+from training.base.model.checkpoint import INIT_STD, save_random
 
-__all__ = ["SPREAD", "save_random"]
+__all__ = ["INIT_STD", "save_random"]

@@ -1,4 +1,13 @@
-"""The curriculum of the base model: what is taught when, and when it is known well enough to go on."""
+"""The curriculum of the base model: what each stage trains on, and when it ends.
+
+    train for some minutes --> evaluate on unseen scenes and policies --> all gates reached
+              ^                                                           or time is up?
+              |                                                           no |      | yes
+              +--------------------------------------------------------------+      +--> next stage
+
+A gate is an accuracy that a task must reach. Time that a stage does not need goes to the last stage. The mix
+of a stage includes tasks of earlier stages, so that they are not forgotten.
+"""
 
 from __future__ import annotations
 
@@ -10,29 +19,28 @@ from harness.errors import UserError
 
 
 @dataclass(frozen=True)
-class Stage:
-    """A mix of tasks, taught until all gates hold or the time is over; what is known already stays in it."""
+class CurriculumStage:
+    """A mix of tasks (training.base.data.tasks), trained until all gates are reached or time is up."""
 
     name: str
+    # Most time for the stage, as a share of the training time; 1 for the last stage: all remaining time.
     share: float
-    """Of all minutes, at most; the last stage has what is left."""
+    # Relative frequency of each task. If empty, the stage trains the vision tower only (vision_pretraining).
     mix: Mapping[str, float] = field(default_factory=dict)
-    """Weights of tasks (training.base.data.tasks); empty: seeing alone (training.base.vision_pretraining)."""
+    # Accuracy to reach in each of these tasks. A stage without gates uses all of its time.
     gates: Mapping[str, float] = field(default_factory=dict)
-    """Accuracies of generated answers on scenes and policies never seen."""
+    # Other tasks to evaluate and log.
     watched: tuple[str, ...] = ()
-    """Tasks measured besides those of the gates."""
+    # Initial learning rate as a share of the optimizer's highest rates. It decreases during the stage.
     rate: float = 1.0
-    """Of the highest learning rates; from there down to a twentieth of it while the stage lasts."""
-    sight_rate: float = 0.0
-    """The same for the vision tower, which a decoder that knows nothing yet would spoil: a share of 0 leaves
-    it as it is, which is also faster."""
+    # The same for the vision tower. An untrained decoder would damage it: 0 freezes it, which is also faster.
+    vision_rate: float = 0.0
 
 
 CURRICULUM = (
-    Stage("sight", 0.14, sight_rate=1.0),
-    Stage("reciting", 0.06, {"recite-2": 1}, {"recite-2": 0.95}, rate=0.6),
-    Stage(
+    CurriculumStage("sight", 0.14, vision_rate=1.0),
+    CurriculumStage("reciting", 0.06, {"recite-2": 1}, {"recite-2": 0.95}, rate=0.6),
+    CurriculumStage(
         "reading",
         0.1,
         {"match": 10, "questions": 15, "recite-2": 5, "recite-3": 20, "read-1": 10, "read-2": 25}
@@ -41,7 +49,7 @@ CURRICULUM = (
         ("match", "questions", "recite-2", "read-1", "read-3"),
         rate=0.6,
     ),
-    Stage(
+    CurriculumStage(
         "captions",
         0.15,
         {"list": 40, "exists": 4, "count": 4, "crops": 8, "questions": 5, "recite-3": 8}
@@ -50,7 +58,7 @@ CURRICULUM = (
         ("exists", "count", "crops", "questions", "recite-3", "read-2", "read-3"),
         rate=0.5,
     ),
-    Stage(
+    CurriculumStage(
         "policies-2",
         0.2,
         {"list": 12, "exists": 4, "count": 4, "crops": 2, "questions": 4, "recite-3": 6}
@@ -59,9 +67,9 @@ CURRICULUM = (
         {"follow-2": 0.95, "visual-2": 0.9, "recite-3": 0.9},
         ("list", "exists", "count", "recall-2", "read-3", "follow-1", "visual-1", "recite-visual-2"),
         rate=0.4,
-        sight_rate=0.03,
+        vision_rate=0.03,
     ),
-    Stage(
+    CurriculumStage(
         "reciting-4",
         0.1,
         {"recite-3": 20, "recite-4": 50, "read-4": 10, "follow-3": 10, "visual-2": 5, "visual-3": 5},
@@ -69,59 +77,54 @@ CURRICULUM = (
         ("recite-3",),
         rate=0.5,
     ),
-    Stage(
+    CurriculumStage(
         "policies-4",
         1.0,
         {"list": 10, "exists": 4, "count": 4, "crops": 2, "questions": 2, "recite-3": 3, "recite-4": 5}
         | {"recite-visual-2": 3, "recall-2": 2, "recall-3": 2, "recall-4": 1, "recall-visual-2": 2}
         | {"read-3": 5, "read-4": 8, "follow-1": 4, "follow-2": 8, "follow-3": 12, "follow-4": 14}
         | {"visual-1": 3, "visual-2": 8, "visual-3": 6},
-        watched=(
-            "list",
-            "exists",
-            "recite-4",
-            *(f"follow-{n}" for n in (1, 2, 3, 4)),
-            "visual-2",
-            "visual-3",
-        ),
+        watched=("list", "exists", "recite-4", *(f"follow-{n}" for n in range(1, 5)), "visual-2", "visual-3"),
         rate=0.4,
-        sight_rate=0.03,
+        vision_rate=0.03,
     ),
 )
 
-
-FEWEST_SCENES = 600
-"""500 of them only measure."""
+# Scenes of the pool that are used for evaluation only.
+HELD_OUT_SCENES = 500
+MIN_SCENES = HELD_OUT_SCENES + 100
 
 
 @dataclass(frozen=True)
 class BaseConfig:
-    """How long the base is trained, and on what."""
+    """How long to train the base model, and on which pictures."""
 
     preset: Literal["cpu", "gpu"] = "cpu"
     """cpu: one core, 115 minutes. gpu: one large GPU, 20 minutes."""
     seed: int = 0
+    """Seed of the pictures, the initial weights and the examples."""
     minutes: float | None = None
-    """Of training, pictures not counted; None: as the preset has it."""
+    """Training time, without rendering the pictures. By default the preset's."""
     scenes: int = 10_000
-    """Pictures drawn before; 500 of them only measure."""
+    """Number of scenes to render; 500 of them are used for evaluation only."""
     crops: int = 8
-    """Pictures of each of the 96 kinds of object, for policies of -M."""
+    """Number of pictures of each of the 96 kinds of object, for policies with pictures."""
     workers: int = 2
-    """Processes that draw pictures, and on a GPU make batches."""
+    """Processes that render pictures and, on a GPU, prepare batches."""
 
     def __post_init__(self) -> None:
-        for name, least in (("scenes", FEWEST_SCENES), ("crops", 1), ("workers", 1)):
+        for name, least in (("scenes", MIN_SCENES), ("crops", 1), ("workers", 1)):
             if getattr(self, name) < least:
-                raise UserError(f"{name}: expected {least} or more, got {getattr(self, name)}")
+                raise UserError(f"--{name}: expected {least} or more, got {getattr(self, name)}")
         if self.minutes is not None and self.minutes <= 0:
-            raise UserError(f"minutes: expected more than 0, got {self.minutes}")
+            raise UserError(f"--minutes: expected more than 0, got {self.minutes}")
 
     @property
     def seconds(self) -> float:
+        """Training time."""
         return 60 * (self.minutes or {"cpu": 115, "gpu": 20}[self.preset])
 
     @property
     def rows(self) -> int:
-        """Examples a step."""
+        """Number of examples in a training step."""
         return {"cpu": 32, "gpu": 512}[self.preset]

@@ -1,76 +1,71 @@
-"""What the base can do: answers generated greedily, on scenes and policies that it never learned from."""
+"""Accuracy of the base model: greedy answers on scenes and policies that are never used for training."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
+from torch.nn.utils.rnn import pad_sequence
 
+from harness import seeds
 from harness.parsing import boxed
-from harness.seeds import rng
-from training.base.data.batches import Batch, batch
-from training.base.data.examples import Encoder
-from training.base.data.pixels import Gallery
-from training.base.data.samplers import Material
+from training.base.data.examples import ExampleEncoder, TokenSequence
+from training.base.data.pixels import DevicePool, picture_batch
+from training.base.data.samplers import SceneSampler
 from training.base.data.tasks import TASKS
 
+# Most tokens that an answer may have; the longest right answer has about 170.
 NEW_TOKENS = 200
-"""That an answer may have; the longest right one has about 170."""
 
 
 @torch.no_grad()
 def accuracy(
-    model: Any, name: str, tokenizer: Any, held: Material, gallery: Gallery, count: int, seed: int
+    model: Any, tokenizer: Any, pool: DevicePool, sampler: SceneSampler, task: str, count: int, seed: int
 ) -> float:
-    """Share of a task's answers whose boxed part is right; of answers without one, of those right as a whole.
+    """Share of right answers among `count` examples of a task.
 
-    A teacher-forced figure would flatter: it forgives every mistake before the token that is scored.
+    Answers are generated: teacher forcing would correct each mistake before the token that is scored.
     """
-    draw = rng(seed, "base", "measure", name)
-    examples = [TASKS[name](draw, held) for _ in range(count)]
-    encoder = Encoder(tokenizer)
-    inputs = batch([encoder.question(example) for example in examples], encoder.pad)
-    answers = generate(model, inputs, gallery, tokenizer)
-    right = [_same(said, example.answer) for said, example in zip(answers, examples, strict=True)]
-    return sum(right) / count
+    rng = seeds.rng(seed, "base", "measure", task)
+    examples = [TASKS[task](rng, sampler) for _ in range(count)]
+    encoder = ExampleEncoder(tokenizer)
+    answers = generate(model, tokenizer, pool, [encoder.question(example) for example in examples])
+    return sum(is_right(text, ex.answer) for text, ex in zip(answers, examples, strict=True)) / count
 
 
-def generate(model: Any, inputs: Batch, gallery: Gallery, tokenizer: Any) -> list[str]:
-    """Greedy answers to rows that are padded on the right."""
+def is_right(text: str, answer: str) -> bool:
+    """Whether the boxed part of a text is right, or the whole text if the answer has no boxed part."""
+    target = boxed(answer)
+    return text == answer if target is None else boxed(text) == target
+
+
+def generate(model: Any, tokenizer: Any, pool: DevicePool, rows: Sequence[TokenSequence]) -> list[str]:
+    """Greedy answers to questions."""
     pad = tokenizer.pad_token_id
-    lengths = (inputs.ids != pad).sum(1)
-    width = inputs.ids.shape[1]
-    places = torch.arange(width)[None] - (width - lengths)[:, None]  # moves each row's padding to its left
-    ids = torch.where(places >= 0, inputs.ids.gather(1, places.clamp_min(0)), pad)
-    device, image = model.device, model.config.image_token_id
-    shown = {}
-    if inputs.shots is not None:
-        patches, grids = gallery.patches(inputs.shots)
-        shown = {
+    ids = [torch.tensor(row.ids) for row in rows]
+    ids_BT = pad_sequence(ids, batch_first=True, padding_value=pad, padding_side="left").to(model.device)
+    pictures = [picture for row in rows for picture in row.pictures]
+    image_inputs = {}
+    if pictures:
+        patches, grids = pool.patches(picture_batch(pictures, None))
+        image_inputs = {
             "pixel_values": patches.to(model.dtype),
             "image_grid_thw": grids,
-            "mm_token_type_ids": (ids == image).int().to(device),
+            "mm_token_type_ids": (ids_BT == model.config.image_token_id).int(),
         }
-    banned = [
-        i for i in range(len(tokenizer)) if i in tokenizer.all_special_ids and i != tokenizer.eos_token_id
-    ]
     attention = model.config._attn_implementation
-    model.set_attn_implementation("sdpa")  # which minds the padding
-    made = model.generate(
-        input_ids=ids.to(device),
-        attention_mask=(places >= 0).long().to(device),
+    model.set_attn_implementation("sdpa")  # plain_attention ignores the padding mask
+    output_BT = model.generate(
+        input_ids=ids_BT,
+        attention_mask=(ids_BT != pad).long(),
         max_new_tokens=NEW_TOKENS,
         do_sample=False,
-        suppress_tokens=banned,
+        suppress_tokens=sorted({*tokenizer.all_special_ids} - {tokenizer.eos_token_id}),
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=pad,
-        **shown,
+        **image_inputs,
     )
     model.set_attn_implementation(attention)
-    texts: list[str] = tokenizer.batch_decode(made[:, width:], skip_special_tokens=True)
-    return texts
-
-
-def _same(said: str, right: str) -> bool:
-    answer = boxed(right)
-    return said == right if answer is None else boxed(said) == answer
+    answers_BT = output_BT[:, ids_BT.shape[1] :]
+    return tokenizer.batch_decode(answers_BT, skip_special_tokens=True)  # type: ignore[no-any-return]

@@ -1,7 +1,14 @@
-"""Training the base model: stage after stage, killed at any moment, until the minutes are over.
+"""Trains the base model stage by stage until the time is used up.
 
-OUT/pictures/  what it learns from            OUT/state.pt   to go on from, written every few minutes
-OUT/latest/    a checkpoint to try meanwhile   OUT/log.jsonl  the loss, and what it can do so far
+    OUT/pictures/   rendered scenes and crops
+    OUT/log.jsonl   loss and accuracies
+    OUT/latest/     loadable checkpoint, replaced after each evaluation
+    OUT/state.pt    what an interrupted run resumes from, written with the checkpoint
+
+The resume state contains the progress, the float32 master weights and the optimizer's moments. It needs no
+random state, because the examples of a step depend only on the seed, the stage and the step. Time means
+training time and is part of the progress. A resumed run repeats the steps since the last evaluation. If they
+take the same time, it ends with the same weights as a run without interruption.
 """
 
 from __future__ import annotations
@@ -20,214 +27,216 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
+from harness import seeds
 from harness.errors import UserError
 from harness.files import store
 from harness.files.workdir import reserve
-from harness.seeds import rng
 from training.base import vision_pretraining
-from training.base.curriculum import CURRICULUM, BaseConfig, Stage
-from training.base.data import image_pool
-from training.base.data.batches import Batch, Lessons
-from training.base.data.examples import Encoder
-from training.base.data.pixels import Gallery
-from training.base.data.samplers import Material
+from training.base.curriculum import CURRICULUM, HELD_OUT_SCENES, BaseConfig, CurriculumStage
+from training.base.data.batches import Batch, TaskMixDataset
+from training.base.data.examples import ExampleEncoder
+from training.base.data.image_pool import load_pool
+from training.base.data.pixels import DevicePool
+from training.base.data.samplers import SceneSampler
 from training.base.evaluation import accuracy
 from training.base.model import attention, init_heads
-from training.base.model.checkpoint import BASE, random_model, save
+from training.base.model.checkpoint import BASE_SIZE, random_model, save_checkpoint
 from training.base.model.tokenizer import train_tokenizer
 from training.base.optimizer import Optimizer
-from training.base.vision_pretraining import View, Views
+from training.base.vision_pretraining import CellDataset, VisionBatch
 
-HELD = 500
-"""Scenes that only measure (recipe.FEWEST_SCENES)."""
-CHECK = 240.0
-"""Seconds of training between two looks at what it can do; its state is saved then."""
-ASKED = 64
-"""Questions a task at each look."""
-LOGGED = 20
-"""Steps to a line of the log."""
+# Seconds of training between two evaluations. The state is saved after each.
+EVAL_INTERVAL = 240.0
+# Number of questions for each task in an evaluation.
+EVAL_QUESTIONS = 64
+# Number of steps between two entries of the log.
+LOG_INTERVAL = 20
+# Number of steps at the start of a stage during which the learning rate increases.
 WARMUP = 40
-"""Steps of a stage until its full learning rate."""
-END = 0.05
-"""Of a stage's learning rate, when its time is over."""
+# Learning rate at the end of a stage, as a share of its rate.
+FINAL_RATE = 0.05
 
 
 @dataclass(frozen=True)
-class Line:
-    """Of log.jsonl."""
+class LogEntry:
+    """A line of log.jsonl."""
 
     stage: str
     step: int
-    seconds: float
-    """Of training, all stages together."""
-    loss: float | None = None
-    """Mean since the line before."""
-    skills: Mapping[str, float] | None = None
-    """By task, or while it learns to see by attribute: the share that was right."""
+    seconds: float  # of training, in all stages
+    loss: float | None = None  # mean since the previous entry with a loss
+    skills: Mapping[str, float] | None = None  # accuracy by task or, in vision pretraining, by attribute
 
 
 @dataclass
-class Position:
-    """Where a run stands."""
+class Progress:
+    """How far a run has come."""
 
     stage: int = 0
-    step: int = 0
-    """Of the stage, as is the next."""
+    step: int = 0  # of the stage
     stage_seconds: float = 0.0
-    seconds: float = 0.0
+    seconds: float = 0.0  # of training, in all stages
 
 
 def train_base(out: Path, config: BaseConfig) -> None:
-    """Trains the base and leaves a checkpoint in out/latest; goes on where a run of the same config was
-    stopped. UserError where out holds anything else, and where the GPU that is asked for is missing."""
+    """Train the base model and leave the checkpoint in out/latest. Resumes a run of the same config.
+
+    Raises UserError if `out` contains anything else, or if the preset needs a GPU and there is none.
+    """
     if config.preset == "gpu" and not torch.cuda.is_available():
-        raise UserError("preset: expected cpu where PyTorch sees no GPU, got gpu")
-    reserve(out, "base.json", config, "a training of the base")
-    _Run(out, config).train()
+        raise UserError("--preset: expected cpu because PyTorch finds no GPU, got gpu")
+    reserve(out, "base.json", config, "a base training run")
+    _Trainer(out, config).train()
 
 
-class _Run:
+class _Trainer:
     def __init__(self, out: Path, config: BaseConfig) -> None:
         self.out, self.config = out, config
-        pictures = image_pool.load(out / "pictures", config.seed, config.scenes, config.crops, config.workers)
-        known = config.scenes - HELD
-        self.seen, self.held = Material(pictures, 0, known), Material(pictures, known, config.scenes)
+        pool = load_pool(out / "pictures", config.seed, config.scenes, config.crops, config.workers)
+        first_held_out = config.scenes - HELD_OUT_SCENES
+        self.train_scenes = SceneSampler(pool, 0, first_held_out)
+        self.eval_scenes = SceneSampler(pool, first_held_out, config.scenes)
         self.device = torch.device("cuda" if config.preset == "gpu" else "cpu")
-        self.gallery = Gallery(pictures, self.device)
+        self.pool = DevicePool(pool, self.device)
         self.tokenizer = train_tokenizer()
-        self.encoder = Encoder(self.tokenizer)
-        self.model = random_model(self.tokenizer, BASE, init_heads.SPREAD, config.seed)
-        init_heads.look_back(self.model)
+        self.encoder = ExampleEncoder(self.tokenizer)
+        self.model = random_model(self.tokenizer, BASE_SIZE, init_heads.INIT_STD, config.seed)
+        init_heads.set_positional_heads(self.model)
         self.model.to(self.device, torch.bfloat16)
         if self.device.type == "cpu":
-            attention.use(self.model)
-        torch.manual_seed(rng(config.seed, "base", "head").getrandbits(63))
-        self.head = vision_pretraining.Head(BASE.hidden).to(self.device, torch.bfloat16)
+            attention.use_plain_attention(self.model)
+        torch.manual_seed(seeds.rng(config.seed, "base", "head").getrandbits(63))
+        self.head = vision_pretraining.make_head(BASE_SIZE.hidden).to(self.device, torch.bfloat16)
         self.optimizer = Optimizer([self.model, self.head], self.model.model.visual)
-        self.log = store.Log(out / "log.jsonl", Line)
-        self.at = Position()
-        self.losses: list[float] = []
+        self.log = store.Log(out / "log.jsonl", LogEntry)
+        self.progress = Progress()
 
     def train(self) -> None:
-        self._resume()
-        with tqdm(total=round(self.config.seconds), initial=round(self.at.seconds), unit="s") as bar:
-            while self.at.seconds < self.config.seconds:
-                self._stage(CURRICULUM[self.at.stage], bar)
-                self.at = Position(self.at.stage + 1, seconds=self.at.seconds)
-
-    def _stage(self, stage: Stage, bar: Any) -> None:
-        """Until its gates hold or its time is over, which for the last stage is all that is left."""
-        bar.set_description(stage.name)
-        self.model.model.visual.requires_grad_(stage.sight_rate > 0)
-        rest = self.config.seconds - self.at.seconds + self.at.stage_seconds
-        most = rest if stage is CURRICULUM[-1] else min(rest, stage.share * self.config.seconds)
-        looked, before = self.at.seconds, time.monotonic()
-        for lesson in self._lessons(stage):
-            faded = 1 - (1 - END) * self.at.stage_seconds / most
-            pace = min(1.0, (self.at.step + 1) / WARMUP) * faded
-            self._learn(lesson)
-            self.optimizer.step(pace * stage.rate, pace * stage.sight_rate)
-            self.at.step += 1
-            if self.at.step % LOGGED == 0:
-                self._note(stage, loss=sum(self.losses) / len(self.losses))
-                bar.set_postfix(loss=f"{sum(self.losses) / len(self.losses):.3f}", refresh=False)
-                self.losses.clear()
-            took = time.monotonic() - before
-            before += took
-            self.at.seconds += took
-            self.at.stage_seconds += took
-            bar.update(min(round(self.at.seconds), bar.total) - bar.n)
-            over = self.at.stage_seconds >= most
-            if over or self.at.seconds - looked >= CHECK:
-                looked = self.at.seconds
-                skills = self._look(stage)
-                if over or (stage.gates and all(skills[n] >= least for n, least in stage.gates.items())):
-                    return
-
-    def _lessons(self, stage: Stage) -> Iterator[list[Batch] | View]:
-        config, source = self.config, self.seen
-        lessons: Any = (
-            Lessons((config.seed, stage.name), stage.mix, source, self.encoder, config.rows)
-            if stage.mix
-            else Views(source, config.seed, 2 * config.rows, varied=True)
-        )
-        workers = config.workers if self.device.type == "cuda" else 0
-        steps = range(self.at.step, 10**9)
-        return iter(DataLoader(lessons, batch_size=None, sampler=steps, num_workers=workers))
-
-    def _learn(self, lesson: list[Batch] | View) -> None:
-        """Adds up the gradient of a step."""
-        if isinstance(lesson, View):
-            loss, _ = self._see(lesson)
-            loss.backward()  # type: ignore[no-untyped-call]
-            self.losses.append(float(loss.detach()))
-        else:
-            total = sum(float(batch.weights.sum()) for batch in lesson)
-            self.losses.append(sum(self._read(batch, total) for batch in lesson))
-
-    def _see(self, view: View) -> tuple[torch.Tensor, dict[str, float]]:
-        patches, grids = self.gallery.patches(view.shots)
-        tokens = self.model.model.visual(patches.to(self.model.dtype), grid_thw=grids).pooler_output
-        return vision_pretraining.loss(self.head(tokens), view.found.to(self.device))
-
-    def _read(self, batch: Batch, total: float) -> float:
-        """Adds the gradient of a batch's share of the mean loss over total weight; returns that share."""
-        ids, weights = batch.ids.to(self.device), batch.weights.to(self.device)
-        shown: dict[str, Any] = {}
-        if batch.shots is not None:
-            patches, grids = self.gallery.patches(batch.shots)
-            image = batch.ids == self.model.config.image_token_id
-            # transformers goes through it row by row, which a GPU would be waited for each time.
-            places, _ = self.model.model.get_rope_index(batch.ids, image.int(), grids.cpu())
-            shown = {"pixel_values": patches.to(self.model.dtype), "image_grid_thw": grids}
-            shown["position_ids"] = places.to(self.device)
-        hidden = self.model.model(input_ids=ids, use_cache=False, **shown).last_hidden_state
-        told = weights[:, 1:] > 0  # the output layer is dear, and only answers need it
-        logits = self.model.lm_head(hidden[:, :-1][told]).float()
-        each = F.cross_entropy(logits, ids[:, 1:][told], reduction="none")
-        loss = (each * weights[:, 1:][told]).sum() / total
-        loss.backward()  # type: ignore[no-untyped-call]
-        return float(loss.detach())
-
-    @torch.no_grad()
-    def _look(self, stage: Stage) -> Mapping[str, float]:
-        """Measures, notes and saves."""
-        if stage.mix:
-            skills = {
-                name: accuracy(
-                    self.model, name, self.tokenizer, self.held, self.gallery, ASKED, self.config.seed
-                )
-                for name in dict.fromkeys([*stage.gates, *stage.watched])
-            }
-        else:
-            view = Views(self.held, self.config.seed, 4 * ASKED, varied=False)[0]
-            _, skills = self._see(view)
-        self._note(stage, skills=skills)
-        self._save()
-        return skills
-
-    def _note(
-        self, stage: Stage, loss: float | None = None, skills: Mapping[str, float] | None = None
-    ) -> None:
-        self.log.append([Line(stage.name, self.at.step, round(self.at.seconds, 1), loss, skills)])
-
-    def _save(self) -> None:
-        """The state to go on from, and a checkpoint in float32; each written aside and renamed."""
-        aside = self.out / ".state.pt"
-        torch.save({"at": asdict(self.at), "optimizer": self.optimizer.state()}, aside)
-        aside.replace(self.out / "state.pt")
-        whole = copy.deepcopy(self.model).float()
-        for parameter, kept in zip(whole.parameters(), self.optimizer.kept, strict=False):
-            parameter.data.copy_(kept.data)
-        fresh, latest = self.out / f".latest.{os.getpid()}", self.out / "latest"
-        shutil.rmtree(fresh, ignore_errors=True)
-        save(whole, self.tokenizer, fresh)
-        shutil.rmtree(latest, ignore_errors=True)
-        fresh.rename(latest)
-
-    def _resume(self) -> None:
         path = self.out / "state.pt"
         if path.exists():
             state = torch.load(path, map_location=self.device)
-            self.at = Position(**state["at"])
+            self.progress = Progress(**state["at"])
             self.optimizer.load(state["optimizer"])
+        with tqdm(total=round(self.config.seconds), initial=round(self.progress.seconds), unit="s") as bar:
+            while self.progress.seconds < self.config.seconds:
+                self._train_stage(CURRICULUM[self.progress.stage], bar)
+                self.progress = Progress(self.progress.stage + 1, seconds=self.progress.seconds)
+
+    def _train_stage(self, stage: CurriculumStage, bar: Any) -> None:
+        bar.set_description(stage.name)
+        self.model.model.visual.requires_grad_(stage.vision_rate > 0)
+        progress, budget = self.progress, self._time_budget(stage)
+        losses: list[float] = []
+        last_evaluation, last_time = progress.seconds, time.monotonic()
+        for step_data in self._training_steps(stage):
+            losses.append(self._accumulate_gradients(step_data))
+            warmup = min(1.0, (progress.step + 1) / WARMUP)
+            decay = 1 - (1 - FINAL_RATE) * progress.stage_seconds / budget
+            self.optimizer.step(warmup * decay * stage.rate, warmup * decay * stage.vision_rate)
+            progress.step += 1
+            if progress.step % LOG_INTERVAL == 0:
+                loss = sum(losses) / len(losses)
+                losses.clear()
+                self.log.append([LogEntry(stage.name, progress.step, round(progress.seconds, 1), loss)])
+                bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
+            step_seconds = time.monotonic() - last_time
+            last_time += step_seconds
+            progress.seconds += step_seconds
+            progress.stage_seconds += step_seconds
+            bar.update(min(round(progress.seconds), bar.total) - bar.n)
+            time_is_up = progress.stage_seconds >= budget
+            if time_is_up or progress.seconds - last_evaluation >= EVAL_INTERVAL:
+                last_evaluation = progress.seconds
+                skills = self._evaluate(stage)
+                self._save()
+                gates_reached = all(skills[task] >= target for task, target in stage.gates.items())
+                if time_is_up or (stage.gates and gates_reached):
+                    return
+
+    def _time_budget(self, stage: CurriculumStage) -> float:
+        """Most seconds for a stage, including those before an interruption."""
+        remaining = self.config.seconds - self.progress.seconds + self.progress.stage_seconds
+        return min(remaining, stage.share * self.config.seconds)
+
+    def _training_steps(self, stage: CurriculumStage) -> Iterator[list[Batch] | VisionBatch]:
+        """The data of each step from the current one on, without end."""
+        config, scenes = self.config, self.train_scenes
+        dataset: Any
+        if stage.mix:
+            dataset = TaskMixDataset(config.seed, stage.name, stage.mix, scenes, self.encoder, config.rows)
+        else:
+            dataset = CellDataset(scenes, config.seed, 2 * config.rows, augment=True)
+        workers = config.workers if self.device.type == "cuda" else 0
+        steps = range(self.progress.step, 10**9)
+        return iter(DataLoader(dataset, batch_size=None, sampler=steps, num_workers=workers))
+
+    def _accumulate_gradients(self, step_data: list[Batch] | VisionBatch) -> float:
+        """Add the gradients of a step to the parameters; return the step's loss."""
+        if isinstance(step_data, VisionBatch):
+            loss, _ = self._vision_loss(step_data)
+            loss.backward()  # type: ignore[no-untyped-call]
+            return float(loss.detach())
+        total_weight = sum(float(batch.weights_BT.sum()) for batch in step_data)
+        step_loss = 0.0
+        for batch in step_data:
+            # Dividing by the weight of all batches makes the sum of their losses the mean of the step.
+            loss = self._answer_loss(batch) / total_weight
+            loss.backward()  # type: ignore[no-untyped-call]
+            step_loss += float(loss.detach())
+        return step_loss
+
+    def _vision_loss(self, batch: VisionBatch) -> tuple[torch.Tensor, dict[str, float]]:
+        patches, grids = self.pool.patches(batch.pictures)
+        tokens = self.model.model.visual(patches.to(self.model.dtype), grid_thw=grids).pooler_output
+        return vision_pretraining.cell_loss(self.head(tokens), batch.labels.to(self.device))
+
+    def _answer_loss(self, batch: Batch) -> torch.Tensor:
+        """The sum of the weighted cross entropies of all tokens."""
+        ids_BT, weights_BT = batch.ids_BT.to(self.device), batch.weights_BT.to(self.device)
+        image_inputs: dict[str, Any] = {}
+        if batch.pictures is not None:
+            patches, grids = self.pool.patches(batch.pictures)
+            is_image_BT = batch.ids_BT == self.model.config.image_token_id
+            # Computed on the CPU: transformers loops over the rows, and a GPU would synchronize for each.
+            positions, _ = self.model.model.get_rope_index(batch.ids_BT, is_image_BT.int(), grids.cpu())
+            image_inputs = {
+                "pixel_values": patches.to(self.model.dtype),
+                "image_grid_thw": grids,
+                "position_ids": positions.to(self.device),
+            }
+        hidden_BTD = self.model.model(input_ids=ids_BT, use_cache=False, **image_inputs).last_hidden_state
+        # The output layer is expensive, so it is only applied where the next token has a loss (N positions).
+        has_loss_BT = weights_BT[:, 1:] > 0
+        logits_NV = self.model.lm_head(hidden_BTD[:, :-1][has_loss_BT]).float()
+        losses_N = F.cross_entropy(logits_NV, ids_BT[:, 1:][has_loss_BT], reduction="none")
+        return (losses_N * weights_BT[:, 1:][has_loss_BT]).sum()
+
+    @torch.no_grad()
+    def _evaluate(self, stage: CurriculumStage) -> Mapping[str, float]:
+        """Measure and log the accuracies of a stage, on held-out scenes."""
+        seed, scenes = self.config.seed, self.eval_scenes
+        if stage.mix:
+            skills = {
+                task: accuracy(self.model, self.tokenizer, self.pool, scenes, task, EVAL_QUESTIONS, seed)
+                for task in dict.fromkeys([*stage.gates, *stage.watched])
+            }
+        else:
+            _, skills = self._vision_loss(CellDataset(scenes, seed, 4 * EVAL_QUESTIONS, augment=False)[0])
+        step, seconds = self.progress.step, round(self.progress.seconds, 1)
+        self.log.append([LogEntry(stage.name, step, seconds, skills=skills)])
+        return skills
+
+    def _save(self) -> None:
+        """Save the resume state, and a checkpoint in float32. Each is written aside and then renamed."""
+        partial_state = self.out / ".state.pt"
+        torch.save({"at": asdict(self.progress), "optimizer": self.optimizer.state()}, partial_state)
+        partial_state.replace(self.out / "state.pt")
+        full_precision = copy.deepcopy(self.model).float()
+        # The masters of the vision head come last and are not part of the model, hence strict=False.
+        for parameter, master in zip(full_precision.parameters(), self.optimizer.masters, strict=False):
+            parameter.data.copy_(master.data)
+        partial_checkpoint, latest = self.out / f".latest.{os.getpid()}", self.out / "latest"
+        shutil.rmtree(partial_checkpoint, ignore_errors=True)
+        save_checkpoint(full_precision, self.tokenizer, partial_checkpoint)
+        shutil.rmtree(latest, ignore_errors=True)
+        partial_checkpoint.rename(latest)

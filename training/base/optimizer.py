@@ -1,79 +1,87 @@
-"""One optimizer step: Muon on the matrices, AdamW on everything else, weights kept in float32.
+"""Mixed-precision optimizer: Muon for matrices, AdamW for everything else, with float32 master weights.
 
-The model itself computes in bfloat16, which is five times as fast on a CPU that has it; what is too small a
-change for bfloat16 adds up in the float32 copies.
+    parameter                                          optimizer   highest learning rate
+    weight matrices of linear layers                   Muon        0.02
+    embedding table, biases, norms, patch projection   AdamW       0.002
+
+Muon orthogonalizes the update of a matrix, so the update's size does not depend on the gradient's size. That
+suits matrices that map vectors to vectors. An embedding is stored as a matrix but is a table of vectors.
+
+The model computes in bfloat16, which is five times as fast on a CPU that supports it. Updates that are too
+small for bfloat16 accumulate in the float32 master weights, which are copied to the model after each step.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import nn
 
+# Highest learning rates; a stage's rate multiplies both.
 MUON_RATE, ADAM_RATE = 0.02, 2e-3
-"""Learning rates at their highest; a stage's rate multiplies both."""
-DECAY = 0.01
-CLIP = 1.0
-"""Norm of the gradient of what AdamW trains; Muon's steps have a size of their own."""
+WEIGHT_DECAY = 0.01
+# Largest gradient norm of the AdamW parameters. Muon needs no clipping because its update size is fixed.
+MAX_NORM = 1.0
 
 
 class Optimizer:
-    """Trains the parameters of some modules that compute in bfloat16."""
+    """Trains the parameters of modules that compute in bfloat16."""
 
-    def __init__(self, modules: Iterable[nn.Module], sight: nn.Module) -> None:
-        """sight, the vision tower, is in one of the modules and learns at a rate of its own."""
-        found = list(modules)
-        self.live = list({id(p): p for module in found for p in module.parameters()}.values())
-        self.kept = [p.detach().float().clone().requires_grad_() for p in self.live]
-        seeing = {id(parameter) for parameter in sight.parameters()}
-        # An embedding is a table, not a map, though it is stored as a matrix.
-        layers = (layer for module in found for layer in module.modules())
-        tables = {id(layer.weight) for layer in layers if isinstance(layer, nn.Embedding)}
+    def __init__(self, modules: Sequence[nn.Module], vision_tower: nn.Module) -> None:
+        """The vision tower is part of one of the modules and has a separate learning rate."""
+        # A parameter that several modules share is listed once.
+        unique = {id(parameter): parameter for module in modules for parameter in module.parameters()}
+        self.parameters = list(unique.values())
+        self.masters = [p.detach().float().clone().requires_grad_() for p in self.parameters]
+        vision_ids = {id(parameter) for parameter in vision_tower.parameters()}
+        layers = [layer for module in modules for layer in module.modules()]
+        table_ids = {id(layer.weight) for layer in layers if isinstance(layer, nn.Embedding)}
+        # Master weights by (trained by Muon, part of the vision tower).
         groups: dict[tuple[bool, bool], list[torch.Tensor]] = {}
-        for live, kept in zip(self.live, self.kept, strict=True):
-            is_map = live.ndim == 2 and id(live) not in tables
-            groups.setdefault((is_map, id(live) in seeing), []).append(kept)
-        self.others = [kept for (is_map, _), group in groups.items() for kept in group if not is_map]
-        maps, others = (
-            [{"params": group, "sight": sees} for (is_map, sees), group in groups.items() if is_map == wanted]
-            for wanted in (True, False)
-        )
+        for parameter, master in zip(self.parameters, self.masters, strict=True):
+            by_muon = parameter.ndim == 2 and id(parameter) not in table_ids
+            groups.setdefault((by_muon, id(parameter) in vision_ids), []).append(master)
+        muon: list[dict[str, Any]] = []
+        adam: list[dict[str, Any]] = []
+        for (by_muon, in_vision), masters in groups.items():
+            # The name "sight" is stored in state.pt.
+            (muon if by_muon else adam).append({"params": masters, "sight": in_vision})
+        self.adam_masters = [master for group in adam for master in group["params"]]
         self.optimizers: list[Any] = [
-            torch.optim.Muon(maps, lr=MUON_RATE, weight_decay=DECAY),
-            torch.optim.AdamW(others, lr=ADAM_RATE, betas=(0.9, 0.98), weight_decay=DECAY),
+            torch.optim.Muon(muon, lr=MUON_RATE, weight_decay=WEIGHT_DECAY),
+            torch.optim.AdamW(adam, lr=ADAM_RATE, betas=(0.9, 0.98), weight_decay=WEIGHT_DECAY),
         ]
 
     @torch.no_grad()
-    def step(self, rate: float, sight_rate: float) -> None:
-        """Moves the weights against the gradients that were added up, and clears those.
+    def step(self, rate: float, vision_rate: float) -> None:
+        """Update the weights with the accumulated gradients, and clear the gradients.
 
-        The rates are shares of the highest, of the vision tower and of everything else.
+        The rates are shares of the highest learning rates, for the vision tower and for everything else.
         """
-        for live, kept in zip(self.live, self.kept, strict=True):
-            kept.grad = None if live.grad is None else live.grad.float()
-            live.grad = None
-        nn.utils.clip_grad_norm_(self.others, CLIP)
+        for parameter, master in zip(self.parameters, self.masters, strict=True):
+            master.grad = None if parameter.grad is None else parameter.grad.float()
+            parameter.grad = None
+        nn.utils.clip_grad_norm_(self.adam_masters, MAX_NORM)
         for optimizer, highest in zip(self.optimizers, (MUON_RATE, ADAM_RATE), strict=True):
             for group in optimizer.param_groups:
-                group["lr"] = highest * (sight_rate if group["sight"] else rate)
+                group["lr"] = highest * (vision_rate if group["sight"] else rate)
             optimizer.step()
-        self.publish()
+        self._update_model()
 
     @torch.no_grad()
-    def publish(self) -> None:
-        """Copies the float32 weights into the model."""
-        for live, kept in zip(self.live, self.kept, strict=True):
-            live.copy_(kept)
+    def _update_model(self) -> None:
+        for parameter, master in zip(self.parameters, self.masters, strict=True):
+            parameter.copy_(master)
 
     def state(self) -> dict[str, Any]:
-        return {"kept": self.kept, "optimizers": [optimizer.state_dict() for optimizer in self.optimizers]}
+        return {"kept": self.masters, "optimizers": [optimizer.state_dict() for optimizer in self.optimizers]}
 
     @torch.no_grad()
     def load(self, state: dict[str, Any]) -> None:
-        for kept, saved in zip(self.kept, state["kept"], strict=True):
-            kept.copy_(saved)
+        for master, saved in zip(self.masters, state["kept"], strict=True):
+            master.copy_(saved)
         for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(saved)
-        self.publish()
+        self._update_model()

@@ -1,9 +1,19 @@
-"""Learning to see before learning to speak: what stands in each cell of the picture, told by a head that is
-dropped afterwards.
+"""First stage: the vision tower learns which objects are in each cell of a picture, before any text.
 
-A cell is what becomes one image token, 28 x 28 pixels. Two objects may stand in one, so each cell has two
-places, the left object first. Besides its attributes, each object's turn is told: how many stand further
-left. Captions go from left to right, and attention, which only knows distances, finds that order hard to see.
+A cell is the area of one image token, 28 x 28 pixels; a scene has 6 x 4 cells. The centers of two objects may
+be in one cell, so a cell has two slots, the left object first; a third object is ignored. The label of a slot
+is an object's kind and its turn: the number of objects further left. Example with three objects:
+
+    +----+----+----+----+----+----+
+    |    |    |    |    |    |    |     cell        slot 0       slot 1
+    +----+----+----+----+----+----+     (1, 1)      A, turn 0    B, turn 1
+    |    | AB |    |    | C  |    |     (1, 4)      C, turn 2    empty
+    +----+----+----+----+----+----+     all others  empty        empty
+    |    |    |    |    |    |    |     (row and column from the top left)
+
+Captions go from left to right. Without the turns this order is hard to see, because attention with rotary
+positions only represents distances. A linear head on the image tokens predicts the labels. It is not used
+after this stage.
 """
 
 from __future__ import annotations
@@ -16,88 +26,88 @@ from torch.nn import functional as F
 from torch.utils.data import Dataset
 
 from clevrpolicy.scene.ontology import ATTRIBUTES, KINDS
-from harness.seeds import rng
+from harness import seeds
 from training.base.data.examples import Picture
-from training.base.data.image_pool import HEIGHT, MOST, WIDTH, Pool
-from training.base.data.pixels import Shots, shots
-from training.base.data.samplers import Material
-from training.base.model.checkpoint import MERGE, PATCH
+from training.base.data.image_pool import MAX_OBJECTS, SCENE_HEIGHT, SCENE_WIDTH, ImagePool
+from training.base.data.pixels import PictureBatch, picture_batch
+from training.base.data.samplers import SceneSampler
+from training.base.model.checkpoint import TOKEN_SIDE
 
-CELL = PATCH * MERGE
-COLUMNS, ROWS = WIDTH // CELL, HEIGHT // CELL
-PLACES = 2
-NOTHING = (-1, -1)
-SIZES = [*(len(values) for values in ATTRIBUTES.values()), MOST]
-"""Of each attribute, and of the turns, how many values there are."""
-VALUES = [[ATTRIBUTES[name].index(getattr(kind, name)) for name in ATTRIBUTES] for kind in KINDS]
-"""(96, 4): of each kind, its values' indices."""
+COLUMNS, ROWS = SCENE_WIDTH // TOKEN_SIDE, SCENE_HEIGHT // TOKEN_SIDE
+SLOTS = 2
+EMPTY = (-1, -1)
+# What the head predicts for an object: its four attributes and its turn, with this many values each.
+TARGETS = (*ATTRIBUTES, "turn")
+TARGET_SIZES = [*(len(values) for values in ATTRIBUTES.values()), MAX_OBJECTS]
+# The index of each attribute's value, for each of the 96 kinds.
+KIND_VALUES = [[ATTRIBUTES[name].index(getattr(kind, name)) for name in ATTRIBUTES] for kind in KINDS]
 
 
 @dataclass
-class View:
-    """Pictures and what stands in their cells."""
+class VisionBatch:
+    """B pictures and the labels of their cells."""
 
-    shots: Shots
-    found: torch.Tensor
-    """(B, cells, places, 2): index into KINDS and turn, -1 where there is nothing."""
+    pictures: PictureBatch
+    labels: torch.Tensor  # (B, cells, SLOTS, 2), an index into KINDS and a turn, or EMPTY
 
 
-class Views(Dataset[View]):
-    """Random pictures of scenes, step by step; changed a little where varied."""
+@dataclass
+class CellDataset(Dataset[VisionBatch]):
+    """Random scenes of a sampler; item i is step i, which has its own random generator."""
 
-    def __init__(self, material: Material, seed: int, rows: int, varied: bool) -> None:
-        self.pool, self.scenes = material.pool, range(material.first, material.last)
-        self.seed, self.rows, self.varied = seed, rows, varied
+    sampler: SceneSampler
+    seed: int
+    rows: int
+    augment: bool
 
-    def __getitem__(self, step: int) -> View:
-        draw = rng(self.seed, "base", "sight", step)
-        shown = [Picture("scene", i, draw.random() < 0.5) for i in draw.choices(self.scenes, k=self.rows)]
-        taken = shots(shown, draw if self.varied else None)
-        moves = taken.moves.tolist()
-        found = [
-            cells(self.pool, picture, columns, rows)
-            for picture, (columns, rows) in zip(shown, moves, strict=True)
+    def __getitem__(self, step: int) -> VisionBatch:
+        rng = seeds.rng(self.seed, "base", "sight", step)
+        scenes = rng.choices(range(self.sampler.first, self.sampler.last), k=self.rows)
+        pictures = [Picture("scene", scene, rng.random() < 0.5) for scene in scenes]
+        batch = picture_batch(pictures, rng if self.augment else None)
+        labels = [
+            cell_labels(self.sampler.pool, picture, shift_x, shift_y)
+            for picture, (shift_x, shift_y) in zip(pictures, batch.shifts.tolist(), strict=True)
         ]
-        return View(taken, torch.tensor(found))
+        return VisionBatch(batch, torch.tensor(labels))
 
 
-def cells(pool: Pool, picture: Picture, columns: int, rows: int) -> list[list[tuple[int, int]]]:
-    """For each cell of a picture that was moved by so many pixels: kind and turn in each of its places."""
-    found: list[list[tuple[int, int]]] = [[] for _ in range(ROWS * COLUMNS)]
-    there = zip(pool.kinds[picture.index].tolist(), pool.spots[picture.index].tolist(), strict=True)
-    objects = [(kind, spot) for kind, spot in there if kind >= 0]
-    for turn, (kind, (x, y)) in enumerate(objects[::-1] if picture.mirrored else objects):
-        # Pictures are mirrored first and moved then.
-        column = ((WIDTH - 1 - x if picture.mirrored else x) + columns) // CELL
-        row = (y + rows) // CELL
-        place = min(max(int(row), 0), ROWS - 1) * COLUMNS + min(max(int(column), 0), COLUMNS - 1)
-        found[place].append((kind, turn))
-    return [(items + [NOTHING] * PLACES)[:PLACES] for items in found]
+def cell_labels(pool: ImagePool, picture: Picture, shift_x: int, shift_y: int) -> list[list[tuple[int, int]]]:
+    """The kind and the turn in each slot of each cell, for a picture that is shifted by some pixels."""
+    kinds, spots = pool.kinds[picture.index].tolist(), pool.spots[picture.index].tolist()
+    objects = [(kind, spot) for kind, spot in zip(kinds, spots, strict=True) if kind >= 0]
+    if picture.mirrored:
+        objects.reverse()
+    cells: list[list[tuple[int, int]]] = [[] for _ in range(ROWS * COLUMNS)]
+    for turn, (kind, (x, y)) in enumerate(objects):
+        # A picture is mirrored before it is shifted. A center that leaves the picture counts for its edge.
+        mirrored_x = SCENE_WIDTH - 1 - x if picture.mirrored else x
+        column = min(max(int((mirrored_x + shift_x) // TOKEN_SIDE), 0), COLUMNS - 1)
+        row = min(max(int((y + shift_y) // TOKEN_SIDE), 0), ROWS - 1)
+        cells[row * COLUMNS + column].append((kind, turn))
+    return [(labels + [EMPTY] * SLOTS)[:SLOTS] for labels in cells]
 
 
-class Head(nn.Module):
-    """Says of every place whether an object is there, and its four attributes."""
-
-    def __init__(self, hidden: int) -> None:
-        super().__init__()
-        self.out = nn.Linear(hidden, PLACES * (1 + sum(SIZES)))
-
-    def forward(self, tokens: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """(B * cells, hidden) -> (B * cells, places, 1 or values): logits of presence and each attribute."""
-        return self.out(tokens).float().unflatten(-1, (PLACES, -1)).split([1, *SIZES], -1)  # type: ignore[no-any-return]
+def make_head(hidden: int) -> nn.Linear:
+    """Maps an image token to the logits of its slots: one for presence, then those of each target."""
+    return nn.Linear(hidden, SLOTS * (1 + sum(TARGET_SIZES)))
 
 
-def loss(logits: tuple[torch.Tensor, ...], found: torch.Tensor) -> tuple[torch.Tensor, dict[str, float]]:
-    """Of a batch, and how often presence and each attribute are right."""
-    presence, *scores = logits
-    kinds, turns = found.flatten(0, 1).unbind(-1)
-    there = kinds >= 0
-    seen = presence.squeeze(-1)
-    total = 4 * F.binary_cross_entropy_with_logits(seen, there.float())
-    right = {"objects": float(((seen > 0) == there).all(-1).float().mean())}
-    values = torch.tensor(VALUES, device=kinds.device)[kinds[there]]
-    known = torch.cat([values, turns[there][:, None]], 1)
-    for column, (name, guesses) in enumerate(zip([*ATTRIBUTES, "turn"], scores, strict=True)):
-        total = total + F.cross_entropy(guesses[there], known[:, column])
-        right[name] = float((guesses[there].argmax(-1) == known[:, column]).float().mean())
-    return total, right
+def cell_loss(logits: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, dict[str, float]]:
+    """Return the loss of a batch, and the accuracy of presence ("objects") and of each target.
+
+    `logits` is the head's output, (B * cells, outputs). Only slots with an object count for the targets.
+    """
+    slot_logits = logits.float().reshape(len(logits), SLOTS, -1)
+    presence_logits, *target_logits = torch.split(slot_logits, [1, *TARGET_SIZES], -1)
+    presence_logits = presence_logits.squeeze(-1)
+    kinds, turns = labels.flatten(0, 1).unbind(-1)
+    present = kinds >= 0
+    loss = 4 * F.binary_cross_entropy_with_logits(presence_logits, present.float())
+    accuracies = {"objects": float(((presence_logits > 0) == present).all(-1).float().mean())}
+    values = torch.tensor(KIND_VALUES, device=kinds.device)[kinds[present]]
+    targets = torch.cat([values, turns[present][:, None]], 1)
+    for name, scores, target in zip(TARGETS, target_logits, targets.T, strict=True):
+        loss = loss + F.cross_entropy(scores[present], target)
+        accuracies[name] = float((scores[present].argmax(-1) == target).float().mean())
+    return loss, accuracies

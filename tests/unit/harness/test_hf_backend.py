@@ -25,7 +25,7 @@ pytest.importorskip("transformers")
 
 from harness.backends.hf import HuggingFace, _GumbelNoise  # noqa: E402
 from training.base import save_random  # noqa: E402
-from training.base.model.tokenizer import SPECIAL, train_tokenizer  # noqa: E402
+from training.base.model.tokenizer import SPECIAL_TOKENS, train_tokenizer  # noqa: E402
 
 IMAGE_TOKENS = 24
 """Of a 480x320 picture: 6 x 4 squares of 28 pixels are the most that fit under 25."""
@@ -193,7 +193,7 @@ def test_placeholders_never_come_out_however_likely(tiny: Path, temperature: flo
     model = backend(tiny, temperature=temperature)
     before = texts(model.generate(mixed(3)))
     likely = torch.zeros(model.model.config.text_config.vocab_size)
-    likely[[SPECIAL.index(f"<|{name}|>") for name in ("image_pad", "video_pad", "vision_start")]] = 1e4
+    likely[[SPECIAL_TOKENS.index(f"<|{name}|>") for name in ("image_pad", "video_pad", "vision_start")]] = 1e4
     model.model.lm_head.register_forward_hook(lambda _module, _inputs, logits: logits + likely)
     assert texts(model.generate(mixed(3))) == before
 

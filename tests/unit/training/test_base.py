@@ -1,4 +1,4 @@
-"""The tiny base model: what it is taught is right, and is shown exactly as a benchmark shows it."""
+"""The tiny base model: its examples are right and match the benchmarks, and its training can be resumed."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ from harness.backends.chat import Reader  # noqa: E402
 from harness.backends.checkpoint import load_checkpoint  # noqa: E402
 from training.base import curriculum, evaluation, loop, vision_pretraining  # noqa: E402
 from training.base.data import image_pool, pixels  # noqa: E402
-from training.base.data.batches import Lessons, batch  # noqa: E402
-from training.base.data.examples import Encoder, Example, Picture, prompt  # noqa: E402
-from training.base.data.image_pool import HEIGHT, SIDE, WIDTH, Pool  # noqa: E402
-from training.base.data.samplers import Material, policy  # noqa: E402
+from training.base.data.batches import TaskMixDataset, collate  # noqa: E402
+from training.base.data.examples import Example, ExampleEncoder, Picture  # noqa: E402
+from training.base.data.image_pool import CROP_SIDE, SCENE_HEIGHT, SCENE_WIDTH, ImagePool  # noqa: E402
+from training.base.data.samplers import SceneSampler, sample_policy  # noqa: E402
 from training.base.data.tasks import TASKS  # noqa: E402
 from training.base.model import attention, init_heads  # noqa: E402
-from training.base.model.checkpoint import SMALLEST, SPREAD, processor, random_model  # noqa: E402
+from training.base.model.checkpoint import INIT_STD, TEST_SIZE, TOKEN_SIDE, build_processor, random_model  # noqa: E402
 from training.base.model.tokenizer import train_tokenizer  # noqa: E402
 from training.base.optimizer import Optimizer  # noqa: E402
 
@@ -47,28 +47,28 @@ SCENES = 300
 
 
 @pytest.fixture(scope="module")
-def painted() -> Pool:
-    """A pool of noise whose scenes are told to hold random objects."""
-    draw, noise = random.Random(1), np.random.default_rng(1)
-    kinds = np.full((SCENES, image_pool.MOST), -1)
-    spots = np.full((SCENES, image_pool.MOST, 2), -1.0, dtype=np.float32)
+def noise_pool() -> ImagePool:
+    """A pool whose pictures are noise, with random objects as labels."""
+    objects, noise = random.Random(1), np.random.default_rng(1)
+    kinds = np.full((SCENES, image_pool.MAX_OBJECTS), -1)
+    spots = np.full((SCENES, image_pool.MAX_OBJECTS, 2), -1.0, dtype=np.float32)
     for row in range(SCENES):
-        count = draw.randint(image_pool.FEWEST, image_pool.MOST)
-        kinds[row, :count] = draw.choices(range(len(KINDS)), k=count)
-        spots[row, :count, 0] = sorted(draw.uniform(0, WIDTH - 1) for _ in range(count))
-        spots[row, :count, 1] = [draw.uniform(0, HEIGHT - 1) for _ in range(count)]
-    return Pool(
-        noise.integers(0, 256, (SCENES, HEIGHT, WIDTH, 3), dtype=np.uint8),
+        count = objects.randint(image_pool.MIN_OBJECTS, image_pool.MAX_OBJECTS)
+        kinds[row, :count] = objects.choices(range(len(KINDS)), k=count)
+        spots[row, :count, 0] = sorted(objects.uniform(0, SCENE_WIDTH - 1) for _ in range(count))
+        spots[row, :count, 1] = [objects.uniform(0, SCENE_HEIGHT - 1) for _ in range(count)]
+    return ImagePool(
+        noise.integers(0, 256, (SCENES, SCENE_HEIGHT, SCENE_WIDTH, 3), dtype=np.uint8),
         kinds,
         spots,
-        noise.integers(0, 256, (len(KINDS), SIDE, SIDE, 3), dtype=np.uint8),
+        noise.integers(0, 256, (len(KINDS), CROP_SIDE, CROP_SIDE, 3), dtype=np.uint8),
         np.arange(len(KINDS)),
     )
 
 
 @pytest.fixture(scope="module")
-def material(painted: Pool) -> Material:
-    return Material(painted, 0, SCENES)
+def sampler(noise_pool: ImagePool) -> SceneSampler:
+    return SceneSampler(noise_pool, 0, SCENES)
 
 
 @pytest.fixture(scope="module")
@@ -78,408 +78,420 @@ def tokenizer() -> Any:
 
 @pytest.fixture(scope="module")
 def model(tokenizer: Any) -> Any:
-    return random_model(tokenizer, SMALLEST, SPREAD, seed=0).eval()
+    return random_model(tokenizer, TEST_SIZE, INIT_STD, seed=0).eval()
 
 
 @pytest.fixture(scope="module")
-def gallery(painted: Pool) -> pixels.Gallery:
-    return pixels.Gallery(painted, torch.device("cpu"))
+def device_pool(noise_pool: ImagePool) -> pixels.DevicePool:
+    return pixels.DevicePool(noise_pool, torch.device("cpu"))
 
 
-# Words
+# Tokenizer
 
 
 @given(text=st.text() | st.from_regex(r"( ?(Case|Condition) [12](\.[12]){0,6}[.;:]? ?a?mong){1,3}"))
 @settings(max_examples=50, deadline=None)
-def test_any_text_comes_back(tokenizer: Any, text: str) -> None:
+def test_any_text_round_trips(tokenizer: Any, text: str) -> None:
     ids = tokenizer.encode(text, add_special_tokens=False)
     assert tokenizer.decode(ids, clean_up_tokenization_spaces=False) == text
 
 
-def test_what_policies_repeat_is_one_token(tokenizer: Any) -> None:
+def test_text_that_policies_repeat_is_one_token(tokenizer: Any) -> None:
     for text in (" 1.2.1", " cylinder", "\nCondition 1.2.1:", wording.HEAD.partition("{name}")[2]):
         assert len(tokenizer.encode(text, add_special_tokens=False)) == 1
-    split = [tokenizer.decode(i) for i in tokenizer.encode(" a as 1.1.5", add_special_tokens=False)]
-    assert split == [" a", " a", "s", " 1", ".", "1", ".", "5"]  # whole words and numbers only
+    tokens = [tokenizer.decode(i) for i in tokenizer.encode(" a as 1.1.5", add_special_tokens=False)]
+    assert tokens == [" a", " a", "s", " 1", ".", "1", ".", "5"]  # no piece ends inside a word or number
 
 
 # Tasks
 
 
 @pytest.mark.parametrize("name", TASKS)
-def test_an_example_is_drawn_from_its_generator_alone(material: Material, name: str) -> None:
-    first, again, other = (TASKS[name](rng(seed, name), material) for seed in (0, 0, 1))
+def test_an_example_depends_on_its_generator_only(sampler: SceneSampler, name: str) -> None:
+    first, again, other = (TASKS[name](rng(seed, name), sampler) for seed in (0, 0, 1))
     assert first == again != other
 
 
-def shown_kinds(answer: str) -> list[str]:
-    """The objects that an answer's caption tells."""
+def caption_objects(answer: str) -> list[str]:
+    """The objects in the caption of an answer."""
     caption = answer.split("The scene holds ")[1].split(".\n")[0]
     return [words.removeprefix("a ") for part in caption.split(", ") for words in part.split(" and ")]
 
 
 @pytest.mark.parametrize("name", ["follow-2", "visual-2", "follow-3"])
-def test_the_answer_is_that_of_the_policy_as_shown(material: Material, name: str) -> None:
-    """The policy is read back from the question's own words and pictures."""
-    draw, answers = rng(3, name), []
+def test_the_answer_follows_the_policy_in_the_question(sampler: SceneSampler, name: str) -> None:
+    """The policy is parsed from the texts and pictures of the question."""
+    generator, decisions = rng(3, name), []
     for _ in range(60):
-        example = TASKS[name](draw, material)
+        example = TASKS[name](generator, sampler)
         *content, picture, _ = example.question
-        parts, shown = [], {}
+        parts, crop_values = [], {}
         for part in content:
             parts.append(Part("image", str(part.index)) if isinstance(part, Picture) else Part("text", part))
             if isinstance(part, Picture):
                 attribute = str(parts[-2].value).rpartition("same ")[2].partition(" as")[0]
-                kind = KINDS[int(material.pool.crop_kinds[part.index])]
-                shown[str(part.index)] = getattr(kind, attribute)
-        _, tree = wording.parse(parts, shown)
+                kind = KINDS[int(sampler.pool.crop_kinds[part.index])]
+                crop_values[str(part.index)] = getattr(kind, attribute)
+        _, tree = wording.parse(parts, crop_values)
         assert isinstance(picture, Picture)
-        kinds = material.pool.content(picture.index)
-        told = [str(kind) for kind in (kinds[::-1] if picture.mirrored else kinds)]
-        assert shown_kinds(example.answer) == told
+        kinds = sampler.pool.content(picture.index)
+        left_to_right = [str(kind) for kind in (kinds[::-1] if picture.mirrored else kinds)]
+        assert caption_objects(example.answer) == left_to_right
         steps, leaf = tree.walk(mask(kinds))
         assert boxed(example.answer) == f"Case {leaf.case}"
-        answers += [step.holds for step in steps]
-    assert 0.4 < sum(answers) / len(answers) < 0.6  # balanced, or guessing would do
+        decisions += [step.holds for step in steps]
+    assert 0.4 < sum(decisions) / len(decisions) < 0.6  # balanced, so guessing does not help
 
 
-def test_scenes_in_words_belong_to_the_training_split(material: Material) -> None:
-    draw = random.Random(0)
-    assert {split_of(material.sentence(draw).kinds) for _ in range(200)} == {"train"}
+def test_scenes_in_words_belong_to_the_training_split(sampler: SceneSampler) -> None:
+    generator = random.Random(0)
+    assert {split_of(sampler.sentence(generator).kinds) for _ in range(200)} == {"train"}
 
 
-def test_questions_are_about_the_picture(material: Material) -> None:
-    draw = rng(0, "counted")
+def test_counts_are_right_and_varied(sampler: SceneSampler) -> None:
+    generator = rng(0, "counted")
     counts = []
     for _ in range(200):
-        example = TASKS["count"](draw, material)
+        example = TASKS["count"](generator, sampler)
         (picture,) = example.pictures
-        asked = str(example.question[1]).removeprefix("How many ").partition(" are in")[0].split()
-        wanted = {word.removesuffix("s") for word in asked} - {"object"}
-        met = sum(wanted <= set(kind) for kind in material.pool.content(picture.index))
-        assert boxed(example.answer) == str(met)
-        counts.append(met)
+        words = str(example.question[1]).removeprefix("How many ").partition(" are in")[0].split()
+        values = {word.removesuffix("s") for word in words} - {"object"}
+        count = sum(values <= set(kind) for kind in sampler.pool.content(picture.index))
+        assert boxed(example.answer) == str(count)
+        counts.append(count)
     assert {0, 1, 2} <= set(counts) and counts.count(0) < 100
 
 
-def test_the_curriculum_names_tasks_that_exist() -> None:
+def test_the_curriculum_names_existing_tasks() -> None:
     for stage in curriculum.CURRICULUM:
         assert stage.mix.keys() | set(stage.watched) <= TASKS.keys()
         assert stage.gates.keys() <= (TASKS.keys() if stage.mix else {*ATTRIBUTES, "turn"})
 
 
-# As a benchmark shows it
+# Examples and batches
 
 
-def test_a_question_is_what_the_harness_asks(
-    material: Material, tokenizer: Any, model: Any, gallery: pixels.Gallery
+def test_a_question_equals_the_harness_prompt(
+    sampler: SceneSampler, tokenizer: Any, model: Any, device_pool: pixels.DevicePool
 ) -> None:
-    """Tokens and pixels are those that harness.backends.chat makes of the same prompt."""
-    example = TASKS["visual-2"](random.Random(2), material)
+    """Tokens and pixels are the same as those of harness.backends.chat."""
+    example = TASKS["visual-2"](random.Random(2), sampler)
 
     class Pictures:
         def image(self, path: str) -> Image.Image:
             kind, index, mirrored = path.split("-")
-            source = material.pool.scenes if kind == "scene" else material.pool.crops
+            source = sampler.pool.scenes if kind == "scene" else sampler.pool.crops
             array = source[int(index)]
             return Image.fromarray(np.ascontiguousarray(array[:, ::-1] if mirrored == "True" else array))
 
-    def named(part: str | Picture) -> Part:
+    def prompt_part(part: str | Picture) -> Part:
         if isinstance(part, str):
             return Part("text", part)
         return Part("image", f"{part.kind}-{part.index}-{part.mirrored}")
 
-    asked = Prompt("x", "in_context", tuple(map(named, example.question)))
-    reader = Reader(processor(tokenizer), model.config, Pictures(), None, 1)
-    inputs = reader.read([asked])
-    mine = batch([Encoder(tokenizer).question(example)], tokenizer.pad_token_id)
-    assert mine.ids.tolist() == inputs["input_ids"].tolist()
-    assert mine.shots is not None and len(example.pictures) > 1
-    patches, grids = gallery.patches(mine.shots)
-    assert grids.tolist() == inputs["image_grid_thw"].tolist()
-    assert torch.allclose(patches, inputs["pixel_values"], atol=1e-5)
+    prompt = Prompt("x", "in_context", tuple(map(prompt_part, example.question)))
+    reader = Reader(build_processor(tokenizer), model.config, Pictures(), None, 1)
+    expected = reader.read([prompt])
+    batch = collate([ExampleEncoder(tokenizer).question(example)], tokenizer.pad_token_id)
+    assert batch.ids_BT.tolist() == expected["input_ids"].tolist()
+    assert batch.pictures is not None and len(example.pictures) > 1
+    patches, grids = device_pool.patches(batch.pictures)
+    assert grids.tolist() == expected["image_grid_thw"].tolist()
+    assert torch.allclose(patches, expected["pixel_values"], atol=1e-5)
 
 
-def test_loss_is_on_answers_and_most_where_it_matters(material: Material, tokenizer: Any) -> None:
-    encoder = Encoder(tokenizer)
-    example = TASKS["follow-1"](random.Random(4), material)
+def test_the_loss_is_on_answers_and_highest_on_decisions(sampler: SceneSampler, tokenizer: Any) -> None:
+    encoder = ExampleEncoder(tokenizer)
+    example = TASKS["follow-1"](random.Random(4), sampler)
     row = encoder(example)
-    asked = len(encoder.question(example).ids)
-    assert not any(row.weights[:asked]) and all(row.weights[asked:])
-    assert tokenizer.decode(row.ids) == prompt(example) + example.answer + "<|im_end|>"
+    question_length = len(encoder.question(example).ids)
+    assert not any(row.weights[:question_length]) and all(row.weights[question_length:])
+    assert tokenizer.decode(row.ids) == encoder.prompt(example) + example.answer + "<|im_end|>"
     heavy = [tokenizer.decode(i) for i, w in zip(row.ids, row.weights, strict=True) if w == 4]
     assert len(heavy) == 2 and heavy[1] in (" Yes,", " No, none")
 
 
-def test_what_nobody_could_know_is_not_learned(material: Material, tokenizer: Any) -> None:
-    example = TASKS["match"](random.Random(0), material)
-    row = Encoder(tokenizer)(example)
+def test_unpredictable_text_has_no_loss(sampler: SceneSampler, tokenizer: Any) -> None:
+    example = TASKS["match"](random.Random(0), sampler)
+    row = ExampleEncoder(tokenizer)(example)
     learned = "".join(tokenizer.decode(i) for i, w in zip(row.ids, row.weights, strict=True) if w)
     lines = [line.partition("?")[2] for line in example.answer.splitlines()]
     assert learned == "\n".join(lines) + "<|im_end|>" and " Yes," in learned and " No, none" in learned
 
 
-def test_conditions_are_recited_in_the_order_asked(material: Material) -> None:
-    example = TASKS["recite-2"](random.Random(1), material)
+def test_conditions_are_recited_in_the_requested_order(sampler: SceneSampler) -> None:
+    example = TASKS["recite-2"](random.Random(1), sampler)
     *content, question = example.question
-    asked = str(question).removeprefix("List the conditions ").removesuffix(".").split(", ")
+    requested = str(question).removeprefix("List the conditions ").removesuffix(".").split(", ")
     _, tree = wording.parse([Part("text", str(part)) for part in content], {})
-    known = {number: "; ".join(reasoning.fields(number, node)) for number, node, _ in tree.sections()}
-    assert example.answer.strip().splitlines() == [f"Condition {n}: {known[n]}." for n in asked]
+    fields = {number: "; ".join(reasoning.fields(number, node)) for number, node, _ in tree.sections()}
+    assert example.answer.strip().splitlines() == [f"Condition {n}: {fields[n]}." for n in requested]
 
 
-def test_rows_of_a_step_are_cut_by_length(material: Material, tokenizer: Any) -> None:
-    lessons = Lessons((0, "x"), {"list": 1.0, "follow-3": 1.0}, material, Encoder(tokenizer), 40)
-    batches = lessons[7]
-    assert sum(len(b.ids) for b in batches) == 40 and len(batches) > 1
-    used = sum(int((b.ids != tokenizer.pad_token_id).sum()) for b in batches)
-    assert used > 0.75 * sum(b.ids.numel() for b in batches)
-    assert all(torch.equal(a.ids, b.ids) for a, b in zip(batches, lessons[7], strict=True))
-    assert not torch.equal(lessons[8][0].ids, batches[0].ids)
+def test_a_step_is_split_into_batches_of_similar_length(sampler: SceneSampler, tokenizer: Any) -> None:
+    mix = {"list": 1.0, "follow-3": 1.0}
+    steps = TaskMixDataset(0, "x", mix, sampler, ExampleEncoder(tokenizer), rows=40)
+    batches = steps[7]
+    assert sum(len(b.ids_BT) for b in batches) == 40 and len(batches) > 1
+    tokens = sum(int((b.ids_BT != tokenizer.pad_token_id).sum()) for b in batches)
+    assert tokens > 0.75 * sum(b.ids_BT.numel() for b in batches)
+    assert all(torch.equal(a.ids_BT, b.ids_BT) for a, b in zip(batches, steps[7], strict=True))
+    assert not torch.equal(steps[8][0].ids_BT, batches[0].ids_BT)
 
 
-# Seeing
+# Vision
 
 
-def test_a_picture_is_mirrored_and_then_moved(painted: Pool, gallery: pixels.Gallery) -> None:
-    shown = pixels.shots([Picture("scene", 3, mirrored=True)], None)
-    (still,) = gallery._changed(gallery.scenes, shown, shown.scene)
-    assert np.array_equal(still.numpy(), painted.scenes[3][:, ::-1])
-    moved = gallery._changed(gallery.scenes, replace(shown, moves=torch.tensor([[5, -3]])), shown.scene)[0]
-    assert torch.equal(moved[:-3, 5:], still[3:, :-5])
-    assert torch.equal(moved[:, 0], moved[:, 4])  # its edge, repeated
+def test_a_picture_is_mirrored_before_it_is_shifted(
+    noise_pool: ImagePool, device_pool: pixels.DevicePool
+) -> None:
+    batch = pixels.picture_batch([Picture("scene", 3, mirrored=True)], None)
+    shifted_batch = replace(batch, shifts=torch.tensor([[5, -3]]))
+    (mirrored,) = device_pool._augment(device_pool.scenes, batch, batch.is_scene)
+    assert np.array_equal(mirrored.numpy(), noise_pool.scenes[3][:, ::-1])
+    (shifted,) = device_pool._augment(device_pool.scenes, shifted_batch, batch.is_scene)
+    assert torch.equal(shifted[:-3, 5:], mirrored[3:, :-5])
+    assert torch.equal(shifted[:, 0], shifted[:, 4])  # the edge is repeated
 
 
 @pytest.mark.parametrize("mirrored", [False, True])
-def test_cells_hold_what_stands_in_them_and_its_turn(painted: Pool, mirrored: bool) -> None:
+def test_a_cell_is_labeled_with_its_objects_and_their_turns(noise_pool: ImagePool, mirrored: bool) -> None:
     index = 5
-    found = vision_pretraining.cells(painted, Picture("scene", index, mirrored), columns=2, rows=-1)
-    kinds, spots = painted.kinds[index].tolist(), painted.spots[index].tolist()
+    labels = vision_pretraining.cell_labels(noise_pool, Picture("scene", index, mirrored), 2, -1)
+    kinds, spots = noise_pool.kinds[index].tolist(), noise_pool.spots[index].tolist()
     count = sum(kind >= 0 for kind in kinds)
     for turn, (kind, (x, y)) in enumerate(zip(kinds[:count], spots, strict=False)):
-        column = ((WIDTH - 1 - x if mirrored else x) + 2) // vision_pretraining.CELL
-        place = int(max(y - 1, 0) // vision_pretraining.CELL) * vision_pretraining.COLUMNS + min(
-            int(column), vision_pretraining.COLUMNS - 1
-        )
-        assert (kind, count - 1 - turn if mirrored else turn) in found[place]
-    assert sum(kind >= 0 for places in found for kind, _ in places) == count
+        column = int(((SCENE_WIDTH - 1 - x if mirrored else x) + 2) // TOKEN_SIDE)
+        row = int(max(y - 1, 0) // TOKEN_SIDE)
+        cell = row * vision_pretraining.COLUMNS + min(column, vision_pretraining.COLUMNS - 1)
+        assert (kind, count - 1 - turn if mirrored else turn) in labels[cell]
+    assert sum(kind >= 0 for slots in labels for kind, _ in slots) == count
 
 
-def test_a_sure_head_loses_nothing() -> None:
-    objects = ((4, 1), (90, 0))
-    found = torch.tensor([[objects, (vision_pretraining.NOTHING, vision_pretraining.NOTHING)]])
+def test_confident_right_predictions_have_no_loss() -> None:
+    objects, empty = ((4, 1), (90, 0)), vision_pretraining.EMPTY
+    labels = torch.tensor([[objects, (empty, empty)]])
     logits = [torch.full((2, 2, 1), -50.0)]
     logits[0][0] = 50.0
-    for column, size in enumerate(vision_pretraining.SIZES):
+    for column, size in enumerate(vision_pretraining.TARGET_SIZES):
         scores = torch.zeros(2, 2, size)
-        for place, (kind, turn) in enumerate(objects):
-            scores[0, place, [*vision_pretraining.VALUES[kind], turn][column]] = 50.0
+        for slot, (kind, turn) in enumerate(objects):
+            scores[0, slot, [*vision_pretraining.KIND_VALUES[kind], turn][column]] = 50.0
         logits.append(scores)
-    loss, right = vision_pretraining.loss(tuple(logits), found)
-    assert float(loss) < 1e-6 and set(right.values()) == {1.0}
+    loss, accuracies = vision_pretraining.cell_loss(torch.cat(logits, -1).flatten(1), labels)
+    assert float(loss) < 1e-6 and set(accuracies.values()) == {1.0}
     logits[-1] = -logits[-1]
-    loss, right = vision_pretraining.loss(tuple(logits), found)
-    assert float(loss) > 10 and right["turn"] == 0.0
+    loss, accuracies = vision_pretraining.cell_loss(torch.cat(logits, -1).flatten(1), labels)
+    assert float(loss) > 10 and accuracies["turn"] == 0.0
 
 
-# Training
+# Model and optimizer
 
 
-def test_plain_attention_gives_what_the_stock_one_gives(
-    model: Any, material: Material, tokenizer: Any
-) -> None:
-    rows = [Encoder(tokenizer)(TASKS[name](random.Random(0), material)) for name in ("list", "recite-2")]
-    ids = batch(rows, tokenizer.pad_token_id).ids
+def test_plain_attention_equals_the_built_in_one(model: Any, sampler: SceneSampler, tokenizer: Any) -> None:
+    encoder = ExampleEncoder(tokenizer)
+    rows = [encoder(TASKS[name](random.Random(0), sampler)) for name in ("list", "recite-2")]
+    ids_BT = collate(rows, tokenizer.pad_token_id).ids_BT
     with torch.no_grad():
-        stock = model.model(input_ids=ids).last_hidden_state
-        attention.use(model)
-        plain = model.model(input_ids=ids).last_hidden_state
+        built_in = model.model(input_ids=ids_BT).last_hidden_state
+        attention.use_plain_attention(model)
+        plain = model.model(input_ids=ids_BT).last_hidden_state
         model.set_attn_implementation("sdpa")
-    assert torch.allclose(stock, plain, atol=1e-4)
+    assert torch.allclose(built_in, plain, atol=1e-4)
 
 
-def test_heads_look_where_they_should_from_the_start(tokenizer: Any) -> None:
-    fresh = random_model(tokenizer, SMALLEST, init_heads.SPREAD, seed=0).eval()
-    init_heads.look_back(fresh)
-    fresh.set_attn_implementation("eager")
+def test_positional_heads_attend_to_their_lag(tokenizer: Any) -> None:
+    untrained = random_model(tokenizer, TEST_SIZE, init_heads.INIT_STD, seed=0).eval()
+    init_heads.set_positional_heads(untrained)
+    untrained.set_attn_implementation("eager")
     ids = torch.randint(300, 700, (4, 80), generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
-        layers = fresh.model(input_ids=ids, output_attentions=True).attentions
+        layers = untrained.model(input_ids=ids, output_attentions=True).attentions
     for layer in layers[: init_heads.LAYERS]:
-        seen = layer[:, :, 60:].mean(0)  # (heads, 20, 80), of tokens that have many before them
-        for head, look in enumerate(init_heads.HEADS[: len(seen)]):
-            at = torch.stack([row[60 + i - look.lag] for i, row in enumerate(seen[head])]).mean()
-            near = torch.stack([row[60 + i - 20 : 60 + i + 1].sum() for i, row in enumerate(seen[head])])
+        weights = layer[:, :, 60:].mean(0)  # (heads, 20, 80): tokens with many tokens before them
+        for index, head in enumerate(init_heads.HEADS[: len(weights)]):
+            at_lag = torch.stack([row[60 + i - head.lag] for i, row in enumerate(weights[index])]).mean()
+            near = torch.stack([row[60 + i - 20 : 60 + i + 1].sum() for i, row in enumerate(weights[index])])
             assert near.mean() > 0.9
-            assert at > 0.5 if look.lag else at < 0.3, "one token, or all that are near"
+            assert at_lag > 0.5 if head.lag else at_lag < 0.3, "one token, or all nearby tokens"
 
 
-def test_steps_too_small_for_bfloat16_add_up() -> None:
+def test_updates_too_small_for_bfloat16_accumulate() -> None:
     layer = torch.nn.Linear(8, 8).bfloat16()
     with torch.no_grad():
         layer.bias.fill_(1.0)
-    optimizer = Optimizer([layer], sight=torch.nn.Linear(1, 1))
+    optimizer = Optimizer([layer], vision_tower=torch.nn.Linear(1, 1))
     for _ in range(100):
         layer.bias.grad = torch.ones(8, dtype=torch.bfloat16)
-        optimizer.step(0.05, sight_rate=0.0)  # 1e-4 a step, where bfloat16 has steps of 4e-3 below 1
+        optimizer.step(0.05, vision_rate=0.0)  # 1e-4 a step; bfloat16 has a spacing of 4e-3 below 1
     assert float(layer.bias.detach().mean()) == pytest.approx(0.99, abs=0.003)
 
 
-def test_answers_of_a_padded_batch_are_those_of_single_ones(
-    model: Any, material: Material, tokenizer: Any, gallery: pixels.Gallery, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(evaluation, "NEW_TOKENS", 8)
-    encoder = Encoder(tokenizer)
-    rows = [
-        encoder.question(TASKS[name](random.Random(0), material)) for name in ("list", "visual-2", "read-1")
-    ]
-    together = evaluation.generate(model, batch(rows, encoder.pad), gallery, tokenizer)
-    alone = [evaluation.generate(model, batch([row], encoder.pad), gallery, tokenizer)[0] for row in rows]
-    assert together == alone and len(set(alone)) > 1
-
-
-def test_an_answer_is_right_by_its_box_or_as_a_whole() -> None:
-    assert evaluation._same(r"<think>no</think>\boxed{Case 1}", r"<think>yes</think>\boxed{Case 1}")
-    assert not evaluation._same("Yes.", "No.") and evaluation._same("Yes.", "Yes.")
-    assert not evaluation._same("", r"\boxed{Case 1}")
-
-
-def test_the_vision_tower_learns_at_its_own_rate() -> None:
-    sight, other = torch.nn.Linear(8, 8), torch.nn.Linear(8, 8)
-    before = [layer.weight.detach().clone() for layer in (sight, other)]
-    optimizer = Optimizer([torch.nn.Sequential(sight, other)], sight)
-    for layer in (sight, other):
+def test_the_vision_tower_has_its_own_learning_rate() -> None:
+    vision, other = torch.nn.Linear(8, 8), torch.nn.Linear(8, 8)
+    before = [layer.weight.detach().clone() for layer in (vision, other)]
+    optimizer = Optimizer([torch.nn.Sequential(vision, other)], vision)
+    for layer in (vision, other):
         layer.weight.grad = torch.randn(8, 8, generator=torch.Generator().manual_seed(0))
-    optimizer.step(rate=1.0, sight_rate=0.1)
+    optimizer.step(rate=1.0, vision_rate=0.1)
     moved = [
-        float((layer.weight.detach() - w).norm()) for layer, w in zip((sight, other), before, strict=True)
+        float((layer.weight.detach() - weight).norm())
+        for layer, weight in zip((vision, other), before, strict=True)
     ]
     assert moved[1] > 0 and moved[0] == pytest.approx(0.1 * moved[1], rel=0.05)
 
 
+# Evaluation
+
+
+def test_answers_do_not_depend_on_the_padding(
+    model: Any,
+    sampler: SceneSampler,
+    tokenizer: Any,
+    device_pool: pixels.DevicePool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(evaluation, "NEW_TOKENS", 8)
+    encoder = ExampleEncoder(tokenizer)
+    rows = [
+        encoder.question(TASKS[name](random.Random(0), sampler)) for name in ("list", "visual-2", "read-1")
+    ]
+    together = evaluation.generate(model, tokenizer, device_pool, rows)
+    alone = [evaluation.generate(model, tokenizer, device_pool, [row])[0] for row in rows]
+    assert together == alone and len(set(alone)) > 1
+
+
+def test_an_answer_is_compared_by_its_box_or_as_a_whole() -> None:
+    assert evaluation.is_right(r"<think>no</think>\boxed{Case 1}", r"<think>yes</think>\boxed{Case 1}")
+    assert not evaluation.is_right("Yes.", "No.") and evaluation.is_right("Yes.", "Yes.")
+    assert not evaluation.is_right("", r"\boxed{Case 1}")
+
+
+# Training
+
 STAGES = (
-    curriculum.Stage("sight", 0.2, sight_rate=1.0),
-    curriculum.Stage("words", 0.4, {"list": 1.0, "follow-1": 1.0}, {"list": 0.0}),  # its gate always holds
-    curriculum.Stage("last", 1.0, {"read-1": 1.0}, watched=("read-1",), sight_rate=0.1),
+    curriculum.CurriculumStage("sight", 0.2, vision_rate=1.0),
+    # Its gate is always reached.
+    curriculum.CurriculumStage("words", 0.4, {"list": 1.0, "follow-1": 1.0}, {"list": 0.0}),
+    curriculum.CurriculumStage("last", 1.0, {"read-1": 1.0}, watched=("read-1",), vision_rate=0.1),
 )
 
 
 @pytest.fixture
-def small_run(painted: Pool, monkeypatch: pytest.MonkeyPatch) -> curriculum.BaseConfig:
-    """A run on noise, by a clock that counts half a second a step: 12 steps, and a look every second."""
+def small_run(noise_pool: ImagePool, monkeypatch: pytest.MonkeyPatch) -> curriculum.BaseConfig:
+    """A run of 12 steps on noise. Its clock counts half a second per step; it evaluates every second."""
     monkeypatch.setattr(loop, "time", SimpleNamespace(monotonic=itertools.count(0, 0.5).__next__))
-    monkeypatch.setattr(image_pool, "load", lambda *_: painted)
-    monkeypatch.setattr(loop, "HELD", 20)
-    monkeypatch.setattr(loop, "BASE", SMALLEST)
-    monkeypatch.setattr(loop, "ASKED", 2)
-    monkeypatch.setattr(loop, "CHECK", 1.0)
-    monkeypatch.setattr(loop, "LOGGED", 1)
+    monkeypatch.setattr(loop, "load_pool", lambda *_: noise_pool)
+    monkeypatch.setattr(loop, "HELD_OUT_SCENES", 20)
+    monkeypatch.setattr(loop, "BASE_SIZE", TEST_SIZE)
+    monkeypatch.setattr(loop, "EVAL_QUESTIONS", 2)
+    monkeypatch.setattr(loop, "EVAL_INTERVAL", 1.0)
+    monkeypatch.setattr(loop, "LOG_INTERVAL", 1)
     monkeypatch.setattr(loop, "CURRICULUM", STAGES)
     monkeypatch.setattr(evaluation, "NEW_TOKENS", 2)
     monkeypatch.setattr(curriculum.BaseConfig, "rows", 4)
-    monkeypatch.setattr(curriculum, "FEWEST_SCENES", SCENES)
+    monkeypatch.setattr(curriculum, "MIN_SCENES", SCENES)
     return curriculum.BaseConfig(minutes=0.1, scenes=SCENES)
 
 
-def trained(out: Path) -> tuple[list[Any], list[torch.Tensor]]:
+def log_and_weights(out: Path) -> tuple[list[Any], list[torch.Tensor]]:
     lines = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
     return lines, torch.load(out / "state.pt")["optimizer"]["kept"]
 
 
-def test_a_killed_run_ends_like_one_that_was_not(
+def test_a_resumed_run_ends_like_an_uninterrupted_one(
     small_run: curriculum.BaseConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     loop.train_base(tmp_path / "whole", small_run)
-    learn, steps = loop._Run._learn, itertools.count()
+    train_step, steps = loop._Trainer._accumulate_gradients, itertools.count()
 
-    def killed(run: Any, lesson: Any) -> None:
+    def interrupted(trainer: Any, step_data: Any) -> Any:
         if next(steps) == 7:
             raise KeyboardInterrupt
-        learn(run, lesson)
+        return train_step(trainer, step_data)
 
-    monkeypatch.setattr(loop._Run, "_learn", killed)
+    monkeypatch.setattr(loop._Trainer, "_accumulate_gradients", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        loop.train_base(tmp_path / "killed", small_run)
-    monkeypatch.setattr(loop._Run, "_learn", learn)
-    loop.train_base(tmp_path / "killed", small_run)
-    (whole, weights), (_, again) = trained(tmp_path / "whole"), trained(tmp_path / "killed")
-    assert all(torch.equal(a, b) for a, b in zip(weights, again, strict=True))
-    # The gate of "words" held at its first look, and what it left over the last stage had.
-    counted = Counter(line["stage"] for line in whole if line["loss"] is not None)
-    assert counted == {"sight": 3, "words": 2, "last": 7}
-    assert whole[-1]["skills"].keys() == {"read-1"}
+        loop.train_base(tmp_path / "interrupted", small_run)
+    monkeypatch.setattr(loop._Trainer, "_accumulate_gradients", train_step)
+    loop.train_base(tmp_path / "interrupted", small_run)
+    log, weights = log_and_weights(tmp_path / "whole")
+    _, resumed_weights = log_and_weights(tmp_path / "interrupted")
+    assert all(torch.equal(a, b) for a, b in zip(weights, resumed_weights, strict=True))
+    # "words" ends at its first evaluation, because its gate is reached; the last stage gets the time left.
+    counts = Counter(line["stage"] for line in log if line["loss"] is not None)
+    assert counts == {"sight": 3, "words": 2, "last": 7}
+    assert log[-1]["skills"].keys() == {"read-1"}
 
 
-def test_a_run_leaves_a_checkpoint_that_the_harness_loads(
-    small_run: curriculum.BaseConfig, tmp_path: Path
-) -> None:
+def test_the_harness_loads_the_checkpoint_of_a_run(small_run: curriculum.BaseConfig, tmp_path: Path) -> None:
     loop.train_base(tmp_path / "run", small_run)
-    _, weights = trained(tmp_path / "run")
+    _, weights = log_and_weights(tmp_path / "run")
     model, _ = load_checkpoint(str(tmp_path / "run" / "latest"), torch.device("cpu"))
     assert all(torch.equal(a, b) for a, b in zip(model.parameters(), weights, strict=False))
-    with pytest.raises(UserError, match="name another folder"):
+    with pytest.raises(UserError, match="a base training run"):
         loop.train_base(tmp_path / "run", replace(small_run, seed=1))
 
 
-def test_a_gpu_that_is_missing_is_said_before_pictures_are_drawn(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_missing_gpu_is_reported_before_rendering(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(UserError, match="preset: expected cpu"):
+    with pytest.raises(UserError, match="--preset: expected cpu"):
         loop.train_base(tmp_path / "run", curriculum.BaseConfig(preset="gpu"))
     assert not (tmp_path / "run").exists()
 
 
-def test_settings_that_cannot_be_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="scenes: expected 600 or more"):
+def test_invalid_settings_are_rejected(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="--scenes: expected 600 or more"):
         curriculum.BaseConfig(scenes=10)
-    with pytest.raises(UserError, match="minutes"):
+    with pytest.raises(UserError, match="--minutes"):
         curriculum.BaseConfig(minutes=0)
     (tmp_path / "mine").write_text("mine")
-    with pytest.raises(UserError, match="expected a new or"):
+    with pytest.raises(UserError, match="a base training run"):
         loop.train_base(tmp_path, curriculum.BaseConfig())
 
 
 # Pictures
 
 
-def test_pictures_are_drawn_once_and_of_the_training_split(
+def test_pictures_are_rendered_once_and_belong_to_the_training_split(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(image_pool, "KINDS", KINDS[::24])  # so many crops less
-    drawn = image_pool.load(tmp_path, 0, 6, 1, workers=1)
-    assert drawn.scenes.shape == (6, HEIGHT, WIDTH, 3) and drawn.crops.shape == (4, SIDE, SIDE, 3)
+    monkeypatch.setattr(image_pool, "KINDS", KINDS[::24])  # fewer crops
+    pool = image_pool.load_pool(tmp_path, 0, 6, 1, workers=1)
+    assert pool.scenes.shape == (6, SCENE_HEIGHT, SCENE_WIDTH, 3)
+    assert pool.crops.shape == (4, CROP_SIDE, CROP_SIDE, 3)
     for row in range(6):
-        kinds = [KINDS[kind] for kind in drawn.kinds[row] if kind >= 0]
-        assert split_of(kinds) == "train" and image_pool.FEWEST <= len(kinds) <= image_pool.MOST
-        columns = drawn.spots[row, : len(kinds), 0]
-        assert sorted(columns) == list(columns) and (columns >= 0).all() and (columns < WIDTH).all()
-    monkeypatch.setattr(image_pool, "_draw", None)  # would be called to draw again
-    assert np.array_equal(image_pool.load(tmp_path, 0, 6, 1, workers=1).scenes, drawn.scenes)
-    with pytest.raises(UserError, match="name another folder"):
-        image_pool.load(tmp_path, 1, 6, 1, workers=1)
+        kinds = [KINDS[kind] for kind in pool.kinds[row] if kind >= 0]
+        assert split_of(kinds) == "train"
+        assert image_pool.MIN_OBJECTS <= len(kinds) <= image_pool.MAX_OBJECTS
+        columns = pool.spots[row, : len(kinds), 0]
+        assert sorted(columns) == list(columns) and (columns >= 0).all() and (columns < SCENE_WIDTH).all()
+    monkeypatch.setattr(image_pool, "_render_pool", None)  # rendering again would fail
+    assert np.array_equal(image_pool.load_pool(tmp_path, 0, 6, 1, workers=1).scenes, pool.scenes)
+    with pytest.raises(UserError, match="choose another folder"):
+        image_pool.load_pool(tmp_path, 1, 6, 1, workers=1)
 
 
-def test_a_policy_in_pictures_shows_every_value(material: Material) -> None:
-    drawn = policy(random.Random(0), material, 3, visual=True)
-    shown = [part for part in drawn.content if isinstance(part, Picture)]
-    crops = [node for _, node, _ in drawn.tree.sections() if node.crop]
-    assert shown and len(shown) == len(crops)
+def test_a_policy_with_pictures_contains_each_of_its_crops(sampler: SceneSampler) -> None:
+    policy = sample_policy(random.Random(0), sampler, 3, visual=True)
+    pictures = [part for part in policy.content if isinstance(part, Picture)]
+    nodes_with_crops = [node for _, node, _ in policy.tree.sections() if node.crop]
+    assert pictures and len(pictures) == len(nodes_with_crops)
 
 
 SHIPPED = Path(curriculum.__file__).parents[1] / "tiny"
 
 
-def test_the_shipped_checkpoint_is_whole_and_small(tokenizer: Any) -> None:
+def test_the_shipped_checkpoint_loads_and_matches_the_tokenizer(tokenizer: Any) -> None:
     model, shipped = load_checkpoint(str(SHIPPED), torch.device("cpu"))
     assert sum(path.stat().st_size for path in SHIPPED.iterdir()) <= 16_000_000
     assert model.dtype == torch.float32 and (SHIPPED / "README.md").exists()
-    # A tokenizer made today reads what it was trained on.
+    # The checkpoint was trained with the tokenizer that is created today.
     assert shipped.tokenizer.get_vocab() == tokenizer.get_vocab()
     assert shipped.chat_template == tokenizer.chat_template
 
 
-def test_an_example_knows_its_pictures() -> None:
+def test_an_example_lists_its_pictures() -> None:
     scene, crop = Picture("scene", 1), Picture("crop", 2)
     assert Example((crop, "and", scene), "x").pictures == [crop, scene]
-    assert (scene.tokens, crop.tokens) == (24, 9)
+    assert [picture.placeholder.count("<|image_pad|>") for picture in (scene, crop)] == [24, 9]

@@ -1,4 +1,4 @@
-"""Examples to the tensors of a training step: rows of about the same length stand together."""
+"""Groups the examples of a training step into padded batches of similar length."""
 
 from __future__ import annotations
 
@@ -7,66 +7,60 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
+from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import Dataset
 
-from harness.seeds import rng
-from training.base.data.examples import Encoded, Encoder
-from training.base.data.pixels import Shots, shots
-from training.base.data.samplers import Material
+from harness import seeds
+from training.base.data.examples import ExampleEncoder, TokenSequence
+from training.base.data.pixels import PictureBatch, picture_batch
+from training.base.data.samplers import SceneSampler
 from training.base.data.tasks import TASKS
 
-LEAST_ROWS, WASTE = 8, 1.15
-"""A batch is closed at so many rows once the next row would be this many times as long as its first."""
+# A batch with MIN_ROWS rows is closed when the next row is longer than MAX_LENGTH_RATIO times its first row.
+MIN_ROWS, MAX_LENGTH_RATIO = 8, 1.15
 
 
 @dataclass
 class Batch:
-    """Rows padded on the right to the longest of them."""
+    """Token sequences, padded on the right to the longest of them."""
 
-    ids: torch.Tensor
-    """(B, T)"""
-    weights: torch.Tensor
-    """(B, T), of the loss on each token."""
-    shots: Shots | None
-    """The pictures of all rows in their order; None where there is none."""
+    ids_BT: torch.Tensor
+    weights_BT: torch.Tensor  # of the loss
+    pictures: PictureBatch | None  # those of all rows in order, None if there are none
 
 
-class Lessons(Dataset[list[Batch]]):
-    """What a stage learns from, step by step: every step can be made alone, in any process.
+@dataclass
+class TaskMixDataset(Dataset[list[Batch]]):
+    """The steps of a stage: item i is a list of batches that form step i, with its own random generator."""
 
-    A step's rows are cut into batches by length, so that little of them is padding.
-    """
-
-    def __init__(
-        self, path: tuple[int, str], mix: Mapping[str, float], material: Material, encoder: Encoder, rows: int
-    ) -> None:
-        """path is the seed and the stage's name; mix gives each task's share; rows is those of a step."""
-        self.path, self.mix, self.material, self.encoder, self.rows = path, mix, material, encoder, rows
+    seed: int
+    stage: str
+    mix: Mapping[str, float]  # relative frequency of each task
+    sampler: SceneSampler
+    encoder: ExampleEncoder
+    rows: int  # examples in a step
 
     def __getitem__(self, step: int) -> list[Batch]:
-        draw = rng(self.path[0], "base", self.path[1], step)
-        names = draw.choices(list(self.mix), list(self.mix.values()), k=self.rows)
-        rows = [self.encoder(TASKS[name](draw, self.material)) for name in names]
-        return [batch(cut, self.encoder.pad, draw) for cut in by_length(rows)]
+        rng = seeds.rng(self.seed, "base", self.stage, step)
+        names = rng.choices(list(self.mix), list(self.mix.values()), k=self.rows)
+        rows = [self.encoder(TASKS[name](rng, self.sampler)) for name in names]
+        return [collate(group, self.encoder.pad_id, rng) for group in group_by_length(rows)]
 
 
-def by_length(rows: Sequence[Encoded]) -> Iterator[list[Encoded]]:
-    cut: list[Encoded] = []
+def group_by_length(rows: Sequence[TokenSequence]) -> Iterator[list[TokenSequence]]:
+    """Yield groups of similar length, shortest first, so that little of a batch is padding."""
+    group: list[TokenSequence] = []
     for row in sorted(rows, key=lambda row: len(row.ids)):
-        if len(cut) >= LEAST_ROWS and len(row.ids) > WASTE * len(cut[0].ids):
-            yield cut
-            cut = []
-        cut.append(row)
-    yield cut
+        if len(group) >= MIN_ROWS and len(row.ids) > MAX_LENGTH_RATIO * len(group[0].ids):
+            yield group
+            group = []
+        group.append(row)
+    yield group
 
 
-def batch(rows: Sequence[Encoded], pad: int, draw: random.Random | None = None) -> Batch:
-    """The tensors of some rows; with a generator, their pictures are changed a little."""
-    longest = max(len(row.ids) for row in rows)
-    ids = torch.full((len(rows), longest), pad)
-    weights = torch.zeros(len(rows), longest)
-    for index, row in enumerate(rows):
-        ids[index, : len(row.ids)] = torch.tensor(row.ids)
-        weights[index, : len(row.ids)] = torch.tensor(row.weights)
+def collate(rows: Sequence[TokenSequence], pad_id: int, rng: random.Random | None = None) -> Batch:
+    """Combine sequences into a batch. If a generator is given, the pictures are randomly augmented."""
+    ids_BT = pad_sequence([torch.tensor(row.ids) for row in rows], batch_first=True, padding_value=pad_id)
+    weights_BT = pad_sequence([torch.tensor(row.weights) for row in rows], batch_first=True)
     pictures = [picture for row in rows for picture in row.pictures]
-    return Batch(ids, weights, shots(pictures, draw) if pictures else None)
+    return Batch(ids_BT, weights_BT, picture_batch(pictures, rng) if pictures else None)

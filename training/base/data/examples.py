@@ -1,4 +1,4 @@
-"""One thing to learn from: what is asked, what is answered, and how much each word of the answer matters."""
+"""A training example: a question, its answer, and the weight of the loss on each token of the answer."""
 
 from __future__ import annotations
 
@@ -6,43 +6,43 @@ import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from training.base.data.image_pool import HEIGHT, SIDE, WIDTH
-from training.base.model.checkpoint import MERGE, PATCH
-from training.base.model.tokenizer import SYSTEM
+from training.base.data.image_pool import CROP_SIDE, SCENE_HEIGHT, SCENE_WIDTH
+from training.base.model.checkpoint import TOKEN_SIDE
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A picture of the pool."""
+    """A picture of the image pool, by its index."""
 
     kind: Literal["scene", "crop"]
     index: int
     mirrored: bool = False
 
     @property
-    def tokens(self) -> int:
-        """How many image tokens it becomes."""
-        area = WIDTH * HEIGHT if self.kind == "scene" else SIDE * SIDE
-        return area // (PATCH * MERGE) ** 2
+    def placeholder(self) -> str:
+        """The text that represents the picture in a prompt, with a token for each 28 x 28 pixels."""
+        area = SCENE_WIDTH * SCENE_HEIGHT if self.kind == "scene" else CROP_SIDE**2
+        return f"<|vision_start|>{'<|image_pad|>' * (area // TOKEN_SIDE**2)}<|vision_end|>"
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A question, of texts and pictures, and its answer."""
+    """A question made of texts and pictures, and its answer."""
 
     question: tuple[str | Picture, ...]
     answer: str
-    given: re.Pattern[str] | None = None
-    """What of the answer nobody could know, and is therefore not learned."""
+    # Matches the parts of the answer that cannot be predicted from the question. They get no loss.
+    unpredictable: re.Pattern[str] | None = None
 
     @property
     def pictures(self) -> list[Picture]:
         return [part for part in self.question if isinstance(part, Picture)]
 
 
-EMPHASIS = (
-    # What is copied from the policy, what is found in the scene, and the verdict that both make: few tokens,
-    # on which everything hangs. The rest of an answer is form, and soon known.
+# Patterns of an answer, and the loss weight of the tokens in their first group. Other tokens have weight 1.
+# Heavy tokens are copied from the policy, found in the scene, or decided from both: they are few, and
+# everything depends on them. The rest of an answer is a fixed form that is learned quickly.
+LOSS_WEIGHTS = (
     (re.compile(r"\? (Yes,|No, none)"), 4.0),
     (re.compile(r"\? Yes, an? (\w+ \w+ \w+ \w+)"), 2.0),
     (re.compile(r"Is there an? (\w+)"), 4.0),
@@ -51,58 +51,54 @@ EMPHASIS = (
     (re.compile(r"Condition [\d.]+: (\w+; \w+; \w+ [\d.]+; \w+ [\d.]+)\."), 3.0),
     (re.compile(r"boxed\{([^}]+)\}"), 2.0),
 )
-"""Patterns of an answer, and the weight of the loss on the tokens of their group; 1 elsewhere."""
 
 
 @dataclass(frozen=True, slots=True)
-class Encoded:
+class TokenSequence:
     """An example as tokens."""
 
     ids: list[int]
-    weights: list[float]
-    """Of the loss on each token; 0 in a question."""
+    weights: list[float]  # of the loss; 0 in the question
     pictures: list[Picture]
 
 
-class Encoder:
-    """Examples to tokens, in the chat format that a harness's prompt has."""
+class ExampleEncoder:
+    """Converts examples to tokens, in the same chat format as the harness's prompts."""
 
     def __init__(self, tokenizer: Any) -> None:
-        # transformers' wrapper costs more than the encoding itself.
+        # The transformers wrapper takes longer than the encoding itself.
         self.backend = tokenizer.backend_tokenizer
-        self.pad = int(tokenizer.pad_token_id)
+        self.pad_id = int(tokenizer.pad_token_id)
+        message = {"role": "user", "content": "…"}
+        chat = tokenizer.apply_chat_template([message], tokenize=False, add_generation_prompt=True)
+        self.before, self.after = chat.split("…")
 
-    def question(self, example: Example) -> Encoded:
-        """A question alone, to be answered."""
-        ids = self.backend.encode(prompt(example), add_special_tokens=False).ids
-        return Encoded(ids, [0.0] * len(ids), example.pictures)
+    def prompt(self, example: Example) -> str:
+        """The question in the chat format."""
+        parts = [part if isinstance(part, str) else part.placeholder for part in example.question]
+        return "".join([self.before, *parts, self.after])
 
-    def __call__(self, example: Example) -> Encoded:
+    def question(self, example: Example) -> TokenSequence:
+        """Encode the question only, for generating an answer."""
+        ids = self.backend.encode(self.prompt(example), add_special_tokens=False).ids
+        return TokenSequence(ids, [0.0] * len(ids), example.pictures)
+
+    def __call__(self, example: Example) -> TokenSequence:
         question = self.question(example)
         answer = self.backend.encode(f"{example.answer}<|im_end|>", add_special_tokens=False)
         weights = [1.0] * len(answer.ids)
-        for pattern, weight in EMPHASIS:
+        for pattern, weight in LOSS_WEIGHTS:
             for match in pattern.finditer(example.answer):
-                for place in _within(match.span(1), answer.offsets):
-                    weights[place] = max(weight, weights[place])
-        for match in example.given.finditer(example.answer) if example.given else ():
-            for place in _within(match.span(), answer.offsets):
-                weights[place] = 0.0
-        return Encoded(question.ids + answer.ids, question.weights + weights, example.pictures)
+                for index in _overlapping_tokens(match.span(1), answer.offsets):
+                    weights[index] = max(weight, weights[index])
+        if example.unpredictable:
+            for match in example.unpredictable.finditer(example.answer):
+                for index in _overlapping_tokens(match.span(), answer.offsets):
+                    weights[index] = 0.0
+        return TokenSequence(question.ids + answer.ids, question.weights + weights, example.pictures)
 
 
-def _within(span: tuple[int, int], offsets: list[tuple[int, int]]) -> list[int]:
-    """The tokens that have a character of the span."""
+def _overlapping_tokens(span: tuple[int, int], offsets: list[tuple[int, int]]) -> list[int]:
+    """Indices of the tokens that contain a character of the span."""
     start, end = span
-    return [place for place, (first, last) in enumerate(offsets) if first < end and last > start]
-
-
-def prompt(example: Example) -> str:
-    """What the chat template makes of a question, each image token written out."""
-    said = "".join(
-        part if isinstance(part, str) else f"<|vision_start|>{'<|image_pad|>' * part.tokens}<|vision_end|>"
-        for part in example.question
-    )
-    return (
-        f"<|im_start|>system\n{SYSTEM}<|im_end|>\n<|im_start|>user\n{said}<|im_end|>\n<|im_start|>assistant\n"
-    )
+    return [index for index, (first, last) in enumerate(offsets) if first < end and last > start]

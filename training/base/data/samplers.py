@@ -1,11 +1,9 @@
-"""What tasks are drawn from: scenes that get to a leaf, names, and policies as a benchmark words them."""
+"""Random scenes that reach a given leaf, and random policies in the wording of a benchmark."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,113 +11,109 @@ import numpy.typing as npt
 from clevrpolicy.policy import tree as trees
 from clevrpolicy.policy import wording
 from clevrpolicy.policy.policies import ONSETS, VOWELS
-from clevrpolicy.policy.tree import Leaf, Node, Reach, Tree, mask, witness
+from clevrpolicy.policy.tree import Leaf, Node, Reach, Tree, witness
 from clevrpolicy.scene.ontology import KINDS, Kind
 from clevrpolicy.scene.placement import split_of
-from harness.records import Part
 from training.base.data.examples import Picture
-from training.base.data.image_pool import FEWEST, MOST, Pool
+from training.base.data.image_pool import MAX_OBJECTS, MIN_OBJECTS, ImagePool
 
+# Every scene meets this: it stands for the root of a tree.
 ANYWHERE = Reach()
-HALF = 64
-LOW = (1 << HALF) - 1
-
-ALONE_SHARE, REPLACES_SHARE, CROP_SHARE = 0.1, 0.3, 0.5
-"""How many policies do not accumulate, replace another, and of conditions in -M show a picture."""
+# Share of policies that do not accumulate, share of policies that replace another one, and, in policies with
+# pictures, share of conditions that show one.
+NOT_ACCUMULATING_SHARE, REPLACING_SHARE, CROP_SHARE = 0.1, 0.3, 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
-    """A scene as a question shows it, a picture or a sentence, and its objects in the order of telling."""
+class SceneSample:
+    """A scene as a question shows it, and its objects in the order of a caption."""
 
-    part: Picture | str
+    part: Picture | str  # an empty text for a scene in words, to which the task adds a caption
     kinds: tuple[Kind, ...]
 
 
-class Material:
-    """Scenes and crops of a pool, from first up to last."""
+class SceneSampler:
+    """Samples from the scenes `first` to `last` (exclusive) of a pool, and from all of its crops."""
 
-    def __init__(self, pool: Pool, first: int, last: int) -> None:
+    def __init__(self, pool: ImagePool, first: int, last: int) -> None:
         self.pool, self.first, self.last = pool, first, last
         self.contents = [pool.content(index) for index in range(first, last)]
-        masks = [mask(kinds) for kinds in self.contents]
-        self.low = np.array([bits & LOW for bits in masks], dtype=np.uint64)
-        self.high = np.array([bits >> HALF for bits in masks], dtype=np.uint64)
+        self.kinds_OS = np.ascontiguousarray(pool.kinds[first:last].T)
         self.crops: dict[Kind, list[int]] = {}
         for index, kind in enumerate(pool.crop_kinds.tolist()):
             self.crops.setdefault(KINDS[kind], []).append(index)
 
-    def picture(self, draw: random.Random, reach: Reach = ANYWHERE) -> Shown | None:
-        """A picture of a scene that gets there, mirrored half of the time; None where there is none."""
-        found = np.flatnonzero(self._reaching(reach)) if reach != ANYWHERE else range(len(self.contents))
-        if not len(found):
-            return None
-        index, mirrored = int(draw.choice(found)), draw.random() < 0.5
-        kinds = self.contents[index]
-        return Shown(Picture("scene", self.first + index, mirrored), kinds[::-1] if mirrored else kinds)
+    def picture(self, rng: random.Random) -> SceneSample:
+        """A picture of a scene, mirrored half of the time."""
+        return self._picture(rng, rng.choice(range(len(self.contents))))
 
-    def sentence(self, draw: random.Random, reach: Reach = ANYWHERE) -> Shown:
-        """A scene that gets there, in words."""
+    def picture_reaching(self, rng: random.Random, reach: Reach) -> SceneSample | None:
+        """A picture of a scene that meets `reach`, mirrored half of the time; None if there is none."""
+        candidates = np.flatnonzero(self._scenes_meeting(reach))
+        return self._picture(rng, int(rng.choice(candidates))) if len(candidates) else None
+
+    def _picture(self, rng: random.Random, index: int) -> SceneSample:
+        kinds, mirrored = self.contents[index], rng.random() < 0.5
+        return SceneSample(Picture("scene", self.first + index, mirrored), kinds[::-1] if mirrored else kinds)
+
+    def sentence(self, rng: random.Random, reach: Reach = ANYWHERE) -> SceneSample:
+        """A new scene that meets `reach`, without a picture."""
         while True:
-            kinds = witness(draw, reach, max(draw.randint(FEWEST, MOST), len(reach.needed)))
+            kinds = witness(rng, reach, max(rng.randint(MIN_OBJECTS, MAX_OBJECTS), len(reach.needed)))
             if split_of(kinds) == "train":
-                return Shown("", kinds)
+                return SceneSample("", kinds)
 
-    def crop(self, draw: random.Random, attribute: str, value: str) -> Picture:
-        kind = draw.choice([kind for kind in KINDS if getattr(kind, attribute) == value])
-        return Picture("crop", draw.choice(self.crops[kind]), draw.random() < 0.5)
+    def crop(self, rng: random.Random, attribute: str, value: str) -> Picture:
+        """A crop of an object with this value, mirrored half of the time."""
+        kind = rng.choice([kind for kind in KINDS if getattr(kind, attribute) == value])
+        return Picture("crop", rng.choice(self.crops[kind]), rng.random() < 0.5)
 
-    def _reaching(self, reach: Reach) -> npt.NDArray[np.bool_]:
-        ok = ~self._any(~reach.allowed & trees.EVERYTHING)
-        for need in reach.needed:
-            ok &= self._any(need)
-        return ok
+    def _scenes_meeting(self, reach: Reach) -> npt.NDArray[np.bool_]:
+        meeting = ~self._scenes_with(~reach.allowed & trees.EVERYTHING)
+        for kinds in reach.needed:
+            meeting &= self._scenes_with(kinds)
+        return meeting
 
-    def _any(self, bits: int) -> npt.NDArray[np.bool_]:
-        """Which scenes hold an object of these kinds."""
-        low, high = np.uint64(bits & LOW), np.uint64(bits >> HALF)
-        return ((self.low & low) | (self.high & high)) != 0  # type: ignore[no-any-return]
+    def _scenes_with(self, kinds: int) -> npt.NDArray[np.bool_]:
+        """Which scenes contain an object of any of these kinds, given as a bit set."""
+        # One entry for each kind, and a last one that the index -1 (no object) selects.
+        wanted = np.array([bool(kinds >> kind & 1) for kind in range(len(KINDS))] + [False])
+        return np.asarray(wanted[self.kinds_OS].any(0))
 
 
 @dataclass(frozen=True, slots=True)
-class Drawn:
-    """A policy: its tree, its name, and its content as a question shows it."""
+class PolicySample:
+    """A policy: its decision tree, its name, and its content as a question shows it."""
 
     tree: Tree
     name: str
     content: tuple[str | Picture, ...]
 
 
-def policy(draw: random.Random, material: Material, depth: int, visual: bool) -> Drawn:
-    """A random one under a random name; in -M half of its values are shown as pictures."""
-    tree = trees.sample(draw, depth, accumulate=draw.random() >= ALONE_SHARE)
+def sample_policy(rng: random.Random, sampler: SceneSampler, depth: int, visual: bool) -> PolicySample:
+    """A random policy with a random name. If `visual`, pictures replace about half of its values."""
+    tree = trees.sample(rng, depth, accumulate=rng.random() >= NOT_ACCUMULATING_SHARE)
     crops: dict[str, Picture] = {}
     if visual:
-        tree = replace(tree, root=_pictured(tree.root, "1", draw, material, crops))
-    named = name(draw, depth)
-    parts = wording.content(tree, named, draw, shuffle=True, replaces=draw.random() < REPLACES_SHARE)
-    return Drawn(tree, named, tuple(_shown(parts, crops)))
+        tree = replace(tree, root=_with_crops(tree.root, "1", rng, sampler, crops))
+    # In the form of the benchmarks' names, such as "L2-Surinu".
+    syllables = [rng.choice(ONSETS) + rng.choice(VOWELS) for _ in range(3)]
+    name = f"L{depth}-{''.join(syllables).capitalize()}"
+    parts = wording.content(tree, name, rng, shuffle=True, replaces=rng.random() < REPLACING_SHARE)
+    # The value of an image part is the number of its condition.
+    content = tuple(crops[part.value] if part.kind == "image" else part.value for part in parts)
+    return PolicySample(tree, name, content)
 
 
-def _pictured(
-    node: Node, condition: str, draw: random.Random, material: Material, crops: dict[str, Picture]
+def _with_crops(
+    node: Node, condition: str, rng: random.Random, sampler: SceneSampler, crops: dict[str, Picture]
 ) -> Node:
-    """The node with pictures for some values, in it and below; crops is given each under its condition."""
+    """The subtree with some values shown as crops. Adds each crop to `crops` under its condition's number."""
     yes, no = (
-        branch if isinstance(branch, Leaf) else _pictured(branch, condition + end, draw, material, crops)
+        branch if isinstance(branch, Leaf) else _with_crops(branch, condition + end, rng, sampler, crops)
         for branch, end in ((node.yes, ".1"), (node.no, ".2"))
     )
-    if draw.random() >= CROP_SHARE:
+    if rng.random() >= CROP_SHARE:
         return replace(node, yes=yes, no=no)
-    crops[condition] = material.crop(draw, node.attribute, node.value)
+    crops[condition] = sampler.crop(rng, node.attribute, node.value)
     return replace(node, yes=yes, no=no, crop=condition)
-
-
-def _shown(parts: Sequence[Part], crops: dict[str, Picture]) -> list[Any]:
-    return [crops[part.value] if part.kind == "image" else part.value for part in parts]
-
-
-def name(draw: random.Random, depth: int) -> str:
-    """As those of benchmarks are made, such as "L2-Surinu"."""
-    syllables = (draw.choice(ONSETS) + draw.choice(VOWELS) for _ in range(3))
-    return f"L{depth}-{''.join(syllables).capitalize()}"

@@ -1,7 +1,7 @@
-"""What the base model is taught, one function a task; each draws an example of its own.
+"""The tasks that the base model learns. Each is a function that samples one example.
 
-Answers have the form that the project's benchmarks expect. Whatever asks for a verdict is balanced, because
-a model that can guess well never learns to look.
+Answers have the form that the benchmarks expect. If a task asks for a decision, the possible answers are
+balanced, because a model that does well by guessing never learns to look.
 """
 
 from __future__ import annotations
@@ -19,170 +19,163 @@ from clevrpolicy.policy.wording import BY_PICTURE, TESTS, named, where
 from clevrpolicy.scene.ontology import ATTRIBUTES, KINDS, Kind
 from harness.parsing import FORMAT, in_box
 from training.base.data.examples import Example, Picture
-from training.base.data.samplers import Material, Shown, policy
+from training.base.data.samplers import SceneSampler, sample_policy
 
+# Number of attempts to find a scene that gives the chosen answer.
 TRIES = 20
-"""Draws for a balanced example before another answer is asked for."""
+# How often each attribute is tested in `questions`. Color and shape have more values than size and material,
+# which makes it harder to learn whether a value is present.
+ATTRIBUTE_WEIGHTS = {"color": 4, "shape": 4, "size": 1, "material": 1}
+# The tests in an answer to `questions`, which are random if the question does not contain them.
+TEST = re.compile(r" Is there [^?]+\?")
 
-Task = Callable[[random.Random, Material], Example]
+Task = Callable[[random.Random, SceneSampler], Example]
 
 
 def caption(kinds: tuple[Kind, ...]) -> str:
     return f"The scene holds {listed(kinds)}."
 
 
-def thought(*lines: str, answer: str) -> str:
+def evidence(matching: tuple[Kind, ...]) -> str:
+    return f"Yes, {listed(matching)}" if matching else "No, none"
+
+
+def with_reasoning(*lines: str, answer: str) -> str:
     return "<think>\n" + "\n".join(lines) + f"\n</think>\n{in_box(answer)}"
 
 
-def look(draw: random.Random, material: Material) -> Shown:
-    shown = material.picture(draw)
-    if shown is None:
-        raise ValueError("expected a pool with scenes, got an empty one")
-    return shown
+def list_objects(rng: random.Random, sampler: SceneSampler) -> Example:
+    """List the objects of a scene. The answer describes them twice: in a sentence and as a list."""
+    scene = sampler.picture(rng)
+    objects = skills.SEPARATOR.join(map(str, scene.kinds))
+    answer = with_reasoning(caption(scene.kinds), answer=objects)
+    return Example((scene.part, f"{skills.LIST} {FORMAT}"), answer)
 
 
-def list_objects(draw: random.Random, material: Material) -> Example:
-    """The scene as text, twice: in a sentence and as a list."""
-    shown = look(draw, material)
-    answer = skills.SEPARATOR.join(map(str, shown.kinds))
-    return Example((shown.part, f"{skills.LIST} {FORMAT}"), thought(caption(shown.kinds), answer=answer))
-
-
-def exists(draw: random.Random, material: Material) -> Example:
-    """Is there such an object? One that is there, or one that differs from one that is there."""
-    shown = look(draw, material)
-    sought, size, color, shape = "", "", "", ""
-    present, wanted = {(k.size, k.color, k.shape) for k in shown.kinds}, draw.random() < 0.5
-    while not sought:
-        kind = draw.choice(shown.kinds)
-        if not wanted:
-            attribute = draw.choice(("size", "color", "shape"))
-            kind = kind._replace(**{attribute: draw.choice(ATTRIBUTES[attribute])})
-        size, color, shape = kind.size, kind.color, kind.shape
-        if ((size, color, shape) in present) == wanted:
-            sought = f"{size} {color} {shape}"
-    met = tuple(k for k in shown.kinds if (k.size, k.color, k.shape) == (size, color, shape))
-    question = f"Is there a {sought} in this scene? Answer yes or no. {FORMAT}"
-    lines = caption(shown.kinds), f"Is there a {sought} in the scene? {evidence(met)}."
-    return Example((shown.part, question), thought(*lines, answer="yes" if met else "no"))
-
-
-def count(draw: random.Random, material: Material) -> Example:
-    """How many objects are there of one or two attributes? As often 0 as 1 or more, where scenes allow."""
-    asked = draw.choice(skills.COUNTS)
-    for _ in range(TRIES):
-        shown = look(draw, material)
-        names = draw.sample(sorted(ATTRIBUTES), draw.randint(1, 2))
-        like = draw.choice(shown.kinds) if asked != "0" else draw.choice(KINDS)
-        wanted = {name: getattr(like, name) for name in ATTRIBUTES if name in names}
-        met = tuple(k for k in shown.kinds if all(getattr(k, n) == v for n, v in wanted.items()))
-        if len(met) == int(asked):
+def exists(rng: random.Random, sampler: SceneSampler) -> Example:
+    """Does an object with this size, color and shape exist? If not, a similar one does."""
+    scene = sampler.picture(rng)
+    present = {(kind.size, kind.color, kind.shape) for kind in scene.kinds}
+    answer_yes = rng.random() < 0.5
+    while True:
+        kind = rng.choice(scene.kinds)
+        if not answer_yes:
+            attribute = rng.choice(("size", "color", "shape"))
+            kind = kind._replace(**{attribute: rng.choice(ATTRIBUTES[attribute])})
+        target = (kind.size, kind.color, kind.shape)
+        if (target in present) == answer_yes:
             break
-    noun = f"{wanted['shape']}s" if "shape" in wanted else "objects"
-    described = " ".join([*(value for name, value in wanted.items() if name != "shape"), noun])
+    matching = tuple(k for k in scene.kinds if (k.size, k.color, k.shape) == target)
+    described = " ".join(target)
+    question = f"Is there a {described} in this scene? Answer yes or no. {FORMAT}"
+    lines = caption(scene.kinds), f"Is there a {described} in the scene? {evidence(matching)}."
+    return Example((scene.part, question), with_reasoning(*lines, answer="yes" if answer_yes else "no"))
+
+
+def count(rng: random.Random, sampler: SceneSampler) -> Example:
+    """How many objects have these one or two values? Each count is equally frequent where scenes allow."""
+    target = rng.choice(skills.COUNTS)
+    for _ in range(TRIES):
+        scene = sampler.picture(rng)
+        attributes = rng.sample(sorted(ATTRIBUTES), rng.randint(1, 2))
+        reference = rng.choice(scene.kinds) if target != "0" else rng.choice(KINDS)
+        values = {name: getattr(reference, name) for name in ATTRIBUTES if name in attributes}
+        matching = tuple(k for k in scene.kinds if all(getattr(k, n) == v for n, v in values.items()))
+        if len(matching) == int(target):
+            break
+    noun = f"{values['shape']}s" if "shape" in values else "objects"
+    described = " ".join([*(value for name, value in values.items() if name != "shape"), noun])
     question = f"How many {described} are in this scene? Answer with a number. {FORMAT}"
-    lines = caption(shown.kinds), f"Are there {described} in the scene? {evidence(met)}."
-    return Example((shown.part, question), thought(*lines, answer=str(len(met))))
+    lines = caption(scene.kinds), f"Are there {described} in the scene? {evidence(matching)}."
+    return Example((scene.part, question), with_reasoning(*lines, answer=str(len(matching))))
 
 
-def crops(draw: random.Random, material: Material) -> Example:
-    """What do pictures in a policy show?"""
-    asked: list[str | Picture] = []
-    said = []
+def crops(rng: random.Random, sampler: SceneSampler) -> Example:
+    """Which value does each of three pictures in a policy show?"""
+    question: list[str | Picture] = []
+    answers = []
     for _ in range(3):
-        attribute = draw.choice(sorted(ATTRIBUTES))
-        value = draw.choice(ATTRIBUTES[attribute])
+        attribute = rng.choice(sorted(ATTRIBUTES))
+        value = rng.choice(ATTRIBUTES[attribute])
         before, after = f" Look for {BY_PICTURE}.".format(attribute=attribute, crop="…").split("<image:…>")
-        asked += [before, material.crop(draw, attribute, value), after]
-        said.append(f" Its picture shows the {attribute} {value}.")
-    return Example(tuple(asked), "".join(said))
+        question += [before, sampler.crop(rng, attribute, value), after]
+        answers.append(f" Its picture shows the {attribute} {value}.")
+    return Example(tuple(question), "".join(answers))
 
 
-def evidence(met: tuple[Kind, ...]) -> str:
-    return f"Yes, {listed(met)}" if met else "No, none"
+def questions(rng: random.Random, sampler: SceneSampler, in_question: bool) -> Example:
+    """A sequence of conditions on a scene in words, to learn to match values and nothing else.
 
-
-def questions(draw: random.Random, material: Material, asked: bool) -> Example:
-    """Conditions in a row on a scene in words: nothing but the matching of values, one after another.
-
-    asked tells whether the question has the conditions. If not the answer just goes through some, which is
-    easier: a value then stands in the caption or nowhere.
+    If not `in_question`, the answer contains conditions that the question does not state. That is easier,
+    because a value then occurs either in the caption or nowhere else.
     """
-    kinds = material.sentence(draw).kinds
-    prompts, said = [], []
+    kinds = sampler.sentence(rng).kinds
+    tests, answers = [], []
+    # The objects that the last condition singled out.
     focus = kinds
-    for _ in range(6 if asked else 10):
-        narrowed = focus != kinds and draw.random() < 0.7
+    for _ in range(6 if in_question else 10):
+        narrowed = focus != kinds and rng.random() < 0.7
         among = focus if narrowed else kinds
-        (attribute,) = draw.choices(list(HARDER), list(HARDER.values()))
+        (attribute,) = rng.choices(list(ATTRIBUTE_WEIGHTS), list(ATTRIBUTE_WEIGHTS.values()))
         present = {getattr(kind, attribute) for kind in among}
         absent = [value for value in ATTRIBUTES[attribute] if value not in present]
-        value = draw.choice(sorted(present) if draw.random() < 0.5 or not absent else absent)
-        met = tuple(kind for kind in among if getattr(kind, attribute) == value)
+        value = rng.choice(sorted(present) if rng.random() < 0.5 or not absent else absent)
+        matching = tuple(kind for kind in among if getattr(kind, attribute) == value)
         thing, place = named(attribute, value), where(narrowed)
-        prompts.append(" " + draw.choice(TESTS).format(thing=thing, where=place))
-        said.append(f" Is there {thing} {place}? {evidence(met)}.")
-        focus = met or among
-    if asked:
-        return Example((caption(kinds), *prompts), "\n".join(said))
-    return Example((caption(kinds),), "\n".join(said), TEST)
+        tests.append(" " + rng.choice(TESTS).format(thing=thing, where=place))
+        answers.append(f" Is there {thing} {place}? {evidence(matching)}.")
+        focus = matching or among
+    if in_question:
+        return Example((caption(kinds), *tests), "\n".join(answers))
+    return Example((caption(kinds),), "\n".join(answers), unpredictable=TEST)
 
 
-HARDER = {"color": 4, "shape": 4, "size": 1, "material": 1}
-"""How often each attribute is asked for: of many values, presence is harder to tell than of two."""
-
-TEST = re.compile(r" Is there [^?]+\?")
-
-
-def follow(draw: random.Random, material: Material, depth: int, visual: bool, seen: bool) -> Example:
-    """A random policy in context: every response is asked for equally often, as in a benchmark.
-
-    seen tells whether the scene is a picture; if not it is a sentence, which trains the same at less cost.
-    """
+def follow(rng: random.Random, sampler: SceneSampler, depth: int, visual: bool, as_picture: bool) -> Example:
+    """Apply a random policy to a picture or, at less cost, to a sentence; all cases are equally frequent."""
     while True:
-        drawn = policy(draw, material, depth, visual)
-        leaves = list(drawn.tree.leaves())
+        policy = sample_policy(rng, sampler, depth, visual)
+        leaves = list(policy.tree.leaves())
+        # Sampling the leaf first, then a scene that reaches it, makes "yes" right for half of the conditions.
         for _ in range(TRIES):
-            _, reach = draw.choice(leaves)
-            shown = material.picture(draw, reach) if seen else material.sentence(draw, reach)
-            if shown is not None:
-                part = shown.part or f"{caption(shown.kinds)} "
-                question = f"{QUESTION.format(name=drawn.name)} {FORMAT}"
-                return Example((*drawn.content, part, question), reasoning.gold(drawn.tree, shown.kinds))
+            _, reach = rng.choice(leaves)
+            scene = sampler.picture_reaching(rng, reach) if as_picture else sampler.sentence(rng, reach)
+            if scene is not None:
+                part = scene.part or f"{caption(scene.kinds)} "
+                question = f"{QUESTION.format(name=policy.name)} {FORMAT}"
+                answer = reasoning.gold(policy.tree, scene.kinds)
+                return Example((*policy.content, part, question), answer)
 
 
-def recall(draw: random.Random, material: Material, depth: int, visual: bool) -> Example:
-    """What one condition of a policy in context tests, and where it leads."""
-    drawn = policy(draw, material, depth, visual)
-    _, question, answer = draw.choice(list(reasoning.recall(drawn.tree, drawn.name)))
-    return Example((*drawn.content, question), in_box(answer))
+def recall(rng: random.Random, sampler: SceneSampler, depth: int, visual: bool) -> Example:
+    """What does one condition of a policy in context test, and where does it lead?"""
+    policy = sample_policy(rng, sampler, depth, visual)
+    _, question, answer = rng.choice(list(reasoning.recall(policy.tree, policy.name)))
+    return Example((*policy.content, question), in_box(answer))
 
 
-def recite(draw: random.Random, material: Material, depth: int, visual: bool) -> Example:
-    """What every condition of a policy tests and where it leads, in an order that is asked for: each word of
-    the answer has to be looked up in the one section that it stands in."""
-    drawn = policy(draw, material, depth, visual)
-    asked = [(number, reasoning.fields(number, node)) for number, node, _ in drawn.tree.sections()]
-    draw.shuffle(asked)
-    question = f"List the conditions {', '.join(number for number, _ in asked)}."
-    lines = [f"Condition {number}: {'; '.join(fields)}." for number, fields in asked]
-    return Example((*drawn.content, question), "\n".join(["", *lines]))
+def recite(rng: random.Random, sampler: SceneSampler, depth: int, visual: bool) -> Example:
+    """Repeat what each condition tests and where it leads, in a random order, to learn to look things up."""
+    policy = sample_policy(rng, sampler, depth, visual)
+    conditions = [(number, reasoning.fields(number, node)) for number, node, _ in policy.tree.sections()]
+    rng.shuffle(conditions)
+    question = f"List the conditions {', '.join(number for number, _ in conditions)}."
+    lines = [f"Condition {number}: {'; '.join(fields)}." for number, fields in conditions]
+    return Example((*policy.content, question), "\n".join(["", *lines]))
 
 
+# read: a scene in words and a policy; follow: a scene as a picture; visual: also with pictures in the policy.
 TASKS: dict[str, Task] = {
     "list": list_objects,
     "exists": exists,
     "count": count,
     "crops": crops,
-    "match": partial(questions, asked=False),
-    "questions": partial(questions, asked=True),
+    "match": partial(questions, in_question=False),
+    "questions": partial(questions, in_question=True),
     **{f"recite-{n}": partial(recite, depth=n, visual=False) for n in (2, 3, 4)},
     "recite-visual-2": partial(recite, depth=2, visual=True),
     **{f"recall-{n}": partial(recall, depth=n, visual=False) for n in (2, 3, 4)},
     "recall-visual-2": partial(recall, depth=2, visual=True),
-    **{f"read-{n}": partial(follow, depth=n, visual=False, seen=False) for n in (1, 2, 3, 4)},
-    **{f"follow-{n}": partial(follow, depth=n, visual=False, seen=True) for n in (1, 2, 3, 4)},
-    **{f"visual-{n}": partial(follow, depth=n, visual=True, seen=True) for n in (1, 2, 3)},
+    **{f"read-{n}": partial(follow, depth=n, visual=False, as_picture=False) for n in (1, 2, 3, 4)},
+    **{f"follow-{n}": partial(follow, depth=n, visual=False, as_picture=True) for n in (1, 2, 3, 4)},
+    **{f"visual-{n}": partial(follow, depth=n, visual=True, as_picture=True) for n in (1, 2, 3)},
 }
-"""By name. read: a scene in words under a policy; follow: a picture; visual: a picture under one of -M."""

@@ -1,5 +1,5 @@
-"""The model itself: a Qwen2.5-VL of about four million weights.
+"""The model: a Qwen2.5-VL of about four million weights, and its tokenizer.
 
-Read `checkpoint` (sizes, files), then `tokenizer`, then `init_heads` (how some heads are initialized) and
-`attention` (a faster implementation for training on a CPU).
+Read `checkpoint` (sizes and files), `tokenizer`, `init_heads` (how some attention heads are initialized), and
+`attention` (faster training on a CPU).
 """

@@ -1,11 +1,18 @@
-"""What the base starts from: random weights, and heads that know from the start where to look back.
+"""Initial weights: random, except for attention heads that look back by position from the first step.
 
-To look up what a condition says, a decoder needs two heads in a row: one that tells each token the number at
-the head of its section, and one that looks for the tokens which were told the number that is asked for. With
-rotary positions in heads of 32 dimensions, heads that look at the token before or at what is near are far
-from random weights. After 1,000 steps of 16 policies of two layers, which takes four minutes, all values of a
-new one's conditions were right for 39 % without such heads, for 52 % with those for the last tokens alone,
-and for 99 % with both (each token after the right ones before it).
+To look up what a condition tests, the decoder needs two heads in sequence, like an induction head:
+
+    Condition 1.2: Look for a red object ...        List the conditions 1.2 ...
+               |            ^                                            |
+               +-- head 1 --+ <---------------- head 2 ------------------+
+
+Head 1 passes the number at the start of a section on to the section's tokens. Head 2 finds the tokens that
+carry the requested number. With rotary positions and heads of only 32 dimensions, random weights are far from
+heads that look at previous tokens or at nearby tokens. The biases that are set below provide both kinds.
+
+Measured after 1,000 steps of 16 two-layer policies (four minutes), as the share of new policies with every
+value of every condition right, each token predicted after the right ones before it: 39 % without these heads,
+52 % with the heads for previous tokens only, 99 % with both kinds.
 """
 
 from __future__ import annotations
@@ -14,46 +21,47 @@ from typing import Any, NamedTuple
 
 import torch
 
-SPREAD = 0.05
-"""Standard deviation of the random weights."""
+# Standard deviation of the random weights.
+INIT_STD = 0.05
+# How many of the first layers have positional heads.
 LAYERS = 2
-"""How many layers, the first ones, have such heads."""
 
 
-class Look(NamedTuple):
-    """Where a head looks, whatever it sees there."""
+class PositionalHead(NamedTuple):
+    """A head whose attention depends on the distance between tokens, not on what they are."""
 
+    # The distance, in tokens, at which the attention score is highest.
     lag: int
-    """How many tokens back its score is highest."""
+    # Which rotary frequencies carry the bias. The highest ones distinguish neighboring tokens; the next ones
+    # vary so slowly that they distinguish the current section from the sections before it.
     frequencies: slice
-    """Of the rotary ones: the highest tell neighbours apart, the next ones a section from those before it."""
     strength: float
 
 
+# The other heads of these layers, and all heads of later layers, stay random.
 HEADS = (
-    *(Look(lag, slice(0, 4), 5.5) for lag in (1, 2, 3)),
-    *[Look(0, slice(4, 7), 3.0)] * 2,
+    *(PositionalHead(lag, slice(0, 4), 5.5) for lag in (1, 2, 3)),
+    *[PositionalHead(0, slice(4, 7), 3.0)] * 2,
 )
-"""The other heads of these layers, and all heads of the later ones, are as random as ever."""
 
 
 @torch.no_grad()
-def look_back(model: Any) -> None:
-    """Sets the biases of queries and keys by which heads look where they should.
+def set_positional_heads(model: Any) -> None:
+    """Set the query and key biases of the first layers' heads.
 
-    Rotary positions turn each pair of dimensions i and i + half by frequency[i] a position. A key that is
-    turned ahead by lag positions points where a query points that comes lag positions later.
+    Rotary embedding rotates each pair of dimensions (i, i + half) by frequency_i times the position. With the
+    biases q = (s, 0) and k = (s cos(lag f), s sin(lag f)), the score between a query at position m and a key
+    at position n is the sum over the frequencies f of s^2 cos((m - n - lag) f). It is highest at m - n = lag.
     """
     decoder = model.model.language_model
-    turns = decoder.rotary_emb.inv_freq
-    half = len(turns)
+    frequencies = decoder.rotary_emb.inv_freq
+    half = len(frequencies)
     for layer in decoder.layers[:LAYERS]:
-        query, key = (
-            projection.bias.view(-1, 2, half)
-            for projection in (layer.self_attn.q_proj, layer.self_attn.k_proj)
-        )
-        for head, look in enumerate(HEADS[: len(query)]):
-            ahead = look.lag * turns[look.frequencies]
-            query[head, 0, look.frequencies] = look.strength
-            key[head, 0, look.frequencies] = look.strength * torch.cos(ahead)
-            key[head, 1, look.frequencies] = look.strength * torch.sin(ahead)
+        # Views of the parameters with shape (heads, 2, half): writing to them changes the model.
+        query_bias = layer.self_attn.q_proj.bias.view(-1, 2, half)
+        key_bias = layer.self_attn.k_proj.bias.view(-1, 2, half)
+        for index, head in enumerate(HEADS[: len(query_bias)]):
+            angles = head.lag * frequencies[head.frequencies]
+            query_bias[index, 0, head.frequencies] = head.strength
+            key_bias[index, 0, head.frequencies] = head.strength * torch.cos(angles)
+            key_bias[index, 1, head.frequencies] = head.strength * torch.sin(angles)
