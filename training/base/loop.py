@@ -120,7 +120,6 @@ class _Trainer:
         with tqdm(total=round(self.config.seconds), initial=round(self.progress.seconds), unit="s") as bar:
             while self.progress.seconds < self.config.seconds:
                 self._train_stage(CURRICULUM[self.progress.stage], bar)
-                self.progress = Progress(self.progress.stage + 1, seconds=self.progress.seconds)
 
     def _train_stage(self, stage: CurriculumStage, bar: Any) -> None:
         bar.set_description(stage.name)
@@ -148,9 +147,13 @@ class _Trainer:
             if time_is_up or progress.seconds - last_evaluation >= EVAL_INTERVAL:
                 last_evaluation = progress.seconds
                 skills = self._evaluate(stage)
-                self._save()
                 gates_reached = all(skills[task] >= target for task, target in stage.gates.items())
-                if time_is_up or (stage.gates and gates_reached):
+                stage_ends = time_is_up or (stage.gates and gates_reached)
+                if stage_ends:
+                    # Advance before saving: a run that is interrupted now must not resume in this stage.
+                    self.progress = Progress(progress.stage + 1, seconds=progress.seconds)
+                self._save()
+                if stage_ends:
                     return
 
     def _time_budget(self, stage: CurriculumStage) -> float:

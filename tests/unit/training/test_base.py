@@ -399,14 +399,15 @@ def log_and_weights(out: Path) -> tuple[list[Any], list[torch.Tensor]]:
     return lines, torch.load(out / "state.pt")["optimizer"]["kept"]
 
 
+@pytest.mark.parametrize("step", [3, 5, 8], ids=["second stage", "last stage", "later"])
 def test_a_resumed_run_ends_like_an_uninterrupted_one(
-    small_run: curriculum.BaseConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    small_run: curriculum.BaseConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
 ) -> None:
     loop.train_base(tmp_path / "whole", small_run)
     train_step, steps = loop._Trainer._accumulate_gradients, itertools.count()
 
     def interrupted(trainer: Any, step_data: Any) -> Any:
-        if next(steps) == 7:
+        if next(steps) == step:
             raise KeyboardInterrupt
         return train_step(trainer, step_data)
 
