@@ -150,8 +150,8 @@ def _values() -> Iterator[str]:
         for word in (attribute, *values):
             yield word
             yield f" {word}"
-        # A condition says " a red object" and a caption says " red". With separate tokens, the model need not
-        # distinguish the value that it looks for from the condition that mentions the same value.
+        # A condition says " a red object", a caption says " red". As the tokens differ, the model need not
+        # separate a condition's own mention of a value from the caption's.
         yield from (f" {wording.named(attribute, value)}" for value in values)
 
 
