@@ -55,7 +55,7 @@ def test_generate_eval_report_verify(tmp_path: Path) -> None:
     ]
     assert report.run.digest == digest
     again = command("harness", "report", run)
-    assert again.stdout.splitlines()[1].split()[:4] == ["run", "internalized", "accuracy", "100.0"]
+    assert again.stdout.splitlines()[1].split()[:4] == ["run", "internalized", "accuracy", "(%)"]
 
     replayed = command("harness", "eval", bench, "--model", f"replay:{run}", "--out", tmp_path / "replayed")
     assert replayed.returncode == 0, replayed.stderr
@@ -65,7 +65,7 @@ def test_generate_eval_report_verify(tmp_path: Path) -> None:
         *("harness", "eval", bench, "--model", "oracle", "--split", "recall"),
         *("--variants", "internalized", "--out", tmp_path / "recall"),
     )
-    assert recalled.stdout.splitlines()[1].split()[3] == "100.0"
+    assert recalled.stdout.splitlines()[1].split()[4] == "100.0"
     assert "gold responses score 1" in command("harness", "verify", bench).stdout
     assert "oracle" in command("harness", "list").stdout
 
@@ -91,12 +91,12 @@ def test_show_and_scenes(text_folder: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("flags", "named"),
     [
-        (["--depth", "0"], "depth: expected 1..8, got 0"),
+        (["--depth", "0"], "--depth: expected 1..8, got 0"),
         (["--depth", "9"], "depth: expected 1..8, got 9"),
         (["--depth", "six"], "six"),
         (["--test", "0"], "test: expected 1..1000000, got 0"),
-        (["--min-objects", "8", "--max-objects", "5"], "max_objects: expected 8..10, got 5"),
-        (["--crop-share", "0"], "crop_share"),
+        (["--min-objects", "8", "--max-objects", "5"], "--max-objects: expected 8..10, got 5"),
+        (["--crop-share", "0"], "--crop-share: expected"),
         (["--workers", "0"], "workers: expected 1"),
         (["--balance", "even"], "leaf"),
         (["--depth", "8", "--train", "0", "--test", "20000", "--max-objects", "4"], "--test"),
@@ -109,7 +109,7 @@ def test_bad_flags(tmp_path: Path, flags: list[str], named: str) -> None:
 
 
 def test_a_folder_in_use_is_refused(text_folder: Path, tmp_path: Path) -> None:
-    assert "holds a benchmark with" in refused("clevrpolicy", "generate", text_folder, *TINY)
+    assert "contains a benchmark with" in refused("clevrpolicy", "generate", text_folder, *TINY)
     (tmp_path / "thesis.txt").write_text("mine")
     assert "empty folder" in refused("clevrpolicy", "generate", tmp_path, *TINY)
     said = refused("harness", "eval", text_folder, "--model", "oracle", "--out", tmp_path)
@@ -206,7 +206,7 @@ def make_the_format_new(folder: Path) -> None:
         (remove_a_picture, "test-000000.png: cannot be read"),
         (change_a_type, "Expected `str`, got `int` - at `$.target`"),
         (make_the_format_new, "expected format 1, got 99"),
-        (claim_another_digest, "for the files that it names, got 0"),
+        (claim_another_digest, "for the files that it lists, got 0"),
     ],
 )
 def test_a_damaged_benchmark_is_refused(spoiled: Path, tmp_path: Path, damage, named: str) -> None:

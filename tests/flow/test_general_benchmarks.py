@@ -318,7 +318,7 @@ def test_the_command_takes_a_name_and_a_source(tmp_path: Path) -> None:
     words = [harness, "eval", f"mmlu-pro:{tmp_path}?shots=0", "--model", "oracle", "--out", tmp_path / "run"]
     done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stderr
-    assert "accuracy (macro over category)  100.0" in done.stdout
+    assert "macro accuracy: over category (%)    100.0" in done.stdout
     words[2] = f"mmlu-pro:{tmp_path / 'none.jsonl'}"
     done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)

@@ -325,7 +325,7 @@ def test_ctrl_c_ends_a_run_that_waits(api: Api, text_folder: Path, tmp_path: Pat
         _, said = process.communicate(timeout=30)
         over.set()
     assert process.returncode == 130
-    assert "goes on from here" in said
+    assert "run the same command again to resume" in said
     assert "Traceback" not in said
 
 

@@ -106,7 +106,7 @@ def test_what_all_methods_have_in_common_stands_under_what_is_one_methods_own(tm
         (RUN, 'general.one-seed1.make = "true"\n', "without -seed0 or -cot8"),
         (RUN, 'scoring.variants = "shown"\n', "scoring: variants: expected some of"),
         (RUN, "scoring.batch_size = 0\n", "scoring: batch_size: expected 1 or more, got 0"),
-        (RUN, "scoring.samples = 3\n", "scoring: samples: greedy decoding"),
+        (RUN, "scoring.samples = 3\n", "scoring: samples: expected 1 with greedy"),
         (GRID + 'along = "depth"\n', "", "expected no mixtures along 'depth'"),
         (RUN.replace("[2]", "[2, 4]") + 'along = "depth"\n', "", "chains: expected one number along 'depth'"),
     ],
@@ -393,4 +393,4 @@ def test_a_cell_says_why_it_failed(tmp_path: Path, asked: Path, monkeypatch: pyt
     (tmp_path / "out" / "data" / "one" / "policies.jsonl").write_text("spoiled")
     with pytest.raises(UserError):
         cell.main()
-    assert "changed after the benchmark was made" in Path("runs/one/oracle", cell.ERROR).read_text()
+    assert "the file was changed later" in Path("runs/one/oracle", cell.ERROR).read_text()
