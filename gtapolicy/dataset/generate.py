@@ -21,6 +21,7 @@ from gtapolicy.policy.rules import Table
 from harness.errors import UserError
 from harness.files import benchmark, store
 from harness.files.benchmark import BenchmarkSpec, Manifest
+from harness.names import pronounceable
 from harness.seeds import rng
 
 QUERIES = 229
@@ -88,8 +89,7 @@ def _rules(config: Config) -> Rules:
         table = random_rules.invented(config.invented_tools, config.invented_rules, draw)
     else:
         table = rules.load(config.rules)
-    syllables = (draw.choice("bdfgklmnprstvz") + draw.choice("aeiou") for _ in range(3))
-    name = f"GTA-{''.join(syllables).capitalize()}"
+    name = f"GTA-{pronounceable(draw, onsets='bdfgklmnprstvz')}"
     return Rules(name, table, override.overridden(table, draw, config.override_bands))
 
 
