@@ -1,7 +1,7 @@
-"""clevr-skills: what a model can see in a scene without any policy, to measure what training made it forget.
+"""clevr-skills: what a model sees in a scene without any policy, to measure what training made it forget.
 
-Three questions a scene: list its objects, is there such an object, how many are there. Answers are balanced,
-and independent of the question's words, so that nothing but the picture tells them.
+Three questions per scene: list its objects, does such an object exist, how many are there. Answers are
+balanced and independent of the question's words, so that only the picture reveals them.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from pathlib import Path
 
 import msgspec
 
-from clevrpolicy.dataset import workers as produce
+from clevrpolicy.dataset.config import check_ranges
 from clevrpolicy.dataset.instances import SCENES
-from clevrpolicy.dataset.quotas import TRIES, Content
-from clevrpolicy.dataset.workers import SceneJob
+from clevrpolicy.dataset.quotas import TRIES, Content, SceneSpec
+from clevrpolicy.dataset.workers import SceneJob, render_all
 from clevrpolicy.scene.ontology import ATTRIBUTES, KINDS, Kind
 from clevrpolicy.scene.placement import split_of
 from clevrpolicy.scene.render import VERSION
@@ -32,8 +32,8 @@ from harness.variants import Variant
 
 FAMILY = "clevr-skills"
 COUNTS = ("0", "1", "2", "3", "4")
+# By skill: all possible answers, where they can be listed.
 ANSWERS: dict[str, tuple[str, ...]] = {"list": (), "exists": ("no", "yes"), "count": COUNTS}
-"""By skill; lists cannot be listed."""
 SEPARATOR = "; "
 LIST = (
     "List every object in this scene, each as size color material shape (such as small red metal cube), "
@@ -46,139 +46,132 @@ class SkillsConfig:
     """How many scenes, and how they look."""
 
     scenes: int = 200
-    """Of the test split; each is asked about three times."""
+    """Scenes of the test split; each has three questions."""
     train: int = 50
-    """Scenes of the training split, which tells the most frequent answers."""
+    """Scenes of the training split, which determines the most frequent answers."""
     min_objects: int = 3
     max_objects: int = 10
     width: int = 480
-    """Of the pictures, in pixels."""
+    """Width of the pictures in pixels."""
     height: int = 320
     seed: int = 0
-    """Another seed shares nothing with this one."""
+    """Benchmarks with different seeds share nothing."""
 
     def __post_init__(self) -> None:
-        most = len(COUNTS) - 1
-        for name, least, greatest in (
-            ("scenes", 1, 10**6),
-            ("train", 0, 10**6),
-            ("min_objects", 1, 10),
-            ("max_objects", max(most, self.min_objects), 10),
-            ("width", 64, 4096),
-            ("height", 64, self.width),
-        ):
-            if not least <= getattr(self, name) <= greatest:
-                raise UserError(f"{name}: expected {least}..{greatest}, got {getattr(self, name)}")
+        ranges = [("scenes", 1, 10**6), ("train", 0, 10**6), ("min_objects", 1, 10)]
+        ranges += [("max_objects", max(len(COUNTS) - 1, self.min_objects), 10)]
+        check_ranges(self, [*ranges, ("width", 64, 4096), ("height", 64, self.width)])
 
 
 def generate(out: Path, config: SkillsConfig, workers: int) -> Manifest:
-    """Makes the benchmark in out, or goes on with an interrupted one of the same configuration."""
-    begun = BenchmarkSpec(FAMILY, msgspec.to_builtins(config), {"renderer": VERSION})
-    finished = benchmark.begin(out, begun)
+    """Generates the benchmark in out, or resumes an interrupted one of the same configuration."""
+    spec = BenchmarkSpec(FAMILY, msgspec.to_builtins(config), {"renderer": VERSION})
+    finished = benchmark.begin(out, spec)
     if finished is not None:
         return finished
-    asked = {split: list(_asked(config, split)) for split in ("train", "test")}
+    scenes = {"train": _sample(config, "train", config.train), "test": _sample(config, "test", config.scenes)}
     jobs = [
-        SceneJob(a.image, config.seed, a.scene_id, index, split, a.kinds, config.width, config.height)
-        for split, scenes in asked.items()
-        for index, a in enumerate(scenes)
+        SceneJob(questions.scene, index, config.seed, config.width, config.height)
+        for split in scenes.values()
+        for index, questions in enumerate(split)
     ]
-    done = produce.produce(out, jobs, workers)
+    results = render_all(out, jobs, workers)
     store.write_lines(out / benchmark.POLICIES, ())
-    store.write_lines(out / SCENES, (d.scene for d in done.values()))
-    for split, scenes in asked.items():
-        instances = (instance for a in scenes for instance in a.instances(split))
-        store.write_lines(out / benchmark.instances_file(split), instances)
-    return benchmark.seal(out, begun)
+    store.write_lines(out / SCENES, (result.scene for result in results))
+    for name, split in scenes.items():
+        instances = (instance for questions in split for instance in questions.instances())
+        store.write_lines(out / benchmark.instances_file(name), instances)
+    return benchmark.seal(out, spec)
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """A scene by its content, and what is asked about it."""
+class SceneQuestions:
+    """The questions about a scene, and their answers."""
 
-    scene_id: str
-    kinds: Content
+    scene: SceneSpec
+    # The description in the exists question, such as "small cyan cube", and its answer.
     sought: str
-    """Such as "small cyan cube"."""
     exists: str
+    # The description in the count question, such as "red objects", and its answer.
     counted: str
-    """Such as "red objects"."""
     count: int
 
-    @property
-    def image(self) -> str:
-        return f"images/{self.scene_id}.png"
-
-    def instances(self, split: str) -> Iterator[Instance]:
+    def instances(self) -> Iterator[Instance]:
+        objects = SEPARATOR.join(map(str, sorted(self.scene.kinds)))
         questions = {
-            "list": (LIST, SEPARATOR.join(map(str, sorted(self.kinds)))),
+            "list": (LIST, objects),
             "exists": (f"Is there a {self.sought} in this scene? Answer yes or no.", self.exists),
             "count": (f"How many {self.counted} are in this scene? Answer with a number.", str(self.count)),
         }
         for skill, (question, target) in questions.items():
             yield Instance(
-                id=f"{self.scene_id}-{skill}",
-                split=split,
-                query=(Part("image", self.image), Part("text", f"{question} {FORMAT}")),
-                facts={"scene": self.scene_id, "skill": skill},
+                id=f"{self.scene.scene_id}-{skill}",
+                split=self.scene.split,
+                query=(Part("image", self.scene.image), Part("text", f"{question} {FORMAT}")),
+                facts={"scene": self.scene.scene_id, "skill": skill},
                 policy_id=None,
                 target=target,
             )
 
 
-def _asked(config: SkillsConfig, split: str) -> Iterator[Asked]:
+def _sample(config: SkillsConfig, split: str, count: int) -> list[SceneQuestions]:
+    """Different scenes of a split, with balanced answers."""
     draw = rng(config.seed, FAMILY, split)
     used: set[Content] = set()
-    for index in range(config.scenes if split == "test" else config.train):
-        count, exists = index % len(COUNTS), index % 2 == 1
+    questions = []
+    for index in range(count):
+        target, exists = index % len(COUNTS), index % 2 == 1
         for _ in range(TRIES):
-            wanted, kinds = _content(draw, count, config)
+            description, kinds = _sample_content(draw, target, config)
             if split_of(kinds) == split and tuple(sorted(kinds)) not in used:
                 break
         else:
             raise UserError(
-                f"{split}: expected more different scenes than exist with {config.min_objects}.."
-                f"{config.max_objects} objects; ask for fewer, allow more objects, or take another --seed"
+                f"--{'train' if split == 'train' else 'scenes'}: not enough different scenes exist with "
+                f"{config.min_objects}..{config.max_objects} objects; request fewer scenes, allow more "
+                "objects, or use another --seed"
             )
         used.add(tuple(sorted(kinds)))
-        sought = _sought(draw, kinds, exists)
-        yield Asked(f"{split}-{index:06d}", kinds, sought, "yes" if exists else "no", _plural(wanted), count)
+        scene = SceneSpec(f"{split}-{index:06d}", split, kinds)
+        sought = _sample_sought(draw, kinds, exists)
+        answer = "yes" if exists else "no"
+        questions.append(SceneQuestions(scene, sought, answer, _plural(description), target))
+    return questions
 
 
-def _content(draw: random.Random, count: int, config: SkillsConfig) -> tuple[dict[str, str], Content]:
-    """A description by one or two attributes, and a scene with just so many objects that meet it."""
+def _sample_content(draw: random.Random, count: int, config: SkillsConfig) -> tuple[dict[str, str], Content]:
+    """A description by one or two attributes, and a scene with exactly count objects that meet it."""
     names = draw.sample(sorted(ATTRIBUTES), draw.randint(1, 2))
-    wanted = {name: draw.choice(ATTRIBUTES[name]) for name in ATTRIBUTES if name in names}
-    meeting = [kind for kind in KINDS if all(getattr(kind, name) == wanted[name] for name in wanted)]
+    description = {name: draw.choice(ATTRIBUTES[name]) for name in ATTRIBUTES if name in names}
+    meeting = [kind for kind in KINDS if description.items() <= kind._asdict().items()]
     others = [kind for kind in KINDS if kind not in meeting]
     total = draw.randint(max(config.min_objects, count), config.max_objects)
     kinds = draw.choices(meeting, k=count) + draw.choices(others, k=total - count)
     draw.shuffle(kinds)
-    return wanted, tuple(kinds)
+    return description, tuple(kinds)
 
 
-def _sought(draw: random.Random, kinds: Content, exists: bool) -> str:
-    """Size, color and shape of an object that is there; or one attribute away from one, and not there."""
-    seen = {_short(kind) for kind in kinds}
+def _sample_sought(draw: random.Random, kinds: Content, exists: bool) -> str:
+    """Size, color and shape of an object of the scene, or of an absent one that differs in one of them."""
+    present = [_short(kind) for kind in kinds]
     if exists:
-        return _short(draw.choice(kinds))
-    near = [
-        _short(other)
+        return draw.choice(present)
+    changed = [
+        _short(kind._replace(**{name: value}))
         for kind in kinds
         for name in ("size", "color", "shape")
         for value in ATTRIBUTES[name]
-        if _short(other := kind._replace(**{name: value})) not in seen
     ]
-    return draw.choice(near)
+    return draw.choice([description for description in changed if description not in present])
 
 
 def _short(kind: Kind) -> str:
     return f"{kind.size} {kind.color} {kind.shape}"
 
 
-def _plural(wanted: Mapping[str, str]) -> str:
-    noun = f"{wanted['shape']}s" if "shape" in wanted else "objects"
-    return " ".join([*(value for name, value in wanted.items() if name != "shape"), noun])
+def _plural(description: Mapping[str, str]) -> str:
+    noun = f"{description['shape']}s" if "shape" in description else "objects"
+    return " ".join([*(value for name, value in description.items() if name != "shape"), noun])
 
 
 class ClevrSkills(Family):

@@ -1,13 +1,12 @@
 """`clevrpolicy import`: the same benchmark on the original CLEVR's scenes and pictures (the paper's setting).
 
-Expects CLEVR as it is distributed: scenes/CLEVR_{train,val}_scenes.json and images/{train,val}/*.png. Its
-training scenes make the training split, its validation scenes the test split; what has the same content as a
-training scene is left out there.
+Expects CLEVR as it is distributed: scenes/CLEVR_{train,val}_scenes.json and images/{train,val}/*.png. The
+training split takes its training scenes. The test split takes its validation scenes, except those with the
+same objects as a scene of the training split.
 """
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,13 +14,11 @@ from typing import Any
 import msgspec
 from tqdm import tqdm
 
-from clevrpolicy.dataset import quotas
-from clevrpolicy.dataset import workers as produce
 from clevrpolicy.dataset.config import Config
-from clevrpolicy.dataset.instances import Asked, Builder
-from clevrpolicy.dataset.quotas import Content
-from clevrpolicy.policy import policies as draft
-from clevrpolicy.policy.policies import Draft
+from clevrpolicy.dataset.instances import BenchmarkBuilder
+from clevrpolicy.dataset.quotas import Content, Quotas, SceneSpec
+from clevrpolicy.dataset.workers import render_all
+from clevrpolicy.policy.policies import FAMILY, TreePolicy, sample_policies
 from clevrpolicy.scene import clevr_json
 from clevrpolicy.scene.render import VERSION
 from harness.errors import UserError
@@ -29,80 +26,76 @@ from harness.files import benchmark, store
 from harness.files.benchmark import BenchmarkSpec, Manifest
 from harness.seeds import rng
 
+# Our split -> CLEVR's.
 SPLITS = {"train": "train", "test": "val"}
 
 
 class _Collection(msgspec.Struct):
-    """CLEVR's file of one split; a scene stays as it is written until it is looked at."""
+    """CLEVR's file of one split. A scene is decoded only when it is needed."""
 
     scenes: list[msgspec.Raw]
 
 
 def import_clevr(clevr: Path, out: Path, config: Config, workers: int) -> Manifest:
-    """Makes a benchmark in out from a local copy of CLEVR, or goes on with an interrupted one."""
-    begun = BenchmarkSpec(
-        draft.FAMILY, {"scenes": "CLEVR", **msgspec.to_builtins(config)}, {"renderer": VERSION}
-    )
-    finished = benchmark.begin(out, begun)
+    """Generates a benchmark in out from a local copy of CLEVR, or resumes an interrupted one."""
+    spec = BenchmarkSpec(FAMILY, {"scenes": "CLEVR", **msgspec.to_builtins(config)}, {"renderer": VERSION})
+    finished = benchmark.begin(out, spec)
     if finished is not None:
         return finished
-    policies = draft.policies(config)
-    asked: list[Asked] = []
-    scenes: list[dict[str, Any]] = []
-    trained: set[Content] = set()
-    for split in SPLITS:
-        pool = _Pool(clevr, split, config.seed, set(trained))
-        for planned in _plan(pool, policies, config, split):
-            trained.add(tuple(sorted(planned.kinds)))
-            asked.append(Asked(pool.last["image_filename"].removesuffix(".png"), split, planned))
-            scenes.append(pool.last)
-    builder = Builder(config, policies, asked)
-    for scene in tqdm(asked, desc="copying", unit=""):
+    policies = sample_policies(config)
+    train = list(_select(clevr, "train", policies, config, config.train, excluded=set()))
+    train_contents = {tuple(sorted(scene.kinds)) for scene, _ in train}
+    test = list(_select(clevr, "test", policies, config, config.test, train_contents))
+    scenes = [scene for scene, _ in train + test]
+    builder = BenchmarkBuilder(config, policies, scenes)
+    for scene in tqdm(scenes, desc="copying", unit=""):
         _copy(clevr / "images" / SPLITS[scene.split] / f"{scene.scene_id}.png", out / scene.image)
-    produce.produce(out, list(builder.crops()), workers)
-    return builder.write(out, begun, scenes)
+    render_all(out, list(builder.crop_jobs()), workers)
+    return builder.write(out, spec, (record for _, record in train + test))
 
 
-class _Pool:
-    """The scenes of one of CLEVR's splits in random order, without the contents that are not wanted."""
-
-    def __init__(self, clevr: Path, split: str, seed: int, unwanted: set[Content]) -> None:
-        path = clevr / "scenes" / f"CLEVR_{SPLITS[split]}_scenes.json"
-        self.path = path
-        self.scenes = store.read_json(path, _Collection).scenes
-        rng(seed, "import", split).shuffle(self.scenes)
-        self.unwanted = unwanted
-        self.last: dict[str, Any] = {}
-
-    def __iter__(self) -> Iterator[Content]:
-        for raw in self.scenes:
-            self.last = msgspec.json.decode(raw, type=dict[str, Any])
-            try:
-                scene_id, kinds = clevr_json.kinds(self.last)
-            except (KeyError, ValueError) as error:
-                raise UserError(f"{self.path}: a scene is not as CLEVR writes them: {error}") from error
-            benchmark.refuse_outside(scene_id)
-            if tuple(sorted(kinds)) not in self.unwanted:
-                yield kinds
+def _select(
+    clevr: Path, split: str, policies: list[TreePolicy], config: Config, count: int, excluded: set[Content]
+) -> Iterator[tuple[SceneSpec, dict[str, Any]]]:
+    """Random scenes of a split, each with its JSON, until every policy has count instances."""
+    trees = {policy.policy.id: policy.tree for policy in policies}
+    draw = rng(config.seed, "plan", FAMILY, config.depth, split)
+    quotas = Quotas(trees, count, draw, balance=config.balance == "leaf")
+    for kinds, scene_id, record in _read_scenes(clevr, split, config.seed):
+        if quotas.complete:
+            return
+        if tuple(sorted(kinds)) not in excluded and (policy_ids := quotas.take(kinds)):
+            yield SceneSpec(scene_id, split, kinds, policy_ids), record
+    if not quotas.complete:
+        policy_id, missing = max(quotas.by_policy.items(), key=lambda item: item[1])
+        cases = [f"Case {case}" for case, needed in quotas.by_leaf[policy_id].items() if needed]
+        raise UserError(
+            f"--{split}: expected {count} scenes for policy {policy_id}, CLEVR lacks {missing} "
+            f"(for {', '.join(cases)}); request fewer, or use --balance natural"
+        )
 
 
-def _plan(pool: _Pool, policies: list[Draft], config: Config, split: str) -> Iterator[quotas.Planned]:
-    trees = {d.policy.id: d.tree for d in policies}
-    count = config.train if split == "train" else config.test
-    draws = rng(config.seed, "plan", draft.FAMILY, config.depth, split)
-    for planned in quotas.chosen(trees, count, pool, draws, config.balance == "leaf"):
-        if planned.policies:
-            yield planned
+def _read_scenes(clevr: Path, split: str, seed: int) -> Iterator[tuple[Content, str, dict[str, Any]]]:
+    """All scenes of a split in random order: kinds of the objects, id, JSON."""
+    path = clevr / "scenes" / f"CLEVR_{SPLITS[split]}_scenes.json"
+    scenes = store.read_json(path, _Collection).scenes
+    rng(seed, "import", split).shuffle(scenes)
+    for raw in scenes:
+        record = msgspec.json.decode(raw, type=dict[str, Any])
+        try:
+            scene_id, kinds = clevr_json.kinds(record)
+        except (KeyError, ValueError) as error:
+            raise UserError(f"{path}: expected scenes in CLEVR's format, got {error!r}") from error
+        benchmark.refuse_outside(scene_id)
+        yield kinds, scene_id, record
 
 
 def _copy(source: Path, target: Path) -> None:
     if target.exists():
         return
     target.parent.mkdir(parents=True, exist_ok=True)
-    aside = target.with_name(f".{target.name}.tmp")
     try:
-        with store.writing(target):
-            shutil.copyfile(source, aside)
+        data = source.read_bytes()
     except FileNotFoundError:
         raise UserError(f"{source}: no such file; expected a picture for each of CLEVR's scenes") from None
-    aside.replace(target)
+    store.write(target, data)

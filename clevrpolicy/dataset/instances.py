@@ -1,18 +1,17 @@
-"""From policies and the scenes that they ask about to instances: question, answer, override, recall items."""
+"""The instances of a benchmark, from policies and scenes: question, answer, override, recall questions."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from clevrpolicy.dataset.config import Config
-from clevrpolicy.dataset.quotas import Planned
+from clevrpolicy.dataset.quotas import SceneSpec
 from clevrpolicy.dataset.workers import CropJob
 from clevrpolicy.policy import reasoning
-from clevrpolicy.policy.policies import Draft, replacement
+from clevrpolicy.policy.policies import TreePolicy, sample_replacement
 from clevrpolicy.policy.tree import mask
 from harness.files import benchmark, store
 from harness.files.benchmark import BenchmarkSpec, Manifest
@@ -20,101 +19,94 @@ from harness.parsing import FORMAT
 from harness.records import Instance, Override, Part
 
 SCENES = "scenes.jsonl"
+# Replacements that every policy has; more are added where none of them changes an answer.
 REPLACEMENTS = 3
-"""Of each policy, at least."""
 QUESTION = "What is the response to this scene under policy {name}?"
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """A planned scene with its place in the benchmark."""
+class BenchmarkBuilder:
+    """Builds a benchmark's instances and the replacement policies that their override variants need.
 
-    scene_id: str
-    split: str
-    planned: Planned
-
-    @property
-    def image(self) -> str:
-        return f"images/{self.scene_id}.png"
-
-
-class Builder:
-    """A benchmark's policies and instances; a policy gets as many replacements as its instances need.
-
-    Of the replacements that change a scene's answer, the one whose new answer was least asked for is taken:
-    so constant answers earn little under override too, though scenes are balanced for the policy itself.
+    Each instance takes, among the replacements that change its answer, the one whose new answer was used
+    least so far. Otherwise a constant answer could score well under override, because scenes are balanced
+    for the policy itself only.
     """
 
-    def __init__(self, config: Config, policies: list[Draft], scenes: Iterable[Asked]) -> None:
+    def __init__(self, config: Config, policies: list[TreePolicy], scenes: Iterable[SceneSpec]) -> None:
         self.config = config
         self.policies = policies
         self.replacements = [
-            [replacement(config, draft, index, turn) for turn in range(REPLACEMENTS)]
-            for index, draft in enumerate(policies)
+            [sample_replacement(config, policy, index, number) for number in range(REPLACEMENTS)]
+            for index, policy in enumerate(policies)
         ]
-        self.asked_for: Counter[tuple[str, str, int]] = Counter()
+        # Instances by split, replacement and new case.
+        self.override_counts: Counter[tuple[str, str, int]] = Counter()
         self.instances: Mapping[str, list[Instance]] = {"train": [], "test": [], "recall": []}
-        order = {draft.policy.id: index for index, draft in enumerate(policies)}
-        for asked in scenes:
-            for policy_id in asked.planned.policies:
-                self.instances[asked.split].append(self._instance(asked, order[policy_id]))
-        self.instances["recall"].extend(i for draft in policies for i in _recall(draft))
+        index_by_id = {policy.policy.id: index for index, policy in enumerate(policies)}
+        for scene in scenes:
+            for policy_id in scene.policy_ids:
+                self.instances[scene.split].append(self._instance(scene, index_by_id[policy_id]))
+        for policy in policies:
+            self.instances["recall"].extend(_recall_instances(policy))
 
-    @property
-    def drafts(self) -> list[Draft]:
+    def all_policies(self) -> Iterator[TreePolicy]:
         """Each policy, followed by its replacements."""
-        return [d for pair in zip(self.policies, self.replacements, strict=True) for d in (pair[0], *pair[1])]
+        for policy, replacements in zip(self.policies, self.replacements, strict=True):
+            yield policy
+            yield from replacements
 
-    def crops(self) -> Iterator[CropJob]:
-        for draft in self.drafts:
-            for path, attribute, value in draft.crops():
+    def crop_jobs(self) -> Iterator[CropJob]:
+        for policy in self.all_policies():
+            for path, attribute, value in policy.crops():
                 yield CropJob(path, self.config.seed, attribute, value)
 
-    def write(self, out: Path, begun: BenchmarkSpec, scenes: Iterable[Mapping[str, Any]]) -> Manifest:
-        store.write_lines(out / benchmark.POLICIES, (draft.policy for draft in self.drafts))
+    def write(self, out: Path, spec: BenchmarkSpec, scenes: Iterable[Mapping[str, Any]]) -> Manifest:
+        """Writes all records, the scenes as CLEVR's JSON, and completes the benchmark with its manifest."""
+        store.write_lines(out / benchmark.POLICIES, (policy.policy for policy in self.all_policies()))
         store.write_lines(out / SCENES, scenes)
         for split, instances in self.instances.items():
             store.write_lines(out / benchmark.instances_file(split), instances)
-        return benchmark.seal(out, begun)
+        return benchmark.seal(out, spec)
 
-    def _instance(self, asked: Asked, index: int) -> Instance:
-        draft, bits = self.policies[index], mask(asked.planned.kinds)
-        steps, leaf = draft.tree.walk(bits)
-        other = self._replacement(asked.split, index, bits, leaf.case)
-        other_steps, other_leaf = other.tree.walk(bits)
-        question = f"{QUESTION.format(name=draft.policy.name)} {FORMAT}"
+    def _instance(self, scene: SceneSpec, index: int) -> Instance:
+        policy, bits = self.policies[index], mask(scene.kinds)
+        visits, leaf = policy.tree.walk(bits)
+        replacement = self._choose_replacement(scene.split, index, bits, leaf.case)
+        override_visits, override_leaf = replacement.tree.walk(bits)
+        question = f"{QUESTION.format(name=policy.policy.name)} {FORMAT}"
         return Instance(
-            id=f"{draft.policy.id}-{asked.scene_id}",
-            split=asked.split,
-            query=(Part("image", asked.image), Part("text", question)),
+            id=f"{policy.policy.id}-{scene.scene_id}",
+            split=scene.split,
+            query=(Part("image", scene.image), Part("text", question)),
             facts={
-                "scene": asked.scene_id,
-                "objects": len(asked.planned.kinds),
-                "path": [step.condition for step in steps],
-                "override_path": [step.condition for step in other_steps],
+                "scene": scene.scene_id,
+                "objects": len(scene.kinds),
+                "path": [visit.condition for visit in visits],
+                "override_path": [visit.condition for visit in override_visits],
             },
-            policy_id=draft.policy.id,
+            policy_id=policy.policy.id,
             target=f"Case {leaf.case}",
-            override=Override(other.policy.id, f"Case {other_leaf.case}"),
+            override=Override(replacement.policy.id, f"Case {override_leaf.case}"),
         )
 
-    def _replacement(self, split: str, index: int, bits: int, case: int) -> Draft:
-        known = self.replacements[index]
-        while not (changing := [d for d in known if d.tree.walk(bits)[1].case != case]):
-            known.append(replacement(self.config, self.policies[index], index, len(known)))
-        uses = {(split, d.policy.id, d.tree.walk(bits)[1].case): d for d in changing}
-        rarest = min(uses, key=lambda use: self.asked_for[use])
-        self.asked_for[rarest] += 1
-        return uses[rarest]
+    def _choose_replacement(self, split: str, index: int, bits: int, case: int) -> TreePolicy:
+        replacements = self.replacements[index]
+        while not (changing := [r for r in replacements if r.tree.walk(bits)[1].case != case]):
+            number = len(replacements)
+            replacements.append(sample_replacement(self.config, self.policies[index], index, number))
+        by_use = {(split, r.policy.id, r.tree.walk(bits)[1].case): r for r in changing}
+        least_used = min(by_use, key=lambda use: self.override_counts[use])
+        self.override_counts[least_used] += 1
+        return by_use[least_used]
 
 
-def _recall(draft: Draft) -> Iterator[Instance]:
-    for condition, question, answer in reasoning.recall(draft.tree, draft.policy.name):
+def _recall_instances(policy: TreePolicy) -> Iterator[Instance]:
+    for condition, question, answer in reasoning.recall(policy.tree, policy.policy.name):
         yield Instance(
-            id=f"{draft.policy.id}-recall-{condition}",
+            id=f"{policy.policy.id}-recall-{condition}",
             split="recall",
             query=(Part("text", question),),
             facts={"condition": condition},
-            policy_id=draft.policy.id,
+            policy_id=policy.policy.id,
             target=answer,
         )

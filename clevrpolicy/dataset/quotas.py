@@ -1,142 +1,149 @@
-"""Which scenes serve which policies: one scene may serve many, because pictures are the dear part.
+"""Plans which scenes serve which policies, with as few scenes as possible: rendering is the expensive step.
 
-Balanced, a policy's instances are shared evenly among its leaves (within one), by making scenes to order;
-natural, every policy is asked about the same random scenes (as in the paper).
+With `--balance leaf`, the instances of a policy are spread evenly over its leaves (they differ by at most
+one). A leaf's quota is the number of instances that it still needs. `balanced` repeats, until all are zero:
+
+    quotas                          1. take the leaf with the largest quota (A, Case 0)
+             Case 0  Case 1  ...    2. sample up to 12 scenes that reach this leaf
+    policy A    7       6           3. find, for each scene, the leaf that it reaches in every policy; it
+    policy B    6       0              serves the policies where that leaf has a quota left
+    policy C    5       6           4. plan the scene that serves most policies, and lower their quotas by one
+
+With `--balance natural` (the paper's setting), every policy asks about the same random scenes. An import from
+CLEVR uses the same Quotas, but takes the scenes in the order in which they come.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from clevrpolicy.policy.tree import Reach, Tree, mask, witness
+from clevrpolicy.policy.tree import PathConstraint, Tree, mask, witness
 from clevrpolicy.scene.ontology import Kind
 from clevrpolicy.scene.placement import split_of
 from harness.errors import UserError
 
+# Scenes sampled for a leaf; the one that serves most policies is kept.
 CANDIDATES = 12
-"""Scenes drawn for a leaf; the one that serves most policies is kept."""
+# Samples after which one candidate is enough.
 FEW_TRIES = 100
+# Samples after which a leaf counts as having no unused scenes left.
 TRIES = 4000
-"""Draws for a leaf before its different scenes count as used up."""
 
+# The kinds of a scene's objects.
 Content = tuple[Kind, ...]
+# A scene's content and the ids of the policies that ask about it.
+Allocation = tuple[Content, tuple[str, ...]]
 
 
 @dataclass(frozen=True, slots=True)
-class Planned:
-    """A scene by its content, and the policies that ask about it."""
+class SceneSpec:
+    """A scene of a benchmark, apart from where its objects are."""
 
+    scene_id: str
+    split: str
     kinds: Content
-    policies: tuple[str, ...]
+    # The policies that ask about it.
+    policy_ids: tuple[str, ...] = ()
+
+    @property
+    def image(self) -> str:
+        return f"images/{self.scene_id}.png"
 
 
-class Fresh:
-    """Random contents of one split, no two alike."""
+class SceneSampler:
+    """Samples the contents of a split's scenes; no two used ones have the same objects."""
 
-    def __init__(self, rng: random.Random, split: str, least: int, most: int) -> None:
-        """least and most are how many objects a scene has."""
-        self.rng, self.split, self.least, self.most = rng, split, least, most
+    def __init__(self, rng: random.Random, split: str, min_objects: int, max_objects: int) -> None:
+        self.rng, self.split = rng, split
+        self.min_objects, self.max_objects = min_objects, max_objects
         self.used: set[Content] = set()
 
-    def draw(self, reach: Reach, what: str, candidates: int = 1) -> list[Content]:
-        """New ones that get there, fewer where they become rare.
+    def sample(self, constraint: PathConstraint, purpose: str, candidates: int = 1) -> list[Content]:
+        """Unused contents that meet a constraint: as many as candidates, or fewer where they are rare.
 
-        Raises UserError, naming what they were for, where TRIES bring none.
+        Raises UserError with the purpose where TRIES samples give none.
         """
-        found: list[Content] = []
+        contents: list[Content] = []
         for tries in range(TRIES):
-            if len(found) == candidates or (found and tries > FEW_TRIES):
-                return found
-            count = max(self.rng.randint(self.least, self.most), len(reach.needed))
-            kinds = witness(self.rng, reach, count)
+            if len(contents) == candidates or (contents and tries > FEW_TRIES):
+                return contents
+            count = max(self.rng.randint(self.min_objects, self.max_objects), len(constraint.needed))
+            kinds = witness(self.rng, constraint, count)
             if split_of(kinds) == self.split and tuple(sorted(kinds)) not in self.used:
-                found.append(kinds)
-        if found:
-            return found
+                contents.append(kinds)
+        if contents:
+            return contents
         raise UserError(
-            f"{self.split}: expected more different scenes for {what} than exist with "
-            f"{self.least}..{self.most} objects; ask for fewer with --{self.split}, allow more objects, or "
-            "take another --seed"
+            f"--{self.split}: not enough different scenes exist for {purpose} with {self.min_objects}.."
+            f"{self.max_objects} objects; request fewer instances, allow more objects, or use another --seed"
         )
 
-    def keep(self, kinds: Content) -> None:
+    def use(self, kinds: Content) -> None:
         self.used.add(tuple(sorted(kinds)))
 
 
-def natural(trees: Mapping[str, Tree], count: int, fresh: Fresh) -> Iterator[Planned]:
+class Quotas:
+    """How many instances each policy, and each of its leaves, still needs."""
+
+    def __init__(self, trees: Mapping[str, Tree], count: int, rng: random.Random, balance: bool) -> None:
+        """count instances per policy; without balance, any leaf may have all of them."""
+        self.trees = trees
+        self.by_policy = dict.fromkeys(trees, count)
+        # Policy id -> case -> instances.
+        self.by_leaf: dict[str, dict[int, int]] = {}
+        for policy_id, tree in trees.items():
+            cases = sorted(leaf.case for leaf, _ in tree.leaves())
+            share, rest = divmod(count, len(cases)) if balance else (count, 0)
+            one_more = rng.sample(cases, rest) if balance else []
+            self.by_leaf[policy_id] = {case: share + (case in one_more) for case in cases}
+
+    @property
+    def complete(self) -> bool:
+        return not any(self.by_policy.values())
+
+    def largest(self) -> tuple[str, int]:
+        """The policy and the case with the largest quota."""
+        leaves = ((policy_id, case) for policy_id, cases in self.by_leaf.items() for case in cases)
+        return max(leaves, key=lambda leaf: self.by_leaf[leaf[0]][leaf[1]])
+
+    def served(self, kinds: Content) -> dict[str, int]:
+        """The policies that need a scene with this content, each with the case that it leads to."""
+        bits = mask(kinds)
+        cases = {policy_id: tree.walk(bits)[1].case for policy_id, tree in self.trees.items()}
+        return {p: case for p, case in cases.items() if self.by_policy[p] and self.by_leaf[p][case]}
+
+    def take(self, kinds: Content) -> tuple[str, ...]:
+        """Lowers the quotas that a scene with this content serves; the ids of the policies served."""
+        served = self.served(kinds)
+        for policy_id, case in served.items():
+            self.by_policy[policy_id] -= 1
+            self.by_leaf[policy_id][case] -= 1
+        return tuple(served)
+
+
+def natural(trees: Mapping[str, Tree], count: int, sampler: SceneSampler) -> Iterator[Allocation]:
+    """The same count random scenes for every policy."""
     for _ in range(count):
-        (kinds,) = fresh.draw(Reach(), "random sampling")
-        fresh.keep(kinds)
-        yield Planned(kinds, tuple(trees))
+        (kinds,) = sampler.sample(PathConstraint(), "random sampling")
+        sampler.use(kinds)
+        yield kinds, tuple(trees)
 
 
-def balanced(trees: Mapping[str, Tree], count: int, fresh: Fresh) -> Iterator[Planned]:
-    """count instances a policy, its leaves within one of each other."""
-    quotas = {name: _quotas(tree, count, fresh.rng) for name, tree in trees.items()}
-    reaches = {name: {leaf.case: reach for leaf, reach in tree.leaves()} for name, tree in trees.items()}
-    while wanted := _most_wanted(quotas):
-        name, case = wanted
-        what = f"Case {case} of policy {name}"
-        drawn = fresh.draw(reaches[name][case], what, CANDIDATES if len(trees) > 1 else 1)
-        kinds, served = max(((k, _served(trees, quotas, k)) for k in drawn), key=lambda pair: len(pair[1]))
-        fresh.keep(kinds)
-        yield Planned(kinds, _take(quotas, served))
-
-
-def chosen(
-    trees: Mapping[str, Tree], count: int, pool: Iterable[Content], rng: random.Random, balance: bool
-) -> Iterator[Planned]:
-    """The same from scenes that exist already, in the order of the pool; some may serve no policy.
-
-    Raises UserError where the pool ends before every policy has its count.
-    """
-    quotas = {
-        name: _quotas(tree, count, rng) if balance else {leaf.case: count for leaf, _ in tree.leaves()}
-        for name, tree in trees.items()
+def balanced(trees: Mapping[str, Tree], count: int, sampler: SceneSampler) -> Iterator[Allocation]:
+    """Scenes for count instances per policy, spread evenly over its leaves."""
+    quotas = Quotas(trees, count, sampler.rng, balance=True)
+    constraints = {
+        (policy_id, leaf.case): constraint
+        for policy_id, tree in trees.items()
+        for leaf, constraint in tree.leaves()
     }
-    missing = dict.fromkeys(trees, count)
-    for kinds in pool:
-        served = {name: case for name, case in _served(trees, quotas, kinds).items() if missing[name]}
-        for name in served:
-            missing[name] -= 1
-        yield Planned(kinds, _take(quotas, served))
-        if not any(missing.values()):
-            return
-    name = max(missing, key=lambda n: missing[n])
-    left = {f"Case {case}": n for case, n in quotas[name].items() if n}
-    raise UserError(
-        f"import: expected {count} scenes for policy {name}, {missing[name]} were not to be found "
-        f"({', '.join(left)} lack scenes); ask for fewer, or for --balance natural"
-    )
-
-
-Quotas = dict[str, dict[int, int]]
-
-
-def _quotas(tree: Tree, count: int, rng: random.Random) -> dict[int, int]:
-    """By case: how many scenes it still wants."""
-    cases = sorted(leaf.case for leaf, _ in tree.leaves())
-    more = set(rng.sample(cases, count % len(cases)))
-    return {case: count // len(cases) + (case in more) for case in cases}
-
-
-def _most_wanted(quotas: Quotas) -> tuple[str, int] | None:
-    name, case = max(
-        ((n, c) for n, cases in quotas.items() for c in cases), key=lambda at: quotas[at[0]][at[1]]
-    )
-    return (name, case) if quotas[name][case] else None
-
-
-def _served(trees: Mapping[str, Tree], quotas: Quotas, kinds: Sequence[Kind]) -> dict[str, int]:
-    """The policies that still want a scene like this one, each with the case that it gets."""
-    bits = mask(kinds)
-    cases = {name: tree.walk(bits)[1].case for name, tree in trees.items()}
-    return {name: case for name, case in cases.items() if quotas[name][case]}
-
-
-def _take(quotas: Quotas, served: Mapping[str, int]) -> tuple[str, ...]:
-    for name, case in served.items():
-        quotas[name][case] -= 1
-    return tuple(served)
+    candidates = CANDIDATES if len(trees) > 1 else 1
+    while not quotas.complete:
+        policy_id, case = quotas.largest()
+        purpose = f"Case {case} of policy {policy_id}"
+        contents = sampler.sample(constraints[policy_id, case], purpose, candidates)
+        kinds = max(contents, key=lambda content: len(quotas.served(content)))
+        sampler.use(kinds)
+        yield kinds, quotas.take(kinds)

@@ -1,6 +1,13 @@
-"""Placing scenes and drawing pictures in worker processes; killed at any moment, it goes on where it stopped.
+"""Places scenes and renders pictures in worker processes, and resumes after being killed at any moment.
 
-Every job is seeded by its own name, so neither order nor number of workers shows in the result.
+    parent                                            workers
+    read .progress.jsonl, keep each result whose
+    picture still has its sha256
+    submit the jobs without a result  ------------>   place the scene, render it, write the picture
+    append the result to .progress.jsonl  <--------   RenderResult: path, sha256, the scene's JSON
+
+A kill loses at most the pictures being rendered; they are rendered again. Every job has a seed of its own, so
+the result depends on neither the number of workers nor the order of the jobs.
 """
 
 from __future__ import annotations
@@ -17,141 +24,139 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from PIL import Image
 from tqdm import tqdm
 
+from clevrpolicy.dataset.quotas import SceneSpec
 from clevrpolicy.scene import clevr_json, crops
-from clevrpolicy.scene.ontology import Kind
 from clevrpolicy.scene.placement import place
+from clevrpolicy.scene.render import Renderer
 from harness.errors import UserError
 from harness.files import store
 from harness.files.benchmark import PROGRESS
 from harness.seeds import rng
 
-if TYPE_CHECKING:
-    from clevrpolicy.scene.render import Renderer
-
+# PNG level 1 takes 6 ms per picture; level 6 takes five times as long and saves a tenth of the bytes.
 COMPRESSION = 1
-"""Of PNG: level 1 takes 6 ms a picture where level 6 takes five times as long, for a tenth more bytes."""
 
 
 @dataclass(frozen=True, slots=True)
 class SceneJob:
-    """A scene to place and draw; path is the picture's, relative to the benchmark."""
+    """A scene to place and render."""
 
-    path: str
-    seed: int
-    scene_id: str
+    scene: SceneSpec
+    # The image_index in CLEVR's JSON.
     index: int
-    split: str
-    kinds: tuple[Kind, ...]
+    seed: int
     width: int
     height: int
+
+    @property
+    def path(self) -> str:
+        return self.scene.image
+
+    def render(self, renderer: Renderer) -> tuple[Image.Image, dict[str, Any]]:
+        spec = self.scene
+        draw = rng(self.seed, "scene", spec.scene_id)
+        scene = place(spec.kinds, draw, spec.scene_id, spec.split, self.width, self.height)
+        return Image.fromarray(renderer.render(scene)), clevr_json.encode(scene, self.index)
 
 
 @dataclass(frozen=True, slots=True)
 class CropJob:
-    """A picture that shows an attribute's value."""
+    """A picture that shows an attribute's value in a policy (ClevrPolicy-M)."""
 
     path: str
     seed: int
     attribute: str
     value: str
 
+    def render(self, renderer: Renderer) -> tuple[Image.Image, None]:
+        scene = crops.demonstration(self.attribute, self.value, rng(self.seed, "crop", self.path))
+        return crops.crop(renderer, scene), None
+
 
 Job = SceneJob | CropJob
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
-    """A finished job: its picture, and the scene as CLEVR's JSON where it is one."""
+class RenderResult:
+    """A written picture: its path within the benchmark, and the scene as CLEVR's JSON (None for a crop)."""
 
     path: str
     sha256: str
     scene: dict[str, Any] | None = None
 
 
-def produce(folder: Path, jobs: Sequence[Job], workers: int) -> dict[str, Done]:
-    """Runs the jobs that are not done yet; by path, in the order of the jobs."""
+def render_all(folder: Path, jobs: Sequence[Job], workers: int) -> list[RenderResult]:
+    """Runs the jobs that have no result yet; the results of all jobs, in their order."""
     if workers < 1:
-        raise UserError(f"workers: expected 1 or more, got {workers}")
-    log = store.Log(folder / PROGRESS, Done)
-    kept = {done.path: done for done in log.read() if _intact(folder, done)}
-    missing = [job for job in jobs if job.path not in kept]
+        raise UserError(f"--workers: expected 1 or more, got {workers}")
+    log = store.Log(folder / PROGRESS, RenderResult)
+    results = {result.path: result for result in log.read() if _is_intact(folder, result)}
+    missing = [job for job in jobs if job.path not in results]
     for parent in {(folder / job.path).parent for job in missing}:
         parent.mkdir(parents=True, exist_ok=True)
     with tqdm(total=len(jobs), initial=len(jobs) - len(missing), desc="pictures", unit="") as progress:
-        for done in _run(folder, missing, workers):
-            log.append([done])
-            kept[done.path] = done
+        for result in _run(folder, missing, workers):
+            log.append([result])
+            results[result.path] = result
             progress.update()
-    return {job.path: kept[job.path] for job in jobs}
+    return [results[job.path] for job in jobs]
 
 
-def _intact(folder: Path, done: Done) -> bool:
-    path = folder / done.path
-    return path.is_file() and store.sha256(path) == done.sha256
+def _is_intact(folder: Path, result: RenderResult) -> bool:
+    path = folder / result.path
+    return path.is_file() and store.sha256(path) == result.sha256
 
 
-def _run(folder: Path, jobs: Sequence[Job], workers: int) -> Iterator[Done]:
+def _run(folder: Path, jobs: Sequence[Job], workers: int) -> Iterator[RenderResult]:
+    """Results in the order in which they are finished."""
     if not jobs:
         return
-    # Spawned, because a forked OpenGL context is a broken one.
+    # Spawned, because an OpenGL context does not survive a fork.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(workers, len(jobs)), context, _begin, (workers,)) as pool:
-        futures: list[Future[Done]] = [pool.submit(_make, folder, job) for job in jobs]
+    with ProcessPoolExecutor(min(workers, len(jobs)), context, _start_worker, (workers,)) as pool:
+        futures: list[Future[RenderResult]] = [pool.submit(_render, folder, job) for job in jobs]
         try:
             for future in as_completed(futures):
                 yield future.result()
         except BrokenProcessPool as error:
             raise UserError(
-                "a worker process died, perhaps for want of memory; run the same command again, "
-                "with fewer --workers if it happens again"
+                "a worker process died, perhaps because memory ran out; run the same command again to "
+                "resume, with fewer --workers if it happens again"
             ) from error
         finally:
             pool.shutdown(cancel_futures=True)
 
 
-def _begin(workers: int) -> None:
-    """Sets a worker up: it leaves Ctrl-C to its parent, and goes when its parent is killed."""
+def _start_worker(workers: int) -> None:
+    """Lets the parent handle Ctrl-C, and ends the worker when the parent is killed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if workers > 1:
-        os.environ["LP_NUM_THREADS"] = "0"  # Mesa would start a thread a core in each of the processes
+        os.environ["LP_NUM_THREADS"] = "0"  # otherwise Mesa starts one thread per core in each worker
     parent = multiprocessing.parent_process()
     if parent is not None:
-        threading.Thread(target=_follow, args=(parent,), daemon=True).start()
+        threading.Thread(target=_exit_after, args=(parent,), daemon=True).start()
 
 
-def _follow(parent: multiprocessing.process.BaseProcess) -> None:
+def _exit_after(parent: multiprocessing.process.BaseProcess) -> None:
     parent.join()
     os._exit(1)
 
 
 @cache
 def _renderer() -> Renderer:
-    """One for the life of a worker process."""
-    from clevrpolicy.scene.render import Renderer
-
+    """The one renderer of a worker process."""
     return Renderer()
 
 
-def _make(folder: Path, job: Job) -> Done:
-    picture, scene = _draw_crop(job) if isinstance(job, CropJob) else _draw_scene(job)
+def _render(folder: Path, job: Job) -> RenderResult:
+    picture, scene = job.render(_renderer())
     data = io.BytesIO()
     picture.save(data, "PNG", compress_level=COMPRESSION)
     path = folder / job.path
     store.write(path, data.getvalue())
-    return Done(job.path, store.sha256(path), scene)
-
-
-def _draw_scene(job: SceneJob) -> tuple[Image.Image, dict[str, Any]]:
-    draw = rng(job.seed, "scene", job.scene_id)
-    scene = place(job.kinds, draw, job.scene_id, job.split, job.width, job.height)
-    return Image.fromarray(_renderer().render(scene)), clevr_json.encode(scene, job.index)
-
-
-def _draw_crop(job: CropJob) -> tuple[Image.Image, None]:
-    scene = crops.demonstration(job.attribute, job.value, rng(job.seed, "crop", job.path))
-    return crops.crop(_renderer(), scene), None
+    return RenderResult(job.path, store.sha256(path), scene)

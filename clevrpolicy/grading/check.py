@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from clevrpolicy.grading.parse import Step
-from clevrpolicy.policy.tree import Node, Tree
-from clevrpolicy.policy.wording import leads
+from clevrpolicy.policy.tree import Node, Tree, child
+from clevrpolicy.policy.wording import destination
 from harness.records import CitedRule
 
 HOLDS = {True: "if it holds", False: "if it does not"}
@@ -36,7 +36,10 @@ def rules(tree: Tree) -> dict[str, Rule]:
             asked = found[before]
             held = {(asked.node.attribute, asked.node.value)} if answer == "1" else set()
             singled_out = asked.singled_out | held
-        routes = {True: leads(node.yes, f"{condition}.1"), False: leads(node.no, f"{condition}.2")}
+        routes = {
+            True: destination(node.yes, child(condition, True)),
+            False: destination(node.no, child(condition, False)),
+        }
         found[condition] = Rule(node, routes, singled_out)
     return found
 

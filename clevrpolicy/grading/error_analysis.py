@@ -48,7 +48,7 @@ Picture = Callable[[], Scene | None]
 
 
 def first(
-    text: str, way: Sequence[tree.Step], book: Mapping[str, Rule], kinds: Sequence[Kind], picture: Picture
+    text: str, way: Sequence[tree.Visit], book: Mapping[str, Rule], kinds: Sequence[Kind], picture: Picture
 ) -> str:
     """The fault of a wrong response to a scene of these kinds, whose right way through the tree is given."""
     if boxed(text) is None:
@@ -91,7 +91,7 @@ def _cited(step: Step) -> list[str]:
     return [step.condition, *(t.removeprefix("Condition ") for t in targets if t.startswith("Condition "))]
 
 
-def _misperceived(step: Step, right: tree.Step, kinds: Sequence[Kind], picture: Picture) -> str:
+def _misperceived(step: Step, right: tree.Visit, kinds: Sequence[Kind], picture: Picture) -> str:
     asked = right.node.attribute
     if right.holds:
         missed = [index for index, kind in enumerate(kinds) if right.met & tree.mask([kind])]

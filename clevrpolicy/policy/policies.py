@@ -1,4 +1,4 @@
-"""The policies of a benchmark: name, tree, wording and, in -M, which values are shown as pictures."""
+"""Samples the policies of a benchmark: name, tree, wording and, in -M, which values are shown as pictures."""
 
 from __future__ import annotations
 
@@ -10,17 +10,16 @@ from clevrpolicy.dataset.config import Config
 from clevrpolicy.policy import tree as trees
 from clevrpolicy.policy import wording
 from clevrpolicy.policy.tree import Leaf, Node, Tree
+from harness.names import pronounceable
 from harness.records import Policy
 from harness.seeds import rng
 
 FAMILY = "clevrpolicy"
-ONSETS = (*"bdfghklmnprstvz", "br", "dr", "kl", "st", "tr")
-VOWELS = "aeiou"
 
 
 @dataclass(frozen=True, slots=True)
-class Draft:
-    """A policy and the tree that its text tells."""
+class TreePolicy:
+    """A policy and the decision tree that its text describes."""
 
     policy: Policy
     tree: Tree
@@ -32,54 +31,54 @@ class Draft:
                 yield node.crop, node.attribute, node.value
 
 
-def policies(config: Config) -> list[Draft]:
+def sample_policies(config: Config) -> list[TreePolicy]:
     names: list[str] = []
-    while len(names) < config.policies:
-        name = _name(config, len(names), taken=names)
-        names.append(name)
-    return [_draft(config, name, name, None, index, -1) for index, name in enumerate(names)]
+    for index in range(config.policies):
+        names.append(_name(config, index, taken=names))
+    return [_sample(config, name, name, None, index, -1) for index, name in enumerate(names)]
 
 
-def replacement(config: Config, replaced: Draft, index: int, turn: int) -> Draft:
-    """A newly sampled policy under the same name; there are as many as the caller turns."""
+def sample_replacement(config: Config, replaced: TreePolicy, index: int, number: int) -> TreePolicy:
+    """A new policy with the name of another. index is the place of the replaced policy in the benchmark;
+    number distinguishes the replacements of one policy."""
     name = replaced.policy.name
-    return _draft(config, f"{name}.r{turn}", name, replaced.policy.id, index, turn)
+    return _sample(config, f"{name}.r{number}", name, replaced.policy.id, index, number)
 
 
-def _draft(config: Config, policy_id: str, name: str, replaces: str | None, index: int, turn: int) -> Draft:
-    path = (FAMILY, config.depth, index, turn)
-    tree = trees.sample(rng(config.seed, "tree", *path), config.depth, config.accumulate)
+def _sample(
+    config: Config, policy_id: str, name: str, replaces: str | None, index: int, number: int
+) -> TreePolicy:
+    seed_path = (FAMILY, config.depth, index, number)
+    tree = trees.sample(rng(config.seed, "tree", *seed_path), config.depth, config.accumulate)
     if config.visual:
-        tree = _shown(tree, policy_id, config, *path)
-    content = wording.content(
-        tree, name, rng(config.seed, "wording", *path), config.shuffle, replaces is not None
-    )
+        tree = _with_crops(tree, policy_id, config, *seed_path)
+    draw = rng(config.seed, "wording", *seed_path)
+    content = wording.content(tree, name, draw, config.shuffle, replaces is not None)
     rules = {"depth": config.depth, **trees.to_json(tree)}
-    return Draft(Policy(policy_id, FAMILY, name, content, rules, replaces), tree)
+    return TreePolicy(Policy(policy_id, FAMILY, name, content, rules, replaces), tree)
 
 
-def _shown(tree: Tree, policy_id: str, config: Config, *path: str | int) -> Tree:
-    """The tree with a share of its values shown as pictures."""
+def _with_crops(tree: Tree, policy_id: str, config: Config, *seed_path: str | int) -> Tree:
+    """The tree with pictures in place of the values of a random share of its conditions."""
     conditions = [condition for condition, _, _ in tree.sections()]
     count = math.ceil(config.crop_share * len(conditions))
-    chosen = set(rng(config.seed, "crops", *path).sample(conditions, count))
+    pictured = set(rng(config.seed, "crops", *seed_path).sample(conditions, count))
 
-    def show(node: Node, condition: str) -> Node:
-        crop = f"images/{policy_id}/{condition}.png" if condition in chosen else None
+    def add_crops(node: Node, condition: str) -> Node:
         yes, no = (
-            branch if isinstance(branch, Leaf) else show(branch, condition + end)
-            for branch, end in ((node.yes, ".1"), (node.no, ".2"))
+            branch if isinstance(branch, Leaf) else add_crops(branch, number)
+            for branch, number in node.branches(condition)
         )
+        crop = f"images/{policy_id}/{condition}.png" if condition in pictured else None
         return replace(node, yes=yes, no=no, crop=crop)
 
-    return replace(tree, root=show(tree.root, "1"))
+    return replace(tree, root=add_crops(tree.root, "1"))
 
 
 def _name(config: Config, index: int, taken: list[str]) -> str:
-    """Pronounceable, such as "L3-Surinu", with the depth in front as in the paper."""
+    """A pronounceable name with the depth in front, as in the paper: "L3-Surinu"."""
     draw = rng(config.seed, "name", FAMILY, config.depth, index)
     while True:
-        syllables = (draw.choice(ONSETS) + draw.choice(VOWELS) for _ in range(3))
-        name = f"L{config.depth}-{''.join(syllables).capitalize()}"
+        name = f"L{config.depth}-{pronounceable(draw)}"
         if name not in taken:
             return name

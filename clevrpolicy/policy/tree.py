@@ -1,12 +1,21 @@
-"""Decision trees over scenes: what a scene must hold to reach a leaf, and which leaf a scene reaches.
+"""Decision trees over scenes: which leaf a scene reaches, and what a scene must contain to reach a leaf.
 
-A set of object kinds is an int whose bit i stands for KINDS[i]: 96 kinds fit, and "may a scene still answer
-either way here?" becomes a question about two masks.
+Each node asks one question about the objects of a scene. Conditions are numbered by their path:
+
+    1: Is there a red object?
+    ├─ yes  1.1: Is there a metal object among the red ones?
+    │       ├─ yes  Case 0
+    │       └─ no   Case 2
+    └─ no   1.2: Is there a cube?
+            ├─ yes  Case 3
+            └─ no   Case 1
+
+All that matters of a scene is which of the 96 kinds of object it contains. So a set of kinds is an int whose
+bit i stands for KINDS[i], and a condition holds where `kinds_of_the_scene & kinds_that_meet_it` is not 0.
 """
 
 from __future__ import annotations
 
-import itertools
 import random
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -17,11 +26,11 @@ from harness.errors import UserError
 
 DEPTHS = range(1, 9)
 EVERYTHING = (1 << len(KINDS)) - 1
-FEWEST_KINDS = 4
-"""A leaf leaves at least so many kinds of object to its scenes, so that they are many and look different."""
+# A leaf allows at least this many kinds of object, so that its scenes are numerous and look different.
+MIN_KINDS = 4
 
 _BIT = {kind: 1 << i for i, kind in enumerate(KINDS)}
-_SHOWING = {
+_WITH_VALUE = {
     (attribute, value): sum(_BIT[k] for k in KINDS if getattr(k, attribute) == value)
     for attribute, values in ATTRIBUTES.items()
     for value in values
@@ -29,7 +38,7 @@ _SHOWING = {
 
 
 def mask(kinds: Iterable[Kind]) -> int:
-    """The set of these kinds."""
+    """The set of these kinds as an int."""
     bits = 0
     for kind in kinds:
         bits |= _BIT[kind]
@@ -38,6 +47,11 @@ def mask(kinds: Iterable[Kind]) -> int:
 
 def members(bits: int) -> list[Kind]:
     return [kind for kind in KINDS if bits & _BIT[kind]]
+
+
+def child(condition: str, holds: bool) -> str:
+    """The number of a branch: condition "1.2" leads to "1.2.1" where it holds, else to "1.2.2"."""
+    return f"{condition}.{1 if holds else 2}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,162 +69,161 @@ class Node:
     value: str
     yes: Node | Leaf
     no: Node | Leaf
+    # Path of the picture that shows the value in place of its name (ClevrPolicy-M).
     crop: str | None = None
-    """Path of the picture that shows the value in place of its name (ClevrPolicy-M)."""
+
+    def branches(self, condition: str) -> tuple[tuple[Node | Leaf, str], tuple[Node | Leaf, str]]:
+        """The true and the false branch, each with its number, for a node with this number."""
+        return (self.yes, child(condition, True)), (self.no, child(condition, False))
 
 
 @dataclass(frozen=True, slots=True)
-class Reach:
-    """What the answers on a path say of a scene."""
+class PathConstraint:
+    """What the answers along a path imply for a scene."""
 
+    # Kinds of object that may still occur.
     allowed: int = EVERYTHING
-    """Kinds of object that may still occur."""
+    # Sets of kinds; of each, at least one kind occurs.
     needed: tuple[int, ...] = ()
-    """Of each of these sets at least one kind occurs."""
+    # The kinds singled out so far: the next condition asks about these only.
     focus: int = EVERYTHING
-    """The kinds singled out so far: the next test asks about these only."""
 
-    def after(self, node: Node, holds: bool, accumulate: bool) -> Reach:
-        met = self.focus & _SHOWING[node.attribute, node.value]
+    def after(self, node: Node, holds: bool, accumulate: bool) -> PathConstraint:
+        met = self.focus & _WITH_VALUE[node.attribute, node.value]
         if not holds:
             return replace(self, allowed=self.allowed & ~met)
         if accumulate:
-            return Reach(self.allowed, (met,), met)  # what meets this condition met all before it
-        return Reach(self.allowed, (*self.needed, met))
+            # An object that meets this condition has met all true ones before it: one need is enough.
+            return PathConstraint(self.allowed, (met,), met)
+        return PathConstraint(self.allowed, (*self.needed, met))
 
     @property
     def possible(self) -> bool:
-        """Whether scenes get here, and enough different ones."""
-        return self.allowed.bit_count() >= FEWEST_KINDS and all(need & self.allowed for need in self.needed)
+        """Whether enough different scenes meet the constraint."""
+        return self.allowed.bit_count() >= MIN_KINDS and all(need & self.allowed for need in self.needed)
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
-    """A condition visited on the way of a scene to its leaf."""
+class Visit:
+    """A condition on the path of a scene, and its answer."""
 
     condition: str
-    """Its number, such as "1.2"; the numbers of its true and false branch end in .1 and .2."""
     node: Node
+    # Whether an earlier condition has singled out objects.
     narrowed: bool
-    """Whether an earlier condition has singled out objects."""
+    # The kinds that would meet the condition.
     met: int
-    """The kinds that would meet it."""
     holds: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """A policy's decisions. With accumulate (the paper's reading) a condition that holds singles out the
-    objects that meet it, and the conditions after it ask about those only (paper, error analysis)."""
+    """A policy's decisions.
+
+    With accumulate (the paper's reading) a condition that holds singles out the objects that meet it, and the
+    conditions after it ask about those only (paper, error analysis).
+    """
 
     root: Node
     accumulate: bool = True
 
-    def sections(self) -> Iterator[tuple[str, Node, Reach]]:
-        """Every condition, depth first, with its number and what is known of a scene that gets there."""
-        for condition, branch, reach in self._branches():
+    def sections(self) -> Iterator[tuple[str, Node, PathConstraint]]:
+        """Every condition, depth first: its number, its node, and what its path implies for a scene."""
+        for condition, branch, constraint in self._branches():
             if isinstance(branch, Node):
-                yield condition, branch, reach
+                yield condition, branch, constraint
 
-    def leaves(self) -> Iterator[tuple[Leaf, Reach]]:
-        for _, branch, reach in self._branches():
+    def leaves(self) -> Iterator[tuple[Leaf, PathConstraint]]:
+        for _, branch, constraint in self._branches():
             if isinstance(branch, Leaf):
-                yield branch, reach
+                yield branch, constraint
 
-    def walk(self, kinds: int) -> tuple[list[Step], Leaf]:
-        """The way of a scene that holds this set of kinds."""
-        steps: list[Step] = []
+    def walk(self, kinds: int) -> tuple[list[Visit], Leaf]:
+        """The path of a scene that contains exactly these kinds, and the leaf that it reaches."""
+        visits: list[Visit] = []
         branch: Node | Leaf = self.root
         condition, focus = "1", EVERYTHING
         while isinstance(branch, Node):
-            met = focus & _SHOWING[branch.attribute, branch.value]
+            met = focus & _WITH_VALUE[branch.attribute, branch.value]
             holds = bool(met & kinds)
-            steps.append(Step(condition, branch, focus != EVERYTHING, met, holds))
-            condition += ".1" if holds else ".2"
+            visits.append(Visit(condition, branch, focus != EVERYTHING, met, holds))
+            condition = child(condition, holds)
             branch = branch.yes if holds else branch.no
             if holds and self.accumulate:
                 focus = met
-        return steps, branch
+        return visits, branch
 
-    def _branches(self) -> Iterator[tuple[str, Node | Leaf, Reach]]:
-        stack: list[tuple[str, Node | Leaf, Reach]] = [("1", self.root, Reach())]
+    def _branches(self) -> Iterator[tuple[str, Node | Leaf, PathConstraint]]:
+        stack: list[tuple[str, Node | Leaf, PathConstraint]] = [("1", self.root, PathConstraint())]
         while stack:
-            condition, branch, reach = stack.pop()
-            yield condition, branch, reach
+            condition, branch, constraint = stack.pop()
+            yield condition, branch, constraint
             if isinstance(branch, Node):
-                for end, holds, child in ((".2", False, branch.no), (".1", True, branch.yes)):
-                    stack.append((condition + end, child, reach.after(branch, holds, self.accumulate)))
+                yes, no = branch.branches(condition)
+                stack.append((no[1], no[0], constraint.after(branch, False, self.accumulate)))
+                stack.append((yes[1], yes[0], constraint.after(branch, True, self.accumulate)))
 
 
 def sample(rng: random.Random, depth: int, accumulate: bool = True) -> Tree:
-    """A random tree with this many layers of conditions (paper, ClevrPolicy).
+    """A random tree with depth layers of conditions (paper, ClevrPolicy).
 
-    No test has an answer that the path already fixes, and below its true edge an attribute is not tested
-    again. A path ends early where no test is left: 4, 16, 40 and 64 leaves at depths 2, 4, 6 and 8, whatever
-    is drawn (the paper has 55 at 6).
+    No condition has an answer that its path already determines, and below its true branch an attribute is not
+    tested again. A path ends early where no such condition is left. Every draw gives 4, 16, 40 and 64 leaves
+    at depths 2, 4, 6 and 8 (the paper has 55 at 6). Raises ValueError for a depth below 1.
     """
-    check_depth(depth)
-    grown = _grow(rng, depth, accumulate, Reach(), frozenset())
-    cases = list(range(sum(1 for _ in _leaves(grown))))
+    root = _grow(rng, depth, accumulate, PathConstraint(), frozenset())
+    if isinstance(root, Leaf):
+        raise ValueError(f"depth: expected 1 or more, got {depth}")
+    cases = list(range(sum(1 for _ in Tree(root).leaves())))
     rng.shuffle(cases)
-    root = _number(grown, iter(cases))
-    if not isinstance(root, Node):
-        raise RuntimeError("a tree of depth 1 or more has a condition at its root")
-    return Tree(root, accumulate)
-
-
-def check_depth(depth: int) -> None:
-    if depth not in DEPTHS:
-        raise UserError(f"depth: expected {DEPTHS[0]}..{DEPTHS[-1]}, got {depth}")
+    return Tree(_numbered(root, iter(cases)), accumulate)
 
 
 def _grow(
-    rng: random.Random, depth: int, accumulate: bool, reach: Reach, settled: frozenset[str]
+    rng: random.Random, depth: int, accumulate: bool, constraint: PathConstraint, settled: frozenset[str]
 ) -> Node | Leaf:
-    open_tests = _open_tests(reach, settled, accumulate) if depth else {}
+    """A random tree below a path. settled: attributes that a true condition on the path has tested."""
+    open_tests = _open_tests(constraint, settled, accumulate) if depth else {}
     if not open_tests:
         return Leaf(-1)
     attribute = rng.choice(sorted(open_tests))
     test = Node(attribute, rng.choice(open_tests[attribute]), Leaf(-1), Leaf(-1))
-    yes = _grow(rng, depth - 1, accumulate, reach.after(test, True, accumulate), settled | {attribute})
-    no = _grow(rng, depth - 1, accumulate, reach.after(test, False, accumulate), settled)
+    if_true, if_false = (constraint.after(test, holds, accumulate) for holds in (True, False))
+    yes = _grow(rng, depth - 1, accumulate, if_true, settled | {attribute})
+    no = _grow(rng, depth - 1, accumulate, if_false, settled)
     return replace(test, yes=yes, no=no)
 
 
-def _open_tests(reach: Reach, settled: frozenset[str], accumulate: bool) -> dict[str, list[str]]:
-    """By attribute: the values that a scene at this point may or may not show."""
-    found: dict[str, list[str]] = {}
+def _open_tests(
+    constraint: PathConstraint, settled: frozenset[str], accumulate: bool
+) -> dict[str, list[str]]:
+    """By attribute: the values for which a scene at this point can still give either answer."""
+    values_by_attribute: dict[str, list[str]] = {}
     for attribute in ATTRIBUTES.keys() - settled:
         for value in ATTRIBUTES[attribute]:
             test = Node(attribute, value, Leaf(-1), Leaf(-1))
-            if all(reach.after(test, holds, accumulate).possible for holds in (True, False)):
-                found.setdefault(attribute, []).append(value)
-    return found
+            if all(constraint.after(test, holds, accumulate).possible for holds in (True, False)):
+                values_by_attribute.setdefault(attribute, []).append(value)
+    return values_by_attribute
 
 
-def _leaves(branch: Node | Leaf) -> Iterator[Leaf]:
-    if isinstance(branch, Leaf):
-        yield branch
-    else:
-        yield from itertools.chain(_leaves(branch.yes), _leaves(branch.no))
+def _numbered(node: Node, cases: Iterator[int]) -> Node:
+    """The same tree with these cases at its leaves, depth first."""
+    yes, no = (
+        Leaf(next(cases)) if isinstance(branch, Leaf) else _numbered(branch, cases)
+        for branch in (node.yes, node.no)
+    )
+    return replace(node, yes=yes, no=no)
 
 
-def _number(branch: Node | Leaf, cases: Iterator[int]) -> Node | Leaf:
-    """The same tree with cases given to its leaves, in an order that was shuffled before."""
-    if isinstance(branch, Leaf):
-        return Leaf(next(cases))
-    yes = _number(branch.yes, cases)
-    return replace(branch, yes=yes, no=_number(branch.no, cases))
-
-
-def witness(rng: random.Random, reach: Reach, objects: int) -> tuple[Kind, ...]:
-    """Kinds of a scene with this many objects that gets there; objects >= len(reach.needed)."""
+def witness(rng: random.Random, constraint: PathConstraint, objects: int) -> tuple[Kind, ...]:
+    """Random kinds for the objects of a scene that meets a constraint; objects >= len(constraint.needed)."""
     kinds: list[Kind] = []
-    # The narrowest need first: one object may meet several.
-    for need in sorted(reach.needed, key=int.bit_count):
+    # The narrowest need first, because an object that meets it may meet others as well.
+    for need in sorted(constraint.needed, key=int.bit_count):
         if not need & mask(kinds):
-            kinds.append(rng.choice(members(need & reach.allowed)))
-    fillers = members(reach.allowed)
+            kinds.append(rng.choice(members(need & constraint.allowed)))
+    fillers = members(constraint.allowed)
     kinds += [rng.choice(fillers) for _ in range(objects - len(kinds))]
     rng.shuffle(kinds)
     return tuple(kinds)

@@ -1,6 +1,6 @@
-"""A tree as a policy's text, and the text as a tree again: the templates below serve both ways.
+"""The text of a policy: `content` writes a tree as text and `parse` reads it back, from the same templates.
 
-In -M a picture stands in the text as a mark, which becomes a Part of its own.
+In -M the text contains a mark for each picture, "<image:path>", which becomes a Part of its own.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import random
 import re
 from collections.abc import Mapping, Sequence
 
-from clevrpolicy.policy.tree import Leaf, Node, Tree
+from clevrpolicy.policy.tree import Leaf, Node, Tree, child
 from clevrpolicy.scene.ontology import ATTRIBUTES
 from harness.errors import UserError
 from harness.records import Part
@@ -42,37 +42,37 @@ ALONE = "Each condition asks about the whole scene, whatever the conditions befo
 REPLACES = "This policy replaces every earlier policy named {name}."
 
 
-def named(attribute: str, value: str) -> str:
-    """An object by one attribute: "a cube", "a red object"."""
+def noun_phrase(attribute: str, value: str) -> str:
+    """An object described by one attribute: "a cube", "a red object"."""
     return f"a {value}" if attribute == "shape" else f"a {value} object"
 
 
-def where(narrowed: bool) -> str:
+def scope(narrowed: bool) -> str:
     return NARROWED if narrowed else SCENE
 
 
-def leads(branch: Node | Leaf, condition: str) -> str:
-    """Where a branch leads: the condition of this number, or the leaf's response."""
-    return f"Case {branch.case}" if isinstance(branch, Leaf) else f"Condition {condition}"
+def destination(branch: Node | Leaf, number: str) -> str:
+    """Where a branch leads: the condition with this number, or the leaf's response."""
+    return f"Case {branch.case}" if isinstance(branch, Leaf) else f"Condition {number}"
 
 
 def content(tree: Tree, name: str, rng: random.Random, shuffle: bool, replaces: bool) -> tuple[Part, ...]:
-    """The policy as a model is shown it (paper, ClevrPolicy): instruction, name, numbered sections.
+    """The policy as a model sees it (paper, ClevrPolicy): instruction, name, numbered sections.
 
-    The generator chooses among the wordings of each test and, with shuffle, the order of the sections.
+    rng chooses the wording of each section and, with shuffle, the order of the sections.
     """
     sections = []
-    for condition, node, reach in tree.sections():
-        narrowed = tree.accumulate and bool(reach.needed)
+    for condition, node, constraint in tree.sections():
+        narrowed = tree.accumulate and bool(constraint.needed)
         thing = (
             BY_PICTURE.format(attribute=node.attribute, crop=node.crop)
             if node.crop
-            else named(node.attribute, node.value)
+            else noun_phrase(node.attribute, node.value)
         )
-        test = rng.choice(TESTS).format(thing=thing, where=where(narrowed))
+        test = rng.choice(TESTS).format(thing=thing, where=scope(narrowed))
         yes, no = (
-            rng.choice(GIVE if isinstance(branch, Leaf) else GO).format(leads(branch, condition + end))
-            for branch, end in ((node.yes, ".1"), (node.no, ".2"))
+            rng.choice(GIVE if isinstance(branch, Leaf) else GO).format(destination(branch, number))
+            for branch, number in node.branches(condition)
         )
         sections.append(f"Condition {condition}: {test} {rng.choice(ROUTES).format(yes=yes, no=no)}")
     if shuffle:
@@ -80,88 +80,90 @@ def content(tree: Tree, name: str, rng: random.Random, shuffle: bool, replaces: 
     head = [HEAD.format(name=name)]
     head += [REPLACES.format(name=name)] if replaces else []
     head += [ACCUMULATE if tree.accumulate else ALONE]
-    return _parts("\n".join([" ".join(head), *sections]) + "\n")
+    return _split_images("\n".join([" ".join(head), *sections]) + "\n")
 
 
-def parse(parts: Sequence[Part], shown: Mapping[str, str]) -> tuple[str, Tree]:
+def parse(parts: Sequence[Part], crop_values: Mapping[str, str]) -> tuple[str, Tree]:
     """The name and the tree of a policy's content.
 
-    shown gives, by path, the value that each picture shows. Raises UserError naming the line that is
-    not one of a policy's.
+    crop_values maps the path of each picture to the value that it shows. Raises UserError quoting the line
+    that does not belong to a policy.
     """
-    head, *lines = _text(parts).splitlines()
-    name = _fields(HEAD + " {rest}", head)
-    if name is None:
+    text = "".join(p.value if p.kind == "text" else f"<image:{p.value}>" for p in parts)
+    head, *lines = text.splitlines()
+    fields = _match(HEAD + " {rest}", head)
+    if fields is None:
         raise UserError(f"policy: expected {HEAD[:20]!r}…, got {head[:60]!r}")
-    tree = Tree(_assemble(dict(_section(line, shown) for line in lines), "1"), ACCUMULATE in head)
+    sections = dict(_parse_section(line, crop_values) for line in lines)
+    tree = Tree(_assemble(sections, "1"), ACCUMULATE in head)
     reached = sum(1 for _ in tree.sections())
     if reached != len(lines):
-        raise UserError(f"policy: expected that all its {len(lines)} sections are reached, got {reached}")
-    return name["name"], tree
+        raise UserError(f"policy: expected {len(lines)} sections to be reached, got {reached}")
+    return fields["name"], tree
 
 
-Test = tuple[str, str, str | None, int | None, int | None]
-"""Attribute, value, crop, and the case of the true and the false branch where it is a leaf."""
+# Attribute, value, crop, then the case of the true and of the false branch (None where it is not a leaf).
+Section = tuple[str, str, str | None, int | None, int | None]
 
 
-def _section(line: str, shown: Mapping[str, str]) -> tuple[str, Test]:
+def _parse_section(line: str, crop_values: Mapping[str, str]) -> tuple[str, Section]:
+    """A section's number and content."""
     for test in TESTS:
         for route in ROUTES:
-            found = _fields("Condition {condition}: " + f"{test} {route}", line)
-            if found is not None:
-                condition = found["condition"]
-                yes, no = _case(found["yes"], f"{condition}.1"), _case(found["no"], f"{condition}.2")
-                return condition, (*_thing(found["thing"], shown), yes, no)
+            fields = _match("Condition {condition}: " + f"{test} {route}", line)
+            if fields is not None:
+                condition = fields["condition"]
+                yes = _parse_route(fields["yes"], child(condition, True))
+                no = _parse_route(fields["no"], child(condition, False))
+                return condition, (*_parse_thing(fields["thing"], crop_values), yes, no)
     raise UserError(f"policy: expected a section such as 'Condition 1.2: ...', got {line[:80]!r}")
 
 
-def _case(route: str, child: str) -> int | None:
-    """The case that a route gives; None where it leads to the child, the only condition it may lead to."""
-    found = re.search(r"Case (\d+)$", route)
-    if found is None and not route.endswith(f" Condition {child}"):
-        raise UserError(f"policy: expected a case or Condition {child}, got {route!r}")
-    return int(found[1]) if found else None
+def _parse_route(route: str, number: str) -> int | None:
+    """The case that a route gives, or None where it leads to the condition with this number."""
+    case = re.search(r"Case (\d+)$", route)
+    if case is None and not route.endswith(f" Condition {number}"):
+        raise UserError(f"policy: expected a case or Condition {number}, got {route!r}")
+    return int(case[1]) if case else None
 
 
-def _thing(thing: str, shown: Mapping[str, str]) -> tuple[str, str, str | None]:
-    by_picture = _fields(BY_PICTURE, thing)
+def _parse_thing(thing: str, crop_values: Mapping[str, str]) -> tuple[str, str, str | None]:
+    """Attribute, value and crop of the object that a section looks for."""
+    by_picture = _match(BY_PICTURE, thing)
     if by_picture is not None:
         crop = by_picture["crop"]
-        if crop not in shown:
-            raise UserError(f"policy: no value is known for its picture {crop!r}")
-        return by_picture["attribute"], shown[crop], crop
+        if crop not in crop_values:
+            raise UserError(f"policy: the value that its picture {crop!r} shows is not known")
+        return by_picture["attribute"], crop_values[crop], crop
     for attribute, values in ATTRIBUTES.items():
         for value in values:
-            if named(attribute, value) == thing:
+            if noun_phrase(attribute, value) == thing:
                 return attribute, value, None
-    raise UserError(f"policy: expected an object named by one attribute, got {thing!r}")
+    raise UserError(f"policy: expected an object described by one attribute, got {thing!r}")
 
 
-def _assemble(tests: Mapping[str, Test], condition: str) -> Node:
-    if condition not in tests:
-        raise UserError(f"policy: it leads to Condition {condition}, which it does not have")
-    attribute, value, crop, *cases = tests[condition]
+def _assemble(sections: Mapping[str, Section], condition: str) -> Node:
+    """The node with this number and all below it."""
+    if condition not in sections:
+        raise UserError(f"policy: it leads to Condition {condition}, which does not exist")
+    attribute, value, crop, yes_case, no_case = sections[condition]
     yes, no = (
-        _assemble(tests, condition + end) if case is None else Leaf(case)
-        for case, end in zip(cases, (".1", ".2"), strict=True)
+        _assemble(sections, child(condition, holds)) if case is None else Leaf(case)
+        for holds, case in ((True, yes_case), (False, no_case))
     )
     return Node(attribute, value, yes, no, crop)
 
 
-def _fields(template: str, text: str) -> dict[str, str] | None:
-    """The values that, put into the template, give the text."""
+def _match(template: str, text: str) -> dict[str, str] | None:
+    """The field values for which the template gives the text, or None."""
     pattern = re.escape(template)
     for name in re.findall(r"\{(\w+)\}", template):
         field = f"{SCENE}|{NARROWED}" if name == "where" else ".+"
         pattern = pattern.replace(rf"\{{{name}\}}", f"(?P<{name}>{field})")
-    found = re.fullmatch(pattern, text)
-    return found.groupdict() if found else None
+    match = re.fullmatch(pattern, text)
+    return match.groupdict() if match else None
 
 
-def _parts(text: str) -> tuple[Part, ...]:
+def _split_images(text: str) -> tuple[Part, ...]:
     pieces = re.split(r"<image:([^>]+)>", text)
     return tuple(Part("image" if i % 2 else "text", piece) for i, piece in enumerate(pieces) if piece)
-
-
-def _text(parts: Sequence[Part]) -> str:
-    return "".join(p.value if p.kind == "text" else f"<image:{p.value}>" for p in parts)

@@ -1,4 +1,4 @@
-"""A benchmark on CLEVR's own scenes and pictures, from a folder in CLEVR's format that the test writes."""
+"""Importing CLEVR's scenes and pictures, from a small folder in CLEVR's format."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from harness.errors import UserError
 from harness.files.benchmark import Benchmark
 from harness.seeds import rng
 
-OURS = ("camera", "lights", "width", "height")
-"""What CLEVR's own files do not have."""
+# Fields that CLEVR's own files do not have.
+OUR_FIELDS = ("camera", "lights", "width", "height")
 
 
 def write_split(folder: Path, split: str, count: int) -> None:
     scenes = []
     (folder / "images" / split).mkdir(parents=True)
     for index in range(count):
-        draw = rng(index, "clevr")  # the two splits begin with the same contents
+        draw = rng(index, "clevr")  # the same contents in both splits
         kinds = [draw.choice(KINDS) for _ in range(draw.randint(3, 6))]
         name = f"CLEVR_{split}_{index:06d}"
         data = clevr_json.encode(place(kinds, draw, name, split, 96, 64), index)
-        scene = {k: v for k, v in data.items() if k not in OURS}
+        scene = {k: v for k, v in data.items() if k not in OUR_FIELDS}
         scene["objects"] = [
             {k: v for k, v in o.items() if k not in ("bbox", "visible_pixels")} for o in data["objects"]
         ]
@@ -73,17 +73,17 @@ def test_import(clevr: Path, tmp_path: Path, balance) -> None:
     for split, instances in (("train", train), ("test", test)):
         path = tmp_path / "new" / f"{split}.json"
         cli.scenes(tmp_path / "bench", split, path)
-        found = {clevr_json.kinds(scene)[0] for scene in json.loads(path.read_text())["scenes"]}
-        assert found == {instance.facts["scene"] for instance in instances}
+        scene_ids = {clevr_json.kinds(scene)[0] for scene in json.loads(path.read_text())["scenes"]}
+        assert scene_ids == {instance.facts["scene"] for instance in instances}
 
 
-def test_too_few_scenes_are_named(clevr: Path, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"scenes for policy L4-\w+, \d+ were not to be found \(Case"):
+def test_a_policy_without_enough_scenes_is_named(clevr: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"--train: .* for policy L4-\w+, CLEVR lacks \d+ \(for Case"):
         import_clevr(clevr, tmp_path / "bench", Config(depth=4, policies=1, train=60), workers=1)
 
 
 @pytest.mark.parametrize(
-    ("damage", "named"),
+    ("damage", "message"),
     [
         (
             lambda f: (f / "scenes/CLEVR_val_scenes.json").unlink(),
@@ -93,13 +93,13 @@ def test_too_few_scenes_are_named(clevr: Path, tmp_path: Path) -> None:
         (lambda f: shutil.rmtree(f / "images"), r"\.png: no such file"),
         (
             lambda f: (f / "scenes/CLEVR_val_scenes.json").write_text('{"scenes": [{"objects": [{}]}]}'),
-            "not as CLEVR writes",
+            "expected scenes in CLEVR's format",
         ),
     ],
 )
-def test_a_damaged_clevr_is_refused(clevr: Path, tmp_path: Path, damage, named: str) -> None:
+def test_a_damaged_clevr_is_rejected(clevr: Path, tmp_path: Path, damage, message: str) -> None:
     copy = Path(shutil.copytree(clevr, tmp_path / "clevr"))
     damage(copy)
-    with pytest.raises(UserError, match=named):
+    with pytest.raises(UserError, match=message):
         import_clevr(copy, tmp_path / "bench", Config(policies=1, train=4, test=4), workers=1)
     assert not (tmp_path / "bench" / "manifest.json").exists()

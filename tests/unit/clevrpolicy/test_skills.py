@@ -1,4 +1,4 @@
-"""clevr-skills: answers that are true of their scenes, balanced, and graded as said."""
+"""clevr-skills: right and balanced answers, and grading."""
 
 from __future__ import annotations
 
@@ -37,29 +37,29 @@ def kinds(skills: Benchmark) -> dict[str, tuple[Kind, ...]]:
     return dict(clevr_json.kinds(line) for line in skills.records(SCENES, dict[str, Any]))
 
 
-def asked(benchmark: Benchmark, skill: str) -> list[Instance]:
-    found = [i for split in ("train", "test") for i in benchmark.instances(split)]
-    return [i for i in found if i.facts["skill"] == skill]
+def instances_of(benchmark: Benchmark, skill: str) -> list[Instance]:
+    instances = [i for split in ("train", "test") for i in benchmark.instances(split)]
+    return [i for i in instances if i.facts["skill"] == skill]
 
 
-def described(instance: Instance, before: str, after: str) -> list[str]:
-    """The words of the description between these two, in the singular."""
+def description(instance: Instance, before: str, after: str) -> list[str]:
+    """The words of the question between these two texts, in the singular."""
     text = instance.query[1].value
     words = text[text.index(before) + len(before) : text.index(after)].split()
     return [word.removesuffix("s") for word in words if word != "objects"]
 
 
 def test_answers_are_true(skills: Benchmark, kinds: dict[str, tuple[Kind, ...]]) -> None:
-    for instance in asked(skills, "list"):
+    for instance in instances_of(skills, "list"):
         assert sorted(instance.target.split("; ")) == sorted(map(str, kinds[instance.facts["scene"]]))
-    for instance in asked(skills, "exists"):
-        words = described(instance, "Is there a ", " in this scene")
+    for instance in instances_of(skills, "exists"):
+        words = description(instance, "Is there a ", " in this scene")
         there = any(set(words) <= set(kind) for kind in kinds[instance.facts["scene"]])
         assert instance.target == ("yes" if there else "no")
         near = max(len(set(words) & set(kind)) for kind in kinds[instance.facts["scene"]])
-        assert near >= len(words) - 1, "what is not there is but one attribute away from something that is"
-    for instance in asked(skills, "count"):
-        words = described(instance, "How many ", " are in this scene")
+        assert near >= len(words) - 1, "an absent object differs in one attribute from an object of the scene"
+    for instance in instances_of(skills, "count"):
+        words = description(instance, "How many ", " are in this scene")
         met = sum(
             {word.removesuffix("s") for word in words} <= set(kind) for kind in kinds[instance.facts["scene"]]
         )
@@ -83,7 +83,7 @@ def test_a_scene_is_in_the_split_of_its_content_and_occurs_once(
     assert len({tuple(sorted(content)) for content in kinds.values()}) == CONFIG.scenes + CONFIG.train
 
 
-def test_the_family_keeps_its_promises(skills: Benchmark) -> None:
+def test_gold_and_possible_answers_are_graded(skills: Benchmark) -> None:
     assert verify(skills).endswith("gold responses score 1")
     family = skills.family
     for instance in skills.instances("test"):
@@ -96,16 +96,16 @@ def test_the_family_keeps_its_promises(skills: Benchmark) -> None:
 
 
 @pytest.mark.parametrize("skill", ["list", "exists", "count"])
-def test_a_wrapping_changes_no_score(skills: Benchmark, skill: str) -> None:
-    first, *others = asked(skills, skill)
-    for said in {instance.target for instance in (first, *others)}:
-        bare = skills.family.grade(first, first.target, in_box(said)).value
-        for wrapping in (r"\text{%s}", "**%s**", '"%s"', "`%s`", "%s."):
-            assert skills.family.grade(first, first.target, in_box(wrapping % said)).value == bare
+def test_markup_around_an_answer_is_ignored(skills: Benchmark, skill: str) -> None:
+    first, *others = instances_of(skills, skill)
+    for answer in {instance.target for instance in (first, *others)}:
+        bare = skills.family.grade(first, first.target, in_box(answer)).value
+        for markup in (r"\text{%s}", "**%s**", '"%s"', "`%s`", "%s."):
+            assert skills.family.grade(first, first.target, in_box(markup % answer)).value == bare
 
 
 @pytest.mark.parametrize(
-    ("said", "value"),
+    ("answer", "value"),
     [
         (r"\text{small red metal cube}; \text{small red metal cube}; \text{large blue rubber sphere}", 1),
         ("small red metal cube; small red metal cube; large blue rubber sphere", 1),
@@ -116,13 +116,13 @@ def test_a_wrapping_changes_no_score(skills: Benchmark, skill: str) -> None:
         ("", 0),
     ],
 )
-def test_a_list_scores_the_f1_of_its_objects(skills: Benchmark, said: str, value: float) -> None:
-    instance = asked(skills, "list")[0]
+def test_a_list_scores_the_f1_of_its_objects(skills: Benchmark, answer: str, value: float) -> None:
+    instance = instances_of(skills, "list")[0]
     target = "large blue rubber sphere; small red metal cube; small red metal cube"
-    assert skills.family.grade(instance, target, rf"\boxed{{{said}}}").value == pytest.approx(value)
+    assert skills.family.grade(instance, target, rf"\boxed{{{answer}}}").value == pytest.approx(value)
 
 
-def test_show_tells_picture_and_question_without_a_policy(skills: Benchmark, tmp_path: Path) -> None:
+def test_show_works_without_a_policy(skills: Benchmark, tmp_path: Path) -> None:
     instance = skills.instances("test")[0]
     shown = " ".join(show.terminal(skills, instance, colors=False).split())
     assert f"[{instance.query[0].value}]" in shown
@@ -137,9 +137,7 @@ def test_show_tells_picture_and_question_without_a_policy(skills: Benchmark, tmp
     assert (tmp_path / "new" / "x.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_the_majority_answers_each_skill_with_its_own_most_frequent(
-    skills: Benchmark, tmp_path: Path
-) -> None:
+def test_the_majority_model_answers_by_skill(skills: Benchmark, tmp_path: Path) -> None:
     report = evaluate(skills, EvalRequest("majority"), tmp_path / "run")
     rows = {row.member: row for row in report.rows if row.metric == "accuracy" and row.group == "skill"}
     assert (rows["exists"].mean, rows["exists"].majority, rows["exists"].chance) == (0.5, 0.5, 0.5)
@@ -147,7 +145,7 @@ def test_the_majority_answers_each_skill_with_its_own_most_frequent(
     assert (rows["list"].mean, rows["list"].chance) == (0, None)
 
 
-def test_made_again_it_is_the_same_and_another_seed_is_not(skills: Benchmark, tmp_path: Path) -> None:
+def test_the_digest_depends_on_the_configuration_alone(skills: Benchmark, tmp_path: Path) -> None:
     small = SkillsConfig(scenes=2, train=0, width=160, height=112)
     first, again = (generate(tmp_path / name, small, workers=1) for name in ("a", "b"))
     assert first.digest == again.digest
@@ -158,6 +156,6 @@ def test_made_again_it_is_the_same_and_another_seed_is_not(skills: Benchmark, tm
 @pytest.mark.parametrize(
     ("field", "value"), [("scenes", 0), ("train", -1), ("min_objects", 0), ("max_objects", 3), ("width", 10)]
 )
-def test_a_bad_configuration_is_refused(field: str, value: int) -> None:
-    with pytest.raises(UserError, match=f"{field}: expected"):
+def test_a_bad_configuration_is_rejected(field: str, value: int) -> None:
+    with pytest.raises(UserError, match=f"--{field.replace('_', '-')}: expected"):
         SkillsConfig(**{field: value})

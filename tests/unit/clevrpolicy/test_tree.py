@@ -1,4 +1,4 @@
-"""Trees: their size, their reachability, and their text."""
+"""Trees: number of leaves, reachable leaves, and the text of a policy."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from clevrpolicy.dataset.config import Config
 from clevrpolicy.policy import policies, reasoning, tree, wording
-from clevrpolicy.policy.tree import Leaf, Node, Tree
+from clevrpolicy.policy.tree import Leaf, Node, Tree, child
 from clevrpolicy.scene.ontology import ATTRIBUTES, KINDS
 from harness.errors import UserError
 from harness.parsing import boxed
@@ -21,7 +21,7 @@ seeds = st.integers(0, 10**6)
 depths = st.sampled_from(tree.DEPTHS)
 
 
-def sampled(seed: int, depth: int, accumulate: bool) -> Tree:
+def sample(seed: int, depth: int, accumulate: bool) -> Tree:
     return tree.sample(rng(seed, "test"), depth, accumulate)
 
 
@@ -31,18 +31,18 @@ def sampled(seed: int, depth: int, accumulate: bool) -> Tree:
 @given(seed=seeds, accumulate=st.booleans())
 @settings(max_examples=10, deadline=None)
 def test_number_of_responses(depth: int, leaves: int, seed: int, accumulate: bool) -> None:
-    cases = [leaf.case for leaf, _ in sampled(seed, depth, accumulate).leaves()]
+    cases = [leaf.case for leaf, _ in sample(seed, depth, accumulate).leaves()]
     assert sorted(cases) == list(range(leaves))
 
 
 @given(seed=seeds, depth=depths, accumulate=st.booleans())
 @settings(max_examples=60, deadline=None)
 def test_every_leaf_has_a_witness_scene(seed: int, depth: int, accumulate: bool) -> None:
-    grown = sampled(seed, depth, accumulate)
-    for leaf, reach in grown.leaves():
-        kinds = tree.witness(rng(seed, "witness", leaf.case), reach, max(3, len(reach.needed)))
+    sampled = sample(seed, depth, accumulate)
+    for leaf, constraint in sampled.leaves():
+        kinds = tree.witness(rng(seed, "witness", leaf.case), constraint, max(3, len(constraint.needed)))
         assert 3 <= len(kinds) <= 10
-        assert grown.walk(tree.mask(kinds))[1] == leaf
+        assert sampled.walk(tree.mask(kinds))[1] == leaf
 
 
 @given(seed=seeds, depth=depths, accumulate=st.booleans())
@@ -54,61 +54,61 @@ def test_no_attribute_is_tested_again_below_its_true_edge(seed: int, depth: int,
             check(branch.yes, settled | {branch.attribute})
             check(branch.no, settled)
 
-    check(sampled(seed, depth, accumulate).root, frozenset())
+    check(sample(seed, depth, accumulate).root, frozenset())
 
 
 @given(seed=seeds, kinds=st.lists(st.sampled_from(KINDS), min_size=3, max_size=10), accumulate=st.booleans())
 @settings(max_examples=100, deadline=None)
-def test_walking_agrees_with_reading_the_rules_object_by_object(seed, kinds, accumulate) -> None:
-    grown = sampled(seed, 6, accumulate)
-    branch: Node | Leaf = grown.root
-    looked_at = kinds
+def test_walk_agrees_with_testing_object_by_object(seed, kinds, accumulate) -> None:
+    sampled = sample(seed, 6, accumulate)
+    branch: Node | Leaf = sampled.root
+    considered = kinds
     while isinstance(branch, Node):
-        met = [k for k in looked_at if getattr(k, branch.attribute) == branch.value]
+        met = [k for k in considered if getattr(k, branch.attribute) == branch.value]
         if met and accumulate:
-            looked_at = met
+            considered = met
         branch = branch.yes if met else branch.no
-    assert grown.walk(tree.mask(kinds))[1] == branch
+    assert sampled.walk(tree.mask(kinds))[1] == branch
 
 
-def test_a_case_tells_nothing_of_its_path() -> None:
-    """Over many trees, each case stands at the all-true leaf about equally often."""
+def test_a_case_reveals_nothing_about_its_path() -> None:
+    """Over many trees, each case is at the all-true leaf about equally often."""
     counts = Counter()
     for seed in range(800):
-        grown = sampled(seed, 2, True)
-        counts[grown.root.yes.yes.case] += 1  # type: ignore[union-attr]
+        sampled = sample(seed, 2, True)
+        counts[sampled.root.yes.yes.case] += 1  # type: ignore[union-attr]
     assert set(counts) == {0, 1, 2, 3}
     assert all(150 < n < 250 for n in counts.values())
 
 
 @given(seed=seeds, depth=depths, accumulate=st.booleans(), visual=st.booleans(), shuffle=st.booleans())
 @settings(max_examples=60, deadline=None)
-def test_text_tells_the_tree_and_the_tree_the_text(seed, depth, accumulate, visual, shuffle) -> None:
+def test_text_and_tree_round_trip(seed, depth, accumulate, visual, shuffle) -> None:
     config = Config(depth, 1, accumulate=accumulate, visual=visual, shuffle=shuffle, seed=seed)
-    (made,) = policies.policies(config)
-    shown = {path: value for path, _, value in made.crops()}
-    name, read = wording.parse(made.policy.content, shown)
-    assert (name, read) == (made.policy.name, made.tree)
+    (policy,) = policies.sample_policies(config)
+    crop_values = {path: value for path, _, value in policy.crops()}
+    name, parsed = wording.parse(policy.policy.content, crop_values)
+    assert (name, parsed) == (policy.policy.name, policy.tree)
     again = wording.content(
-        read, name, rng(seed, "wording", policies.FAMILY, depth, 0, -1), shuffle, replaces=False
+        parsed, name, rng(seed, "wording", policies.FAMILY, depth, 0, -1), shuffle, replaces=False
     )
-    assert again == made.policy.content
+    assert again == policy.policy.content
 
 
 @given(seed=seeds, share=st.floats(0.01, 1))
 @settings(max_examples=30, deadline=None)
-def test_a_share_of_the_conditions_shows_its_value(seed: int, share: float) -> None:
-    (made,) = policies.policies(Config(4, 1, visual=True, crop_share=share, seed=seed))
-    conditions = sum(1 for _ in made.tree.sections())
-    assert share * conditions <= len(list(made.crops())) < share * conditions + 1
-    pictures = [p.value for p in made.policy.content if p.kind == "image"]
-    assert sorted(pictures) == sorted(path for path, _, _ in made.crops())
-    values = {v for _, attribute, value in made.crops() for v in (attribute, value)}
+def test_a_share_of_the_conditions_has_a_picture(seed: int, share: float) -> None:
+    (policy,) = policies.sample_policies(Config(4, 1, visual=True, crop_share=share, seed=seed))
+    conditions = sum(1 for _ in policy.tree.sections())
+    assert share * conditions <= len(list(policy.crops())) < share * conditions + 1
+    pictures = [p.value for p in policy.policy.content if p.kind == "image"]
+    assert sorted(pictures) == sorted(path for path, _, _ in policy.crops())
+    values = {v for _, attribute, value in policy.crops() for v in (attribute, value)}
     assert values <= ATTRIBUTES.keys() | {v for vs in ATTRIBUTES.values() for v in vs}
 
 
 @pytest.mark.parametrize(
-    ("damage", "named"),
+    ("damage", "message"),
     [
         (lambda t: t.replace("Policy ", "Rules ", 1), "expected"),
         (lambda t: t.replace("Condition 1.1:", "Condition 1.3:"), "1.1"),
@@ -117,31 +117,37 @@ def test_a_share_of_the_conditions_shows_its_value(seed: int, share: float) -> N
         (lambda t: t + t.splitlines()[1].replace("Condition 1", "Condition 7") + "\n", "reached"),
     ],
 )
-def test_a_text_that_is_no_policy_is_refused(damage, named: str) -> None:
-    (made,) = policies.policies(Config(2, 1))
-    with pytest.raises(UserError, match=named):
-        wording.parse([Part("text", damage(made.policy.content[0].value))], {})
+def test_a_text_that_is_not_a_policy_is_rejected(damage, message: str) -> None:
+    (policy,) = policies.sample_policies(Config(2, 1))
+    with pytest.raises(UserError, match=message):
+        wording.parse([Part("text", damage(policy.policy.content[0].value))], {})
 
 
 @given(seed=seeds, kinds=st.lists(st.sampled_from(KINDS), min_size=3, max_size=10), visual=st.booleans())
 @settings(max_examples=50, deadline=None)
 def test_gold_reasoning_visits_the_path_and_ends_in_the_case(seed, kinds, visual) -> None:
-    (made,) = policies.policies(Config(6, 1, visual=visual, seed=seed))
-    steps, leaf = made.tree.walk(tree.mask(kinds))
-    text = reasoning.gold(made.tree, kinds)
+    (policy,) = policies.sample_policies(Config(6, 1, visual=visual, seed=seed))
+    visits, leaf = policy.tree.walk(tree.mask(kinds))
+    text = reasoning.gold(policy.tree, kinds)
     lines = text.splitlines()[2:-2]
-    assert [line.split(":")[0] for line in lines] == [f"Condition {step.condition}" for step in steps]
-    assert [" Yes, " in line for line in lines] == [step.holds for step in steps]
+    assert [line.split(":")[0] for line in lines] == [f"Condition {visit.condition}" for visit in visits]
+    assert [" Yes, " in line for line in lines] == [visit.holds for visit in visits]
     assert boxed(text) == f"Case {leaf.case}"
-    assert tree.from_json(made.policy.rules) == made.tree
+    assert tree.from_json(policy.policy.rules) == policy.tree
+
+
+def test_branches_are_numbered_by_their_answer() -> None:
+    assert (child("1.2", True), child("1.2", False)) == ("1.2.1", "1.2.2")
 
 
 def test_names_differ_within_a_benchmark() -> None:
-    names = [d.policy.name for d in policies.policies(Config(1, 300))]
+    names = [d.policy.name for d in policies.sample_policies(Config(1, 300))]
     assert len(set(names)) == 300
     assert all(name.startswith("L1-") for name in names)
 
 
 def test_seeds_share_no_policy() -> None:
-    texts = [{d.policy.content for d in policies.policies(Config(3, 20, seed=seed))} for seed in (0, 1)]
+    texts = [
+        {d.policy.content for d in policies.sample_policies(Config(3, 20, seed=seed))} for seed in (0, 1)
+    ]
     assert not texts[0] & texts[1]

@@ -10,15 +10,15 @@ import numpy.typing as npt
 
 from clevrpolicy.policy import tree as trees
 from clevrpolicy.policy import wording
-from clevrpolicy.policy.policies import ONSETS, VOWELS
-from clevrpolicy.policy.tree import Leaf, Node, Reach, Tree, witness
+from clevrpolicy.policy.tree import Leaf, Node, PathConstraint, Tree, witness
 from clevrpolicy.scene.ontology import KINDS, Kind
 from clevrpolicy.scene.placement import split_of
+from harness.names import pronounceable
 from training.base.data.examples import Picture
 from training.base.data.image_pool import MAX_OBJECTS, MIN_OBJECTS, ImagePool
 
 # Every scene meets this: it stands for the root of a tree.
-ANYWHERE = Reach()
+ANYWHERE = PathConstraint()
 # Share of policies that do not accumulate, share of policies that replace another one, and, in policies with
 # pictures, share of conditions that show one.
 NOT_ACCUMULATING_SHARE, REPLACING_SHARE, CROP_SHARE = 0.1, 0.3, 0.5
@@ -47,7 +47,7 @@ class SceneSampler:
         """A picture of a scene, mirrored half of the time."""
         return self._picture(rng, rng.choice(range(len(self.contents))))
 
-    def picture_reaching(self, rng: random.Random, reach: Reach) -> SceneSample | None:
+    def picture_reaching(self, rng: random.Random, reach: PathConstraint) -> SceneSample | None:
         """A picture of a scene that meets `reach`, mirrored half of the time; None if there is none."""
         candidates = np.flatnonzero(self._scenes_meeting(reach))
         return self._picture(rng, int(rng.choice(candidates))) if len(candidates) else None
@@ -56,7 +56,7 @@ class SceneSampler:
         kinds, mirrored = self.contents[index], rng.random() < 0.5
         return SceneSample(Picture("scene", self.first + index, mirrored), kinds[::-1] if mirrored else kinds)
 
-    def sentence(self, rng: random.Random, reach: Reach = ANYWHERE) -> SceneSample:
+    def sentence(self, rng: random.Random, reach: PathConstraint = ANYWHERE) -> SceneSample:
         """A new scene that meets `reach`, without a picture."""
         while True:
             kinds = witness(rng, reach, max(rng.randint(MIN_OBJECTS, MAX_OBJECTS), len(reach.needed)))
@@ -68,7 +68,7 @@ class SceneSampler:
         kind = rng.choice([kind for kind in KINDS if getattr(kind, attribute) == value])
         return Picture("crop", rng.choice(self.crops[kind]), rng.random() < 0.5)
 
-    def _scenes_meeting(self, reach: Reach) -> npt.NDArray[np.bool_]:
+    def _scenes_meeting(self, reach: PathConstraint) -> npt.NDArray[np.bool_]:
         meeting = ~self._scenes_with(~reach.allowed & trees.EVERYTHING)
         for kinds in reach.needed:
             meeting &= self._scenes_with(kinds)
@@ -97,8 +97,7 @@ def sample_policy(rng: random.Random, sampler: SceneSampler, depth: int, visual:
     if visual:
         tree = replace(tree, root=_with_crops(tree.root, "1", rng, sampler, crops))
     # In the form of the benchmarks' names, such as "L2-Surinu".
-    syllables = [rng.choice(ONSETS) + rng.choice(VOWELS) for _ in range(3)]
-    name = f"L{depth}-{''.join(syllables).capitalize()}"
+    name = f"L{depth}-{pronounceable(rng)}"
     parts = wording.content(tree, name, rng, shuffle=True, replaces=rng.random() < REPLACING_SHARE)
     # The value of an image part is the number of its condition.
     content = tuple(crops[part.value] if part.kind == "image" else part.value for part in parts)
@@ -110,8 +109,8 @@ def _with_crops(
 ) -> Node:
     """The subtree with some values shown as crops. Adds each crop to `crops` under its condition's number."""
     yes, no = (
-        branch if isinstance(branch, Leaf) else _with_crops(branch, condition + end, rng, sampler, crops)
-        for branch, end in ((node.yes, ".1"), (node.no, ".2"))
+        branch if isinstance(branch, Leaf) else _with_crops(branch, number, rng, sampler, crops)
+        for branch, number in node.branches(condition)
     )
     if rng.random() >= CROP_SHARE:
         return replace(node, yes=yes, no=no)

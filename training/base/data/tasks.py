@@ -14,8 +14,8 @@ from functools import partial
 from clevrpolicy import skills
 from clevrpolicy.dataset.instances import QUESTION
 from clevrpolicy.policy import reasoning
-from clevrpolicy.policy.reasoning import listed
-from clevrpolicy.policy.wording import BY_PICTURE, TESTS, named, where
+from clevrpolicy.policy.reasoning import enumeration
+from clevrpolicy.policy.wording import BY_PICTURE, TESTS, noun_phrase, scope
 from clevrpolicy.scene.ontology import ATTRIBUTES, KINDS, Kind
 from harness.parsing import FORMAT, in_box
 from training.base.data.examples import Example, Picture
@@ -33,11 +33,11 @@ Task = Callable[[random.Random, SceneSampler], Example]
 
 
 def caption(kinds: tuple[Kind, ...]) -> str:
-    return f"The scene holds {listed(kinds)}."
+    return f"The scene holds {enumeration(kinds)}."
 
 
 def evidence(matching: tuple[Kind, ...]) -> str:
-    return f"Yes, {listed(matching)}" if matching else "No, none"
+    return f"Yes, {enumeration(matching)}" if matching else "No, none"
 
 
 def with_reasoning(*lines: str, answer: str) -> str:
@@ -121,7 +121,7 @@ def questions(rng: random.Random, sampler: SceneSampler, in_question: bool) -> E
         absent = [value for value in ATTRIBUTES[attribute] if value not in present]
         value = rng.choice(sorted(present) if rng.random() < 0.5 or not absent else absent)
         matching = tuple(kind for kind in among if getattr(kind, attribute) == value)
-        thing, place = named(attribute, value), where(narrowed)
+        thing, place = noun_phrase(attribute, value), scope(narrowed)
         tests.append(" " + rng.choice(TESTS).format(thing=thing, where=place))
         answers.append(f" Is there {thing} {place}? {evidence(matching)}.")
         focus = matching or among

@@ -20,8 +20,10 @@ from typing import Any
 
 from clevrpolicy import skills
 from clevrpolicy.dataset import instances
-from clevrpolicy.policy import policies, reasoning, wording
+from clevrpolicy.policy import reasoning, wording
+from clevrpolicy.policy.tree import child
 from clevrpolicy.scene.ontology import ATTRIBUTES
+from harness import names
 from harness.parsing import FORMAT
 
 # Most tokens that BPE may learn, including bytes and special tokens.
@@ -128,9 +130,9 @@ def _train_bpe() -> tuple[dict[str, int], list[tuple[str, str]]]:
         show_progress=False,
     )
     # The syllables of policy names, each also with a capital letter.
-    syllables = [onset + vowel for onset in policies.ONSETS for vowel in policies.VOWELS]
-    names = [name for syllable in syllables for name in (syllable, syllable.capitalize())]
-    backend.train_from_iterator([CORPUS, "\n".join(names * SYLLABLE_REPEATS)], trainer)
+    syllables = [onset + vowel for onset in names.ONSETS for vowel in names.VOWELS]
+    both = [name for syllable in syllables for name in (syllable, syllable.capitalize())]
+    backend.train_from_iterator([CORPUS, "\n".join(both * SYLLABLE_REPEATS)], trainer)
     model = json.loads(backend.to_str())["model"]
     return model["vocab"], [(left, right) for left, right in model["merges"]]
 
@@ -152,7 +154,7 @@ def _values() -> Iterator[str]:
             yield f" {word}"
         # A condition says " a red object", a caption says " red". As the tokens differ, the model need not
         # separate a condition's own mention of a value from the caption's.
-        yield from (f" {wording.named(attribute, value)}" for value in values)
+        yield from (f" {wording.noun_phrase(attribute, value)}" for value in values)
 
 
 def _numbers() -> Iterator[str]:
@@ -161,5 +163,5 @@ def _numbers() -> Iterator[str]:
     for _ in range(MAX_DEPTH):
         yield from (f"\nCondition {number}:" for number in layer)
         yield from (f" {number}" for number in layer)
-        layer = [f"{number}{branch}" for number in layer for branch in (".1", ".2")]
+        layer = [child(number, holds) for number in layer for holds in (True, False)]
     yield from (f" {case}" for case in range(MAX_CASES))
