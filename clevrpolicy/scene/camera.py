@@ -1,21 +1,23 @@
 """CLEVR's camera: a pinhole that looks at the origin, with z up.
 
-Only + - * / and sqrt are used to project, so pixel coordinates are the same bits on every machine.
+Projection uses only + - * / and sqrt, which are rounded exactly, so that pixel coordinates are the same bits
+on every machine.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from clevrpolicy.scene.ontology import Vector
 
+# Millimeters. The sensor's width spans the image's width: a horizontal field of view of 49.13 degrees.
 LENS = 35.0
 SENSOR = 32.0
-"""Millimetres; the sensor's width spans the image's width (a horizontal field of view of 49.13 degrees)."""
 
 
 def _scaled(vector: Vector, factor: float) -> Vector:
@@ -27,7 +29,7 @@ def _cross(a: Vector, b: Vector) -> Vector:
 
 
 def dot(a: Vector, b: Vector) -> float:
-    """The sum in a fixed order, so that it rounds alike everywhere (BLAS does not)."""
+    """Summed in a fixed order, so that it rounds alike on every machine (BLAS does not)."""
     return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
 
 
@@ -35,16 +37,12 @@ def difference(a: Vector, b: Vector) -> Vector:
     return a[0] - b[0], a[1] - b[1], a[2] - b[2]
 
 
-class Basis:
-    """The camera's axes in world coordinates: unit vectors at right angles to each other."""
+class Basis(NamedTuple):
+    """The camera's axes in world coordinates: perpendicular unit vectors."""
 
-    __slots__ = ("forward", "right", "up")
-
-    def __init__(self, position: Vector) -> None:
-        self.forward = _scaled(position, -1.0 / math.sqrt(dot(position, position)))
-        level = (self.forward[1], -self.forward[0], 0.0)
-        self.right = _scaled(level, 1.0 / math.sqrt(dot(level, level)))
-        self.up = _cross(self.right, self.forward)
+    right: Vector
+    up: Vector
+    forward: Vector
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +50,7 @@ class Camera:
     """A camera at a world position, for pictures of width x height pixels.
 
     Raises ValueError for a picture taller than wide (Blender would then fit the lens vertically) and for
-    a position straight above or below the origin, where "right" has no meaning.
+    a position straight above or below the origin, where "right" is undefined.
     """
 
     position: Vector
@@ -66,15 +64,18 @@ class Camera:
                 "swap the two or choose a wider one"
             )
         if self.position[0] == 0 and self.position[1] == 0:
-            raise ValueError(f"the camera must not stand straight above the origin, got {self.position}")
+            raise ValueError(f"the camera must not be straight above the origin, got {self.position}")
 
     @property
     def basis(self) -> Basis:
-        return Basis(self.position)
+        forward = _scaled(self.position, -1.0 / math.sqrt(dot(self.position, self.position)))
+        level = (forward[1], -forward[0], 0.0)
+        right = _scaled(level, 1.0 / math.sqrt(dot(level, level)))
+        return Basis(right, _cross(right, forward), forward)
 
     @property
     def focal(self) -> float:
-        """Focal length in pixels: how far from the centre a point at depth one and one unit aside is seen."""
+        """Focal length in pixels: the image offset of a point at depth 1 and one unit off the axis."""
         return self.width * LENS / SENSOR
 
     @property
@@ -91,17 +92,14 @@ class Camera:
         offset = difference(point, self.position)
         depth = dot(offset, basis.forward)
         if depth <= 0:
-            raise ValueError(f"the point {point} is behind the camera at {self.position}; it has no pixel")
+            raise ValueError(f"the point {point} is behind the camera at {self.position}")
         column = 0.5 * self.width + self.focal * dot(offset, basis.right) / depth
         row = 0.5 * self.height - self.focal * dot(offset, basis.up) / depth
         return column, row, depth
 
     def pose(self) -> npt.NDArray[np.float64]:
         """(4, 4) matrix from OpenGL's camera space (x right, y up, z backward) to the world."""
-        basis = self.basis
+        right, up, forward = self.basis
         matrix = np.eye(4)
-        matrix[:3, 0] = basis.right
-        matrix[:3, 1] = basis.up
-        matrix[:3, 2] = _scaled(basis.forward, -1.0)
-        matrix[:3, 3] = self.position
+        matrix[:3] = np.column_stack([right, up, np.negative(forward), self.position])
         return matrix

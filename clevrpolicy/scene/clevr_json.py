@@ -1,22 +1,22 @@
-"""Scenes as CLEVR's JSON: what its tools read, and what they miss (camera, lights, boxes, pixels)."""
+"""Scenes as CLEVR's JSON: the fields that its tools read, and camera, lights, boxes and pixel counts."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any
 
-from clevrpolicy.scene.ontology import Kind, Object, Scene
+from clevrpolicy.scene.ontology import Kind, Object, Scene, Vector
 from clevrpolicy.scene.placement import DIRECTIONS, RELATED
 
 
 def encode(scene: Scene, index: int) -> dict[str, Any]:
-    """One scene; index is its place within its split."""
+    """One scene; index becomes its image_index."""
     return {
         "image_index": index,
         "image_filename": f"{scene.id}.png",
         "split": scene.split,
-        "objects": [_object(o) for o in scene.objects],
-        "relationships": _relationships(scene.objects),
+        "objects": [_encode_object(o) for o in scene.objects],
+        "relationships": {name: _related(scene.objects, along) for name, along in DIRECTIONS.items()},
         "directions": {name: list(direction) for name, direction in DIRECTIONS.items()},
         "width": scene.width,
         "height": scene.height,
@@ -26,10 +26,10 @@ def encode(scene: Scene, index: int) -> dict[str, Any]:
 
 
 def decode(data: dict[str, Any]) -> Scene:
-    """The scene again, as encode wrote it; CLEVR's own scenes lack camera, lamps and boxes (KeyError)."""
+    """The scene that encode wrote. Raises KeyError for CLEVR's own, which lack camera, lamps and boxes."""
     objects = tuple(
         Object(
-            kind=Kind(o["size"], o["color"], o["material"], o["shape"]),
+            kind=_kind(o),
             coords=_vector(o["3d_coords"]),
             rotation=o["rotation"],
             pixel_coords=_vector(o["pixel_coords"]),
@@ -38,10 +38,9 @@ def decode(data: dict[str, Any]) -> Scene:
         )
         for o in data["objects"]
     )
-    lights = {name: _vector(at) for name, at in data["lights"].items()}
-    name = data["image_filename"].removesuffix(".png")
+    lights = {name: _vector(position) for name, position in data["lights"].items()}
     size = data["width"], data["height"]
-    return Scene(name, data["split"], *size, objects, _vector(data["camera"]), lights)
+    return Scene(_scene_id(data), data["split"], *size, objects, _vector(data["camera"]), lights)
 
 
 def collection(scenes: Iterable[dict[str, Any]], split: str) -> dict[str, Any]:
@@ -50,7 +49,16 @@ def collection(scenes: Iterable[dict[str, Any]], split: str) -> dict[str, Any]:
     return {"info": info, "scenes": list(scenes)}
 
 
-def _object(o: Object) -> dict[str, Any]:
+def kinds(data: dict[str, Any]) -> tuple[str, tuple[Kind, ...]]:
+    """A scene's id and the kinds of its objects, which are all that a policy asks about.
+
+    Objects are ordered from left to right in the picture, an order that a model can be expected to follow.
+    """
+    objects = sorted(data["objects"], key=lambda o: o["pixel_coords"][0])
+    return _scene_id(data), tuple(_kind(o) for o in objects)
+
+
+def _encode_object(o: Object) -> dict[str, Any]:
     return {
         **o.kind._asdict(),
         "3d_coords": o.coords,
@@ -61,28 +69,25 @@ def _object(o: Object) -> dict[str, Any]:
     }
 
 
-def _relationships(objects: tuple[Object, ...]) -> dict[str, list[list[int]]]:
-    """For each direction and object: the objects that lie in that direction from it."""
+def _related(objects: tuple[Object, ...], direction: Vector) -> list[list[int]]:
+    """For each object: the indices of the objects that are in this direction from it."""
 
-    def beyond(a: Object, b: Object, direction: tuple[float, float, float]) -> bool:
-        return sum((q - p) * d for p, q, d in zip(a.coords, b.coords, direction, strict=True)) > RELATED
+    def is_beyond(start: Object, other: Object) -> bool:
+        offsets = zip(start.coords, other.coords, direction, strict=True)
+        return sum((b - a) * along for a, b, along in offsets) > RELATED
 
-    return {
-        name: [[i for i, b in enumerate(objects) if b is not a and beyond(a, b, direction)] for a in objects]
-        for name, direction in DIRECTIONS.items()
-    }
+    return [[i for i, other in enumerate(objects) if is_beyond(start, other)] for start in objects]
 
 
-def _vector(values: Any) -> tuple[float, float, float]:
+def _scene_id(data: dict[str, Any]) -> str:
+    name: str = data["image_filename"]
+    return name.removesuffix(".png")
+
+
+def _kind(o: dict[str, Any]) -> Kind:
+    return Kind(o["size"], o["color"], o["material"], o["shape"])
+
+
+def _vector(values: Any) -> Vector:
     x, y, z = values
     return x, y, z
-
-
-def kinds(data: dict[str, Any]) -> tuple[str, tuple[Kind, ...]]:
-    """A scene's id and the kinds of its objects, all that a policy asks about.
-
-    They stand from left to right as they are seen, so that who lists them can be expected to know the order.
-    """
-    seen = sorted(data["objects"], key=lambda o: o["pixel_coords"][0])
-    found = tuple(Kind(o["size"], o["color"], o["material"], o["shape"]) for o in seen)
-    return data["image_filename"].removesuffix(".png"), found

@@ -1,7 +1,7 @@
 """Image demonstrations: pictures that show an attribute's value, for policies that do not name it (-M).
 
-A demonstration is a scene of one object, which no benchmark's scene can be: those have three to ten. All
-are cut at the same scale, so that a small object visibly fills less of the picture than a large one.
+A demonstration is a scene of one object; benchmark scenes have at least two. All crops have the same scale,
+so that a small object fills visibly less of the picture than a large one.
 """
 
 from __future__ import annotations
@@ -11,39 +11,36 @@ import random
 from PIL import Image
 
 from clevrpolicy.scene.camera import Camera
-from clevrpolicy.scene.ontology import ATTRIBUTES, Kind, Object, Scene, Vector
-from clevrpolicy.scene.placement import CAMERA, LAMPS
+from clevrpolicy.scene.ontology import ATTRIBUTES, Kind, Object, Scene
+from clevrpolicy.scene.placement import CAMERA, LAMPS, jittered
 from clevrpolicy.scene.render import Renderer
 from clevrpolicy.scene.visibility import Solid, half_height, visible
 
 WIDTH, HEIGHT = 480, 320
+# Pixels along each side of the square that is cut out: a large cube at any angle fits in it.
 WINDOW = 112
-"""Pixels along each side of the square that is cut out: a large cube at any angle fits well inside."""
+# Pixels along each side of the finished crop.
 SIDE = 96
-"""Pixels along each side of the finished crop."""
-
+# World units along each axis: less than in a benchmark, so that the scale stays the same.
 PLACE_JITTER, CAMERA_JITTER, LAMP_JITTER = 0.25, 0.15, 0.3
-"""World units along each axis: less than in a benchmark, so that the scale stays the same."""
 
 
 def demonstration(attribute: str, value: str, rng: random.Random) -> Scene:
-    """A scene of one object that shows the value; its other attributes are drawn.
+    """A scene of one object that has the value; its other attributes are random.
 
     Raises ValueError for an attribute or a value that CLEVR does not have.
     """
     if value not in ATTRIBUTES.get(attribute, ()):
         known = "; ".join(f"{name}: {', '.join(values)}" for name, values in ATTRIBUTES.items())
-        raise ValueError(
-            f"expected an attribute and one of its values, got {attribute} {value}; known are {known}"
-        )
-    drawn = {name: rng.choice(values) for name, values in ATTRIBUTES.items()}
-    kind = Kind(**{**drawn, attribute: value})
-    x, y, _ = _jittered((0.0, 0.0, 0.0), PLACE_JITTER, rng)
+        raise ValueError(f"expected an attribute and one of its values ({known}), got {attribute} {value}")
+    values = {name: rng.choice(values) for name, values in ATTRIBUTES.items()}
+    kind = Kind(**{**values, attribute: value})
+    x, y, _ = jittered((0.0, 0.0, 0.0), PLACE_JITTER, rng)
     solid = Solid(kind, (x, y, half_height(kind)), rng.uniform(0.0, 360.0))
-    camera = Camera(_jittered(CAMERA, CAMERA_JITTER, rng), WIDTH, HEIGHT)
-    (seen,) = visible([solid], camera)
-    item = Object(*solid, camera.project(solid.coords), seen.bbox, seen.pixels)
-    lights = {name: _jittered(place, LAMP_JITTER, rng) for name, place in LAMPS.items()}
+    camera = Camera(jittered(CAMERA, CAMERA_JITTER, rng), WIDTH, HEIGHT)
+    (view,) = visible([solid], camera)
+    item = Object(*solid, camera.project(solid.coords), view.bbox, view.pixels)
+    lights = {name: jittered(position, LAMP_JITTER, rng) for name, position in LAMPS.items()}
     return Scene(f"{attribute}-{value}", "demonstration", WIDTH, HEIGHT, (item,), camera.position, lights)
 
 
@@ -55,15 +52,10 @@ def crop(renderer: Renderer, scene: Scene) -> Image.Image:
     if len(scene.objects) != 1 or (scene.width, scene.height) != (WIDTH, HEIGHT):
         raise ValueError(
             f"a demonstration has one object and {WIDTH} x {HEIGHT} pixels, got {len(scene.objects)} objects "
-            f"and {scene.width} x {scene.height} pixels; make one with demonstration()"
+            f"and {scene.width} x {scene.height} pixels; create one with demonstration()"
         )
     column, row, _ = scene.objects[0].pixel_coords
     left, top = round(column - WINDOW / 2), round(row - WINDOW / 2)
     picture = Image.fromarray(renderer.render(scene))
     window = picture.crop((left, top, left + WINDOW, top + WINDOW))
     return window.resize((SIDE, SIDE), Image.Resampling.LANCZOS)
-
-
-def _jittered(place: Vector, reach: float, rng: random.Random) -> Vector:
-    x, y, z = (axis + rng.uniform(-reach, reach) for axis in place)
-    return x, y, z

@@ -1,8 +1,14 @@
-"""The OpenGL side of a picture: pyrender with soft shadows, our surfaces and no wasted work.
+"""The OpenGL part of rendering: pyrender, with soft shadows and our own materials, and faster.
 
-pyrender is used for the context, the buffers, the shadow passes and the shading pass. What is changed:
-the fragment shader (surface.glsl), shadow maps that compare and filter in hardware, the order of drawing,
-and no depth picture, which costs as much as the colours and is never used.
+pyrender provides the context, the buffers and the passes. Steps of a picture, and what is changed in them:
+
+    1. for each lamp, a shadow pass     The map holds the objects' far sides only (RenderPasses), and OpenGL
+                                        compares and filters its depths (ShadowMap).
+    2. a shading pass, 4 samples        surface.glsl replaces pyrender's fragment shader (ShaderPrograms). All
+                                        objects are one mesh (shapes.vertices), drawn before the ground.
+    3. read the pixels                  Without pyrender's depth picture, which costs as much as the colors.
+
+Studio keeps the context, the lamps and the ground from one scene to the next.
 """
 
 from __future__ import annotations
@@ -12,7 +18,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-# pyrender reads both while it is imported: the first chooses the context, the second keeps its viewer quiet.
+# pyrender reads both while it is imported: the first selects the context, the second silences its viewer.
 os.environ.setdefault("PYOPENGL_PLATFORM", "egl")
 os.environ.setdefault("PYGLET_HEADLESS", "True")
 
@@ -28,27 +34,27 @@ from clevrpolicy.scene.camera import Camera
 from clevrpolicy.scene.ontology import Object, Scene, Vector
 from clevrpolicy.scene.shapes import Vertices, linear, scale, vertices
 
+# Texels along each side of a lamp's shadow map.
 SHADOW_SIZE = 1024
-"""Texels along each side of a lamp's shadow map."""
+# World units that a shadow map covers; most lamps are 3 to 9 away from what they light.
 NEAR, FAR = 0.5, 24.0
-"""World units that a shadow map covers; lamps are mostly 3 to 9 away from what they light."""
+# Across a shadow map: with CLEVR's jitter, a lamp misses at most a corner of the area with objects.
 LAMP_ANGLE = math.radians(110.0)
-"""Across a shadow map: with CLEVR's jitter, a lamp misses at most a corner of where objects stand."""
+# Half the side of the ground in world units: far enough that the color fades before the edge.
 GROUND_REACH = 200.0
-"""Half the side of the ground, in world units: its end is hidden by the fading of its colour."""
+# How many objects darken the ground around them; surface.glsl repeats the number.
 OCCLUDERS = 10
-"""How many objects darken the ground around them; surface.glsl has the same number."""
 
+# Color and intensity of each lamp.
 LAMPS = {
     "key": ((1.0, 0.93, 0.82), 62.0),
     "fill": ((0.78, 0.87, 1.0), 18.0),
     "back": ((1.0, 0.98, 0.96), 30.0),
 }
-"""Colour and strength of each lamp."""
 
 
 class ShadowMap(Texture):  # type: ignore[misc]
-    """A depth texture that answers "how much of this neighbourhood is lit"; all is lit outside of it."""
+    """A depth texture that returns the lit share of a neighborhood; outside of the map everything is lit."""
 
     def _add_to_context(self) -> None:
         super()._add_to_context()
@@ -66,15 +72,15 @@ class ShadowMap(Texture):  # type: ignore[misc]
 
 
 class Lamp(pyrender.SpotLight):  # type: ignore[misc]
-    """A spot light with a shadow map of our size."""
+    """A spot light with a ShadowMap."""
 
     def _generate_shadow_texture(self, size: int | None = None) -> None:
         side = size or SHADOW_SIZE
         self.shadow_texture = ShadowMap(width=side, height=side, source_channels="D", data_format=GL.GL_FLOAT)
 
 
-class Programs(ShaderProgramCache):  # type: ignore[misc]
-    """pyrender's shaders, with ours in the place of its material shader."""
+class ShaderPrograms(ShaderProgramCache):  # type: ignore[misc]
+    """pyrender's shaders, with surface.glsl in place of its material shader."""
 
     def get_program(self, vertex_shader: str, fragment_shader: str, *rest: Any, **more: Any) -> Any:
         if fragment_shader == "mesh.frag":
@@ -82,42 +88,42 @@ class Programs(ShaderProgramCache):  # type: ignore[misc]
         return super().get_program(vertex_shader, fragment_shader, *rest, **more)
 
 
-class Passes(Renderer):  # type: ignore[misc]
+class RenderPasses(Renderer):  # type: ignore[misc]
     """pyrender's passes over one mesh that casts shadows and one ground that only receives them."""
 
     def __init__(self, width: int, height: int) -> None:
         super().__init__(width, height)
-        self._program_cache = Programs()
-        self._shadows = False
+        self._program_cache = ShaderPrograms()
+        self._in_shadow_pass = False
 
-    def _sorted_mesh_nodes(self, scene: Stage) -> list[Any]:
-        # The nearest first, so that hidden ground is not shaded; pyrender would draw the farthest first.
-        return [scene.casters] if self._shadows else [scene.casters, scene.ground]
+    def _sorted_mesh_nodes(self, scene: StudioScene) -> list[Any]:
+        # The objects first, so that hidden ground is not shaded; pyrender would draw the farthest mesh first.
+        return [scene.casters] if self._in_shadow_pass else [scene.casters, scene.ground]
 
-    def _shadow_mapping_pass(self, scene: Stage, light_node: Any, flags: int) -> None:
+    def _shadow_mapping_pass(self, scene: StudioScene, light_node: Any, flags: int) -> None:
         # Only surfaces turned away from the lamp go into its map, so that lit ones cannot shade themselves.
-        self._shadows = True
+        self._in_shadow_pass = True
         GL.glFrontFace(GL.GL_CW)
         super()._shadow_mapping_pass(scene, light_node, flags)
         GL.glFrontFace(GL.GL_CCW)
-        self._shadows = False
+        self._in_shadow_pass = False
 
     def _configure_shadow_mapping_viewport(self, light: Lamp, flags: int) -> None:
         super()._configure_shadow_mapping_viewport(light, flags)
         GL.glViewport(0, 0, SHADOW_SIZE, SHADOW_SIZE)
 
-    def _get_light_cam_matrices(self, scene: Stage, light_node: Any, flags: int) -> Any:
+    def _get_light_cam_matrices(self, scene: StudioScene, light_node: Any, flags: int) -> Any:
         camera = pyrender.PerspectiveCamera(yfov=LAMP_ANGLE, znear=NEAR, zfar=FAR, aspectRatio=1.0)
         return np.linalg.inv(scene.get_pose(light_node)), camera.get_projection_matrix()
 
-    def _bind_lighting(self, scene: Stage, program: Any, node: Any, flags: int) -> None:
+    def _bind_lighting(self, scene: StudioScene, program: Any, node: Any, flags: int) -> None:
         super()._bind_lighting(scene, program, node, flags)
         program.set_uniform("occluder_count", len(scene.occluders))
-        for index, (place, color) in enumerate(scene.occluders):
-            program.set_uniform(f"occluders[{index}]", place)
+        for index, (ball, color) in enumerate(scene.occluders):
+            program.set_uniform(f"occluders[{index}]", ball)
             program.set_uniform(f"occluder_colors[{index}]", color)
 
-    def _read_main_framebuffer(self, scene: Stage, flags: int) -> Any:
+    def _read_main_framebuffer(self, scene: StudioScene, flags: int) -> Any:
         width, height = self._main_fb_dims
         GL.glBindFramebuffer(GL.GL_READ_FRAMEBUFFER, self._main_fb_ms)
         GL.glBindFramebuffer(GL.GL_DRAW_FRAMEBUFFER, self._main_fb)
@@ -126,17 +132,18 @@ class Passes(Renderer):  # type: ignore[misc]
         GL.glBindFramebuffer(GL.GL_READ_FRAMEBUFFER, self._main_fb)
         data = GL.glReadPixels(*area, GL.GL_RGBA, GL.GL_UNSIGNED_BYTE)
         pixels = np.frombuffer(data, dtype=np.uint8).reshape(height, width, 4)
-        return np.ascontiguousarray(pixels[::-1, :, :3])
+        return np.ascontiguousarray(pixels[::-1, :, :3])  # OpenGL's first row is the lowest
 
 
-class Stage(pyrender.Scene):  # type: ignore[misc]
-    """A pyrender scene that keeps its lamps in order: pyrender's set would shuffle the last bits of sums."""
+class StudioScene(pyrender.Scene):  # type: ignore[misc]
+    """A pyrender scene with its lamps in a fixed order: pyrender's set would change how sums round."""
 
     def __init__(self, casters: Any, ground: Any, objects: tuple[Object, ...]) -> None:
         super().__init__(bg_color=(0.6, 0.6, 0.6, 1.0))
         self.lamp_nodes: list[Any] = []
         self.casters = self.add(casters)
         self.ground = self.add(ground)
+        # For each object: center and radius of a ball, and its color.
         self.occluders = [
             (np.array([*item.coords, scale(item)]), linear(item.kind.color)) for item in objects[:OCCLUDERS]
         ]
@@ -147,22 +154,20 @@ class Stage(pyrender.Scene):  # type: ignore[misc]
 
 
 class Studio(pyrender.OffscreenRenderer):  # type: ignore[misc]
-    """An OpenGL context with the lamps and the ground, ready for any scene; delete() gives it back."""
+    """An OpenGL context with lamps and ground, ready for any scene; delete() releases it."""
 
     def __init__(self) -> None:
         super().__init__(1, 1)
         self._ground = _ground()
-        self._lamps = {
-            name: Lamp(color=color, intensity=strength) for name, (color, strength) in LAMPS.items()
-        }
+        self._lamps = {name: Lamp(color=color, intensity=value) for name, (color, value) in LAMPS.items()}
 
     def _create(self) -> None:
         super()._create()
-        self._renderer = Passes(self.viewport_width, self.viewport_height)
+        self._renderer = RenderPasses(self.viewport_width, self.viewport_height)
 
     @property
     def driver(self) -> str:
-        """What draws, in OpenGL's words."""
+        """The name that OpenGL gives its driver."""
         self._platform.make_current()
         return bytes(GL.glGetString(GL.GL_RENDERER)).decode()
 
@@ -171,26 +176,24 @@ class Studio(pyrender.OffscreenRenderer):  # type: ignore[misc]
         if not scene.objects or not LAMPS.keys() <= scene.lights.keys():
             raise ValueError(
                 f"scene {scene.id}: expected objects and the lamps {', '.join(LAMPS)}, got "
-                f"{len(scene.objects)} objects and the lamps {', '.join(scene.lights) or '(none)'}; "
-                "only a scene that says where its lamps stood can be drawn"
+                f"{len(scene.objects)} objects and the lamps {', '.join(scene.lights) or '(none)'}"
             )
         camera = Camera(scene.camera, scene.width, scene.height)
-        stage = Stage(_mesh(vertices(scene.objects)), self._ground, scene.objects)
+        studio_scene = StudioScene(_mesh(vertices(scene.objects)), self._ground, scene.objects)
         lens = pyrender.PerspectiveCamera(
             yfov=camera.vertical_fov, aspectRatio=scene.width / scene.height, znear=1.0, zfar=2 * GROUND_REACH
         )
-        stage.add(lens, pose=camera.pose())
-        stage.lamp_nodes = [
-            stage.add(lamp, pose=_aimed(scene.lights[name])) for name, lamp in self._lamps.items()
-        ]
+        studio_scene.add(lens, pose=camera.pose())
+        for name, lamp in self._lamps.items():
+            studio_scene.lamp_nodes.append(studio_scene.add(lamp, pose=_aimed(scene.lights[name])))
         self.viewport_width, self.viewport_height = scene.width, scene.height
-        pixels: npt.NDArray[np.uint8] = self.render(stage, flags=pyrender.RenderFlags.SHADOWS_SPOT)
+        pixels: npt.NDArray[np.uint8] = self.render(studio_scene, flags=pyrender.RenderFlags.SHADOWS_SPOT)
         return pixels
 
 
-def _mesh(shown: Vertices) -> Any:
-    positions, normals, triangles = shown.surface
-    return pyrender.Mesh([pyrender.Primitive(positions, normals, indices=triangles, color_0=shown.colors)])
+def _mesh(objects: Vertices) -> Any:
+    positions, normals, triangles = objects.surface
+    return pyrender.Mesh([pyrender.Primitive(positions, normals, indices=triangles, color_0=objects.colors)])
 
 
 def _ground() -> Any:
@@ -200,5 +203,5 @@ def _ground() -> Any:
 
 
 def _aimed(position: Vector) -> npt.NDArray[np.float64]:
-    """(4, 4) pose of a lamp that shines at the origin: of a camera there, which looks the same way."""
+    """(4, 4) pose of a lamp that shines at the origin: that of a camera there."""
     return Camera(position, 1, 1).pose()

@@ -1,6 +1,6 @@
-"""What exists in a CLEVR scene: four attributes, 96 kinds of object, and the record of a whole scene.
+"""What a CLEVR scene can contain: four attributes, 96 kinds of object, and the record of a placed scene.
 
-Values, radii and colours are those that CLEVR publishes (Johnson et al., CVPR 2017).
+Values, radii and colors are those that CLEVR publishes (Johnson et al., CVPR 2017).
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ import itertools
 from dataclasses import dataclass
 from typing import NamedTuple
 
+# Of a sphere or cylinder, in world units; a cube's half side is this divided by sqrt 2.
 RADIUS = {"large": 0.7, "small": 0.35}
-"""Of a sphere or cylinder, in world units; a cube's half side is this divided by sqrt 2."""
 
 RGB = {
     "gray": (87, 87, 87),
@@ -30,9 +30,11 @@ ATTRIBUTES: dict[str, tuple[str, ...]] = {
     "shape": ("cube", "sphere", "cylinder"),
 }
 
+Vector = tuple[float, float, float]
+
 
 class Kind(NamedTuple):
-    """One of the 96 kinds of object; the fields stand in the order in which English names them."""
+    """One of the 96 kinds of object. The fields have the order in which English names them."""
 
     size: str
     color: str
@@ -45,38 +47,36 @@ class Kind(NamedTuple):
 
 KINDS: tuple[Kind, ...] = tuple(Kind(*values) for values in itertools.product(*ATTRIBUTES.values()))
 
-Vector = tuple[float, float, float]
-
 
 @dataclass(frozen=True, slots=True)
 class Object:
-    """An object that stands on the ground plane z = 0."""
+    """An object on the ground plane z = 0."""
 
     kind: Kind
+    # World coordinates of its center; z is the radius, or the half side of a cube.
     coords: Vector
-    """World coordinates of its centre; z is the radius, or the half side of a cube."""
+    # Degrees about the vertical axis.
     rotation: float
-    """Degrees about the vertical axis."""
+    # Column and row of its center in pixels, and its depth in world units.
     pixel_coords: Vector
-    """Column and row of its centre in the image, in pixels, and its depth in world units."""
+    # Of its visible pixels: left, top, right, bottom, the last two exclusive.
     bbox: tuple[int, int, int, int]
-    """Of its visible pixels: left, top, right, bottom, the last two exclusive."""
     visible_pixels: int
 
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """A placed scene, with everything that is needed to render it again."""
+    """A placed scene, with everything needed to render it again."""
 
     id: str
     split: str
     width: int
     height: int
     objects: tuple[Object, ...]
+    # World position; the camera looks at the origin.
     camera: Vector
-    """World position; the camera looks at the origin."""
+    # World positions of the lamps "key", "fill" and "back".
     lights: dict[str, Vector]
-    """World positions of the lamps "key", "fill" and "back"."""
 
     @property
     def kinds(self) -> tuple[Kind, ...]:

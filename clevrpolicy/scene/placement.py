@@ -1,7 +1,14 @@
-"""Placing objects as CLEVR does: camera and lamps jittered, distances kept, nothing hidden; but bounded.
+"""Places the objects of a scene by rejection sampling, with the rules and constants of CLEVR's generator.
 
-Constants are those of CLEVR's published generator. A scene's split is a property of its content, so that no
-benchmark of any seed tests on a scene, whatever its layout, that any benchmark trains on.
+    for each layout, at most LAYOUT_TRIES:
+        for each object, at most OBJECT_TRIES random positions:
+            reject where it is too close to an object placed before, or where it is ambiguous which of the two
+            is farther right, left, behind or in front
+        jitter the camera and the lamps
+        accept if every object has enough visible pixels (visibility.py)
+
+The split of a scene depends on its kinds of object alone. So no benchmark of any seed tests on a scene that
+any benchmark trains on, whatever the layout.
 """
 
 from __future__ import annotations
@@ -16,9 +23,10 @@ from clevrpolicy.scene.ontology import RADIUS, Kind, Object, Scene, Vector
 from clevrpolicy.scene.visibility import Solid, half_height, visible
 from harness.errors import UserError
 
+# Share of all contents, by hash, that belong to the training split.
 TRAIN_SHARE = 0.7
-"""Of all contents, by hash; the others are for testing."""
 
+# World positions, and the world units by which each coordinate varies.
 CAMERA: Vector = (7.481, -6.508, 5.344)
 CAMERA_JITTER = 0.5
 LAMPS: dict[str, Vector] = {
@@ -27,31 +35,31 @@ LAMPS: dict[str, Vector] = {
     "back": (-1.169, 2.646, 5.816),
 }
 LAMP_JITTER = 1.0
+# Unit vectors on the ground, as seen by the unjittered camera.
 DIRECTIONS: dict[str, Vector] = {
     "right": (0.6563, 0.7545, 0.0),
     "behind": (-0.7545, 0.6563, 0.0),
     "left": (-0.6563, -0.7545, 0.0),
     "front": (0.7545, -0.6563, 0.0),
 }
-"""On the ground, as the unjittered camera sees it."""
+# World units by which one object must be, for example, right of another to count as such.
 RELATED = 0.2
-"""World units by which one object is, say, right of another."""
 
+# x and y of the centers are within -EXTENT..EXTENT.
 EXTENT = 3.0
-"""x and y of the centres lie within -EXTENT..EXTENT."""
+# Least distance between the surfaces of two objects, seen from above.
 MIN_DISTANCE = 0.25
-"""Between the surfaces of two objects, seen from above."""
+# Along a direction, one object is at least this far ahead of the other, or not ahead of it at all.
 MARGIN = 0.4
-"""Two objects are either at least so far apart along a direction, or it is clear which is farther."""
+# Visible share of the picture below which an object counts as hidden.
 MIN_PIXELS = 200 / (480 * 320)
-"""Visible share of the picture below which an object counts as hidden."""
 OBJECT_TRIES = 50
 LAYOUT_TRIES = 2000
 DECIMALS = 6
 
 
 def split_of(kinds: Sequence[Kind]) -> str:
-    """The split, train or test, to which every scene with these kinds of object belongs."""
+    """The split, train or test, of every scene with these kinds of object."""
     content = "\n".join(sorted(map(str, kinds))).encode()
     share = int.from_bytes(hashlib.sha256(content).digest()[:8], "big") / 2**64
     return "train" if share < TRAIN_SHARE else "test"
@@ -60,54 +68,56 @@ def split_of(kinds: Sequence[Kind]) -> str:
 def place(
     kinds: Sequence[Kind], rng: random.Random, scene_id: str, split: str, width: int, height: int
 ) -> Scene:
-    """Puts the objects on the ground, each with enough visible pixels.
+    """A random scene with these objects, each with enough visible pixels.
 
-    Raises UserError where no layout is found in LAYOUT_TRIES.
+    Raises UserError where LAYOUT_TRIES layouts fail.
     """
     for _ in range(LAYOUT_TRIES):
-        spots = _layout(kinds, rng)
-        if spots is None:
+        solids = _layout(kinds, rng)
+        if solids is None:
             continue
-        camera = Camera(_jittered(CAMERA, CAMERA_JITTER, rng), width, height)
-        lights = {name: _jittered(lamp, LAMP_JITTER, rng) for name, lamp in LAMPS.items()}
-        seen = visible(spots, camera)
-        if all(v.pixels >= MIN_PIXELS * width * height for v in seen):
+        camera = Camera(_rounded(jittered(CAMERA, CAMERA_JITTER, rng)), width, height)
+        lights = {name: _rounded(jittered(lamp, LAMP_JITTER, rng)) for name, lamp in LAMPS.items()}
+        views = visible(solids, camera)
+        if all(view.pixels >= MIN_PIXELS * width * height for view in views):
             objects = tuple(
-                Object(s.kind, s.coords, s.rotation, _rounded(camera.project(s.coords)), v.bbox, v.pixels)
-                for s, v in zip(spots, seen, strict=True)
+                Object(*solid, _rounded(camera.project(solid.coords)), view.bbox, view.pixels)
+                for solid, view in zip(solids, views, strict=True)
             )
             return Scene(scene_id, split, width, height, objects, camera.position, lights)
     raise UserError(
-        f"{scene_id}: its {len(kinds)} objects found no place in {LAYOUT_TRIES} layouts; "
-        "ask for fewer objects (--max-objects) or a larger picture"
+        f"{scene_id}: no layout of its {len(kinds)} objects was found in {LAYOUT_TRIES} tries; "
+        "use fewer objects (--max-objects) or a larger picture (--width, --height)"
     )
 
 
+def jittered(point: Vector, reach: float, rng: random.Random) -> Vector:
+    """The point with a random offset of at most reach along each axis."""
+    x, y, z = (coordinate + rng.uniform(-reach, reach) for coordinate in point)
+    return x, y, z
+
+
 def _layout(kinds: Sequence[Kind], rng: random.Random) -> list[Solid] | None:
-    """A spot for each object, or None where one found none in OBJECT_TRIES."""
-    spots: list[Solid] = []
+    """A position and a rotation for each object, or None where OBJECT_TRIES positions fail for one."""
+    solids: list[Solid] = []
     for kind in kinds:
         for _ in range(OBJECT_TRIES):
             x, y = (round(rng.uniform(-EXTENT, EXTENT), DECIMALS) for _ in range(2))
-            if all(_apart((x, y), kind, other) for other in spots):
+            if all(_fits(x, y, kind, other) for other in solids):
                 z = round(half_height(kind), DECIMALS)
-                spots.append(Solid(kind, (x, y, z), round(rng.uniform(0, 360), DECIMALS)))
+                solids.append(Solid(kind, (x, y, z), round(rng.uniform(0, 360), DECIMALS)))
                 break
         else:
             return None
-    return spots
+    return solids
 
 
-def _apart(spot: tuple[float, float], kind: Kind, other: Solid) -> bool:
-    dx, dy = spot[0] - other.coords[0], spot[1] - other.coords[1]
+def _fits(x: float, y: float, kind: Kind, other: Solid) -> bool:
+    """Whether an object at x, y keeps CLEVR's distances to another."""
+    dx, dy = x - other.coords[0], y - other.coords[1]
     if math.sqrt(dx * dx + dy * dy) - RADIUS[kind.size] - RADIUS[other.kind.size] < MIN_DISTANCE:
         return False
     return all(not 0 < dx * along[0] + dy * along[1] < MARGIN for along in DIRECTIONS.values())
-
-
-def _jittered(point: Vector, jitter: float, rng: random.Random) -> Vector:
-    x, y, z = (coordinate + rng.uniform(-jitter, jitter) for coordinate in point)
-    return _rounded((x, y, z))
 
 
 def _rounded(point: Vector) -> Vector:

@@ -1,10 +1,10 @@
-"""Pictures of scenes. OpenGL is loaded when a Renderer is made, never by importing this module."""
+"""Pictures of scenes. OpenGL is loaded when a Renderer is created, never by importing this module."""
 
 from __future__ import annotations
 
 import weakref
-from types import TracebackType
-from typing import TYPE_CHECKING, ClassVar, Self
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -15,21 +15,21 @@ from harness.errors import UserError
 if TYPE_CHECKING:
     from clevrpolicy.scene.gl import Studio
 
+# Names the look in manifests: pictures of another version show the same scenes differently.
 VERSION = "studio-1"
-"""Names the look, for manifests: pictures of another version show the same scenes differently."""
 
-REMEDY = "apt-get install --no-install-recommends libegl1 libgl1"
+INSTALL_GL = "apt-get install --no-install-recommends libegl1 libgl1"
 
 
 class RenderError(UserError, RuntimeError):
-    """No picture can be made on this machine, or by this renderer; the message says what to do."""
+    """This machine or this renderer cannot render; the message says what to do."""
 
 
-class Renderer:
-    """Draws scenes of any size through one OpenGL context; a context manager.
+class Renderer(AbstractContextManager["Renderer"]):
+    """Renders scenes of any size through one OpenGL context.
 
     Keep one per process and use it for every scene. Worker processes must be spawned, not forked.
-    Raises RenderError when OpenGL cannot be had, and while another one is open.
+    Raises RenderError where OpenGL is not available, and while another renderer is open.
     """
 
     _open: ClassVar[weakref.ref[Renderer] | None] = None
@@ -38,42 +38,37 @@ class Renderer:
         self._studio: Studio | None = None
         other = Renderer._open and Renderer._open()
         if other and other._studio:
-            # Both would share EGL's display, and closing either one would close it under the other.
+            # Both would share EGL's display, and closing either one would close it for the other.
             raise RenderError("this process already has an open Renderer; use that one, or close it first")
         try:
             from clevrpolicy.scene.gl import Studio
 
             self._studio = Studio()
         except Exception as error:
-            # PyOpenGL and EGL fail in many ways (ImportError, AttributeError, EGLError, AssertionError), each
-            # for the same reason.
+            # PyOpenGL and EGL raise many types of exception here (ImportError, AttributeError, EGLError,
+            # AssertionError), all for the same reason.
             raise RenderError(
-                f"OpenGL through EGL is needed to draw scenes, but it cannot be started ({error}); "
-                f"on Debian or Ubuntu run: {REMEDY}"
+                f"rendering needs OpenGL through EGL, which cannot be started ({error}); "
+                f"on Debian or Ubuntu run: {INSTALL_GL}"
             ) from error
         Renderer._open = weakref.ref(self)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def close(self) -> None:
-        """Give the OpenGL context back; a second call does nothing."""
+        """Releases the OpenGL context; a second call does nothing."""
         if self._studio is not None:
             self._studio.delete()
             self._studio = None
 
     @property
     def driver(self) -> str:
-        """What draws, for example "llvmpipe (LLVM 15.0.6, 256 bits)"."""
+        """The OpenGL driver, for example "llvmpipe (LLVM 15.0.6, 256 bits)"."""
         return self._opened().driver
 
     def render(self, scene: Scene) -> npt.NDArray[np.uint8]:
-        """(height, width, 3) picture of a scene; the same bytes for the same scene and driver.
+        """(height, width, 3) sRGB picture of a scene; the same bytes for the same scene and driver.
 
         Raises ValueError for a scene without objects or lamps.
         """
@@ -81,5 +76,5 @@ class Renderer:
 
     def _opened(self) -> Studio:
         if self._studio is None:
-            raise RenderError("this renderer was closed; make a new Renderer to draw more scenes")
+            raise RenderError("this renderer was closed; create a new Renderer")
         return self._studio

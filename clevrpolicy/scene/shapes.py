@@ -1,6 +1,6 @@
-"""The surfaces of CLEVR's three shapes, and a whole scene's objects as one list of vertices.
+"""The surfaces of CLEVR's three shapes, and all objects of a scene as one list of vertices.
 
-One list, because every separate mesh costs a picture some forty calls into OpenGL.
+One list, because every separate mesh costs some forty OpenGL calls per picture.
 """
 
 from __future__ import annotations
@@ -18,35 +18,32 @@ from clevrpolicy.scene.visibility import BEVEL, half_side
 Array = npt.NDArray[np.float64]
 Triangles = npt.NDArray[np.int64]
 
+# Radius of a cylinder's rounded rims, as a share of its radius: an edge that catches the light.
 CYLINDER_BEVEL = 0.05
-"""Radius of a cylinder's rounded rims, as a share of its radius: an edge that catches the light."""
+# Around the axis of a sphere or cylinder: less than a fifth of a pixel off the circle at 480 x 320.
 SEGMENTS = 40
-"""Around the axis of a sphere or cylinder: less than a fifth of a pixel off the circle at 480 x 320."""
+# Points along a quarter of a circle, on a bevel.
 ARC = 4
-"""Points along a quarter of a circle, on a bevel."""
 
 
 class Surface(NamedTuple):
     """A closed surface around the origin; triangles run counterclockwise as seen from outside."""
 
-    positions: Array
-    """(vertices, 3)"""
-    normals: Array
-    """(vertices, 3), of length one."""
-    triangles: Triangles
-    """(triangles, 3) indices of vertices."""
+    positions: Array  # (vertices, 3)
+    normals: Array  # (vertices, 3) unit vectors
+    triangles: Triangles  # (triangles, 3) indices of vertices
 
 
 class Vertices(NamedTuple):
     """All objects of a scene as one surface in world coordinates."""
 
     surface: Surface
+    # (vertices, 4) linear red, green, blue, and the object's mark (_mark)
     colors: Array
-    """(vertices, 4) linear red, green, blue, and the index of the object, plus a half if it is metal."""
 
 
 def _grid(rows: int, columns: int) -> Triangles:
-    """The triangles of a grid of (rows, columns) vertices that lie row by row."""
+    """(triangles, 3) triangles of a grid of vertices, which are numbered row by row."""
     row, column = np.meshgrid(np.arange(rows - 1), np.arange(columns - 1), indexing="ij")
     corner = (row * columns + column).ravel()
     right, below = corner + 1, corner + columns
@@ -54,7 +51,7 @@ def _grid(rows: int, columns: int) -> Triangles:
 
 
 def _revolved(profile: Array) -> Surface:
-    """The surface that a profile sweeps about z; its rows are radius, z and the normal's two components."""
+    """A profile rotated about z. Rows of the profile: radius, z, and the normal outward and upward."""
     angle = np.linspace(0.0, 2.0 * math.pi, SEGMENTS + 1)[:, None]
     radius, z, outward, upward = profile.T
     flat = np.zeros_like(angle)
@@ -79,7 +76,7 @@ def _cylinder() -> Surface:
 
 
 def _cube() -> Surface:
-    """Six faces, each a grid whose outer bands bend over the bevel to meet the neighbours halfway."""
+    """Six faces, each a grid whose outer bands bend over the bevel to meet the neighbors halfway."""
     bevel = BEVEL
     bend = np.tan(np.linspace(-0.25 * math.pi, 0.0, ARC))
     slope = np.concatenate([bend, -bend[::-1]])
@@ -116,18 +113,18 @@ SURFACES = {"cube": _cube(), "sphere": _sphere(), "cylinder": _cylinder()}
 
 
 def linear(color: str) -> Array:
-    """(3,) The colour as light: between CLEVR's bytes taken as light (pale) and as sRGB (dark)."""
-    result: Array = (np.array(RGB[color]) / 255.0) ** 1.7
-    return result
+    """(3,) linear color: between CLEVR's bytes read as linear (too pale) and as sRGB (too dark)."""
+    rgb: Array = (np.array(RGB[color]) / 255.0) ** 1.7
+    return rgb
 
 
 def scale(item: Object) -> float:
-    """World units of one unit of the shape's surface."""
+    """World units per unit of the shape's surface."""
     return half_side(item.kind) if item.kind.shape == "cube" else RADIUS[item.kind.size]
 
 
 def vertices(objects: Sequence[Object]) -> Vertices:
-    """The objects where they stand, the nearest first: what they hide is then never shaded."""
+    """The objects at their places, the nearest first, so that hidden surfaces are never shaded."""
     order = sorted(range(len(objects)), key=lambda index: objects[index].pixel_coords[2])
     placed = [_placed(objects[index]) for index in order]
     counts = [len(surface.positions) for surface in placed]
@@ -136,8 +133,9 @@ def vertices(objects: Sequence[Object]) -> Vertices:
 
 
 def _mark(index: int, item: Object) -> float:
-    # In the alpha, because a texture coordinate besides makes Mesa 22.3 write past its buffers on processors
-    # with vectors of 128 bits (try LP_NATIVE_VECTOR_WIDTH=128).
+    """What surface.glsl needs beside the color: the object's index, plus a half if it is metal."""
+    # In the alpha channel, because with an additional texture coordinate Mesa 22.3 writes past its buffers on
+    # processors with 128-bit vectors (try LP_NATIVE_VECTOR_WIDTH=128).
     return index + (0.5 if item.kind.material == "metal" else 0.0)
 
 

@@ -1,7 +1,7 @@
 #version 330 core
 // The look of the ground, of rubber and of metal under three lamps with soft shadows.
-// Vertices with a colour belong to objects; its alpha counts them by halves: 2.0 is number 2, of rubber, and
-// 2.5 is number 2, of metal.
+// Vertices with a color belong to objects. Its alpha is the object's index, plus a half for metal: 2.0 is
+// object 2 of rubber, 2.5 is object 2 of metal.
 
 struct SpotLight {
     vec3 color;
@@ -13,7 +13,7 @@ struct SpotLight {
 
 uniform SpotLight spot_lights[3];
 uniform vec3 cam_pos;
-uniform vec4 occluders[10];  // centre and radius of each object, taken as a ball
+uniform vec4 occluders[10];  // center and radius of each object, approximated by a ball
 uniform vec3 occluder_colors[10];
 uniform int occluder_count;
 
@@ -26,13 +26,13 @@ in vec4 color_multiplier;
 out vec4 frag_color;
 
 const vec3 GROUND = vec3(0.47, 0.47, 0.475);
-const float PENUMBRA = 0.0065;  // of a shadow's edge, as a share of the shadow map
+const float PENUMBRA = 0.0065;  // width of a shadow's soft edge, as a share of the shadow map
 const int TAPS = 12;
 
-// The share of a lamp that is not hidden: taps on a spiral, each of which the hardware filters.
+// The visible share of a lamp: samples on a spiral, each of which the hardware filters.
 float lit(sampler2DShadow map, mat4 to_lamp) {
     vec4 seen = to_lamp * vec4(frag_position, 1.0);
-    vec3 place = seen.w > 0.0 ? seen.xyz / seen.w * 0.5 + 0.5 : vec3(-1.0);  // behind a lamp all is lit
+    vec3 place = seen.w > 0.0 ? seen.xyz / seen.w * 0.5 + 0.5 : vec3(-1.0);  // behind a lamp everything is lit
     place.z -= 0.0002;
     float share = 0.0;
     for (int tap = 0; tap < TAPS; tap++) {
@@ -43,7 +43,7 @@ float lit(sampler2DShadow map, mat4 to_lamp) {
     return share / float(TAPS);
 }
 
-// Light of one lamp on the surface. It fades more slowly than a point's: the lamps are large.
+// Light of one lamp on the surface. It fades more slowly than that of a point, because the lamps are large.
 vec3 arriving(int lamp, float share, vec3 normal) {
     vec3 way = spot_lights[lamp].position - frag_position;
     float square = dot(way, way);
@@ -51,7 +51,7 @@ vec3 arriving(int lamp, float share, vec3 normal) {
     return spot_lights[lamp].color * (spot_lights[lamp].intensity * slope * share / (25.0 + square));
 }
 
-// How much of the surroundings is open from here, with every other object taken as a ball.
+// The share of the surroundings that is not occluded, with every other object approximated by a ball.
 float openness(vec3 normal, int self) {
     float open = 1.0;
     for (int index = 0; index < occluder_count; index++) {
@@ -70,7 +70,7 @@ float highlight(int lamp, vec3 mirrored, float sharpness) {
     return pow(max(dot(mirrored, way), 0.0), sharpness);
 }
 
-// A square soft box around a lamp, as a ray sees it: 1 inside, 0 outside.
+// A square soft box around a lamp, as seen along a ray: 1 inside, 0 outside.
 float soft_box(vec3 ray, vec3 way, float half_side, float blur) {
     vec3 side = normalize(vec3(way.y, -way.x, 0.0));
     vec3 top = cross(side, way);
@@ -80,8 +80,8 @@ float soft_box(vec3 ray, vec3 way, float half_side, float blur) {
     return ahead > 0.0 ? inside.x * inside.y : 0.0;
 }
 
-// The studio without its objects: the lit ground below the horizon, dimness with lamps above. Panels that
-// stand around it give upright walls, which mirror only the ground, the streaks by which one knows metal.
+// The studio without its objects: the lit ground below the horizon, darkness with lamps above. Vertical
+// surfaces mirror only the ground; the panels around it give them the streaks that make them look like metal.
 vec3 studio(vec3 ray, float blur) {
     float reach = frag_position.z / max(-ray.z, 0.02);
     vec3 met = frag_position + ray * reach;
@@ -98,7 +98,7 @@ vec3 studio(vec3 ray, float blur) {
     return seen;
 }
 
-// What a ray from the surface sees: the studio, and the nearest other object taken as a ball.
+// What is seen along a ray from the surface: the studio, and the nearest other object as a ball.
 vec3 surroundings(vec3 ray, float blur, int self) {
     vec3 seen = studio(ray, blur);
     float nearest = 1e6;
@@ -124,7 +124,7 @@ void main() {
     vec3 light = arriving(0, key, normal) + arriving(1, fill, normal) + arriving(2, back, normal);
 #ifdef COLOR_0_LOC
     vec3 base = color_multiplier.rgb;
-    float mark = color_multiplier.a + 0.25;  // so that what interpolation adds or takes away does not matter
+    float mark = color_multiplier.a + 0.25;  // so that rounding during interpolation does not matter
     vec3 view = normalize(frag_position - cam_pos);
     vec3 mirrored = reflect(view, normal);
     float edge = 1.0 - max(-dot(view, normal), 0.0);

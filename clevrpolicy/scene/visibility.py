@@ -1,15 +1,26 @@
-"""Which pixels show which object: exact rays against spheres, boxes and cylinders, without any GL.
+"""Which pixels show which object, computed exactly and without OpenGL.
 
-Acceptance of a scene, bounding boxes and pixel counts are part of a benchmark's digest, which must be the
-same on every machine. So only operations that IEEE 754 rounds exactly are used (+ - * / sqrt and
-comparisons), sums are taken in a fixed order, and the sine and cosine of a rotation are rounded.
+Whether a scene is accepted, bounding boxes and pixel counts are part of a benchmark's digest, which must be
+the same on every machine. So only operations that IEEE 754 rounds exactly are used (+ - * / sqrt and
+comparisons), sums have a fixed order, and the sine and cosine of a rotation are rounded.
 
-A ray is `forward + u * right + v * up`, which makes its parameter the depth, and makes the dot product of
-a ray with any fixed vector a sum of a row and a column: one addition a pixel.
+Each pixel center has a ray:  point(t) = camera + t * (forward + u * right + v * up)
+
+t is the depth. u depends on the column only and v on the row only, so the dot product of every ray with a
+fixed vector is a row plus a column: one addition per pixel. A solid is an intersection of convex bodies:
+
+    sphere      one ball             the depths of entry and exit solve a quadratic equation
+    cylinder    infinite cylinder    a quadratic equation
+                and one slab         a slab is the space between two parallel planes: top and bottom
+    cube        nine slabs           three pairs of faces, six pairs of cuts in place of its rounded edges
+
+A ray is inside an intersection from the latest entry to the earliest exit, and misses it where the exit comes
+first. A pixel shows the solid with the nearest entry.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -17,36 +28,41 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from clevrpolicy.scene.camera import Basis, Camera, difference, dot
+from clevrpolicy.scene.camera import Camera, difference, dot
 from clevrpolicy.scene.ontology import RADIUS, Kind, Vector
 
 Array = npt.NDArray[np.float64]
+# Left, top, right, bottom in pixels, the last two exclusive.
 Box = tuple[int, int, int, int]
+# Depths at which each ray enters and leaves a body; NaN, or enter > leave, where it misses.
+Span = tuple[Array, Array]
 
 VERTICAL: Vector = (0.0, 0.0, 1.0)
+# Radius of a cube's rounded edges, as a share of its half side.
 BEVEL = 0.15
-"""Radius of a cube's rounded edges, as a share of its half side."""
+# A cut at 45 degrees replaces the rounding: on it, two coordinates sum to this many half sides.
 CHAMFER = 2.0 - 2.0 * BEVEL + BEVEL * math.sqrt(2.0)
-"""Sum of two coordinates, in half sides, up to which a cube reaches: a flat cut instead of the rounding."""
+# Of a sine or cosine: far below a pixel, far above the last bit, in which math libraries differ.
 DECIMALS = 9
-"""Of a sine or cosine: far below a pixel, far above the last bit, in which mathematical libraries differ."""
 
 
 class Solid(NamedTuple):
-    """What visibility must know of an object: its kind, its centre and its turn about z in degrees."""
+    """An object as visibility needs it."""
 
     kind: Kind
+    # World coordinates of the center.
     coords: Vector
+    # Degrees about z.
     rotation: float
 
 
 class Visible(NamedTuple):
     """What a camera sees of one object."""
 
+    # Number of pixels whose center shows the object.
     pixels: int
-    """Pixels whose centre shows the object."""
+    # The box of these pixels; zeros when there are none.
     bbox: Box
-    """Left, top, right, bottom of those pixels, the last two exclusive; zeros when there are none."""
 
 
 def half_side(kind: Kind) -> float:
@@ -55,14 +71,14 @@ def half_side(kind: Kind) -> float:
 
 
 def half_height(kind: Kind) -> float:
-    """How high the centre of an object stands above the ground, in world units."""
+    """Height of an object's center above the ground, in world units."""
     return half_side(kind) if kind.shape == "cube" else RADIUS[kind.size]
 
 
 def visible(solids: Sequence[Solid], camera: Camera) -> list[Visible]:
     """What the camera sees of each solid, with the others in front of it; solids must not overlap.
 
-    Raises ValueError when a solid reaches behind the camera.
+    Raises ValueError when a solid extends behind the camera.
     """
     owner = owners(solids, camera)
     return [_extent(owner == index, _window(solid, camera)) for index, solid in enumerate(solids)]
@@ -85,12 +101,11 @@ def owners(solids: Sequence[Solid], camera: Camera) -> npt.NDArray[np.int16]:
 
 
 class _Rays:
-    """The rays through the pixel centres of a window of the picture."""
+    """The rays through the pixel centers of a window of the picture."""
 
     def __init__(self, camera: Camera, window: Box) -> None:
         left, top, right, bottom = window
-        self.origin = camera.position
-        self.basis: Basis = camera.basis
+        self.origin, self.basis = camera.position, camera.basis
         columns = np.arange(left, right, dtype=np.float64)
         rows = np.arange(top, bottom, dtype=np.float64)
         self.u: Array = (columns + (0.5 - 0.5 * camera.width)) / camera.focal
@@ -98,10 +113,10 @@ class _Rays:
 
     def along(self, axis: Vector) -> Array:
         """(rows, columns) dot product of each ray with a vector."""
-        across = dot(axis, self.basis.right) * self.u
-        down = dot(axis, self.basis.forward) + dot(axis, self.basis.up) * self.v
-        result: Array = across + down
-        return result
+        by_column = dot(axis, self.basis.right) * self.u
+        by_row = dot(axis, self.basis.forward) + dot(axis, self.basis.up) * self.v
+        product: Array = by_column + by_row
+        return product
 
     def rise(self) -> Array:
         """(rows, 1) dot product with the vertical: the camera's right is level, so columns do not matter."""
@@ -109,13 +124,13 @@ class _Rays:
 
     def square(self) -> Array:
         """(rows, columns) squared length of each ray."""
-        result: Array = self.u * self.u + (1.0 + self.v * self.v)
-        return result
+        product: Array = self.u * self.u + (1.0 + self.v * self.v)
+        return product
 
 
 def _depth(solid: Solid, rays: _Rays) -> Array:
     """(rows, columns) depth at which each ray enters the solid, infinite where it misses."""
-    # Level rays and rays along a face divide by zero, and rays that miss have no root: all end as misses.
+    # Rays parallel to a plane divide by zero, and rays that miss have no root: both end as misses.
     with np.errstate(divide="ignore", invalid="ignore"):
         if solid.kind.shape == "sphere":
             enter, leave = _through_sphere(solid, rays)
@@ -124,10 +139,6 @@ def _depth(solid: Solid, rays: _Rays) -> Array:
         else:
             enter, leave = _through_cube(solid, rays)
         return np.where((enter <= leave) & (enter > 0), enter, np.inf)
-
-
-Span = tuple[Array, Array]
-"""Depths at which each ray enters and leaves a convex body; NaN, or enter > leave, where it misses."""
 
 
 def _through_sphere(solid: Solid, rays: _Rays) -> Span:
@@ -142,28 +153,24 @@ def _through_cylinder(solid: Solid, rays: _Rays) -> Span:
     radius = RADIUS[solid.kind.size]
     rise = rays.rise()
     side = _roots(rays.square() - rise * rise, rays.along(level), dot(level, level) - radius * radius)
-    return _both(side, _slab(rise, offset[2], radius))
+    return _intersection(side, _slab(rise, offset[2], radius))
 
 
 def _through_cube(solid: Solid, rays: _Rays) -> Span:
     offset = difference(rays.origin, solid.coords)
     half = half_side(solid.kind)
-    axes = (*_turned(solid.rotation), VERTICAL)
+    x, y = _turned(solid.rotation)
     span = _slab(rays.along(VERTICAL), offset[2], half)
-    for axis in axes[:2]:
-        span = _both(span, _slab(rays.along(axis), dot(offset, axis), half))
-    for a, b in ((0, 1), (0, 2), (1, 2)):
-        for diagonal in (_sum(axes[a], axes[b]), difference(axes[a], axes[b])):
-            span = _both(span, _slab(rays.along(diagonal), dot(offset, diagonal), CHAMFER * half))
+    for axis in (x, y):
+        span = _intersection(span, _slab(rays.along(axis), dot(offset, axis), half))
+    for a, b in ((x, y), (x, VERTICAL), (y, VERTICAL)):
+        for diagonal in ((a[0] + b[0], a[1] + b[1], a[2] + b[2]), difference(a, b)):
+            span = _intersection(span, _slab(rays.along(diagonal), dot(offset, diagonal), CHAMFER * half))
     return span
 
 
-def _sum(a: Vector, b: Vector) -> Vector:
-    return a[0] + b[0], a[1] + b[1], a[2] + b[2]
-
-
 def _turned(rotation: float) -> tuple[Vector, Vector]:
-    """The directions of x and y after a turn about z by some degrees."""
+    """The x and y axes after a rotation about z by some degrees."""
     angle = math.radians(rotation)
     cosine, sine = round(math.cos(angle), DECIMALS), round(math.sin(angle), DECIMALS)
     return (cosine, sine, 0.0), (-sine, cosine, 0.0)
@@ -176,46 +183,39 @@ def _roots(square: Array, half_linear: Array, constant: float) -> Span:
 
 
 def _slab(direction: Array, offset: float, half: float) -> Span:
-    """Where rays are between two parallel planes, at -half and half along an axis through the centre."""
+    """Where rays are between two parallel planes, at -half and half along an axis through the center.
+
+    direction and offset are the dot products of the axis with the rays and with their origin.
+    """
     one, other = (-half - offset) / direction, (half - offset) / direction
     return np.minimum(one, other), np.maximum(one, other)
 
 
-def _both(a: Span, b: Span) -> Span:
+def _intersection(a: Span, b: Span) -> Span:
     return np.maximum(a[0], b[0]), np.minimum(a[1], b[1])
 
 
 def _window(solid: Solid, camera: Camera) -> Box:
-    """A part of the picture, outside of which the solid cannot be seen: its bounding box, projected."""
+    """A part of the picture outside of which the solid cannot be seen: its bounding box, projected."""
     height = half_height(solid.kind)
-    wide = height if solid.kind.shape == "cube" else RADIUS[solid.kind.size]
+    half = height if solid.kind.shape == "cube" else RADIUS[solid.kind.size]
     first, second = _turned(solid.rotation if solid.kind.shape == "cube" else 0.0)
     x, y, z = solid.coords
-    columns, rows = [], []
-    for a in (-wide, wide):
-        for b in (-wide, wide):
-            for c in (-height, height):
-                corner = (x + a * first[0] + b * second[0], y + a * first[1] + b * second[1], z + c)
-                column, row, _ = camera.project(corner)
-                columns.append(column)
-                rows.append(row)
-    return (
-        max(0, math.floor(min(columns))),
-        max(0, math.floor(min(rows))),
-        min(camera.width, math.ceil(max(columns))),
-        min(camera.height, math.ceil(max(rows))),
-    )
+    corners = [
+        camera.project((x + a * first[0] + b * second[0], y + a * first[1] + b * second[1], z + c))
+        for a, b, c in itertools.product((-half, half), (-half, half), (-height, height))
+    ]
+    columns, rows, _ = zip(*corners, strict=True)
+    left, top = max(0, math.floor(min(columns))), max(0, math.floor(min(rows)))
+    return left, top, min(camera.width, math.ceil(max(columns))), min(camera.height, math.ceil(max(rows)))
 
 
 def _extent(mask: npt.NDArray[np.bool_], window: Box) -> Visible:
-    """Count and bounding box of a mask that is false outside of a window."""
+    """Pixel count and bounding box of a mask that is false outside of a window."""
     left, top, right, bottom = window
     shown = mask[top:bottom, left:right]
-    pixels = int(np.count_nonzero(shown))
-    if not pixels:
+    columns, rows = np.flatnonzero(shown.any(axis=0)), np.flatnonzero(shown.any(axis=1))
+    if not rows.size:
         return Visible(0, (0, 0, 0, 0))
-    columns = np.flatnonzero(shown.any(axis=0))
-    rows = np.flatnonzero(shown.any(axis=1))
-    first, last = int(columns[0]), int(columns[-1])
-    highest, lowest = int(rows[0]), int(rows[-1])
-    return Visible(pixels, (left + first, top + highest, left + last + 1, top + lowest + 1))
+    first, last = (left + int(columns[0]), top + int(rows[0])), (left + int(columns[-1]), top + int(rows[-1]))
+    return Visible(int(np.count_nonzero(shown)), (*first, last[0] + 1, last[1] + 1))
