@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,60 +69,30 @@ def generate(out: Path, config: SkillsConfig, workers: int) -> Manifest:
     finished = benchmark.begin(out, spec)
     if finished is not None:
         return finished
-    scenes = {"train": _sample(config, "train", config.train), "test": _sample(config, "test", config.scenes)}
+    splits = {"train": _sample(config, "train", config.train), "test": _sample(config, "test", config.scenes)}
     jobs = [
-        SceneJob(questions.scene, index, config.seed, config.width, config.height)
-        for split in scenes.values()
-        for index, questions in enumerate(split)
+        SceneJob(scene, index, config.seed, config.width, config.height)
+        for scenes in splits.values()
+        for index, (scene, _) in enumerate(scenes)
     ]
     results = render_all(out, jobs, workers)
     store.write_lines(out / benchmark.POLICIES, ())
     store.write_lines(out / SCENES, (result.scene for result in results))
-    for name, split in scenes.items():
-        instances = (instance for questions in split for instance in questions.instances())
-        store.write_lines(out / benchmark.instances_file(name), instances)
+    for split, scenes in splits.items():
+        instances = (instance for _, questions in scenes for instance in questions)
+        store.write_lines(out / benchmark.instances_file(split), instances)
     return benchmark.seal(out, spec)
 
 
-@dataclass(frozen=True, slots=True)
-class SceneQuestions:
-    """The questions about a scene, and their answers."""
-
-    scene: SceneSpec
-    # The description in the exists question, such as "small cyan cube", and its answer.
-    sought: str
-    exists: str
-    # The description in the count question, such as "red objects", and its answer.
-    counted: str
-    count: int
-
-    def instances(self) -> Iterator[Instance]:
-        objects = SEPARATOR.join(map(str, sorted(self.scene.kinds)))
-        questions = {
-            "list": (LIST, objects),
-            "exists": (f"Is there a {self.sought} in this scene? Answer yes or no.", self.exists),
-            "count": (f"How many {self.counted} are in this scene? Answer with a number.", str(self.count)),
-        }
-        for skill, (question, target) in questions.items():
-            yield Instance(
-                id=f"{self.scene.scene_id}-{skill}",
-                split=self.scene.split,
-                query=(Part("image", self.scene.image), Part("text", f"{question} {FORMAT}")),
-                facts={"scene": self.scene.scene_id, "skill": skill},
-                policy_id=None,
-                target=target,
-            )
-
-
-def _sample(config: SkillsConfig, split: str, count: int) -> list[SceneQuestions]:
-    """Different scenes of a split, with balanced answers."""
+def _sample(config: SkillsConfig, split: str, size: int) -> list[tuple[SceneSpec, list[Instance]]]:
+    """Different scenes of a split with their questions, whose answers are balanced."""
     draw = rng(config.seed, FAMILY, split)
     used: set[Content] = set()
-    questions = []
-    for index in range(count):
-        target, exists = index % len(COUNTS), index % 2 == 1
+    scenes = []
+    for index in range(size):
+        count, exists = index % len(COUNTS), index % 2 == 1
         for _ in range(TRIES):
-            description, kinds = _sample_content(draw, target, config)
+            description, kinds = _sample_content(draw, count, config)
             if split_of(kinds) == split and tuple(sorted(kinds)) not in used:
                 break
         else:
@@ -134,9 +104,27 @@ def _sample(config: SkillsConfig, split: str, count: int) -> list[SceneQuestions
         used.add(tuple(sorted(kinds)))
         scene = SceneSpec(f"{split}-{index:06d}", split, kinds)
         sought = _sample_sought(draw, kinds, exists)
-        answer = "yes" if exists else "no"
-        questions.append(SceneQuestions(scene, sought, answer, _plural(description), target))
-    return questions
+        questions = {
+            "list": (LIST, SEPARATOR.join(map(str, sorted(kinds)))),
+            "exists": (f"Is there a {sought} in this scene? Answer yes or no.", "yes" if exists else "no"),
+            "count": (
+                f"How many {_plural(description)} are in this scene? Answer with a number.",
+                str(count),
+            ),
+        }
+        scenes.append((scene, [_instance(scene, skill, *question) for skill, question in questions.items()]))
+    return scenes
+
+
+def _instance(scene: SceneSpec, skill: str, question: str, target: str) -> Instance:
+    return Instance(
+        id=f"{scene.scene_id}-{skill}",
+        split=scene.split,
+        query=(Part("image", scene.image), Part("text", f"{question} {FORMAT}")),
+        facts={"scene": scene.scene_id, "skill": skill},
+        policy_id=None,
+        target=target,
+    )
 
 
 def _sample_content(draw: random.Random, count: int, config: SkillsConfig) -> tuple[dict[str, str], Content]:
