@@ -1,4 +1,4 @@
-"""Draws the pictures of docs/pictures.md: a sheet of scenes, and a row of image demonstrations.
+"""Renders the pictures of docs/pictures.md: a sheet of scenes, and a row of image demonstrations.
 
 python tests/bench/contact_sheet.py docs
 """
@@ -19,8 +19,8 @@ from harness import seeds
 
 WIDTH, HEIGHT = 240, 160
 COLUMNS, ROWS = 4, 3
+# Bits kept of each channel: the two that are dropped would double the size of the files.
 KEPT_BITS = 6
-"""Of each channel: the two that are dropped would double the size of the files."""
 
 
 def scenes(renderer: Renderer) -> list[Image.Image]:
@@ -43,7 +43,7 @@ def crops(renderer: Renderer) -> list[Image.Image]:
 
 
 def tiled(pictures: Sequence[Image.Image], columns: int) -> Image.Image:
-    """The pictures, all of one size, row by row, in slightly fewer colours."""
+    """The pictures, all of one size, row by row, in slightly fewer colors."""
     width, height = pictures[0].size
     sheet = Image.new("RGB", (width * columns, height * -(-len(pictures) // columns)), "white")
     for index, picture in enumerate(pictures):

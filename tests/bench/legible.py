@@ -1,9 +1,9 @@
-"""Can the four attributes be read off the pictures? A small network learns them and reads other scenes.
+"""Can the four attributes be recognized in the pictures? Trains a small network and tests it on other scenes.
 
     python tests/bench/legible.py [--width 480 --height 320] [--scenes 2500]
 
-The network sees what a reader of the picture sees of one object: its surroundings, cut out by its box, and
-where the box lies, without which a near small thing cannot be told from a far large one.
+The network gets the surroundings of one object, cut out around its box, and the position of the box. Without
+the position, a near small object cannot be distinguished from a far large one.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from clevrpolicy.scene.render import Renderer
 from harness import seeds
 
 SIDE = 40
-HELD_OUT = 0.2
+TEST_SHARE = 0.2
 EPOCHS = 14
-PASS_MARK = 0.98
+MIN_ACCURACY = 0.98
 
 
 def scenes(count: int, width: int, height: int) -> Iterator[Scene]:
@@ -34,16 +34,16 @@ def scenes(count: int, width: int, height: int) -> Iterator[Scene]:
         yield place(kinds, rng, str(index), "bench", width, height)
 
 
-def cut(picture: Image.Image, item: Object) -> np.ndarray:
+def crop_object(picture: Image.Image, item: Object) -> np.ndarray:
     """(SIDE, SIDE, 3) square around an object's box, with a margin of a tenth of its longer side."""
     left, top, right, bottom = item.bbox
     half = 0.6 * max(right - left, bottom - top)
     x, y = (left + right) / 2, (top + bottom) / 2
     square = (x - half, y - half, x + half, y + half)
-    return np.asarray(picture.resize((SIDE, SIDE), Image.Resampling.BILINEAR, box=inside(square, picture)))
+    return np.asarray(picture.resize((SIDE, SIDE), Image.Resampling.BILINEAR, box=clipped(square, picture)))
 
 
-def inside(box: tuple[float, ...], picture: Image.Image) -> tuple[float, float, float, float]:
+def clipped(box: tuple[float, ...], picture: Image.Image) -> tuple[float, float, float, float]:
     left, top, right, bottom = box
     return max(left, 0), max(top, 0), min(right, picture.width), min(bottom, picture.height)
 
@@ -65,14 +65,14 @@ def collect(count: int, width: int, height: int) -> tuple[torch.Tensor, ...]:
         for scene in scenes(count, width, height):
             picture = Image.fromarray(renderer.render(scene))
             for item in scene.objects:
-                crops.append(cut(picture, item).transpose(2, 0, 1))
+                crops.append(crop_object(picture, item).transpose(2, 0, 1))
                 boxes.append(geometry(item, scene))
                 answers.append(labels(item))
                 origins.append(int(scene.id))
     return torch.tensor(np.array(crops)), torch.tensor(boxes), torch.tensor(answers), torch.tensor(origins)
 
 
-class Reader(nn.Module):
+class AttributeClassifier(nn.Module):
     """Three convolutions, then a head for each attribute."""
 
     def __init__(self) -> None:
@@ -85,25 +85,25 @@ class Reader(nn.Module):
                 nn.ReLU(),
                 nn.MaxPool2d(2),
             ]
-        self.look = nn.Sequential(*layers, nn.Flatten())
-        self.join = nn.Sequential(nn.Linear(96 * (SIDE // 8) ** 2 + 6, 128), nn.ReLU(), nn.Dropout(0.2))
+        self.features = nn.Sequential(*layers, nn.Flatten())
+        self.hidden = nn.Sequential(nn.Linear(96 * (SIDE // 8) ** 2 + 6, 128), nn.ReLU(), nn.Dropout(0.2))
         self.heads = nn.ModuleList(nn.Linear(128, len(values)) for values in ATTRIBUTES.values())
 
     def forward(self, crops: torch.Tensor, boxes: torch.Tensor) -> list[torch.Tensor]:
-        seen = self.look(crops.float() / 255.0 - 0.5)
-        joined = self.join(torch.cat([seen, boxes], dim=1))
-        return [head(joined) for head in self.heads]
+        features = self.features(crops.float() / 255.0 - 0.5)
+        hidden = self.hidden(torch.cat([features, boxes], dim=1))
+        return [head(hidden) for head in self.heads]
 
 
-def train(crops: torch.Tensor, boxes: torch.Tensor, answers: torch.Tensor) -> Reader:
+def train(crops: torch.Tensor, boxes: torch.Tensor, answers: torch.Tensor) -> AttributeClassifier:
     torch.manual_seed(0)
-    reader = Reader()
+    model = AttributeClassifier()
     steps = EPOCHS * (len(crops) // 128 + 1)
-    optimizer = torch.optim.AdamW(reader.parameters(), lr=2e-3, weight_decay=1e-2)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3, weight_decay=1e-2)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 4e-3, total_steps=steps)
     for _ in range(EPOCHS):
         for batch in torch.randperm(len(crops)).split(128):
-            outputs = reader(crops[batch], boxes[batch])
+            outputs = model(crops[batch], boxes[batch])
             loss = sum(
                 nn.functional.cross_entropy(output, answers[batch, head])
                 for head, output in enumerate(outputs)
@@ -112,7 +112,7 @@ def train(crops: torch.Tensor, boxes: torch.Tensor, answers: torch.Tensor) -> Re
             loss.backward()
             optimizer.step()
             schedule.step()
-    return reader.eval()
+    return model.eval()
 
 
 def main() -> None:
@@ -120,23 +120,24 @@ def main() -> None:
     parser.add_argument("--width", type=int, default=480)
     parser.add_argument("--height", type=int, default=320)
     parser.add_argument("--scenes", type=int, default=2500)
-    chosen = parser.parse_args()
+    options = parser.parse_args()
     torch.set_num_threads(1)
-    crops, boxes, answers, origins = collect(chosen.scenes, chosen.width, chosen.height)
-    test = origins >= int(chosen.scenes * (1 - HELD_OUT))
-    reader = train(crops[~test], boxes[~test], answers[~test])
+    crops, boxes, answers, origins = collect(options.scenes, options.width, options.height)
+    test = origins >= int(options.scenes * (1 - TEST_SHARE))
+    model = train(crops[~test], boxes[~test], answers[~test])
     with torch.no_grad():
-        outputs = reader(crops[test], boxes[test])
+        outputs = model(crops[test], boxes[test])
     print(
-        f"{chosen.width} x {chosen.height}: {int((~test).sum())} objects to learn, {int(test.sum())} to test"
+        f"{options.width} x {options.height}: {int((~test).sum())} training, {int(test.sum())} test objects"
     )
     for head, (name, values) in enumerate(ATTRIBUTES.items()):
-        right = (outputs[head].argmax(dim=1) == answers[test, head]).float()
-        mark = "passes" if right.mean() >= PASS_MARK else "FAILS"
-        each = ", ".join(
-            f"{value} {right[answers[test, head] == index].mean():.3f}" for index, value in enumerate(values)
+        correct = (outputs[head].argmax(dim=1) == answers[test, head]).float()
+        verdict = "passes" if correct.mean() >= MIN_ACCURACY else "FAILS"
+        by_value = ", ".join(
+            f"{value} {correct[answers[test, head] == index].mean():.3f}"
+            for index, value in enumerate(values)
         )
-        print(f"{name:9} {right.mean():.4f} {mark}  ({each})")
+        print(f"{name:9} {correct.mean():.4f} {verdict}  ({by_value})")
 
 
 if __name__ == "__main__":

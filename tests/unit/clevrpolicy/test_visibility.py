@@ -1,4 +1,4 @@
-"""Visibility must be exact: it decides which scenes are kept, and it is part of a benchmark's digest."""
+"""Visibility is exact: it decides which scenes are accepted, and it is part of a benchmark's digest."""
 
 from __future__ import annotations
 
@@ -48,12 +48,12 @@ def test_camera_spans_the_horizontal_field_of_view() -> None:
 
 
 @pytest.mark.parametrize("position, width, height", [((1.0, 1.0, 1.0), 100, 200), ((0.0, 0.0, 5.0), 20, 10)])
-def test_camera_refuses_what_it_cannot_show(position: Vector, width: int, height: int) -> None:
+def test_camera_rejects_bad_sizes_and_positions(position: Vector, width: int, height: int) -> None:
     with pytest.raises(ValueError, match="must"):
         Camera(position, width, height)
 
 
-def test_camera_refuses_a_point_behind_it() -> None:
+def test_camera_rejects_a_point_behind_it() -> None:
     with pytest.raises(ValueError, match="behind the camera"):
         CAMERA.project((20.0, -18.0, 15.0))
 
@@ -61,10 +61,10 @@ def test_camera_refuses_a_point_behind_it() -> None:
 def test_lone_sphere_covers_its_projected_area() -> None:
     ball = solid("sphere", "large", 0.3, -0.2)
     distance = math.dist(ball.coords, POSITION)
-    # A sphere near the axis is seen as a disc whose rim is where the line of sight touches it.
+    # A sphere near the optical axis appears as a disc; its rim is where rays touch the sphere.
     rim = CAMERA.focal * 0.7 / math.sqrt(distance**2 - 0.7**2)
-    (seen,) = visible([ball], CAMERA)
-    assert seen.pixels == pytest.approx(math.pi * rim**2, rel=0.02)
+    (view,) = visible([ball], CAMERA)
+    assert view.pixels == pytest.approx(math.pi * rim**2, rel=0.02)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -75,55 +75,55 @@ def test_large_hides_small_behind_it(shape: str) -> None:
     wall = solid(shape, "large", 0.0, 0.0, 48.0)
     low = Camera((POSITION[0], POSITION[1], 1.0), 480, 320)
     for pair in ([small, wall], [wall, small]):
-        seen = dict(zip(pair, visible(pair, low), strict=True))
-        assert seen[small].pixels == 0
-        assert seen[small].bbox == (0, 0, 0, 0)
-        assert seen[wall].pixels > 1000
+        views = dict(zip(pair, visible(pair, low), strict=True))
+        assert views[small].pixels == 0
+        assert views[small].bbox == (0, 0, 0, 0)
+        assert views[wall].pixels > 1000
 
 
-def test_pixels_sum_to_the_union_and_only_shrink_in_company() -> None:
+def test_pixels_sum_to_the_union() -> None:
     solids = scattered(3)
     together = visible(solids, CAMERA)
     union = np.zeros((320, 480), dtype=bool)
-    for item, seen in zip(solids, together, strict=True):
+    for item, view in zip(solids, together, strict=True):
         alone = owners([item], CAMERA) == 0
-        assert seen.pixels <= alone.sum()
+        assert view.pixels <= alone.sum()
         union |= alone
-    assert sum(seen.pixels for seen in together) == union.sum()
+    assert sum(view.pixels for view in together) == union.sum()
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_boxes_hold_the_pixels_and_the_centre(seed: int) -> None:
+def test_boxes_contain_the_pixels_and_the_center(seed: int) -> None:
     for item in scattered(seed):
-        (seen,) = visible([item], CAMERA)
-        left, top, right, bottom = seen.bbox
+        (view,) = visible([item], CAMERA)
+        left, top, right, bottom = view.bbox
         column, row, _ = CAMERA.project(item.coords)
         assert left < column < right
         assert top < row < bottom
-        assert seen.pixels <= (right - left) * (bottom - top)
+        assert view.pixels <= (right - left) * (bottom - top)
 
 
 def test_box_ends_at_the_edge_of_the_picture() -> None:
-    (seen,) = visible([solid("cylinder", "large", 4.2, -1.2)], CAMERA)
-    assert seen.pixels > 0
-    assert seen.bbox[2] == 480 or seen.bbox[3] == 320
+    (view,) = visible([solid("cylinder", "large", 4.2, -1.2)], CAMERA)
+    assert view.pixels > 0
+    assert view.bbox[2] == 480 or view.bbox[3] == 320
 
 
-def test_cube_turned_by_a_right_angle_is_the_same_cube() -> None:
+def test_cube_rotated_by_a_right_angle_is_the_same_cube() -> None:
     assert visible([solid("cube", "large", 1.0, 1.0, 17.0)], CAMERA) == visible(
         [solid("cube", "large", 1.0, 1.0, 107.0)], CAMERA
     )
 
 
-def test_counts_are_those_of_every_machine() -> None:
+def test_counts_are_the_same_on_every_machine() -> None:
     """Literal numbers: a change here changes the digest of every benchmark."""
-    counts = [seen.pixels for seen in visible(scattered(7), CAMERA)]
+    counts = [view.pixels for view in visible(scattered(7), CAMERA)]
     assert counts == [544, 788, 650, 830, 905, 980, 1211, 4969, 356]
 
 
-def test_needs_neither_renderer_nor_torch() -> None:
+def test_imports_neither_renderer_nor_torch() -> None:
     program = (
         "import sys, clevrpolicy.scene.visibility; print({'pyrender', 'torch', 'OpenGL'} & set(sys.modules))"
     )
-    shown = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert shown.stdout.strip() == "set()"
+    output = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert output.stdout.strip() == "set()"
