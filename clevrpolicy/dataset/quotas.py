@@ -9,8 +9,8 @@ one). A leaf's quota is the number of instances that it still needs. `balanced` 
     policy B    6       0              serves the policies where that leaf has a quota left
     policy C    5       6           4. plan the scene that serves most policies, and lower their quotas by one
 
-With `--balance natural` (the paper's setting), every policy asks about the same random scenes. An import from
-CLEVR uses the same Quotas, but takes the scenes in the order in which they come.
+With `--balance natural` (the paper's setting), every policy asks about the same random scenes. An import
+uses the same Quotas, but goes through CLEVR's scenes in random order and takes those that serve a policy.
 """
 
 from __future__ import annotations

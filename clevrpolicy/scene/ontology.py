@@ -77,7 +77,3 @@ class Scene:
     camera: Vector
     # World positions of the lamps "key", "fill" and "back".
     lights: dict[str, Vector]
-
-    @property
-    def kinds(self) -> tuple[Kind, ...]:
-        return tuple(o.kind for o in self.objects)

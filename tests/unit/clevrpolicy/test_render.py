@@ -127,7 +127,7 @@ def _mean_at_center(picture: Picture, item: Object) -> npt.NDArray[np.float64]:
 def test_demonstration_shows_one_object_of_the_value(attribute: str) -> None:
     for value in ATTRIBUTES[attribute]:
         scene = demonstration(attribute, value, seeds.rng(5, attribute, value))
-        assert [getattr(kind, attribute) for kind in scene.kinds] == [value]
+        assert [getattr(item.kind, attribute) for item in scene.objects] == [value]
 
 
 def test_demonstration_rejects_unknown_values() -> None:
