@@ -129,11 +129,11 @@ def test_show_works_without_a_policy(skills: Benchmark, tmp_path: Path) -> None:
     assert instance.query[1].value in shown
     for name in ("x.gifx", "x"):
         with pytest.raises(UserError, match=r"png: expected a file name that ends in \.png"):
-            show.show(skills.folder, instance.id, png=tmp_path / name)
+            show.show(str(skills.folder), instance.id, png=tmp_path / name)
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match="cannot be written"):
-        show.show(skills.folder, instance.id, png=tmp_path / "file" / "x.png")
-    show.show(skills.folder, instance.id, png=tmp_path / "new" / "x.png")
+        show.show(str(skills.folder), instance.id, png=tmp_path / "file" / "x.png")
+    show.show(str(skills.folder), instance.id, png=tmp_path / "new" / "x.png")
     assert (tmp_path / "new" / "x.png").read_bytes().startswith(b"\x89PNG")
 
 
