@@ -29,8 +29,11 @@ class Rule:
     singled_out: frozenset[tuple[str, str]]
 
 
-def rules(tree: Tree) -> dict[str, Rule]:
-    """Every condition of the tree by its number, such as "1.2"."""
+# The conditions of a policy by their numbers, such as "1.2".
+Rules = Mapping[str, Rule]
+
+
+def rules_of(tree: Tree) -> Rules:
     by_number: dict[str, Rule] = {}
     for condition, node, _ in tree.sections():
         before, _, answer = condition.rpartition(".")
@@ -44,7 +47,7 @@ def rules(tree: Tree) -> dict[str, Rule]:
     return by_number
 
 
-def check_citations(citations: Sequence[CitedCondition], policy: Mapping[str, Rule]) -> list[CitedRule]:
+def check_citations(citations: Sequence[CitedCondition], rules: Rules) -> list[CitedRule]:
     """One CitedRule for each condition that is cited or quoted as the target of a branch."""
     parts: dict[str, dict[str, bool]] = {}
     for cited in citations:
@@ -52,10 +55,10 @@ def check_citations(citations: Sequence[CitedCondition], policy: Mapping[str, Ru
         for _, target in cited.routes:
             if target.startswith("Condition "):
                 parts.setdefault(target.removeprefix("Condition "), {})
-        if cited.number in policy:
-            for part, true in statements(cited, policy[cited.number]):
+        if cited.number in rules:
+            for part, true in statements(cited, rules[cited.number]):
                 own_parts[part] = own_parts.get(part, True) and true
-    return [CitedRule(f"Condition {number}", number in policy, own) for number, own in parts.items()]
+    return [CitedRule(f"Condition {number}", number in rules, own) for number, own in parts.items()]
 
 
 def statements(cited: CitedCondition, rule: Rule) -> Iterator[tuple[str, bool]]:

@@ -23,9 +23,9 @@ a verdict or a target, need not be due. A condition that was followed before is 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
-from clevrpolicy.grading.check import Rule, statements, states_correct_test
+from clevrpolicy.grading.check import Rule, Rules, statements, states_correct_test
 from clevrpolicy.grading.parse import CitedCondition, parse_citations
 from clevrpolicy.policy import tree
 from clevrpolicy.scene.camera import Camera
@@ -48,17 +48,9 @@ SceneLoader = Callable[[], Scene | None]
 
 
 def first_error(
-    text: str,
-    path: Sequence[tree.Step],
-    policy: Mapping[str, Rule],
-    kinds: Sequence[Kind],
-    load_scene: SceneLoader,
+    text: str, path: Sequence[tree.Step], rules: Rules, kinds: Sequence[Kind], load_scene: SceneLoader
 ) -> str:
-    """The first error of a wrong response.
-
-    `path` is the correct path through the tree, `policy` has the conditions by number, and `kinds` are the
-    objects of the scene.
-    """
+    """The label for a wrong response, given the correct path and the objects of the scene."""
     if boxed(text) is None:
         return UNPARSED
     citations = parse_citations(text)
@@ -68,9 +60,9 @@ def first_error(
     followed: set[str] = set()
     due = "Condition 1"
     for cited in citations:
-        if any(number not in policy for number in _numbers(cited)):
+        if any(number not in rules for number in _numbers(cited)):
             return INVENTED
-        rule = policy[cited.number]
+        rule = rules[cited.number]
         verdict = _verdict(cited, rule)
         only_mentioned = verdict is None and cited.target is None
         if not only_mentioned and cited.number in followed:

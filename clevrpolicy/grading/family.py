@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 import msgspec
 
 from clevrpolicy.dataset.instances import SCENES
-from clevrpolicy.grading import check
-from clevrpolicy.grading.check import BRANCHES, Rule, check_citations
+from clevrpolicy.grading.check import BRANCHES, check_citations, rules_of
 from clevrpolicy.grading.error_analysis import first_error
 from clevrpolicy.grading.parse import parse_citations
 from clevrpolicy.policy import reasoning
-from clevrpolicy.policy.tree import Tree, from_json, mask
+from clevrpolicy.policy.tree import from_json, mask
 from clevrpolicy.policy.wording import GIVE, GO
 from clevrpolicy.scene import clevr_json
 from clevrpolicy.scene.ontology import Kind, Scene
@@ -61,8 +60,9 @@ class ClevrPolicy(Family):
 
     def __init__(self, benchmark: BenchmarkFiles) -> None:
         super().__init__(benchmark)
-        self._trees: dict[str, Tree] = {}
-        self._rules: dict[str, dict[str, Rule]] = {}
+        # The tree of a policy, and its conditions by number.
+        self._tree = cache(lambda policy: from_json(benchmark.policies[policy].rules))
+        self._rules = cache(lambda policy: rules_of(self._tree(policy)))
 
     def grade(self, instance: Instance, target: str, text: str) -> Grade:  # noqa: ARG002
         """Exact match of the last boxed answer, ignoring case, spaces and markup (the paper's metric)."""
@@ -88,7 +88,7 @@ class ClevrPolicy(Family):
 
     def cited_rules(self, instance: Instance, variant: Variant, text: str) -> Sequence[CitedRule]:
         policy = variants.policy_id(instance, variant)
-        return () if policy is None else check_citations(parse_citations(text), self._rules_of(policy))
+        return () if policy is None else check_citations(parse_citations(text), self._rules(policy))
 
     def gold_rules(self, instance: Instance, variant: Variant) -> Sequence[str]:
         """The conditions on the path to the answer."""
@@ -103,17 +103,7 @@ class ClevrPolicy(Family):
         scene = instance.facts["scene"]
         kinds = self._kinds[scene]
         path, _ = self._tree(policy).walk(mask(kinds))
-        return first_error(text, path, self._rules_of(policy), kinds, lambda: self._scene(scene))
-
-    def _tree(self, policy: str) -> Tree:
-        if policy not in self._trees:
-            self._trees[policy] = from_json(self.benchmark.policies[policy].rules)
-        return self._trees[policy]
-
-    def _rules_of(self, policy: str) -> dict[str, Rule]:
-        if policy not in self._rules:
-            self._rules[policy] = check.rules(self._tree(policy))
-        return self._rules[policy]
+        return first_error(text, path, self._rules(policy), kinds, lambda: self._scene(scene))
 
     def _scene(self, scene: str) -> Scene | None:
         """A scene with its camera; None for one of the original CLEVR, which does not record the camera."""

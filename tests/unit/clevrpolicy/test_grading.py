@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from clevrpolicy.dataset.config import SceneConfig
 from clevrpolicy.dataset.generate import generate
-from clevrpolicy.grading import check, error_analysis
-from clevrpolicy.grading.check import check_citations
+from clevrpolicy.grading import error_analysis
+from clevrpolicy.grading.check import check_citations, rules_of
 from clevrpolicy.grading.parse import parse_citations
 from clevrpolicy.policy import reasoning
 from clevrpolicy.policy.tree import Leaf, Node, Tree, mask
@@ -34,7 +34,7 @@ TREE = Tree(
         Node("size", "small", Leaf(3), Leaf(4)),
     )
 )
-RULES = check.rules(TREE)
+RULES = rules_of(TREE)
 # Its path: red, yes; metal, yes; cube, no: Case 1.
 SCENE = (
     Kind("large", "red", "metal", "sphere"),
@@ -98,7 +98,7 @@ def test_statements_about_a_rule_are_checked(text: str, parts: dict[str, bool]) 
 def test_values_that_were_singled_out_before_may_be_named_again() -> None:
     assert cited_parts("Condition 1.1.1 asks for a red metal cube.") == {"Condition 1.1.1": {"test": True}}
     assert cited_parts("Condition 1.1.1 asks for a small cube.") == {"Condition 1.1.1": {"test": False}}
-    alone = check.rules(Tree(TREE.root, accumulate=False))
+    alone = rules_of(Tree(TREE.root, accumulate=False))
     citations = parse_citations("Condition 1.1.1 asks for a red metal cube.")
     assert check_citations(citations, alone)[0].parts == {"test": False}
 
