@@ -1,15 +1,14 @@
 """Determines the first error of a wrong response from its reasoning, the tree and the scene.
 
-This is the automatic version of the error analysis in the paper. The conditions that the response cites are
-followed in order until the response leaves the correct path: does the condition exist, is it the one that
-is due, what does it test, does it hold, and where does it lead? A condition that is only mentioned, without
-a verdict or a target, need not be due. A condition that was followed before is skipped. The labels:
+The conditions that the response cites are followed in order until it leaves the correct path (paper, error
+analysis). For each one: does it exist, is it due, what does it test, does it hold, and where does it lead?
+A condition without a verdict or a target is only mentioned and need not be due. A condition that was already
+followed is passed over. The labels:
 
 - "unparsed": the response has no readable answer.
 - "no condition cited": the reasoning cites no condition.
 - "invented condition": it cites, or continues with, a condition that the policy does not have.
-- "skipped condition": it is at another condition than the one that its last step leads to, or it answers
-  before a condition leads to a case.
+- "skipped condition": it cites another condition than the one that is due, or answers before reaching a case.
 - "misquoted rule": it states that a condition tests something else or leads elsewhere. In ClevrPolicy-M
   this includes misreading the picture that shows the value.
 - "ruled-out object counted": it says yes because of an object that is in the scene and has the tested

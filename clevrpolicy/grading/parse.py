@@ -4,20 +4,16 @@ The text is scanned once for cue words, in linear time. Both the wording of the 
 wordings of models are understood:
 
     text   Condition 1.2 asks whether there is a red object. Yes, so go to Condition 1.2.1.
-    cues   condition          question           value     .  yes ,     go condition      .
+    cues   condition          question           value     . yes,    go    condition      .
     gives  CitedCondition("1.2", values=[("color", "red")], verdict=True, target="Condition 1.2.1")
 
-- Current condition: a condition that is named becomes the current one, and the following text is about it
-  until another condition is named or a case is given. A condition that is named after "if ..." or
+- Current condition: the last one named, until a case is given. A condition that is named after "if ..." or
   "otherwise" does not become the current one: it is the target of that branch.
 - Test: the values and attributes that are named before any verdict, up to the next comma, colon or end of
   sentence, and those in a question ("Is there ...", "whether ...").
-- Verdict: the first "yes", "there is", "holds", "no", "none", ... that is neither part of a question
-  ("whether there is") nor of an assumption ("if there is"). Objects that are named after a "yes" in the same
-  sentence are its evidence.
-- Target: the next condition after "go to" or an arrow, or the next case.
-
-The final \boxed{...} is the answer. It is not read as a statement about a condition.
+- Verdict: the first "yes", "there is", "holds", "no", "none", ... outside of questions ("whether there is")
+  and assumptions ("if there is"). Objects that are named after a "yes" in its sentence are its evidence.
+- Target: the next condition after "go to" or an arrow, or the next case, except in the final \boxed{...}.
 """
 
 from __future__ import annotations

@@ -65,9 +65,8 @@ def write(
     for dialog in dialogs:
         profile = profiles.next([step.tool for step in dialog.steps])
         split = "test" if dialog.id in test_ids else "train"
-        splits[split] += [
-            _instance(pair, dialog, profile, index, split) for index in range(len(dialog.steps))
-        ]
+        for index in range(len(dialog.steps)):
+            splits[split].append(_instance(pair, dialog, profile, index, split))
     store.write_lines(out / benchmark.POLICIES, pair.policies())
     for split, instances in splits.items():
         store.write_lines(out / benchmark.instances_file(split), instances)

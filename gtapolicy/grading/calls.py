@@ -36,6 +36,7 @@ from harness.records import Grade
 # Arguments that are compared by their similarity (paper, Appendix C.2).
 SIMILARITY_ARGUMENTS = frozenset("attribute text query command annotation keywords instruction".split())
 SCORE_PARTS = ("tool", "arguments", "overall", "arguments_ungated", "base_type")
+UNPARSED = Grade(0.0, "unparsed", dict.fromkeys(SCORE_PARTS, 0.0))
 
 Json = str | int | float | bool | list[Any] | dict[str, Any] | None
 
@@ -90,14 +91,12 @@ def parse_call(text: str) -> Call:
     return Call(call.name.strip(), call.arguments)
 
 
-def score_call(call: Call | None, gold: Call, table: RuleTable) -> Grade:
-    """The grade of a call; 0 for None, which means that the response has no readable call.
+def score_call(call: Call, gold: Call, table: RuleTable) -> Grade:
+    """The grade of a call.
 
     Of its parts, `overall` is the score, `arguments` is 0 if the tool is wrong, `arguments_ungated` is the
     mean over the arguments even then, and `base_type` is 1 if the name without its version is correct.
     """
-    if call is None:
-        return Grade(0.0, "unparsed", dict.fromkeys(SCORE_PARTS, 0.0))
     tool = float(call.name == gold.name)
     scores = argument_scores(call, gold, table).values()
     arguments = sum(scores) / len(scores) if scores else 1.0

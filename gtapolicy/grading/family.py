@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from functools import cache
 
 import msgspec
 
 from gtapolicy.dataset.dialogs import Step
-from gtapolicy.grading.calls import Call, CallError, parse_call, score_call
+from gtapolicy.grading.calls import UNPARSED, Call, CallError, parse_call, score_call
 from gtapolicy.grading.check import check_citations
 from gtapolicy.grading.error_analysis import first_error
 from gtapolicy.grading.text_similarity import scorer_id
@@ -59,9 +58,10 @@ class GtaPolicy(Family):
         """Half for the tool with its version, half for the arguments (paper, GTAPolicy)."""
         if instance.policy_id is None:
             raise UserError(f"{instance.id}: expected an instance with a policy, got none")
-        call: Call | None = None
-        with suppress(CallError):
+        try:
             call = parse_call(text)
+        except CallError:
+            return UNPARSED
         return score_call(call, Call.from_json(target), self._table(instance.policy_id))
 
     def gold(self, instance: Instance, variant: Variant) -> str:

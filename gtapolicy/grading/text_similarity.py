@@ -35,9 +35,7 @@ def similarity(one: str, other: str) -> float:
     one, other = " ".join(one.split()), " ".join(other.split())
     if one == other:
         return 1.0
-    if not one or not other:
-        return 0.0
-    return _scorer()(one, other)
+    return _scorer()(one, other) if one and other else 0.0
 
 
 @cache
@@ -89,7 +87,8 @@ class BertScore:
         """Mean similarity of each token to the most similar token of the other text, both ways."""
         if len(self.vectors) > MAX_CACHED:
             self.vectors.clear()
-        self._encode(sorted({one, other} - self.vectors.keys(), key=len))
+        if missing := sorted({one, other} - self.vectors.keys(), key=len):
+            self._encode(missing)
         similarity_TT = self.vectors[one] @ self.vectors[other].T
         if not similarity_TT.numel():
             return 0.0
@@ -98,8 +97,6 @@ class BertScore:
         return min(1.0, max(0.0, 2 * precision * recall / total)) if total > 0 else 0.0
 
     def _encode(self, texts: list[str]) -> None:
-        if not texts:
-            return
         inputs = self.tokenizer(texts, padding=True, truncation=True, max_length=256, return_tensors="pt")
         with self.torch.inference_mode():
             states = self.model(**inputs).last_hidden_state

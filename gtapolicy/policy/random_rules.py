@@ -31,8 +31,8 @@ def random_table(tools: int, rules: int, rng: random.Random) -> RuleTable:
     while sum(counts) < rules:
         counts[rng.choice([i for i, count in enumerate(counts) if count < MAX_RULES])] += 1
     profile = load().profile
-    tools_ = [_tool(*name, n, profile, rng) for name, n in zip(names, counts, strict=True)]
-    table = RuleTable(profile, tuple(tools_))
+    sized = zip(names, counts, strict=True)
+    table = RuleTable(profile, tuple(_tool(*name, count, profile, rng) for name, count in sized))
     check(table)
     return table
 

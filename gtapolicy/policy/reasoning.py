@@ -13,8 +13,6 @@ from gtapolicy.policy.rules import Profile, RuleTable, versioned
 from gtapolicy.policy.wording import condition
 from harness.parsing import in_box
 
-ARGUMENT = "{name}: {value}, from {origin}."
-
 
 def gold_call(table: RuleTable, profile: Profile, step: Step) -> Call:
     """The call of this step, with the version that applies to the profile."""
@@ -26,7 +24,7 @@ def gold(table: RuleTable, profile: Profile, step: Step, done: int) -> str:
     lines = [f"{_progress(done)}, the next call is to {step.tool}.", *_version(table, profile, step)]
     for name, value in step.arguments.items():
         origin = step.origins.get(name, "the query and the history")
-        lines.append(ARGUMENT.format(name=name, value=json.dumps(value, ensure_ascii=False), origin=origin))
+        lines.append(f"{name}: {json.dumps(value, ensure_ascii=False)}, from {origin}.")
     call = gold_call(table, profile, step).to_json()
     return "<think>\n" + "\n".join(lines) + f"\n</think>\n{in_box(call)}"
 

@@ -152,11 +152,7 @@ def base_name(name: str) -> str:
 
 
 def load(path: Path | None = None) -> RuleTable:
-    """The table in a file, or the default table.
-
-    Raises UserError that names what is wrong in the file: a field, a name, or a profile to which no rule or
-    more than one rule of a tool applies.
-    """
+    """The table in a file, or the default table. Raises UserError that says what is wrong in the file."""
     source = path if path is not None else resources.files("gtapolicy.policy") / "rules.toml"
     try:
         table = msgspec.convert(tomllib.loads(source.read_text(encoding="utf-8")), RuleTable)

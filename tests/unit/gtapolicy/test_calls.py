@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gtapolicy.grading import calls
-from gtapolicy.grading.calls import Call, CallError, iou, parse_call, score_call
+from gtapolicy.grading.calls import UNPARSED, Call, CallError, iou, parse_call, score_call
 from gtapolicy.policy import rules
 from harness.parsing import in_box
 
@@ -63,8 +63,8 @@ def test_every_part_is_between_0_and_1_and_a_wrong_tool_sets_the_arguments_to_0(
 
 
 def test_null_empty_and_constant_answers_score_nothing() -> None:
-    assert score_call(None, GOLD, TABLE).value == 0
-    assert score_call(None, GOLD, TABLE).reason == "unparsed"
+    assert (UNPARSED.value, UNPARSED.reason) == (0, "unparsed")
+    assert UNPARSED.parts.keys() == score_call(GOLD, GOLD, TABLE).parts.keys()
     assert score_call(Call("", {}), GOLD, TABLE).value == 0
     assert score_call(Call("OCR_v1", {"image": "image/image_1.jpg"}), GOLD, TABLE).value == 0
 
