@@ -1,1 +1,5 @@
-"""Versioned, user-conditional tool rules: which tool a user may call, and in which version."""
+"""GTAPolicy: policies that decide which tool a user may call, and in which version, depending on the user.
+
+Start with `policy` (the rules and their text) and `grading` (how a call is scored). `dataset` generates
+benchmarks, from the dialogs in `scenarios` with the pictures in `pictures`.
+"""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tyro.conf import Positional
 
-from gtapolicy.dataset.config import Config, GeneratedConfig
+from gtapolicy.dataset.config import GenerateConfig, PolicyConfig
 from gtapolicy.dataset.generate import generate as generate_benchmark
 from gtapolicy.dataset.generate import import_gta
 from gtapolicy.policy import rules, wording
@@ -16,38 +16,39 @@ from harness.files.benchmark import summary
 from harness.show import show
 
 
-def generate(out: Positional[Path], /, config: GeneratedConfig) -> None:
-    """Make a benchmark of made-up dialogs in GTA's shape. Interrupted, the same command goes on.
+def generate(out: Positional[Path], /, config: GenerateConfig) -> None:
+    """Generate a benchmark with invented dialogs and pictures that resemble GTA.
 
-    Its scores are not comparable with the paper's, which are on the real GTA: see `gtapolicy import`.
+    If it is interrupted, run the same command again to resume. The scores are not comparable with the
+    paper's, which are on the real GTA: see `gtapolicy import`.
 
     Args:
         out: Folder of the new benchmark.
-        config: What it is made of.
+        config: Policy and size of the benchmark.
     """
     print(summary(out, generate_benchmark(out, config)))
 
 
-def import_(gta: Positional[Path], out: Positional[Path], /, config: Config) -> None:
-    """Make a benchmark of the real GTA from a local copy: the paper's own setting.
+def import_(gta: Positional[Path], out: Positional[Path], /, config: PolicyConfig) -> None:
+    """Create a benchmark from a local copy of the real GTA, as in the paper.
 
     Args:
         gta: Folder with GTA's dataset.json and image/.
         out: Folder of the new benchmark.
-        config: What it is made of.
+        config: Policy of the benchmark.
     """
     manifest, skipped = import_gta(gta, out, config)
-    for line in skipped:
-        print(line, file=sys.stderr)
+    for message in skipped:
+        print(message, file=sys.stderr)
     print(f"{len(skipped)} entries skipped")
     print(summary(out, manifest))
 
 
 def rules_(file: Positional[Path | None] = None, /) -> None:
-    """Check a file of rules and print the policy's text.
+    """Check a file of rules and print the text of its policy.
 
     Args:
-        file: A table of tools and rules; the paper's by default.
+        file: TOML file with tools and rules. Default: the paper's.
     """
     print(wording.policy_text(rules.load(file), "Example"), end="")
 
@@ -56,5 +57,5 @@ def main() -> None:
     command_line(
         {"generate": generate, "import": import_, "show": show, "rules": rules_},
         prog="gtapolicy",
-        description="Versioned, user-conditional tool rules, with instances in the shape of GTA.",
+        description="Policies that decide which version of a tool a user may call.",
     )

@@ -21,7 +21,7 @@ from clevrpolicy.dataset.config import SceneConfig
 from clevrpolicy.dataset.generate import generate
 from clevrpolicy.skills import SkillsConfig
 from clevrpolicy.skills import generate as generate_skills
-from gtapolicy.dataset.config import GeneratedConfig
+from gtapolicy.dataset.config import GenerateConfig
 from gtapolicy.dataset.generate import generate as generate_calls
 from harness.files.benchmark import Benchmark
 from harness.general import published
@@ -66,7 +66,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def rules_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """GTAPolicy with an invented policy, in plain words without pictures."""
     out = tmp_path_factory.mktemp("benchmarks") / "rules"
-    generate_calls(out, GeneratedConfig(invented_tools=5, invented_rules=20))
+    generate_calls(out, GenerateConfig(invented_tools=5, invented_rules=20))
     return out
 
 

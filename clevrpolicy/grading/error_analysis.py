@@ -1,32 +1,31 @@
-"""The first fault of a wrong response, from its reasoning, the tree and the scene (paper, error analysis).
+"""Determines the first error of a wrong response from its reasoning, the tree and the scene.
 
-A response is followed condition by condition, as citations.read finds them, until it leaves the right way:
-does the condition exist, is it the one that is due, what does it test, yes or no, and where does that lead.
-One that is only named has neither to be due nor a verdict, and one that was followed before is passed over.
+The conditions that the response cites are followed in order until it leaves the correct path (paper, error
+analysis). For each one: does it exist, is it due, what does it test, does it hold, and where does it lead?
+A condition without a verdict or a target is only mentioned and need not be due. A condition that was already
+followed is passed over. The labels:
 
-- "unparsed": no answer can be read.
-- "no reasoning": no condition is cited.
-- "invented condition": it cites, or is led to, a condition that the policy does not have.
-- "skipped condition": it is at a condition other than the one that its last step leads to, or it answers
-  before a condition leads to a case.
-- "misquoted rule": it says that the condition tests something else or leads elsewhere; in -M also where it
-  misreads the picture that shows the value.
-- "singled-out objects forgotten": yes, because of an object that is in the scene and has the value, but which
-  an earlier condition has ruled out.
-- "perception: size" and so on: its yes or no is not the scene's. The attribute is the one in which the
-  object that it names differs from the one most like it in the scene, where that is one attribute;
-  otherwise the one that the condition tests. "(half hidden)": other objects hide more than half of the
-  object that is misread, or of every object that is missed.
-- "wrong answer after right reasoning": none of these, and yet the answer is wrong.
+- "unparsed": the response has no readable answer.
+- "no condition cited": the reasoning cites no condition.
+- "invented condition": it cites, or continues with, a condition that the policy does not have.
+- "skipped condition": it cites another condition than the one that is due, or answers before reaching a case.
+- "misquoted rule": it states that a condition tests something else or leads elsewhere. In ClevrPolicy-M
+  this includes misreading the picture that shows the value.
+- "ruled-out object counted": it says yes because of an object that is in the scene and has the tested
+  value, but that an earlier condition has ruled out.
+- "perception: size" and so on: its verdict is not that of the scene. If the object that it names differs in
+  exactly one attribute from the most similar object of the scene, it is this attribute; otherwise it is the
+  attribute that the condition tests. "(half hidden)" is added if other objects hide more than half of the
+  misread object, or of every object that was missed.
+- "wrong answer after correct reasoning": none of these, but the answer is wrong.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
-from clevrpolicy.grading import parse
-from clevrpolicy.grading.check import Rule, said, tests
-from clevrpolicy.grading.parse import Step
+from clevrpolicy.grading.check import Rule, Rules, statements, states_correct_test
+from clevrpolicy.grading.parse import CitedCondition, parse_citations
 from clevrpolicy.policy import tree
 from clevrpolicy.scene.camera import Camera
 from clevrpolicy.scene.ontology import ATTRIBUTES, Kind, Scene
@@ -34,88 +33,100 @@ from clevrpolicy.scene.visibility import Solid, visible
 from harness.parsing import boxed
 
 UNPARSED = "unparsed"
-NO_REASONING = "no reasoning"
+NO_CONDITION = "no condition cited"
 INVENTED = "invented condition"
 SKIPPED = "skipped condition"
 MISQUOTED = "misquoted rule"
-FORGOTTEN = "singled-out objects forgotten"
-WRONG_ANSWER = "wrong answer after right reasoning"
+RULED_OUT = "ruled-out object counted"
+WRONG_ANSWER = "wrong answer after correct reasoning"
 PERCEPTION = {attribute: f"perception: {attribute}" for attribute in ATTRIBUTES}
 HALF_HIDDEN = " (half hidden)"
 
-Picture = Callable[[], Scene | None]
-"""The scene as it was placed; None where that is not known, as of CLEVR's own."""
+# Returns the scene with the positions of its objects, or None if they are unknown, as in CLEVR's own scenes.
+SceneLoader = Callable[[], Scene | None]
 
 
-def first(
-    text: str, way: Sequence[tree.Visit], book: Mapping[str, Rule], kinds: Sequence[Kind], picture: Picture
+def first_error(
+    text: str, path: Sequence[tree.Visit], rules: Rules, kinds: Sequence[Kind], load_scene: SceneLoader
 ) -> str:
-    """The fault of a wrong response to a scene of these kinds, whose right way through the tree is given."""
+    """The label for a wrong response, given the correct path and the objects of the scene."""
     if boxed(text) is None:
         return UNPARSED
-    steps = parse.read(text)
-    if not steps:
-        return NO_REASONING
-    ahead = {step.condition: step for step in way}
+    citations = parse_citations(text)
+    if not citations:
+        return NO_CONDITION
+    correct_steps = {step.condition: step for step in path}
     followed: set[str] = set()
     due = "Condition 1"
-    for step in steps:
-        if any(number not in book for number in _cited(step)):
+    for cited in citations:
+        if any(number not in rules for number in _numbers(cited)):
             return INVENTED
-        rule = book[step.condition]
-        verdict = step.verdict
-        if verdict is None:
-            verdict = next((holds for holds, target in rule.leads.items() if target == step.leads), None)
-        visited = verdict is not None or step.leads is not None
-        if visited and step.condition in followed:
+        rule = rules[cited.number]
+        verdict = _verdict(cited, rule)
+        only_mentioned = verdict is None and cited.target is None
+        if not only_mentioned and cited.number in followed:
             continue
-        if visited and due != f"Condition {step.condition}":
+        if not only_mentioned and due != f"Condition {cited.number}":
             return SKIPPED
-        if tests(step, rule) is False or not all(t == rule.leads[holds] for holds, t in step.routes):
+        routes_true = all(target == rule.targets[holds] for holds, target in cited.routes)
+        if states_correct_test(cited, rule) is False or not routes_true:
             return MISQUOTED
-        if not visited:
+        if only_mentioned:
             continue
-        right = ahead[step.condition]
-        if verdict is not None and verdict != right.holds:
-            return _misperceived(step, right, kinds, picture)
-        if not all(true for _, true in said(step, rule)):
+        # All verdicts so far are correct, so the condition that is due is on the correct path.
+        step = correct_steps[cited.number]
+        if verdict is not None and verdict != step.holds:
+            return _wrong_verdict(cited, step, kinds, load_scene)
+        if not all(true for _, true in statements(cited, rule)):
             return MISQUOTED
-        followed.add(step.condition)
-        due = rule.leads[right.holds]
+        followed.add(cited.number)
+        due = rule.targets[step.holds]
     return WRONG_ANSWER if due.startswith("Case ") else SKIPPED
 
 
-def _cited(step: Step) -> list[str]:
-    """The numbers of all conditions that a step speaks of."""
-    targets = [target for _, target in step.routes] + ([step.leads] if step.leads else [])
-    return [step.condition, *(t.removeprefix("Condition ") for t in targets if t.startswith("Condition "))]
+def _numbers(cited: CitedCondition) -> list[str]:
+    """The numbers of the cited condition and of all conditions to which it is said to lead."""
+    targets = [target for _, target in cited.routes] + ([cited.target] if cited.target else [])
+    return [cited.number, *(t.removeprefix("Condition ") for t in targets if t.startswith("Condition "))]
 
 
-def _misperceived(step: Step, right: tree.Visit, kinds: Sequence[Kind], picture: Picture) -> str:
-    asked = right.node.attribute
-    if right.holds:
-        missed = [index for index, kind in enumerate(kinds) if right.met & tree.mask([kind])]
-        return _perception(asked, missed, picture)
-    if not step.evidence:
-        return _perception(asked, [], picture)
-    named = step.evidence[0]
+def _verdict(cited: CitedCondition, rule: Rule) -> bool | None:
+    """The stated verdict; if there is none, that of the branch that the response takes."""
+    if cited.verdict is not None:
+        return cited.verdict
+    return next((holds for holds, target in rule.targets.items() if target == cited.target), None)
+
+
+def _wrong_verdict(
+    cited: CitedCondition, step: tree.Visit, kinds: Sequence[Kind], load_scene: SceneLoader
+) -> str:
+    tested = step.node.attribute
+    if step.holds:  # the objects that meet the condition were missed
+        missed = [index for index, kind in enumerate(kinds) if step.met & tree.mask([kind])]
+        return _perception(tested, missed, load_scene)
+    if not cited.evidence:
+        return _perception(tested, [], load_scene)
+    # An object was seen that is not there. Which object of the scene is most like it, and in what does it
+    # differ? Among equally similar objects, prefer one that differs in the tested attribute.
+    named = cited.evidence[0]
     differing = [[a for a, value in named.items() if getattr(kind, a) != value] for kind in kinds]
-    likest = min(range(len(kinds)), key=lambda i: (len(differing[i]), asked not in differing[i]))
-    if not differing[likest] and getattr(kinds[likest], asked) == right.node.value:
-        return FORGOTTEN
-    if len(differing[likest]) > 1:  # like nothing in the scene
-        return _perception(asked, [], picture)
-    return _perception(next(iter(differing[likest]), asked), [likest], picture)
+    nearest = min(range(len(kinds)), key=lambda i: (len(differing[i]), tested not in differing[i]))
+    if not differing[nearest] and getattr(kinds[nearest], tested) == step.node.value:
+        return RULED_OUT
+    if len(differing[nearest]) > 1:  # similar to no object of the scene
+        return _perception(tested, [], load_scene)
+    return _perception(next(iter(differing[nearest]), tested), [nearest], load_scene)
 
 
-def _perception(attribute: str, concerned: Sequence[int], picture: Picture) -> str:
-    scene = picture() if concerned else None
-    hidden = scene is not None and all(_half_hidden(scene, index) for index in concerned)
+def _perception(attribute: str, objects: Sequence[int], load_scene: SceneLoader) -> str:
+    """The label; `objects` are the indices of the objects that were misread or missed."""
+    scene = load_scene() if objects else None
+    hidden = scene is not None and all(_half_hidden(scene, index) for index in objects)
     return PERCEPTION[attribute] + (HALF_HIDDEN if hidden else "")
 
 
 def _half_hidden(scene: Scene, index: int) -> bool:
-    """Whether other objects take more than half of the pixels that an object would have alone."""
+    """Whether other objects cover more than half of the pixels that the object would have alone."""
     item = scene.objects[index]
     camera = Camera(scene.camera, scene.width, scene.height)
     alone = visible([Solid(item.kind, item.coords, item.rotation)], camera)[0].pixels

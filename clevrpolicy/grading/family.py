@@ -1,19 +1,20 @@
-"""ClevrPolicy as the harness sees it: how a response is graded, what could be answered, what is right."""
+"""The families of ClevrPolicy: how responses and recited conditions are graded."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 import msgspec
 
 from clevrpolicy.dataset.instances import SCENES
-from clevrpolicy.grading import check, error_analysis, parse
-from clevrpolicy.grading.check import Rule
+from clevrpolicy.grading.check import BRANCHES, check_citations, rules_of
+from clevrpolicy.grading.error_analysis import first_error
+from clevrpolicy.grading.parse import parse_citations
 from clevrpolicy.policy import reasoning
-from clevrpolicy.policy.tree import Tree, from_json, mask
+from clevrpolicy.policy.tree import from_json, mask
 from clevrpolicy.policy.wording import GIVE, GO
 from clevrpolicy.scene import clevr_json
 from clevrpolicy.scene.ontology import Kind, Scene
@@ -25,13 +26,14 @@ from harness.records import CitedRule, Grade, Instance
 from harness.variants import Variant
 
 SCORER = "exact-match/2"
-RECALLED = ("attribute", "value", "if it holds", "if it does not")
-LEADS = re.compile("|".join(f"^{form.format('')}" for form in (*GO, *GIVE)))
-"""How a policy's text leads on."""
+# The fields of a recited condition.
+RECALL_FIELDS = ("attribute", "value", BRANCHES[True], BRANCHES[False])
+# The words with which a policy's text introduces a target, such as "go to" in "go to Condition 1.2".
+TARGET_PREFIX = re.compile("|".join(f"^{form.format('')}" for form in (*GO, *GIVE)))
 
 
 class ClevrRecall(Family):
-    """Questions that ask for the four fields of a condition."""
+    """Grades questions that ask for the four fields of a condition."""
 
     scorer = SCORER
 
@@ -39,10 +41,11 @@ class ClevrRecall(Family):
         """1 if all fields are correct; `parts` has the grade of each field."""
         answer = boxed(text)
         if answer is None:
-            return Grade(0.0, "unparsed", dict.fromkeys(RECALLED, 0.0))
+            return Grade(0.0, "unparsed", dict.fromkeys(RECALL_FIELDS, 0.0))
         given, correct = (list(map(_field, fields.split(";"))) for fields in (unwrapped(answer), target))
         given += [""] * (len(correct) - len(given))
-        parts = {name: float(a == b) for name, a, b in zip(RECALLED, given, correct, strict=False)}
+        # Not strict: additional fields make the answer wrong, but belong to no part.
+        parts = {name: float(a == b) for name, a, b in zip(RECALL_FIELDS, given, correct, strict=False)}
         return Grade(float(len(given) == len(correct) and all(parts.values())), parts=parts)
 
     def groups(self, instance: Instance, variant: Variant) -> Mapping[str, str]:
@@ -50,18 +53,19 @@ class ClevrRecall(Family):
 
 
 class ClevrPolicy(Family):
-    """The family of ClevrPolicy: decision trees over scenes."""
+    """Decision trees that are applied to scenes."""
 
     scorer = SCORER
     recall = ClevrRecall
 
     def __init__(self, benchmark: BenchmarkFiles) -> None:
         super().__init__(benchmark)
-        self._trees: dict[str, Tree] = {}
-        self._books: dict[str, dict[str, Rule]] = {}
+        # The tree of a policy, and its conditions by number.
+        self._tree = cache(lambda policy: from_json(benchmark.policies[policy].rules))
+        self._rules = cache(lambda policy: rules_of(self._tree(policy)))
 
     def grade(self, instance: Instance, target: str, text: str) -> Grade:
-        """Exact match of the last boxed answer, ignoring case, spaces and wrappers (the paper's metric)."""
+        """Exact match of the last boxed answer, ignoring case, spaces and markup (the paper's metric)."""
         answer = boxed(text)
         return Grade(0.0, "unparsed") if answer is None else Grade(float(plain(answer) == plain(target)))
 
@@ -78,56 +82,46 @@ class ClevrPolicy(Family):
         return reasoning.gold(self._tree(policy), self._kinds[instance.facts["scene"]])
 
     def groups(self, instance: Instance, variant: Variant) -> Mapping[str, str]:
-        """Leaf depth is the number of conditions that are visited on the path to the answer."""
+        """By leaf depth, the number of conditions on the path to the answer, and by the number of objects."""
         path = instance.facts["override_path" if variant.replaced else "path"]
         return {"leaf depth": str(len(path)), "objects": str(instance.facts["objects"])}
 
     def cited_rules(self, instance: Instance, variant: Variant, text: str) -> Sequence[CitedRule]:
         policy = variants.policy_id(instance, variant)
-        return () if policy is None else check.check(parse.read(text), self._book(policy))
+        return () if policy is None else check_citations(parse_citations(text), self._rules(policy))
 
     def gold_rules(self, instance: Instance, variant: Variant) -> Sequence[str]:
-        """The conditions that are visited on the path to the answer."""
+        """The conditions on the path to the answer."""
         visited = instance.facts.get("override_path" if variant.replaced else "path", ())
         return [f"Condition {condition}" for condition in visited]
 
     def first_error(self, instance: Instance, variant: Variant, text: str) -> str | None:
-        """One of the labels in error_analysis.py."""
+        """One of the labels that error_analysis.py explains."""
         policy = variants.policy_id(instance, variant)
         if policy is None:
             return None
         scene = instance.facts["scene"]
         kinds = self._kinds[scene]
-        way, _ = self._tree(policy).walk(mask(kinds))
-        return error_analysis.first(text, way, self._book(policy), kinds, lambda: self._scene(scene))
-
-    def _tree(self, policy: str) -> Tree:
-        if policy not in self._trees:
-            self._trees[policy] = from_json(self.benchmark.policies[policy].rules)
-        return self._trees[policy]
-
-    def _book(self, policy: str) -> dict[str, Rule]:
-        if policy not in self._books:
-            self._books[policy] = check.rules(self._tree(policy))
-        return self._books[policy]
+        path, _ = self._tree(policy).walk(mask(kinds))
+        return first_error(text, path, self._rules(policy), kinds, lambda: self._scene(scene))
 
     def _scene(self, scene: str) -> Scene | None:
-        """A scene as it was placed; None of CLEVR's own, which do not tell their camera."""
+        """A scene with its camera; None for one of the original CLEVR, which does not record the camera."""
         data = msgspec.json.decode(self._scenes[scene], type=dict[str, Any])
         return clevr_json.decode(data) if "camera" in data else None
 
     @cached_property
     def _scenes(self) -> dict[str, msgspec.Raw]:
-        """As they are written: decoded they would take many times the memory, and few are looked at."""
+        """Undecoded JSON by scene: decoded scenes take many times the memory, and few are ever needed."""
         lines = msgspec.json.Decoder(msgspec.Raw).decode_lines(self.benchmark.check(SCENES))
         return dict(zip(self._kinds, lines, strict=True))
 
     @cached_property
     def _kinds(self) -> dict[str, tuple[Kind, ...]]:
-        """By scene: the kinds of its objects."""
+        """The kinds of the objects of each scene."""
         return dict(clevr_json.kinds(line) for line in self.benchmark.records(SCENES, dict[str, Any]))
 
 
 def _field(text: str) -> str:
-    """A field of a recited condition; "go to Condition 1.2" says no more than "Condition 1.2"."""
-    return LEADS.sub("", plain(text))
+    """A field of a recited condition. "go to Condition 1.2" is equal to "Condition 1.2"."""
+    return TARGET_PREFIX.sub("", plain(text))

@@ -1,17 +1,19 @@
-r"""What a text says of a policy's conditions, in its own order: tests, verdicts, and where they lead.
+r"""Parses what a text states about the conditions of a policy: their tests, verdicts and targets.
 
-One scan over cue words, in linear time, that follows the gold reasoning's wording and the free wordings of
-models ("Condition 1.2 asks whether there is a red object ... no → Condition 1.2.2"):
+The text is scanned once for cue words, in linear time. Both the wording of the gold reasoning and the free
+wordings of models are understood:
 
-- A condition that is named becomes the subject; what follows is said of it until another is named or a case
-  is given. Named behind "if ..." or "otherwise" it is no subject but where that answer leads.
-- What it tests: the values and attributes named before any verdict, up to the comma, colon or end of
-  sentence that follows them, and those that are asked for ("Is there", "whether").
-- The verdict: the first "yes", "there is", "holds", "no", "none", ... that is neither asked ("whether there
-  is") nor supposed ("if there is"). Objects named in the same sentence behind a yes are its evidence.
-- Where it leads: the next condition behind "go to" or an arrow, or the next case.
+    text   Condition 1.2 asks whether there is a red object. Yes, so go to Condition 1.2.1.
+    cues   condition          question           value     . yes,    go    condition      .
+    gives  CitedCondition("1.2", values=[("color", "red")], verdict=True, target="Condition 1.2.1")
 
-The final \boxed{...} is the answer and says nothing of a condition.
+- Current condition: the last one named, until a case is given. A condition that is named after "if ..." or
+  "otherwise" does not become the current one: it is the target of that branch.
+- Test: the values and attributes that are named before any verdict, up to the next comma, colon or end of
+  sentence, and those in a question ("Is there ...", "whether ...").
+- Verdict: the first "yes", "there is", "holds", "no", "none", ... outside of questions ("whether there is")
+  and assumptions ("if there is"). Objects that are named after a "yes" in its sentence are its evidence.
+- Target: the next condition after "go to" or an arrow, or the next case, except in the final \boxed{...}.
 """
 
 from __future__ import annotations
@@ -32,167 +34,176 @@ SYNONYMS = {
     "ball": "sphere",
 }
 _VALUES = {value: (attribute, value) for attribute, values in ATTRIBUTES.items() for value in values}
+# Attribute and value by the word that names them.
 _WORDS = _VALUES | {word: _VALUES[value] for word, value in SYNONYMS.items()}
-_ATTRIBUTE = "|".join((*ATTRIBUTES, "colour"))
+_ATTRIBUTE = "|".join(ATTRIBUTES)
 _VERBS = r"ask|check|see|test|determin|verif|decid|find\s{1,3}out"
 _GO = "go|goes|proceed|continue|move|turn|jump|lead|send|direct|follow|next"
 
+# One named group for each kind of cue. All repetitions are bounded, so that matching takes linear time.
 CUES = re.compile(
     rf"""
     \b(?:
-      (?P<condition>conditions?[\s*_#]{{0,6}}(?P<id>\d{{1,9}}(?:\.\d{{1,9}}){{0,15}}))
-    | (?P<case>(?<!\{{)case[\s*_#]{{0,6}}(?P<number>\d{{1,9}}))
-    | (?P<asked>(?:whether|(?:is|are)\s{{1,3}}there|(?:{_VERBS})\w{{0,4}}\s{{1,3}}if)\b)
-    | (?P<supposed>if\b)
+      (?P<condition>conditions?[\s*_#]{{0,6}}(?P<number>\d{{1,9}}(?:\.\d{{1,9}}){{0,15}}))
+    | (?P<case>(?<!\{{)case[\s*_#]{{0,6}}(?P<case_number>\d{{1,9}}))
+    | (?P<question>(?:whether|(?:is|are)\s{{1,3}}there|(?:{_VERBS})\w{{0,4}}\s{{1,3}}if)\b)
+    | (?P<if>if\b)
     | (?P<otherwise>(?:otherwise|else)\b)
     | (?P<no>(?:no|not|none|false|absent|cannot|(?:is|are|does|do|can)n['’]t)\b)
     | (?P<yes>(?:yes|true|(?<!that\ )holds?|met|satisfied|present
         |there(?:\s{{1,3}}(?:is|are|exists?)|['’]s)(?![^.,;:?!\n]{{0,30}}(?:\b(?:no|not|none)|n['’]t)\b))\b)
     | (?P<go>(?:{_GO})(?:s|ing)?\b)
-    | (?P<same>same\s{{1,3}}(?P<likeness>{_ATTRIBUTE})\b)
+    | (?P<same>same\s{{1,3}}(?P<same_attribute>{_ATTRIBUTE})\b)
     | (?P<attribute>(?P<name>{_ATTRIBUTE})s?\b)
     | (?P<value>(?P<word>{"|".join(_WORDS)})s?\b)
     )
     | (?P<arrow>[→⇒]|[-=]>)
-    | (?P<stop>[.?!;\n])
-    | (?P<pause>[,:()—–])
+    | (?P<sentence_end>[.?!;\n])
+    | (?P<clause_end>[,:()—–])
     """,
     re.VERBOSE,
 )
 
 
 @dataclass(slots=True)
-class Step:
-    """One condition as a text speaks of it; empty or None where it does not say."""
+class CitedCondition:
+    """What a text states about one condition. A field is empty or None if the text does not state it."""
 
-    condition: str
-    """Its number, such as "1.2"."""
+    # The number of the condition, such as "1.2".
+    number: str
+    # Attribute and value of everything that it is said to test.
     values: list[tuple[str, str]] = field(default_factory=list)
-    """Attribute and value of each that it is said to test."""
+    # Attributes that are named without a value, for example because a picture shows the value.
     attributes: list[str] = field(default_factory=list)
-    """Named without a value, as where a picture shows it."""
-    like: str | None = None
-    """The attribute in which objects are to be the same as in a picture."""
+    # The attribute in which objects must be the same as in a picture.
+    same_attribute: str | None = None
     verdict: bool | None = None
+    # Objects that are named as the reason for a "yes": attributes and values, as far as stated.
     evidence: list[dict[str, str]] = field(default_factory=list)
-    """Objects named for a yes, each by attribute as far as said."""
+    # Quoted branches: the target if the condition holds (True) or does not (False).
     routes: list[tuple[bool, str]] = field(default_factory=list)
-    """What is quoted: if it holds (True) or does not (False), where to go."""
-    leads: str | None = None
-    """Where the text goes from here: "Condition 1.2.1" or "Case 4"."""
+    # Where the text continues from here: "Condition 1.2.1" or "Case 4".
+    target: str | None = None
+
+    @property
+    def states_test(self) -> bool:
+        return bool(self.values or self.attributes or self.same_attribute)
 
 
-def read(text: str) -> list[Step]:
-    """Every condition that the text speaks of, again each time that it comes back to it."""
-    reader = _Reader()
-    for cue in CUES.finditer(text.lower()):  # several times as fast as a pattern that ignores case
+def parse_citations(text: str) -> list[CitedCondition]:
+    """The conditions that a text cites, in order; one that it returns to later is listed again."""
+    parser = _Parser()
+    # Lowering the text is several times as fast as a pattern that ignores case.
+    for cue in CUES.finditer(text.lower().replace("colour", "color")):
+        # The group for the kind of cue encloses all others, so it is the last one to be closed.
         kind = cue.lastgroup or ""
-        if kind == "condition" or reader.about:
-            getattr(reader, kind)(cue)
-        reader.last = kind
-    return reader.steps
+        if kind == "condition" or parser.in_condition:
+            parser.read(kind, cue)
+            parser.previous_kind = kind
+    return parser.conditions
 
 
-class _Reader:
-    """What has been read so far; a method for each kind of cue, called only within a subject."""
+class _Parser:
+    """The conditions cited so far, and what the next cue would refer to."""
 
     def __init__(self) -> None:
-        self.steps: list[Step] = []
-        self.about = False
-        """Whether the last step is still the subject."""
-        self.last = ""
-        self.going = self.asking = self.testing = self.witnessing = self.fresh = False
-        self.supposing: bool | None = None
+        self.conditions: list[CitedCondition] = []
+        # Whether the text is still about the last condition.
+        self.in_condition = False
+        self.previous_kind = ""
+        # After "go to" or an arrow: the next condition is the target of the current one.
+        self.going = False
+        # In a question, in which "there is" and the like are not a verdict.
+        self.in_question = False
+        # Whether a value belongs to the test, or else to the evidence of a "yes".
+        self.in_test = self.in_evidence = False
+        # Whether the verdict was given in this sentence. A question mark at its end retracts it.
+        self.verdict_in_sentence = False
+        # The branch that an "if" or "otherwise" clause is about; None outside such a clause.
+        self.branch: bool | None = None
 
     @property
-    def step(self) -> Step:
-        return self.steps[-1]
+    def current(self) -> CitedCondition:
+        return self.conditions[-1]
 
-    def condition(self, cue: re.Match[str]) -> None:
-        number = cue["id"]
-        if self.supposing is not None and self.last != "supposed":
-            self._quote(f"Condition {number}")
+    def read(self, kind: str, cue: re.Match[str]) -> None:
+        match kind:
+            case "condition":
+                self._condition(cue["number"])
+            case "case":
+                self._case(f"Case {cue['case_number']}")
+            case "question":
+                self.in_question = True
+                self.in_test = self.current.verdict is None
+            case "if":
+                self.branch = True
+            case "otherwise":
+                self.branch = False
+            case "no" if self.branch is not None:  # "if no", "if there is none"
+                self.branch = False
+            case "yes" | "no":
+                self._verdict(kind == "yes")
+            case "go" | "arrow":
+                self._end_clause()
+                self.going, self.in_evidence = True, False
+            case "same" if self.in_test:
+                self.current.same_attribute = cue["same_attribute"]
+            case "attribute" if self.in_test:
+                self.current.attributes.append(cue["name"])
+            case "value":
+                self._value(*_WORDS[cue["word"]])
+            case "clause_end":
+                self._end_clause()
+            case "sentence_end":
+                self._end_sentence(cue[0])
+
+    def _condition(self, number: str) -> None:
+        # In "if Condition 1 holds", the condition is the subject and not yet the target of the branch.
+        if self.branch is not None and self.previous_kind != "if":
+            self._route(f"Condition {number}")
             return
-        if self.about and self.going and self.step.leads is None:
-            self.step.leads = f"Condition {number}"
-        if not self.steps or self.step.condition != number:
-            self.steps.append(Step(number))
-        self.about = True
-        self.going = self.asking = self.witnessing = self.fresh = False
-        self.testing = not self._tested and self.step.verdict is None
+        if self.in_condition and self.going and self.current.target is None:
+            self.current.target = f"Condition {number}"
+        if not self.conditions or self.current.number != number:
+            self.conditions.append(CitedCondition(number))
+        self.in_condition = True
+        self.going = self.in_question = self.in_evidence = self.verdict_in_sentence = False
+        self.in_test = not self.current.states_test and self.current.verdict is None
 
-    def case(self, cue: re.Match[str]) -> None:
-        target = f"Case {cue['number']}"
-        if self.supposing is not None:
-            self._quote(target)
+    def _case(self, target: str) -> None:
+        if self.branch is not None:
+            self._route(target)
             return
-        if self.step.leads is None:
-            self.step.leads = target
-        self.about = False
+        if self.current.target is None:
+            self.current.target = target
+        self.in_condition = False
 
-    def _quote(self, target: str) -> None:
-        self.step.routes.append((bool(self.supposing), target))
-        self.supposing, self.going = None, False
+    def _route(self, target: str) -> None:
+        self.current.routes.append((bool(self.branch), target))
+        self.branch, self.going = None, False
 
-    def asked(self, _: re.Match[str]) -> None:
-        self.asking = True
-        self.testing = self.step.verdict is None
+    def _verdict(self, verdict: bool) -> None:
+        if self.branch is None and self.current.verdict is None and not self.in_question:
+            self.current.verdict = verdict
+            self.verdict_in_sentence, self.in_evidence, self.in_test = True, verdict, False
 
-    def supposed(self, _: re.Match[str]) -> None:
-        self.supposing = True
+    def _value(self, attribute: str, value: str) -> None:
+        if self.in_test:
+            self.current.values.append((attribute, value))
+        elif self.in_evidence:
+            evidence = self.current.evidence
+            # English names the shape last: a value after it, or of the same attribute, is of another object.
+            if not evidence or {attribute, "shape"} & evidence[-1].keys():
+                evidence.append({})
+            evidence[-1][attribute] = value
 
-    def otherwise(self, _: re.Match[str]) -> None:
-        self.supposing = False
+    def _end_clause(self) -> None:
+        self.in_question = False
+        self.in_test = self.in_test and not self.current.states_test
 
-    def no(self, _: re.Match[str]) -> None:
-        if self.supposing is not None:
-            self.supposing = False
-        else:
-            self._judge(False)
-
-    def yes(self, _: re.Match[str]) -> None:
-        if self.supposing is None:
-            self._judge(True)
-
-    def _judge(self, verdict: bool) -> None:
-        if self.step.verdict is None and not self.asking:
-            self.step.verdict = verdict
-            self.fresh, self.witnessing, self.testing = True, verdict, False
-
-    def go(self, cue: re.Match[str]) -> None:
-        self.pause(cue)
-        self.going, self.witnessing = True, False
-
-    arrow = go
-
-    def same(self, cue: re.Match[str]) -> None:
-        if self.testing:
-            self.step.like = cue["likeness"].replace("colour", "color")
-
-    def attribute(self, cue: re.Match[str]) -> None:
-        if self.testing:
-            self.step.attributes.append(cue["name"].replace("colour", "color"))
-
-    def value(self, cue: re.Match[str]) -> None:
-        attribute, value = _WORDS[cue["word"]]
-        if self.testing:
-            self.step.values.append((attribute, value))
-        elif self.witnessing:
-            if not self.step.evidence or {attribute, "shape"} & self.step.evidence[-1].keys():
-                self.step.evidence.append({})
-            self.step.evidence[-1][attribute] = value
-
-    def pause(self, _: re.Match[str]) -> None:
-        self.asking = False
-        self.testing = self.testing and not self._tested
-
-    def stop(self, cue: re.Match[str]) -> None:
-        self.pause(cue)
-        if self.fresh and cue[0] == "?":
-            self.step.verdict = None
-        self.going = self.witnessing = self.fresh = False
-        self.supposing = None
-
-    @property
-    def _tested(self) -> bool:
-        return bool(self.step.values or self.step.attributes or self.step.like)
+    def _end_sentence(self, mark: str) -> None:
+        self._end_clause()
+        if self.verdict_in_sentence and mark == "?":
+            self.current.verdict = None
+        self.going = self.in_evidence = self.verdict_in_sentence = False
+        self.branch = None

@@ -1,4 +1,4 @@
-"""What a GTAPolicy benchmark is made of: the flags of `gtapolicy generate`, and its manifest's config."""
+"""The flags of `gtapolicy generate` and `gtapolicy import`, which are also the config in the manifest."""
 
 from __future__ import annotations
 
@@ -9,34 +9,34 @@ from harness.errors import UserError
 
 
 @dataclass(frozen=True)
-class Config:
-    """The policy and how it is overridden."""
+class PolicyConfig:
+    """The policy and its override."""
 
     rules: Path | None = None
-    """Your own table of tools and rules (TOML, like gtapolicy/policy/rules.toml); default: the paper's."""
+    """TOML file with your own tools and rules, like gtapolicy/policy/rules.toml. Default: the paper's."""
     override_bands: bool = False
-    """Let an override move thresholds too, not versions alone."""
+    """Also change the thresholds of the rules in the override (a rule's band is the range of numbers to which
+    it applies). By default only the versions change."""
     seed: int = 0
-    """Another seed shares nothing with this one."""
+    """Seed of all random choices. Two seeds have nothing in common."""
 
 
 @dataclass(frozen=True)
-class GeneratedConfig(Config):
-    """The same, on dialogs of our own."""
+class GenerateConfig(PolicyConfig):
+    """The policy, and the size of the generated benchmark."""
 
     scale: int = 1
-    """Multiples of GTA's size: 229 queries, 557 calls, 252 images."""
+    """Size as a multiple of GTA: 229 queries, 557 calls, 252 images."""
     invented_tools: int = 0
-    """Instead of the paper's policy, invent one of so many tools, asked for in plain words: for sweeps."""
+    """For sweeps: use a random policy with this many invented tools instead of the paper's policy. Its
+    queries are plain requests without images."""
     invented_rules: int = 0
-    """How many version rules the invented policy has in all."""
+    """Number of version rules of the random policy, over all tools."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.scale <= 100:
-            raise UserError(f"scale: expected 1..100, got {self.scale}")
+            raise UserError(f"--scale: expected 1..100, got {self.scale}")
         if self.invented_tools and self.rules is not None:
-            raise UserError("invented_tools: expected either invented tools or a file of rules, got both")
+            raise UserError("--invented-tools: expected it without --rules, got both; omit one of them")
         if self.invented_rules and not self.invented_tools:
-            raise UserError(
-                f"invented_rules: expected invented_tools with it, got {self.invented_rules} alone"
-            )
+            raise UserError("--invented-rules: expected --invented-tools too, got --invented-rules alone")

@@ -1,7 +1,7 @@
-"""A dialog in GTA's shape: a query about images, and the tool calls that answer it with what each returned.
+"""A dialog as in GTA: a query about images, and the tool calls that answer it, with their results.
 
-Dialogs know nothing of policies: tools are named without version. An importer reads them from the real GTA,
-the scenarios make them up; everything after (profiles, versions, instances) is the same for both.
+A dialog is independent of any policy, so its tools have no versions. Dialogs are imported from the real GTA
+or generated (gtapolicy/scenarios). Profiles, versions and instances are added in the same way to both.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ Argument = str | int | bool | float
 class Step:
     """One tool call and its result."""
 
+    # Without version, as in the table of rules.
     tool: str
-    """Without version, as in the table of rules."""
+    # Optional arguments are present only if they differ from their default.
     arguments: Mapping[str, Argument]
-    """Optional arguments stand only where they differ from their default."""
+    # What the tool returned, as a model reads it in the interaction history.
     returned: str
-    """What the tool gave back, as a model reads it in the interaction history."""
+    # Whether the image contains mathematical expressions, which must be read with MathOCR.
     math: bool = False
-    """Whether the image holds mathematical expressions (it then takes MathOCR to read it)."""
+    # Where the value of each argument comes from, in words, for the gold reasoning.
     origins: Mapping[str, str] = field(default_factory=dict)
-    """By argument: where its value comes from, in words, for the chain of thought."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +33,11 @@ class Dialog:
     """A query with its images and the calls that answer it."""
 
     id: str
+    # The kind of query, such as ocr_calc.
     family: str
-    """The kind of query, such as ocr_calc."""
     query: str
+    # Paths as the calls name them, such as image/image_12.jpg.
     images: tuple[str, ...]
-    """Paths as the calls name them, such as image/image_12.jpg."""
     steps: tuple[Step, ...]
+    # Whether the question is open-ended. A search then returns more results.
     open: bool = False
-    """Whether the question is open-ended: a search then asks for more results."""

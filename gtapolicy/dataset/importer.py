@@ -1,6 +1,7 @@
-"""The real GTA from a local copy (Wang et al., NeurIPS 2024): dataset.json and image/ as distributed.
+"""Reads dialogs from a local copy of the real GTA (Wang et al., NeurIPS 2024): dataset.json and image/.
 
-Every oddity of the file is met by a rule here; what cannot be used is skipped by name, never silently.
+The published file has some irregular entries, such as boxes in two notations. An entry that cannot be used is
+skipped, and a message names it and says why.
 """
 
 from __future__ import annotations
@@ -11,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from gtapolicy.dataset.dialogs import Argument, Dialog, Step
-from gtapolicy.grading.calls import box, compare
-from gtapolicy.policy.rules import Table, Tool
+from gtapolicy.grading.calls import compare, parse_box
+from gtapolicy.policy.rules import RuleTable, Tool
 from harness.errors import UserError
 from harness.files import store
 from harness.files.benchmark import refuse_outside
@@ -21,13 +22,13 @@ DATASET = "dataset.json"
 
 
 class _Skip(ValueError):
-    """Why a dialog cannot be used."""
+    """The reason why a dialog cannot be used."""
 
 
-def read(gta: Path, table: Table) -> tuple[list[Dialog], list[str]]:
-    """The dialogs of a local copy, and a line for each that was skipped.
+def read(gta: Path, table: RuleTable) -> tuple[list[Dialog], list[str]]:
+    """The dialogs of a local copy, and a message for each skipped entry.
 
-    Raises UserError where the folder is not one of GTA, or an image is missing or outside of it.
+    Raises UserError if the folder is not a copy of GTA, or if an image is missing or outside the folder.
     """
     data = store.read_json(gta / DATASET, dict[str, Any])
     dialogs: list[Dialog] = []
@@ -39,7 +40,7 @@ def read(gta: Path, table: Table) -> tuple[list[Dialog], list[str]]:
             skipped.append(f"{DATASET}, entry {key}: skipped, {reason}")
         except (KeyError, TypeError, AttributeError, IndexError, ValueError, RecursionError) as error:
             skipped.append(
-                f"{DATASET}, entry {key}: skipped, not as GTA writes it ({type(error).__name__}: {error})"
+                f"{DATASET}, entry {key}: skipped, not in GTA's format ({type(error).__name__}: {error})"
             )
     if not dialogs:
         raise UserError(
@@ -48,7 +49,7 @@ def read(gta: Path, table: Table) -> tuple[list[Dialog], list[str]]:
     return dialogs, skipped
 
 
-def _dialog(gta: Path, key: str, entry: Mapping[str, Any], table: Table) -> Dialog:
+def _dialog(gta: Path, key: str, entry: Mapping[str, Any], table: RuleTable) -> Dialog:
     images = tuple(file["path"] for file in entry["files"] if file["type"] == "image")
     for path in images:
         refuse_outside(path)
@@ -60,13 +61,14 @@ def _dialog(gta: Path, key: str, entry: Mapping[str, Any], table: Table) -> Dial
     steps = tuple(_steps(entry["dialogs"], table))
     if not steps:
         raise _Skip("it has no tool call")
-    return Dialog(
-        f"gta-{int(key):04d}", _chain(steps), query, images, steps, _is_open(entry.get("gt_answer"))
-    )
+    # The answer to a closed question is a dictionary of words that must or must not occur.
+    is_open = not isinstance(entry.get("gt_answer"), dict)
+    family = " > ".join(step.tool for step in steps)
+    return Dialog(f"gta-{int(key):04d}", family, query, images, steps, is_open)
 
 
-def _steps(turns: list[Mapping[str, Any]], table: Table) -> Iterator[Step]:
-    """Each call with the result that follows it."""
+def _steps(turns: list[Mapping[str, Any]], table: RuleTable) -> Iterator[Step]:
+    """Each tool call with its result, which is in the following turn."""
     for number, turn in enumerate(turns):
         if turn["role"] == "assistant" and turn.get("tool_calls"):
             if len(turn["tool_calls"]) > 1:
@@ -75,9 +77,9 @@ def _steps(turns: list[Mapping[str, Any]], table: Table) -> Iterator[Step]:
             tool = next((tool for tool in table.tools if tool.name == function["name"]), None)
             if tool is None:
                 raise _Skip(f"the tool {function['name']!r} is not in the table of rules")
-            answered = turns[number + 1] if number + 1 < len(turns) else {}
-            returned = answered.get("content", "") if answered.get("role") == "tool" else ""
-            text = returned.get("content", "") if isinstance(returned, dict) else returned
+            reply = turns[number + 1] if number + 1 < len(turns) else {}
+            result = reply.get("content", "") if reply.get("role") == "tool" else ""
+            text = result.get("content", "") if isinstance(result, dict) else result
             yield Step(
                 tool=tool.name,
                 arguments=dict(_arguments(tool, function["arguments"])),
@@ -87,17 +89,18 @@ def _steps(turns: list[Mapping[str, Any]], table: Table) -> Iterator[Step]:
 
 
 def _arguments(tool: Tool, arguments: Any) -> Iterator[tuple[str, Argument]]:
-    """Those that the tool has (CountGivenObject once has a bbox too), boxes in one way of writing."""
+    """The arguments that the tool has; others are ignored (one call of CountGivenObject has a bbox)."""
     given = json.loads(arguments) if isinstance(arguments, str) else arguments
     for argument in tool.arguments:
         value = given.get(argument.name)
         if value is not None:
             if argument.name == "bbox":
-                value = _box(value)
+                value = _normalized_box(value)
             if not isinstance(value, (str, int, float, bool)):
                 raise _Skip(
                     f"{tool.name}: expected a text, number or truth value as {argument.name}, got {value!r}"
                 )
+            # A value that does not even match itself cannot be graded, such as an invalid expression.
             if compare(argument, value, value) < 1:
                 raise _Skip(f"{tool.name}: {argument.name} {value!r} has no value to compare with")
             yield argument.name, value
@@ -105,19 +108,9 @@ def _arguments(tool: Tool, arguments: Any) -> Iterator[tuple[str, Argument]]:
             raise _Skip(f"{tool.name}: the argument {argument.name} is missing")
 
 
-def _box(value: Any) -> str:
-    """GTA writes "(a, b, c, d)" and "a, b, c, d"."""
-    found = box(value)
-    if found is None:
+def _normalized_box(value: Any) -> str:
+    """A box as "(a, b, c, d)". GTA also writes "a, b, c, d"."""
+    if parse_box(value) is None:
         raise _Skip(f"bbox: expected four numbers, got {value!r}")
-    numbers = (str(value).strip().strip("()[]")).split(",")
+    numbers = str(value).strip().strip("()[]").split(",")
     return f"({', '.join(number.strip() for number in numbers)})"
-
-
-def _chain(steps: tuple[Step, ...]) -> str:
-    return " > ".join(step.tool for step in steps)
-
-
-def _is_open(answer: Any) -> bool:
-    """A question is closed when its answer is checked against words that must occur."""
-    return not isinstance(answer, dict)

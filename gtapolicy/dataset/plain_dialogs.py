@@ -1,6 +1,7 @@
-"""Dialogs for any tool that a table has and GTA has not: plain requests that name the values to use.
+"""Plain dialogs: requests without images that state every value, for tools that GTA does not have.
 
-They carry tables of a user's own, and invented ones of any size; what they test is the rules, not the eyes.
+They make it possible to use a table of your own, or random tables of any size. They test whether a model
+knows the rules, but not whether it can see.
 """
 
 from __future__ import annotations
@@ -9,49 +10,42 @@ import random
 from collections.abc import Iterator, Sequence
 
 from gtapolicy.dataset.dialogs import Argument, Dialog, Step
-from gtapolicy.policy.rules import Argument as Parameter
+from gtapolicy.policy import rules
 from gtapolicy.policy.rules import Tool
 
 WORDS = "amber birch cobalt delta ember falcon garnet harbor indigo juniper kelp lumen maple nectar".split()
 OPENINGS = ("Please do the following.", "I need your help.", "Could you do this for me?", "Next on my list:")
-LONGEST = 3
-"""Calls in a dialog."""
+MAX_CALLS = 3
 
 
-def dialogs(tools: Sequence[Tool], count: int, rng: random.Random) -> Iterator[Dialog]:
-    """count dialogs of one to LONGEST calls; every tool begins one before any begins another."""
+def plain_dialogs(tools: Sequence[Tool], count: int, rng: random.Random) -> Iterator[Dialog]:
+    """`count` dialogs of 1 to MAX_CALLS calls. The tools take turns in being called first."""
     for number in range(count):
         first = tools[number % len(tools)]
-        chosen = [first, *(rng.choice(tools) for _ in range(rng.randint(0, LONGEST - 1)))]
+        chosen = [first, *(rng.choice(tools) for _ in range(rng.randint(0, MAX_CALLS - 1)))]
         steps = tuple(_step(tool, rng) for tool in chosen)
-        asks = [
-            f"{n}. {_request(tool, step)}"
-            for n, (tool, step) in enumerate(zip(chosen, steps, strict=True), 1)
-        ]
-        yield Dialog(f"plain-{number:04d}", "plain", " ".join([rng.choice(OPENINGS), *asks]), (), steps)
+        requests = [f"{n}. {_request(*pair)}" for n, pair in enumerate(zip(chosen, steps, strict=True), 1)]
+        query = " ".join([rng.choice(OPENINGS), *requests])
+        yield Dialog(f"plain-{number:04d}", "plain", query, (), steps)
 
 
 def _step(tool: Tool, rng: random.Random) -> Step:
-    arguments = {p.name: _value(p, rng) for p in tool.arguments if p.required or rng.random() < 0.7}
-    arguments = {name: v for name, v in arguments.items() if v != _default(tool, name)}
+    sampled = {a: _value(a, rng) for a in tool.arguments if a.required or rng.random() < 0.7}
+    arguments = {a.name: value for a, value in sampled.items() if value != a.default}
     return Step(tool.name, arguments, "Done.", origins=dict.fromkeys(arguments, "the query"))
 
 
-def _value(parameter: Parameter, rng: random.Random) -> Argument:
-    if parameter.type == "int":
+def _value(argument: rules.Argument, rng: random.Random) -> Argument:
+    if argument.type == "int":
         return rng.randint(2, 30)
-    if parameter.type == "bool":
-        return not parameter.default
-    if parameter.name == "bbox":
+    if argument.type == "bool":
+        return not argument.default
+    if argument.name == "bbox":
         left, top = rng.randint(0, 200), rng.randint(0, 200)
         return f"({left}, {top}, {left + rng.randint(20, 200)}, {top + rng.randint(20, 200)})"
-    if parameter.name == "expression":
+    if argument.name == "expression":
         return f"{rng.randint(2, 99)} * {rng.randint(2, 99)}"
     return " ".join(rng.sample(WORDS, 2))
-
-
-def _default(tool: Tool, name: str) -> Argument | None:
-    return next(p.default for p in tool.arguments if p.name == name)
 
 
 def _request(tool: Tool, step: Step) -> str:

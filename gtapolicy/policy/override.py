@@ -1,4 +1,4 @@
-"""Changed version rules: the same bands with other versions, or other bands too (paper, Policy Override)."""
+"""Overrides: the same tools with changed version rules (paper, Policy Override)."""
 
 from __future__ import annotations
 
@@ -7,56 +7,61 @@ from collections.abc import Mapping
 
 import msgspec
 
-from gtapolicy.policy.rules import Band, Predicate, Span, Table, Tool, check
+from gtapolicy.policy.rules import Band, RuleTable, Span, Tool, check
 from harness.errors import UserError
 
 
-def overridden(table: Table, rng: random.Random, bands: bool = False) -> Table:
-    """The table with every rule picking another version than before; with bands, thresholds moved too."""
+def make_override(table: RuleTable, rng: random.Random, change_bands: bool = False) -> RuleTable:
+    """The table after every rule was given another version.
+
+    With `change_bands`, the thresholds of the bands are also replaced by random ones.
+    """
     tools = []
     for tool in table.tools:
-        changed = _renumbered(tool, rng) if tool.rules else tool
-        tools.append(_rebanded(changed, table, rng) if bands else changed)
+        changed = _permute_versions(tool, rng) if tool.rules else tool
+        tools.append(_change_bands(changed, table, rng) if change_bands else changed)
     result = msgspec.structs.replace(table, tools=tuple(tools))
     check(result)
     return result
 
 
-def _renumbered(tool: Tool, rng: random.Random) -> Tool:
-    """Versions swap roles, so that none keeps its own."""
+def _permute_versions(tool: Tool, rng: random.Random) -> Tool:
+    """A random permutation of the versions that leaves none in its place."""
     old = list(tool.versions)
     new = old[:]
     while any(a == b for a, b in zip(old, new, strict=True)):
         rng.shuffle(new)
-    other = dict(zip(old, new, strict=True))
-    rules = tuple(msgspec.structs.replace(rule, use=other[rule.use]) for rule in tool.rules)
+    replacement = dict(zip(old, new, strict=True))
+    rules = tuple(msgspec.structs.replace(rule, use=replacement[rule.use]) for rule in tool.rules)
     return msgspec.structs.replace(tool, rules=rules)
 
 
-def _rebanded(tool: Tool, table: Table, rng: random.Random) -> Tool:
-    """Thresholds of a field move in step and keep their order, so that the rules stay total."""
+def _change_bands(tool: Tool, table: RuleTable, rng: random.Random) -> Tool:
+    """Each threshold is replaced in all rules at once, and the order of thresholds stays the same.
+
+    Therefore exactly one rule still applies to every profile.
+    """
+    # The new threshold for each old one, by field.
     moved: dict[str, dict[int, int]] = {}
     for name, span in table.profile.items():
         if isinstance(span, Span):
-            bands = [p for rule in tool.rules if isinstance(p := rule.when.get(name), Band)]
-            edges = sorted({edge for band in bands for edge in band.edges})
-            # Two apart, or the whole numbers between "above 20" and "below 21" would be none.
-            room = range(span.least + 1, span.most, 2)
-            if len(edges) > len(room):
+            thresholds = tool.thresholds(name)
+            # At a distance of two, or there would be no whole number between "above 20" and "below 21".
+            candidates = range(span.least + 1, span.most, 2)
+            if len(thresholds) > len(candidates):
                 raise UserError(
-                    f"{tool.name}: expected room for {len(edges)} thresholds between {span.least} and "
-                    f"{span.most}, two apart, to move those of {name}; leave --override-bands out"
+                    f"--override-bands: expected room for {len(thresholds)} thresholds of {name}, at a "
+                    f"distance of two, between {span.least} and {span.most} for {tool.name}; omit the flag"
                 )
-            moved[name] = dict(zip(edges, sorted(rng.sample(room, len(edges))), strict=True))
-    rules = tuple(
-        msgspec.structs.replace(rule, when={n: _moved(p, moved.get(n, {})) for n, p in rule.when.items()})
-        for rule in tool.rules
-    )
-    return msgspec.structs.replace(tool, rules=rules)
+            new = sorted(rng.sample(candidates, len(thresholds)))
+            moved[name] = dict(zip(thresholds, new, strict=True))
+    rules = []
+    for rule in tool.rules:
+        when = {n: _moved(p, moved[n]) if isinstance(p, Band) else p for n, p in rule.when.items()}
+        rules.append(msgspec.structs.replace(rule, when=when))
+    return msgspec.structs.replace(tool, rules=tuple(rules))
 
 
-def _moved(predicate: Predicate, to: Mapping[int, int]) -> Predicate:
-    if not isinstance(predicate, Band):
-        return predicate
-    bounds = {name: getattr(predicate, name) for name in predicate.__struct_fields__}
-    return Band(**{name: to[edge] for name, edge in bounds.items() if edge is not None})
+def _moved(band: Band, moved: Mapping[int, int]) -> Band:
+    bounds = msgspec.structs.asdict(band)
+    return Band(**{name: moved[bound] for name, bound in bounds.items() if bound is not None})

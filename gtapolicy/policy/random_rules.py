@@ -1,78 +1,77 @@
-"""Policies of any size, T invented tools with R version rules: for sweeps, as ClevrPolicy has in N."""
+"""Random policies of any size, for sweeps: T invented tools with R version rules in total.
+
+The paper's policy has a fixed size. A random policy can be larger or smaller, as ClevrPolicy's trees can.
+"""
 
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
 
-from gtapolicy.policy.rules import Argument, Band, Predicate, Rule, Span, Table, Tool, check
+from gtapolicy.policy.rules import Argument, Band, Domain, Predicate, Rule, RuleTable, Span, Tool, check, load
 from harness.errors import UserError
 
-PROFILE: dict[str, Span | tuple[str, ...]] = {
-    "account_type": ("A", "B", "C", "D"),
-    "credits": Span(0, 1000),
-    "age": Span(13, 90),
-}
-VERBS = {
-    "Fetch": "Fetches",
-    "Check": "Checks",
-    "Book": "Books",
-    "Cancel": "Cancels",
-    "Compare": "Compares",
-    "Translate": "Translates",
-    "Archive": "Archives",
-    "Print": "Prints",
-}
+# A tool's name is a verb and a thing. Its description begins with the verb in the third person.
+VERBS = "Fetch Check Book Cancel Compare Translate Archive Print".split()
+THIRD_PERSON = "Fetches Checks Books Cancels Compares Translates Archives Prints".split()
 THINGS = "Invoice Ticket Route Parcel Menu Recipe Contract Forecast Playlist Receipt Badge Manual".split()
-MOST_TOOLS = len(VERBS) * len(THINGS)
+MAX_TOOLS = len(VERBS) * len(THINGS)
+MIN_RULES, MAX_RULES = 2, 12  # for each tool
 
 
-def invented(tools: int, rules: int, rng: random.Random) -> Table:
-    """A table of this many tools whose groups have this many rules in all; each group splits the profiles."""
-    if not 1 <= tools <= MOST_TOOLS:
-        raise UserError(f"invented_tools: expected 1..{MOST_TOOLS}, got {tools}")
-    if not 2 * tools <= rules <= 12 * tools:
-        raise UserError(f"invented_rules: expected {2 * tools}..{12 * tools} for {tools} tools, got {rules}")
+def random_table(tools: int, rules: int, rng: random.Random) -> RuleTable:
+    """A table of this many invented tools that have this many rules in total."""
+    if not 1 <= tools <= MAX_TOOLS:
+        raise UserError(f"--invented-tools: expected 1..{MAX_TOOLS}, got {tools}")
+    least, most = MIN_RULES * tools, MAX_RULES * tools
+    if not least <= rules <= most:
+        raise UserError(f"--invented-rules: expected {least}..{most} for {tools} tools, got {rules}")
     names = rng.sample([(verb, thing) for verb in VERBS for thing in THINGS], tools)
-    shares = [2] * tools
-    while sum(shares) < rules:
-        open_ = [i for i, share in enumerate(shares) if share < 12]
-        shares[rng.choice(open_)] += 1
-    table = Table(PROFILE, tuple(_tool(*name, share, rng) for name, share in zip(names, shares, strict=True)))
+    counts = [MIN_RULES] * tools
+    while sum(counts) < rules:
+        counts[rng.choice([i for i, count in enumerate(counts) if count < MAX_RULES])] += 1
+    profile = load().profile
+    sized = zip(names, counts, strict=True)
+    table = RuleTable(profile, tuple(_tool(*name, count, profile, rng) for name, count in sized))
     check(table)
     return table
 
 
-def _tool(verb: str, thing: str, count: int, rng: random.Random) -> Tool:
-    """Its rules come from halving the space of profiles count - 1 times."""
-    cells: list[dict[str, Predicate]] = [{}]
-    while len(cells) < count:
-        splits = [(cell, name) for cell in cells for name in PROFILE if _halves(cell.get(name), name)]
-        cell, name = rng.choice(splits)
-        cells.remove(cell)
-        halves = _halves(cell.get(name), name)
-        cells += [{**cell, name: half} for half in rng.choice(halves)]
+def _tool(verb: str, thing: str, count: int, profile: Mapping[str, Domain], rng: random.Random) -> Tool:
+    """A tool with `count` rules.
+
+    The space of all profiles is split into two parts, then one of the parts again, and so on until there
+    are `count` parts. Each part is the condition of one rule, so exactly one rule applies to each profile.
+    """
+    parts: list[dict[str, Predicate]] = [{}]
+    while len(parts) < count:
+        options = [
+            (part, name) for part in parts for name in profile if _splits(part.get(name), profile[name])
+        ]
+        part, name = rng.choice(options)
+        parts.remove(part)
+        split = rng.choice(_splits(part.get(name), profile[name]))
+        parts += [{**part, name: predicate} for predicate in split]
     versions = [f"v{number + 1}" for number in range(count)]
+    in_order = tuple(versions)
     rng.shuffle(versions)
-    rules = tuple(Rule(version, cell) for version, cell in zip(versions, cells, strict=True))
-    description = f"{VERBS[verb]} the {thing.lower()} of a given name."
+    rules = tuple(Rule(version, part) for version, part in zip(versions, parts, strict=True))
+    description = f"{THIRD_PERSON[VERBS.index(verb)]} the {thing.lower()} of a given name."
     arguments = (Argument("name"), Argument("copies", "int", 1))
-    return Tool(
-        f"{verb}{thing}", description, arguments, tuple(sorted(versions, key=lambda v: int(v[1:]))), rules
-    )
+    return Tool(f"{verb}{thing}", description, arguments, in_order, rules)
 
 
-def _halves(predicate: Predicate | None, name: str) -> list[tuple[Predicate, Predicate]]:
-    """The ways in which a predicate on this field can be split into two that share nothing."""
-    known = PROFILE[name]
-    if not isinstance(known, Span):
-        values = predicate if isinstance(predicate, tuple) else known
+def _splits(predicate: Predicate | None, domain: Domain) -> list[tuple[Predicate, Predicate]]:
+    """Ways to split a predicate into two disjoint ones. None permits every value of the field's domain."""
+    if not isinstance(domain, Span):
+        values = predicate if isinstance(predicate, tuple) else domain
         return [(values[:cut], values[cut:]) for cut in range(1, len(values))]
     band = predicate if isinstance(predicate, Band) else Band()
-    least = known.least if band.ge is None else band.ge
-    most = known.most + 1 if band.lt is None else band.lt
-    step = (known.most - known.least) // 10
+    least = domain.least if band.ge is None else band.ge
+    most = domain.most + 1 if band.lt is None else band.lt
+    step = (domain.most - domain.least) // 10
     return [
         (Band(ge=band.ge, lt=cut), Band(ge=cut, lt=band.lt))
-        for cut in range(known.least + step, known.most, step)
+        for cut in range(domain.least + step, domain.most, step)
         if least < cut < most
     ]

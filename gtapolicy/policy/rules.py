@@ -1,6 +1,6 @@
-"""The table of tools and rules: read from a file, checked to be total and unambiguous, and decided by.
+"""The table of tools and version rules: loading it, checking it, and deciding which version applies.
 
-The text of a rule (wording.py) and its decision come from the same Rule, so they cannot part.
+The text of a rule (wording.py) and the decision are both derived from the same Rule, so they cannot differ.
 """
 
 from __future__ import annotations
@@ -19,48 +19,52 @@ import msgspec
 from harness.errors import UserError
 
 Value = str | int
+# What is known about a user: account_type, credits and age in the default table.
 Profile = Mapping[str, Value]
-"""What is known of a user: account_type, credits, age."""
+
+
+class Span(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The values of a numeric profile field: all whole numbers from `least` to `most`, both included."""
+
+    least: int
+    most: int
+
+
+# All values that a profile field can have.
+Domain = Span | tuple[str, ...]
 
 
 class Band(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A range of whole numbers; what is None does not bound it."""
+    """The numbers to which a rule applies, such as 250 < credits <= 750. A bound of None is absent."""
 
     gt: int | None = None
     ge: int | None = None
     lt: int | None = None
     le: int | None = None
 
-    def holds(self, number: int) -> bool:
-        return (
-            (self.gt is None or number > self.gt)
-            and (self.ge is None or number >= self.ge)
-            and (self.lt is None or number < self.lt)
-            and (self.le is None or number <= self.le)
-        )
-
-    @property
-    def edges(self) -> list[int]:
-        return [edge for edge in (self.gt, self.ge, self.lt, self.le) if edge is not None]
+    def contains(self, number: int) -> bool:
+        above = (self.gt is None or number > self.gt) and (self.ge is None or number >= self.ge)
+        below = (self.lt is None or number < self.lt) and (self.le is None or number <= self.le)
+        return above and below
 
 
+# The condition on one profile field: a band of numbers, or the permitted values.
 Predicate = Band | tuple[str, ...]
-"""Of a profile's field: a band of numbers, or the values that it may have."""
 
 
 class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Use this version when every predicate holds of the profile."""
+    """Use this version if the profile satisfies the predicate of every field in `when`."""
 
     use: str
     when: dict[str, Predicate]
 
-    def holds(self, profile: Profile) -> bool:
-        return all(satisfies(predicate, profile[name]) for name, predicate in self.when.items())
+    def applies(self, profile: Profile) -> bool:
+        return all(satisfies(profile[name], predicate) for name, predicate in self.when.items())
 
 
-def satisfies(predicate: Predicate, value: Value) -> bool:
+def satisfies(value: Value, predicate: Predicate) -> bool:
     if isinstance(predicate, Band):
-        return isinstance(value, int) and predicate.holds(value)
+        return isinstance(value, int) and predicate.contains(value)
     return value in predicate
 
 
@@ -80,64 +84,62 @@ class Tool(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     description: str
     arguments: tuple[Argument, ...]
     versions: tuple[str, ...] = ()
+    # Exactly one rule applies to each profile. A tool has either both versions and rules or neither.
     rules: tuple[Rule, ...] = ()
 
     @property
     def callable_names(self) -> list[str]:
         return [versioned(self.name, version) for version in self.versions] or [self.name]
 
+    def thresholds(self, field: str) -> list[int]:
+        """The bounds of all bands of this profile field, in increasing order."""
+        bands = [p for rule in self.rules if isinstance(p := rule.when.get(field), Band)]
+        bounds = {bound for band in bands for bound in msgspec.structs.astuple(band)}
+        return sorted(bounds - {None})
+
 
 class Exclusion(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"condition": "if"}):
-    """Where a fact of the image holds, one tool is used instead of another."""
+    """If the image has a certain property, a tool must not be called and another is used instead."""
 
     instead_of: str
     use: str
+    # The property in words, and a short name for it.
     condition: str
     fact: str
 
 
 class Tip(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A hint in the policy's text about the order of calls or their arguments. It decides no version."""
+
     text: str
 
 
-class Span(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The whole numbers that a profile's field may have."""
-
-    least: int
-    most: int
-
-
-class Table(
+class RuleTable(
     msgspec.Struct,
     frozen=True,
     forbid_unknown_fields=True,
     rename={"tools": "tool", "exclusions": "exclusion", "tips": "tip"},
 ):
-    """A whole policy as data."""
+    """A complete policy as data, as in rules.toml."""
 
-    profile: dict[str, Span | tuple[str, ...]]
+    profile: dict[str, Domain]
     tools: tuple[Tool, ...]
     exclusions: tuple[Exclusion, ...] = ()
     tips: tuple[Tip, ...] = ()
 
     def tool(self, name: str) -> Tool:
-        """By its name without version; UserError lists the tools there are."""
+        """The tool with this name, given without a version. Raises UserError if there is none."""
         for tool in self.tools:
             if tool.name == name:
                 return tool
         raise UserError(f"tool: expected one of {', '.join(t.name for t in self.tools)}, got {name!r}")
 
     def decide(self, name: str, profile: Profile) -> str:
-        """The name to call for a tool, with the one version that holds for the profile."""
-        tool = self.tool(name)
-        for rule in tool.rules:
-            if rule.holds(profile):
+        """The name to call for a tool: with the version that applies to the profile, if it has versions."""
+        for rule in self.tool(name).rules:
+            if rule.applies(profile):
                 return versioned(name, rule.use)
         return name
-
-    @property
-    def callable_names(self) -> list[str]:
-        return [name for tool in self.tools for name in tool.callable_names]
 
 
 def versioned(name: str, version: str) -> str:
@@ -149,15 +151,11 @@ def base_name(name: str) -> str:
     return re.sub(r"_v\d+$", "", name)
 
 
-def load(path: Path | None = None) -> Table:
-    """The default table, or that of a file.
-
-    Raises UserError naming what the file has wrong: a field, a name, or a profile for which a tool has no
-    version or more than one.
-    """
+def load(path: Path | None = None) -> RuleTable:
+    """The table in a file, or the default table. Raises UserError that says what is wrong in the file."""
     source = path if path is not None else resources.files("gtapolicy.policy") / "rules.toml"
     try:
-        table = msgspec.convert(tomllib.loads(source.read_text(encoding="utf-8")), Table)
+        table = msgspec.convert(tomllib.loads(source.read_text(encoding="utf-8")), RuleTable)
     except OSError as error:
         raise UserError(f"{source}: cannot be read: {error.strerror}") from None
     except (UnicodeDecodeError, tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
@@ -166,100 +164,100 @@ def load(path: Path | None = None) -> Table:
     return table
 
 
-def check(table: Table) -> None:
-    """UserError unless every profile gets exactly one version of every versioned tool, told by its name."""
+def check(table: RuleTable) -> None:
+    """Raises UserError unless every profile has exactly one version of each tool that has versions."""
     _check_profile(table)
-    _once("tool", (tool.name for tool in table.tools))
+    _check_unique("tool", (tool.name for tool in table.tools))
     if not any(tool.versions for tool in table.tools):
-        raise UserError("tool: expected one with versions and rules at least, got none")
+        raise UserError("tool: expected at least one tool with versions and rules, got none")
     for tool in table.tools:
         _check_names(tool)
         for rule in tool.rules:
             _check_rule(table, tool, rule)
         if bool(tool.versions) != bool(tool.rules):
-            raise UserError(f"{tool.name}: expected versions and rules, or neither")
-        for profile in corners(table, tool) if tool.rules else ():
-            found = [rule.use for rule in tool.rules if rule.holds(profile)]
-            if len(found) != 1:
-                wrong = f"{' and '.join(found)} both hold" if found else "no rule holds"
-                described = ", ".join(f"{name} {value}" for name, value in profile.items())
-                raise UserError(
-                    f"{tool.name}: expected one version for every profile; for {described} {wrong}"
-                )
+            raise UserError(f"{tool.name}: expected both versions and rules, or neither")
+        for profile in boundary_profiles(table, tool) if tool.rules else ():
+            _check_one_version(tool, profile)
     for exclusion in table.exclusions:
-        table.tool(exclusion.instead_of), table.tool(exclusion.use)
+        table.tool(exclusion.instead_of)
+        table.tool(exclusion.use)
 
 
-def _check_profile(table: Table) -> None:
-    for name, known in table.profile.items():
-        if isinstance(known, Span) and known.least > known.most:
-            raise UserError(
-                f"profile: expected least at or below most for {name}, got {known.least} and {known.most}"
-            )
-        if known == ():
+def _check_one_version(tool: Tool, profile: Profile) -> None:
+    versions = [rule.use for rule in tool.rules if rule.applies(profile)]
+    if len(versions) != 1:
+        actual = f"{' and '.join(versions)} both apply" if versions else "no rule applies"
+        described = ", ".join(f"{name} {value}" for name, value in profile.items())
+        raise UserError(f"{tool.name}: expected one version for every profile, but for {described} {actual}")
+
+
+def _check_profile(table: RuleTable) -> None:
+    for name, values in table.profile.items():
+        if isinstance(values, Span) and values.least > values.most:
+            raise UserError(f"profile: expected least <= most for {name}, got {values.least} > {values.most}")
+        if values == ():
             raise UserError(f"profile: expected values for {name}, got none")
 
 
 def _check_names(tool: Tool) -> None:
-    """A call's name, such as web_search_v1, must tell its tool and its version."""
+    """The name of a call, such as web_search_v1, must determine its tool and its version."""
     if not re.fullmatch(r"[A-Za-z0-9_-]+", tool.name) or base_name(tool.name) != tool.name:
-        raise UserError(
-            "tool: expected a name of letters, digits, _ and - that does not end in a version, "
-            f"got {tool.name!r}"
-        )
+        expected = "a name of letters, digits, _ and - that does not end in a version"
+        raise UserError(f"tool: expected {expected}, got {tool.name!r}")
     for version in tool.versions:
         if not re.fullmatch(r"v[0-9]+", version):
             raise UserError(f"{tool.name}: expected versions such as v1, got {version!r}")
     if len(tool.versions) == 1:
-        raise UserError(f"{tool.name}: expected two versions or more, so that an override can change them")
-    _once(f"{tool.name}, versions", tool.versions)
-    _once(f"{tool.name}, rules", (rule.use for rule in tool.rules))
-    _once(f"{tool.name}, arguments", (argument.name for argument in tool.arguments))
+        raise UserError(f"{tool.name}: expected two or more versions, so that an override can change them")
+    _check_unique(f"{tool.name}, versions", tool.versions)
+    _check_unique(f"{tool.name}, rules", (rule.use for rule in tool.rules))
+    _check_unique(f"{tool.name}, arguments", (argument.name for argument in tool.arguments))
     for argument in tool.arguments:
+        # Arguments with these names are graded in a way that needs a text (grading/calls.py).
         if argument.name in ("expression", "bbox") and (argument.type, argument.default) != ("text", None):
-            raise UserError(f"{tool.name}: expected a text without default as {argument.name}")
+            raise UserError(f"{tool.name}: expected {argument.name} to be a text without a default")
 
 
-def _once(what: str, names: Iterable[str]) -> None:
+def _check_unique(label: str, names: Iterable[str]) -> None:
     for name, count in Counter(names).items():
         if count > 1:
-            raise UserError(f"{what}: expected each name once, got {name!r} {count} times")
+            raise UserError(f"{label}: expected each name once, got {name!r} {count} times")
 
 
-def _check_rule(table: Table, tool: Tool, rule: Rule) -> None:
+def _check_rule(table: RuleTable, tool: Tool, rule: Rule) -> None:
     if rule.use not in tool.versions:
-        raise UserError(
-            f"{tool.name}: expected a version out of {', '.join(tool.versions)}, got {rule.use!r}"
-        )
+        raise UserError(f"{tool.name}: expected one of {', '.join(tool.versions)}, got {rule.use!r}")
     if not rule.when:
         raise UserError(f"{tool.name}: expected a condition for {rule.use}, got none")
     for name, predicate in rule.when.items():
+        given = msgspec.to_builtins(predicate)
         if predicate in ((), Band()):
             raise UserError(f"{tool.name}: expected a bound or a value for {name}, got none")
-        known = table.profile.get(name)
-        if known is None:
-            raise UserError(f"{tool.name}: expected fields out of {', '.join(table.profile)}, got {name!r}")
-        if isinstance(known, Span) != isinstance(predicate, Band):
-            wanted = "a band such as {gt = 250}" if isinstance(known, Span) else "a list of values"
-            raise UserError(
-                f"{tool.name}: expected {wanted} for {name}, got {msgspec.to_builtins(predicate)}"
-            )
-        if not isinstance(known, Span) and not set(predicate) <= set(known):  # type: ignore[arg-type]
-            raise UserError(
-                f"{tool.name}: expected values of {name} out of {', '.join(known)}, got {predicate}"
-            )
+        values = table.profile.get(name)
+        if values is None:
+            raise UserError(f"{tool.name}: expected one of {', '.join(table.profile)}, got {name!r}")
+        if isinstance(values, Span) != isinstance(predicate, Band):
+            expected = "a band such as {gt = 250}" if isinstance(values, Span) else "a list of values"
+            raise UserError(f"{tool.name}: expected {expected} for {name}, got {given}")
+        if not isinstance(values, Span) and not set(predicate) <= set(values):  # type: ignore[arg-type]
+            raise UserError(f"{tool.name}: expected values of {name} in {values}, got {given}")
 
 
-def corners(table: Table, tool: Tool) -> Iterator[dict[str, Value]]:
-    """Profiles on and beside every threshold of a tool: what holds for them holds for all."""
+def boundary_profiles(table: RuleTable, tool: Tool) -> Iterator[Profile]:
+    """Profiles on and next to every threshold of a tool.
+
+    The same rules apply to all numbers between two thresholds, so it suffices to check these profiles. Only
+    fields that the tool's rules use are set.
+    """
     choices: dict[str, list[Value]] = {}
-    for name in {name for rule in tool.rules for name in rule.when}:
-        known = table.profile[name]
-        if isinstance(known, Span):
-            edges = {e for rule in tool.rules if isinstance(b := rule.when.get(name), Band) for e in b.edges}
-            near = {e + step for e in edges for step in (-1, 0, 1)} | {known.least, known.most}
-            choices[name] = sorted(n for n in near if known.least <= n <= known.most)
+    for name, values in table.profile.items():
+        if not any(name in rule.when for rule in tool.rules):
+            continue
+        if isinstance(values, Span):
+            near = {t + offset for t in tool.thresholds(name) for offset in (-1, 0, 1)}
+            near |= {values.least, values.most}
+            choices[name] = sorted(n for n in near if values.least <= n <= values.most)
         else:
-            choices[name] = list(known)
-    for values in itertools.product(*choices.values()):
-        yield dict(zip(choices, values, strict=True))
+            choices[name] = list(values)
+    for combination in itertools.product(*choices.values()):
+        yield dict(zip(choices, combination, strict=True))

@@ -1,4 +1,4 @@
-"""The real GTA format, from a folder that the test writes itself, with all oddities of the published file."""
+"""Importing the real GTA, from a folder that the test writes, like the published file."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import pytest
 from PIL import Image
 
 from gtapolicy.dataset import importer
-from gtapolicy.dataset.config import Config
+from gtapolicy.dataset.config import PolicyConfig
 from gtapolicy.dataset.generate import import_gta
-from gtapolicy.dataset.instances import target_call
+from gtapolicy.grading.calls import Call
 from gtapolicy.policy import rules
 from harness.errors import UserError
 from harness.files import store
@@ -31,8 +31,8 @@ def call(name: str, arguments: object, returned: object) -> list[dict[str, objec
 
 def twice(name: str, arguments: dict[str, object]) -> list[dict[str, object]]:
     """One turn with two calls."""
-    asked, answered = call(name, arguments, "1")
-    return [{**asked, "tool_calls": 2 * asked["tool_calls"]}, answered]  # type: ignore[operator]
+    request, reply = call(name, arguments, "1")
+    return [{**request, "tool_calls": 2 * request["tool_calls"]}, reply]  # type: ignore[operator]
 
 
 def entry(images: list[int], *calls: list[dict[str, object]], answer: object = None) -> dict[str, object]:
@@ -43,25 +43,27 @@ def entry(images: list[int], *calls: list[dict[str, object]], answer: object = N
 
 
 def write(folder: Path) -> None:
-    image, other, made = "image/image_3.jpg", "image/image_77.jpg", "image/dummy_generated_image.jpg"
+    image, other, generated = "image/image_3.jpg", "image/image_77.jpg", "image/dummy_generated_image.jpg"
     boxed, listed = "(1, 2, 30, 40)", "1, 2, 30, 40"
     comic = {"image": image, "instruction": "as a comic"}
     entries = [
         entry(
             [3], call("OCR", {"image": image}, "12 + 3"), call("Calculator", {"expression": "12 + 3"}, "15")
         ),
-        entry([3], call("DrawBox", {"image": image, "bbox": boxed}, made), answer={"whitelist": [["a"]]}),
-        entry([77], call("DrawBox", {"image": other, "bbox": listed, "annotation": None}, made)),
+        entry(
+            [3], call("DrawBox", {"image": image, "bbox": boxed}, generated), answer={"whitelist": [["a"]]}
+        ),
+        entry([77], call("DrawBox", {"image": other, "bbox": listed, "annotation": None}, generated)),
         entry(
             [3, 77],
-            call("ImageStylization", comic, made),
-            call("AddText", {"image": made, "text": "hi", "position": "top"}, made),
+            call("ImageStylization", comic, generated),
+            call("AddText", {"image": generated, "text": "hi", "position": "top"}, generated),
         ),
         entry([3], call("CountGivenObject", {"image": image, "text": "cats", "bbox": boxed}, "2")),
         entry([77], call("MathOCR", {"image": other}, "x+1=2"), call("Solver", {"command": "solve(x)"}, "1")),
         entry([3], call("TextToBbox", {"image": image, "text": "cat", "top1": False}, "(1, 1, 2, 2)")),
     ]
-    data = {str(number): found for number, found in enumerate(entries)}
+    data = {str(number): item for number, item in enumerate(entries)}
     (folder / "image").mkdir()
     for number in (3, 77):
         Image.new("RGB", (60, 50), (number, 90, 30)).save(folder / f"image/image_{number}.jpg")
@@ -76,7 +78,7 @@ def gta(tmp_path: Path) -> Path:
     return folder
 
 
-def test_every_oddity_is_met(gta: Path, tmp_path: Path) -> None:
+def test_irregular_entries_are_imported(gta: Path, tmp_path: Path) -> None:
     dialogs, skipped = importer.read(gta, TABLE)
     assert skipped == []
     by_id = {dialog.id: dialog for dialog in dialogs}
@@ -89,17 +91,18 @@ def test_every_oddity_is_met(gta: Path, tmp_path: Path) -> None:
     assert by_id["gta-0001"].open is False
     assert by_id["gta-0000"].open is True
 
-    manifest, _ = import_gta(gta, tmp_path / "bench", Config())
+    manifest, _ = import_gta(gta, tmp_path / "bench", PolicyConfig())
     benchmark = Benchmark(tmp_path / "bench")
+    names = [name for tool in TABLE.tools for name in tool.callable_names]
     calls = [i for split in ("train", "test") for i in benchmark.instances(split)]
     assert len(calls) == sum(len(dialog.steps) for dialog in dialogs) == 10
-    assert all(target_call(i.target).name in TABLE.callable_names for i in calls)
+    assert all(Call.from_json(i.target).name in names for i in calls)
     assert benchmark.image("image/image_3.jpg").size == (60, 50)
-    assert import_gta(gta, tmp_path / "bench", Config())[0] == manifest
+    assert import_gta(gta, tmp_path / "bench", PolicyConfig())[0] == manifest
 
     own = tmp_path / "own.toml"
     own.write_text((Path(rules.__file__).parent / "rules.toml").read_text())
-    with_rules, _ = import_gta(gta, tmp_path / "own", Config(rules=own))
+    with_rules, _ = import_gta(gta, tmp_path / "own", PolicyConfig(rules=own))
     assert with_rules.config["rules"] == store.sha256(own)
     assert with_rules.digest == manifest.digest
 
@@ -125,16 +128,16 @@ def change(folder: Path, key: str, **fields: object) -> None:
         (twice("Calculator", {"expression": "1"}), "expected one tool call in a turn, got 2"),
     ],
 )
-def test_what_cannot_be_used_is_skipped_by_name(gta: Path, turns, reason: str) -> None:
+def test_an_unusable_entry_is_skipped_and_named(gta: Path, turns, reason: str) -> None:
     change(gta, "0", dialogs=[{"role": "user", "content": "?"}, *turns])
     dialogs, skipped = importer.read(gta, TABLE)
     assert len(dialogs) == 6
-    (line,) = skipped
-    assert line.startswith("dataset.json, entry 0: skipped")
-    assert reason in line
+    (message,) = skipped
+    assert message.startswith("dataset.json, entry 0: skipped")
+    assert reason in message
 
 
-def test_an_entry_without_a_user_or_a_number_is_skipped_by_name(gta: Path) -> None:
+def test_an_entry_without_a_user_or_a_number_is_skipped_and_named(gta: Path) -> None:
     path = gta / "dataset.json"
     data = json.loads(path.read_text())
     data["abc"] = data["0"]
@@ -142,13 +145,15 @@ def test_an_entry_without_a_user_or_a_number_is_skipped_by_name(gta: Path) -> No
     path.write_text(json.dumps(data))
     dialogs, skipped = importer.read(gta, TABLE)
     assert len(dialogs) == 6
-    assert [line.split(":")[0] for line in skipped] == [f"dataset.json, entry {key}" for key in ("1", "abc")]
+    assert [message.split(":")[0] for message in skipped] == [
+        f"dataset.json, entry {key}" for key in ("1", "abc")
+    ]
     assert "expected a text as the user's query" in skipped[0]
     assert "'abc'" in skipped[1]
 
 
 @pytest.mark.parametrize(
-    ("damage", "named"),
+    ("damage", "message"),
     [
         (lambda f: (f / "image/image_3.jpg").write_text("no picture"), "image_3.jpg: not a readable image"),
         (lambda f: shutil.rmtree(f / "image"), "expected the image that entry 0 names"),
@@ -161,8 +166,8 @@ def test_an_entry_without_a_user_or_a_number_is_skipped_by_name(gta: Path) -> No
         ),
     ],
 )
-def test_a_folder_that_is_not_gta_is_refused(gta: Path, tmp_path: Path, damage, named: str) -> None:
+def test_a_folder_that_is_not_gta_is_rejected(gta: Path, tmp_path: Path, damage, message: str) -> None:
     damage(gta)
-    with pytest.raises(UserError, match=named):
-        import_gta(gta, tmp_path / "bench", Config())
+    with pytest.raises(UserError, match=message):
+        import_gta(gta, tmp_path / "bench", PolicyConfig())
     assert not (tmp_path / "bench" / "manifest.json").exists()

@@ -1,16 +1,15 @@
-"""Tool calls: what is one, and how right it is."""
+"""Tool calls: what is parsed as a call, and how it is scored."""
 
 from __future__ import annotations
-
-import json
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gtapolicy.grading import calls
-from gtapolicy.grading.calls import Call, CallError, iou, parse_call, score_call
+from gtapolicy.grading.calls import UNPARSED, Call, CallError, iou, parse_call, score_call
 from gtapolicy.policy import rules
+from harness.parsing import in_box
 
 TABLE = rules.load()
 GOLD = Call("OCR_v3", {"image": "image/image_1.jpg"})
@@ -39,20 +38,22 @@ def gold_calls(draw) -> Call:
     return Call(draw(st.sampled_from(tool.callable_names)), arguments)
 
 
-def said(call: Call) -> str:
-    return rf"<think>so</think>\boxed{{{json.dumps({'name': call.name, 'arguments': dict(call.arguments)})}}}"
+def response(call: Call) -> str:
+    return "<think>so</think>" + in_box(call.to_json())
 
 
 @given(gold_calls())
 def test_a_gold_call_scores_one_against_itself(gold: Call) -> None:
-    grade = score_call(parse_call(said(gold)), gold)
+    grade = score_call(parse_call(response(gold)), gold, TABLE)
     assert grade.value == 1
     assert set(grade.parts.values()) == {1.0}
 
 
 @given(gold_calls(), gold_calls())
-def test_every_part_lies_between_0_and_1_and_a_wrong_tool_gates_its_arguments(call: Call, gold: Call) -> None:
-    parts = score_call(call, gold).parts
+def test_every_part_is_between_0_and_1_and_a_wrong_tool_sets_the_arguments_to_0(
+    call: Call, gold: Call
+) -> None:
+    parts = score_call(call, gold, TABLE).parts
     assert parts.keys() == {"tool", "arguments", "overall", "arguments_ungated", "base_type"}
     assert all(0 <= value <= 1 for value in parts.values())
     assert parts["overall"] == pytest.approx(0.5 * parts["tool"] + 0.5 * parts["arguments"])
@@ -62,10 +63,10 @@ def test_every_part_lies_between_0_and_1_and_a_wrong_tool_gates_its_arguments(ca
 
 
 def test_null_empty_and_constant_answers_score_nothing() -> None:
-    assert score_call(None, GOLD).value == 0
-    assert score_call(None, GOLD).reason == "unparsed"
-    assert score_call(Call("", {}), GOLD).value == 0
-    assert score_call(Call("OCR_v1", {"image": "image/image_1.jpg"}), GOLD).value == 0
+    assert (UNPARSED.value, UNPARSED.reason) == (0, "unparsed")
+    assert UNPARSED.parts.keys() == score_call(GOLD, GOLD, TABLE).parts.keys()
+    assert score_call(Call("", {}), GOLD, TABLE).value == 0
+    assert score_call(Call("OCR_v1", {"image": "image/image_1.jpg"}), GOLD, TABLE).value == 0
 
 
 @pytest.mark.parametrize(
@@ -104,29 +105,34 @@ def test_null_empty_and_constant_answers_score_nothing() -> None:
     ],
 )
 def test_arguments(arguments, gold, tool: str, score: float) -> None:
-    assert score_call(Call(tool, arguments), Call(tool, gold)).parts["arguments"] == pytest.approx(score)
+    assert score_call(Call(tool, arguments), Call(tool, gold), TABLE).parts["arguments"] == pytest.approx(
+        score
+    )
 
 
 @pytest.mark.parametrize(
-    ("text", "named"),
+    ("text", "message"),
     [
         ("", "JSON"),
         ("OCR_v3", "JSON"),
         (r"\boxed{}", "JSON"),
-        (r'\boxed{{"name": "OCR_v3", "arguments": {}}, {"name": "OCR_v3", "arguments": {}}}', "more behind"),
-        (r'\boxed{[{"name": "OCR_v3", "arguments": {}}]}', "list of 1"),
+        (
+            r'\boxed{{"name": "OCR_v3", "arguments": {}}, {"name": "OCR_v3", "arguments": {}}}',
+            "more text after",
+        ),
+        (r'\boxed{[{"name": "OCR_v3", "arguments": {}}]}', "got `array`"),
         (r'\boxed{{"name": "OCR_v3"}}', "arguments"),
-        (r'\boxed{{"name": "OCR_v3", "arguments": {}, "score": 1}}', "nothing else"),
-        (r'\boxed{{"name": 3, "arguments": {}}}', "name"),
-        (r'\boxed{{"name": "OCR_v3", "arguments": "image"}}', "object"),
+        (r'\boxed{{"name": "OCR_v3", "arguments": {}, "score": 1}}', "unknown field `score`"),
+        (r'\boxed{{"name": 3, "arguments": {}}}', "`str`.+name"),
+        (r'\boxed{{"name": "OCR_v3", "arguments": "image"}}', "`object`.+arguments"),
         (r'\boxed{{"name": "Calculator", "arguments": {"expression": NaN}}}', "NaN"),
         (r'<think>\boxed{{"name": "OCR_v3", "arguments": {}}}', "does not end"),
         ("[" * 100_000, "JSON"),
         ("\\boxed{" + '{"a":' * 5000, "JSON"),
     ],
 )
-def test_what_is_no_call_says_why(text: str, named: str) -> None:
-    with pytest.raises(CallError, match=named):
+def test_the_error_says_why_a_text_is_not_a_call(text: str, message: str) -> None:
+    with pytest.raises(CallError, match=message):
         parse_call(text)
 
 
@@ -147,7 +153,7 @@ boxes = st.tuples(*[st.floats(-100, 100)] * 4)
 
 @given(boxes, boxes)
 def test_iou_is_symmetric_and_bounded(one, other) -> None:
-    a, b = calls.box(str(one)), calls.box(list(other))
+    a, b = calls.parse_box(str(one)), calls.parse_box(list(other))
     assert 0 <= iou(a, b) <= 1
     assert iou(a, b) == pytest.approx(iou(b, a))
     if a is not None and (a[2] - a[0]) * (a[3] - a[1]) > 0:
@@ -157,5 +163,5 @@ def test_iou_is_symmetric_and_bounded(one, other) -> None:
 @pytest.mark.parametrize(
     "value", ["(1, 2, 3)", "a, b, c, d", "(nan, 0, 1, 1)", [1, 2, True, 4], None, 5, "1e999,0,1,1"]
 )
-def test_what_is_no_box_overlaps_nothing(value) -> None:
-    assert iou(calls.box(value), (0, 0, 1, 1)) == 0
+def test_a_value_that_is_not_a_box_has_no_overlap(value) -> None:
+    assert iou(calls.parse_box(value), (0, 0, 1, 1)) == 0

@@ -1,4 +1,4 @@
-"""Expressions of a model: honest ones come out right, hostile ones are refused before they cost anything."""
+"""Expressions of a model: valid ones are evaluated, hostile ones are rejected before they take any time."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 from gtapolicy.grading.expression import ExpressionError, equal, evaluate
 
-HONEST = {
+VALID = {
     "2 + 3 * 4": 14,
     "round(75 / 59 * 100, 2)": 127.12,
     "(12.50 + 8.99) * 1.2": 25.788,
@@ -81,14 +81,14 @@ HOSTILE = [
 ]
 
 
-@pytest.mark.parametrize(("text", "value"), HONEST.items())
-def test_honest_expressions_come_out_right(text: str, value: float) -> None:
+@pytest.mark.parametrize(("text", "value"), VALID.items())
+def test_valid_expressions_are_evaluated(text: str, value: float) -> None:
     assert evaluate(text) == pytest.approx(value)
     assert equal(text, repr(value))
 
 
 @pytest.mark.parametrize("text", HOSTILE)
-def test_hostile_expressions_are_refused(text: str) -> None:
+def test_hostile_expressions_are_rejected(text: str) -> None:
     with pytest.raises(ExpressionError):
         evaluate(text)
     assert not equal(text, text)

@@ -1,8 +1,9 @@
-"""Version rules: total, unambiguous, told by their text, changed by overrides, extended by a user's file."""
+"""Version rules: one for each profile, the same in text and data, changed by overrides and a user's file."""
 
 from __future__ import annotations
 
 import itertools
+import re
 import tomllib
 from collections import Counter
 from pathlib import Path
@@ -14,11 +15,14 @@ from hypothesis import strategies as st
 
 from gtapolicy import scenarios
 from gtapolicy.dataset import instances
-from gtapolicy.dataset.config import GeneratedConfig
+from gtapolicy.dataset.config import GenerateConfig
 from gtapolicy.dataset.dialogs import Dialog, Step
 from gtapolicy.dataset.generate import _dialogs, generate
-from gtapolicy.policy import override, profiles, random_rules, rules, wording
-from gtapolicy.policy.rules import Table
+from gtapolicy.grading.calls import Call
+from gtapolicy.policy import profiles, rules, wording
+from gtapolicy.policy.override import make_override
+from gtapolicy.policy.random_rules import random_table
+from gtapolicy.policy.rules import Rule, RuleTable
 from harness.errors import UserError
 from harness.files.benchmark import Benchmark
 from harness.seeds import rng
@@ -60,7 +64,8 @@ def test_thresholds(credits: int | None, tool: str, accounts: str, ages, version
 
 def test_the_paper_s_policy_in_numbers() -> None:
     versioned = [tool for tool in TABLE.tools if tool.versions]
-    assert (len(TABLE.tools), len(versioned), len(TABLE.callable_names)) == (14, 7, 32)
+    assert (len(TABLE.tools), len(versioned)) == (14, 7)
+    assert sum(len(tool.callable_names) for tool in TABLE.tools) == 32
     assert sum(len(tool.versions) for tool in versioned) == 25
     assert (len(TABLE.exclusions), len(TABLE.tips)) == (1, 4)
 
@@ -68,12 +73,12 @@ def test_the_paper_s_policy_in_numbers() -> None:
 tables = st.one_of(
     st.just(TABLE),
     st.builds(
-        lambda seed, bands: override.overridden(TABLE, rng(seed, "o"), bands),
+        lambda seed, bands: make_override(TABLE, rng(seed, "o"), bands),
         st.integers(0, 999),
         st.booleans(),
     ),
     st.builds(
-        lambda tools, each, seed: random_rules.invented(tools, tools * each, rng(seed, "i")),
+        lambda tools, each, seed: random_table(tools, tools * each, rng(seed, "i")),
         st.integers(1, 20),
         st.integers(2, 12),
         st.integers(0, 999),
@@ -82,47 +87,58 @@ tables = st.one_of(
 
 
 @pytest.mark.parametrize(("tools", "rules_"), [(0, 0), (97, 200), (2, 3), (2, 25)])
-def test_an_invented_size_that_cannot_be_is_named_by_its_flag(tools: int, rules_: int) -> None:
-    with pytest.raises(UserError, match=r"^invented_(tools|rules): expected \d+\.\.\d+"):
-        random_rules.invented(tools, rules_, rng(0, "i"))
+def test_an_impossible_size_of_a_random_policy_is_rejected(tools: int, rules_: int) -> None:
+    with pytest.raises(UserError, match=r"^--invented-(tools|rules): expected \d+\.\.\d+"):
+        random_table(tools, rules_, rng(0, "i"))
 
 
-def test_thresholds_without_room_to_move_are_refused() -> None:
+def test_thresholds_that_cannot_be_changed_are_rejected() -> None:
     narrow = msgspec.structs.replace(TABLE, profile={**TABLE.profile, "age": rules.Span(20, 21)})
-    override.overridden(narrow, rng(0, "o"))
-    with pytest.raises(UserError, match="leave --override-bands out"):
-        override.overridden(narrow, rng(0, "o"), bands=True)
+    make_override(narrow, rng(0, "o"))
+    with pytest.raises(UserError, match=r"^--override-bands: .+omit the flag"):
+        make_override(narrow, rng(0, "o"), change_bands=True)
+
+
+def parse_rules(text: str) -> dict[str, tuple[Rule, ...]]:
+    """The version rules of each tool in the text of a policy or an override."""
+    parsed: dict[str, tuple[Rule, ...]] = {}
+    for section in text.split("\nVersions of ")[1:]:
+        tool, *lines = section.split("\n\n")[0].splitlines()
+        rules_ = [line for line in lines if not line.endswith(", whatever the profile.")]
+        matches = [re.fullmatch(rf"- If (.+), use {re.escape(tool)}_(\w+)\.", line) for line in rules_]
+        parsed[tool] = tuple(Rule(match[2], wording.parse_condition(match[1])) for match in matches)
+    return parsed
 
 
 @given(tables, st.integers(0, 999))
-def test_text_and_decision_agree(table: Table, seed: int) -> None:
-    read = wording.parse(wording.policy_text(table, "GTA-Test"))
-    assert read == {tool.name: tool.rules for tool in table.tools if tool.rules}
+def test_text_and_decision_agree(table: RuleTable, seed: int) -> None:
+    parsed = parse_rules(wording.policy_text(table, "GTA-Test"))
+    assert parsed == {tool.name: tool.rules for tool in table.tools if tool.rules}
     for number in range(20):
-        profile = profiles.draw(table, rng(seed, number))
+        profile = profiles.sample_profile(table, rng(seed, number))
         for tool in table.tools:
-            holding = [rule.use for rule in read.get(tool.name, ()) if rule.holds(profile)]
-            expected = [f"{tool.name}_{use}" for use in holding] or [tool.name]
+            versions = [rule.use for rule in parsed.get(tool.name, ()) if rule.applies(profile)]
+            expected = [f"{tool.name}_{use}" for use in versions] or [tool.name]
             assert expected == [table.decide(tool.name, profile)]
 
 
 @given(st.integers(0, 999), st.booleans())
-def test_an_override_changes_every_rule_and_its_notice_tells_it(seed: int, bands: bool) -> None:
-    changed = override.overridden(TABLE, rng(seed, "o"), bands)
+def test_an_override_changes_every_rule_and_its_text_says_so(seed: int, bands: bool) -> None:
+    changed = make_override(TABLE, rng(seed, "o"), bands)
     for before, after in zip(TABLE.tools, changed.tools, strict=True):
         for one, other in zip(before.rules, after.rules, strict=True):
             assert one.use != other.use
             assert bands or one.when == other.when
-    read = wording.parse(wording.notice_text(changed, "GTA-Test", ["OCR", "GoogleSearch"]))
-    assert read == {name: changed.tool(name).rules for name in ("OCR", "GoogleSearch")}
+    parsed = parse_rules(wording.notice_text(changed, "GTA-Test", ["OCR", "GoogleSearch"]))
+    assert parsed == {name: changed.tool(name).rules for name in ("OCR", "GoogleSearch")}
 
 
-def test_profiles_lie_on_thresholds_and_versions_are_used_alike() -> None:
-    stratified = profiles.Stratified(TABLE, rng(0, "p"))
-    drawn = [stratified.next(["OCR", "ImageDescription"]) for _ in range(200)]
-    assert sum(p["credits"] in (249, 250, 251, 499, 500, 501, 749, 750, 751) for p in drawn) > 40
+def test_profiles_are_near_thresholds_and_versions_are_used_equally_often() -> None:
+    sampler = profiles.ProfileSampler(TABLE, rng(0, "p"))
+    sampled = [sampler.next(["OCR", "ImageDescription"]) for _ in range(200)]
+    assert sum(p["credits"] in (249, 250, 251, 499, 500, 501, 749, 750, 751) for p in sampled) > 40
     for tool in ("OCR", "ImageDescription"):
-        counts = Counter(TABLE.decide(tool, profile) for profile in drawn)
+        counts = Counter(TABLE.decide(tool, profile) for profile in sampled)
         assert len(counts) == 5
         assert max(counts.values()) < 1.5 * min(counts.values())
 
@@ -138,7 +154,7 @@ rules = [{ use = "v1", when = { age = { lt = 40 } } }, { use = "v2", when = { ag
 """
 
 
-def test_a_tool_of_the_user_is_told_decided_and_asked_for(tmp_path: Path) -> None:
+def test_a_tool_of_the_user_is_in_the_text_and_is_decided(tmp_path: Path) -> None:
     path = tmp_path / "rules.toml"
     path.write_text(RULES_FILE + OWN_TOOL)
     table = rules.load(path)
@@ -147,16 +163,20 @@ def test_a_tool_of_the_user_is_told_decided_and_asked_for(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "named"),
+    ("old", "new", "message"),
     [
         (
             "credits = { ge = 250, lt = 500 }",
             "credits = { ge = 240, lt = 500 }",
-            "credits 240 v1 and v2 both hold",
+            "credits 240 v1 and v2 both apply",
         ),
-        ("credits = { ge = 250, lt = 500 }", "credits = { ge = 260, lt = 500 }", "credits 250 no rule holds"),
+        (
+            "credits = { ge = 250, lt = 500 }",
+            "credits = { ge = 260, lt = 500 }",
+            "credits 250 no rule applies",
+        ),
         ("credits = { ge = 750 }", "debts = { ge = 750 }", "got 'debts'"),
-        ('account_type = ["A"] } }', 'account_type = ["E"] } }', r"out of A, B, C, D"),
+        ('account_type = ["A"] } }', 'account_type = ["E"] } }', r"of account_type in .+ got \('E',\)"),
         (
             'use = "v4", when = { credits = { ge = 750 } }',
             'use = "v9", when = { credits = { ge = 750 } }',
@@ -170,14 +190,14 @@ def test_a_tool_of_the_user_is_told_decided_and_asked_for(tmp_path: Path) -> Non
         (
             "age = { least = 13, most = 90 }",
             "age = { least = 90, most = 13 }",
-            "least at or below most for age",
+            "least <= most for age, got 90 > 13",
         ),
         ('["A", "B", "C", "D"]', "[]", "values for account_type"),
         ('name = "Plot"', 'name = "Solver"', "tool: expected each name once, got 'Solver' 2 times"),
         ('name = "Plot"', 'name = "Plot_v1"', "does not end in a version, got 'Plot_v1'"),
         ('name = "Plot"', 'name = "My Plot"', "letters, digits, _ and -"),
         ('versions = ["v1", "v2"]', 'versions = ["one", "v2"]', "versions such as v1, got 'one'"),
-        ('versions = ["v1", "v2"]', 'versions = ["v1"]', "two versions or more"),
+        ('versions = ["v1", "v2"]', 'versions = ["v1"]', "two or more versions"),
         ('versions = ["v1", "v2"]', 'versions = ["v1", "v1"]', "RegionAttributeDescription, versions"),
         (
             'use = "v4", when = { credits = { ge = 750 } }',
@@ -186,67 +206,73 @@ def test_a_tool_of_the_user_is_told_decided_and_asked_for(tmp_path: Path) -> Non
         ),
         ('when = { account_type = ["C", "D"] }', "when = {}", "expected a condition for v1"),
         ("credits = { ge = 750 }", "credits = {}", "a bound or a value for credits"),
-        ('{ name = "expression" }', '{ name = "expression", type = "int" }', "a text without default"),
+        (
+            '{ name = "expression" }',
+            '{ name = "expression", type = "int" }',
+            "to be a text without a default",
+        ),
     ],
 )
-def test_a_faulty_file_is_refused_and_the_fault_named(tmp_path: Path, old: str, new: str, named: str) -> None:
+def test_an_invalid_file_is_rejected_with_the_reason(
+    tmp_path: Path, old: str, new: str, message: str
+) -> None:
     assert old in RULES_FILE
     path = tmp_path / "rules.toml"
     path.write_text(RULES_FILE.replace(old, new, 1))
-    with pytest.raises(UserError, match=named):
+    with pytest.raises(UserError, match=message):
         rules.load(path)
 
 
-def test_a_table_without_versions_and_a_folder_are_refused(tmp_path: Path) -> None:
+def test_a_table_without_versions_and_a_folder_are_rejected(tmp_path: Path) -> None:
     path = tmp_path / "rules.toml"
     path.write_text('profile = {}\n[[tool]]\nname = "Plot"\ndescription = "Draws."\narguments = []\n')
-    with pytest.raises(UserError, match="expected one with versions"):
+    with pytest.raises(UserError, match="expected at least one tool with versions"):
         rules.load(path)
     with pytest.raises(UserError, match="cannot be read: Is a directory"):
         rules.load(tmp_path)
 
 
 def test_a_benchmark_on_a_table_of_the_user_verifies(tmp_path: Path) -> None:
-    """A tool with an underscore in its name, one of GTA's alone, and one of GTA's with other arguments."""
+    """A tool with an underscore in its name, one that GTA has, and one that GTA has with other arguments."""
     path = tmp_path / "rules.toml"
     head, *tools = RULES_FILE.split("[[tool]]")
     kept = "[[tool]]".join([head, *(t for t in tools if '"Calculator"' in t or '"RegionAttribute' in t)])
     own = OWN_TOOL.replace("Translate", "web_search_2").replace('"text"', '"bbox", optional = true')
     path.write_text(kept.replace('{ name = "bbox" }, ', "") + own)
-    manifest = generate(tmp_path / "bench", GeneratedConfig(rules=path))
-    assert generate(tmp_path / "bench", GeneratedConfig(rules=path)) == manifest
+    manifest = generate(tmp_path / "bench", GenerateConfig(rules=path))
+    assert generate(tmp_path / "bench", GenerateConfig(rules=path)) == manifest
     benchmark = Benchmark(tmp_path / "bench")
     assert verify(benchmark).endswith("gold responses score 1")
-    asked = {i.facts["step"]["tool"]: i for i in benchmark.instances("train")}
-    assert asked.keys() == {"Calculator", "RegionAttributeDescription", "web_search_2"}
-    instance = asked["web_search_2"]
-    (claim,) = benchmark.family.cited_rules(
+    by_tool = {i.facts["step"]["tool"]: i for i in benchmark.instances("train")}
+    assert by_tool.keys() == {"Calculator", "RegionAttributeDescription", "web_search_2"}
+    instance = by_tool["web_search_2"]
+    (cited,) = benchmark.family.cited_rules(
         instance, INTERNALIZED, benchmark.family.gold(instance, INTERNALIZED)
     )
-    assert (claim.exists, dict(claim.parts)) == (True, {"condition": True})
+    assert (cited.exists, dict(cited.parts)) == (True, {"condition": True})
 
 
-def test_gta_s_kinds_of_query_are_kept_where_the_table_has_their_tools_as_gta_has() -> None:
-    assert _dialogs(GeneratedConfig(), TABLE) == scenarios.dialogs(0)
+def test_dialogs_with_pictures_are_kept_if_the_table_has_their_tools_with_gta_s_arguments() -> None:
+    assert _dialogs(GenerateConfig(), TABLE) == scenarios.dialogs(0)
     changed = msgspec.convert(
-        tomllib.loads(RULES_FILE.replace('{ name = "color",', '{ name = "ink",')), Table
+        tomllib.loads(RULES_FILE.replace('{ name = "color",', '{ name = "ink",')), RuleTable
     )
-    made = _dialogs(GeneratedConfig(), changed)
-    assert {d.family == "plain" for d in made if "AddText" in {step.tool for step in d.steps}} == {True}
-    assert {step.tool for d in made for step in d.steps} == {tool.name for tool in TABLE.tools}
-    assert sum(d.family != "plain" for d in made) > 200
+    dialogs = _dialogs(GenerateConfig(), changed)
+    assert {d.family == "plain" for d in dialogs if "AddText" in {step.tool for step in d.steps}} == {True}
+    assert {step.tool for d in dialogs for step in d.steps} == {tool.name for tool in TABLE.tools}
+    assert sum(d.family != "plain" for d in dialogs) > 200
 
 
-def test_a_gold_call_in_a_long_dialog_keeps_its_history() -> None:
+def test_a_question_contains_the_calls_before_it() -> None:
     steps = tuple(Step("OCR", {"image": "image/image_1.jpg"}, f"line {n}") for n in range(3))
     dialog = Dialog("d", "x", "What is written here?", ("image/image_1.jpg",), steps)
-    named = instances.Rules("GTA-Test", TABLE, override.overridden(TABLE, rng(0, "o")))
+    pair = instances.PolicyPair("GTA-Test", TABLE, make_override(TABLE, rng(0, "o")))
     profile = {"account_type": "A", "credits": 100, "age": 30}
-    instance = instances._instance(named, dialog, profile, 2, "train")
+    instance = instances._instance(pair, dialog, profile, 2, "train")
     text = instance.query[-1].value
     assert "line 0" in text
     assert "line 1" in text
     assert "line 2" not in text
     assert instance.facts["same_tool_in_history"]
-    assert instances.target_call(instance.target).name == "OCR_v5"
+    assert Call.from_json(instance.target).name == "OCR_v5"
     assert msgspec.json.decode(msgspec.json.encode(instance.facts)) == instance.facts

@@ -300,7 +300,7 @@ def test_answers_without_reasoning_cite_nothing(text_folder: Path, tmp_path: Pat
         assert rows[variant, "referral recall"].mean == 0
         assert rows[variant, "branching"].mean is None
         wrong = 1 - (rows[variant, "accuracy"].mean or 0)
-        assert rows[variant, "first errorsno reasoning"].mean == pytest.approx(wrong)
+        assert rows[variant, "first errorsno condition cited"].mean == pytest.approx(wrong)
     assert sum(row.metric == "first errors" for row in made.rows) == len(VARIANTS)
 
 

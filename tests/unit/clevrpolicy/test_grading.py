@@ -1,4 +1,4 @@
-"""What responses say of conditions: read in many wordings, checked against the tree, the first fault."""
+"""Cited conditions in many wordings, checked against the tree, and the first error of a wrong response."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 
 from clevrpolicy.dataset.config import SceneConfig
 from clevrpolicy.dataset.generate import generate
-from clevrpolicy.grading import check, error_analysis, parse
+from clevrpolicy.grading import error_analysis
+from clevrpolicy.grading.check import check_citations, rules_of
+from clevrpolicy.grading.parse import parse_citations
 from clevrpolicy.policy import reasoning
 from clevrpolicy.policy.tree import Leaf, Node, Tree, mask
 from clevrpolicy.policy.wording import GIVE, GO
@@ -32,13 +34,13 @@ TREE = Tree(
         Node("size", "small", Leaf(3), Leaf(4)),
     )
 )
-BOOK = check.rules(TREE)
+RULES = rules_of(TREE)
+# Its path: red, yes; metal, yes; cube, no: Case 1.
 SCENE = (
     Kind("large", "red", "metal", "sphere"),
     Kind("small", "blue", "rubber", "cube"),
     Kind("small", "red", "rubber", "cylinder"),
 )
-"""Its way: red, yes; metal, yes; cube, no: Case 1."""
 GOLD = reasoning.gold(TREE, SCENE)
 PATH = ["Condition 1", "Condition 1.1", "Condition 1.1.1"]
 FREE = """I start with the policy. **Condition 1** asks whether there is a red object in the scene. In the
@@ -47,21 +49,22 @@ material as in its picture; yes → Condition 1.1.1. Condition 1.1.1 checks if t
 there isn't one among them, hence Case 1. \\boxed{Case 1}"""
 
 
-def said(text: str) -> dict[str, dict[str, bool] | None]:
+def cited_parts(text: str) -> dict[str, dict[str, bool] | None]:
     """The parts of each rule that the text cites; None for one that does not exist."""
-    return {c.rule: dict(c.parts) if c.exists else None for c in check.check(parse.read(text), BOOK)}
+    citations = check_citations(parse_citations(text), RULES)
+    return {cited.rule: dict(cited.parts) if cited.exists else None for cited in citations}
 
 
-def fault(text: str, scene: Scene | None = None) -> str:
-    way, _ = TREE.walk(mask(SCENE))
-    return error_analysis.first(text, way, BOOK, SCENE, lambda: scene)
+def first_error(text: str, scene: Scene | None = None) -> str:
+    path, _ = TREE.walk(mask(SCENE))
+    return error_analysis.first_error(text, path, RULES, SCENE, lambda: scene)
 
 
-def test_gold_reasoning_and_a_free_wording_are_wholly_true() -> None:
+def test_gold_reasoning_and_a_free_wording_are_entirely_true() -> None:
     yes, no = {"test": True, "if it holds": True}, {"test": True, "if it does not": True}
     for text in (GOLD, FREE):
-        assert said(text) == {"Condition 1": yes, "Condition 1.1": yes, "Condition 1.1.1": no}
-        assert fault(text) == error_analysis.WRONG_ANSWER
+        assert cited_parts(text) == {"Condition 1": yes, "Condition 1.1": yes, "Condition 1.1.1": no}
+        assert first_error(text) == error_analysis.WRONG_ANSWER
 
 
 @pytest.mark.parametrize(
@@ -88,23 +91,23 @@ def test_gold_reasoning_and_a_free_wording_are_wholly_true() -> None:
         ("Condition 1 and nothing else", {}),
     ],
 )
-def test_what_is_said_of_a_rule_is_checked(text: str, parts: dict[str, bool]) -> None:
-    assert said(text)["Condition 1"] == parts
+def test_statements_about_a_rule_are_checked(text: str, parts: dict[str, bool]) -> None:
+    assert cited_parts(text)["Condition 1"] == parts
 
 
-def test_values_singled_out_before_may_be_named_again() -> None:
-    assert said("Condition 1.1.1 asks for a red metal cube.") == {"Condition 1.1.1": {"test": True}}
-    assert said("Condition 1.1.1 asks for a small cube.") == {"Condition 1.1.1": {"test": False}}
-    alone = check.rules(Tree(TREE.root, accumulate=False))
-    steps = parse.read("Condition 1.1.1 asks for a red metal cube.")
-    assert check.check(steps, alone)[0].parts == {"test": False}
+def test_values_that_were_singled_out_before_may_be_named_again() -> None:
+    assert cited_parts("Condition 1.1.1 asks for a red metal cube.") == {"Condition 1.1.1": {"test": True}}
+    assert cited_parts("Condition 1.1.1 asks for a small cube.") == {"Condition 1.1.1": {"test": False}}
+    alone = rules_of(Tree(TREE.root, accumulate=False))
+    citations = parse_citations("Condition 1.1.1 asks for a red metal cube.")
+    assert check_citations(citations, alone)[0].parts == {"test": False}
 
 
-def test_rules_that_do_not_exist_are_false_and_the_answer_is_no_claim() -> None:
-    assert said("Condition 1: red? Yes. Go to Condition 1.3.")["Condition 1.3"] is None
-    assert said("If Condition 7 holds, respond with Case 1.") == {"Condition 7": None}
-    assert said(r"\boxed{Case 1}") == {}
-    assert "leads to" not in (said(r"Condition 1 \boxed{Case 1}")["Condition 1"] or {})
+def test_rules_that_do_not_exist_are_false_and_the_answer_cites_nothing() -> None:
+    assert cited_parts("Condition 1: red? Yes. Go to Condition 1.3.")["Condition 1.3"] is None
+    assert cited_parts("If Condition 7 holds, respond with Case 1.") == {"Condition 7": None}
+    assert cited_parts(r"\boxed{Case 1}") == {}
+    assert "leads to" not in (cited_parts(r"Condition 1 \boxed{Case 1}")["Condition 1"] or {})
 
 
 HOSTILE = st.lists(
@@ -127,25 +130,26 @@ WRONG = (
 
 
 @given(st.sampled_from(WRONG), HOSTILE)
-def test_appended_words_never_raise_a_judgement(text: str, hostile: list[str]) -> None:
-    def judged(response: str) -> tuple[float | None, float | None]:
-        found = check.check(parse.read(response), BOOK)
-        return precision(found), recall(found, PATH)
+def test_appended_words_never_raise_a_score(text: str, hostile: list[str]) -> None:
+    def scores(response: str) -> tuple[float | None, float | None]:
+        cited = check_citations(parse_citations(response), RULES)
+        return precision(cited), recall(cited, PATH)
 
-    before, after = judged(text), judged(f"{text} {' '.join(hostile)}")
+    before, after = scores(text), scores(f"{text} {' '.join(hostile)}")
     assert (after[0] or 0) <= (before[0] or 0)
     assert (after[1] or 0) <= (before[1] or 0)
 
 
 @pytest.mark.parametrize("piece", ["Condition 1.", "condition ", "if so ", "there is ", "find  out "])
-def test_a_megabyte_is_read(piece: str) -> None:
+def test_a_megabyte_is_parsed(piece: str) -> None:
     text = "Condition 1 " + piece * (1_000_000 // len(piece))
-    assert parse.read(text)[0].condition == "1"
-    assert all(len(c.rule) < 200 for c in check.check(parse.read(text), BOOK))
+    citations = parse_citations(text)
+    assert citations[0].number == "1"
+    assert all(len(cited.rule) < 200 for cited in check_citations(citations, RULES))
 
 
-def seen(*changes: tuple[int, str, str]) -> str:
-    """The gold reasoning of someone who sees some attributes of objects otherwise."""
+def misperceived(*changes: tuple[int, str, str]) -> str:
+    """The gold reasoning for the scene with these changes: object, attribute, value."""
     kinds = list(SCENE)
     for index, attribute, value in changes:
         kinds[index] = kinds[index]._replace(**{attribute: value})
@@ -156,30 +160,30 @@ def seen(*changes: tuple[int, str, str]) -> str:
     ("text", "label"),
     [
         (GOLD.partition("</think>")[0], "unparsed"),
-        (r"I see a sphere. \boxed{Case 4}", "no reasoning"),
+        (r"I see a sphere. \boxed{Case 4}", "no condition cited"),
         (GOLD.replace("Condition 1.1.1", "Condition 1.1.4"), "invented condition"),
         (GOLD.replace("Is there a red", "Is there a green"), "misquoted rule"),
         (GOLD.replace("Go to Condition 1.1.\n", "Go to Condition 1.2.\n"), "misquoted rule"),
         (GOLD.replace("Its picture shows the material metal", "Its picture shows rubber"), "misquoted rule"),
         (re.sub(r"Condition 1\.1:.*\n", "", GOLD), "skipped condition"),
         (re.sub(r"Condition 1\.1\.1:.*\n", "", GOLD), "skipped condition"),
-        (seen((0, "color", "brown"), (2, "color", "brown")), "perception: color"),
-        (seen((0, "material", "rubber")), "perception: material"),
-        (seen((0, "shape", "cube")), "perception: shape"),
+        (misperceived((0, "color", "brown"), (2, "color", "brown")), "perception: color"),
+        (misperceived((0, "material", "rubber")), "perception: material"),
+        (misperceived((0, "shape", "cube")), "perception: shape"),
         (FREE.replace("there is a big red ball, so", "there is none, so"), "perception: color"),
         (re.sub(r"there is a big.*1\.1\. ", "no, hence Condition 1.2. ", FREE), "perception: color"),
         (
             GOLD.replace("No, none. The response is Case 1", "Yes, a small blue rubber cube. Answer Case 0"),
-            "singled-out objects forgotten",
+            "ruled-out object counted",
         ),
-        (GOLD.replace("{Case 1}", "{Case 3}"), "wrong answer after right reasoning"),
+        (GOLD.replace("{Case 1}", "{Case 3}"), "wrong answer after correct reasoning"),
     ],
 )  # fmt: skip
-def test_the_first_fault(text: str, label: str) -> None:
-    assert fault(text) == label
+def test_first_error(text: str, label: str) -> None:
+    assert first_error(text) == label
 
 
-def test_a_perception_fault_says_when_the_object_was_half_hidden() -> None:
+def test_a_perception_error_reports_that_the_object_was_half_hidden() -> None:
     def item(kind: Kind, y: float, pixels: int) -> Object:
         return Object(kind, (0.0, y, 0.7), 0.0, (0, 0, 1), (0, 0, 1, 1), pixels)
 
@@ -187,21 +191,21 @@ def test_a_perception_fault_says_when_the_object_was_half_hidden() -> None:
         objects = tuple(item(k, y, pixels) for k, y in zip(SCENE, (-2.0, 0.0, 2.0), strict=True))
         return Scene("s", "test", 160, 112, objects, (7.481, -6.508, 5.344), {})
 
-    text = seen((0, "material", "rubber"))
-    assert fault(text, scene(pixels=30)) == "perception: material (half hidden)"
-    assert fault(text, scene(pixels=2000)) == "perception: material"
+    text = misperceived((0, "material", "rubber"))
+    assert first_error(text, scene(pixels=30)) == "perception: material (half hidden)"
+    assert first_error(text, scene(pixels=2000)) == "perception: material"
 
 
 @pytest.fixture(scope="module")
 def alone_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """ClevrPolicy-T where each condition asks about the whole scene."""
+    """ClevrPolicy-T in which each condition asks about the entire scene."""
     out = tmp_path_factory.mktemp("benchmarks") / "alone"
     sizes = {"policies": 1, "train": 2, "test": 4, "width": 160, "height": 112}
     generate(out, SceneConfig(depth=3, accumulate=False, **sizes), workers=1)
     return out
 
 
-def asked(benchmark: Benchmark) -> Iterator[tuple[Instance, Variant]]:
+def questions(benchmark: Benchmark) -> Iterator[tuple[Instance, Variant]]:
     for split in ("train", "test"):
         for instance in benchmark.instances(split):
             for variant in VARIANTS.values():
@@ -209,19 +213,21 @@ def asked(benchmark: Benchmark) -> Iterator[tuple[Instance, Variant]]:
 
 
 @pytest.mark.parametrize("name", ["text_folder", "visual_folder", "alone_folder"])
-def test_gold_and_the_policy_itself_are_cited_truly(name: str, request: pytest.FixtureRequest) -> None:
+def test_gold_reasoning_and_the_text_of_the_policy_cite_rules_correctly(
+    name: str, request: pytest.FixtureRequest
+) -> None:
     benchmark = Benchmark(request.getfixturevalue(name))
     family = benchmark.family
-    for instance, variant in asked(benchmark):
+    for instance, variant in questions(benchmark):
         gold, path = family.gold(instance, variant), family.gold_rules(instance, variant)
-        found = family.cited_rules(instance, variant, gold)
-        assert [claim.rule for claim in found] == list(path)
-        assert (precision(found), recall(found, path)) == (1, 1)
+        cited = family.cited_rules(instance, variant, gold)
+        assert [rule.rule for rule in cited] == list(path)
+        assert (precision(cited), recall(cited, path)) == (1, 1)
         assert family.first_error(instance, variant, gold) == error_analysis.WRONG_ANSWER
         governing = benchmark.policies[variants.policy_id(instance, variant) or ""]
         quoted = family.cited_rules(instance, variant, "".join(p.value for p in governing.content))
-        assert all(claim.exists and all(claim.parts.values()) for claim in quoted)
-        assert sum(len(claim.parts) for claim in quoted) == 3 * len(quoted)
+        assert all(rule.exists and all(rule.parts.values()) for rule in quoted)
+        assert sum(len(rule.parts) for rule in quoted) == 3 * len(quoted)
     for instance in benchmark.instances("recall"):
         for variant in (INTERNALIZED, IN_CONTEXT):
             recall_family = benchmark.family_of(instance)
@@ -236,27 +242,21 @@ def test_a_recited_condition_may_be_worded_as_in_the_policy(text_folder: Path, f
     for instance in recalled:
         for other in recalled:
             attribute, value, *leads = other.target.split("; ")
-            said = in_box("; ".join([attribute, value, *(form.replace("{}", lead) for lead in leads)]))
-            grade = benchmark.family_of(instance).grade(instance, instance.target, said)
+            text = in_box("; ".join([attribute, value, *(form.replace("{}", lead) for lead in leads)]))
+            grade = benchmark.family_of(instance).grade(instance, instance.target, text)
             assert grade.value == (other.target == instance.target)
 
 
-def test_scenes_that_do_not_tell_their_camera_have_faults_too(text_folder: Path) -> None:
+def test_scenes_without_a_camera_have_perception_errors_too(text_folder: Path) -> None:
     benchmark = Benchmark(text_folder)
     family = benchmark.family
     instance = benchmark.instances("test")[0]
     verdict = re.compile(r"(Yes, [^.]*|No, none)\.")
-    flipped = verdict.sub(
-        lambda said: "No." if "Yes" in said[0] else "Yes.", family.gold(instance, INTERNALIZED), 1
-    )
-    scene = instance.facts["scene"]
-    told = family.first_error(instance, INTERNALIZED, flipped)
-    assert told in {
-        label + end
-        for label in error_analysis.PERCEPTION.values()
-        for end in ("", error_analysis.HALF_HIDDEN)
-    }
-    family.__dict__["_scenes"] = {scene: b"{}"}
-    assert family.first_error(instance, INTERNALIZED, flipped) == told.removesuffix(
-        error_analysis.HALF_HIDDEN
-    )
+    gold = family.gold(instance, INTERNALIZED)
+    flipped = verdict.sub(lambda match: "No." if "Yes" in match[0] else "Yes.", gold, 1)
+    label = family.first_error(instance, INTERNALIZED, flipped)
+    assert label is not None
+    without_camera = label.removesuffix(error_analysis.HALF_HIDDEN)
+    assert without_camera in error_analysis.PERCEPTION.values()
+    family.__dict__["_scenes"] = {instance.facts["scene"]: b"{}"}
+    assert family.first_error(instance, INTERNALIZED, flipped) == without_camera
