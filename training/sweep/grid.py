@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import itertools
 import re
-import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -154,15 +153,11 @@ class Cell:
 
 def read(file: Path) -> Sweep:
     """Reads a sweep and checks everything that can be checked before it runs. Raises UserError."""
+    if not file.is_file():
+        raise UserError(f"{file}: expected {', '.join(config.names(HERE))} or a TOML file, got neither")
     try:
-        sweep = msgspec.convert(tomllib.loads(file.read_text(encoding="utf-8")), Sweep)
-    except FileNotFoundError:
-        raise UserError(
-            f"{file}: expected {', '.join(config.names(HERE))} or a TOML file, got neither"
-        ) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
-        raise UserError(f"{file}: expected TOML: {error}") from error
-    except msgspec.ValidationError as error:
+        sweep = msgspec.toml.decode(file.read_bytes(), type=Sweep)
+    except (msgspec.DecodeError, UnicodeDecodeError, OSError) as error:
         raise UserError(f"{file}: {error}") from error
     _check_benchmarks(sweep, file)
     try:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import platform
 import shlex
-import shutil
 import subprocess
 import sys
 import time
@@ -17,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
+from subprocess import DEVNULL, STDOUT, Popen
 from typing import Any
 
 import msgspec
@@ -29,22 +29,65 @@ from harness.records import Json
 from training.sweep import grid
 from training.sweep.cell import ERROR
 from training.sweep.grid import BASE, SWEEP, Cell, MakeCommand, Sweep
-from training.sweep.plan import OUTCOME, PLAN, GridPlan, Outcome, Plan, read_outcome, read_plan
 from training.train import PACKAGES
 
-LOG = "log.txt"
+PLAN, OUTCOME, LOG = "plan.json", "outcome.json", "log.txt"
 CELL_COMMAND = (sys.executable, "-m", "training.sweep.cell")
 POLL_SECONDS = 0.2
-# Each process has one thread, because several run side by side on a few cores.
-ENVIRONMENT = {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
+
+
+@dataclass(frozen=True, slots=True)
+class GridPlan:
+    title: str
+    along: str
+    cells: tuple[Cell, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All cells of a sweep, and what they are computed from."""
+
+    name: str
+    # Its name, and the sha256 of its weight files by file name; none if it is on the hub.
+    base: Json
+    versions: Mapping[str, str]
+    machine: Json
+    # Folders in data/ with a benchmark, and those with a general benchmark.
+    benchmarks: tuple[str, ...]
+    general: tuple[str, ...]
+    untrained: tuple[Cell, ...]
+    grids: tuple[GridPlan, ...]
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """How a cell ended."""
+
+    # What the cell was run for. If this differs from the current request, the cell is run again.
+    request: Json = msgspec.field(name="asked")
+    # Summed over all attempts that came to an end.
+    seconds: float
+    error: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class CellProcess:
     cell: Cell
     request: Json
-    process: subprocess.Popen[bytes]
+    process: Popen[bytes]
     started: float
+
+
+def read_plan(out: Path) -> Plan:
+    """Raises UserError if the folder is not one of a sweep."""
+    if not (out / PLAN).is_file():
+        raise UserError(f"{out}: expected the folder of a `trimpi sweep`, got no {PLAN} there")
+    return store.read_json(out / PLAN, Plan)
+
+
+def read_outcome(out: Path, cell: Cell) -> Outcome | None:
+    """None if the cell has not ended yet."""
+    file = out / cell.folder / OUTCOME
+    return store.read_json(file, Outcome) if file.exists() else None
 
 
 def run_sweep(file: Path, out: Path, jobs: int = 1) -> int:
@@ -99,21 +142,25 @@ def _make(command: str, folder: str, last_file: str, out: Path) -> None:
     """Runs a command that generates a folder, unless the file that it writes last is already there."""
     if (out / folder / last_file).exists():
         return
-    try:
-        program, *arguments = shlex.split(command)
-    except ValueError as error:
-        raise UserError(f"make: expected a command line, got {command!r}: {error}") from None
-    # Commands of the environment that this Python belongs to come first, even if it is not activated.
-    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    executable = sys.executable if program == "python" else shutil.which(program, path=path)
-    if executable is None:
-        raise UserError(f"make: expected a command that is installed, got {program!r} in {command!r}")
     print(command, flush=True)
-    ended = subprocess.run([executable, *arguments], cwd=out, env=os.environ | ENVIRONMENT, check=False)
+    try:
+        arguments = shlex.split(command)
+        if arguments[:1] == ["python"]:
+            arguments[0] = sys.executable
+        ended = subprocess.run(arguments, cwd=out, env=_environment(), check=False)
+    except (ValueError, IndexError, OSError) as error:
+        raise UserError(f"make: expected a command that is installed, got {command!r}: {error}") from None
     if ended.returncode or not (out / folder / last_file).exists():
         raise UserError(
             f"{out / folder}: `{command}` failed with the output above; correct it in the sweep's file"
         )
+
+
+def _environment() -> dict[str, str]:
+    # Commands of this Python's environment come first, even if it is not activated.
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    # One thread per process, because several run side by side on a few cores.
+    return os.environ | {"PATH": path, "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
 
 
 def _write_plan(sweep: Sweep, name: str, out: Path) -> None:
@@ -190,14 +237,8 @@ def _start(cell: Cell, request: Json, out: Path) -> CellProcess:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / ERROR).unlink(missing_ok=True)
     with (folder / LOG).open("ab") as log:
-        process = subprocess.Popen(
-            [*CELL_COMMAND, cell.folder],
-            cwd=out,
-            env=os.environ | ENVIRONMENT,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-        )
+        command, environment = [*CELL_COMMAND, cell.folder], _environment()
+        process = Popen(command, cwd=out, env=environment, stdin=DEVNULL, stdout=log, stderr=STDOUT)
     return CellProcess(cell, request, process, time.monotonic())
 
 

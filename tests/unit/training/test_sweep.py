@@ -23,7 +23,7 @@ from training.config import load
 from training.curves.history import LOG, Line, read
 from training.sweep import cell, grid
 from training.sweep import run as sweep_run
-from training.sweep.plan import OUTCOME, Outcome
+from training.sweep.run import OUTCOME, Outcome
 from training.train import RECORD, Record, StageRecord, provenance
 
 GRID = """
@@ -259,7 +259,7 @@ def test_a_changed_base_with_the_same_name_is_refused(tmp_path: Path, sweep_file
 def test_a_benchmark_that_cannot_be_generated_stops_the_sweep(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"data/one: `false` failed"):
         sweep_run.run_sweep(write(tmp_path / "s.toml", RUN, make="false"), tmp_path / "out")
-    with pytest.raises(UserError, match="a command that is installed, got 'no-such-program'"):
+    with pytest.raises(UserError, match="a command that is installed, got 'no-such-program data/one'"):
         sweep_run.run_sweep(write(tmp_path / "s.toml", RUN, make="no-such-program {out}"), tmp_path / "out")
 
 
