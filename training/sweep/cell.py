@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -36,8 +36,16 @@ def run(sweep: Sweep, cell: Cell) -> None:
         model = f"hf:{_train(sweep, cell, base)}"
     else:
         model = cell.method if cell.method in SCRIPTED else f"hf:{base}"
-    for name, benchmark, request in _evaluations(sweep, cell, model):
-        evaluate(benchmark, request, Path(cell.folder) / name)
+    folder, sampling = Path(cell.folder), sweep.scoring.sampling
+    for name, data in zip(cell.benchmarks, cell.data, strict=True):
+        benchmark, prefix = Benchmark(Path("data", data)), f"{name}-" if len(cell.benchmarks) > 1 else ""
+        evaluate(benchmark, sweep.scoring.test(model), folder / f"{prefix}test")
+        if "recall" in benchmark.splits:
+            request = EvalRequest(model, INTERNALIZED.name, "recall", sampling=sampling)
+            evaluate(benchmark, request, folder / f"{prefix}recall")
+    for name in sweep.general:
+        request = EvalRequest(model, INTERNALIZED.name, sampling=sampling)
+        evaluate(Benchmark(Path("data", name)), request, folder / name)
 
 
 def _train(sweep: Sweep, cell: Cell, base: str) -> Path:
@@ -53,19 +61,6 @@ def _train(sweep: Sweep, cell: Cell, base: str) -> Path:
     others = [Path(c.folder, "train") for c in grid.cells(sweep) if c.lane == cell.lane and c != cell]
     link_shared_stages(recipe, run, others)
     return train(recipe, run)
-
-
-def _evaluations(sweep: Sweep, cell: Cell, model: str) -> Iterator[tuple[str, Benchmark, EvalRequest]]:
-    """The name of each run's folder, its benchmark, and its settings."""
-    sampling = sweep.scoring.sampling
-    for name, data in zip(cell.benchmarks, cell.data, strict=True):
-        benchmark, prefix = Benchmark(Path("data", data)), f"{name}-" if len(cell.benchmarks) > 1 else ""
-        yield f"{prefix}test", benchmark, sweep.scoring.test(model)
-        if "recall" in benchmark.splits:
-            request = EvalRequest(model, INTERNALIZED.name, "recall", sampling=sampling)
-            yield f"{prefix}recall", benchmark, request
-    for name in sweep.general:
-        yield name, Benchmark(Path("data", name)), EvalRequest(model, INTERNALIZED.name, sampling=sampling)
 
 
 def link_shared_stages(recipe: Recipe, run: Path, others: Sequence[Path]) -> None:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -26,7 +26,7 @@ from harness.errors import UserError
 from harness.run import EvalRequest
 from harness.variants import VARIANTS
 from training import config
-from training.config import Recipe
+from training.config import Recipe, Stage
 from training.cot.prompts import How
 from training.dataset import KINDS
 
@@ -136,7 +136,7 @@ class Cell:
     data: tuple[str, ...]
     method: str
     recipe: str
-    stages: tuple[str, ...] = ()
+    stages: tuple[Stage, ...] = ()
     chains: int | None = None
     how: How = "gold"
     seed: int | None = None
@@ -234,13 +234,14 @@ def grid_cells(sweep: Sweep, grid: Grid) -> Iterator[Cell]:
     for mixture, seed, name in itertools.product(grid.benchmarks, grid.seeds, grid.methods):
         benchmarks, method = tuple(mixture.split("+")), sweep.method(name)
         data = tuple(sweep.benchmarks[benchmark].folder(benchmark, seed) for benchmark in benchmarks)
-        stages = _load_recipe(sweep, name, base=BASE, data=[{"benchmark": "any"}]).stages
-        reads_chains = any(stage != "rl" and KINDS[stage].reasoned for stage in stages)
-        for chains in grid.chains if reads_chains else (None,):
-            cot = "" if chains is None else f"-cot{chains}"
-            folder = f"runs/{mixture}/{name}{cot}/seed{seed}"
-            recipe = method.recipe or name
-            yield Cell(folder, benchmarks, data, name, recipe, stages, chains, method.how, seed)
+        folder, source = f"runs/{mixture}/{name}", method.recipe or name
+        cell = Cell(f"{folder}/seed{seed}", benchmarks, data, name, source, how=method.how, seed=seed)
+        cell = replace(cell, stages=recipe(sweep, cell).stages)
+        if any(stage != "rl" and KINDS[stage].reasoned for stage in cell.stages):
+            for chains in grid.chains:
+                yield replace(cell, folder=f"{folder}-cot{chains}/seed{seed}", chains=chains)
+        else:
+            yield cell
 
 
 def recipe(sweep: Sweep, cell: Cell, base: str = BASE) -> Recipe:
@@ -248,10 +249,6 @@ def recipe(sweep: Sweep, cell: Cell, base: str = BASE) -> Recipe:
     data: list[dict[str, str]] = [{"benchmark": f"data/{name}"} for name in cell.data]
     if cell.chains is not None:
         data = [{"benchmark": f"data/{name}", "cot": cell.chains_folder(name)} for name in cell.data]
-    return _load_recipe(sweep, cell.method, base=base, data=data, seed=cell.seed)
-
-
-def _load_recipe(sweep: Sweep, name: str, **settings: Any) -> Recipe:
-    method = sweep.method(name)
-    changes = config.merge(config.merge(sweep.changes, method.changes), settings | {"name": name})
-    return config.load(method.recipe or name, sweep.scale, **changes)
+    own = {"name": cell.method, "base": base, "data": data, "seed": cell.seed}
+    changes = config.merge(config.merge(sweep.changes, sweep.method(cell.method).changes), own)
+    return config.load(cell.recipe, sweep.scale, **changes)

@@ -45,17 +45,13 @@ class Column:
         return f"{self.unit.format(mean.mean)} ± {self.unit.format(mean.high - mean.mean)}"
 
 
-NUMBER, REWARD = Unit(digits=0), Unit(digits=3)
+NUMBER, REWARD, POINTS = Unit(digits=0), Unit(digits=3), Unit("points", scale=100)
 VARIANTS = (
     Column("internalized", results.INTERNALIZED),
     Column("override", ("test", "override", "accuracy")),
     Column("in context", ("test", "in_context", "accuracy")),
 )
-POINTS = Unit("points", scale=100)
-GAINS = (
-    Column("over CoT SFT", results.OVER_COT_SFT, POINTS),
-    Column("over no PoRo", results.OVER_NO_PORO, POINTS),
-)
+GAINS = tuple(Column(key[1], key, POINTS) for key in (results.OVER_COT_SFT, results.OVER_NO_PORO))
 ACCURACY = (VARIANTS[0], *GAINS, *VARIANTS[1:], Column("recall", ("recall", "internalized", "accuracy")))
 TRAINING = (
     Column("seconds", ("training", "seconds"), NUMBER),
