@@ -48,7 +48,7 @@ class Plan:
     """All cells of a sweep, and what they are computed from."""
 
     name: str
-    # Its name, and the sha256 of its weight files by file name; none if it is on the hub.
+    # `name`, and `sha256` by file name of its weights, which is empty for a checkpoint on the hub.
     base: Json
     versions: Mapping[str, str]
     machine: Json
