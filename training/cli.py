@@ -15,7 +15,7 @@ from training.base.curriculum import BaseConfig
 from training.config import Stage
 from training.cot.generate import Cot
 from training.cot.generate import make as make_chains
-from training.sweep.run import sweep as run_sweep
+from training.sweep.run import run_sweep
 from training.train import train as train_recipe
 
 
@@ -64,17 +64,17 @@ def cot(benchmark: Positional[Path], out: Positional[Path], /, asked: Cot) -> No
 def sweep(file: Positional[Path], out: Positional[Path], /, *, jobs: int = 1) -> None:
     """Train and score every method on every benchmark with every seed. The same command again resumes.
 
-    OUT/runs/BENCHMARK/METHOD/SEED/ holds each training run and what it scored; `trimpi report OUT`
-    makes one page of tables and plots of them.
+    OUT/runs/BENCHMARK/METHOD/SEED/ contains each training run with its scores; `trimpi report OUT` writes
+    a page of tables and plots of them.
 
     Args:
-        file: What to compare: a TOML file, or one that comes with the project: smoke or tiny.
+        file: What to compare: a TOML file, or smoke or tiny, which come with the project.
         out: Folder of the sweep.
-        jobs: How many to train at a time.
+        jobs: Number of cells to run at the same time.
     """
-    # Told to end, as a scheduler tells it, it ends as by Ctrl-C, and what it started with it.
+    # A scheduler stops a job with SIGTERM. Handle it like Ctrl-C, so that the running cells end too.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    print(f"{run_sweep(file, out, jobs)} cells are through: {out}")
+    print(f"{run_sweep(file, out, jobs)} cells are finished: {out}")
 
 
 def report(sweep: Positional[Path], /, *, into: Path) -> None:

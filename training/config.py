@@ -24,6 +24,8 @@ STAGES: tuple[str, ...] = get_args(Stage)
 
 HERE = Path(__file__).parent
 RECIPES, SCALES = HERE / "recipes", HERE / "scales"
+# Keys of a recipe file that only tables use: its name and its place.
+PRESENTATION = ("title", "order")
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +158,7 @@ def load(recipe: str, scale: str | None = None, **changes: Any) -> Recipe:
 
     A change of None leaves what the files say. UserError names the key that is unknown or wrong.
     """
-    table = _read(recipe, RECIPES)
+    table = {key: value for key, value in _read(recipe, RECIPES).items() if key not in PRESENTATION}
     scale = scale or table.get("scale")
     if scale is None:
         raise UserError(f"scale: expected one of {', '.join(names(SCALES))} or a TOML file; give --scale")
@@ -182,6 +184,12 @@ def pair(benchmarks: Sequence[Path], chains: Sequence[Path]) -> list[dict[str, P
     if not chains:
         return [{"benchmark": benchmark} for benchmark in benchmarks] or None
     return [{"benchmark": b, "cot": c} for b, c in zip(benchmarks, chains, strict=True)]
+
+
+def recipe_titles() -> dict[str, str]:
+    """Titles of the recipes that come with the project, by name, in the order of the paper's tables."""
+    tables = {name: _read(name, RECIPES) for name in names(RECIPES)}
+    return {name: tables[name]["title"] for name in sorted(tables, key=lambda name: tables[name]["order"])}
 
 
 def names(folder: Path) -> list[str]:

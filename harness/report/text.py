@@ -34,7 +34,8 @@ def escape_markdown(text: str) -> str:
 
 def printable(text: str) -> str:
     """The text without characters that control a terminal or break a line."""
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+    # isprintable() is also false for the narrow space that separates thousands.
+    return "".join(c if c.isprintable() or c == "\u202f" else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
 def short(name: str, most: int = 28) -> str:

@@ -1,1 +1,5 @@
-"""`trimpi sweep`: methods, benchmarks and seeds in one TOML file, each combination trained and scored."""
+"""`trimpi sweep` trains and scores methods x benchmarks x seeds, all named in one TOML file.
+
+Read `grid` (the file and its cells), then `run` (all cells), `cell` (one cell) and `plan` (what is stored).
+The folder `report` turns the stored runs into a page of tables and plots.
+"""

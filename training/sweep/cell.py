@@ -1,7 +1,7 @@
-"""python -m training.sweep.cell FOLDER, in a sweep's folder: trains and scores one of its cells.
+"""python -m training.sweep.cell FOLDER, run in a sweep's folder: trains and scores one of its cells.
 
-A process of its own, so that its memory is freed and its crash is its own; what is done already is not done
-again, so this is also how to go on with one cell by hand.
+Every cell is a process, so that its memory is freed and a crash affects no other cell. Finished steps are
+skipped, so this command also resumes a single cell by hand.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -25,52 +25,50 @@ from training.sweep import grid
 from training.sweep.grid import BASE, SCRIPTED, SWEEP, Cell, Sweep
 from training.train import RECORD, Record, begin, provenance, train
 
+# The reason why a cell failed.
 ERROR = "error.txt"
-"""Why a cell failed."""
 
 
 def run(sweep: Sweep, cell: Cell) -> None:
-    """All that is missing of a cell; paths are relative to the sweep's folder, the working directory."""
+    """Does everything that is missing of a cell. The working directory must be the sweep's folder."""
     base = BASE if Path(BASE).exists() else str(sweep.base)
     if cell.seed is not None:
-        model = f"hf:{_trained(sweep, cell, base)}"
+        model = f"hf:{_train(sweep, cell, base)}"
     else:
         model = cell.method if cell.method in SCRIPTED else f"hf:{base}"
-    for name, benchmark, asked in _evaluations(sweep, cell, model):
-        evaluate(benchmark, asked, Path(cell.folder) / name)
-
-
-def _trained(sweep: Sweep, cell: Cell, base: str) -> Path:
-    model = None if cell.how == "gold" else f"hf:{base}"
-    asked = generate.Cot(cell.how, model, cell.chains, sampling=sweep.scoring.sampling)
-    for name in cell.data if cell.chains is not None else ():
-        out = Path(cell.chains_of(name))
-        with store.locked(out.with_name(f".{out.name}.lock"), wait=True):
-            generate.make(Benchmark(Path("data", name)), out, asked)
-    recipe, folder = grid.recipe(sweep, cell, base), Path(cell.folder)
-    alike = [Path(other.folder) for other in grid.cells(sweep) if other.lane == cell.lane and other != cell]
-    adopt(recipe, folder / "train", [other / "train" for other in alike])
-    return train(recipe, folder / "train")
-
-
-def _evaluations(sweep: Sweep, cell: Cell, model: str) -> Iterator[tuple[str, Benchmark, EvalRequest]]:
-    """The run's folder, benchmark and settings: test and recall, then what may be forgotten."""
-    scoring, sampling = sweep.scoring, sweep.scoring.sampling
+    folder, sampling = Path(cell.folder), sweep.scoring.sampling
     for name, data in zip(cell.benchmarks, cell.data, strict=True):
-        benchmark, mixed = Benchmark(Path("data", data)), f"{name}-" if len(cell.benchmarks) > 1 else ""
-        yield f"{mixed}test", benchmark, scoring.test(model)
+        benchmark, prefix = Benchmark(Path("data", data)), f"{name}-" if len(cell.benchmarks) > 1 else ""
+        evaluate(benchmark, sweep.scoring.test(model), folder / f"{prefix}test")
         if "recall" in benchmark.splits:
-            yield (
-                f"{mixed}recall",
-                benchmark,
-                EvalRequest(model, INTERNALIZED.name, "recall", sampling=sampling),
-            )
+            request = EvalRequest(model, INTERNALIZED.name, "recall", sampling=sampling)
+            evaluate(benchmark, request, folder / f"{prefix}recall")
     for name in sweep.general:
-        yield name, Benchmark(Path("data", name)), EvalRequest(model, INTERNALIZED.name, sampling=sampling)
+        request = EvalRequest(model, INTERNALIZED.name, sampling=sampling)
+        evaluate(Benchmark(Path("data", name)), request, folder / name)
 
 
-def adopt(recipe: Recipe, run: Path, others: Iterable[Path]) -> None:
-    """Links the first stages that another run has trained just so: the same base, data, seed and settings."""
+def _train(sweep: Sweep, cell: Cell, base: str) -> Path:
+    """Generates chains of thought if the cell needs them, trains it, and returns the checkpoint."""
+    if cell.chains is not None:
+        model = None if cell.how == "gold" else f"hf:{base}"
+        request = generate.Cot(cell.how, model, cell.chains, sampling=sweep.scoring.sampling)
+        for name in cell.data:
+            folder = Path(cell.chains_folder(name))
+            with store.locked(folder.with_name(f".{folder.name}.lock"), wait=True):
+                generate.make(Benchmark(Path("data", name)), folder, request)
+    recipe, run = grid.recipe(sweep, cell, base), Path(cell.folder, "train")
+    others = [Path(c.folder, "train") for c in grid.cells(sweep) if c.lane == cell.lane and c != cell]
+    link_shared_stages(recipe, run, others)
+    return train(recipe, run)
+
+
+def link_shared_stages(recipe: Recipe, run: Path, others: Sequence[Path]) -> None:
+    """Links stages that another run has trained from the same base and data, with the same seed and settings.
+
+    A stage can only be linked if all stages before it are the same. It is not linked if its training has
+    already begun here.
+    """
     data = tuple(provenance(recipe))
     begin(run, recipe, data)
     wanted = [(stage, asdict(recipe.rl if stage == "rl" else recipe.sft[stage])) for stage in recipe.stages]  # type: ignore[arg-type]
@@ -79,9 +77,7 @@ def adopt(recipe: Recipe, run: Path, others: Iterable[Path]) -> None:
             continue
         if (run / f".{stage}").exists():
             return
-        for other in others:
-            if not (other / stage / RECORD).exists():
-                continue
+        for other in (other for other in others if (other / stage / RECORD).exists()):
             record = store.read_json(other / stage / RECORD, Record)
             same = (record.base, record.seed, record.data) == (f"hf:{recipe.base}", recipe.seed, data)
             if same and [(done.stage, done.settings) for done in record.stages] == wanted[: index + 1]:
@@ -92,30 +88,30 @@ def adopt(recipe: Recipe, run: Path, others: Iterable[Path]) -> None:
 
 
 def _link(other: Path, run: Path, stage: Stage) -> None:
-    """Hard links take no space; what was logged of the stage comes along."""
+    """Hard links use no disk space. The log of the stage is copied too."""
     lines = [line for line in store.Log(other / LOG, Line).read() if line.stage == stage]
     store.Log(run / LOG, Line).append(lines)
-    aside = run / f".{stage}.linked"
-    shutil.rmtree(aside, ignore_errors=True)
-    shutil.copytree(other / stage, aside, copy_function=os.link)
-    aside.replace(run / stage)
+    unfinished = run / f".{stage}.linked"
+    shutil.rmtree(unfinished, ignore_errors=True)
+    shutil.copytree(other / stage, unfinished, copy_function=os.link)
+    unfinished.replace(run / stage)
 
 
 def main() -> None:
     sweep = grid.read(Path(SWEEP))
-    found = {cell.folder: cell for cell in grid.cells(sweep)}
-    if len(sys.argv) != 2 or sys.argv[1] not in found:
-        sys.exit(f"expected: python -m training.sweep.cell FOLDER, one of {', '.join(found)}")
-    cell = found[sys.argv[1]]
+    cells = {cell.folder: cell for cell in grid.cells(sweep)}
+    if len(sys.argv) != 2 or sys.argv[1] not in cells:
+        sys.exit(f"expected: python -m training.sweep.cell FOLDER, one of {', '.join(cells)}")
+    cell = cells[sys.argv[1]]
     Path(cell.folder).mkdir(parents=True, exist_ok=True)
-    # A killed sweep's cell may be at work still when the next sweep begins.
+    # A process of a killed sweep may still be running a cell in this lane.
     with store.locked(Path("runs", f".{cell.lane}.lock"), wait=True):
         try:
             run(sweep, cell)
         except Exception as error:
-            # For the sweep's record, whatever it was; what else was printed is in the log.
-            said = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
-            store.write(Path(cell.folder, ERROR), said.encode())
+            # The sweep reports this one line; the traceback is in the cell's log.
+            message = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
+            store.write(Path(cell.folder, ERROR), message.encode())
             raise
 
 

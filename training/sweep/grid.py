@@ -1,19 +1,21 @@
-"""What a sweep is asked for, in TOML, and the cells that it comes to: each one training run and its scores.
+"""The TOML file of a sweep, and its cells. A cell is one training run with its scores.
 
-A sweep's folder is OUT; every path in its runs is relative to it, so that it can be moved as a whole:
-```
-sweep.toml plan.json base -> the checkpoint      data/BENCH  data/BENCH-cot48
-runs/BENCH/METHOD-cot48/seed0/  outcome.json log.txt train/ test/ recall/ SKILLS/
-```
-A benchmark whose command has {seed} in it is another for each seed: data/BENCH-seed0, data/BENCH-seed1.
+All paths inside a sweep's folder OUT are relative to it, so it can be moved:
+
+    sweep.toml, plan.json             a copy of the file, and what the report needs to know
+    base                              the base checkpoint, or a link to it, unless it is on the hub
+    data/BENCH/, data/BENCH-cot48/    a benchmark, and its chains of thought
+    runs/BENCH/METHOD-cot48/seed0/    a cell: outcome.json, log.txt, train/, test/, recall/, skills/
+
+If the command that generates a benchmark contains {seed}, every seed has its own: data/BENCH-seed0, ...
 """
 
 from __future__ import annotations
 
+import itertools
 import re
-import tomllib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,25 +26,29 @@ from harness.errors import UserError
 from harness.run import EvalRequest
 from harness.variants import VARIANTS
 from training import config
-from training.config import Recipe
+from training.config import Recipe, Stage
 from training.cot.prompts import How
 from training.dataset import KINDS
 
 HERE = Path(__file__).parent
 SWEEP, BASE = "sweep.toml", "base"
 SCRIPTED = ("random", "majority", "oracle")
+# Scored on every benchmark for comparison: the base model, the lowest and the highest possible scores.
 UNTRAINED = (BASE, *SCRIPTED)
-"""What every benchmark is scored with besides what is trained: the floor, the start and the ceiling."""
-TAKEN = ("train", "test", "recall")
+# Names of folders in a cell, so no benchmark can have them.
+RESERVED = ("train", "test", "recall")
 
 
-class Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A table of the TOML file; a key that is misspelt would otherwise silently do nothing."""
+class TomlTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A table of the TOML file. A misspelled key is an error; otherwise it would silently do nothing."""
 
 
-class Made(Table, frozen=True):
-    """A folder that a command line makes; {out} stands for it, and in that of a benchmark {seed} for the seed
-    of what is trained on it: so intervals over seeds are over policies too."""
+class MakeCommand(TomlTable, frozen=True):
+    """The command line that generates a folder.
+
+    {out} stands for the folder. In the command of a benchmark, {seed} stands for the seed of the training;
+    then intervals over seeds include the variation between policies.
+    """
 
     make: str
 
@@ -54,23 +60,22 @@ class Made(Table, frozen=True):
         return self.make.replace("{out}", out).replace("{seed}", str(seed))
 
 
-class Method(Table, frozen=True):
+class Method(TomlTable, frozen=True):
     """How to train."""
 
+    # A recipe of `trimpi train`. None: the recipe that has the method's name.
     recipe: str | None = None
-    """Of `trimpi train`; none: the one that has the method's name."""
+    # Where chains of thought come from. If a model writes them, it is the base model.
     how: How = "gold"
-    """Whose chains of thought; a model that writes them is the base."""
+    # Changes to the recipe, applied after those of the sweep.
     changes: dict[str, Any] = {}
-    """Laid over the recipe, as is what all methods have in common."""
 
 
-class Scoring(Table, frozen=True):
-    """Settings of `harness eval` for every run."""
+class Scoring(TomlTable, frozen=True):
+    """Settings of `harness eval` for every run. The limit applies only to the test split."""
 
     variants: str = ",".join(VARIANTS)
     limit: int | None = None
-    """Of the test split; the others are scored whole."""
     max_new_tokens: int = 1024
     batch_size: int = 16
     temperature: float = 0.0
@@ -81,39 +86,39 @@ class Scoring(Table, frozen=True):
         return Sampling(self.max_new_tokens, self.temperature, batch_size=self.batch_size)
 
     def test(self, model: str) -> EvalRequest:
-        """Of the test split; the scripted say the same each time."""
+        # A scripted model always gives the same response, so one sample is enough.
         samples = 1 if model in SCRIPTED else self.samples
         return EvalRequest(model, self.variants, "test", self.limit, samples, self.sampling)
 
 
-class Grid(Table, frozen=True):
+class Grid(TomlTable, frozen=True):
     """Every method on every benchmark with every number of chains and every seed."""
 
     title: str
+    # Names of benchmarks; "a+b" means one training run on both.
     benchmarks: tuple[str, ...]
-    """By name; "a+b" is one run on both."""
     methods: tuple[str, ...]
+    # Chains of thought per benchmark, over all its policies. A method that reads none has one cell for all.
     chains: tuple[int, ...]
-    """Chains of thought a benchmark, over all its policies; methods that read none have one cell for all."""
     seeds: tuple[int, ...]
+    # What the tables and plots of the report compare.
     along: Literal["methods", "chains", "depth"] = "methods"
-    """What its tables and plots compare."""
 
 
-class Sweep(Table, frozen=True):
-    """A whole sweep."""
+class Sweep(TomlTable, frozen=True):
+    """The whole file."""
 
-    base: str | Made
-    """A checkpoint: a folder relative to the file, an id on the hub, or what makes it."""
-    benchmarks: dict[str, Made]
+    # A checkpoint: a folder relative to the file, an id on the hub, or the command that generates it.
+    base: str | MakeCommand
+    benchmarks: dict[str, MakeCommand]
     grids: tuple[Grid, ...]
-    general: dict[str, Made] = {}
-    """Benchmarks without policies, to see what training made the model forget."""
+    # Benchmarks without policies, which show what the model forgets by training.
+    general: dict[str, MakeCommand] = {}
+    # Only methods that differ from the recipe of their name.
     methods: dict[str, Method] = {}
-    """Those that are more than the recipe of their name."""
     scale: str = "tiny"
+    # Changes to every recipe.
     changes: dict[str, Any] = {}
-    """Laid over every recipe."""
     scoring: Scoring = Scoring()
 
     def method(self, name: str) -> Method:
@@ -122,137 +127,128 @@ class Sweep(Table, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One method on one benchmark or mixture, trained and scored; what is not trained has no seed."""
+    """One method on one benchmark or mixture, trained and scored. An untrained model has no seed."""
 
+    # Relative to the sweep's folder.
     folder: str
-    """Relative to the sweep's."""
     benchmarks: tuple[str, ...]
+    # The folders of the benchmarks in data/.
     data: tuple[str, ...]
-    """Their folders in data/."""
     method: str
+    recipe: str
+    stages: tuple[Stage, ...] = ()
     chains: int | None = None
     how: How = "gold"
     seed: int | None = None
 
     @property
     def lane(self) -> str:
-        """Cells alike in this may share their first stages, so they run one after another."""
+        """Cells in the same lane run one after another, because they may share their first stages."""
         name = f"{'+'.join(self.data)}-{self.chains}-{self.how}"
         return f"{name}-seed{self.seed}" if self.seed is not None else f"{name}-{self.method}"
 
-    def chains_of(self, data: str) -> str:
-        """The folder of its chains of thought."""
+    def chains_folder(self, data: str) -> str:
         return f"data/{data}-cot{self.chains}" + ("" if self.how == "gold" else f"-{self.how}")
 
 
 def read(file: Path) -> Sweep:
-    """A sweep, checked as far as it can be before anything is run. Raises UserError."""
+    """Reads a sweep and checks everything that can be checked before it runs. Raises UserError."""
+    if not file.is_file():
+        raise UserError(f"{file}: expected {', '.join(config.names(HERE))} or a TOML file, got neither")
     try:
-        sweep = msgspec.convert(tomllib.loads(file.read_text(encoding="utf-8")), Sweep)
-    except FileNotFoundError:
-        raise UserError(
-            f"{file}: expected {', '.join(config.names(HERE))} or a TOML file, got neither"
-        ) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
-        raise UserError(f"{file}: expected TOML: {error}") from error
-    except msgspec.ValidationError as error:
+        sweep = msgspec.toml.decode(file.read_bytes(), type=Sweep)
+    except (msgspec.DecodeError, UnicodeDecodeError, OSError) as error:
         raise UserError(f"{file}: {error}") from error
-    _check(sweep, file)
-    for cell in cells(sweep):
-        if cell.seed is not None:
-            recipe(sweep, cell)
-    return sweep
-
-
-def _check(sweep: Sweep, file: Path) -> None:
-    known = sweep.benchmarks.keys()
-    for name in [*known, *sweep.general]:
-        if not re.fullmatch(r"(?!.*-(seed|cot)\d)[a-z0-9][a-z0-9_-]*", name) or name in TAKEN:
-            raise UserError(
-                f"{file}: {name!r}: expected a benchmark's name in small letters, digits, - and _, without "
-                f"-seed0 or -cot8, and not {', '.join(TAKEN)}, which are names of folders of a sweep"
-            )
-    if twice := known & sweep.general.keys():
-        raise UserError(f"{file}: {min(twice)}: expected a benchmark or a general benchmark, got both")
-    for name, made in [("base", sweep.base), *sweep.general.items()]:
-        if isinstance(made, Made) and "{seed}" in made.make:
-            raise UserError(f"{file}: {name}: expected one for all seeds, got {{seed}} in its command")
+    _check_benchmarks(sweep, file)
     try:
         sweep.scoring.test(BASE)
     except UserError as error:
         raise UserError(f"{file}: scoring: {error}") from None
     for grid in sweep.grids:
-        asked = [name for of in grid.benchmarks for name in of.split("+")]
-        if unknown := [name for name in asked if name not in known]:
-            raise UserError(
-                f"{file}, {grid.title}: expected benchmarks out of {', '.join(known)}, got {unknown[0]!r}"
-            )
-        for name in ("benchmarks", "methods", "chains", "seeds"):
-            if not getattr(grid, name):
-                raise UserError(f"{file}, {grid.title}: {name}: expected one or more, got none")
-        if grid.along != "methods" and any("+" in of for of in grid.benchmarks):
-            raise UserError(f"{file}, {grid.title}: expected no mixtures along {grid.along!r}, got one")
-        if grid.along == "depth" and len(grid.chains) > 1:
-            raise UserError(
-                f"{file}, {grid.title}: chains: expected one number along 'depth', got {len(grid.chains)}"
-            )
-        if taken := set(grid.methods) & set(UNTRAINED):
-            raise UserError(f"{file}, {grid.title}: {min(taken)} is scored without being asked for")
+        _check_grid(grid, sweep, f"{file}, {grid.title}")
     if unused := sweep.methods.keys() - {name for grid in sweep.grids for name in grid.methods}:
-        raise UserError(f"{file}: the method {min(unused)} is in no grid; name it in one, or leave it out")
+        raise UserError(
+            f"{file}: expected every method in a grid, got {min(unused)} in none; add or remove it"
+        )
+    cells(sweep)  # loads every recipe and so checks it
+    return sweep
+
+
+def _check_benchmarks(sweep: Sweep, file: Path) -> None:
+    for name in [*sweep.benchmarks, *sweep.general]:
+        if not re.fullmatch(r"(?!.*-(seed|cot)\d)[a-z0-9][a-z0-9_-]*", name) or name in RESERVED:
+            raise UserError(
+                f"{file}: expected the name of a benchmark in lowercase letters, digits, - and _, without "
+                f"-seed0 or -cot8, and other than {', '.join(RESERVED)}, got {name!r}"
+            )
+    if both := sweep.benchmarks.keys() & sweep.general.keys():
+        raise UserError(f"{file}: {min(both)}: expected a benchmark or a general benchmark, got both")
+    for name, source in [("base", sweep.base), *sweep.general.items()]:
+        if isinstance(source, MakeCommand) and "{seed}" in source.make:
+            raise UserError(f"{file}: {name}: expected one for all seeds, got {{seed}} in its command")
+
+
+def _check_grid(grid: Grid, sweep: Sweep, where: str) -> None:
+    for name in (name for mixture in grid.benchmarks for name in mixture.split("+")):
+        if name not in sweep.benchmarks:
+            raise UserError(f"{where}: expected benchmarks from {', '.join(sweep.benchmarks)}, got {name!r}")
+    for name in ("benchmarks", "methods", "chains", "seeds"):
+        if not getattr(grid, name):
+            raise UserError(f"{where}: {name}: expected one or more, got none")
+    if grid.along != "methods" and any("+" in mixture for mixture in grid.benchmarks):
+        raise UserError(f"{where}: expected no mixtures along {grid.along!r}, got one")
+    if grid.along == "depth" and len(grid.chains) > 1:
+        raise UserError(f"{where}: chains: expected one number along 'depth', got {len(grid.chains)}")
+    if untrained := set(grid.methods) & set(UNTRAINED):
+        raise UserError(f"{where}: expected methods to train, got {min(untrained)}, which is always scored")
 
 
 def cells(sweep: Sweep) -> list[Cell]:
-    """All different ones: the untrained first; then those that may share stages together, shortest first."""
+    """All cells without duplicates, the untrained ones first, then lane by lane.
+
+    In each lane, cells with fewer stages come first, so that the others can use their stages.
+    """
     untrained = [
-        Cell(f"runs/{data}/{name}", (benchmark,), (data,), name)
-        for data, (benchmark, _) in folders(sweep).items()
+        Cell(f"runs/{folder}/{name}", (benchmark,), (folder,), method=name, recipe=name)
+        for folder, (benchmark, _) in data_folders(sweep).items()
         for name in UNTRAINED
     ]
-    lanes: dict[object, list[Cell]] = {}
-    for cell in dict.fromkeys(cell for grid in sweep.grids for cell in of_grid(sweep, grid)):
+    lanes: dict[str, list[Cell]] = {}
+    for cell in dict.fromkeys(cell for grid in sweep.grids for cell in grid_cells(sweep, grid)):
         lanes.setdefault(cell.lane, []).append(cell)
-    for lane in lanes.values():
-        lane.sort(key=lambda cell: len(recipe(sweep, cell).stages))
-    return untrained + [cell for lane in lanes.values() for cell in lane]
+    trained = [sorted(lane, key=lambda cell: len(cell.stages)) for lane in lanes.values()]
+    return [*untrained, *itertools.chain.from_iterable(trained)]
 
 
-def folders(sweep: Sweep) -> dict[str, tuple[str, int]]:
-    """Of all folders in data/ that grids need, the benchmark and the first seed that needs it."""
-    found: dict[str, tuple[str, int]] = {}
+def data_folders(sweep: Sweep) -> dict[str, tuple[str, int]]:
+    """For each folder in data/ that a grid needs: the benchmark, and the first seed that needs it."""
+    folders: dict[str, tuple[str, int]] = {}
     for grid in sweep.grids:
-        for name in dict.fromkeys(name for of in grid.benchmarks for name in of.split("+")):
+        for name in dict.fromkeys(name for mixture in grid.benchmarks for name in mixture.split("+")):
             for seed in grid.seeds:
-                found.setdefault(sweep.benchmarks[name].folder(name, seed), (name, seed))
-    return found
+                folders.setdefault(sweep.benchmarks[name].folder(name, seed), (name, seed))
+    return folders
 
 
-def of_grid(sweep: Sweep, grid: Grid) -> Iterator[Cell]:
-    for of in grid.benchmarks:
-        names = tuple(of.split("+"))
-        for seed in grid.seeds:
-            data = tuple(sweep.benchmarks[name].folder(name, seed) for name in names)
-            for method in grid.methods:
-                for chains in grid.chains if reads_chains(sweep, method) else (None,):
-                    cot = "" if chains is None else f"-cot{chains}"
-                    how = sweep.method(method).how
-                    yield Cell(f"runs/{of}/{method}{cot}/seed{seed}", names, data, method, chains, how, seed)
-
-
-def reads_chains(sweep: Sweep, method: str) -> bool:
-    stages = _recipe(sweep, method, base=BASE, data=[{"benchmark": "any"}]).stages
-    return any(stage != "rl" and KINDS[stage].reasoned for stage in stages)
+def grid_cells(sweep: Sweep, grid: Grid) -> Iterator[Cell]:
+    for mixture, seed, name in itertools.product(grid.benchmarks, grid.seeds, grid.methods):
+        benchmarks, method = tuple(mixture.split("+")), sweep.method(name)
+        data = tuple(sweep.benchmarks[benchmark].folder(benchmark, seed) for benchmark in benchmarks)
+        folder, source = f"runs/{mixture}/{name}", method.recipe or name
+        cell = Cell(f"{folder}/seed{seed}", benchmarks, data, name, source, how=method.how, seed=seed)
+        cell = replace(cell, stages=recipe(sweep, cell).stages)
+        if any(stage != "rl" and KINDS[stage].reasoned for stage in cell.stages):
+            for chains in grid.chains:
+                yield replace(cell, folder=f"{folder}-cot{chains}/seed{seed}", chains=chains)
+        else:
+            yield cell
 
 
 def recipe(sweep: Sweep, cell: Cell, base: str = BASE) -> Recipe:
-    """What a cell trains, seen from the sweep's folder."""
+    """The training of a cell, with paths relative to the sweep's folder."""
     data: list[dict[str, str]] = [{"benchmark": f"data/{name}"} for name in cell.data]
     if cell.chains is not None:
-        data = [{"benchmark": f"data/{name}", "cot": cell.chains_of(name)} for name in cell.data]
-    return _recipe(sweep, cell.method, base=base, data=data, seed=cell.seed)
-
-
-def _recipe(sweep: Sweep, name: str, **own: Any) -> Recipe:
-    method = sweep.method(name)
-    changes = config.merge(config.merge(sweep.changes, method.changes), own | {"name": name})
-    return config.load(method.recipe or name, sweep.scale, **changes)
+        data = [{"benchmark": f"data/{name}", "cot": cell.chains_folder(name)} for name in cell.data]
+    own = {"name": cell.method, "base": base, "data": data, "seed": cell.seed}
+    changes = config.merge(config.merge(sweep.changes, sweep.method(cell.method).changes), own)
+    return config.load(cell.recipe, sweep.scale, **changes)

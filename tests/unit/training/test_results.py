@@ -1,4 +1,4 @@
-"""A sweep's page: its figures are those of the stored runs, and what is missing is said to be."""
+"""The page of `trimpi report`: its figures come from the stored runs, and missing ones are marked."""
 
 from __future__ import annotations
 
@@ -15,10 +15,14 @@ import pytest
 from harness.errors import UserError
 from harness.files import store
 from harness.files.benchmark import Manifest
+from harness.metrics import metric
+from harness.metrics.metric import Metric, Unit
 from harness.records import Report, ReportRow, Run, Usage
+from training.sweep.report import tables
 from training.sweep.report.page import write_results
-from training.sweep.report.results import T, over_steps, read_plan, spread
-from training.sweep.report.tables import paper
+from training.sweep.report.results import StoredSweep, T, seed_mean
+from training.sweep.report.tables import paper_scores
+from training.train import Record, StageRecord
 
 STAGES = {
     "direct-sft": ["direct-sft"],
@@ -29,7 +33,7 @@ STAGES = {
 
 
 class FakeSweep:
-    """A sweep's folder with runs of which only the figures are real."""
+    """The folder of a sweep whose runs were never run: only their figures are there."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -77,7 +81,7 @@ class FakeSweep:
         self.plan["grids"].append({"title": title, "along": along, "cells": cells})
 
     def end(self, cell: dict[str, Any], error: str | None = None, **means: float) -> None:
-        """A cell is through, or failed; its accuracy under each variant is given."""
+        """Finishes a cell with these accuracies by variant, or lets it fail."""
         folder = self.folder / cell["folder"]
         folder.mkdir(parents=True)
         store.write_json(folder / "outcome.json", {"asked": {}, "seconds": 1.0, "error": error})
@@ -87,10 +91,11 @@ class FakeSweep:
             mixed = f"{benchmark}-" if len(cell["benchmarks"]) > 1 else ""
             self._report(folder / f"{mixed}test", data, "test", means)
         self._report(folder / "skills", "skills", "test", {"internalized": 0.5})
-        stages = [{"stage": s, "wall_seconds": 10.0, "steps": 4, "means": MEANS} for s in cell["stages"]]
+        stages = tuple(StageRecord(s, "base", {}, 4, None, 400.0, 400.0, 1, MEANS) for s in cell["stages"])
         if stages:
+            record = Record(cell["recipe"], "tiny", "hf:base", (), cell["seed"], stages, {})
             (folder / "train" / cell["stages"][-1]).mkdir(parents=True)
-            store.write_json(folder / "train" / cell["stages"][-1] / "training.json", {"stages": stages})
+            store.write_json(folder / "train" / cell["stages"][-1] / "training.json", record)
             store.write_lines(folder / "train" / "log.jsonl", LOGGED)
 
     def _report(self, folder: Path, benchmark: str, split: str, means: dict[str, float]) -> None:
@@ -134,8 +139,8 @@ def fake(tmp_path: Path) -> FakeSweep:
 
 
 def row(page: str, label: str, table: int = 0) -> dict[str, str]:
-    """The cells of a line by the heads of its table; which of the tables that have such a line."""
-    found = []
+    """The cells of a row by the heads of its table; `table` counts only tables with such a row."""
+    rows = []
     heads: list[str] = []
     for line in page.splitlines():
         cells = [cell.strip() for cell in line.strip("|").split(" | ")]
@@ -144,8 +149,8 @@ def row(page: str, label: str, table: int = 0) -> dict[str, str]:
         elif not heads:
             heads = cells
         elif cells[0] == label:
-            found.append(dict(zip(heads, cells, strict=True)))
-    return found[table]
+            rows.append(dict(zip(heads, cells, strict=True)))
+    return rows[table]
 
 
 def test_a_figure_is_the_mean_over_seeds_with_its_interval(fake: FakeSweep) -> None:
@@ -158,15 +163,15 @@ def test_a_figure_is_the_mean_over_seeds_with_its_interval(fake: FakeSweep) -> N
         fake.end(cell, internalized=score, in_context=0.5, override=0.5)
     page = fake.page()
     cot = row(page, "CoT SFT")
-    assert cot["internalized"] == f"60.0 ± {4.303 * 10 / 3**0.5:.1f}"
-    assert (cot["seeds"], cot["chains"], cot["skills"]) == ("3 of 3", "24", "50.0 ± 0.0")
-    assert row(page, "Direct SFT")["internalized"] == "20.0–30.0"
-    assert row(page, "Oracle")["internalized"] == "100.0"
-    assert row(page, "In-Context")["in context"] == "80.0"
+    assert cot["internalized (%)"] == f"60.0 ± {4.303 * 10 / 3**0.5:.1f}"
+    assert (cot["seeds"], cot["chains"], cot["skills (%)"]) == ("3 of 3", "24", "50.0 ± 0.0")
+    assert row(page, "Direct SFT")["internalized (%)"] == "20.0–30.0"
+    assert row(page, "Oracle")["internalized (%)"] == "100.0"
+    assert row(page, "In-Context")["in context (%)"] == "80.0"
 
 
 def test_methods_are_compared_seed_by_seed(fake: FakeSweep) -> None:
-    """However much seeds differ, a gain that is always the same has no width."""
+    """A gain that is the same for all seeds has an interval without width, even if the seeds differ much."""
     cot = [fake.cell("t2", "cot-sft", 24, seed) for seed in range(4)]
     others = {
         method: [fake.cell("t2", method, chains, seed) for seed in range(4)]
@@ -179,41 +184,66 @@ def test_methods_are_compared_seed_by_seed(fake: FakeSweep) -> None:
         for cell, score in zip(others[method], (0.2, 0.5, 0.8, 0.1), strict=True):
             fake.end(cell, internalized=score + gain)
     page = fake.page()
-    assert row(page, "TriMPI, PoRo-GRPO")["over CoT SFT"] == "15.0 ± 0.0", "the fourth seed has no pair"
-    assert row(page, "Direct SFT")["over CoT SFT"] == "-20.0 ± 0.0"
-    assert row(page, "CoT SFT")["over CoT SFT"] == "–"
-    assert row(page, "TriMPI, PoRo-GRPO")["over no PoRo"] == "10.0 ± 0.0"
-    assert row(page, "TriMPI, GRPO without PoRo")["over no PoRo"] == "–"
+    assert row(page, "TriMPI, PoRo-GRPO")["over CoT SFT (points)"] == "15.0 ± 0.0", (
+        "the fourth seed has no pair"
+    )
+    assert row(page, "Direct SFT")["over CoT SFT (points)"] == "-20.0 ± 0.0"
+    assert row(page, "CoT SFT")["over CoT SFT (points)"] == "–"
+    assert row(page, "TriMPI, PoRo-GRPO")["over no PoRo (points)"] == "10.0 ± 0.0"
+    assert row(page, "TriMPI, GRPO without PoRo")["over no PoRo (points)"] == "–"
 
 
-def test_parts_and_floors_are_shown_by_the_family_s_own_names(fake: FakeSweep) -> None:
+def add_rows(fake: FakeSweep, cell: dict[str, Any], *rows: ReportRow) -> None:
+    file = fake.folder / cell["folder"] / "test" / "report.json"
+    report = store.read_json(file, Report)
+    store.write_json(file, replace(report, rows=report.rows + rows))
+
+
+def test_metrics_with_details_have_a_column_for_each_detail(fake: FakeSweep) -> None:
     plain, parted = (fake.cell("t2", method, 24, 0) for method in ("cot-sft", "trimpi-poro-grpo"))
     fake.grid("methods", plain, parted)
     fake.end(plain, internalized=0.5)
-    assert "dummy" not in fake.page().partition("## Table 2")[2]
+    assert "baseline" not in fake.page()
     fake.end(parted, internalized=0.5)
-    file = fake.folder / parted["folder"] / "test" / "report.json"
-    report = store.read_json(file, Report)
-    more = (("part: tool", 0.75), ("dummy: most frequent call", 0.25))
-    rows = tuple(ReportRow("internalized", name, mean, 0.0, 1.0, 40) for name, mean in more)
-    store.write_json(file, replace(report, rows=report.rows + rows))
-    shown = row(fake.page(), "TriMPI, PoRo-GRPO", 1)
-    assert (shown["tool"], shown["dummy: most frequent call"]) == ("75.0", "25.0")
+    details = [("part", "tool", 0.75), ("baseline", "most frequent call", 0.25)]
+    rows = [ReportRow("internalized", m, mean, 0.0, 1.0, 40, detail=detail) for m, detail, mean in details]
+    add_rows(fake, parted, *rows)
+    page = fake.page()
+    shown = row(page, "TriMPI, PoRo-GRPO", 1)
+    assert (shown["part: tool (%)"], shown["baseline: most frequent call (%)"]) == ("75.0", "25.0")
+    assert row(page, "CoT SFT", 1)["part: tool (%)"] == "–"
+    assert "*baseline*: The score of an agent that knows none of the rules" in page
 
 
-def test_the_papers_figures_stand_beside_by_method_and_kind(fake: FakeSweep) -> None:
+def test_a_metric_of_another_package_has_a_column_in_its_own_unit(
+    fake: FakeSweep, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = Metric(name="words per response", explanation="How many words there are.", unit=Unit("words"))
+    metrics = {**metric.installed(), words.name: words}
+    for module in (metric, tables):
+        monkeypatch.setattr(module, "installed", lambda: metrics)
+    cell = fake.cell("t2", "cot-sft", 24, 0)
+    fake.grid("methods", cell)
+    fake.end(cell, internalized=0.5)
+    add_rows(fake, cell, ReportRow("internalized", words.name, 7.0, 6.0, 8.0, 40))
+    page = fake.page()
+    assert row(page, "CoT SFT", 1)["words per response (words)"] == "7.0"
+    assert "- *words per response*: How many words there are." in page
+
+
+def test_the_figures_of_the_paper_are_found_by_method_and_kind(fake: FakeSweep) -> None:
     fake.benchmark("m2", 2, visual=True)
     cells = [fake.cell("t2", "trimpi-poro-grpo", 24, 0), fake.cell("m2", "trimpi-poro-grpo", 24, 0)]
     fake.grid("methods", *cells)
     page = fake.page()
     assert [row(page, "TriMPI, PoRo-GRPO", i)["paper: internalized"] for i in (0, 2)] == ["65.85", "84.70"]
-    assert paper("CoT SFT", "referral", False) == 35.4
-    assert paper("CoT SFT", "override", True) == 25.2
-    assert paper("In-Context", "in_context", True) == 5.65
-    assert paper("RL from the base", "internalized", False) is None
+    assert paper_scores("internalized", False, judged=True)["cot-sft"] == 35.4
+    assert paper_scores("override", True)["cot-sft"] == 25.2
+    assert paper_scores("in_context", True)["base"] == 5.65
+    assert "rl-from-base" not in paper_scores("internalized", False)
 
 
-def test_what_is_missing_or_failed_is_said_to_be(fake: FakeSweep) -> None:
+def test_missing_and_failed_cells_are_marked(fake: FakeSweep) -> None:
     cells = [fake.cell("t2", "cot-sft", 24, seed) for seed in range(3)]
     never = fake.cell("t2", "direct-sft", None, 0)
     bad = fake.cell("t2", "bad", 24, 0) | {"recipe": "cot-sft"}
@@ -223,30 +253,31 @@ def test_what_is_missing_or_failed_is_said_to_be(fake: FakeSweep) -> None:
     fake.end(cells[1], error="step 3: the loss is nan | lower it")
     page = fake.page()
     assert row(page, "CoT SFT")["seeds"] == "1 of 3"
-    assert row(page, "CoT SFT")["internalized"] == "50.0"
+    assert row(page, "CoT SFT")["internalized (%)"] == "50.0"
     assert row(page, "Direct SFT")["seeds"] == "0 of 1"
-    assert row(page, "Direct SFT")["internalized"] == "not run"
-    assert row(page, "CoT SFT (bad)")["internalized"] == "failed"
+    assert row(page, "Direct SFT")["internalized (%)"] == "not run"
+    assert row(page, "CoT SFT (bad)")["internalized (%)"] == "failed"
     assert r"- `runs/t2/cot-sft-cot24/seed1`: step 3: the loss is nan \| lower it" in page
 
 
-def test_rewards_of_both_kinds_of_rollouts_and_what_is_saved(fake: FakeSweep) -> None:
+def test_rewards_of_both_kinds_of_rollouts_and_savings(fake: FakeSweep) -> None:
     cell = fake.cell("t2", "trimpi-poro-grpo", 24, 0)
     fake.grid("methods", cell)
     fake.end(cell, internalized=0.5, in_context=0.5, override=0.5)
     page = fake.page()
     trained = row(page, "TriMPI, PoRo-GRPO", 1)
     assert (trained["reward, policy-free"], trained["reward, policy-aware"]) == ("0.250", "0.500")
-    assert (trained["aware less free"], trained["seconds"]) == ("0.250", "30")
-    assert row(page, "t2", 1)["prompt tokens saved"] == "75.0"
+    assert (trained["policy-aware minus policy-free"], trained["seconds"]) == ("0.250", "1\u202f200")
+    assert row(page, "t2", 1)["prompt tokens saved (%)"] == "75.0"
     assert "(results/table-2-t2-rewards.svg)" in page
-    made = read_plan(fake.folder).grids[0].cells
-    logged = over_steps(fake.folder, made, "reward/policy_aware")
-    assert {step: s.mean for step, s in logged.items()} == pytest.approx({1: 0.1, 2: 0.2, 3: 0.5})
+    sweep = StoredSweep(fake.folder)
+    (method,) = sweep.rows(sweep.plan.grids[0].cells)
+    rewards = sweep.reward_curve(method, "policy_aware")
+    assert {step: mean.mean for step, mean in rewards.items()} == pytest.approx({1: 0.1, 2: 0.2, 3: 0.5})
 
 
-def test_a_benchmark_of_its_own_for_each_seed_is_one_line(fake: FakeSweep) -> None:
-    """Also of what is not trained: its figure is over the same benchmarks."""
+def test_a_benchmark_generated_for_each_seed_is_one_row(fake: FakeSweep) -> None:
+    """This also holds for untrained models."""
     cells = []
     for seed, (trained, shown) in enumerate([(0.2, 0.7), (0.6, 0.9)]):
         fake.benchmark(f"own-seed{seed}", 2)
@@ -259,12 +290,12 @@ def test_a_benchmark_of_its_own_for_each_seed_is_one_line(fake: FakeSweep) -> No
     page = fake.page()
     assert page.count("### own: clevrpolicy-T N=2") == 1
     assert row(page, "CoT SFT")["seeds"] == "2 of 2"
-    assert row(page, "CoT SFT")["internalized"] == "20.0–60.0"
-    assert row(page, "In-Context")["in context"] == "70.0–90.0"
+    assert row(page, "CoT SFT")["internalized (%)"] == "20.0–60.0"
+    assert row(page, "In-Context")["in context (%)"] == "70.0–90.0"
     assert all(f"| own-seed{seed} |" in page for seed in (0, 1))
 
 
-def test_a_mixture_is_a_line_on_each_of_its_benchmarks(fake: FakeSweep) -> None:
+def test_a_mixture_has_a_section_for_each_of_its_benchmarks(fake: FakeSweep) -> None:
     fake.benchmark("m2", 2, visual=True)
     cell = fake.cell("t2+m2", "trimpi-poro-grpo", 24, 0)
     fake.grid("methods", cell)
@@ -273,7 +304,7 @@ def test_a_mixture_is_a_line_on_each_of_its_benchmarks(fake: FakeSweep) -> None:
     for name, kind in (("t2", "T"), ("m2", "M")):
         assert f"### {name}: clevrpolicy-{kind} N=2, trained on t2 and m2 together" in page
     drawn = re.findall(r"]\((.+?\.svg)\)", page)
-    assert len(drawn) == len(set(drawn)) == 3, "each has a plot of its own, and both have one of rewards"
+    assert len(drawn) == len(set(drawn)) == 3, "a plot for each benchmark, and one of rewards for both"
 
 
 @pytest.mark.parametrize("along", ["chains", "depth"])
@@ -293,7 +324,7 @@ def test_accuracy_over_a_number(fake: FakeSweep, along: str) -> None:
     assert row(page, "TriMPI, PoRo-GRPO")[second] == "not run"
     first = {"chains": "8 chains", "depth": "N=2"}[along]
     assert row(page, "The base in context")[first] == "80.0"
-    # What reads no chains of thought is the same however many there are.
+    # A method that reads no chains of thought is the same at every number of them.
     assert [row(page, "Direct SFT")[head] for head in (first, second)] == ["75.0", "75.0"]
     for name in re.findall(r"!\[[^]]*\]\(results/([a-z0-9-]+\.svg)\)", page):
         picture = ET.parse(fake.folder / "docs" / "results" / name).getroot()
@@ -303,7 +334,7 @@ def test_accuracy_over_a_number(fake: FakeSweep, along: str) -> None:
     assert row(page, "TriMPI, PoRo-GRPO", 1)[first] == "10.0–10.0", "over CoT SFT, seed by seed"
 
 
-def test_benchmarks_of_one_depth_do_not_cover_each_other(fake: FakeSweep) -> None:
+def test_benchmarks_of_the_same_depth_have_separate_lines(fake: FakeSweep) -> None:
     fake.benchmark("other", 2)
     base = fake.cell("other", "base")
     fake.plan["untrained"].append(base)
@@ -330,13 +361,13 @@ def test_the_same_runs_give_the_same_page_and_plots(fake: FakeSweep) -> None:
     assert files() == files()
 
 
-def test_a_folder_that_is_no_sweep_is_refused(tmp_path: Path) -> None:
+def test_a_folder_without_a_sweep_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"expected the folder of a `trimpi sweep`"):
         write_results(tmp_path, tmp_path / "results.md")
 
 
 def within(freedom: int, quantile: float, steps: int = 20_000) -> float:
-    """How often |t| is below the quantile: its density by the midpoint rule."""
+    """The probability that |t| is below the quantile, integrated with the midpoint rule."""
     factor = math.gamma((freedom + 1) / 2) / (math.sqrt(freedom * math.pi) * math.gamma(freedom / 2))
     width = 2 * quantile / steps
     places = (-quantile + (i + 0.5) * width for i in range(steps))
@@ -346,9 +377,9 @@ def within(freedom: int, quantile: float, steps: int = 20_000) -> float:
 def test_intervals() -> None:
     for freedom, quantile in enumerate(T, 1):
         assert within(freedom, quantile) == pytest.approx(0.95, abs=1e-4)
-    assert spread([]) is None
-    assert spread([0.5]) == (0.5, 0.5, 0.5, 1)
-    assert spread([0.25, 0.75]) == (0.5, 0.25, 0.75, 2)
-    many = spread([0.1, 0.2, 0.3, 0.4])
+    assert seed_mean([]) is None
+    assert seed_mean([0.5]) == (0.5, 0.5, 0.5, 1)
+    assert seed_mean([0.25, 0.75]) == (0.5, 0.25, 0.75, 2)
+    many = seed_mean([0.1, 0.2, 0.3, 0.4])
     assert many is not None
     assert many.high - many.mean == pytest.approx(3.182 * 0.129099 / 2, abs=1e-4)

@@ -1,4 +1,4 @@
-"""Sweeps: which cells there are, that one's end is nothing to the others, and what stages are shared."""
+"""Sweeps: the cells of a file, how they run side by side, and the stages that they share."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from harness.errors import UserError
@@ -20,9 +21,8 @@ from harness.files.benchmark import Benchmark
 from harness.records import Report
 from training.config import load
 from training.curves.history import LOG, Line, read
-from training.sweep import cell
-from training.sweep import grid as plan
-from training.sweep import run as sweeping
+from training.sweep import cell, grid
+from training.sweep import run as sweep_run
 from training.sweep.run import OUTCOME, Outcome
 from training.train import RECORD, Record, StageRecord, provenance
 
@@ -45,15 +45,15 @@ seeds = [0, 1]
 
 
 def write(
-    file: Path, grid: str, base: Path | str = "none", make: str = "mkdir -p {out}", more: str = ""
+    file: Path, grids: str, base: Path | str = "none", make: str = "mkdir -p {out}", more: str = ""
 ) -> Path:
     head = f'base = "{base}"\nbenchmarks.one.make = "{make}"\nbenchmarks.two.make = "{make}"\n'
-    file.write_text(head + more + grid)
+    file.write_text(head + more + grids)
     return file
 
 
-def test_cells_are_all_different_ones_and_those_that_share_stages_go_shortest_first(tmp_path: Path) -> None:
-    cells = plan.cells(plan.read(write(tmp_path / "s.toml", GRID + GRID.replace("All", "Again"))))
+def test_cells_are_unique_and_in_a_lane_those_with_fewer_stages_come_first(tmp_path: Path) -> None:
+    cells = grid.cells(grid.read(write(tmp_path / "s.toml", GRID + GRID.replace("All", "Again"))))
     folders = [c.folder for c in cells]
     assert len(folders) == len(set(folders)) == 2 * 4 + 2 * (2 * 2 * 2 + 2)
     assert folders[:4] == ["runs/one/base", "runs/one/random", "runs/one/majority", "runs/one/oracle"]
@@ -61,48 +61,48 @@ def test_cells_are_all_different_ones_and_those_that_share_stages_go_shortest_fi
     lane = [c.folder for c in cells if c.benchmarks == ("one",) and (c.chains, c.seed) == (4, 1)]
     assert lane == ["runs/one/cot-sft-cot4/seed1", "runs/one/cot-sft-grpo-cot4/seed1"]
     assert "runs/one+two/direct-sft/seed0" in folders
-    mixed = plan.recipe(plan.read(tmp_path / "s.toml"), cells[-1])
+    mixed = grid.recipe(grid.read(tmp_path / "s.toml"), cells[-1])
     assert [str(data.benchmark) for data in mixed.data] == ["data/one", "data/two"]
 
 
-def test_a_benchmark_that_asks_for_the_seed_is_another_for_each(tmp_path: Path) -> None:
-    asked = plan.read(write(tmp_path / "s.toml", GRID, make="mkdir -p {out} # {seed}"))
-    assert plan.folders(asked) == {f"{n}-seed{s}": (n, s) for n in ("one", "two") for s in (0, 1)}
-    assert asked.benchmarks["one"].command("data/one-seed1", 1) == "mkdir -p data/one-seed1 # 1"
-    cells = {c.folder: c for c in plan.cells(asked)}
+def test_a_benchmark_with_seed_in_its_command_is_generated_for_every_seed(tmp_path: Path) -> None:
+    sweep = grid.read(write(tmp_path / "s.toml", GRID, make="mkdir -p {out} # {seed}"))
+    assert grid.data_folders(sweep) == {f"{n}-seed{s}": (n, s) for n in ("one", "two") for s in (0, 1)}
+    assert sweep.benchmarks["one"].command("data/one-seed1", 1) == "mkdir -p data/one-seed1 # 1"
+    cells = {c.folder: c for c in grid.cells(sweep)}
     assert cells["runs/one-seed1/oracle"].data == ("one-seed1",)
     mixed = cells["runs/one+two/cot-sft-cot4/seed1"]
     assert mixed.benchmarks == ("one", "two")
-    learned = plan.recipe(asked, mixed).data
+    learned = grid.recipe(sweep, mixed).data
     assert [str(d.benchmark) for d in learned] == ["data/one-seed1", "data/two-seed1"]
     assert [str(d.cot) for d in learned] == ["data/one-seed1-cot4", "data/two-seed1-cot4"]
 
 
-def test_what_all_methods_have_in_common_stands_under_what_is_one_methods_own(tmp_path: Path) -> None:
+def test_changes_of_a_method_override_those_of_the_sweep(tmp_path: Path) -> None:
     more = (
         "changes.sft.cot-sft.epochs = 7\nchanges.sft.cot-sft.learning_rate = 1e-5\n"
         'methods.short = { recipe = "cot-sft", changes = { sft.cot-sft.epochs = 2 } }\n'
     )
-    grid = RUN.replace('"cot-sft-grpo"', '"short"')
-    asked = plan.read(write(tmp_path / "s.toml", grid, more=more))
-    short, cot = (next(c for c in plan.cells(asked) if c.method == name) for name in ("short", "cot-sft"))
-    settings = [plan.recipe(asked, c).sft["cot-sft"] for c in (short, cot)]
+    grids = RUN.replace('"cot-sft-grpo"', '"short"')
+    sweep = grid.read(write(tmp_path / "s.toml", grids, more=more))
+    short, cot = (next(c for c in grid.cells(sweep) if c.method == name) for name in ("short", "cot-sft"))
+    settings = [grid.recipe(sweep, c).sft["cot-sft"] for c in (short, cot)]
     assert [(s.epochs, s.learning_rate) for s in settings] == [(2, 1e-5), (7, 1e-5)]
 
 
 @pytest.mark.parametrize(
-    ("grid", "more", "said"),
+    ("grids", "more", "message"),
     [
         (RUN, "jobs = 2\n", "unknown field `jobs`"),
-        (RUN.replace('"one"', '"three"'), "", "expected benchmarks out of one, two, got 'three'"),
+        (RUN.replace('"one"', '"three"'), "", "expected benchmarks from one, two, got 'three'"),
         (RUN.replace('"cot-sft"]', '"cot-stf"]'), "", "cot-stf: expected"),
-        (RUN.replace('"cot-sft"]', '"oracle"]'), "", "oracle is scored without being asked for"),
+        (RUN.replace('"cot-sft"]', '"oracle"]'), "", "got oracle, which is always scored"),
         (RUN.replace("[0, 1]", "[]"), "", "seeds: expected one or more, got none"),
-        (RUN, 'methods.mine.recipe = "cot-sft"\n', "the method mine is in no grid"),
+        (RUN, 'methods.mine.recipe = "cot-sft"\n', "got mine in none"),
         (RUN, "changes.rl.max_step = 2\n", "unknown key 'max_step'"),
         (RUN, 'general.one.make = "true"\n', "one: expected a benchmark or a general benchmark, got both"),
         (RUN, 'general.all.make = "make {seed}"\n', "all: expected one for all seeds"),
-        (RUN, 'general."../x".make = "true"\n', "expected a benchmark's name"),
+        (RUN, 'general."../x".make = "true"\n', "expected the name of a benchmark"),
         (RUN, 'general.one-seed1.make = "true"\n', "without -seed0 or -cot8"),
         (RUN, 'scoring.variants = "shown"\n', "scoring: variants: expected some of"),
         (RUN, "scoring.batch_size = 0\n", "scoring: batch_size: expected 1 or more, got 0"),
@@ -111,25 +111,25 @@ def test_what_all_methods_have_in_common_stands_under_what_is_one_methods_own(tm
         (RUN.replace("[2]", "[2, 4]") + 'along = "depth"\n', "", "chains: expected one number along 'depth'"),
     ],
 )
-def test_a_wrong_file_is_refused_before_anything_runs(
-    tmp_path: Path, grid: str, more: str, said: str
+def test_an_invalid_file_is_refused_before_anything_runs(
+    tmp_path: Path, grids: str, more: str, message: str
 ) -> None:
     with pytest.raises(UserError) as raised:
-        sweeping.sweep(write(tmp_path / "s.toml", grid, more=more), tmp_path / "out")
-    assert said in str(raised.value)
+        sweep_run.run_sweep(write(tmp_path / "s.toml", grids, more=more), tmp_path / "out")
+    assert message in str(raised.value)
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("name", [path.stem for path in plan.HERE.glob("*.toml")])
-def test_the_sweeps_that_come_with_the_project_can_be_read(name: str) -> None:
-    asked = plan.read(plan.HERE / f"{name}.toml")
+@pytest.mark.parametrize("name", [path.stem for path in grid.HERE.glob("*.toml")])
+def test_the_included_sweeps_are_valid(name: str) -> None:
+    sweep = grid.read(grid.HERE / f"{name}.toml")
     table_2 = {"direct-sft", "cot-sft", "vm-cpt-cot-sft", "cot-sft-grpo", "cot-sft-dapo", "trimpi-grpo"}
     table_2 |= {"trimpi-poro-grpo", "trimpi-poro-dapo"}
-    assert table_2 <= {c.method for c in plan.cells(asked)}
+    assert table_2 <= {c.method for c in grid.cells(sweep)}
 
 
 def child(tmp_path: Path, body: str) -> tuple[str, ...]:
-    """A process that stands in for training.sweep.cell; it notes when it begins and ends."""
+    """A command that replaces training.sweep.cell. It writes to the file `notes` when it begins and ends."""
     program = tmp_path / "child.py"
     program.write_text(
         "import os, sys, time\n"
@@ -142,12 +142,12 @@ def child(tmp_path: Path, body: str) -> tuple[str, ...]:
 
 
 @pytest.fixture
-def asked(tmp_path: Path, text_folder: Path) -> Path:
+def sweep_file(tmp_path: Path, text_folder: Path) -> Path:
     return write(tmp_path / "s.toml", RUN, make=f"cp -r {text_folder} {{out}}")
 
 
-def test_a_cell_that_fails_is_recorded_and_only_it_is_tried_again(
-    tmp_path: Path, asked: Path, monkeypatch: pytest.MonkeyPatch
+def test_only_failed_cells_are_run_again(
+    tmp_path: Path, sweep_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "out"
     fails = (
@@ -155,9 +155,9 @@ def test_a_cell_that_fails_is_recorded_and_only_it_is_tried_again(
         "    open(folder + '/error.txt', 'w').write('reward: expected a number'); sys.exit(1)\n"
         "if folder.endswith('grpo-cot2/seed1'): os.kill(os.getpid(), 9)"
     )
-    monkeypatch.setattr(sweeping, "CELL", child(tmp_path, fails))
+    monkeypatch.setattr(sweep_run, "CELL_COMMAND", child(tmp_path, fails))
     with pytest.raises(UserError, match="2 of 8 cells failed"):
-        sweeping.sweep(asked, out, jobs=2)
+        sweep_run.run_sweep(sweep_file, out, jobs=2)
     outcomes = {p.parent.relative_to(out).as_posix(): store.read_json(p, Outcome) for p in out.rglob(OUTCOME)}
     assert len(outcomes) == 8
     assert {folder: o.error for folder, o in outcomes.items() if o.error} == {
@@ -166,20 +166,20 @@ def test_a_cell_that_fails_is_recorded_and_only_it_is_tried_again(
     }
     (out / "notes").unlink()
     again = out / "runs/one/cot-sft-grpo-cot2/seed0" / OUTCOME
-    store.write_json(again, replace(store.read_json(again, Outcome), seconds=1000.0))
-    monkeypatch.setattr(sweeping, "CELL", child(tmp_path, ""))
-    assert sweeping.sweep(asked, out) == 8
-    assert store.read_json(again, Outcome).seconds > 1000, "of all sittings"
-    begun = {line for line in (out / "notes").read_text().splitlines() if line.startswith("begin")}
-    assert begun == {f"begin {folder}" for folder, o in outcomes.items() if o.error}
+    store.write_json(again, msgspec.structs.replace(store.read_json(again, Outcome), seconds=1000.0))
+    monkeypatch.setattr(sweep_run, "CELL_COMMAND", child(tmp_path, ""))
+    assert sweep_run.run_sweep(sweep_file, out) == 8
+    assert store.read_json(again, Outcome).seconds > 1000, "the sum over all attempts"
+    started = {line for line in (out / "notes").read_text().splitlines() if line.startswith("begin")}
+    assert started == {f"begin {folder}" for folder, o in outcomes.items() if o.error}
 
 
-def test_two_at_a_time_but_never_two_that_share_stages(
-    tmp_path: Path, asked: Path, monkeypatch: pytest.MonkeyPatch
+def test_two_jobs_never_run_two_cells_of_one_lane(
+    tmp_path: Path, sweep_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sweeping, "CELL", child(tmp_path, "time.sleep(0.1)"))
-    sweeping.sweep(asked, tmp_path / "out", jobs=2)
-    lanes = {c.folder: c.lane for c in plan.cells(plan.read(asked))}
+    monkeypatch.setattr(sweep_run, "CELL_COMMAND", child(tmp_path, "time.sleep(0.1)"))
+    sweep_run.run_sweep(sweep_file, tmp_path / "out", jobs=2)
+    lanes = {c.folder: c.lane for c in grid.cells(grid.read(sweep_file))}
     running: list[str] = []
     most = 0
     for line in (tmp_path / "out" / "notes").read_text().splitlines():
@@ -193,99 +193,101 @@ def test_two_at_a_time_but_never_two_that_share_stages(
     assert most == 2
 
 
-def test_a_killed_sweep_goes_on(tmp_path: Path, asked: Path) -> None:
+def test_a_killed_sweep_resumes(tmp_path: Path, sweep_file: Path) -> None:
     out = tmp_path / "out"
     command = child(tmp_path, "time.sleep(0.3)")
     code = (
         "from pathlib import Path; from training.sweep import run as sweep\n"
-        f"sweep.CELL = {command!r}; sweep.sweep(Path({str(asked)!r}), Path({str(out)!r}))"
+        f"sweep.CELL_COMMAND = {command!r}; sweep.run_sweep(Path({str(sweep_file)!r}), Path({str(out)!r}))"
     )
-    sitting = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL)
+    process = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL)
     while len(list(out.rglob(OUTCOME))) < 2:
-        assert sitting.poll() is None
+        assert process.poll() is None
         time.sleep(0.05)
-    os.kill(sitting.pid, signal.SIGKILL)
-    sitting.wait()
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
     before = len(list(out.rglob(OUTCOME)))
     assert before < 8
     subprocess.run([sys.executable, "-c", code], stderr=subprocess.DEVNULL, check=True)
     assert len(list(out.rglob(OUTCOME))) == 8
-    begun = (out / "notes").read_text().count("begin")
-    assert begun <= 8 + 1  # the one that the kill left behind
+    started = (out / "notes").read_text().count("begin")
+    assert started <= 8 + 1  # the killed one may have been started twice
 
 
-def test_a_sweep_that_is_told_to_end_takes_its_cells_with_it(tmp_path: Path, asked: Path) -> None:
+def test_a_terminated_sweep_terminates_its_cells(tmp_path: Path, sweep_file: Path) -> None:
     out, command = tmp_path / "out", child(tmp_path, "time.sleep(60)")
     code = (
         "from training import cli; from training.sweep import run; from pathlib import Path; "
-        f"run.CELL = {command!r}; cli.sweep(Path({str(asked)!r}), Path({str(out)!r}))"
+        f"run.CELL_COMMAND = {command!r}; cli.sweep(Path({str(sweep_file)!r}), Path({str(out)!r}))"
     )
-    sitting = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL)
+    process = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL)
     while not (out / "notes").exists():
-        assert sitting.poll() is None
+        assert process.poll() is None
         time.sleep(0.05)
-    (cell_process,) = Path(f"/proc/{sitting.pid}/task/{sitting.pid}/children").read_text().split()
-    sitting.terminate()
-    assert sitting.wait() != 0
+    (cell_process,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    process.terminate()
+    assert process.wait() != 0
     assert not Path("/proc", cell_process).exists()
 
 
-def test_a_cell_that_is_asked_for_otherwise_is_run_again(
-    tmp_path: Path, asked: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_cell_with_changed_settings_is_run_again(
+    tmp_path: Path, sweep_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sweeping, "CELL", child(tmp_path, ""))
-    sweeping.sweep(asked, tmp_path / "out")
-    asked.write_text("scoring.limit = 3\n" + asked.read_text())  # a TOML file begins with its plain keys
+    monkeypatch.setattr(sweep_run, "CELL_COMMAND", child(tmp_path, ""))
+    sweep_run.run_sweep(sweep_file, tmp_path / "out")
+    sweep_file.write_text(
+        "scoring.limit = 3\n" + sweep_file.read_text()
+    )  # top-level keys must come before tables
     (tmp_path / "out" / "notes").unlink()
-    sweeping.sweep(asked, tmp_path / "out")
+    sweep_run.run_sweep(sweep_file, tmp_path / "out")
     assert (tmp_path / "out" / "notes").read_text().count("begin") == 8
 
 
-def test_another_base_under_the_same_name_is_refused(tmp_path: Path, asked: Path) -> None:
+def test_a_changed_base_with_the_same_name_is_refused(tmp_path: Path, sweep_file: Path) -> None:
     base = tmp_path / "tiny"
     base.mkdir()
     (base / "model.safetensors").write_bytes(b"one")
-    write(asked, RUN, base="tiny")
-    sweeping._base(plan.read(asked), asked, tmp_path)
-    sweeping._write_plan(plan.read(asked), "s", tmp_path)
-    sweeping._write_plan(plan.read(asked), "s", tmp_path)
+    write(sweep_file, RUN, base="tiny")
+    sweep_run._provide_base(grid.read(sweep_file), sweep_file, tmp_path)
+    sweep_run._write_plan(grid.read(sweep_file), "s", tmp_path)
+    sweep_run._write_plan(grid.read(sweep_file), "s", tmp_path)
     (base / "model.safetensors").write_bytes(b"two")
-    with pytest.raises(UserError, match="began with another base"):
-        sweeping._write_plan(plan.read(asked), "s", tmp_path)
+    with pytest.raises(UserError, match="started with another base"):
+        sweep_run._write_plan(grid.read(sweep_file), "s", tmp_path)
 
 
-def test_a_benchmark_that_cannot_be_made_stops_the_sweep(tmp_path: Path) -> None:
+def test_a_benchmark_that_cannot_be_generated_stops_the_sweep(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"data/one: `false` failed"):
-        sweeping.sweep(write(tmp_path / "s.toml", RUN, make="false"), tmp_path / "out")
-    with pytest.raises(UserError, match="a command that is installed, got 'no-such-program'"):
-        sweeping.sweep(write(tmp_path / "s.toml", RUN, make="no-such-program {out}"), tmp_path / "out")
+        sweep_run.run_sweep(write(tmp_path / "s.toml", RUN, make="false"), tmp_path / "out")
+    with pytest.raises(UserError, match="a command that is installed, got 'no-such-program data/one'"):
+        sweep_run.run_sweep(write(tmp_path / "s.toml", RUN, make="no-such-program {out}"), tmp_path / "out")
 
 
-def test_a_base_that_is_not_there_stops_the_sweep(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"base: expected the folder of a checkpoint, .* got ./none"):
-        sweeping.sweep(write(tmp_path / "s.toml", RUN, base="./none"), tmp_path / "out")
+def test_a_missing_base_stops_the_sweep(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"base: expected the folder of a checkpoint .* got ./none"):
+        sweep_run.run_sweep(write(tmp_path / "s.toml", RUN, base="./none"), tmp_path / "out")
 
 
-def test_a_base_seen_from_the_wrong_place_is_not_taken_for_one_on_the_hub(
+def test_a_base_relative_to_the_working_directory_is_not_mistaken_for_a_hub_id(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "sweeps").mkdir()
     (tmp_path / "models" / "tiny").mkdir(parents=True)
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(UserError, match=r"seen from this file.*no folder .*/sweeps/models/tiny"):
-        sweeping.sweep(write(tmp_path / "sweeps" / "s.toml", RUN, base="models/tiny"), tmp_path / "out")
+    with pytest.raises(UserError, match=r"relative to this file.*no folder .*/sweeps/models/tiny"):
+        sweep_run.run_sweep(write(tmp_path / "sweeps" / "s.toml", RUN, base="models/tiny"), tmp_path / "out")
 
 
-def test_a_cell_waits_for_one_that_a_killed_sweep_left_behind(
-    tmp_path: Path, asked: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_cell_waits_for_a_process_that_a_killed_sweep_left_behind(
+    tmp_path: Path, sweep_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sweeping, "CELL", child(tmp_path, ""))
-    sweeping.sweep(asked, tmp_path / "out")
+    monkeypatch.setattr(sweep_run, "CELL_COMMAND", child(tmp_path, ""))
+    sweep_run.run_sweep(sweep_file, tmp_path / "out")
     monkeypatch.chdir(tmp_path / "out")
     monkeypatch.setattr(sys, "argv", ["cell", "runs/one/oracle"])
     order: list[str] = []
     monkeypatch.setattr(cell, "run", lambda *_: order.append("second"))
-    (lane,) = (c.lane for c in plan.cells(plan.read(asked)) if c.folder == "runs/one/oracle")
+    (lane,) = (c.lane for c in grid.cells(grid.read(sweep_file)) if c.folder == "runs/one/oracle")
     with store.locked(Path("runs", f".{lane}.lock")):
         thread = threading.Thread(target=cell.main)
         thread.start()
@@ -297,19 +299,21 @@ def test_a_cell_waits_for_one_that_a_killed_sweep_left_behind(
 
 @pytest.fixture
 def trained(tmp_path: Path, text_folder: Path) -> Callable[..., Path]:
-    """A run as training leaves it, its weights but a few bytes."""
+    """Creates the folder of a finished training run. Its weights are one byte."""
 
     def make(name: str, method: str, seed: int = 0, **settings: float) -> Path:
         recipe = load(method, "tiny", base="base", seed=seed, data=[{"benchmark": text_folder}])
-        run, done = tmp_path / name, tuple[StageRecord, ...]()
+        run, records = tmp_path / name, tuple[StageRecord, ...]()
         for stage in recipe.stages:
-            asked = recipe.sft[stage] if stage != "rl" else recipe.rl
-            told = asdict(asked) | settings
+            stage_settings = asdict(recipe.sft[stage] if stage != "rl" else recipe.rl) | settings
             how = {"steps": 3, "stopped": None, "wall_seconds": 1.0, "device_seconds": 1.0, "processes": 1}
-            done = (*done, StageRecord(stage=stage, parent="base", settings=told, means={}, **how))
+            records = (
+                *records,
+                StageRecord(stage=stage, parent="base", settings=stage_settings, means={}, **how),
+            )
             (run / stage).mkdir(parents=True)
             (run / stage / "weights").write_bytes(b"w")
-            record = Record(method, "tiny", "hf:base", tuple(provenance(recipe)), seed, done, {})
+            record = Record(method, "tiny", "hf:base", tuple(provenance(recipe)), seed, records, {})
             store.write_json(run / stage / RECORD, record)
             store.Log(run / LOG, Line).append([Line(stage, resumed=0), Line(stage, 1, 1, 1.0, {"loss": 2.0})])
         return run
@@ -317,7 +321,7 @@ def trained(tmp_path: Path, text_folder: Path) -> Callable[..., Path]:
     return make
 
 
-def test_a_finished_stage_is_linked_where_all_is_the_same(
+def test_finished_stages_are_linked_from_a_run_with_equal_settings(
     tmp_path: Path, trained: Callable[..., Path], text_folder: Path
 ) -> None:
     others = [
@@ -328,16 +332,16 @@ def test_a_finished_stage_is_linked_where_all_is_the_same(
     ]
     recipe = load("trimpi-grpo", "tiny", base="base", data=[{"benchmark": text_folder}])
     run = tmp_path / "new"
-    cell.adopt(recipe, run, others)
+    cell.link_shared_stages(recipe, run, others)
     assert sorted(path.name for path in run.iterdir() if path.is_dir()) == ["cot-sft", "vm-cpt"]
     for stage in ("cot-sft", "vm-cpt"):
         assert (run / stage / "weights").samefile(others[-1] / stage / "weights")
     assert {stage: list(of.steps) for stage, of in read(run).items()} == {"vm-cpt": [1], "cot-sft": [1]}
-    cell.adopt(recipe, run, others)
+    cell.link_shared_stages(recipe, run, others)
     assert len(store.Log(run / LOG, Line).read()) == 4
 
 
-def test_nothing_is_linked_where_something_differs(
+def test_nothing_is_linked_if_seed_or_settings_differ(
     tmp_path: Path, trained: Callable[..., Path], text_folder: Path
 ) -> None:
     others = [
@@ -345,7 +349,7 @@ def test_nothing_is_linked_where_something_differs(
         trained("settings", "cot-sft", epochs=9.0),
         tmp_path / "none",
     ]
-    cell.adopt(
+    cell.link_shared_stages(
         load("cot-sft-grpo", "tiny", base="base", data=[{"benchmark": text_folder}]), tmp_path / "new", others
     )
     assert not (tmp_path / "new" / "cot-sft").exists()
@@ -360,13 +364,13 @@ def test_cells_are_trained_and_scored(
         "changes.rl = { max_steps = 1, prompts = 2, responses = 2, micro_batch = 4, max_new_tokens = 4 }\n"
     )
     file = write(tmp_path / "s.toml", RUN, checkpoint, f"cp -r {text_folder} {{out}}", more)
-    monkeypatch.setattr(sweeping, "CELL", child(tmp_path, ""))
-    sweeping.sweep(file, tmp_path / "out")
+    monkeypatch.setattr(sweep_run, "CELL_COMMAND", child(tmp_path, ""))
+    sweep_run.run_sweep(file, tmp_path / "out")
     monkeypatch.chdir(tmp_path / "out")
-    asked = plan.read(Path(plan.SWEEP))
-    todo = [c for c in plan.cells(asked) if c.seed in (None, 0) and c.method not in ("random", "majority")]
-    for one in todo:
-        cell.run(asked, one)
+    sweep = grid.read(Path(grid.SWEEP))
+    cells = [c for c in grid.cells(sweep) if c.seed in (None, 0) and c.method not in ("random", "majority")]
+    for one in cells:
+        cell.run(sweep, one)
     for folder, model in (
         ("base", "hf:base"),
         ("oracle", "oracle"),
@@ -385,9 +389,11 @@ def test_cells_are_trained_and_scored(
     assert record.data[0]["chains"] == 2
 
 
-def test_a_cell_says_why_it_failed(tmp_path: Path, asked: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sweeping, "CELL", child(tmp_path, ""))
-    sweeping.sweep(asked, tmp_path / "out")
+def test_a_failed_cell_writes_its_error(
+    tmp_path: Path, sweep_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sweep_run, "CELL_COMMAND", child(tmp_path, ""))
+    sweep_run.run_sweep(sweep_file, tmp_path / "out")
     monkeypatch.chdir(tmp_path / "out")
     monkeypatch.setattr(sys, "argv", ["cell", "runs/one/oracle"])
     (tmp_path / "out" / "data" / "one" / "policies.jsonl").write_text("spoiled")

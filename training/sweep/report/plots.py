@@ -1,91 +1,95 @@
-"""The plots of a sweep, as SVG files on white: methods side by side, and lines over a number."""
+"""The plots of a sweep, as SVG files on white: one with a row for each method, one with a line for each."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
 from itertools import cycle
+from typing import NamedTuple
 
 from harness.report.plots import STANDALONE, Drawing, Point, drawing, points
-from training.sweep.report.results import Spread
+from training.sweep.report.results import MethodRow, SeedMean
+from training.sweep.report.tables import VARIANTS
 
 GREY = "#6b6b6b"
 DASHES = "dashed", "dotted", "dashdot"
-# Up to so many numbers on an axis are each labeled, and so many points of a line each have an interval.
-MARKS = 10
+# With more numbers on the x axis, not every one has a label, and points have no intervals.
+MOST_LABELS = 10
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A method: its spreads by series, and what the paper reports of it, in percent."""
-
-    label: str
-    spreads: Mapping[str, Spread]
-    reported: float | None
+class PlotFile(NamedTuple):
+    name: str
+    description: str
+    svg: bytes
 
 
-def methods(rows: Sequence[Row], references: Mapping[str, float]) -> bytes:
-    """Points with intervals, one line a method; references are dashed lines across all."""
-    names = list(dict.fromkeys(name for row in rows for name in row.spreads))
+def plot_methods(
+    rows: Mapping[str, MethodRow], paper: Mapping[str, float], references: Mapping[str, float]
+) -> bytes:
+    """Accuracy under each variant with intervals, a row for each method.
+
+    `rows` are by label, `paper` is in percent by recipe. The references are shares, drawn as vertical lines.
+    """
+    columns = [column for column in VARIANTS if any(row.mean(column.key) for row in rows.values())]
     with drawing((7.6, 1.5 + 0.42 * len(rows)), "results", STANDALONE, grid="x") as plot:
         axes = plot.axes
-        for index, name in enumerate(names):
-            nudge = 0.6 * (index - (len(names) - 1) / 2) / max(1, len(names))
-            known = [
-                (place + nudge, row.spreads[name]) for place, row in enumerate(rows) if name in row.spreads
-            ]
-            places, values = [y for y, _ in known], [_point(s) for _, s in known]
-            points(plot, index, places, values, upright=False, label=name)
-        told = [(place, row.reported) for place, row in enumerate(rows) if row.reported is not None]
-        if told:
+        for index, column in enumerate(columns):
+            # The variants of a method are beside each other, within 0.6 of its row.
+            offset = 0.6 * (index - (len(columns) - 1) / 2) / len(columns)
+            means = {y: mean for y, row in enumerate(rows.values()) if (mean := row.mean(column.key))}
+            values = [_percent(mean) for mean in means.values()]
+            points(plot, index, [y + offset for y in means], values, upright=False, label=column.head)
+        reported = [(y, row.cell.recipe) for y, row in enumerate(rows.values()) if row.cell.recipe in paper]
+        if reported:
+            ys, scores = [y for y, _ in reported], [paper[recipe] for _, recipe in reported]
             label = "the paper, internalized (7B, N=6)"
-            axes.plot([x for _, x in told], [y for y, _ in told], "x", color=GREY, markersize=6, label=label)
+            axes.plot(scores, ys, "x", color=GREY, markersize=6, label=label)
         for (name, value), dashes in zip(references.items(), cycle(DASHES)):
             axes.axvline(100 * value, color=GREY, linestyle=dashes, linewidth=1, label=name)
         axes.set(xlim=(-2, 102), ylim=(len(rows) - 0.4, -0.6), xlabel="accuracy (%)")
-        axes.set_yticks(range(len(rows)), [row.label for row in rows])
+        axes.set_yticks(range(len(rows)), list(rows))
         _legend(plot)
     return plot.svg
 
 
-def over(
-    across: str,
-    upward: str,
-    series: Mapping[str, Mapping[int, Spread]],
-    levels: Collection[str] = (),
+def plot_lines(
+    xlabel: str,
+    ylabel: str,
+    lines: Mapping[str, Mapping[int, SeedMean]],
+    references: Collection[str] = (),
     logarithmic: bool = False,
 ) -> bytes:
-    """Lines over a number: shares, in percent, with intervals where there is room for them.
+    """Lines of shares, in percent, over a number.
 
-    Levels are the series to hold the others against: grey, and without intervals.
+    References are the names of lines to compare with: they are grey and have no intervals.
     """
-    marks = sorted({x for values in series.values() for x in values})
+    numbers = sorted({x for line in lines.values() for x in line})
     with drawing((7.2, 4), "results", STANDALONE) as plot:
         axes = plot.axes
-        for name, dashes in zip((name for name in series if name in levels), cycle(DASHES)):
-            xs = sorted(series[name])
-            means = [100 * series[name][x].mean for x in xs]
+        for name, dashes in zip((name for name in lines if name in references), cycle(DASHES)):
+            xs = sorted(lines[name])
+            means = [100 * lines[name][x].mean for x in xs]
             axes.plot(xs, means, color=GREY, linestyle=dashes, linewidth=1, label=name)
-        lines = {name: values for name, values in series.items() if name not in levels}
-        for index, (name, values) in enumerate(lines.items()):
-            nudge = 0.02 * (index - (len(lines) - 1) / 2)
-            xs = sorted(values)
-            places = [x * 2**nudge if logarithmic else x + 2 * nudge for x in xs]
-            shown, room = [_point(values[x]) for x in xs], len(xs) <= MARKS
-            points(plot, index, places, shown, upright=True, label=name, joined=True, intervals=room)
+        compared = [name for name in lines if name not in references]
+        for index, name in enumerate(compared):
+            # Moves each line a little to the side, so that intervals do not cover each other.
+            offset = 0.02 * (index - (len(compared) - 1) / 2)
+            xs = sorted(lines[name])
+            places = [x * 2**offset if logarithmic else x + 2 * offset for x in xs]
+            values, room = [_percent(lines[name][x]) for x in xs], len(xs) <= MOST_LABELS
+            points(plot, index, places, values, upright=True, label=name, joined=True, intervals=room)
         if logarithmic:
             axes.set_xscale("log", base=2)
-        if len(marks) <= MARKS:
-            axes.set_xticks(marks, [str(mark) for mark in marks])
+        if len(numbers) <= MOST_LABELS:
+            axes.set_xticks(numbers, [str(number) for number in numbers])
         axes.minorticks_off()
-        axes.set(ylim=(-3, 103), xlabel=across, ylabel=upward)
+        axes.set(ylim=(-3, 103), xlabel=xlabel, ylabel=ylabel)
         _legend(plot)
     return plot.svg
 
 
-def _point(spread: Spread) -> Point:
-    """In percent; an interval is drawn as far as the scale goes."""
-    return 100 * spread.mean, 100 * max(0.0, spread.low), 100 * min(1.0, spread.high)
+def _percent(mean: SeedMean) -> Point:
+    """The part of the interval between 0 and 100 %."""
+    return 100 * mean.mean, 100 * max(0.0, mean.low), 100 * min(1.0, mean.high)
 
 
 def _legend(plot: Drawing) -> None:

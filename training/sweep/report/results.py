@@ -1,83 +1,44 @@
-"""What a sweep came to: every figure out of its stored runs, and over seeds a mean with its interval.
+"""Reads the stored runs of a sweep and computes means over seeds. Nothing is scored again.
 
-Nothing is scored again here: figures are those of each run's report.json and training.json.
+Every figure of a cell has a key:
+
+    ("test", "override", "accuracy")               split or general benchmark, variant, label in report.json
+    ("savings", "prompt tokens", "with policy")    also "without policy" and "saved", which is a share
+    ("training", "seconds")                        from training.json; with RL also its updates and rewards
+    ("gain", "over CoT SFT")                       difference of two methods with the same seed
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean, stdev
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from harness.errors import UserError
 from harness.files import store
 from harness.files.benchmark import MANIFEST, Manifest
-from harness.records import Json, Report
+from harness.records import Report
 from harness.report.savings import savings
+from training.curves import history
+from training.sweep.grid import Cell
+from training.sweep.run import read_outcome, read_plan
+from training.train import RECORD, Record
 
-PLAN, OUTCOME, TRAINING, LOG = "plan.json", "outcome.json", "training.json", "log.jsonl"
-"""Of `trimpi sweep` and `trimpi train`."""
-FAILED, NOT_RUN = "failed", "not run"
-T = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)
-"""97.5 % quantiles of Student's t by degrees of freedom from 1; beyond, the last is taken, which is wider."""
-FEWEST = 3
-"""Values that a t-interval is given for; of two the lowest and the highest are shown."""
-Figures = Mapping[str, float]
-"""By name, such as "rl/reward/policy_free" or these."""
-INTERNALIZED = "test/internalized/accuracy"
-GAIN = f"{INTERNALIZED}, less that of CoT SFT"
-PORO_GAIN = f"{INTERNALIZED}, less that of the same without PolicyRollout"
-REFERENCE = "cot-sft"
+Key = tuple[str, ...]
+Figures = Mapping[Key, float]
+INTERNALIZED: Key = ("test", "internalized", "accuracy")
+OVER_COT_SFT: Key = ("gain", "over CoT SFT")
+OVER_NO_PORO: Key = ("gain", "over no PoRo")
 WITHOUT_PORO = {"trimpi-poro-grpo": "trimpi-grpo", "trimpi-poro-dapo": "trimpi-dapo"}
 
-
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """As the sweep planned it."""
-
-    folder: str
-    benchmarks: tuple[str, ...]
-    data: tuple[str, ...]
-    """Their folders in data/, which may be others for each seed."""
-    method: str
-    recipe: str
-    stages: tuple[str, ...]
-    chains: int | None
-    how: str
-    seed: int | None
+# 97.5 % quantiles of Student's t, by degrees of freedom from 1. For more the last one, too wide, is used.
+T = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)
 
 
-@dataclass(frozen=True, slots=True)
-class Grid:
-    title: str
-    along: str
-    cells: tuple[Cell, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    name: str
-    base: Json
-    versions: Mapping[str, str]
-    machine: Json
-    benchmarks: tuple[str, ...]
-    """All folders in data/ that hold one."""
-    general: tuple[str, ...]
-    untrained: tuple[Cell, ...]
-    grids: tuple[Grid, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    seconds: float
-    error: str | None
-
-
-class Spread(NamedTuple):
-    """Of the n seeds that have a value."""
+class SeedMean(NamedTuple):
+    """The mean over n seeds. Low and high are its 95 % t-interval, or the extremes of fewer than 3 values."""
 
     mean: float
     low: float
@@ -85,181 +46,141 @@ class Spread(NamedTuple):
     n: int
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One method on one benchmark, over seeds."""
-
-    method: str
-    recipe: str
-    benchmark: str
-    data: str
-    """The folder in data/ of the first cell's benchmark."""
-    mixture: tuple[str, ...]
-    """All that it was trained on."""
-    chains: int | None
-    seeds: Mapping[tuple[str, int | None], Figures]
-    """Of the cells that are through, by the benchmark's folder and the seed."""
-    planned: int
-    failed: int
-
-    @property
-    def status(self) -> str:
-        """What is to be said of the seeds that are not through; empty where all are."""
-        if len(self.seeds) == self.planned:
-            return ""
-        return FAILED if self.failed else NOT_RUN
-
-    def spread(self, name: str) -> Spread | None:
-        return spread([figures[name] for figures in self.seeds.values() if name in figures])
-
-
-def spread(values: Sequence[float]) -> Spread | None:
-    """The mean with its 95 % t-interval; of two values with the lower and the higher; None of none."""
+def seed_mean(values: Sequence[float]) -> SeedMean | None:
     if not values:
         return None
     mean = fmean(values)
-    if len(values) < FEWEST:
-        return Spread(mean, min(values), max(values), len(values))
+    if len(values) < 3:
+        return SeedMean(mean, min(values), max(values), len(values))
     half = T[min(len(values) - 2, len(T) - 1)] * stdev(values) / math.sqrt(len(values))
-    return Spread(mean, mean - half, mean + half, len(values))
+    return SeedMean(mean, mean - half, mean + half, len(values))
 
 
-def read_plan(out: Path) -> Plan:
-    """Raises UserError where the folder is no sweep's."""
-    if not (out / PLAN).is_file():
-        raise UserError(f"{out}: expected the folder of a `trimpi sweep`, got no {PLAN} there")
-    return store.read_json(out / PLAN, Plan)
+@dataclass(frozen=True, slots=True)
+class MethodRow:
+    """One method on one benchmark, over all seeds."""
+
+    benchmark: str
+    cells: Sequence[Cell]
+    # Figures of the finished cells, by folder in data/ and seed.
+    figures: Mapping[tuple[str, int | None], Figures]
+    # Number of failed cells.
+    failed: int
+
+    @property
+    def cell(self) -> Cell:
+        """The first cell; the others differ only in seed, folder and data."""
+        return self.cells[0]
+
+    @property
+    def data(self) -> str:
+        """The folder in data/ of the first cell."""
+        return self.cell.data[self.cell.benchmarks.index(self.benchmark)]
+
+    def mean(self, key: Key) -> SeedMean | None:
+        return seed_mean([figures[key] for figures in self.figures.values() if key in figures])
 
 
-def manifest(out: Path, data: str) -> Manifest:
-    return store.read_json(out / "data" / data / MANIFEST, Manifest)
+class StoredSweep:
+    """The folder of a sweep, finished or not. Raises UserError if it is not one."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.plan = folder, read_plan(folder)
+        self.trained = list(dict.fromkeys(cell for grid in self.plan.grids for cell in grid.cells))
+        cells = [*self.plan.untrained, *self.trained]
+        # Only cells that have ended, with or without an error.
+        self.outcomes = {cell: outcome for cell in cells if (outcome := read_outcome(folder, cell))}
+        self.errors = {cell: o.error for cell, o in self.outcomes.items() if o.error is not None}
+
+    def manifest(self, data: str) -> Manifest:
+        return store.read_json(self.folder / "data" / data / MANIFEST, Manifest)
+
+    def kind(self, data: str) -> str:
+        """Such as "clevrpolicy-T N=4"."""
+        manifest = self.manifest(data)
+        depth, letter = manifest.config.get("depth"), "M" if manifest.config.get("visual") else "T"
+        return f"{manifest.family}-{letter} N={depth}" if depth else manifest.family
+
+    def rows(self, cells: Iterable[Cell]) -> list[MethodRow]:
+        """The rows of these cells, in their order. A method on a mixture has a row for each benchmark."""
+        groups: dict[tuple[str, Cell], list[Cell]] = {}
+        for cell in cells:
+            for benchmark in cell.benchmarks:
+                any_seed = replace(cell, folder="", data=(), seed=None)
+                groups.setdefault((benchmark, any_seed), []).append(cell)
+        return [self._row(benchmark, members) for (benchmark, _), members in groups.items()]
+
+    def _row(self, benchmark: str, cells: Sequence[Cell]) -> MethodRow:
+        index = cells[0].benchmarks.index(benchmark)
+        figures = {
+            (cell.data[index], cell.seed): dict(_figures(self.folder / cell.folder, cell, cell.data[index]))
+            for cell in self._finished(cells)
+        }
+        return MethodRow(benchmark, cells, figures, failed=sum(cell in self.errors for cell in cells))
+
+    def _finished(self, cells: Iterable[Cell]) -> list[Cell]:
+        return [cell for cell in cells if cell in self.outcomes and cell not in self.errors]
+
+    def reward_curve(self, row: MethodRow, rollouts: str) -> dict[int, SeedMean]:
+        """The mean reward of policy_free or policy_aware rollouts at each update."""
+        rewards: dict[int, list[float]] = {}
+        for cell in self._finished(row.cells) if "rl" in row.cell.stages else ():
+            for step, values in history.read(self.folder / cell.folder / "train")["rl"].steps.items():
+                reward = values.get(f"reward/{rollouts}")
+                if reward is not None:
+                    rewards.setdefault(step, []).append(reward)
+        return {step: mean for step in sorted(rewards) if (mean := seed_mean(rewards[step]))}
 
 
-def lines(out: Path, cells: Sequence[Cell]) -> list[Line]:
-    """In the cells' order; a cell of a mixture is a line for each of its benchmarks."""
-    alike: dict[tuple[str, Cell], list[Cell]] = {}
-    for cell in cells:
-        for benchmark in cell.benchmarks:
-            alike.setdefault((benchmark, replace(cell, folder="", data=(), seed=None)), []).append(cell)
-    return [_line(out, benchmark, found) for (benchmark, _), found in alike.items()]
-
-
-def _line(out: Path, benchmark: str, cells: Sequence[Cell]) -> Line:
-    first, place = cells[0], cells[0].benchmarks.index(benchmark)
-    errors = {cell: error(out, cell) for cell in cells}
-    told = {
-        (c.data[place], c.seed): dict(_figures(out / c.folder, c, c.data[place]))
-        for c in cells
-        if errors[c] == ""
-    }
-    return Line(
-        first.method,
-        first.recipe,
-        benchmark,
-        first.data[place],
-        first.benchmarks,
-        first.chains,
-        told,
-        len(cells),
-        sum(said not in ("", NOT_RUN) for said in errors.values()),
-    )
-
-
-def compared(found: Sequence[Line]) -> list[Line]:
-    """The same lines with what each gains over CoT SFT and over itself without PolicyRollout, as figures.
-
-    Of as many chains, and seed by seed.
-    """
-    return [
-        _gaining(_gaining(line, GAIN, found, REFERENCE), PORO_GAIN, found, WITHOUT_PORO.get(line.method))
-        for line in found
-    ]
-
-
-def _gaining(line: Line, gain: str, found: Sequence[Line], method: str | None) -> Line:
-    references = [
-        other
-        for other in found
-        if other.method == method
-        and (other.benchmark, other.mixture) == (line.benchmark, line.mixture)
-        and line.chains in (None, other.chains)
-    ]
-    if line.method == method or len(references) != 1:
-        return line
-    reference = references[0].seeds
-    gained = {
-        seed: {**figures, gain: figures[INTERNALIZED] - reference[seed][INTERNALIZED]}
-        for seed, figures in line.seeds.items()
-        if seed in reference and INTERNALIZED in figures
-    }
-    return replace(line, seeds={**line.seeds, **gained})
-
-
-def error(out: Path, cell: Cell) -> str:
-    """Why a cell is not through; empty where it is."""
-    outcome = read_outcome(out, cell)
-    return NOT_RUN if outcome is None else outcome.error or ""
-
-
-def read_outcome(out: Path, cell: Cell) -> Outcome | None:
-    file = out / cell.folder / OUTCOME
-    return store.read_json(file, Outcome) if file.exists() else None
-
-
-def _figures(folder: Path, cell: Cell, data: str) -> Iterator[tuple[str, float]]:
+def _figures(folder: Path, cell: Cell, data: str) -> Iterator[tuple[Key, float]]:
     for file in sorted(folder.glob("*/report.json")):
         report = store.read_json(file, Report)
-        # Of a mixture, only what was scored on this benchmark and on the general ones.
         scored = Path(report.run.benchmark).name
         if scored != data and scored in cell.data:
-            continue
+            continue  # another benchmark of the mixture
         split = report.run.split if scored == data else scored
         for row in report.rows:
             if not row.group and row.mean is not None:
-                yield f"{split}/{row.variant}/{row.label}", row.mean
+                yield (split, row.variant, row.label), row.mean
         for saving in savings(report.usage) if split == "test" else ():
-            yield f"{saving.what}/shown", saving.shown
-            yield f"{saving.what}/without", saving.without
-            yield f"{saving.what}/saved", saving.share
-    if cell.seed is not None:
-        yield from _training(folder / "train" / cell.stages[-1] / TRAINING)
-
-
-def _training(file: Path) -> Iterator[tuple[str, float]]:
-    """Seconds and updates of each stage, and the means of what reinforcement learning logged."""
-    stages = store.read_json(file, dict[str, Any])["stages"]
-    yield "seconds", sum(stage["wall_seconds"] for stage in stages)
+            yield ("savings", saving.what, "with policy"), saving.shown
+            yield ("savings", saving.what, "without policy"), saving.without
+            yield ("savings", saving.what, "saved"), saving.share
+    if cell.seed is None:
+        return
+    stages = store.read_json(folder / "train" / cell.stages[-1] / RECORD, Record).stages
+    yield ("training", "seconds"), sum(stage.wall_seconds for stage in stages)
     for stage in stages:
-        yield f"{stage['stage']}/seconds", stage["wall_seconds"]
-        yield f"{stage['stage']}/steps", stage["steps"]
-        if stage["stage"] == "rl":
-            means = stage["means"]
-            for name in ("reward", "reward/policy_free", "reward/policy_aware", "groups/zero_variance"):
-                if name in means:
-                    yield f"rl/{name}", means[name]
-            if {"reward/policy_free", "reward/policy_aware"} <= means.keys():
-                yield "rl/reward/difference", means["reward/policy_aware"] - means["reward/policy_free"]
+        if stage.stage == "rl":
+            means = stage.means
+            yield ("training", "updates"), stage.steps
+            yield from ((("training", name), mean) for name, mean in means.items())
+            if {"reward/policy_aware", "reward/policy_free"} <= means.keys():
+                difference = means["reward/policy_aware"] - means["reward/policy_free"]
+                yield ("training", "reward difference"), difference
 
 
-def over_steps(out: Path, cells: Sequence[Cell], metric: str) -> dict[int, Spread]:
-    """What reinforcement learning logged of a metric at each update, over the seeds that are through."""
-    values: dict[int, list[float]] = {}
-    for cell in cells:
-        if error(out, cell) == "":
-            for step, value in _logged(out / cell.folder / "train" / LOG, metric).items():
-                values.setdefault(step, []).append(value)
-    return {step: found for step, told in sorted(values.items()) if (found := spread(told))}
+def with_gains(rows: Sequence[MethodRow]) -> list[MethodRow]:
+    """Adds the gains over CoT SFT, and over the same method without PolicyRollout, to the figures."""
+    rows = [_with_gain(row, OVER_COT_SFT, rows, "cot-sft") for row in rows]
+    return [_with_gain(row, OVER_NO_PORO, rows, WITHOUT_PORO.get(row.cell.method, "")) for row in rows]
 
 
-def _logged(file: Path, metric: str) -> dict[int, float]:
-    """By step; what a killed sitting logged after the step that the next one went on from was done again."""
-    found: dict[int, float] = {}
-    for line in store.read_lines(file, dict[str, Any]):
-        if line["stage"] != "rl":
-            continue
-        if "resumed" in line:
-            found = {step: value for step, value in found.items() if step <= line["resumed"]}
-        value = line.get("values", {}).get(metric)
-        if value is not None:
-            found[line["step"]] = value
-    return found
+def _with_gain(row: MethodRow, gain: Key, rows: Sequence[MethodRow], method: str) -> MethodRow:
+    """Compares a row with another method on the same data, with as many chains, seed by seed."""
+    references = [
+        other
+        for other in rows
+        if other.cell.method == method
+        and (other.benchmark, other.cell.benchmarks) == (row.benchmark, row.cell.benchmarks)
+        and row.cell.chains in (None, other.cell.chains)
+    ]
+    if row.cell.method == method or len(references) != 1:
+        return row
+    reference = references[0].figures
+    gains = {
+        seed: {**figures, gain: figures[INTERNALIZED] - reference[seed][INTERNALIZED]}
+        for seed, figures in row.figures.items()
+        if INTERNALIZED in figures and INTERNALIZED in reference.get(seed, {})
+    }
+    return replace(row, figures={**row.figures, **gains})

@@ -1,160 +1,141 @@
-"""Tables of a sweep's results: rows of methods in the paper's order, columns of figures, and the paper's."""
+"""Tables of methods: their columns, how figures are written, and the figures of the paper."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 
+from harness.metrics.metric import DASH, SHARE, Metric, Unit, find, installed
 from harness.paper.tables import tables
-from training.sweep.report.results import GAIN, INTERNALIZED, PORO_GAIN, Line, Spread
+from harness.report.text import escape_markdown, markdown_table
+from training.config import recipe_titles
+from training.sweep.grid import UNTRAINED
+from training.sweep.report import results
+from training.sweep.report.results import Key, MethodRow, SeedMean
 
-NAMES = {
-    "random": "Random answer",
-    "majority": "Majority answer",
-    "oracle": "Oracle",
-    "base": "In-Context",
-    "policy-in-prompt": "SFT with the policy in the prompt",
-    "direct-sft": "Direct SFT",
-    "distillation": "Distillation of the base's answers in context",
-    "cot-sft": "CoT SFT",
-    "vm-cpt-cot-sft": "VM-CPT + CoT SFT",
-    "rl-from-base": "RL from the base",
-    "vm-cpt-rl": "VM-CPT + RL",
-    "cot-sft-grpo": "CoT SFT + GRPO",
-    "cot-sft-dapo": "CoT SFT + DAPO",
-    "trimpi-grpo": "TriMPI, GRPO without PoRo",
-    "trimpi-dapo": "TriMPI, DAPO without PoRo",
-    "trimpi-poro-grpo": "TriMPI, PoRo-GRPO",
-    "trimpi-poro-dapo": "TriMPI, PoRo-DAPO",
-}
-"""By recipe, in the tables' order: the paper's names where it has them, by which its figures are found."""
-SCRIPTED = ("random", "majority", "oracle")
-UNTRAINED = ("base", *SCRIPTED)
-VARIANTS = {
-    "internalized": INTERNALIZED,
-    "override": "test/override/accuracy",
-    "in context": "test/in_context/accuracy",
-}
+# The paper has figures of every method only for this model and the deepest policies.
 MODEL, DEPTH = "Qwen2.5-VL-7B", 6
-"""Whose figures stand beside ours: the paper has every method only there."""
-Format = Callable[[float], str]
-
-
-def percent(value: float) -> str:
-    return f"{100 * value:z.1f}"
-
-
-def share(value: float) -> str:
-    return f"{value:.3f}"
-
-
-def whole(value: float) -> str:
-    return f"{value:.0f}"
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
     head: str
-    figure: str
-    format: Format = percent
+    key: Key
+    unit: Unit = SHARE
+
+    @property
+    def title(self) -> str:
+        return escape_markdown(f"{self.head} ({self.unit.symbol})" if self.unit.symbol else self.head)
+
+    def cell(self, row: MethodRow) -> str:
+        """The mean over seeds, or why no seed has a value."""
+        if not row.figures:
+            return "failed" if row.failed else "not run"
+        return self.format(row.mean(self.key))
+
+    def format(self, mean: SeedMean | None) -> str:
+        """Such as "60.0 ± 2.5" for three or more seeds, "57.5–62.5" for two, and "60.0" for one."""
+        if mean is None:
+            return DASH
+        if mean.n == 1:
+            return self.unit.format(mean.mean)
+        if mean.n == 2:
+            return f"{self.unit.format(mean.low)}–{self.unit.format(mean.high)}"
+        return f"{self.unit.format(mean.mean)} ± {self.unit.format(mean.high - mean.mean)}"
 
 
-GAINS = Column("over CoT SFT", GAIN), Column("over no PoRo", PORO_GAIN)
-ACCURACY = (
-    Column("internalized", INTERNALIZED),
-    *GAINS,
-    *(Column(name, VARIANTS[name]) for name in ("override", "in context")),
-    Column("recall", "recall/internalized/accuracy"),
+NUMBER, REWARD, POINTS = Unit(digits=0), Unit(digits=3), Unit("points", scale=100)
+VARIANTS = (
+    Column("internalized", results.INTERNALIZED),
+    Column("override", ("test", "override", "accuracy")),
+    Column("in context", ("test", "in_context", "accuracy")),
 )
-RULES = (
-    Column("referral precision", "test/internalized/referral precision"),
-    Column("referral recall", "test/internalized/referral recall"),
-    Column("rules that do not exist", "test/internalized/nonexistent rules"),
-    Column("branching distance", "test/internalized/branching"),
-)
+GAINS = tuple(Column(key[1], key, POINTS) for key in (results.OVER_COT_SFT, results.OVER_NO_PORO))
+ACCURACY = (VARIANTS[0], *GAINS, *VARIANTS[1:], Column("recall", ("recall", "internalized", "accuracy")))
 TRAINING = (
-    Column("seconds", "seconds", whole),
-    Column("updates of RL", "rl/steps", whole),
-    Column("reward, policy-free", "rl/reward/policy_free", share),
-    Column("reward, policy-aware", "rl/reward/policy_aware", share),
-    Column("aware less free", "rl/reward/difference", share),
-    Column("groups without variance", "rl/groups/zero_variance"),
+    Column("seconds", ("training", "seconds"), NUMBER),
+    Column("RL updates", ("training", "updates"), NUMBER),
+    Column("reward, policy-free", ("training", "reward/policy_free"), REWARD),
+    Column("reward, policy-aware", ("training", "reward/policy_aware"), REWARD),
+    Column("policy-aware minus policy-free", ("training", "reward difference"), REWARD),
+    Column("groups with equal rewards", ("training", "groups/zero_variance")),
+)
+SAVINGS = tuple(
+    Column(f"{quantity} {part}", ("savings", quantity, part), SHARE if part == "saved" else unit)
+    for quantity, unit in (("prompt tokens", NUMBER), ("prefill seconds", Unit(digits=4)))
+    for part in ("with policy", "without policy", "saved")
 )
 
 
-def trained(line: Line) -> bool:
-    return line.recipe not in UNTRAINED
+def metric_columns(rows: Sequence[MethodRow]) -> list[Column]:
+    """A column for each installed metric, except headlines, that any row has a value for without the policy.
 
-
-def order(line: Line) -> tuple[bool, int, str, int]:
-    known = list(NAMES)
-    place = known.index(line.recipe) if line.recipe in known else len(known)
-    return trained(line), place, line.method, line.chains or 0
-
-
-def label(line: Line) -> str:
-    name = NAMES.get(line.recipe, line.recipe)
-    return name if line.method == line.recipe else f"{name} ({line.method})"
-
-
-def figures(rows: Sequence[Line], columns: Sequence[Column], papers: Mapping[str, tuple[str, object]]) -> str:
-    """A table with the columns that any line has a value for, if there are some."""
-    begun = any(line.seeds for line in rows)
-    chosen = [c for c in columns if not begun or any(line.spread(c.figure) for line in rows)]
-    if not chosen:
-        return ""
-    body = []
-    for line in rows:
-        reported = [paper(NAMES.get(line.recipe, ""), *asked) for asked in papers.values()]
-        body.append(
-            [
-                label(line),
-                str(line.chains) if line.chains is not None else "–",
-                f"{len(line.seeds)} of {line.planned}" if trained(line) else "–",
-                *(cell(line, column) for column in chosen),
-                *(f"{value:.2f}" if value is not None else "–" for value in reported),
-            ]
-        )
-    return table(("method", "chains", "seeds", *(c.head for c in chosen), *papers), body)
-
-
-def cell(line: Line, column: Column) -> str:
-    if not line.seeds:
-        return line.status
-    return shown(line.spread(column.figure), column.format)
-
-
-def shown(spread: Spread | None, format_: Format) -> str:
-    if spread is None:
-        return "–"
-    if spread.n == 1:
-        return format_(spread.mean)
-    if spread.n == 2:
-        return f"{format_(spread.low)}–{format_(spread.high)}"
-    return f"{format_(spread.mean)} ± {format_(spread.high - spread.mean)}"
-
-
-def paper(method: str, variant: str, visual: object) -> float | None:
-    """What the paper reports in percent, of the same kind of policy."""
-    judged = variant == "referral"
-    of = method, MODEL, "clevrpolicy", DEPTH, visual, "internalized" if judged else variant
-    for table in tables():
-        for row in table.rows:
-            found = row.method, row.model, row.family, row.depth, row.visual, row.variant
-            if found == of and bool(row.judge) == judged and not row.after:
-                return row.score
-    return None
-
-
-def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines_ = [
-        heads,
-        ["---", *["---:"] * (len(heads) - 1)],
-        *([escaped(cell) for cell in row] for row in rows),
+    A metric whose rows have details, such as the parts of a score, has a column for each of them.
+    """
+    keys = dict.fromkeys(key for row in rows for figures in row.figures.values() for key in figures)
+    labels = [key[2] for key in keys if key[:2] == results.INTERNALIZED[:2]]
+    metrics = [(label, metric) for label in labels if isinstance(metric := find(label), Metric)]
+    metrics.sort(key=lambda entry: list(installed()).index(entry[1].name))
+    return [
+        Column(label, (*results.INTERNALIZED[:2], label), metric.unit)
+        for label, metric in metrics
+        if not metric.headline
     ]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines_) + "\n"
 
 
-def escaped(text: str) -> str:
-    return re.sub(r"[\\`*_\[\]<>|~#]", r"\\\g<0>", text)
+@cache
+def titles() -> Mapping[str, str]:
+    """How tables name untrained models and recipes, in the order of the rows."""
+    scripted = {"random": "Random answer", "majority": "Majority answer", "oracle": "Oracle"}
+    return scripted | {"base": "In-Context"} | recipe_titles()
+
+
+def order(row: MethodRow) -> tuple[int, str, int]:
+    """A sort key: untrained models first, then recipes in the paper's order."""
+    recipe = row.cell.recipe
+    return [*titles(), recipe].index(recipe), row.cell.method, row.cell.chains or 0
+
+
+def name(row: MethodRow) -> str:
+    method, recipe = row.cell.method, row.cell.recipe
+    title = titles().get(recipe, recipe)
+    return title if method == recipe else f"{title} ({method})"
+
+
+def method_table(
+    rows: Sequence[MethodRow], columns: Sequence[Column], paper: Mapping[str, Mapping[str, float]]
+) -> str:
+    """The rows with the columns that any row has a value for; empty if there are none.
+
+    `paper` has the paper's percentages, by head of the column and by recipe.
+    """
+    any_finished = any(row.figures for row in rows)
+    columns = [c for c in columns if not any_finished or any(row.mean(c.key) for row in rows)]
+    paper = {head: scores for head, scores in paper.items() if any(row.cell.recipe in scores for row in rows)}
+    if not columns:
+        return ""
+    body = [
+        [
+            name(row),
+            str(row.cell.chains or DASH),
+            f"{len(row.figures)} of {len(row.cells)}" if row.cell.recipe not in UNTRAINED else DASH,
+            *(column.cell(row) for column in columns),
+            *(f"{s[row.cell.recipe]:.2f}" if row.cell.recipe in s else DASH for s in paper.values()),
+        ]
+        for row in rows
+    ]
+    return markdown_table(("method", "chains", "seeds", *(c.title for c in columns), *paper), body)
+
+
+def paper_scores(variant: str, visual: bool | None, *, judged: bool = False) -> dict[str, float]:
+    """The paper's percentages by recipe, for policies with or without pictures. It calls methods as we do."""
+    recipes = {title: recipe for recipe, title in titles().items()}
+    wanted = MODEL, "clevrpolicy", DEPTH, visual, variant, judged, ""
+    return {
+        recipes[row.method]: row.score
+        for table in tables()
+        for row in table.rows
+        if (row.model, row.family, row.depth, row.visual, row.variant, bool(row.judge), row.after) == wanted
+        and row.method in recipes
+    }
