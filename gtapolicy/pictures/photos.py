@@ -1,4 +1,4 @@
-"""Photographs that scikit-image ships; docs/gtapolicy_pictures.md names the source and licence of each."""
+"""Photographs that scikit-image ships. docs/gtapolicy_pictures.md lists the source and license of each."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from harness.errors import UserError
 
 @functools.lru_cache(maxsize=16)
 def photo(name: str) -> Image.Image:
-    """By the name that skimage.data gives it; UserError where scikit-image is not installed."""
+    """The photograph of this name in skimage.data, as RGB.
+
+    Raises UserError if scikit-image is not installed.
+    """
     try:
         import skimage.data
     except ImportError:

@@ -10,8 +10,8 @@ from random import Random
 
 from gtapolicy.dataset.dialogs import Argument, Step
 from gtapolicy.grading.expression import evaluate
+from gtapolicy.pictures.camera import CameraView
 from gtapolicy.pictures.canvas import Box
-from gtapolicy.pictures.shot import Shot
 
 CLOSED, OPEN = 1, 4
 """How many results a search asks for, by the kind of question."""
@@ -22,7 +22,7 @@ class Draft:
     """All of a dialog but its id and family."""
 
     query: str
-    shots: tuple[Shot, ...]
+    shots: tuple[CameraView, ...]
     steps: tuple[Step, ...]
     open: bool = False
 
@@ -31,7 +31,7 @@ Maker = Callable[[Random, tuple[str, ...]], Draft]
 """Makes a draft about images of these paths."""
 
 
-def ocr(path: str, shot: Shot) -> Step:
+def ocr(path: str, shot: CameraView) -> Step:
     read = "\n".join(f"{bbox(line.box)} {line.text}" for line in shot.lines)
     return Step("OCR", {"image": path}, read, origins={"image": "the image to read"})
 
@@ -64,7 +64,7 @@ def calculate(expression: str, origin: str) -> Step:
     )
 
 
-def reckoned(query: str, path: str, shot: Shot, expression: str, origin: str) -> Draft:
+def reckoned(query: str, path: str, shot: CameraView, expression: str, origin: str) -> Draft:
     """A picture is read, and its numbers are reckoned with."""
     return Draft(query, (shot,), (ocr(path, shot), calculate(expression, origin)))
 
@@ -97,7 +97,7 @@ def region(path: str, box: Box, attribute: str, returned: str, which: str = "the
     return Step("RegionAttributeDescription", arguments, returned, origins=origins)
 
 
-def draw_box(path: str, shot: Shot, box: Box, annotation: str = "") -> Step:
+def draw_box(path: str, shot: CameraView, box: Box, annotation: str = "") -> Step:
     """Around a line that OCR read; box in pixels of the canvas."""
     arguments: dict[str, Argument] = {"image": path, "bbox": bbox(shot.box(box))}
     origins = {"image": "the image of the query", "bbox": "the box of the line that OCR read"}

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
+from gtapolicy.pictures.camera import CameraView, frontal_view, tilted_view
 from gtapolicy.pictures.canvas import Box, Canvas, font
-from gtapolicy.pictures.grounds import DESKS, WALLS
-from gtapolicy.pictures.settings import SKIES, cloud, hills, textured
-from gtapolicy.pictures.shot import Shot, laid, straight
-from gtapolicy.pictures.things import HUES, THINGS
+from gtapolicy.pictures.objects import COLORS, OBJECTS, draw_object
+from gtapolicy.pictures.settings import SKIES, draw_cloud, draw_hills, draw_surface
+from gtapolicy.pictures.surfaces import DESKS, WALLS
 from gtapolicy.scenarios import names
 
 
@@ -29,7 +29,7 @@ class Fact:
 class Entity:
     name: str
     sentence: str
-    shot: Shot
+    shot: CameraView
     facts: tuple[Fact, ...]
     open_question: str
     open_search: str
@@ -56,10 +56,10 @@ def book(rng: Random) -> Entity:
     canvas.gradient(0, 0, 300, 420, hue, "#1a1a1e")
     motif, colour = (
         rng.choice(("sailboat", "fir", "hot-air balloon", "house", "candle", "vase", "duck")),
-        rng.choice(sorted(HUES)),
+        rng.choice(sorted(COLORS)),
     )
     canvas.disc(150, 262, 92, "#f3e6c530")
-    THINGS[motif][0](canvas, 150, 330, 120 if THINGS[motif][2] < 1.2 else 90, HUES[colour])
+    draw_object(canvas, motif, 150, 330, 120 if OBJECTS[motif].aspect < 1.2 else 90, COLORS[colour])
     y = 46.0
     for line in wrapped(title, 28, "serif bold", 260):
         canvas.text(150, y, line, 28, "#f6ecd2", "serif bold", "mm")
@@ -96,7 +96,7 @@ def book(rng: Random) -> Entity:
     return Entity(
         title,
         f"The cover of a book called {title} by {author}, with a {motif} on it.",
-        laid(canvas, rng.choice(DESKS), rng),
+        tilted_view(canvas, rng.choice(DESKS), rng),
         facts,
         "Do people like this? I wonder whether to read it.",
         f"{title} {author} reviews",
@@ -110,34 +110,35 @@ def shopfront(rng: Random) -> Entity:
         rng.choice(("Bakery", "Bookshop", "Tea Room", "Cheese Shop", "Toy Shop", "Florist", "Hardware")),
     )
     canvas = Canvas(520, 390)
-    textured(canvas, Box(0, 0, 520, 340), rng.choice(WALLS), rng.getrandbits(32))
-    textured(canvas, Box(0, 340, 520, 390), "concrete", rng.getrandbits(32))
+    draw_surface(canvas, Box(0, 0, 520, 340), rng.choice(WALLS), rng)
+    draw_surface(canvas, Box(0, 340, 520, 390), "concrete", rng)
     hue = rng.choice(("red", "green", "blue", "orange", "purple", "turquoise"))
     canvas.rect(40, 110, 480, 342, "#e9dfcc", "#4a3a2c", 4)
     size = 34 if font("serif bold", 34).getlength(name) < 400 else 27
-    canvas.rect(40, 42, 480, 108, HUES[hue], "#3b2f25", 3, shade="down")
+    canvas.rect(40, 42, 480, 108, COLORS[hue], "#3b2f25", 3, shade="fade")
     canvas.text(260, 66, name, size, "#fbf3dc", "serif bold", "mm")
     canvas.text(260, 94, trade, 18, "#fbf3dc", "serif italic", "mm")
     for at in range(11):
         canvas.polygon(
             [(40 + at * 40, 110), (80 + at * 40, 110), (84 + at * 40, 146), (36 + at * 40, 146)],
-            HUES[hue] if at % 2 else "#f6f1e4",
-            "down",
+            COLORS[hue] if at % 2 else "#f6f1e4",
+            "fade",
         )
     canvas.rect(62, 160, 330, 300, "#8fb0bd", "#4a3a2c", 5)
     canvas.polygon([(70, 296), (150, 164), (210, 164), (130, 296)], "#ffffff30")
     goods = rng.choice(("cupcake", "book", "vase", "gift", "bottle", "cup"))
     for at in range(4):
-        THINGS[goods][0](
+        draw_object(
             canvas,
+            goods,
             100 + at * 64,
             296,
             58,
-            HUES[rng.choice(("red", "blue", "yellow", "pink", "white", "green"))],
+            COLORS[rng.choice(("red", "blue", "yellow", "pink", "white", "green"))],
         )
-    canvas.rect(360, 160, 452, 342, "#6a4428", "#3b2618", 4, shade="side")
+    canvas.rect(360, 160, 452, 342, "#6a4428", "#3b2618", 4, shade="cylinder")
     canvas.rect(374, 174, 438, 260, "#a8c3cc", "#3b2618", 3)
-    canvas.disc(442, 270, 5, "#e3c46a", "ball")
+    canvas.disc(442, 270, 5, "#e3c46a", "sphere")
     year, seats, town = rng.randint(1848, 1999), rng.randint(14, 68), names.town(rng)
     now, groups = rng.randint(2022, 2026), rng.randint(2, 6)
     facts = (
@@ -168,7 +169,7 @@ def shopfront(rng: Random) -> Entity:
     return Entity(
         name,
         f"The front of a {trade.lower()} with a {hue} sign that says {name}.",
-        straight(canvas, rng),
+        frontal_view(canvas, rng),
         facts,
         "Is it worth a visit? What do others say about this place?",
         f"{name} {trade} reviews",
@@ -188,7 +189,7 @@ def plaque(rng: Random) -> Entity:
     canvas.rect(0, 0, 399, 269, metal, "#e8d9ae", 4, 12, shade="flat")
     canvas.rect(10, 10, 389, 259, None, "#e8d9ae", 2, 8)
     for x, y in ((24, 24), (376, 24), (24, 246), (376, 246)):
-        canvas.disc(x, y, 6, "#d9c48e", "ball")
+        canvas.disc(x, y, 6, "#d9c48e", "sphere")
     verb = rng.choice(("lived here", "worked in this house", "was born here"))
     canvas.text(200, 70, person, 32 if len(person) < 18 else 27, "#f6ecd0", "serif bold", "mm")
     canvas.text(200, 112, craft, 22, "#f6ecd0", "serif italic", "mm")
@@ -223,7 +224,7 @@ def plaque(rng: Random) -> Entity:
     return Entity(
         person,
         f"A plaque on a wall for {person}, a {craft}.",
-        laid(canvas, rng.choice(WALLS), rng, 0.16),
+        tilted_view(canvas, rng.choice(WALLS), rng, 0.16),
         facts,
         "Why is this person remembered? Tell me something about them.",
         f"{person} {craft} life and importance",
@@ -248,12 +249,12 @@ def poster(rng: Random) -> Entity:
     canvas = Canvas(330, 450)
     top, bottom = SKIES[rng.choice(sorted(SKIES))]
     canvas.gradient(0, 0, 330, 450, top, bottom)
-    cloud(canvas, 80, 150, 38)
-    cloud(canvas, 260, 120, 30)
-    hills(canvas, rng, 400, 60, rng.choice(("#3f5f57", "#4f4a6a", "#6b4a3a")))
+    draw_cloud(canvas, 80, 150, 38)
+    draw_cloud(canvas, 260, 120, 30)
+    draw_hills(canvas, rng, 400, 60, rng.choice(("#3f5f57", "#4f4a6a", "#6b4a3a")))
     motif = rng.choice(("kite", "balloon", "hot-air balloon", "sailboat", "umbrella"))
     for x, y, s in ((90, 300, 105), (236, 330, 120), (166, 250, 80)):
-        THINGS[motif][0](canvas, x, y, s, HUES[rng.choice(("red", "yellow", "blue", "pink", "orange"))])
+        draw_object(canvas, motif, x, y, s, COLORS[rng.choice(("red", "yellow", "blue", "pink", "orange"))])
     canvas.rect(0, 0, 330, 92, "#1d2433d8")
     canvas.text(165, 32, town.upper(), 30, "#ffffff", "bold", "mm")
     canvas.text(165, 68, what, 26, "#ffd86b", "serif bold", "mm")
@@ -295,7 +296,7 @@ def poster(rng: Random) -> Entity:
     return Entity(
         name,
         f"A poster for the {name} on {day}, with {motif}s.",
-        laid(canvas, rng.choice(WALLS), rng),
+        tilted_view(canvas, rng.choice(WALLS), rng),
         facts,
         "What can one expect there? Collect a few impressions.",
         f"{name} programme and impressions",
@@ -310,12 +311,12 @@ def tin(rng: Random) -> Entity:
     )
     canvas = Canvas(430, 400)
     canvas.gradient(0, 0, 430, 400, "#d8d2c6", "#b8b0a2")
-    textured(canvas, Box(0, 300, 430, 400), rng.choice(("oak", "walnut", "marble")), rng.getrandbits(32))
+    draw_surface(canvas, Box(0, 300, 430, 400), rng.choice(("oak", "walnut", "marble")), rng)
     hue = rng.choice(("#2f6b4f", "#7b2d2d", "#27466b", "#6a4a8a", "#b5762a", "#23262b"))
     canvas.shadow(90, 340, 372, 376, 0.5)
-    canvas.rect(100, 66, 330, 356, hue, radius=16, shade="side")
-    canvas.rect(92, 44, 338, 82, "#b9b4a6", radius=10, shade="side")
-    canvas.rect(100, 136, 330, 286, "#f3e9d0", shade="side")
+    canvas.rect(100, 66, 330, 356, hue, radius=16, shade="cylinder")
+    canvas.rect(92, 44, 338, 82, "#b9b4a6", radius=10, shade="cylinder")
+    canvas.rect(100, 136, 330, 286, "#f3e9d0", shade="cylinder")
     size = 40 if font("serif bold", 40).getlength(brand) < 200 else 30
     canvas.text(215, 176, brand, size, "#3a2a1c", "serif bold", "mm")
     canvas.text(215, 216, kind, 24, "#7a4a24", "serif italic", "mm")
@@ -351,7 +352,7 @@ def tin(rng: Random) -> Entity:
     return Entity(
         f"{brand} {kind}",
         f"A tin of {brand} {kind} on a table.",
-        straight(canvas, rng),
+        frontal_view(canvas, rng),
         facts,
         "Is this any good? I'd like to hear several opinions.",
         f"{brand} {kind} opinions",

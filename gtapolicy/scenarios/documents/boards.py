@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
 
+from gtapolicy.pictures.camera import CameraView, tilted_view
 from gtapolicy.pictures.canvas import Box, Canvas, font
-from gtapolicy.pictures.grounds import DESKS, WALLS
-from gtapolicy.pictures.shot import Shot, laid
+from gtapolicy.pictures.surfaces import DESKS, WALLS
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ LOOKS = {
 
 @dataclass(frozen=True, slots=True)
 class Board:
-    shot: Shot
+    shot: CameraView
     rows: dict[str, Box]
     """By the first cell of a row: the row's box on the canvas."""
     title: Box
@@ -146,7 +146,7 @@ def board(
     for note in notes:
         canvas.text(pad, y + 16, note, 17, look.ink, text_face, "lm")
         y += 22
-    return Board(laid(canvas, rng.choice(look.on), rng), boxes, heading)
+    return Board(tilted_view(canvas, rng.choice(look.on), rng), boxes, heading)
 
 
 def _cells(
@@ -165,9 +165,9 @@ def _cells(
     x: float = pad
     for number, (cell, wide) in enumerate(zip(cells, columns, strict=True)):
         at = x if number == 0 else x + wide
-        boxes.append(canvas.text(at, y, cell, size, ink, face, "lm" if number == 0 else "rm", read=False))
+        boxes.append(canvas.text(at, y, cell, size, ink, face, "lm" if number == 0 else "rm", is_line=False))
         x += wide + gap
-    return canvas.reads(" ".join(cells), boxes)
+    return canvas.add_line(" ".join(cells), boxes)
 
 
 def _wide(text: str, size: float, face: str) -> float:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from random import Random
 
 from gtapolicy.dataset.dialogs import Step
+from gtapolicy.pictures.camera import CameraView, frontal_view, tilted_view
 from gtapolicy.pictures.canvas import Box, Canvas
-from gtapolicy.pictures.grounds import DESKS
-from gtapolicy.pictures.shot import Shot, laid, straight
+from gtapolicy.pictures.surfaces import DESKS
 from gtapolicy.scenarios import names
 from gtapolicy.scenarios.documents.boards import board
 from gtapolicy.scenarios.draft import Draft, calculate, describe, draw_box, made, ocr
@@ -47,7 +47,7 @@ def series(rng: Random) -> Series:
     return Series(f"{subject} in {names.town(rng)}", tuple(labels[i] for i in chosen), tuple(numbers))
 
 
-def chart(rng: Random, data: Series, kind: str) -> tuple[Shot, dict[str, Box]]:
+def chart(rng: Random, data: Series, kind: str) -> tuple[CameraView, dict[str, Box]]:
     """With the number at each bar, point or slice; the box of each label on the canvas."""
     canvas = Canvas(
         rng.choice((460, 520)), rng.choice((330, 360)), rng.choice(("#ffffff", "#fdfcf8", "#f6f8fa"))
@@ -60,7 +60,7 @@ def chart(rng: Random, data: Series, kind: str) -> tuple[Shot, dict[str, Box]]:
     )
     draw = {"bar": _bars, "barh": _lying_bars, "line": _points, "pie": _slices}[kind]
     boxes = draw(canvas, data, colours, face)
-    shot = straight(canvas, rng) if rng.random() < 0.4 else laid(canvas, rng.choice(DESKS), rng)
+    shot = frontal_view(canvas, rng) if rng.random() < 0.4 else tilted_view(canvas, rng.choice(DESKS), rng)
     return shot, boxes
 
 
@@ -74,7 +74,7 @@ def _bars(canvas: Canvas, data: Series, colours: Sequence[str], face: str) -> di
     boxes = {}
     for index, (label, number) in enumerate(zip(data.labels, data.numbers, strict=True)):
         x, top = left + slot * (index + 0.5), base - high * number / 100
-        canvas.rect(x - slot * 0.32, top, x + slot * 0.32, base, colours[0], shade="down")
+        canvas.rect(x - slot * 0.32, top, x + slot * 0.32, base, colours[0], shade="fade")
         canvas.text(x, top - 11, str(number), 16, "#333333", face, "mm")
         boxes[label] = canvas.text(x, base + 16, label, 16, "#333333", face, "mm")
     canvas.line([(left, base), (canvas.width - left, base)], "#444444", 1.5)
@@ -88,13 +88,13 @@ def _lying_bars(canvas: Canvas, data: Series, colours: Sequence[str], face: str)
     for index, (label, number) in enumerate(zip(data.labels, data.numbers, strict=True)):
         y = 56 + slot * (index + 0.5)
         canvas.rect(
-            left, y - slot * 0.3, left + long * number / 100, y + slot * 0.3, colours[1], shade="down"
+            left, y - slot * 0.3, left + long * number / 100, y + slot * 0.3, colours[1], shade="fade"
         )
-        row = canvas.text(left - 8, y, label, 16, "#333333", face, "rm", read=False)
+        row = canvas.text(left - 8, y, label, 16, "#333333", face, "rm", is_line=False)
         value = canvas.text(
-            left + long * number / 100 + 6, y, str(number), 16, "#333333", face, "lm", read=False
+            left + long * number / 100 + 6, y, str(number), 16, "#333333", face, "lm", is_line=False
         )
-        canvas.reads(f"{label} {number}", [row, value])
+        canvas.add_line(f"{label} {number}", [row, value])
         boxes[label] = row
     canvas.line([(left, 54), (left, canvas.height - 18)], "#444444", 1.5)
     return boxes

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from random import Random
 
 from gtapolicy.dataset.dialogs import Step
+from gtapolicy.pictures.camera import CameraView, tilted_view
 from gtapolicy.pictures.canvas import Box, Canvas
-from gtapolicy.pictures.grounds import DESKS
-from gtapolicy.pictures.handwriting import write
-from gtapolicy.pictures.shot import Shot, laid
+from gtapolicy.pictures.handwriting import write_math
+from gtapolicy.pictures.surfaces import DESKS
 from gtapolicy.scenarios.draft import Draft, made, math_ocr
 
 HEADINGS = ("Homework", "Exercise", "Question", "Problem", "Quiz", "Revision", "Task")
@@ -27,7 +27,7 @@ FUNCTIONS = (
 """As LaTeX and as numpy."""
 
 
-def sheet(rng: Random, lines: Sequence[str]) -> Shot:
+def sheet(rng: Random, lines: Sequence[str]) -> CameraView:
     """Lines of mathematics, written on whatever is at hand."""
     kind = rng.choice(("squared", "lined", "plain", "torn", "chalk", "whiteboard", "sticky"))
     size: float = rng.choice((34, 38, 42))
@@ -38,19 +38,19 @@ def sheet(rng: Random, lines: Sequence[str]) -> Shot:
     width, gap = (320 if kind == "sticky" else rng.randint(380, 450)), 2.3 * size
     seeds = [rng.getrandbits(32) for _ in lines]
     blank = Canvas(width, 10)
-    widest = max(write(blank, 0, 0, f"${line}$", size, ink, face, 0).x2 for line in lines)
+    widest = max(write_math(blank, 0, 0, f"${line}$", size, ink, face, 0).x2 for line in lines)
     size *= min(1, (width - 64) / widest)
     height = round(110 + gap * len(lines) + rng.choice((20, 40, 90)) + (40 if kind == "sticky" else 0))
     canvas = _surface(rng, kind, width, height)
     heading = f"{rng.choice(HEADINGS)}~{rng.randint(1, 40)}"
-    title = write(
+    title = write_math(
         canvas, rng.uniform(28, 40), 14, rf"$\mathit{{{heading}}}$", 24, ink, face, rng.getrandbits(32)
     )
     if rng.random() < 0.6:
         canvas.line([(title.x1 + 8, title.y2 - 3), (title.x2 - 4, title.y2 - rng.uniform(1, 6))], ink, 1.6)
     y = 66.0
     for line, seed in zip(lines, seeds, strict=True):
-        box = write(
+        box = write_math(
             canvas, rng.uniform(22, max(23, width - 42 - widest)), y, f"${line}$", size, ink, face, seed
         )
         y += gap
@@ -61,7 +61,7 @@ def sheet(rng: Random, lines: Sequence[str]) -> Shot:
     ground = (
         rng.choice(("plaster", "concrete", "brick")) if kind in ("chalk", "whiteboard") else rng.choice(DESKS)
     )
-    return laid(canvas, ground, rng)
+    return tilted_view(canvas, ground, rng)
 
 
 def _coffee_ring(canvas: Canvas, rng: Random, low: float) -> None:

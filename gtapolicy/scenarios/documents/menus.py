@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from random import Random
 
+from gtapolicy.pictures.camera import frontal_view
 from gtapolicy.pictures.canvas import Canvas
-from gtapolicy.pictures.settings import place_things, table
-from gtapolicy.pictures.shot import straight
-from gtapolicy.pictures.things import THINGS
+from gtapolicy.pictures.objects import OBJECTS
+from gtapolicy.pictures.settings import SETTINGS, place_objects, table
 from gtapolicy.scenarios import names
 from gtapolicy.scenarios.documents.boards import board
 from gtapolicy.scenarios.draft import Draft, calculate, count, describe, ocr
@@ -35,8 +36,13 @@ def ordered(rng: Random, paths: tuple[str, ...]) -> Draft:
     kinds = rng.sample(sorted(FOOD), rng.choice((1, 2, 2)))
     bag = [kinds[0]] * rng.randint(2, 5) + [kind for kind in kinds[1:] for _ in range(rng.randint(1, 2))]
     rng.shuffle(bag)
-    place_things(canvas, rng, [(kind, THINGS[kind][1]) for kind in bag], (0.54, 0.92))
-    photo, counts = straight(canvas, rng), Counter(bag)
+    place_objects(
+        canvas,
+        rng,
+        replace(SETTINGS["table"], rows=(0.54, 0.92)),
+        [(kind, OBJECTS[kind].color) for kind in bag],
+    )
+    photo, counts = frontal_view(canvas, rng), Counter(bag)
 
     prices = {kind: (rng.choice(FOOD[kind][0]), f"{rng.uniform(*FOOD[kind][1]):.2f}") for kind in FOOD}
     sign, house = rng.choice(SIGNS), names.shop(rng)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from random import Random
 
+from gtapolicy.pictures.camera import CameraView, tilted_view
 from gtapolicy.pictures.canvas import Box, Canvas
-from gtapolicy.pictures.grounds import WALLS
-from gtapolicy.pictures.shot import Shot, laid
+from gtapolicy.pictures.surfaces import WALLS
 from gtapolicy.scenarios import names
 from gtapolicy.scenarios.documents.boards import board
 from gtapolicy.scenarios.draft import Draft, calculate, describe, draw_box, ocr
@@ -68,7 +68,7 @@ def _filled(rng: Random, text: str) -> str:
     )
 
 
-def warning(rng: Random) -> tuple[Shot, str]:
+def warning(rng: Random) -> tuple[CameraView, str]:
     title, more = (_filled(rng, text) for text in rng.choice(WARNINGS))
     ground, ink = rng.choice((("#f6c833", "#1c1a14"), ("#f4f4f0", "#b3201b"), ("#ec7f28", "#1c1a14")))
     canvas = Canvas(rng.choice((330, 370)), 330, None)
@@ -82,13 +82,13 @@ def warning(rng: Random) -> tuple[Shot, str]:
     canvas.text(w / 2, 222, title.upper(), 30, ink, "bold", "mm")
     canvas.text(w / 2, 272, more, 21, ink, "sans", "mm")
     for x, y in ((20, 20), (w - 20, 20), (20, 310), (w - 20, 310)):
-        canvas.disc(x, y, 4, "#8d8d8d", "ball")
-    return laid(
+        canvas.disc(x, y, 4, "#8d8d8d", "sphere")
+    return tilted_view(
         canvas, rng.choice(WALLS), rng, 0.14
     ), "A warning sign with a triangle and some words on a wall."
 
 
-def rules(rng: Random) -> tuple[Shot, str]:
+def rules(rng: Random) -> tuple[CameraView, str]:
     house = rng.choice(
         (
             f"{names.town(rng)} Library",
@@ -102,13 +102,13 @@ def rules(rng: Random) -> tuple[Shot, str]:
     return shown.shot, f"A notice with {len(chosen)} house rules."
 
 
-def care(rng: Random) -> tuple[Shot, str]:
+def care(rng: Random) -> tuple[CameraView, str]:
     chosen = [_filled(rng, text) for text in rng.sample(CARE, rng.randint(4, 6))]
     shown = board(rng, "paper", f"{names.brand(rng)} Knitwear", [(text,) for text in chosen])
     return shown.shot, "A label with instructions for the care of a garment."
 
 
-def opening(rng: Random) -> tuple[Shot, str]:
+def opening(rng: Random) -> tuple[CameraView, str]:
     open_, close = rng.randint(7, 11), rng.randint(16, 21)
     closed = rng.choice(("Monday", "Tuesday", "Sunday"))
     rows = [
@@ -136,20 +136,20 @@ def explained_open(rng: Random, paths: tuple[str, ...]) -> Draft:
     return explained(rng, paths, True)
 
 
-def machine(rng: Random) -> tuple[Shot, str]:
+def machine(rng: Random) -> tuple[CameraView, str]:
     shot, _, values = panel(rng)
     return shot, f"The control panel of a machine with {len(values)} dials, displays and a row of switches."
 
 
-def panel(rng: Random) -> tuple[Shot, dict[str, Box], dict[str, str]]:
+def panel(rng: Random) -> tuple[CameraView, dict[str, Box], dict[str, str]]:
     """The picture, the box of each reading on the canvas, and the readings."""
     metal = rng.choice(("#aeb4b8", "#39424a", "#c9c2ae", "#4d5d53", "#2f3b52"))
     pale = metal in ("#aeb4b8", "#c9c2ae")
     ink = "#1d2226" if pale else "#f0f2f3"
     canvas = Canvas(500, 330, None)
-    canvas.rect(0, 0, 499, 329, metal, radius=10, shade="down")
+    canvas.rect(0, 0, 499, 329, metal, radius=10, shade="fade")
     for x, y in ((14, 14), (486, 14), (14, 316), (486, 316)):
-        canvas.disc(x, y, 6, "#8b8f92", "ball")
+        canvas.disc(x, y, 6, "#8b8f92", "sphere")
     title = f"{names.brand(rng).upper()} {rng.randint(100, 990)}"
     canvas.text(250, 28, title, 22, ink, "bold", "mm")
     gauges = rng.sample(
@@ -186,14 +186,14 @@ def panel(rng: Random) -> tuple[Shot, dict[str, Box], dict[str, str]]:
     for number, name in enumerate(rng.sample(("PUMP", "FAN", "LIGHT", "HEAT", "ALARM", "DRAIN"), 4)):
         x, up = 85 + number * 110, rng.random() < 0.5
         canvas.rect(x - 13, 246, x + 13, 288, "#22272b", radius=6)
-        canvas.rect(x - 9, 250 if up else 268, x + 9, 266 if up else 284, "#e8e6df", radius=4, shade="down")
-        canvas.disc(x + 26, 266, 6, "#4ed06a" if up else "#5b2a26", "ball")
+        canvas.rect(x - 9, 250 if up else 268, x + 9, 266 if up else 284, "#e8e6df", radius=4, shade="fade")
+        canvas.disc(x + 26, 266, 6, "#4ed06a" if up else "#5b2a26", "sphere")
         canvas.text(x, 304, name, 16, ink, "bold", "mm")
-    return laid(canvas, rng.choice(("concrete", "plaster", "slate")), rng, 0.08), boxes, values
+    return tilted_view(canvas, rng.choice(("concrete", "plaster", "slate")), rng, 0.08), boxes, values
 
 
 def _dial(canvas: Canvas, x: float, y: float, share: float) -> None:
-    canvas.disc(x, y, 54, "#6e7478", "ball")
+    canvas.disc(x, y, 54, "#6e7478", "sphere")
     canvas.disc(x, y, 48, "#f7f5ee")
     canvas.arc(Box(x - 40, y - 40, x + 40, y + 40), 330, 405, "#cf3b30", 5)
     for tick in range(11):
@@ -216,7 +216,7 @@ def _dial(canvas: Canvas, x: float, y: float, share: float) -> None:
         "#b3201b",
         3,
     )
-    canvas.disc(x, y, 6, "#33373a", "ball")
+    canvas.disc(x, y, 6, "#33373a", "sphere")
 
 
 def dosed(rng: Random, paths: tuple[str, ...]) -> Draft:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from random import Random
 
+from gtapolicy.pictures.camera import CameraView, tilted_view
 from gtapolicy.pictures.canvas import Box, Canvas
-from gtapolicy.pictures.grounds import DESKS
-from gtapolicy.pictures.shot import Shot, laid
+from gtapolicy.pictures.surfaces import DESKS
 from gtapolicy.scenarios import names
 from gtapolicy.scenarios.draft import Draft, calculate, draw_box, ocr
 from gtapolicy.scenarios.goods import DISHES, GROCERIES, SIGNS, Item, items, listed
@@ -18,7 +18,7 @@ class Receipt:
     shop: str
     sign: str
     rows: tuple[tuple[int, Item], ...]
-    shot: Shot
+    shot: CameraView
     boxes: dict[str, Box]
     """Of the row of each item, and of the total."""
 
@@ -65,7 +65,7 @@ def receipt(rng: Random) -> Receipt:
         bar = rng.choice((1, 2, 3))
         canvas.rect(x, y + 48 + 2 * step, x + bar, y + 74 + 2 * step, "#222222")
         x += bar + rng.choice((2, 3, 4))
-    shot = laid(canvas, rng.choice(DESKS), rng)
+    shot = tilted_view(canvas, rng.choice(DESKS), rng)
     return Receipt(shop, sign, rows, shot, boxes)
 
 
@@ -75,9 +75,9 @@ def _dashes(canvas: Canvas, y: float) -> None:
 
 
 def _row(canvas: Canvas, y: float, left: str, right: str, size: float, face: str) -> Box:
-    start = canvas.text(20, y, left, size, face=face, anchor="lm", read=False)
-    end = canvas.text(canvas.width - 20, y, right, size, face=face, anchor="rm", read=False)
-    return canvas.reads(f"{left} {right}", [start, end])
+    start = canvas.text(20, y, left, size, face=face, anchor="lm", is_line=False)
+    end = canvas.text(canvas.width - 20, y, right, size, face=face, anchor="rm", is_line=False)
+    return canvas.add_line(f"{left} {right}", [start, end])
 
 
 def split_bill(rng: Random, paths: tuple[str, ...]) -> Draft:

@@ -6,10 +6,10 @@ from collections import Counter
 from dataclasses import dataclass
 from random import Random
 
+from gtapolicy.pictures.camera import CameraView, frontal_view
 from gtapolicy.pictures.canvas import Box, Canvas
-from gtapolicy.pictures.settings import SETTINGS, place_things
-from gtapolicy.pictures.shot import Shot, straight
-from gtapolicy.pictures.things import HUES
+from gtapolicy.pictures.objects import COLORS
+from gtapolicy.pictures.settings import SETTINGS, place_objects
 from gtapolicy.scenarios import names
 from gtapolicy.scenarios.draft import Draft, calculate, count, describe, find, imagine, region, search
 from gtapolicy.scenarios.goods import listed
@@ -57,7 +57,7 @@ class Collection:
     setting: str
     things: tuple[tuple[str, str, Box], ...]
     """Name, hue, box in pixels of the picture."""
-    shot: Shot
+    shot: CameraView
 
     @property
     def counts(self) -> Counter[str]:
@@ -78,16 +78,16 @@ def plural(name: str) -> str:
 
 def collection(rng: Random, kinds: int = 2, most: int = 10, many: int = 2) -> Collection:
     """Things of some kinds, the first of them at least so many times."""
-    setting = rng.choice([name for name, (_, things, _) in SETTINGS.items() if len(things) >= kinds])
-    draw, possible, rows = SETTINGS[setting]
+    setting = rng.choice([name for name, place in SETTINGS.items() if len(place.objects) >= kinds])
+    place = SETTINGS[setting]
     canvas = Canvas(rng.choice((480, 540, 600)), rng.choice((340, 380, 420)))
-    draw(canvas, rng)
-    chosen = rng.sample(possible, kinds)
+    place.draw(canvas, rng)
+    chosen = rng.sample(place.objects, kinds)
     total = rng.randint(max(4, many + kinds), most)
     bag = [chosen[0]] * many + chosen[1:]
     bag += rng.choices(chosen, k=total - len(bag))
     rng.shuffle(bag)
-    hues = [hue for hue in HUES if hue not in ("black", "brown", "green" if setting == "meadow" else "")]
+    hues = [hue for hue in COLORS if hue not in ("black", "brown", "green" if setting == "meadow" else "")]
     # Trees and lemons of any colour would be odd.
     fixed = {
         "tree": ("green",),
@@ -102,8 +102,8 @@ def collection(rng: Random, kinds: int = 2, most: int = 10, many: int = 2) -> Co
         "bottle": ("green", "turquoise", "brown"),
     }
     painted = [(name, rng.choice(fixed.get(name, tuple(hues)))) for name in bag]
-    things = place_things(canvas, rng, painted, rows)
-    shot = straight(canvas, rng)
+    things = place_objects(canvas, rng, place, painted)
+    shot = frontal_view(canvas, rng)
     return Collection(setting, tuple((name, hue, shot.box(box)) for name, hue, box in things), shot)
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from random import Random
 
+from gtapolicy.pictures.camera import CameraView, tilted_view
 from gtapolicy.pictures.canvas import Box, Canvas, union
-from gtapolicy.pictures.grounds import DESKS
-from gtapolicy.pictures.shot import Shot, laid
+from gtapolicy.pictures.surfaces import DESKS
 from gtapolicy.scenarios import names
 from gtapolicy.scenarios.draft import Draft, calculate, draw_box, ocr
 
@@ -16,7 +16,7 @@ PLACES = "Library Bakery School Museum Station Market Pharmacy Theatre Post Clin
 
 @dataclass(frozen=True, slots=True)
 class Map:
-    shot: Shot
+    shot: CameraView
     places: dict[str, tuple[int, Box]]
     """By name: the metres from the station square that the legend gives, and the box of its row."""
     streets: dict[str, Box]
@@ -40,7 +40,7 @@ def town_map(rng: Random) -> Map:
             rng.uniform(y + 22, ys[green[1] + 1] - 22),
             5,
             "#6aa355",
-            "ball",
+            "sphere",
         )
     start = rng.uniform(60, 330)
     canvas.line(
@@ -72,17 +72,17 @@ def town_map(rng: Random) -> Map:
         hue = rng.choice(("#c0392b", "#2c6fb0", "#7a4a9c"))
         row = 34 + number * 56
         for px, py in ((x, y), (411, row)):
-            canvas.disc(px, py, 14, hue, "down")
+            canvas.disc(px, py, 14, hue, "fade")
         canvas.text(x, y, str(number), 17, "#ffffff", "bold", "mm")
         parts = [
-            canvas.text(411, row, str(number), 17, "#ffffff", "bold", "mm", read=False),
-            canvas.text(433, row, name, 16, "#333333", "sans", "lm", read=False),
-            canvas.text(578, row, f"{metres[number - 1] * 10} m", 16, "#777777", "sans", "rm", read=False),
+            canvas.text(411, row, str(number), 17, "#ffffff", "bold", "mm", is_line=False),
+            canvas.text(433, row, name, 16, "#333333", "sans", "lm", is_line=False),
+            canvas.text(578, row, f"{metres[number - 1] * 10} m", 16, "#777777", "sans", "rm", is_line=False),
         ]
-        canvas.reads(f"{number} {name} {metres[number - 1] * 10} m", parts)
+        canvas.add_line(f"{number} {name} {metres[number - 1] * 10} m", parts)
         places[name] = (metres[number - 1] * 10, union(parts))
         canvas.line([(398, row + 28), (576, row + 28)], "#e4ddcc")
-    return Map(laid(canvas, rng.choice(DESKS), rng, 0.04), places, streets)
+    return Map(tilted_view(canvas, rng.choice(DESKS), rng, 0.04), places, streets)
 
 
 def walked(rng: Random, paths: tuple[str, ...]) -> Draft:

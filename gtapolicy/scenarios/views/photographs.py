@@ -7,10 +7,10 @@ from random import Random
 
 from PIL import Image, ImageEnhance, ImageOps
 
+from gtapolicy.pictures.camera import frontal_view, tilted_view
 from gtapolicy.pictures.canvas import Box, Canvas
-from gtapolicy.pictures.grounds import DESKS
 from gtapolicy.pictures.photos import photo
-from gtapolicy.pictures.shot import laid, straight
+from gtapolicy.pictures.surfaces import DESKS
 from gtapolicy.scenarios.views.sights import View
 
 
@@ -117,8 +117,8 @@ def photograph(rng: Random) -> View:
     edge = rng.choice((0, 14, 20))
     canvas = Canvas(wide + 2 * edge, tall + 2 * edge + (edge and rng.choice((0, 24))), "#f8f6f0")
     frame = Box(edge, edge, edge + wide, edge + tall)
-    canvas.picture(frame, load)
-    shot = laid(canvas, rng.choice(DESKS), rng) if edge else straight(canvas, rng)
+    canvas.paste_image(frame, load)
+    shot = tilted_view(canvas, rng.choice(DESKS), rng) if edge else frontal_view(canvas, rng)
     parts = {}
     for part, (x1, y1, x2, y2) in chosen.parts.items():
         left, right = (1 - x2, 1 - x1) if mirrored else (x1, x2)
