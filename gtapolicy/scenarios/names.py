@@ -1,52 +1,42 @@
-"""Invented people, places, brands and shops: what no search engine and no memory knows."""
+"""Invented people, towns, brands and shops, which no search engine and no model knows; and other words."""
 
 from __future__ import annotations
 
 from random import Random
 
-FIRST = (
-    "Ada Bruno Carmen Dario Elif Farah Goran Hanna Ivo Jonas Kira Lena Mateo Nadia Oskar Petra Quentin "
-    "Rosa Silvan Tamar Ugo Vera Wim Xenia Yusuf Zora Aino Basil Clio Derya Emre Fenna Gil Hedda Ilse "
-    "Jun Kofi Lumi Maren Nils"
-).split()
-LAST = (
-    "Abendroth Bellweather Castorp Dravinsky Elmhurst Fennimore Galbraithe Hollister Ivarsen Jankowitz "
-    "Kettering Lomax Marchetti Nyqvist Oakhollow Pellegrin Quillfeather Rademaker Sorrel Thistlewood "
-    "Umbra Vandermolen Wexcombe Yarrowby Zellweg Ashdown Birkenfels Crowhurst Dunmore Eastlake"
-).split()
-HEADS = (
-    "Ald Bram Cor Dun Elder Fen Glen Harl Isen Kest Lark Mar Nor Oster Pend Quar Rav Sel Thorn Ulver "
-    "Vel Wyn Yar Zell Ash Birch Carn Dell Ester Frost"
-).split()
-TAILS = (
-    "ford ham mouth wick by stead vale haven bridge field holm minster port ley worth mere combe dale".split()
-)
-ADJECTIVES = (
-    "Copper Velvet Crooked Silver Amber Hidden Golden Wandering Blue Little Lucky Quiet Scarlet Salty "
-    "Merry Old Paper Northern Ivory Rusty"
-).split()
-NOUNS = (
-    "Kettle Lantern Fox Anchor Spoon Heron Orchard Compass Harbour Thimble Pepper Magpie Ladle Barrel "
-    "Willow Swan Mill Button Sparrow Oven"
-).split()
-SYLLABLES = (
-    "ba co da fe gi ho ju ka li mo na or pa qui ru sa ti ul ve wo xa yo zi bri cla dro fla gre klo pla"
-).split()
+from gtapolicy.scenarios.data import load
+
+FIRST_NAMES = load("words.toml", "first_names", list[str])
+LAST_NAMES = load("words.toml", "last_names", list[str])
+TOWN_STARTS = load("words.toml", "town_starts", list[str])
+TOWN_ENDS = load("words.toml", "town_ends", list[str])
+ADJECTIVES = load("words.toml", "adjectives", list[str])
+NOUNS = load("words.toml", "nouns", list[str])
+SYLLABLES = load("words.toml", "syllables", list[str])
+MONTHS = load("words.toml", "months", list[str])
+WEEKDAYS = load("words.toml", "weekdays", list[str])
+NUMBERS = load("words.toml", "numbers", list[str])
+PLURALS = load("words.toml", "plurals", dict[str, str])
+
+
+def first_name(rng: Random) -> str:
+    return rng.choice(FIRST_NAMES)
 
 
 def person(rng: Random) -> str:
-    return f"{rng.choice(FIRST)} {rng.choice(LAST)}"
+    return f"{rng.choice(FIRST_NAMES)} {rng.choice(LAST_NAMES)}"
 
 
 def town(rng: Random) -> str:
-    return rng.choice(HEADS) + rng.choice(TAILS)
+    return rng.choice(TOWN_STARTS) + rng.choice(TOWN_ENDS)
 
 
 def towns(rng: Random, number: int) -> list[str]:
-    found: dict[str, None] = {}
-    while len(found) < number:
-        found[town(rng)] = None
-    return list(found)
+    """Different towns."""
+    chosen: dict[str, None] = {}
+    while len(chosen) < number:
+        chosen[town(rng)] = None
+    return list(chosen)
 
 
 def shop(rng: Random) -> str:
@@ -58,5 +48,8 @@ def brand(rng: Random) -> str:
 
 
 def date(rng: Random) -> str:
-    months = "January February March April May June July August September October November December".split()
-    return f"{rng.randint(1, 28)} {rng.choice(months)}"
+    return f"{rng.randint(1, 28)} {rng.choice(MONTHS)}"
+
+
+def plural(noun: str) -> str:
+    return PLURALS.get(noun, noun + "s")

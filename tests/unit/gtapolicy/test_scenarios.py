@@ -51,7 +51,7 @@ def test_the_set_has_the_shape_of_gta(seed: int) -> None:
     assert Counter(d.family for d in made) == {name: family.queries for name, family in FAMILIES.items()}
     for item in made:
         family = FAMILIES[item.family]
-        assert tuple(step.tool for step in item.steps) == family.chain
+        assert tuple(step.tool for step in item.steps) == family.tools
         assert len(item.images) == family.images
     lengths = Counter(len(d.steps) for d in made)
     assert lengths == {2: 172, 3: 31, 4: 10, 5: 16}
@@ -194,7 +194,7 @@ def test_text_is_large_enough_to_read_and_inside(monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(Canvas, "text", watched)
     for number in range(229):
-        for shot in _draft(0, number).shots:
+        for shot in _draft(0, number).views:
             assert 320 <= shot.size[0] <= 640
     assert len(written) > 1000
     for canvas, text, capital, box in written:
