@@ -9,18 +9,21 @@
     uneven light, a tint, sensor grain
 
 `box` and `lines` need only the perspective; `image` does all of it. All random numbers of the image come from
-the view's seed, so a picture can be drawn later and in another process.
+the view's seed, so that it can be drawn later and in another process.
 """
 
 from __future__ import annotations
 
+import functools
 import random
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-from gtapolicy.pictures.canvas import Box, Canvas, TextLine, bounds
+from gtapolicy.pictures.canvas import Canvas, TextLine
+from gtapolicy.pictures.pen import Box, bounds
 from gtapolicy.pictures.props import desk_props
 from gtapolicy.pictures.shading import Point
 from gtapolicy.pictures.surfaces import DESKS, surface_texture
@@ -31,38 +34,31 @@ MAX_WIDTH = 640
 SUPERSAMPLING = 2
 
 
+@dataclass(frozen=True)
 class CameraView:
-    """The picture of one canvas, and the way from the canvas's coordinates to the picture's."""
+    """The picture of one canvas: where everything is in it, and its pixels once they are needed."""
 
-    def __init__(
-        self,
-        canvas: Canvas,
-        size: tuple[int, int],
-        corners: Sequence[Point],
-        surface: str,
-        seed: int,
-        props: Canvas | None = None,
-    ) -> None:
-        """Describes a picture of `size` (width and height in pixels) without drawing it.
+    canvas: Canvas
+    # Width and height of the picture in pixels.
+    size: tuple[int, int]
+    # Where the canvas's corners lie in the picture: upper left, upper right, lower right, lower left.
+    corners: Sequence[Point]
+    # What the canvas lies on; "" if it fills the picture.
+    surface: str
+    # Of all random numbers of the image.
+    seed: int
+    # Drawn on the surface, below the canvas, in pixels of the picture.
+    props: Canvas | None = None
 
-        `corners` are the points of the picture where the canvas's upper left, upper right, lower right and
-        lower left corners lie. `surface` names what the canvas lies on; an empty name means that the canvas
-        fills the picture. `props` are drawn on the surface, below the canvas, in pixels of the picture.
-        """
-        self.canvas, self.size, self.corners = canvas, size, corners
-        self.surface, self.seed, self.props = surface, seed, props
-        self._matrix = _homography(canvas.width, canvas.height, corners)
+    @functools.cached_property
+    def _matrix(self) -> np.ndarray:
+        return _homography(self.canvas.width, self.canvas.height, self.corners)
 
     def box(self, box: Box) -> Box:
         """The upright box, in whole pixels of the picture, around a box of the canvas."""
         around = bounds(self._project(x, y) for x in (box.x1, box.x2) for y in (box.y1, box.y2))
-        width, height = self.size
-        return Box(
-            max(0, round(around.x1)),
-            max(0, round(around.y1)),
-            min(width, round(around.x2)),
-            min(height, round(around.y2)),
-        )
+        x1, y1, x2, y2 = (round(value) for value in around)
+        return Box(max(0, x1), max(0, y1), min(self.size[0], x2), min(self.size[1], y2))
 
     @property
     def lines(self) -> list[TextLine]:

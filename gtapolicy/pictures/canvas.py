@@ -14,18 +14,15 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageColor, ImageDraw, ImageFilter, ImageFont
 
-from gtapolicy.pictures.shading import PaintShape, Point, Shade, ToStencil, composite, paint_shape
-
-# Paints one mark on an image at a scale.
-Mark = Callable[[Image.Image, float], None]
+from gtapolicy.pictures.pen import Box, Marks, Pen, bounds, union
+from gtapolicy.pictures.shading import composite
 
 # Fonts that matplotlib ships, so that the glyphs are the same on every machine.
 FONT_FILES = {
@@ -41,31 +38,6 @@ FONT_FILES = {
     "book bold": "STIXGeneralBol.ttf",
     "book italic": "STIXGeneralItalic.ttf",
 }
-
-
-class Box(NamedTuple):
-    """An upright rectangle: left, top, right, bottom."""
-
-    x1: float
-    y1: float
-    x2: float
-    y2: float
-
-    @property
-    def center(self) -> Point:
-        return (self.x1 + self.x2) / 2, (self.y1 + self.y2) / 2
-
-    def grown(self, by: float) -> Box:
-        return Box(self.x1 - by, self.y1 - by, self.x2 + by, self.y2 + by)
-
-
-def union(boxes: Iterable[Box]) -> Box:
-    x1, y1, x2, y2 = zip(*boxes, strict=True)
-    return Box(min(x1), min(y1), max(x2), max(y2))
-
-
-def bounds(points: Iterable[Point]) -> Box:
-    return union(Box(x, y, x, y) for x, y in points)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,29 +61,19 @@ def text_width(text: str, size: float, face: str) -> float:
     return font(face, 4 * size).getlength(text) / 4
 
 
-class Canvas:
-    """Marks in drawing order, the box of each, and the text lines among them."""
+class Canvas(Pen):
+    """A drawing: marks, and the text lines among them. As a pen it draws in pixels."""
 
     def __init__(self, width: int, height: int, background: str | None = "#ffffff") -> None:
         """A background of None is transparent."""
+        super().__init__(Marks())
         self.width, self.height, self.background = width, height, background
-        self.marks: list[Mark] = []
-        self.boxes: list[Box] = []
         self.lines: list[TextLine] = []
-
-    def mark(self, box: Box, mark: Mark) -> Box:
-        self.marks.append(mark)
-        self.boxes.append(box)
-        return box
-
-    def bounds_since(self, start: int) -> Box:
-        """The box around all marks from number `start` on."""
-        return union(self.boxes[start:])
 
     def render(self, scale: float = 1) -> Image.Image:
         size = round(self.width * scale), round(self.height * scale)
         image = Image.new("RGBA", size, self.background or (0, 0, 0, 0))
-        for mark in self.marks:
+        for mark in self.marks.marks:
             mark(image, scale)
         return image
 
@@ -140,81 +102,12 @@ class Canvas:
 
         if is_line:
             self.lines.append(TextLine(text, box))
-        return self.mark(box, draw)
+        return self.marks.add(box, draw)
 
     def add_line(self, text: str, parts: Sequence[Box]) -> Box:
         """Records texts that were drawn side by side as one line; returns its box."""
         self.lines.append(TextLine(text, union(parts)))
         return self.lines[-1].box
-
-    def rect(
-        self,
-        x1: float,
-        y1: float,
-        x2: float,
-        y2: float,
-        fill: str | None,
-        outline: str | None = None,
-        width: float = 1,
-        radius: float = 0,
-        shade: Shade = "flat",
-    ) -> Box:
-        def paint(pen: ImageDraw.ImageDraw, place: ToStencil, scale: float, **style: int) -> None:
-            pen.rounded_rectangle(place([(x1, y1), (x2, y2)]), radius * scale, corners=None, **style)
-
-        return self._shape(Box(x1, y1, x2, y2), paint, fill, outline, width, shade)
-
-    def ellipse(
-        self,
-        x1: float,
-        y1: float,
-        x2: float,
-        y2: float,
-        fill: str | None,
-        outline: str | None = None,
-        width: float = 1,
-        shade: Shade = "flat",
-    ) -> Box:
-        def paint(pen: ImageDraw.ImageDraw, place: ToStencil, _: float, **style: int) -> None:
-            pen.ellipse(place([(x1, y1), (x2, y2)]), **style)
-
-        return self._shape(Box(x1, y1, x2, y2), paint, fill, outline, width, shade)
-
-    def disc(self, x: float, y: float, r: float, fill: str | None, shade: Shade = "flat") -> Box:
-        return self.ellipse(x - r, y - r, x + r, y + r, fill, shade=shade)
-
-    def pie(self, box: Box, start: float, end: float, fill: str, outline: str | None = None) -> Box:
-        """A slice of the ellipse in the box, from start to end in degrees, clockwise from three o'clock."""
-
-        def paint(pen: ImageDraw.ImageDraw, place: ToStencil, _: float, **style: int) -> None:
-            pen.pieslice(place([(box.x1, box.y1), (box.x2, box.y2)]), start, end, **style)
-
-        return self._shape(box, paint, fill, outline, 1.5)
-
-    def arc(self, box: Box, start: float, end: float, fill: str, width: float) -> Box:
-        """Angles as for `pie`."""
-
-        def paint(pen: ImageDraw.ImageDraw, place: ToStencil, scale: float, **style: int) -> None:
-            corners = place([(box.x1, box.y1), (box.x2, box.y2)])
-            pen.arc(corners, start, end, width=max(1, round(width * scale)), **style)
-
-        return self._shape(box, paint, fill)
-
-    def polygon(self, points: Sequence[Point], fill: str, shade: Shade = "flat") -> Box:
-        def paint(pen: ImageDraw.ImageDraw, place: ToStencil, _: float, **style: int) -> None:
-            pen.polygon(place(points), **style)
-
-        return self._shape(bounds(points), paint, fill, shade=shade)
-
-    def line(self, points: Sequence[Point], fill: str, width: float = 1) -> Box:
-        def paint(pen: ImageDraw.ImageDraw, place: ToStencil, scale: float, **style: int) -> None:
-            placed, thick = place(points), max(1, round(width * scale))
-            pen.line(placed, width=thick, joint="curve", **style)
-            # Pillow's lines end square; thick ones get round ends.
-            for x, y in (placed[0], placed[-1]) if thick > 3 else ():
-                pen.ellipse((x - thick / 2, y - thick / 2, x + thick / 2, y + thick / 2), **style)
-
-        return self._shape(bounds(points).grown(width / 2), paint, fill)
 
     def paste_canvas(self, other: Canvas, x: float, y: float, degrees: float = 0) -> Box:
         """Another canvas, turned clockwise and centered at (x, y). Its text lines are not taken over."""
@@ -227,7 +120,7 @@ class Canvas:
             corner = round(x * scale - turned.width / 2), round(y * scale - turned.height / 2)
             composite(image, turned, corner)
 
-        return self.mark(Box(x - half_w, y - half_h, x + half_w, y + half_h), draw)
+        return self.marks.add(Box(x - half_w, y - half_h, x + half_w, y + half_h), draw)
 
     def paste_image(self, box: Box, load: Callable[[], Image.Image]) -> Box:
         """An image, stretched over the box. It is loaded only when the canvas is rendered."""
@@ -236,7 +129,7 @@ class Canvas:
             x1, y1, x2, y2 = (round(value * scale) for value in box)
             image.paste(load().convert("RGB").resize((x2 - x1, y2 - y1), Image.Resampling.LANCZOS), (x1, y1))
 
-        return self.mark(box, draw)
+        return self.marks.add(box, draw)
 
     def shadow(self, x1: float, y1: float, x2: float, y2: float, strength: float = 0.4) -> None:
         """A soft dark ellipse under an object."""
@@ -260,7 +153,7 @@ class Canvas:
             composite(image, full, (round(around.x1 * scale), round(around.y1 * scale)))
 
         # A shadow must not enlarge the box of an object, so its own box is a point.
-        self.mark(bounds([box.center]), draw)
+        self.marks.add(bounds([box.center]), draw)
 
     def gradient(self, x1: float, y1: float, x2: float, y2: float, top: str, bottom: str) -> Box:
         box = Box(x1, y1, x2, y2)
@@ -272,22 +165,4 @@ class Canvas:
             strip = Image.fromarray(rows.round().astype(np.uint8)[:, None, :])
             image.paste(strip.resize((right - left, strip.height)), (left, upper))
 
-        return self.mark(box, draw)
-
-    def _shape(
-        self,
-        box: Box,
-        paint: PaintShape,
-        fill: str | None,
-        outline: str | None = None,
-        width: float = 1,
-        shade: Shade = "flat",
-    ) -> Box:
-        """Marks for a shape's inside and its outline; either may be missing or translucent."""
-        if fill is not None:
-            self.mark(box, functools.partial(paint_shape, box=box, paint=paint, color=fill, shade=shade))
-        if outline is not None:
-            self.mark(
-                box, functools.partial(paint_shape, box=box, paint=paint, color=outline, outline_width=width)
-            )
-        return box
+        return self.marks.add(box, draw)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image, ImageColor
 
-from gtapolicy.pictures.canvas import Box, Canvas
+from gtapolicy.pictures.canvas import Canvas
+from gtapolicy.pictures.pen import Box
 from gtapolicy.pictures.surfaces import smooth_noise
 
 
@@ -25,7 +26,7 @@ def write_math(
         layer.putalpha(Image.fromarray(written))
         image.alpha_composite(layer, (round(x * scale), round(y * scale)))
 
-    return canvas.mark(box, draw)
+    return canvas.marks.add(box, draw)
 
 
 def _distorted(alpha: np.ndarray, em: float, noise: np.random.Generator) -> np.ndarray:

@@ -1,6 +1,7 @@
 """Objects that can be counted, found and described.
 
-Each function draws one object with a pen that stands on the object's foot (see pen.py), in a given color.
+Each function draws one object in a given color, with a pen that stands on the object's foot: the foot is at
+(0, 0) and the top at about (0, -1). What is divided by pen.size is a length in pixels.
 """
 
 from __future__ import annotations
@@ -9,8 +10,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from gtapolicy.pictures.canvas import Box, Canvas
-from gtapolicy.pictures.pen import ObjectPen
+from gtapolicy.pictures.pen import Box, Pen
 
 # The colors that queries and answers name.
 COLORS = {
@@ -34,46 +34,46 @@ def _angles(number: int) -> list[float]:
     return [2 * math.pi * step / number for step in range(number)]
 
 
-def apple(pen: ObjectPen, color: str) -> None:
+def apple(pen: Pen, color: str) -> None:
     pen.ellipse(-0.4536, -0.84, 0.4536, 0, color, shade="sphere")
     pen.line([(0, -0.777), (0.05, -1)], "#5a3d22", 0.05)
     pen.polygon([(0.04, -0.92), (0.2, -1.02), (0.3, -0.92), (0.15, -0.86)], "#5f9a3c", "fade")
 
 
-def pear(pen: ObjectPen, color: str) -> None:
+def pear(pen: Pen, color: str) -> None:
     pen.line([(0, -0.85), (0.04, -1)], "#5a3d22", 0.05)
     body = [(0.34 * math.sin(t) * (1 + 0.32 * math.cos(t)), -0.45 + 0.45 * math.cos(t)) for t in _angles(48)]
     pen.polygon(body, color, "sphere")
 
 
-def lemon(pen: ObjectPen, color: str) -> None:
+def lemon(pen: Pen, color: str) -> None:
     ends = [(-0.62, -0.4), (-0.4, -0.55), (0.4, -0.55), (0.62, -0.4), (0.4, -0.22), (-0.4, -0.22)]
     pen.polygon(ends, color)
     pen.ellipse(-0.5, -0.78, 0.5, 0, color, shade="sphere")
 
 
-def egg(pen: ObjectPen, color: str) -> None:
+def egg(pen: Pen, color: str) -> None:
     body = [(0.36 * math.sin(t) * (1 + 0.14 * math.cos(t)), -0.48 + 0.48 * math.cos(t)) for t in _angles(48)]
     pen.polygon(body, color, "sphere")
 
 
-def cup(pen: ObjectPen, color: str) -> None:
-    pen.canvas.arc(pen.box(0.2, -0.78, 0.66, -0.22), -110, 110, color, 0.1 * pen.size)
+def cup(pen: Pen, color: str) -> None:
+    pen.arc((0.2, -0.78, 0.66, -0.22), -110, 110, color, 0.1)
     pen.rect(-0.4, -0.9, 0.4, 0, color, radius=0.12, shade="cylinder")
     pen.ellipse(-0.4, -1, 0.4, -0.78, color, shade="fade")
     pen.ellipse(-0.33, -0.97, 0.33, -0.81, "#4a2c1a")
 
 
-def glass(pen: ObjectPen, color: str) -> None:
+def glass(pen: Pen, color: str) -> None:
     pen.polygon([(-0.3, -1), (0.3, -1), (0.22, 0), (-0.22, 0)], "#dfe9ee90")
     filling = [(-0.275, -0.78), (0.275, -0.78), (0.21, -0.04), (-0.21, -0.04)]
     pen.polygon(filling, color + "e0", "cylinder")
     pen.ellipse(-0.275, -0.83, 0.275, -0.73, color, shade="fade")
-    pen.ellipse(-0.3, -1.05, 0.3, -0.95, None, "#ffffffb0", 1.4)
+    pen.ellipse(-0.3, -1.05, 0.3, -0.95, "", outline="#ffffffb0", outline_width=1.4)
     pen.line([(-0.2, -0.9), (-0.15, -0.15)], "#ffffff70", 0.05)
 
 
-def bottle(pen: ObjectPen, color: str) -> None:
+def bottle(pen: Pen, color: str) -> None:
     pen.rect(-0.16, -0.66, 0.16, 0, color, radius=0.05, shade="cylinder")
     pen.polygon([(-0.16, -0.62), (-0.06, -0.8), (0.06, -0.8), (0.16, -0.62)], color, "cylinder")
     pen.rect(-0.06, -0.97, 0.06, -0.76, color, shade="cylinder")
@@ -81,7 +81,7 @@ def bottle(pen: ObjectPen, color: str) -> None:
     pen.rect(-0.16, -0.46, 0.16, -0.2, "#f3ecd8", shade="cylinder")
 
 
-def book(pen: ObjectPen, color: str) -> None:
+def book(pen: Pen, color: str) -> None:
     """Upright, its spine toward the viewer."""
     pen.rect(-0.15, -1, 0.15, 0, color, radius=0.02, shade="cylinder")
     for height in (0.86, 0.8, 0.16):
@@ -89,7 +89,7 @@ def book(pen: ObjectPen, color: str) -> None:
     pen.rect(-0.08, -0.7, 0.08, -0.34, "#f6efdc", shade="cylinder")
 
 
-def candle(pen: ObjectPen, color: str) -> None:
+def candle(pen: Pen, color: str) -> None:
     pen.rect(-0.15, -0.74, 0.15, 0, color, shade="cylinder")
     pen.ellipse(-0.15, -0.79, 0.15, -0.69, color, shade="fade")
     pen.line([(0, -0.74), (0, -0.82)], "#3a2d22", 0.025)
@@ -97,7 +97,7 @@ def candle(pen: ObjectPen, color: str) -> None:
     pen.ellipse(-0.03, -0.9, 0.03, -0.8, "#fff3c4")
 
 
-def vase(pen: ObjectPen, color: str) -> None:
+def vase(pen: Pen, color: str) -> None:
     """With three flowers."""
     for x, y, petal in ((-0.2, -0.86, "#e8a0bd"), (0.18, -0.82, "#f0d264"), (0.0, -0.94, "#d9614f")):
         pen.line([(0, -0.4), (x, y)], "#4b7d3c", 0.03)
@@ -108,7 +108,7 @@ def vase(pen: ObjectPen, color: str) -> None:
     pen.polygon([(-0.1, -0.52), *right, *((-x, y) for x, y in reversed(right[1:]))], color, "cylinder")
 
 
-def gift(pen: ObjectPen, color: str) -> None:
+def gift(pen: Pen, color: str) -> None:
     pen.rect(-0.42, -0.62, 0.42, 0, color, shade="fade")
     pen.rect(-0.46, -0.78, 0.46, -0.6, color, shade="cylinder")
     ribbon = "#f4e9c8"
@@ -117,13 +117,13 @@ def gift(pen: ObjectPen, color: str) -> None:
         pen.polygon([(0, -0.78), (side * 0.26, -0.98), (side * 0.3, -0.8)], ribbon, "fade")
 
 
-def ball(pen: ObjectPen, color: str) -> None:
+def ball(pen: Pen, color: str) -> None:
     pen.disc(0, -0.5, 0.5, color, "sphere")
-    pen.canvas.arc(pen.box(-0.22, -1, 0.22, 0), 90, 270, "#ffffffb0", 0.04 * pen.size)
-    pen.canvas.arc(pen.box(-0.5, -0.66, 0.5, -0.34), 0, 180, "#ffffffb0", 0.04 * pen.size)
+    pen.arc((-0.22, -1, 0.22, 0), 90, 270, "#ffffffb0", 0.04)
+    pen.arc((-0.5, -0.66, 0.5, -0.34), 0, 180, "#ffffffb0", 0.04)
 
 
-def cupcake(pen: ObjectPen, color: str) -> None:
+def cupcake(pen: Pen, color: str) -> None:
     pen.polygon([(-0.36, -0.46), (0.36, -0.46), (0.26, 0), (-0.26, 0)], "#c99a5b", "cylinder")
     for fold in range(-3, 4):
         pen.line([(fold * 0.1, -0.46), (fold * 0.075, 0)], "#a87a40", 0.02)
@@ -132,31 +132,31 @@ def cupcake(pen: ObjectPen, color: str) -> None:
     pen.disc(0, -0.98, 0.08, "#c8372d", "sphere")
 
 
-def balloon(pen: ObjectPen, color: str) -> None:
+def balloon(pen: Pen, color: str) -> None:
     string = [(0.03 * math.sin(t * 2.2), -0.32 + t * 0.05) for t in range(7)]
-    pen.canvas.line(pen.points(string), "#7d7d7d", 1.2)
+    pen.line(string, "#7d7d7d", 1.2 / pen.size)
     pen.polygon([(0, -0.36), (0.05, -0.29), (-0.05, -0.29)], color)
     pen.ellipse(-0.29, -1, 0.29, -0.32, color, shade="sphere")
 
 
-def hot_air_balloon(pen: ObjectPen, color: str) -> None:
+def hot_air_balloon(pen: Pen, color: str) -> None:
     pen.polygon([(-0.3, -0.5), (0.3, -0.5), (0.09, -0.22), (-0.09, -0.22)], color, "cylinder")
     pen.ellipse(-0.37, -1, 0.37, -0.34, color, shade="sphere")
     pen.ellipse(-0.13, -1, 0.13, -0.34, "#f6ecd0d0", shade="cylinder")
     for side in (-1, 1):
-        pen.canvas.line(pen.points([(side * 0.09, -0.24), (side * 0.07, -0.13)]), "#4d3a28", 1.2)
+        pen.line([(side * 0.09, -0.24), (side * 0.07, -0.13)], "#4d3a28", 1.2 / pen.size)
     pen.rect(-0.08, -0.13, 0.08, 0, "#8a5a30", radius=0.02, shade="cylinder")
 
 
-def kite(pen: ObjectPen, color: str) -> None:
+def kite(pen: Pen, color: str) -> None:
     tail = [(0.1 * math.sin(t), -0.35 + t * 0.055) for t in range(7)]
-    pen.canvas.line(pen.points(tail), "#6b6b6b", 1.4)
+    pen.line(tail, "#6b6b6b", 1.4 / pen.size)
     pen.polygon([(0, -1), (0.3, -0.7), (0, -0.32), (-0.3, -0.7)], color, "fade")
     pen.polygon([(0, -1), (0.3, -0.7), (0, -0.7)], "#ffffff55")
     pen.polygon([(0, -0.32), (-0.3, -0.7), (0, -0.7)], "#00000030")
 
 
-def sailboat(pen: ObjectPen, color: str) -> None:
+def sailboat(pen: Pen, color: str) -> None:
     pen.line([(0, -0.15), (0, -1)], "#5b4630", 0.03)
     pen.polygon([(0.03, -0.98), (0.4, -0.24), (0.03, -0.24)], color, "cylinder")
     pen.polygon([(-0.03, -0.88), (-0.3, -0.24), (-0.03, -0.24)], "#f4f1e8", "cylinder")
@@ -164,7 +164,7 @@ def sailboat(pen: ObjectPen, color: str) -> None:
     pen.ellipse(-0.42, -0.01, 0.42, 0.07, "#ffffff60")
 
 
-def duck(pen: ObjectPen, color: str) -> None:
+def duck(pen: Pen, color: str) -> None:
     pen.polygon([(-0.62, -0.56), (-0.3, -0.42), (-0.4, -0.2)], color, "fade")
     pen.ellipse(-0.5, -0.56, 0.42, 0, color, shade="sphere")
     pen.ellipse(-0.32, -0.44, 0.14, -0.14, "#00000022")
@@ -173,7 +173,7 @@ def duck(pen: ObjectPen, color: str) -> None:
     pen.disc(0.42, -0.78, 0.045, "#1a1a1a")
 
 
-def tent(pen: ObjectPen, color: str) -> None:
+def tent(pen: Pen, color: str) -> None:
     flank = [(0.1, -1), (0.95, -0.2), (0.62, 0)]
     pen.polygon(flank, color, "fade")
     pen.polygon([(0.1, -1), (0.62, 0), (-0.62, 0)], color, "cylinder")
@@ -181,36 +181,36 @@ def tent(pen: ObjectPen, color: str) -> None:
     pen.polygon([(0.07, -0.78), (0.22, 0), (-0.2, 0)], "#2a241e")
 
 
-def umbrella(pen: ObjectPen, color: str) -> None:
+def umbrella(pen: Pen, color: str) -> None:
     pen.line([(0, 0), (0, -0.9)], "#d8c9a8", 0.04)
-    pen.canvas.pie(pen.box(-0.62, -1, 0.62, -0.1), 180, 360, color)
+    pen.pie((-0.62, -1, 0.62, -0.1), 180, 360, color)
     for left, right in ((-0.38, -0.14), (0.14, 0.38)):
         pen.polygon([(0, -1), (right, -0.55), (left, -0.55)], "#ffffffc0")
     pen.disc(0, -1, 0.04, "#8a6a3a")
 
 
-def house(pen: ObjectPen, color: str) -> None:
+def house(pen: Pen, color: str) -> None:
     pen.rect(-0.4, -0.58, 0.4, 0, "#efe4d0", shade="cylinder")
     pen.rect(0.18, -0.98, 0.3, -0.7, "#8d5a44", shade="cylinder")
     pen.polygon([(0, -1), (0.52, -0.55), (-0.52, -0.55)], color, "fade")
     pen.rect(-0.1, -0.34, 0.1, 0, "#6b4428", shade="fade")
     for x in (-0.27, 0.27):
-        pen.rect(x - 0.08, -0.44, x + 0.08, -0.26, "#9cc4dc", "#ffffff", 1.5)
+        pen.rect(x - 0.08, -0.44, x + 0.08, -0.26, "#9cc4dc", outline="#ffffff", outline_width=1.5)
 
 
-def tree(pen: ObjectPen, color: str) -> None:
+def tree(pen: Pen, color: str) -> None:
     pen.rect(-0.06, -0.4, 0.06, 0, "#6b4a2e", shade="cylinder")
     for x, y, r in ((-0.2, -0.5, 0.22), (0.2, -0.5, 0.22), (0, -0.72, 0.28), (0, -0.5, 0.24)):
         pen.disc(x, y, r, color, "sphere")
 
 
-def fir(pen: ObjectPen, color: str) -> None:
+def fir(pen: Pen, color: str) -> None:
     pen.rect(-0.05, -0.15, 0.05, 0, "#5d4029", shade="cylinder")
     for low, high, wide in ((0.12, 0.55, 0.34), (0.36, 0.78, 0.27), (0.6, 1.0, 0.19)):
         pen.polygon([(0, -high), (wide, -low), (-wide, -low)], color, "cylinder")
 
 
-def car(pen: ObjectPen, color: str) -> None:
+def car(pen: Pen, color: str) -> None:
     pen.polygon([(-0.55, -0.62), (-0.3, -1), (0.35, -1), (0.65, -0.62)], color, "fade")
     pen.polygon([(-0.43, -0.63), (-0.25, -0.92), (-0.01, -0.92), (-0.01, -0.63)], "#bcd7e6", "fade")
     pen.polygon([(0.06, -0.63), (0.06, -0.92), (0.31, -0.92), (0.5, -0.63)], "#bcd7e6", "fade")
@@ -221,91 +221,91 @@ def car(pen: ObjectPen, color: str) -> None:
     pen.ellipse(0.88, -0.54, 0.99, -0.4, "#fdf3c0")
 
 
-def mushroom(pen: ObjectPen, color: str) -> None:
+def mushroom(pen: Pen, color: str) -> None:
     pen.rect(-0.14, -0.55, 0.14, 0, "#efe6d2", radius=0.08, shade="cylinder")
-    pen.canvas.pie(pen.box(-0.46, -1, 0.46, -0.08), 180, 360, color)
+    pen.pie((-0.46, -1, 0.46, -0.08), 180, 360, color)
     for x, y in ((-0.22, -0.68), (0.05, -0.82), (0.24, -0.64)):
         pen.ellipse(x - 0.07, y - 0.055, x + 0.07, y + 0.055, "#fbf5e8")
 
 
-def burger(pen: ObjectPen, color: str) -> None:
+def burger(pen: Pen, color: str) -> None:
     """On a plate; the color is that of the bun."""
-    pen.ellipse(-0.72, -0.34, 0.72, 0.06, "#e9e7e2", "#cfccc4", 1)
+    pen.ellipse(-0.72, -0.34, 0.72, 0.06, "#e9e7e2", outline="#cfccc4", outline_width=1)
     pen.ellipse(-0.52, -0.28, 0.52, -0.01, "#fbfaf7")
-    pen = pen.moved(0, -0.14)
+    pen = pen.at(0, -0.14)
     pen.rect(-0.44, -0.22, 0.44, 0, color, radius=0.1, shade="cylinder")
     pen.rect(-0.47, -0.36, 0.47, -0.18, "#5d3621", radius=0.09, shade="cylinder")
     cheese = [(-0.5, -0.34), (0.5, -0.34), (0.36, -0.24), (0.2, -0.34), (0, -0.22), (-0.25, -0.33)]
     pen.polygon(cheese, "#edbb3f")
     pen.rect(-0.5, -0.44, 0.5, -0.34, "#6aa84a", radius=0.05, shade="cylinder")
-    pen.canvas.pie(pen.box(-0.46, -0.84, 0.46, 0), 180, 360, color)
-    for x, y in pen.points([(-0.22, -0.6), (-0.05, -0.72), (0.14, -0.66), (0.28, -0.54)]):
-        pen.canvas.ellipse(x - 2, y - 1.5, x + 2, y + 1.5, "#f6e7c1")
+    pen.pie((-0.46, -0.84, 0.46, 0), 180, 360, color)
+    wide, high = 2 / pen.size, 1.5 / pen.size
+    for x, y in ((-0.22, -0.6), (-0.05, -0.72), (0.14, -0.66), (0.28, -0.54)):
+        pen.ellipse(x - wide, y - high, x + wide, y + high, "#f6e7c1")
 
 
-def pizza(pen: ObjectPen, color: str) -> None:
+def pizza(pen: Pen, color: str) -> None:
     """On a plate; the color is that of the salami."""
-    pen.ellipse(-0.86, -0.52, 0.86, 0.06, "#e9e7e2", "#cfccc4", 1)
+    pen.ellipse(-0.86, -0.52, 0.86, 0.06, "#e9e7e2", outline="#cfccc4", outline_width=1)
     pen.ellipse(-0.74, -0.52, 0.74, -0.02, "#c98d4b", shade="fade")
     pen.ellipse(-0.64, -0.48, 0.64, -0.07, "#f0c65a", shade="fade")
     for x, y in ((-0.4, -0.3), (-0.12, -0.38), (0.2, -0.4), (0.42, -0.27), (0.1, -0.22), (-0.22, -0.18)):
         pen.ellipse(x - 0.09, y - 0.035, x + 0.09, y + 0.035, color, shade="sphere")
 
 
-def soup(pen: ObjectPen, color: str) -> None:
-    pen.canvas.pie(pen.box(-0.6, -1, 0.6, 0), 0, 180, "#dfe4ea")
-    pen.ellipse(-0.6, -0.68, 0.6, -0.32, "#f1f3f5", "#b9c0c8", 1)
+def soup(pen: Pen, color: str) -> None:
+    pen.pie((-0.6, -1, 0.6, 0), 0, 180, "#dfe4ea")
+    pen.ellipse(-0.6, -0.68, 0.6, -0.32, "#f1f3f5", outline="#b9c0c8", outline_width=1)
     pen.ellipse(-0.5, -0.63, 0.5, -0.36, color, shade="fade")
-    for x, y in pen.points([(-0.2, -0.5), (0.1, -0.54), (0.22, -0.46)]):
-        pen.canvas.ellipse(x - 3, y - 2, x + 3, y + 2, "#4f8a3c")
+    wide, high = 3 / pen.size, 2 / pen.size
+    for x, y in ((-0.2, -0.5), (0.1, -0.54), (0.22, -0.46)):
+        pen.ellipse(x - wide, y - high, x + wide, y + high, "#4f8a3c")
 
 
 @dataclass(frozen=True, slots=True)
 class ObjectKind:
-    draw: Callable[[ObjectPen, str], None]
-    # The color that it usually has.
-    color: str
+    draw: Callable[[Pen, str], None]
     # Its width as a share of its height.
     aspect: float
 
 
 OBJECTS = {
-    "apple": ObjectKind(apple, "red", 1.0),
-    "pear": ObjectKind(pear, "green", 0.8),
-    "lemon": ObjectKind(lemon, "yellow", 1.3),
-    "egg": ObjectKind(egg, "white", 0.9),
-    "cup": ObjectKind(cup, "blue", 1.15),
-    "glass": ObjectKind(glass, "orange", 0.75),
-    "bottle": ObjectKind(bottle, "green", 0.45),
-    "book": ObjectKind(book, "purple", 0.4),
-    "candle": ObjectKind(candle, "white", 0.4),
-    "vase": ObjectKind(vase, "turquoise", 0.6),
-    "gift": ObjectKind(gift, "pink", 1.0),
-    "ball": ObjectKind(ball, "red", 1.0),
-    "cupcake": ObjectKind(cupcake, "pink", 0.95),
-    "balloon": ObjectKind(balloon, "red", 0.65),
-    "hot-air balloon": ObjectKind(hot_air_balloon, "orange", 0.8),
-    "kite": ObjectKind(kite, "blue", 0.7),
-    "sailboat": ObjectKind(sailboat, "red", 1.05),
-    "duck": ObjectKind(duck, "yellow", 1.45),
-    "tent": ObjectKind(tent, "orange", 1.7),
-    "umbrella": ObjectKind(umbrella, "red", 1.3),
-    "house": ObjectKind(house, "red", 1.1),
-    "tree": ObjectKind(tree, "green", 0.9),
-    "fir": ObjectKind(fir, "green", 0.75),
-    "car": ObjectKind(car, "blue", 2.1),
-    "mushroom": ObjectKind(mushroom, "red", 1.0),
-    "burger": ObjectKind(burger, "golden", 1.5),
-    "pizza": ObjectKind(pizza, "red", 1.8),
-    "soup": ObjectKind(soup, "orange", 1.3),
+    "apple": ObjectKind(apple, 1.0),
+    "pear": ObjectKind(pear, 0.8),
+    "lemon": ObjectKind(lemon, 1.3),
+    "egg": ObjectKind(egg, 0.9),
+    "cup": ObjectKind(cup, 1.15),
+    "glass": ObjectKind(glass, 0.75),
+    "bottle": ObjectKind(bottle, 0.45),
+    "book": ObjectKind(book, 0.4),
+    "candle": ObjectKind(candle, 0.4),
+    "vase": ObjectKind(vase, 0.6),
+    "gift": ObjectKind(gift, 1.0),
+    "ball": ObjectKind(ball, 1.0),
+    "cupcake": ObjectKind(cupcake, 0.95),
+    "balloon": ObjectKind(balloon, 0.65),
+    "hot-air balloon": ObjectKind(hot_air_balloon, 0.8),
+    "kite": ObjectKind(kite, 0.7),
+    "sailboat": ObjectKind(sailboat, 1.05),
+    "duck": ObjectKind(duck, 1.45),
+    "tent": ObjectKind(tent, 1.7),
+    "umbrella": ObjectKind(umbrella, 1.3),
+    "house": ObjectKind(house, 1.1),
+    "tree": ObjectKind(tree, 0.9),
+    "fir": ObjectKind(fir, 0.75),
+    "car": ObjectKind(car, 2.1),
+    "mushroom": ObjectKind(mushroom, 1.0),
+    "burger": ObjectKind(burger, 1.5),
+    "pizza": ObjectKind(pizza, 1.8),
+    "soup": ObjectKind(soup, 1.3),
 }
 
 
-def draw_object(canvas: Canvas, name: str, x: float, y: float, height: float, color: str) -> Box:
+def draw_object(pen: Pen, name: str, x: float, y: float, height: float, color: str) -> Box:
     """Draws an object of OBJECTS that stands on (x, y), and returns its box.
 
     `color` is a name from COLORS or anything else that Pillow reads.
     """
-    start = len(canvas.marks)
-    OBJECTS[name].draw(ObjectPen(canvas, x, y, height), COLORS.get(color, color))
-    return canvas.bounds_since(start)
+    start = len(pen.marks)
+    OBJECTS[name].draw(pen.at(x, y, height), COLORS.get(color, color))
+    return pen.marks.bounds_since(start)

@@ -1,29 +1,89 @@
-"""A pen that draws on a canvas in an object's own coordinates."""
+"""A pen that adds shapes to a drawing, in coordinates of its own."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import functools
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple, TypedDict, Unpack
 
-from gtapolicy.pictures.canvas import Box, Canvas
-from gtapolicy.pictures.shading import Point, Shade
+from PIL import Image, ImageDraw
+
+from gtapolicy.pictures.shading import PaintShape, Point, Shade, ToStencil, paint_shape
+
+# Paints one mark on an image at a scale.
+Mark = Callable[[Image.Image, float], None]
 
 
-class ObjectPen:
-    """Draws an object that stands on the point (x, y) of a canvas.
+class Box(NamedTuple):
+    """An upright rectangle: left, top, right, bottom."""
 
-    In its coordinates the foot is at (0, 0), and one unit is `size` pixels; the top of an object is at about
-    y = -1. Radii and the widths of lines are in units; the widths of outlines are in pixels.
+    x1: float
+    y1: float
+    x2: float
+    y2: float
+
+    @property
+    def center(self) -> Point:
+        return (self.x1 + self.x2) / 2, (self.y1 + self.y2) / 2
+
+    def grown(self, by: float) -> Box:
+        return Box(self.x1 - by, self.y1 - by, self.x2 + by, self.y2 + by)
+
+
+def union(boxes: Iterable[Box]) -> Box:
+    x1, y1, x2, y2 = zip(*boxes, strict=True)
+    return Box(min(x1), min(y1), max(x2), max(y2))
+
+
+def bounds(points: Iterable[Point]) -> Box:
+    return union(Box(x, y, x, y) for x, y in points)
+
+
+class Marks:
+    """What was drawn, in order, and the box of each mark in pixels of the canvas."""
+
+    def __init__(self) -> None:
+        self.marks: list[Mark] = []
+        self.boxes: list[Box] = []
+
+    def __len__(self) -> int:
+        return len(self.marks)
+
+    def add(self, box: Box, mark: Mark) -> Box:
+        self.marks.append(mark)
+        self.boxes.append(box)
+        return box
+
+    def bounds_since(self, start: int) -> Box:
+        """The box around all marks from number `start` on."""
+        return union(self.boxes[start:])
+
+
+class Style(TypedDict, total=False):
+    # The color of the outline; "" for none.
+    outline: str
+    # In pixels.
+    outline_width: float
+    # Of the inside.
+    shade: Shade
+
+
+class Pen:
+    """Draws at (x, y) on a canvas: its (0, 0) is that point, and one of its units is `size` pixels.
+
+    The widths of lines and the radii of corners are in units, too. A fill of "" leaves the inside empty. All
+    shapes return their box in pixels of the canvas.
     """
 
-    def __init__(self, canvas: Canvas, x: float, y: float, size: float) -> None:
-        self.canvas, self.x, self.y, self.size = canvas, x, y, size
+    def __init__(self, marks: Marks, x: float = 0, y: float = 0, size: float = 1) -> None:
+        self.marks, self.x, self.y, self.size = marks, x, y, size
 
-    def moved(self, x: float, y: float) -> ObjectPen:
-        """A pen of the same size that stands on another point."""
-        return ObjectPen(self.canvas, *self.point(x, y), self.size)
+    def at(self, x: float, y: float, size: float = 1) -> Pen:
+        """A pen whose (0, 0) is this point, and whose unit is `size` of this pen's units."""
+        return Pen(self.marks, *self.point(x, y), self.size * size)
 
     def point(self, x: float, y: float) -> Point:
-        """A point in pixels of the canvas."""
+        """In pixels of the canvas."""
         return self.x + x * self.size, self.y + y * self.size
 
     def points(self, points: Iterable[Point]) -> list[Point]:
@@ -33,37 +93,78 @@ class ObjectPen:
         return Box(*self.point(x1, y1), *self.point(x2, y2))
 
     def rect(
+        self, x1: float, y1: float, x2: float, y2: float, fill: str, radius: float = 0, **style: Unpack[Style]
+    ) -> Box:
+        box, radius = self.box(x1, y1, x2, y2), radius * self.size
+
+        def paint(pen: ImageDraw.ImageDraw, place: ToStencil, scale: float, **how: int) -> None:
+            pen.rounded_rectangle(place([box[:2], box[2:]]), radius * scale, corners=None, **how)
+
+        return self._shape(box, paint, fill, **style)
+
+    def ellipse(self, x1: float, y1: float, x2: float, y2: float, fill: str, **style: Unpack[Style]) -> Box:
+        box = self.box(x1, y1, x2, y2)
+
+        def paint(pen: ImageDraw.ImageDraw, place: ToStencil, _: float, **how: int) -> None:
+            pen.ellipse(place([box[:2], box[2:]]), **how)
+
+        return self._shape(box, paint, fill, **style)
+
+    def disc(self, x: float, y: float, r: float, fill: str, shade: Shade = "flat") -> Box:
+        # Its box is computed in pixels, so that it is round at any place.
+        (x, y), r = self.point(x, y), r * self.size
+        return Pen(self.marks).ellipse(x - r, y - r, x + r, y + r, fill, shade=shade)
+
+    def pie(self, ellipse: Sequence[float], start: float, end: float, fill: str, outline: str = "") -> Box:
+        """A slice of the ellipse in a box, from start to end in degrees, clockwise from three o'clock."""
+        box = self.box(*ellipse)
+
+        def paint(pen: ImageDraw.ImageDraw, place: ToStencil, _: float, **how: int) -> None:
+            pen.pieslice(place([box[:2], box[2:]]), start, end, **how)
+
+        return self._shape(box, paint, fill, outline=outline, outline_width=1.5)
+
+    def arc(self, ellipse: Sequence[float], start: float, end: float, fill: str, width: float) -> Box:
+        """A part of the outline of the ellipse in a box; angles as for `pie`."""
+        box, width = self.box(*ellipse), width * self.size
+
+        def paint(pen: ImageDraw.ImageDraw, place: ToStencil, scale: float, **how: int) -> None:
+            pen.arc(place([box[:2], box[2:]]), start, end, width=max(1, round(width * scale)), **how)
+
+        return self._shape(box, paint, fill)
+
+    def polygon(self, points: Iterable[Point], fill: str, shade: Shade = "flat") -> Box:
+        corners = self.points(points)
+
+        def paint(pen: ImageDraw.ImageDraw, place: ToStencil, _: float, **how: int) -> None:
+            pen.polygon(place(corners), **how)
+
+        return self._shape(bounds(corners), paint, fill, shade=shade)
+
+    def line(self, points: Iterable[Point], fill: str, width: float = 1) -> Box:
+        path, width = self.points(points), width * self.size
+
+        def paint(pen: ImageDraw.ImageDraw, place: ToStencil, scale: float, **how: int) -> None:
+            placed, thick = place(path), max(1, round(width * scale))
+            pen.line(placed, width=thick, joint="curve", **how)
+            # Pillow's lines end square; thick ones get round ends.
+            for x, y in (placed[0], placed[-1]) if thick > 3 else ():
+                pen.ellipse((x - thick / 2, y - thick / 2, x + thick / 2, y + thick / 2), **how)
+
+        return self._shape(bounds(path).grown(width / 2), paint, fill)
+
+    def _shape(
         self,
-        x1: float,
-        y1: float,
-        x2: float,
-        y2: float,
-        fill: str | None,
-        outline: str | None = None,
-        width: float = 1,
-        radius: float = 0,
+        box: Box,
+        paint: PaintShape,
+        fill: str,
+        outline: str = "",
+        outline_width: float = 1,
         shade: Shade = "flat",
-    ) -> None:
-        self.canvas.rect(*self.box(x1, y1, x2, y2), fill, outline, width, radius * self.size, shade)
-
-    def ellipse(
-        self,
-        x1: float,
-        y1: float,
-        x2: float,
-        y2: float,
-        fill: str | None,
-        outline: str | None = None,
-        width: float = 1,
-        shade: Shade = "flat",
-    ) -> None:
-        self.canvas.ellipse(*self.box(x1, y1, x2, y2), fill, outline, width, shade)
-
-    def disc(self, x: float, y: float, r: float, fill: str, shade: Shade = "flat") -> None:
-        self.canvas.disc(*self.point(x, y), r * self.size, fill, shade)
-
-    def polygon(self, points: Iterable[Point], fill: str, shade: Shade = "flat") -> None:
-        self.canvas.polygon(self.points(points), fill, shade)
-
-    def line(self, points: Iterable[Point], fill: str, width: float) -> None:
-        self.canvas.line(self.points(points), fill, width * self.size)
+    ) -> Box:
+        shape = functools.partial(paint_shape, box=box, paint=paint)
+        if fill:
+            self.marks.add(box, functools.partial(shape, color=fill, shade=shade))
+        if outline:
+            self.marks.add(box, functools.partial(shape, color=outline, outline_width=outline_width))
+        return box

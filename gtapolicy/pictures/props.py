@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import random
 
-from gtapolicy.pictures.canvas import Box, Canvas
+from gtapolicy.pictures.canvas import Canvas
+from gtapolicy.pictures.pen import Box
 
 PEN_COLORS = ("#c8372d", "#3468b0", "#4e9a46", "#2b2b2e", "#ecc53a", "#7a4a9c")
 
@@ -67,11 +68,12 @@ def _coins(c: Canvas, x: float, y: float, edge: float, rng: random.Random) -> No
         r, color = rng.uniform(11, 16), rng.choice(("#c9a24a", "#b8b9bb", "#b0713f"))
         c.shadow(px - r, py - r, px + r + 4, py + r + 5, 0.4)
         c.disc(px, py, r, color, "fade")
-        c.ellipse(px - 0.8 * r, py - 0.8 * r, px + 0.8 * r, py + 0.8 * r, None, "#00000038", 1.5)
+        rim = 0.8 * r
+        c.ellipse(px - rim, py - rim, px + rim, py + rim, "", outline="#00000038", outline_width=1.5)
 
 
 def _clip(c: Canvas, x: float, y: float, edge: float, rng: random.Random) -> None:
     clip, color = Canvas(52, 20, None), rng.choice(("#8f979d", "#c8372d", "#3468b0"))
     for inset in (1, 5):
-        clip.rect(inset, inset, 51 - 2 * inset, 19 - inset, None, color, 2.2, 7)
+        clip.rect(inset, inset, 51 - 2 * inset, 19 - inset, "", outline=color, outline_width=2.2, radius=7)
     c.paste_canvas(clip, x, y + 0.1 * edge, rng.uniform(0, 180))

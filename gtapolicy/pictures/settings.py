@@ -11,8 +11,9 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from gtapolicy.pictures.canvas import Box, Canvas
+from gtapolicy.pictures.canvas import Canvas
 from gtapolicy.pictures.objects import OBJECTS, draw_object
+from gtapolicy.pictures.pen import Box
 from gtapolicy.pictures.shading import Point
 from gtapolicy.pictures.surfaces import surface_texture
 
@@ -64,7 +65,7 @@ def table(canvas: Canvas, rng: Random) -> None:
     canvas.gradient(0, 0, canvas.width, edge, wall, wall)
     if rng.random() < 0.6:
         x = rng.uniform(0.1, 0.6) * canvas.width
-        canvas.rect(x, 0, x + 130, edge * 0.72, "#f7f5ef", "#ffffff", 5)
+        canvas.rect(x, 0, x + 130, edge * 0.72, "#f7f5ef", outline="#ffffff", outline_width=5)
         canvas.gradient(x + 6, 0, x + 124, edge * 0.68, "#bcd9ee", "#e9f2f0")
         canvas.rect(x + 62, 0, x + 68, edge * 0.7, "#ffffff")
     top = rng.choice(("oak", "walnut", "pine", "linen", "marble"))

@@ -19,7 +19,6 @@ SURFACE_COLORS = {
     "brick": "#a2573f",
     "concrete": "#a5a39e",
     "grass": "#6d9a4a",
-    "cork": "#c39a68",
 }
 DESKS = ("oak", "walnut", "pine", "marble", "slate", "linen", "denim")
 WALLS = ("plaster", "brick", "concrete")
@@ -35,7 +34,7 @@ def surface_texture(name: str, width: int, height: int, noise: np.random.Generat
     elif name == "brick":
         return _bricks(color, width, height, noise)
     else:
-        rough = 0.16 if name in ("grass", "cork") else 0.06
+        rough = 0.16 if name == "grass" else 0.06
         light = 1 + 0.10 * smooth_noise(width, height, 6, noise)
         light = light + rough * smooth_noise(width, height, min(width, height) // 5, noise)
     if name == "marble":

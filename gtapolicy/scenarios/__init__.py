@@ -26,7 +26,7 @@ from PIL import Image
 from gtapolicy.dataset.dialogs import Dialog
 from gtapolicy.scenarios.calls import with_articles
 from gtapolicy.scenarios.draft import Draft
-from gtapolicy.scenarios.families import FAMILIES
+from gtapolicy.scenarios.families import FAMILIES, MAKERS
 from harness import seeds
 from harness.errors import UserError
 
@@ -60,7 +60,7 @@ def picture(seed: int, path: str) -> Image.Image:
 
 def _draft(seed: int, number: int) -> Draft:
     name, turn = _family(seed, number)
-    makers = FAMILIES[name].makers
+    makers = MAKERS[name]
     return makers[turn % len(makers)](seeds.rng(seed, "dialog", number), _paths(seed, number))
 
 

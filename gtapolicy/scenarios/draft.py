@@ -8,7 +8,7 @@ from random import Random
 
 from gtapolicy.dataset.dialogs import Step
 from gtapolicy.pictures.camera import CameraView
-from gtapolicy.pictures.canvas import Box
+from gtapolicy.pictures.pen import Box
 from gtapolicy.scenarios.calls import calculate, draw_box, ocr
 
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from random import Random
 
 from gtapolicy.pictures.camera import CameraView, tilted_view
-from gtapolicy.pictures.canvas import Box, Canvas, text_width
+from gtapolicy.pictures.canvas import Canvas, text_width
+from gtapolicy.pictures.pen import Box
 from gtapolicy.pictures.surfaces import DESKS
 from gtapolicy.scenarios.data import load
 
@@ -102,8 +103,8 @@ def _blank(style: BoardStyle, width: int, height: int) -> Canvas:
     if style.frame:
         # Rounded signs have a thin line inside their edge, the others a wide frame at their edge.
         inset, thick = (5, 3) if style.radius else (0, 9)
-        right, lower = width - 1 - inset, height - 1 - inset
-        canvas.rect(inset, inset, right, lower, None, style.frame, thick, style.radius)
+        box = Box(0, 0, width - 1, height - 1).grown(-inset)
+        canvas.rect(*box, "", outline=style.frame, outline_width=thick, radius=style.radius)
     return canvas
 
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from random import Random
 
 from gtapolicy.pictures.camera import CameraView, tilted_view
-from gtapolicy.pictures.canvas import Box, Canvas, union
+from gtapolicy.pictures.canvas import Canvas
+from gtapolicy.pictures.pen import Box, union
 from gtapolicy.pictures.surfaces import DESKS
 from gtapolicy.scenarios import names
 from gtapolicy.scenarios.data import calculation, load, phrase
@@ -44,7 +45,7 @@ def town_map(rng: Random) -> TownMap:
     chosen = rng.sample(PLACES, 5)
     streets = _draw_streets(canvas, rng)
     distances = [tens * 10 for tens in rng.sample(range(12, 95), 5)]
-    canvas.rect(384, 12, 588, 368, "#ffffff", "#b9b09c", 1.5, 6)
+    canvas.rect(384, 12, 588, 368, "#ffffff", outline="#b9b09c", outline_width=1.5, radius=6)
     canvas.text(398, 38, "From the square", 17, "#333333", "bold", "lm")
     free = [(column, row) for column in range(3) for row in range(3) if (column, row) != park]
     blocks = rng.sample(free, 5)

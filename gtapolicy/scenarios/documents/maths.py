@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from random import Random
 
 from gtapolicy.pictures.camera import CameraView, tilted_view
-from gtapolicy.pictures.canvas import Box, Canvas
+from gtapolicy.pictures.canvas import Canvas
 from gtapolicy.pictures.handwriting import write_math
+from gtapolicy.pictures.pen import Box
 from gtapolicy.pictures.surfaces import DESKS
 from gtapolicy.scenarios.calls import math_ocr, plot, solve
 from gtapolicy.scenarios.data import load, phrase
@@ -94,9 +95,9 @@ def _background(rng: Random, kind: str, width: int, height: int) -> Canvas:
             start, top, length = rng.uniform(0, width), rng.uniform(0, height), rng.uniform(30, 150)
             wiped = [(start, top), (start + length, top + rng.uniform(-14, 14))]
             canvas.line(wiped, "#ffffff0e", rng.uniform(6, 22))
-        canvas.rect(0, 0, width - 1, height - 1, None, "#8a6239", 9)
+        canvas.rect(0, 0, width - 1, height - 1, "", outline="#8a6239", outline_width=9)
     elif kind == "whiteboard":
-        canvas.rect(0, 0, width - 1, height - 1, None, "#aab2b8", 8)
+        canvas.rect(0, 0, width - 1, height - 1, "", outline="#aab2b8", outline_width=8)
     return canvas
 
 

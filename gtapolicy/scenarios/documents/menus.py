@@ -8,7 +8,6 @@ from random import Random
 
 from gtapolicy.pictures.camera import frontal_view
 from gtapolicy.pictures.canvas import Canvas
-from gtapolicy.pictures.objects import OBJECTS
 from gtapolicy.pictures.settings import SETTINGS, place_objects
 from gtapolicy.scenarios import names
 from gtapolicy.scenarios.calls import calculate, count, describe, ocr
@@ -20,6 +19,8 @@ from gtapolicy.scenarios.goods import CURRENCY_SIGNS, DISHES, PriceRange, enumer
 
 @dataclass(frozen=True, slots=True)
 class MenuItem:
+    # In which its object is drawn.
+    color: str
     # What menus call it.
     names: tuple[str, ...]
     price: PriceRange
@@ -46,7 +47,7 @@ def order(rng: Random, paths: tuple[str, ...]) -> Draft:
     kinds = rng.sample(sorted(MENU), rng.choice((1, 2, 2)))
     food = [kinds[0]] * rng.randint(2, 5) + [kind for kind in kinds[1:] for _ in range(rng.randint(1, 2))]
     rng.shuffle(food)
-    place_objects(canvas, rng, TABLE, [(kind, OBJECTS[kind].color) for kind in food])
+    place_objects(canvas, rng, TABLE, [(kind, MENU[kind].color) for kind in food])
     photo, counts = frontal_view(canvas, rng), Counter(food)
 
     prices = {

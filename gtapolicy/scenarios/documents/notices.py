@@ -33,7 +33,7 @@ def warning(rng: Random) -> Notice:
     canvas = Canvas(rng.choice((330, 370)), 330, None)
     w, middle = canvas.width, canvas.width / 2
     canvas.rect(0, 0, w - 1, 329, background, radius=16)
-    canvas.rect(7, 7, w - 8, 322, None, ink, 5, 11)
+    canvas.rect(7, 7, w - 8, 322, "", outline=ink, outline_width=5, radius=11)
     canvas.polygon([(middle, 34), (middle + 84, 178), (middle - 84, 178)], ink)
     canvas.polygon([(middle, 62), (middle + 60, 164), (middle - 60, 164)], background)
     canvas.rect(middle - 6, 92, middle + 6, 136, ink, radius=5)

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from random import Random
 
 from gtapolicy.pictures.camera import CameraView, tilted_view
-from gtapolicy.pictures.canvas import Box, Canvas
+from gtapolicy.pictures.canvas import Canvas
+from gtapolicy.pictures.pen import Box
 from gtapolicy.scenarios import names
 from gtapolicy.scenarios.data import calculation, load, phrase
 from gtapolicy.scenarios.draft import Draft, read_and_box, read_and_calculate
@@ -45,7 +46,7 @@ def panel(rng: Random) -> Panel:
             boxes[name] = canvas.text(x, 192, text, 19, ink, "bold", "mm")
             canvas.text(x, 218, name, 16, ink, anchor="mm")
         else:
-            canvas.rect(x - 50, 80, x + 50, 150, "#0d1210", "#1f2326", 3, 5)
+            canvas.rect(x - 50, 80, x + 50, 150, "#0d1210", outline="#1f2326", outline_width=3, radius=5)
             canvas.line([(x - 44, 85), (x + 20, 85)], "#ffffff20", 2)
             boxes[name] = canvas.text(x, 115, text, 19, "#ff9d3b", "mono bold", "mm")
             canvas.text(x, 172, name, 16, ink, anchor="mm")

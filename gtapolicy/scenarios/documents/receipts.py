@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from random import Random
 
 from gtapolicy.pictures.camera import CameraView, tilted_view
-from gtapolicy.pictures.canvas import Box, Canvas
+from gtapolicy.pictures.canvas import Canvas
+from gtapolicy.pictures.pen import Box
 from gtapolicy.pictures.surfaces import DESKS
 from gtapolicy.scenarios import names
 from gtapolicy.scenarios.data import phrase

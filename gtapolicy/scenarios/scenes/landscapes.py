@@ -5,9 +5,8 @@ from __future__ import annotations
 import math
 from random import Random
 
-from gtapolicy.pictures.canvas import Box, Canvas
 from gtapolicy.pictures.objects import COLORS, draw_object
-from gtapolicy.pictures.pen import ObjectPen
+from gtapolicy.pictures.pen import Box, Pen
 from gtapolicy.pictures.settings import SKIES, draw_cloud, draw_hills
 from gtapolicy.scenarios.scenes.scene import TIMES, Scene, blank_canvas, draw_sky, draw_sun, drawn_scene
 
@@ -34,15 +33,15 @@ def coast(rng: Random) -> Scene:
         (foot + 150, horizon + 70),
     ]
     canvas.polygon(rock, "#6f6a5c", "fade")
-    lighthouse = _draw_lighthouse(canvas, foot, horizon - 16, h * 0.42, COLORS[band])
+    lighthouse = _draw_lighthouse(canvas.at(foot, horizon - 16, h * 0.42), COLORS[band])
     sail = rng.choice(("red", "orange", "white", "purple"))
     sailboat = draw_object(canvas, "sailboat", w * (1 - side), horizon + 70, h * 0.24, sail)
     values = {"band": band, "sail": sail, "time": TIMES[time]}
     return drawn_scene(canvas, rng, "coast", values, {"lighthouse": lighthouse, "sailboat": sailboat})
 
 
-def _draw_lighthouse(canvas: Canvas, x: float, y: float, height: float, color: str) -> Box:
-    start, pen = len(canvas.marks), ObjectPen(canvas, x, y, height)
+def _draw_lighthouse(pen: Pen, color: str) -> Box:
+    start = len(pen.marks)
     for row in range(5):
         # The tower narrows upward.
         half, upper_half = 0.13 - 0.012 * row, 0.13 - 0.012 * (row + 1)
@@ -50,9 +49,9 @@ def _draw_lighthouse(canvas: Canvas, x: float, y: float, height: float, color: s
         band = [(-half, low), (-upper_half, high), (upper_half, high), (half, low)]
         pen.polygon(band, color if row % 2 else "#f3f1ea", "cylinder")
     pen.rect(-0.1, -0.78, 0.1, -0.74, "#33363b")
-    pen.rect(-0.055, -0.9, 0.055, -0.77, "#ffe9a0", "#33363b", 2)
+    pen.rect(-0.055, -0.9, 0.055, -0.77, "#ffe9a0", outline="#33363b", outline_width=2)
     pen.polygon([(-0.085, -0.89), (0, -1), (0.085, -0.89)], "#33363b", "cylinder")
-    return canvas.bounds_since(start)
+    return pen.marks.bounds_since(start)
 
 
 def mountains(rng: Random) -> Scene:
@@ -87,7 +86,7 @@ def desert(rng: Random) -> Scene:
     for share, tone in ((0.62, "#e3b778"), (0.74, "#d6a25f"), (0.88, "#c58d4a")):
         draw_hills(canvas, rng, h * share, 46, tone)
     for _ in range(3):
-        pen = ObjectPen(canvas, rng.uniform(0.05, 0.95) * w, h * rng.uniform(0.76, 0.9), rng.uniform(40, 70))
+        pen = canvas.at(rng.uniform(0.05, 0.95) * w, h * rng.uniform(0.76, 0.9), rng.uniform(40, 70))
         # A cactus: the stem, and an arm at each side.
         for x, low, high in ((0, 0, 1), (-0.28, 0.35, 0.75), (0.28, 0.25, 0.65)):
             pen.line([(x, -low), (x, -high)], "#4f7d46", 0.16)
@@ -134,24 +133,24 @@ def winter(rng: Random) -> Scene:
             draw_object(canvas, "fir", x, y, 30 + 80 * (share - 0.4), "#44685a")
     scarf, x = rng.choice(("red", "blue", "green", "purple", "orange")), rng.uniform(0.3, 0.7) * w
     canvas.shadow(x - 50, 0.92 * h - 10, x + 70, 0.92 * h + 10, 0.25)
-    snowman = _draw_snowman(canvas, x, 0.92 * h, 0.42 * h, COLORS[scarf])
+    snowman = _draw_snowman(canvas.at(x, 0.92 * h, 0.42 * h), COLORS[scarf])
     for _ in range(70):
         canvas.disc(rng.uniform(0, w), rng.uniform(0, h), rng.uniform(1, 2.6), "#ffffffd0")
     return drawn_scene(canvas, rng, "winter", {"scarf": scarf, "time": TIMES[time]}, {"snowman": snowman})
 
 
-def _draw_snowman(canvas: Canvas, x: float, y: float, height: float, scarf: str) -> Box:
-    start, pen = len(canvas.marks), ObjectPen(canvas, x, y, height)
+def _draw_snowman(pen: Pen, scarf: str) -> Box:
+    start = len(pen.marks)
     for low, r in ((0, 0.25), (0.42, 0.19), (0.72, 0.14)):
         pen.disc(0, -(low + r), r, "#f4f6f8", "sphere")
-    canvas.rect(*pen.box(-0.15, -0.76, 0.15, -0.69), scarf, radius=4, shade="cylinder")
-    canvas.rect(*pen.box(0.05, -0.72, 0.12, -0.52), scarf, radius=3, shade="cylinder")
+    pen.rect(-0.15, -0.76, 0.15, -0.69, scarf, radius=4 / pen.size, shade="cylinder")
+    pen.rect(0.05, -0.72, 0.12, -0.52, scarf, radius=3 / pen.size, shade="cylinder")
     for eye_x in (-0.05, 0.05):
         pen.disc(eye_x, -0.9, 0.018, "#1c1c1e")
     pen.polygon([(0, -0.86), (0.16, -0.83), (0, -0.81)], "#e8832b", "fade")
     pen.rect(-0.17, -1, 0.17, -0.96, "#26262b")
     pen.rect(-0.1, -1.17, 0.1, -0.98, "#26262b", shade="cylinder")
-    return canvas.bounds_since(start)
+    return pen.marks.bounds_since(start)
 
 
 def space(rng: Random) -> Scene:
@@ -169,16 +168,16 @@ def space(rng: Random) -> Scene:
     canvas.arc(ring, 180, 360, "#d9c9a0", 6)
     canvas.disc(x, y, r, COLORS[color], "sphere")
     canvas.arc(ring, 0, 180, "#d9c9a0", 6)
-    planet = canvas.bounds_since(start)
+    planet = canvas.marks.bounds_since(start)
     x, y = rng.uniform(0.7, 0.85) * w, rng.uniform(0.6, 0.8) * h
-    rocket = _draw_rocket(canvas, x, y, 0.5 * h, COLORS[fins])
+    rocket = _draw_rocket(canvas.at(x, y, 0.5 * h), COLORS[fins])
     return drawn_scene(
         canvas, rng, "space", {"fins": fins, "planet": color}, {"rocket": rocket, "planet": planet}
     )
 
 
-def _draw_rocket(canvas: Canvas, x: float, y: float, height: float, fins: str) -> Box:
-    start, pen = len(canvas.marks), ObjectPen(canvas, x, y, height)
+def _draw_rocket(pen: Pen, fins: str) -> Box:
+    start = len(pen.marks)
     pen.polygon([(-0.07, 0), (0.07, 0), (0, 0.3)], "#f7b733")
     pen.polygon([(-0.04, 0), (0.04, 0), (0, 0.17)], "#fff3c4")
     for side in (-1, 1):
@@ -188,4 +187,4 @@ def _draw_rocket(canvas: Canvas, x: float, y: float, height: float, fins: str) -
     nose = [(0.12 * math.cos(t), -0.3 - 0.5 * math.sin(t)) for t in angles]
     pen.polygon([*nose, (-0.12, 0), (0.12, 0)], "#eceae4", "cylinder")
     pen.disc(0, -0.42, 0.06, "#5a6b7c", "sphere")
-    return canvas.bounds_since(start)
+    return pen.marks.bounds_since(start)

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from random import Random
 
 from gtapolicy.pictures.camera import CameraView, frontal_view
-from gtapolicy.pictures.canvas import Box, Canvas
+from gtapolicy.pictures.canvas import Canvas
 from gtapolicy.pictures.objects import COLORS
+from gtapolicy.pictures.pen import Box
 from gtapolicy.pictures.settings import SETTINGS, PlacedObject, place_objects
 from gtapolicy.scenarios import names
 from gtapolicy.scenarios.calls import calculate, count, describe, find, imagine, region, search

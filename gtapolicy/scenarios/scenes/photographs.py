@@ -1,18 +1,24 @@
-"""Scenes that are photographs, each time in another tone."""
+"""Scenes that are photographs, which scikit-image ships. Each time they have another tone.
+
+docs/gtapolicy_pictures.md lists the source and license of each photograph.
+"""
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, replace
 from random import Random
 
+import numpy as np
 from PIL import Image, ImageEnhance, ImageOps
 
 from gtapolicy.pictures.camera import frontal_view, tilted_view
-from gtapolicy.pictures.canvas import Box, Canvas
-from gtapolicy.pictures.photos import photo
+from gtapolicy.pictures.canvas import Canvas
+from gtapolicy.pictures.pen import Box
 from gtapolicy.pictures.surfaces import DESKS
 from gtapolicy.scenarios.data import load
 from gtapolicy.scenarios.scenes.scene import Scene, SceneTexts
+from harness.errors import UserError
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +31,19 @@ class Photo(SceneTexts):
 
 # By their names in skimage.data.
 PHOTOS = load("scenes/scenes.toml", "photographs", dict[str, Photo])
+
+
+@functools.lru_cache(maxsize=16)
+def photo(name: str) -> Image.Image:
+    """The photograph as RGB. Raises UserError if scikit-image is not installed."""
+    try:
+        import skimage.data
+    except ImportError:
+        raise UserError(
+            "photographs: expected the package scikit-image, found none; "
+            "install it with pip install 'policy-internalization[gta]'"
+        ) from None
+    return Image.fromarray(np.asarray(getattr(skimage.data, name)())).convert("RGB")
 
 
 def photograph(rng: Random) -> Scene:

@@ -2,44 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from random import Random
 
-from gtapolicy.scenarios import names
-from gtapolicy.scenarios.calls import (
-    DEFAULT_TEXT_COLOR,
-    add_text,
-    describe,
-    find,
-    generated_path,
-    imagine,
-    region,
-    stylize,
-)
+from gtapolicy.scenarios import calls, names
 from gtapolicy.scenarios.data import load, phrase
 from gtapolicy.scenarios.draft import Draft
-from gtapolicy.scenarios.scenes import landscapes, settlements
+from gtapolicy.scenarios.scenes.landscapes import beach, coast, desert, mountains, space, winter
 from gtapolicy.scenarios.scenes.photographs import photograph
 from gtapolicy.scenarios.scenes.scene import Scene
+from gtapolicy.scenarios.scenes.settlements import garden, room, skyline, village
 
 STYLES = load("scenes/scenes.toml", "styles", list[str])
 CHANGES = load("scenes/scenes.toml", "changes", list[str])
 POSITIONS = load("scenes/scenes.toml", "positions", dict[str, str])
-SCENES: tuple[Callable[[Random], Scene], ...] = (
-    landscapes.coast,
-    landscapes.mountains,
-    settlements.village,
-    settlements.skyline,
-    landscapes.desert,
-    landscapes.beach,
-    landscapes.winter,
-    settlements.room,
-    landscapes.space,
-    settlements.garden,
-    photograph,
-    photograph,
-    photograph,
-)
+DRAWN = (coast, mountains, village, skyline, desert, beach, winter, room, space, garden)
+# Three of thirteen scenes are photographs.
+SCENES = (*DRAWN, photograph, photograph, photograph)
 
 
 def _scene(rng: Random) -> Scene:
@@ -54,7 +32,7 @@ def _scene_with_parts(rng: Random) -> Scene:
 
 
 def _in_color(color: str) -> str:
-    return "" if color == DEFAULT_TEXT_COLOR else f" in {color}"
+    return "" if color == calls.DEFAULT_TEXT_COLOR else f" in {color}"
 
 
 def imagine_changed(rng: Random, paths: tuple[str, ...]) -> Draft:
@@ -62,8 +40,8 @@ def imagine_changed(rng: Random, paths: tuple[str, ...]) -> Draft:
     scene, change = _scene(rng), rng.choice(CHANGES)
     query = phrase(rng, "imagine_changed", change=change)
     origin = "what the description names, and the change that the query asks for"
-    imagined = imagine(paths[0], f"{scene.texts.keywords}, {change}", origin)
-    return Draft(query, (scene.view,), (describe(paths[0], scene.texts.sentence), imagined))
+    imagined = calls.imagine(paths[0], f"{scene.texts.keywords}, {change}", origin)
+    return Draft(query, (scene.view,), (calls.describe(paths[0], scene.texts.sentence), imagined))
 
 
 def add_title(rng: Random, paths: tuple[str, ...]) -> Draft:
@@ -82,9 +60,9 @@ def add_title(rng: Random, paths: tuple[str, ...]) -> Draft:
     where = f"{POSITIONS[position]}{_in_color(color)}"
     query = phrase(rng, "add_title", style=style, title=title, where=where)
     steps = (
-        describe(paths[0], scene.texts.sentence),
-        stylize(paths[0], scene.texts.noun, style),
-        add_text(paths[0], title, position, color, "the spot that the query names"),
+        calls.describe(paths[0], scene.texts.sentence),
+        calls.stylize(paths[0], scene.texts.noun, style),
+        calls.add_text(paths[0], title, position, color, "the spot that the query names"),
     )
     return Draft(query, (scene.view,), steps)
 
@@ -101,10 +79,10 @@ def label_part(rng: Random, paths: tuple[str, ...]) -> Draft:
     box = scene.boxes[part]
     corner, origin = f"({box.x1:.0f}, {box.y1:.0f})", "the upper left corner of the box that TextToBbox found"
     steps = (
-        describe(paths[0], scene.texts.sentence),
-        stylize(paths[0], scene.texts.noun, style),
-        find(generated_path(paths[0]), part, [box]),
-        add_text(paths[0], text, corner, color, origin),
+        calls.describe(paths[0], scene.texts.sentence),
+        calls.stylize(paths[0], scene.texts.noun, style),
+        calls.find(calls.generated_path(paths[0]), part, [box]),
+        calls.add_text(paths[0], text, corner, color, origin),
     )
     return Draft(query, (scene.view,), steps)
 
@@ -116,4 +94,5 @@ def look_at_part(rng: Random, paths: tuple[str, ...]) -> Draft:
     attribute, value = scene.texts.parts[part]
     query = phrase(rng, "look_at_part", part=part, attribute=attribute)
     box = scene.boxes[part]
-    return Draft(query, (scene.view,), (find(paths[0], part, [box]), region(paths[0], box, attribute, value)))
+    steps = (calls.find(paths[0], part, [box]), calls.region(paths[0], box, attribute, value))
+    return Draft(query, (scene.view,), steps)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from random import Random
 
-from gtapolicy.pictures.canvas import Box, Canvas
+from gtapolicy.pictures.canvas import Canvas
 from gtapolicy.pictures.objects import COLORS, draw_object
-from gtapolicy.pictures.pen import ObjectPen
+from gtapolicy.pictures.pen import Box, Pen
 from gtapolicy.pictures.settings import SKIES, draw_cloud, draw_hills, draw_surface
 from gtapolicy.scenarios.names import NUMBERS
 from gtapolicy.scenarios.scenes.scene import TIMES, Scene, blank_canvas, draw_sky, draw_sun, drawn_scene
@@ -22,7 +22,7 @@ def village(rng: Random) -> Scene:
     draw_hills(canvas, rng, horizon + 20, 50, rng.choice(("#6d9160", "#86a05b", "#5e8a72")))
     draw_surface(canvas, Box(0, round(horizon + 24), w, h), "grass", rng)
     x, cap = rng.choice((0.22, 0.75)) * w, rng.choice(("red", "blue", "brown"))
-    windmill = _draw_windmill(canvas, x, h * 0.8, h * 0.5, COLORS[cap])
+    windmill = _draw_windmill(canvas.at(x, h * 0.8, h * 0.5), COLORS[cap])
     # The houses stand where the windmill does not.
     for share in (0.18, 0.32) if x > w / 2 else (0.5, 0.66, 0.84):
         y = h * rng.uniform(0.74, 0.84)
@@ -33,15 +33,15 @@ def village(rng: Random) -> Scene:
     return drawn_scene(canvas, rng, "village", {"cap": cap, "time": TIMES[time]}, {"windmill": windmill})
 
 
-def _draw_windmill(canvas: Canvas, x: float, y: float, height: float, cap: str) -> Box:
-    start, pen = len(canvas.marks), ObjectPen(canvas, x, y, height)
+def _draw_windmill(pen: Pen, cap: str) -> Box:
+    start = len(pen.marks)
     pen.polygon([(-0.16, 0), (-0.1, -0.66), (0.1, -0.66), (0.16, 0)], "#efe8d8", "cylinder")
-    canvas.pie(pen.box(-0.12, -0.8, 0.12, -0.54), 180, 360, cap)
-    hub = pen.moved(0, -0.64)
+    pen.pie((-0.12, -0.8, 0.12, -0.54), 180, 360, cap)
+    hub = pen.at(0, -0.64)
     for dx, dy in ((1, 0.6), (-0.6, 1), (-1, -0.6), (0.6, -1)):
-        canvas.line(hub.points([(0, 0), (0.34 * dx, 0.34 * dy)]), "#5d4630", 3)
-        canvas.line(hub.points([(0.05 * dx, 0.05 * dy), (0.33 * dx, 0.33 * dy)]), "#f4efe2a0", 11)
-    return canvas.bounds_since(start)
+        hub.line([(0, 0), (0.34 * dx, 0.34 * dy)], "#5d4630", 3 / hub.size)
+        hub.line([(0.05 * dx, 0.05 * dy), (0.33 * dx, 0.33 * dy)], "#f4efe2a0", 11 / hub.size)
+    return pen.marks.bounds_since(start)
 
 
 def skyline(rng: Random) -> Scene:
@@ -84,7 +84,7 @@ def room(rng: Random) -> Scene:
     draw_surface(canvas, Box(0, round(0.68 * h), w, h), rng.choice(("oak", "pine", "walnut")), rng)
     canvas.rect(0, 0.66 * h, w, 0.685 * h, "#f3efe6")
     carpet = rng.choice(("#a8625a", "#5f7a8c", "#8a7a4f"))
-    canvas.ellipse(0.16 * w, 0.8 * h, 0.86 * w, 1.02 * h, carpet, "#efe3c8", 4)
+    canvas.ellipse(0.16 * w, 0.8 * h, 0.86 * w, 1.02 * h, carpet, outline="#efe3c8", outline_width=4)
     sofa_color, shade_color = rng.sample(("red", "blue", "green", "purple", "orange", "turquoise"), 2)
     x, half = rng.uniform(0.3, 0.5) * w, 0.22 * w
     canvas.shadow(x - half, 0.86 * h, x + half, 0.93 * h)
@@ -95,7 +95,7 @@ def room(rng: Random) -> Scene:
     upper, lower = 0.26 * h, 0.42 * h
     shade = [(lamp_x - 20, upper), (lamp_x + 20, upper), (lamp_x + 38, lower), (lamp_x - 38, lower)]
     canvas.polygon(shade, COLORS[shade_color], "cylinder")
-    lamp = canvas.bounds_since(start)
+    lamp = canvas.marks.bounds_since(start)
     frame = Box(x - 0.1 * w, 0.12 * h, x + 0.1 * w, 0.4 * h)
     canvas.rect(*frame, "#7a5a34", radius=2, shade="fade")
     left, top, right, bottom = frame.grown(-8)
@@ -113,9 +113,9 @@ def _draw_sofa(canvas: Canvas, x: float, half: float, color: str) -> Box:
     for side in (-1, 1):
         arm, seat = x + side * half, side * (half - 20)
         canvas.rect(arm - 18, 0.6 * h, arm + 18, 0.89 * h, color, radius=14, shade="cylinder")
-        left, right = x + min(0, seat) + 2, x + max(0, seat) - 2
-        canvas.rect(left, 0.67 * h, right, 0.8 * h, color, "#00000030", 1.5, 10, "fade")
-    return canvas.bounds_since(start)
+        cushion = (x + min(0, seat) + 2, 0.67 * h, x + max(0, seat) - 2, 0.8 * h)
+        canvas.rect(*cushion, color, radius=10, outline="#00000030", outline_width=1.5, shade="fade")
+    return canvas.marks.bounds_since(start)
 
 
 def garden(rng: Random) -> Scene:

@@ -10,14 +10,16 @@ from dataclasses import dataclass
 from random import Random
 
 from gtapolicy.pictures.camera import CameraView, frontal_view, tilted_view
-from gtapolicy.pictures.canvas import Box, Canvas, font
+from gtapolicy.pictures.canvas import Canvas, font
 from gtapolicy.pictures.objects import COLORS, OBJECTS, draw_object
+from gtapolicy.pictures.pen import Box
 from gtapolicy.pictures.settings import SKIES, draw_cloud, draw_hills, draw_surface
 from gtapolicy.pictures.surfaces import DESKS, WALLS
 from gtapolicy.scenarios import names
 from gtapolicy.scenarios.data import load, load_filled
 
 EVENTS = load("words.toml", "events", list[str])
+RANGES = load("searches/entities.toml", "ranges", dict[str, dict[str, tuple[int, int]]])
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,12 @@ class EntityTexts:
 class Entity:
     texts: EntityTexts
     view: CameraView
+
+
+def _numbers(rng: Random, kind: str, *chosen: str) -> dict[str, int]:
+    """Random numbers in the ranges of entities.toml: the chosen ones, or all of this kind."""
+    ranges = RANGES[kind]
+    return {name: rng.randint(*ranges[name]) for name in chosen or ranges}
 
 
 def _entity(kind: str, values: Mapping[str, object], view: CameraView) -> Entity:
@@ -83,16 +91,8 @@ def book(rng: Random) -> Entity:
         canvas.text(150, 46 + 36 * number, line, 28, "#f6ecd2", "serif bold", "mm")
     canvas.text(150, 386, author, 20, "#f6ecd2", "serif italic", "mm")
     canvas.rect(0, 0, 8, 420, "#00000040")
-    values = {
-        "title": title,
-        "author": author,
-        "motif": motif,
-        "year": rng.randint(1921, 2019),
-        "pages": rng.randint(140, 720),
-        "per_day": rng.randint(12, 45),
-        "now": rng.randint(2022, 2026),
-        "radio_town": names.town(rng),
-    }
+    words = {"title": title, "author": author, "motif": motif}
+    values = {**words, **_numbers(rng, "book"), "radio_town": names.town(rng)}
     return _entity("book", values, tilted_view(canvas, rng.choice(DESKS), rng))
 
 
@@ -103,35 +103,28 @@ def shop(rng: Random) -> Entity:
     draw_surface(canvas, Box(0, 0, 520, 340), rng.choice(WALLS), rng)
     draw_surface(canvas, Box(0, 340, 520, 390), "concrete", rng)
     color = rng.choice(("red", "green", "blue", "orange", "purple", "turquoise"))
-    canvas.rect(40, 110, 480, 342, "#e9dfcc", "#4a3a2c", 4)
-    canvas.rect(40, 42, 480, 108, COLORS[color], "#3b2f25", 3, shade="fade")
+    canvas.rect(40, 110, 480, 342, "#e9dfcc", outline="#4a3a2c", outline_width=4)
+    canvas.rect(40, 42, 480, 108, COLORS[color], outline="#3b2f25", outline_width=3, shade="fade")
     canvas.text(260, 66, name, _fitting(name, 34, 27, 400), "#fbf3dc", "serif bold", "mm")
     canvas.text(260, 94, trade, 18, "#fbf3dc", "serif italic", "mm")
     for stripe in range(11):
         x = 40 + stripe * 40
         awning = [(x, 110), (x + 40, 110), (x + 44, 146), (x - 4, 146)]
         canvas.polygon(awning, COLORS[color] if stripe % 2 else "#f6f1e4", "fade")
-    canvas.rect(62, 160, 330, 300, "#8fb0bd", "#4a3a2c", 5)
+    canvas.rect(62, 160, 330, 300, "#8fb0bd", outline="#4a3a2c", outline_width=5)
     canvas.polygon([(70, 296), (150, 164), (210, 164), (130, 296)], "#ffffff30")
     goods = rng.choice(("cupcake", "book", "vase", "gift", "bottle", "cup"))
     for number in range(4):
         goods_color = rng.choice(("red", "blue", "yellow", "pink", "white", "green"))
         draw_object(canvas, goods, 100 + number * 64, 296, 58, goods_color)
-    canvas.rect(360, 160, 452, 342, "#6a4428", "#3b2618", 4, shade="cylinder")
-    canvas.rect(374, 174, 438, 260, "#a8c3cc", "#3b2618", 3)
+    canvas.rect(360, 160, 452, 342, "#6a4428", outline="#3b2618", outline_width=4, shade="cylinder")
+    canvas.rect(374, 174, 438, 260, "#a8c3cc", outline="#3b2618", outline_width=3)
     canvas.disc(442, 270, 5, "#e3c46a", "sphere")
-    values = {
-        "name": name,
-        "trade": trade,
-        "a_trade": trade.lower(),
-        "color": color,
-        "year": rng.randint(1848, 1999),
-        "employees": rng.randint(14, 68),
-        "town": names.town(rng),
-        "now": rng.randint(2022, 2026),
-        "shifts": rng.randint(2, 6),
-        "owner": names.person(rng),
-    }
+    words = {"name": name, "trade": trade, "a_trade": trade.lower(), "color": color}
+    numbers = _numbers(rng, "shop", "year", "employees")
+    words["town"] = names.town(rng)
+    numbers |= _numbers(rng, "shop", "now", "shifts")
+    values = {**words, **numbers, "owner": names.person(rng)}
     return _entity("shop", values, frontal_view(canvas, rng))
 
 
@@ -142,8 +135,8 @@ def plaque(rng: Random) -> Entity:
     died, works = born + rng.randint(48, 90), rng.randint(12, 240)
     canvas = Canvas(400, 270, None)
     metal = rng.choice(("#8a6b3c", "#5f6a6d", "#3e5a50", "#274a7c"))
-    canvas.rect(0, 0, 399, 269, metal, "#e8d9ae", 4, 12)
-    canvas.rect(10, 10, 389, 259, None, "#e8d9ae", 2, 8)
+    canvas.rect(0, 0, 399, 269, metal, outline="#e8d9ae", outline_width=4, radius=12)
+    canvas.rect(10, 10, 389, 259, "", outline="#e8d9ae", outline_width=2, radius=8)
     for x, y in ((24, 24), (376, 24), (24, 246), (376, 246)):
         canvas.disc(x, y, 6, "#d9c48e", "sphere")
     deed = rng.choice(("lived here", "worked in this house", "was born here"))
@@ -151,16 +144,8 @@ def plaque(rng: Random) -> Entity:
     canvas.text(200, 112, craft, 22, "#f6ecd0", "serif italic", "mm")
     canvas.text(200, 158, deed, 20, "#f6ecd0", "serif", "mm")
     canvas.text(200, 206, f"Town of {town}", 18, "#f6ecd0", "serif", "mm")
-    values = {
-        "person": person,
-        "craft": craft,
-        "town": town,
-        "born": born,
-        "died": died,
-        "works": works,
-        "now": rng.randint(2022, 2026),
-        "per_day": rng.randint(3, 9),
-    }
+    words = {"person": person, "craft": craft, "town": town}
+    values = {**words, "born": born, "died": died, "works": works, **_numbers(rng, "plaque")}
     return _entity("plaque", values, tilted_view(canvas, rng.choice(WALLS), rng, 0.16))
 
 
@@ -181,18 +166,8 @@ def poster(rng: Random) -> Entity:
     canvas.text(165, 68, event, 26, "#ffd86b", "serif bold", "mm")
     canvas.rect(0, 400, 330, 450, "#1d2433d8")
     canvas.text(165, 425, day, 22, "#ffffff", "bold", "mm")
-    values = {
-        "name": f"{town} {event}",
-        "day": day,
-        "motif": motif,
-        "year": rng.randint(1931, 2012),
-        "visitors": rng.randint(12, 480) * 100,
-        "price": rng.randint(6, 38),
-        "now": rng.randint(2022, 2026),
-        "friends": rng.randint(3, 9),
-        "days": rng.randint(2, 5),
-        "opener": names.person(rng),
-    }
+    words = {"name": f"{town} {event}", "day": day, "motif": motif}
+    values = {**words, **_numbers(rng, "poster"), "opener": names.person(rng)}
     return _entity("poster", values, tilted_view(canvas, rng.choice(WALLS), rng))
 
 
@@ -211,16 +186,7 @@ def tin(rng: Random) -> Entity:
     canvas.text(215, 216, kind, 24, "#7a4a24", "serif italic", "mm")
     grams = rng.choice((100, 125, 200, 250))
     canvas.text(215, 256, f"{grams} g", 20, "#3a2a1c", "serif", "mm")
-    values = {
-        "brand": brand,
-        "kind": kind,
-        "a_kind": kind.lower(),
-        "grams": grams,
-        "price": rng.randint(4, 19),
-        "farms": rng.randint(8, 160),
-        "tins": rng.randint(2, 9),
-        "per_week": rng.randint(3, 12),
-    }
+    values = {"brand": brand, "kind": kind, "a_kind": kind.lower(), "grams": grams, **_numbers(rng, "tin")}
     return _entity("tin", values, frontal_view(canvas, rng))
 
 

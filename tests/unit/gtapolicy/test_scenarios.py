@@ -18,7 +18,8 @@ import numpy as np
 import pytest
 
 from gtapolicy.dataset.dialogs import Dialog, Step
-from gtapolicy.pictures.canvas import Box, Canvas, font
+from gtapolicy.pictures.canvas import Canvas, font
+from gtapolicy.pictures.pen import Box
 from gtapolicy.policy import rules
 from gtapolicy.scenarios import _draft, dialog, dialogs, picture
 from gtapolicy.scenarios.families import FAMILIES
@@ -231,7 +232,7 @@ def test_a_picture_that_no_dialog_has_is_refused() -> None:
 
 
 def test_photographs_missing_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    from gtapolicy.pictures.photos import photo
+    from gtapolicy.scenarios.scenes.photographs import photo
 
     photo.cache_clear()
     monkeypatch.setitem(sys.modules, "skimage.data", None)
