@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageColor, ImageDraw, ImageFilter, ImageFont
 
-from gtapolicy.pictures.pen import Box, Marks, Pen, bounds, union
+from gtapolicy.pictures.pen import Box, Pen, bounds, union
 from gtapolicy.pictures.shading import composite
 
 # Fonts that matplotlib ships, so that the glyphs are the same on every machine.
@@ -66,15 +66,15 @@ class Canvas(Pen):
 
     def __init__(self, width: int, height: int, background: str | None = "#ffffff") -> None:
         """A background of None is transparent."""
-        super().__init__(Marks())
+        super().__init__([])
         self.width, self.height, self.background = width, height, background
         self.lines: list[TextLine] = []
 
     def render(self, scale: float = 1) -> Image.Image:
         size = round(self.width * scale), round(self.height * scale)
         image = Image.new("RGBA", size, self.background or (0, 0, 0, 0))
-        for mark in self.marks.marks:
-            mark(image, scale)
+        for mark in self.marks:
+            mark.paint(image, scale)
         return image
 
     def text(
@@ -102,7 +102,7 @@ class Canvas(Pen):
 
         if is_line:
             self.lines.append(TextLine(text, box))
-        return self.marks.add(box, draw)
+        return self.mark(box, draw)
 
     def add_line(self, text: str, parts: Sequence[Box]) -> Box:
         """Records texts that were drawn side by side as one line; returns its box."""
@@ -120,7 +120,7 @@ class Canvas(Pen):
             corner = round(x * scale - turned.width / 2), round(y * scale - turned.height / 2)
             composite(image, turned, corner)
 
-        return self.marks.add(Box(x - half_w, y - half_h, x + half_w, y + half_h), draw)
+        return self.mark(Box(x - half_w, y - half_h, x + half_w, y + half_h), draw)
 
     def paste_image(self, box: Box, load: Callable[[], Image.Image]) -> Box:
         """An image, stretched over the box. It is loaded only when the canvas is rendered."""
@@ -129,7 +129,7 @@ class Canvas(Pen):
             x1, y1, x2, y2 = (round(value * scale) for value in box)
             image.paste(load().convert("RGB").resize((x2 - x1, y2 - y1), Image.Resampling.LANCZOS), (x1, y1))
 
-        return self.marks.add(box, draw)
+        return self.mark(box, draw)
 
     def shadow(self, x1: float, y1: float, x2: float, y2: float, strength: float = 0.4) -> None:
         """A soft dark ellipse under an object."""
@@ -153,7 +153,7 @@ class Canvas(Pen):
             composite(image, full, (round(around.x1 * scale), round(around.y1 * scale)))
 
         # A shadow must not enlarge the box of an object, so its own box is a point.
-        self.marks.add(bounds([box.center]), draw)
+        self.mark(bounds([box.center]), draw)
 
     def gradient(self, x1: float, y1: float, x2: float, y2: float, top: str, bottom: str) -> Box:
         box = Box(x1, y1, x2, y2)
@@ -165,4 +165,4 @@ class Canvas(Pen):
             strip = Image.fromarray(rows.round().astype(np.uint8)[:, None, :])
             image.paste(strip.resize((right - left, strip.height)), (left, upper))
 
-        return self.marks.add(box, draw)
+        return self.mark(box, draw)

@@ -26,7 +26,7 @@ def write_math(
         layer.putalpha(Image.fromarray(written))
         image.alpha_composite(layer, (round(x * scale), round(y * scale)))
 
-    return canvas.marks.add(box, draw)
+    return canvas.mark(box, draw)
 
 
 def _distorted(alpha: np.ndarray, em: float, noise: np.random.Generator) -> np.ndarray:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from gtapolicy.pictures.pen import Box, Pen
+from gtapolicy.pictures.shading import Point
 
 # The colors that queries and answers name.
 COLORS = {
@@ -40,10 +41,17 @@ def apple(pen: Pen, color: str) -> None:
     pen.polygon([(0.04, -0.92), (0.2, -1.02), (0.3, -0.92), (0.15, -0.86)], "#5f9a3c", "fade")
 
 
+def _egg_shape(half_width: float, taper: float, half_height: float) -> list[Point]:
+    """Wider at the bottom the larger the taper is."""
+    return [
+        (half_width * math.sin(t) * (1 + taper * math.cos(t)), -half_height + half_height * math.cos(t))
+        for t in _angles(48)
+    ]
+
+
 def pear(pen: Pen, color: str) -> None:
     pen.line([(0, -0.85), (0.04, -1)], "#5a3d22", 0.05)
-    body = [(0.34 * math.sin(t) * (1 + 0.32 * math.cos(t)), -0.45 + 0.45 * math.cos(t)) for t in _angles(48)]
-    pen.polygon(body, color, "sphere")
+    pen.polygon(_egg_shape(0.34, 0.32, 0.45), color, "sphere")
 
 
 def lemon(pen: Pen, color: str) -> None:
@@ -53,8 +61,7 @@ def lemon(pen: Pen, color: str) -> None:
 
 
 def egg(pen: Pen, color: str) -> None:
-    body = [(0.36 * math.sin(t) * (1 + 0.14 * math.cos(t)), -0.48 + 0.48 * math.cos(t)) for t in _angles(48)]
-    pen.polygon(body, color, "sphere")
+    pen.polygon(_egg_shape(0.36, 0.14, 0.48), color, "sphere")
 
 
 def cup(pen: Pen, color: str) -> None:
@@ -308,4 +315,4 @@ def draw_object(pen: Pen, name: str, x: float, y: float, height: float, color: s
     """
     start = len(pen.marks)
     OBJECTS[name].draw(pen.at(x, y, height), COLORS.get(color, color))
-    return pen.marks.bounds_since(start)
+    return pen.bounds_since(start)

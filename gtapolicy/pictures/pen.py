@@ -10,9 +10,6 @@ from PIL import Image, ImageDraw
 
 from gtapolicy.pictures.shading import PaintShape, Point, Shade, ToStencil, paint_shape
 
-# Paints one mark on an image at a scale.
-Mark = Callable[[Image.Image, float], None]
-
 
 class Box(NamedTuple):
     """An upright rectangle: left, top, right, bottom."""
@@ -39,24 +36,11 @@ def bounds(points: Iterable[Point]) -> Box:
     return union(Box(x, y, x, y) for x, y in points)
 
 
-class Marks:
-    """What was drawn, in order, and the box of each mark in pixels of the canvas."""
-
-    def __init__(self) -> None:
-        self.marks: list[Mark] = []
-        self.boxes: list[Box] = []
-
-    def __len__(self) -> int:
-        return len(self.marks)
-
-    def add(self, box: Box, mark: Mark) -> Box:
-        self.marks.append(mark)
-        self.boxes.append(box)
-        return box
-
-    def bounds_since(self, start: int) -> Box:
-        """The box around all marks from number `start` on."""
-        return union(self.boxes[start:])
+class Mark(NamedTuple):
+    # In pixels of the canvas.
+    box: Box
+    # Paints the mark on an image of the canvas at a scale.
+    paint: Callable[[Image.Image, float], None]
 
 
 class Style(TypedDict, total=False):
@@ -69,14 +53,22 @@ class Style(TypedDict, total=False):
 
 
 class Pen:
-    """Draws at (x, y) on a canvas: its (0, 0) is that point, and one of its units is `size` pixels.
+    """Adds marks at (x, y) of a canvas: its (0, 0) is that point, and one of its units is `size` pixels.
 
     The widths of lines and the radii of corners are in units, too. A fill of "" leaves the inside empty. All
     shapes return their box in pixels of the canvas.
     """
 
-    def __init__(self, marks: Marks, x: float = 0, y: float = 0, size: float = 1) -> None:
+    def __init__(self, marks: list[Mark], x: float = 0, y: float = 0, size: float = 1) -> None:
         self.marks, self.x, self.y, self.size = marks, x, y, size
+
+    def mark(self, box: Box, paint: Callable[[Image.Image, float], None]) -> Box:
+        self.marks.append(Mark(box, paint))
+        return box
+
+    def bounds_since(self, start: int) -> Box:
+        """The box around all marks from number `start` on."""
+        return union(mark.box for mark in self.marks[start:])
 
     def at(self, x: float, y: float, size: float = 1) -> Pen:
         """A pen whose (0, 0) is this point, and whose unit is `size` of this pen's units."""
@@ -164,7 +156,7 @@ class Pen:
     ) -> Box:
         shape = functools.partial(paint_shape, box=box, paint=paint)
         if fill:
-            self.marks.add(box, functools.partial(shape, color=fill, shade=shade))
+            self.mark(box, functools.partial(shape, color=fill, shade=shade))
         if outline:
-            self.marks.add(box, functools.partial(shape, color=outline, outline_width=outline_width))
+            self.mark(box, functools.partial(shape, color=outline, outline_width=outline_width))
         return box

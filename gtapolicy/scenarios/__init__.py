@@ -3,7 +3,7 @@
 A dialog depends only on its seed and number, and so does each of its pictures. Each can be created by itself:
 
     rng(seed, "dialog", number)
-      |  a maker of the dialog's family draws names, numbers and colors and draws them on canvases
+      |  a maker of the dialog's family chooses names, numbers and colors, and puts them on canvases
       v
     Draft: the query, a camera view per image, and the steps: tool calls with their results,
       |    which come from the same values and boxes as the pictures
@@ -45,12 +45,12 @@ def dialogs(seed: int, scale: int = 1) -> list[Dialog]:
 def dialog(seed: int, number: int) -> Dialog:
     family, _ = _family(seed, number)
     paths, draft = _paths(seed, number), _draft(seed, number)
-    id_ = f"{family}-{number:04d}"
-    return Dialog(id_, family, with_articles(draft.query), paths, draft.steps, draft.open)
+    name = f"{family}-{number:04d}"
+    return Dialog(name, family, with_articles(draft.query), paths, draft.steps, draft.open)
 
 
 def picture(seed: int, path: str) -> Image.Image:
-    """The image that a dialog of this seed calls by this path."""
+    """The image to which a dialog of this seed gives this path."""
     match = re.fullmatch(r"image/image_(\d+)\.jpg", path)
     number = (int(match[1]) - 1) // NUMBERS_PER_DIALOG if match else -1
     if number < 0 or path not in (paths := _paths(seed, number)):
@@ -65,7 +65,7 @@ def _draft(seed: int, number: int) -> Draft:
 
 
 def _family(seed: int, number: int) -> tuple[str, int]:
-    """The family of a dialog, and how many dialogs of that family have smaller turns."""
+    """The family of a dialog, and its turn among all dialogs of that family."""
     round_, position = divmod(number, QUERIES)
     name, turn = _order(seed, round_)[position]
     return name, turn + round_ * FAMILIES[name].queries
@@ -73,7 +73,7 @@ def _family(seed: int, number: int) -> tuple[str, int]:
 
 @functools.lru_cache(maxsize=64)
 def _order(seed: int, round_: int) -> list[tuple[str, int]]:
-    """The shuffled families of one round of QUERIES dialogs, each with its turn within the family."""
+    """The shuffled families of a round, which is QUERIES dialogs, each with its turn in the round."""
     order = [(name, turn) for name, family in FAMILIES.items() for turn in range(family.queries)]
     seeds.rng(seed, "order", round_).shuffle(order)
     return order

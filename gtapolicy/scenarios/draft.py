@@ -1,4 +1,9 @@
-"""A draft: what a maker creates, from which a dialog and its pictures are taken."""
+"""A draft: what a maker creates, from which a dialog and its pictures are taken.
+
+A dialog and each of its pictures come from separate calls of the same maker, which therefore takes all its
+randomness from the generator that it is given. The order of its random choices must not change, because it
+decides the digests of benchmarks.
+"""
 
 from __future__ import annotations
 

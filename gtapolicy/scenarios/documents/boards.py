@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
@@ -43,7 +44,7 @@ STYLES = load("documents/documents.toml", "boards", dict[str, tuple[BoardStyle, 
 @dataclass(frozen=True, slots=True)
 class Board:
     view: CameraView
-    # The box of each row on the canvas, by the row's first cell.
+    # The box of each row on the canvas, by the first cell as it was given.
     rows: dict[str, Box]
 
 
@@ -64,6 +65,7 @@ def board(
     step = round(size * rng.uniform(1.7, 2.05))
     title_size = size + rng.choice((5, 7, 9))
     table = ([header] if header else []) + list(rows)
+    keys = [cells[0] for cells in table]
     if style.uppercase:
         title, table = title.upper(), [[cell.upper() for cell in cells] for cells in table]
     columns = [max(text_width(cells[i], size, style.face) for cells in table) for i in range(len(table[0]))]
@@ -78,18 +80,19 @@ def board(
     x, anchor = (canvas.width / 2, "mm") if rng.random() < 0.5 else (pad, "lm")
     canvas.text(x, pad + title_size * 0.5, title, title_size, style.accent, style.title_face, anchor)
     y = pad + title_size * 1.9
+    places = _column_places(columns, pad, canvas.width)
     boxes = {}
-    for number, cells in enumerate(table):
-        is_header = bool(header) and number == 0
+    for number, (key, cells) in enumerate(zip(keys, table, strict=True)):
         if style.zebra and number % 2 == (1 if header else 0):
             canvas.rect(pad - 10, y, canvas.width - pad + 10, y + step, style.zebra, radius=4)
         if style.rule and number:
             canvas.line([(pad - 4, y), (canvas.width - pad + 4, y)], style.rule, 1)
-        ink = style.accent if is_header else style.ink
-        box = _row(canvas, cells, columns, pad, y + step / 2, size, ink, style.face)
-        if not is_header:
-            # By the cell as given, not in upper case.
-            boxes[rows[number - bool(header)][0]] = box
+        ink = style.accent if header and number == 0 else style.ink
+        parts = [
+            canvas.text(x, y + step / 2, cell, size, ink, style.face, anchor, is_line=False)
+            for cell, (x, anchor) in zip(cells, places, strict=True)
+        ]
+        boxes[key] = canvas.add_line(" ".join(cells), parts)
         y += step
     for note in notes:
         canvas.text(pad, y + 16, note, NOTE_SIZE, style.ink, style.face, "lm")
@@ -108,22 +111,12 @@ def _blank(style: BoardStyle, width: int, height: int) -> Canvas:
     return canvas
 
 
-def _row(
-    canvas: Canvas,
-    cells: Sequence[str],
-    columns: Sequence[float],
-    pad: float,
-    y: float,
-    size: float,
-    ink: str,
-    face: str,
-) -> Box:
-    """Writes the cells with the free width distributed between the columns."""
-    gap = (canvas.width - 2 * pad - sum(columns)) / max(1, len(columns) - 1)
-    boxes = []
-    x: float = pad
-    for number, (cell, width) in enumerate(zip(cells, columns, strict=True)):
-        at, anchor = (x, "lm") if number == 0 else (x + width, "rm")
-        boxes.append(canvas.text(at, y, cell, size, ink, face, anchor, is_line=False))
-        x += width + gap
-    return canvas.add_line(" ".join(cells), boxes)
+def _column_places(columns: Sequence[float], pad: float, width: float) -> list[tuple[float, str]]:
+    """The x and the anchor of the text in each column; the free width is distributed between the columns."""
+    gap = (width - 2 * pad - sum(columns)) / max(1, len(columns) - 1)
+    places = [(pad, "lm")]
+    x = pad
+    for first, second in itertools.pairwise(columns):
+        x += first + gap
+        places.append((x + second, "rm"))
+    return places

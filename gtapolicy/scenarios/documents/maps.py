@@ -16,6 +16,7 @@ from gtapolicy.scenarios.draft import Draft, read_and_box, read_and_calculate
 PLACES = load("words.toml", "map_places", list[str])
 # The edges of three columns and three rows of blocks; streets run along the inner ones.
 EDGES_X, EDGES_Y = [10, 130, 245, 370], [50, 150, 260, 368]
+# Its column and its row.
 Block = tuple[int, int]
 
 
@@ -56,15 +57,14 @@ def town_map(rng: Random) -> TownMap:
 
 
 def _block_box(block: Block) -> Box:
-    (column, row), xs, ys = block, EDGES_X, EDGES_Y
-    return Box(xs[column], ys[row], xs[column + 1], ys[row + 1])
+    column, row = block
+    return Box(EDGES_X[column], EDGES_Y[row], EDGES_X[column + 1], EDGES_Y[row + 1])
 
 
 def _draw_blocks(canvas: Canvas, rng: Random) -> Block:
     """Draws all blocks, one of them as a park with trees, and returns the park."""
-    block_color, park_color = rng.choice(
-        (("#e3d6bd", "#bcd9a4"), ("#dcdfd6", "#b5d6ae"), ("#ecdcc8", "#c7dd9f"))
-    )
+    colors = ("#e3d6bd", "#bcd9a4"), ("#dcdfd6", "#b5d6ae"), ("#ecdcc8", "#c7dd9f")
+    block_color, park_color = rng.choice(colors)
     for column in range(3):
         for row in range(3):
             canvas.rect(*_block_box((column, row)).grown(-11), block_color, radius=5)

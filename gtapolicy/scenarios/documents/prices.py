@@ -101,6 +101,6 @@ def mark_dish(rng: Random, paths: tuple[str, ...]) -> Draft:
             ("Which one comes second if you go from cheap to expensive?", ranked[1]),
         )
     )
-    query = f"{goal} {phrase(rng, 'mark_dish')}"
-    price = f"{sign}{dish.price:.2f}"
+    ending = phrase(rng, "mark_dish")
+    query, price = f"{goal} {ending}", f"{sign}{dish.price:.2f}"
     return read_and_box(query, paths[0], menu.view, menu.rows[dish.name], price)

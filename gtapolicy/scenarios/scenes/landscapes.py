@@ -25,15 +25,9 @@ def coast(rng: Random) -> Scene:
         # Waves are longer the nearer they are.
         canvas.line([(x, y), (x + (y - horizon) / 6 + 6, y)], "#ffffff28", 1.4)
     side, band = rng.choice((0.18, 0.8)), rng.choice(("red", "blue", "black", "green"))
-    foot = w * side
-    rock = [
-        (foot - 150, horizon + 70),
-        (foot - 60, horizon - 18),
-        (foot + 70, horizon - 22),
-        (foot + 150, horizon + 70),
-    ]
-    canvas.polygon(rock, "#6f6a5c", "fade")
-    lighthouse = _draw_lighthouse(canvas.at(foot, horizon - 16, h * 0.42), COLORS[band])
+    rock = [(-150, 70), (-60, -18), (70, -22), (150, 70)]
+    canvas.at(w * side, horizon).polygon(rock, "#6f6a5c", "fade")
+    lighthouse = _draw_lighthouse(canvas.at(w * side, horizon - 16, h * 0.42), COLORS[band])
     sail = rng.choice(("red", "orange", "white", "purple"))
     sailboat = draw_object(canvas, "sailboat", w * (1 - side), horizon + 70, h * 0.24, sail)
     values = {"band": band, "sail": sail, "time": TIMES[time]}
@@ -51,7 +45,7 @@ def _draw_lighthouse(pen: Pen, color: str) -> Box:
     pen.rect(-0.1, -0.78, 0.1, -0.74, "#33363b")
     pen.rect(-0.055, -0.9, 0.055, -0.77, "#ffe9a0", outline="#33363b", outline_width=2)
     pen.polygon([(-0.085, -0.89), (0, -1), (0.085, -0.89)], "#33363b", "cylinder")
-    return pen.marks.bounds_since(start)
+    return pen.bounds_since(start)
 
 
 def mountains(rng: Random) -> Scene:
@@ -150,7 +144,7 @@ def _draw_snowman(pen: Pen, scarf: str) -> Box:
     pen.polygon([(0, -0.86), (0.16, -0.83), (0, -0.81)], "#e8832b", "fade")
     pen.rect(-0.17, -1, 0.17, -0.96, "#26262b")
     pen.rect(-0.1, -1.17, 0.1, -0.98, "#26262b", shade="cylinder")
-    return pen.marks.bounds_since(start)
+    return pen.bounds_since(start)
 
 
 def space(rng: Random) -> Scene:
@@ -168,7 +162,7 @@ def space(rng: Random) -> Scene:
     canvas.arc(ring, 180, 360, "#d9c9a0", 6)
     canvas.disc(x, y, r, COLORS[color], "sphere")
     canvas.arc(ring, 0, 180, "#d9c9a0", 6)
-    planet = canvas.marks.bounds_since(start)
+    planet = canvas.bounds_since(start)
     x, y = rng.uniform(0.7, 0.85) * w, rng.uniform(0.6, 0.8) * h
     rocket = _draw_rocket(canvas.at(x, y, 0.5 * h), COLORS[fins])
     return drawn_scene(
@@ -187,4 +181,4 @@ def _draw_rocket(pen: Pen, fins: str) -> Box:
     nose = [(0.12 * math.cos(t), -0.3 - 0.5 * math.sin(t)) for t in angles]
     pen.polygon([*nose, (-0.12, 0), (0.12, 0)], "#eceae4", "cylinder")
     pen.disc(0, -0.42, 0.06, "#5a6b7c", "sphere")
-    return pen.marks.bounds_since(start)
+    return pen.bounds_since(start)

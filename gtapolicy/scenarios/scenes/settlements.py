@@ -41,7 +41,7 @@ def _draw_windmill(pen: Pen, cap: str) -> Box:
     for dx, dy in ((1, 0.6), (-0.6, 1), (-1, -0.6), (0.6, -1)):
         hub.line([(0, 0), (0.34 * dx, 0.34 * dy)], "#5d4630", 3 / hub.size)
         hub.line([(0.05 * dx, 0.05 * dy), (0.33 * dx, 0.33 * dy)], "#f4efe2a0", 11 / hub.size)
-    return pen.marks.bounds_since(start)
+    return pen.bounds_since(start)
 
 
 def skyline(rng: Random) -> Scene:
@@ -95,7 +95,7 @@ def room(rng: Random) -> Scene:
     upper, lower = 0.26 * h, 0.42 * h
     shade = [(lamp_x - 20, upper), (lamp_x + 20, upper), (lamp_x + 38, lower), (lamp_x - 38, lower)]
     canvas.polygon(shade, COLORS[shade_color], "cylinder")
-    lamp = canvas.marks.bounds_since(start)
+    lamp = canvas.bounds_since(start)
     frame = Box(x - 0.1 * w, 0.12 * h, x + 0.1 * w, 0.4 * h)
     canvas.rect(*frame, "#7a5a34", radius=2, shade="fade")
     left, top, right, bottom = frame.grown(-8)
@@ -115,7 +115,7 @@ def _draw_sofa(canvas: Canvas, x: float, half: float, color: str) -> Box:
         canvas.rect(arm - 18, 0.6 * h, arm + 18, 0.89 * h, color, radius=14, shade="cylinder")
         cushion = (x + min(0, seat) + 2, 0.67 * h, x + max(0, seat) - 2, 0.8 * h)
         canvas.rect(*cushion, color, radius=10, outline="#00000030", outline_width=1.5, shade="fade")
-    return canvas.marks.bounds_since(start)
+    return canvas.bounds_since(start)
 
 
 def garden(rng: Random) -> Scene:
