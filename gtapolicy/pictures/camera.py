@@ -45,7 +45,7 @@ class CameraView:
     corners: Sequence[Point]
     # What the canvas lies on; "" if it fills the picture.
     surface: str
-    # Of all random numbers of the image.
+    # For all random numbers of the image.
     seed: int
     # Drawn on the surface, below the canvas, in pixels of the picture.
     props: Canvas | None = None
@@ -72,6 +72,7 @@ class CameraView:
         drawing = self.canvas.render(SUPERSAMPLING)
         if self.surface:
             drawing = self._on_surface(drawing, noise)
+        # A lens is never perfectly sharp.
         small = drawing.convert("RGB").reduce(SUPERSAMPLING).filter(ImageFilter.GaussianBlur(0.35))
         return _expose(small, noise)
 

@@ -51,9 +51,7 @@ def draw_hills(canvas: Canvas, rng: Random, base: float, height: float, color: s
     points: list[Point] = []
     for step in range(41):
         u = step / 40
-        rise = sum(
-            amplitude * (1 + math.sin(6.28 * frequency * u + phase)) for frequency, phase, amplitude in waves
-        )
+        rise = sum(high * (1 + math.sin(6.28 * frequency * u + phase)) for frequency, phase, high in waves)
         points.append((u * canvas.width, base - height * (0.15 + 0.5 * rise)))
     canvas.polygon([*points, (canvas.width, canvas.height), (0, canvas.height)], color)
 
@@ -170,6 +168,7 @@ def place_objects(
     canvas: Canvas, rng: Random, setting: Setting, chosen: Sequence[tuple[str, str]]
 ) -> list[PlacedObject]:
     """Draws objects, given as (name, color), in one row or in two, those in the front row larger."""
+    # Few objects need one row, many need two; in between it is random.
     depth = 2 if len(chosen) > 5 else rng.choice((1, 2)) if len(chosen) > 3 else 1
     per_row = math.ceil(len(chosen) / depth)
     placed = []
@@ -186,6 +185,7 @@ def place_objects(
             shift = rng.uniform(-0.03, 0.03) * canvas.height if setting.uneven else 0
             y = canvas.height * share + shift
             if setting.shadows:
+                # A little to the right, because the light comes from the left.
                 half = aspect * height * 0.55
                 canvas.shadow(x - half * 0.8, y - 0.06 * height, x + half * 1.2, y + 0.07 * height, 0.36)
             placed.append(PlacedObject(name, color, draw_object(canvas, name, x, y, height, color)))

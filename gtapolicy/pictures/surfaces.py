@@ -73,6 +73,7 @@ def _planks(width: int, height: int, noise: np.random.Generator) -> np.ndarray:
 
 def _weave(width: int, height: int, noise: np.random.Generator) -> np.ndarray:
     x, y = np.arange(width)[None, :], np.arange(height)[:, None]
+    # The horizontal threads pass over and under the vertical ones by turns.
     threads = 0.06 * np.sin(x * 1.1) + 0.06 * np.sin(y * 1.1 + (x // 6) * np.pi)
     light: np.ndarray = 1 + threads + 0.07 * smooth_noise(width, height, 5, noise)
     return light + noise.normal(0, 0.02, (height, width))
@@ -89,5 +90,6 @@ def _bricks(color: np.ndarray, width: int, height: int, noise: np.random.Generat
     pixels = color * light[..., None]
     mortar = (y % tall < joint) | (shifted % wide < joint)
     mortar_light = 1 + 0.1 * smooth_noise(width, height, 60, noise)
+    # Mortar is gray, whatever the color of the bricks.
     pixels[mortar] = np.array([188, 180, 168]) * mortar_light[mortar][:, None]
     return Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))

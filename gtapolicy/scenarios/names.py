@@ -6,29 +6,25 @@ from random import Random
 
 from gtapolicy.scenarios.data import load
 
-FIRST_NAMES = load("words.toml", "first_names", list[str])
-LAST_NAMES = load("words.toml", "last_names", list[str])
-TOWN_STARTS = load("words.toml", "town_starts", list[str])
-TOWN_ENDS = load("words.toml", "town_ends", list[str])
-ADJECTIVES = load("words.toml", "adjectives", list[str])
-NOUNS = load("words.toml", "nouns", list[str])
-SYLLABLES = load("words.toml", "syllables", list[str])
-MONTHS = load("words.toml", "months", list[str])
 WEEKDAYS = load("words.toml", "weekdays", list[str])
 NUMBERS = load("words.toml", "numbers", list[str])
 PLURALS = load("words.toml", "plurals", dict[str, str])
 
 
+def _word(rng: Random, kind: str) -> str:
+    return rng.choice(load("words.toml", kind, list[str]))
+
+
 def first_name(rng: Random) -> str:
-    return rng.choice(FIRST_NAMES)
+    return _word(rng, "first_names")
 
 
 def person(rng: Random) -> str:
-    return f"{rng.choice(FIRST_NAMES)} {rng.choice(LAST_NAMES)}"
+    return f"{first_name(rng)} {_word(rng, 'last_names')}"
 
 
 def town(rng: Random) -> str:
-    return rng.choice(TOWN_STARTS) + rng.choice(TOWN_ENDS)
+    return _word(rng, "town_starts") + _word(rng, "town_ends")
 
 
 def towns(rng: Random, number: int) -> list[str]:
@@ -40,15 +36,15 @@ def towns(rng: Random, number: int) -> list[str]:
 
 
 def shop(rng: Random) -> str:
-    return f"The {rng.choice(ADJECTIVES)} {rng.choice(NOUNS)}"
+    return f"The {_word(rng, 'adjectives')} {_word(rng, 'nouns')}"
 
 
 def brand(rng: Random) -> str:
-    return "".join(rng.choice(SYLLABLES) for _ in range(rng.choice((2, 3, 3)))).capitalize()
+    return "".join(_word(rng, "syllables") for _ in range(rng.choice((2, 3, 3)))).capitalize()
 
 
 def date(rng: Random) -> str:
-    return f"{rng.randint(1, 28)} {rng.choice(MONTHS)}"
+    return f"{rng.randint(1, 28)} {_word(rng, 'months')}"
 
 
 def plural(noun: str) -> str:

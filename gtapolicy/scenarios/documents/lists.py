@@ -73,6 +73,7 @@ def league(rng: Random, paths: tuple[str, ...]) -> Draft:
     """Family ocr_calc: a team's points, or its share of wins."""
     teams = [f"{town} {rng.choice(CLUBS)}" for town in names.towns(rng, rng.randint(4, 6))]
     results = [(team, rng.randint(0, 12), rng.randint(0, 8), rng.randint(0, 9)) for team in teams]
+    # By points, as in a real league table.
     results.sort(key=lambda row: -(3 * row[1] + row[2]))
     kind, title = rng.choice(("led", "paper")), f"{names.town(rng)} League"
     rows = [(team, str(won), str(drawn), str(lost)) for team, won, drawn, lost in results]

@@ -48,6 +48,7 @@ def town_map(rng: Random) -> TownMap:
     distances = [tens * 10 for tens in rng.sample(range(12, 95), 5)]
     canvas.rect(384, 12, 588, 368, "#ffffff", outline="#b9b09c", outline_width=1.5, radius=6)
     canvas.text(398, 38, "From the square", 17, "#333333", "bold", "lm")
+    # No place is in the park.
     free = [(column, row) for column in range(3) for row in range(3) if (column, row) != park]
     blocks = rng.sample(free, 5)
     places = {}

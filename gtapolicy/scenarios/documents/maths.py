@@ -114,6 +114,7 @@ def equation(rng: Random, paths: tuple[str, ...]) -> Draft:
     else:
         low, high = sorted(rng.sample([n for n in range(-9, 10) if n], 2))
         b, c = -(low + high), low * high
+        # 1x is written as x, and 0x is left out.
         middle = f"{_signed(b)}x " if abs(b) > 1 else {1: "+ x ", -1: "- x ", 0: ""}[b]
         latex = f"x^2 {middle}{_signed(c)} = 0"
         sides, answer = f"x**2 {f'{_signed(b)}*x ' if b else ''}{_signed(c)}, 0", f"[{low}, {high}]"

@@ -65,6 +65,7 @@ def order(rng: Random, paths: tuple[str, ...]) -> Draft:
         (photo, f"A table with {enumeration(on_table)}."),
         (menu.view, f"The menu of a restaurant called {restaurant}, with prices."),
     ]
+    # Either image can be the first.
     photo_path, menu_path = paths
     if rng.random() < 0.5:
         images.reverse()

@@ -57,9 +57,8 @@ def panel(rng: Random) -> Panel:
         canvas.rect(x - 9, top, x + 9, top + 16, "#e8e6df", radius=4, shade="fade")
         canvas.disc(x + 26, 266, 6, "#4ed06a" if is_on else "#5b2a26", "sphere")
         canvas.text(x, 304, name, 16, ink, "bold", "mm")
-    return Panel(
-        tilted_view(canvas, rng.choice(("concrete", "plaster", "slate")), rng, 0.08), readings, boxes
-    )
+    view = tilted_view(canvas, rng.choice(("concrete", "plaster", "slate")), rng, 0.08)
+    return Panel(view, readings, boxes)
 
 
 def _draw_dial(canvas: Canvas, x: float, y: float, share: float) -> None:

@@ -60,6 +60,7 @@ def receipt(rng: Random) -> Receipt:
         boxes[row.name] = _row(canvas, y, f"{row.number} x {row.name}", f"{row.sum:.2f}", 17, face)
         y += step
     _dashes(canvas, y)
+    # The total, how it was paid, and below them a farewell.
     total = sum(row.sum for row in rows)
     boxes["total"] = _row(canvas, y + 20, "TOTAL", f"{sign}{total:.2f}", 20, bold)
     y += 2 * step

@@ -165,9 +165,8 @@ def space(rng: Random) -> Scene:
     planet = canvas.bounds_since(start)
     x, y = rng.uniform(0.7, 0.85) * w, rng.uniform(0.6, 0.8) * h
     rocket = _draw_rocket(canvas.at(x, y, 0.5 * h), COLORS[fins])
-    return drawn_scene(
-        canvas, rng, "space", {"fins": fins, "planet": color}, {"rocket": rocket, "planet": planet}
-    )
+    values = {"fins": fins, "planet": color}
+    return drawn_scene(canvas, rng, "space", values, {"rocket": rocket, "planet": planet})
 
 
 def _draw_rocket(pen: Pen, fins: str) -> Box:

@@ -47,13 +47,14 @@ class ObjectPicture:
 
 
 def object_picture(rng: Random, kinds: int = 2, most: int = 10, least_of_first: int = 2) -> ObjectPicture:
-    """A picture of `most` objects or fewer, of so many kinds."""
+    """A picture of at most `most` objects of so many kinds, `least_of_first` or more of the first kind."""
     name = rng.choice([name for name, setting in SETTINGS.items() if len(setting.objects) >= kinds])
     setting = SETTINGS[name]
     canvas = Canvas(rng.choice((480, 540, 600)), rng.choice((340, 380, 420)))
     setting.draw(canvas, rng)
     chosen = rng.sample(setting.objects, kinds)
     total = rng.randint(max(4, least_of_first + kinds), most)
+    # The required objects first, then any of the chosen kinds.
     objects = [chosen[0]] * least_of_first + chosen[1:]
     objects += rng.choices(chosen, k=total - len(objects))
     rng.shuffle(objects)

@@ -47,15 +47,9 @@ def imagine_changed(rng: Random, paths: tuple[str, ...]) -> Draft:
 def add_title(rng: Random, paths: tuple[str, ...]) -> Draft:
     """Family style_title: a title on the restyled picture."""
     scene, style, position = _scene(rng), rng.choice(STYLES), rng.choice(sorted(POSITIONS))
-    title = rng.choice(
-        (
-            f"Greetings from {names.town(rng)}",
-            names.shop(rng),
-            f"Album by {names.person(rng)}",
-            f"{names.town(rng)} {rng.randint(1950, 2030)}",
-            names.date(rng),
-        )
-    )
+    words = {"town": names.town(rng), "shop": names.shop(rng), "person": names.person(rng)}
+    words |= {"town_and_year": f"{names.town(rng)} {rng.randint(1950, 2030)}", "date": names.date(rng)}
+    title = phrase(rng, "title", **words)
     color = rng.choice(("red", "white", "yellow", "black", "blue"))
     where = f"{POSITIONS[position]}{_in_color(color)}"
     query = phrase(rng, "add_title", style=style, title=title, where=where)

@@ -79,7 +79,7 @@ def _fitting(text: str, large: float, small: float, width: float) -> float:
 
 def book(rng: Random) -> Entity:
     author = names.person(rng)
-    title = f"The {rng.choice(names.ADJECTIVES)} {rng.choice(names.NOUNS)} of {names.town(rng)}"
+    title = f"{names.shop(rng)} of {names.town(rng)}"
     cover = rng.choice(("#27425f", "#6b2737", "#2f5d50", "#c98f2b", "#54406b", "#b8503a", "#22252b"))
     canvas = Canvas(300, 420, cover)
     canvas.gradient(0, 0, 300, 420, cover, "#1a1a1e")

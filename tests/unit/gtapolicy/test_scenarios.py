@@ -41,30 +41,44 @@ def steps(tool: str) -> Iterator[tuple[Dialog, int, Step]]:
                 yield item, at, step
 
 
+def dialogs_digest(seed: int) -> str:
+    data = json.dumps([asdict(item) for item in dialogs(seed)], sort_keys=True)
+    return hashlib.sha256(data.encode()).hexdigest()
+
+
 def digest(seed: int) -> str:
-    made = json.dumps([asdict(item) for item in dialogs(seed)], sort_keys=True)
+    """Of the dialogs and one picture."""
     pixels = picture(seed, dialog(seed, 7).images[0]).tobytes()
-    return hashlib.sha256(made.encode() + pixels).hexdigest()
+    return dialogs_digest(seed) + hashlib.sha256(pixels).hexdigest()
+
+
+def test_the_dialogs_of_a_seed_never_change() -> None:
+    """They change with any random choice, word list or phrasing, and with them the digests of benchmarks."""
+    assert dialogs_digest(0) == "23990f9bc958cad10b3ebf2b9e15ab2d2b50edb692008a1ea38a6fbddb4330bb"
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_the_set_has_the_shape_of_gta(seed: int) -> None:
-    made = SETS[seed]
-    assert (len(made), sum(len(d.steps) for d in made), sum(len(d.images) for d in made)) == (229, 557, 252)
-    assert Counter(d.family for d in made) == {name: family.queries for name, family in FAMILIES.items()}
-    for item in made:
+    items = SETS[seed]
+    assert (len(items), sum(len(d.steps) for d in items), sum(len(d.images) for d in items)) == (
+        229,
+        557,
+        252,
+    )
+    assert Counter(d.family for d in items) == {name: family.queries for name, family in FAMILIES.items()}
+    for item in items:
         family = FAMILIES[item.family]
         assert tuple(step.tool for step in item.steps) == family.tools
         assert len(item.images) == family.images
-    lengths = Counter(len(d.steps) for d in made)
+    lengths = Counter(len(d.steps) for d in items)
     assert lengths == {2: 172, 3: 31, 4: 10, 5: 16}
-    assert {step.tool for d in made for step in d.steps} == {tool.name for tool in rules.load().tools}
-    assert sum(d.open for d in made) == 16  # GTA's subjective queries
+    assert {step.tool for d in items for step in d.steps} == {tool.name for tool in rules.load().tools}
+    assert sum(d.open for d in items) == 16  # GTA's subjective queries
 
 
 def test_image_names_are_unique_and_sparse() -> None:
-    for made in SETS.values():
-        paths = [path for item in made for path in item.images]
+    for items in SETS.values():
+        paths = [path for item in items for path in item.images]
         assert len(set(paths)) == len(paths)
         assert all(re.fullmatch(r"image/image_\d+\.jpg", path) for path in paths)
         assert max(int(NUMBER.findall(path)[0]) for path in paths) > len(paths) + 100
@@ -88,10 +102,10 @@ def test_another_process_generates_the_same() -> None:
 
 
 def test_no_two_seeds_share_a_dialog() -> None:
-    keys = [{(d.query, *(step.returned for step in d.steps)) for d in made} for made in SETS.values()]
+    keys = [{(d.query, *(step.returned for step in d.steps)) for d in items} for items in SETS.values()]
     assert not keys[0] & keys[1]
-    for made, known in zip(SETS.values(), keys, strict=True):
-        assert len(known) == len(made)
+    for items, known in zip(SETS.values(), keys, strict=True):
+        assert len(known) == len(items)
 
 
 def test_every_call_fits_the_table() -> None:
