@@ -1,4 +1,4 @@
-"""Charts that show a style, and tables and charts whose numbers one reads."""
+"""Charts whose numbers can be read, and tables to be plotted like another chart."""
 
 from __future__ import annotations
 
@@ -6,212 +6,167 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
 
-from gtapolicy.dataset.dialogs import Step
-from gtapolicy.pictures.canvas import Box, Canvas
-from gtapolicy.pictures.grounds import DESKS
-from gtapolicy.pictures.shot import Shot, laid, straight
+from gtapolicy.pictures.camera import CameraView, frontal_view, tilted_view
+from gtapolicy.pictures.canvas import Canvas
+from gtapolicy.pictures.pen import Box
+from gtapolicy.pictures.surfaces import DESKS
 from gtapolicy.scenarios import names
+from gtapolicy.scenarios.calls import describe, ocr, plot
+from gtapolicy.scenarios.data import calculation, load, phrase
 from gtapolicy.scenarios.documents.boards import board
-from gtapolicy.scenarios.draft import Draft, calculate, describe, draw_box, made, ocr
+from gtapolicy.scenarios.draft import Draft, read_and_box, read_and_calculate
 
-PALETTES = (
-    ("#3b6fb6", "#e07b39", "#5a9e4b", "#b8404e", "#8463a8", "#8a6a4f", "#d683b4"),
-    ("#264653", "#2a9d8f", "#e9c46a", "#f4a261", "#e76f51", "#8ab17d", "#6d597a"),
-    ("#5b8c85", "#ecce8e", "#db6551", "#434e52", "#9cb4cc", "#b5838d", "#748cab"),
-    ("#1b4f72", "#2e86c1", "#85c1e9", "#f5b041", "#dc7633", "#943126", "#7d6608"),
-)
-SUBJECTS = (
-    ("Bikes rented", "Mon Tue Wed Thu Fri Sat".split()),
-    ("Books lent", "Jan Feb Mar Apr May Jun".split()),
-    ("Trees planted", "North South East West Centre".split()),
-    ("Votes", "Anders Bell Cortez Dahl Egan Frost".split()),
-    ("Tonnes recycled", "Glass Paper Metal Plastic Wood".split()),
-    ("Visitors", "Museum Castle Zoo Pool Library".split()),
-    ("Bread sold", "Rye Wheat Spelt Corn Oat".split()),
-    ("Hours of sun", "Mar Apr May Jun Jul Aug".split()),
-)
-NAMED = {"bar": "bar chart", "barh": "horizontal bar chart", "line": "line chart", "pie": "pie chart"}
+PALETTES = load("documents/documents.toml", "palettes", list[list[str]])
+SUBJECTS = load("documents/documents.toml", "chart_subjects", dict[str, list[str]])
+KINDS = {"bar": "bar chart", "barh": "horizontal bar chart", "line": "line chart", "pie": "pie chart"}
+INK, GRID, AXIS = "#333333", "#dddddd", "#444444"
 
 
 @dataclass(frozen=True, slots=True)
-class Series:
+class ChartData:
     title: str
     labels: tuple[str, ...]
+    # From 12 to 95, all different.
     numbers: tuple[int, ...]
 
+    @property
+    def points(self) -> list[tuple[str, int]]:
+        return list(zip(self.labels, self.numbers, strict=True))
 
-def series(rng: Random) -> Series:
-    subject, labels = rng.choice(SUBJECTS)
+
+def chart_data(rng: Random) -> ChartData:
+    subject, labels = rng.choice(list(SUBJECTS.items()))
     chosen = sorted(rng.sample(range(len(labels)), rng.randint(4, len(labels))))
     numbers = rng.sample(range(12, 96), len(chosen))
-    return Series(f"{subject} in {names.town(rng)}", tuple(labels[i] for i in chosen), tuple(numbers))
+    return ChartData(f"{subject} in {names.town(rng)}", tuple(labels[i] for i in chosen), tuple(numbers))
 
 
-def chart(rng: Random, data: Series, kind: str) -> tuple[Shot, dict[str, Box]]:
-    """With the number at each bar, point or slice; the box of each label on the canvas."""
-    canvas = Canvas(
-        rng.choice((460, 520)), rng.choice((330, 360)), rng.choice(("#ffffff", "#fdfcf8", "#f6f8fa"))
-    )
-    colours = list(rng.choice(PALETTES))
-    rng.shuffle(colours)
+def chart(rng: Random, data: ChartData, kind: str) -> tuple[CameraView, dict[str, Box]]:
+    """A chart with a number at each bar, point or slice, and the box of each label on the canvas."""
+    width, height = rng.choice((460, 520)), rng.choice((330, 360))
+    canvas = Canvas(width, height, rng.choice(("#ffffff", "#fdfcf8", "#f6f8fa")))
+    colors = list(rng.choice(PALETTES))
+    rng.shuffle(colors)
     face = rng.choice(("sans", "serif", "sans"))
-    canvas.text(
-        canvas.width / 2, 26, data.title, 20, "#222222", "bold" if face == "sans" else "serif bold", "mm"
-    )
-    draw = {"bar": _bars, "barh": _lying_bars, "line": _points, "pie": _slices}[kind]
-    boxes = draw(canvas, data, colours, face)
-    shot = straight(canvas, rng) if rng.random() < 0.4 else laid(canvas, rng.choice(DESKS), rng)
-    return shot, boxes
+    title_face = "bold" if face == "sans" else "serif bold"
+    canvas.text(width / 2, 26, data.title, 20, "#222222", title_face, "mm")
+    draw = {"bar": _bars, "barh": _horizontal_bars, "line": _line, "pie": _pie}[kind]
+    boxes = draw(canvas, data, colors, face)
+    view = frontal_view(canvas, rng) if rng.random() < 0.4 else tilted_view(canvas, rng.choice(DESKS), rng)
+    return view, boxes
 
 
-def _bars(canvas: Canvas, data: Series, colours: Sequence[str], face: str) -> dict[str, Box]:
+def _bars(canvas: Canvas, data: ChartData, colors: Sequence[str], face: str) -> dict[str, Box]:
     left, base, high = 24, canvas.height - 44, canvas.height - 130
     slot = (canvas.width - 2 * left) / len(data.labels)
     for line in range(1, 5):
-        canvas.line(
-            [(left, base - high * line / 4), (canvas.width - left, base - high * line / 4)], "#dddddd"
-        )
+        y = base - high * line / 4
+        canvas.line([(left, y), (canvas.width - left, y)], GRID)
     boxes = {}
-    for index, (label, number) in enumerate(zip(data.labels, data.numbers, strict=True)):
+    for index, (label, number) in enumerate(data.points):
         x, top = left + slot * (index + 0.5), base - high * number / 100
-        canvas.rect(x - slot * 0.32, top, x + slot * 0.32, base, colours[0], shade="down")
-        canvas.text(x, top - 11, str(number), 16, "#333333", face, "mm")
-        boxes[label] = canvas.text(x, base + 16, label, 16, "#333333", face, "mm")
-    canvas.line([(left, base), (canvas.width - left, base)], "#444444", 1.5)
+        canvas.rect(x - slot * 0.32, top, x + slot * 0.32, base, colors[0], shade="fade")
+        canvas.text(x, top - 11, str(number), 16, INK, face, "mm")
+        boxes[label] = canvas.text(x, base + 16, label, 16, INK, face, "mm")
+    canvas.line([(left, base), (canvas.width - left, base)], AXIS, 1.5)
     return boxes
 
 
-def _lying_bars(canvas: Canvas, data: Series, colours: Sequence[str], face: str) -> dict[str, Box]:
-    left, long = 118, canvas.width - 190
+def _horizontal_bars(canvas: Canvas, data: ChartData, colors: Sequence[str], face: str) -> dict[str, Box]:
+    left, longest = 118, canvas.width - 190
     slot = (canvas.height - 76) / len(data.labels)
     boxes = {}
-    for index, (label, number) in enumerate(zip(data.labels, data.numbers, strict=True)):
-        y = 56 + slot * (index + 0.5)
-        canvas.rect(
-            left, y - slot * 0.3, left + long * number / 100, y + slot * 0.3, colours[1], shade="down"
-        )
-        row = canvas.text(left - 8, y, label, 16, "#333333", face, "rm", read=False)
-        value = canvas.text(
-            left + long * number / 100 + 6, y, str(number), 16, "#333333", face, "lm", read=False
-        )
-        canvas.reads(f"{label} {number}", [row, value])
-        boxes[label] = row
-    canvas.line([(left, 54), (left, canvas.height - 18)], "#444444", 1.5)
+    for index, (label, number) in enumerate(data.points):
+        y, end = 56 + slot * (index + 0.5), left + longest * number / 100
+        canvas.rect(left, y - slot * 0.3, end, y + slot * 0.3, colors[1], shade="fade")
+        boxes[label] = canvas.text(left - 8, y, label, 16, INK, face, "rm", is_line=False)
+        value = canvas.text(end + 6, y, str(number), 16, INK, face, "lm", is_line=False)
+        canvas.add_line(f"{label} {number}", [boxes[label], value])
+    canvas.line([(left, 54), (left, canvas.height - 18)], AXIS, 1.5)
     return boxes
 
 
-def _points(canvas: Canvas, data: Series, colours: Sequence[str], face: str) -> dict[str, Box]:
+def _line(canvas: Canvas, data: ChartData, colors: Sequence[str], face: str) -> dict[str, Box]:
     left, base, high = 40, canvas.height - 46, canvas.height - 136
     slot = (canvas.width - 2 * left) / max(1, len(data.labels) - 1)
     for line in range(5):
-        canvas.line(
-            [(left - 10, base - high * line / 4), (canvas.width - left + 10, base - high * line / 4)],
-            "#dddddd",
-        )
+        y = base - high * line / 4
+        canvas.line([(left - 10, y), (canvas.width - left + 10, y)], GRID)
     points = [(left + slot * index, base - high * number / 100) for index, number in enumerate(data.numbers)]
-    canvas.line(points, colours[2], 3)
+    canvas.line(points, colors[2], 3)
     boxes = {}
-    for (x, y), label, number in zip(points, data.labels, data.numbers, strict=True):
-        canvas.disc(x, y, 5, colours[2])
+    for (x, y), (label, number) in zip(points, data.points, strict=True):
+        canvas.disc(x, y, 5, colors[2])
         canvas.disc(x, y, 2.4, "#ffffff")
-        canvas.text(x, y - 16, str(number), 16, "#333333", face, "mm")
-        boxes[label] = canvas.text(x, base + 18, label, 16, "#333333", face, "mm")
+        canvas.text(x, y - 16, str(number), 16, INK, face, "mm")
+        boxes[label] = canvas.text(x, base + 18, label, 16, INK, face, "mm")
     return boxes
 
 
-def _slices(canvas: Canvas, data: Series, colours: Sequence[str], face: str) -> dict[str, Box]:
+def _pie(canvas: Canvas, data: ChartData, colors: Sequence[str], face: str) -> dict[str, Box]:
+    """With a legend on the right."""
     radius = (canvas.height - 90) / 2
     x, y = 34 + radius, 60 + radius
     canvas.shadow(x - radius, y + radius * 0.75, x + radius, y + radius * 1.12, 0.25)
     start, total = -90.0, sum(data.numbers)
     boxes = {}
-    for index, (label, number) in enumerate(zip(data.labels, data.numbers, strict=True)):
-        end, colour = start + 360 * number / total, colours[index % len(colours)]
-        canvas.pie(Box(x - radius, y - radius, x + radius, y + radius), start, end, colour, "#ffffff")
+    for index, (label, number) in enumerate(data.points):
+        end, color = start + 360 * number / total, colors[index % len(colors)]
+        canvas.pie(Box(x - radius, y - radius, x + radius, y + radius), start, end, color, "#ffffff")
         row = 74 + index * 34
-        canvas.rect(x + radius + 30, row, x + radius + 46, row + 16, colour)
-        boxes[label] = canvas.text(x + radius + 54, row + 8, f"{label} {number}", 16, "#333333", face, "lm")
+        canvas.rect(x + radius + 30, row, x + radius + 46, row + 16, color)
+        boxes[label] = canvas.text(x + radius + 54, row + 8, f"{label} {number}", 16, INK, face, "lm")
         start = end
     return boxes
 
 
-def tabled(rng: Random, paths: tuple[str, ...]) -> Draft:
-    """For table_chart: the numbers of one image in the manner of the other."""
-    kind = rng.choice(sorted(NAMED))
-    data, other = series(rng), series(rng)
-    table = board(
-        rng,
-        "paper",
-        data.title,
-        [(a, str(b)) for a, b in zip(data.labels, data.numbers, strict=True)],
-        ("Name", "Number"),
-    )
+def plot_table(rng: Random, paths: tuple[str, ...]) -> Draft:
+    """Family table_chart: the numbers of one image as a chart like that in the other."""
+    kind = rng.choice(sorted(KINDS))
+    data, other = chart_data(rng), chart_data(rng)
+    rows = [(label, str(number)) for label, number in data.points]
+    table = board(rng, "paper", data.title, rows, ("Name", "Number"))
     sample, _ = chart(rng, other, kind)
-    first = rng.random() < 0.5
-    shots, at = ((table.shot, sample), 0) if first else ((sample, table.shot), 1)
-    sentences = [f"A table titled '{data.title}'.", f"A {NAMED[kind]} titled '{other.title}'."]
-    query = rng.choice(
-        (
-            "Chart the table's numbers in the same kind of chart as the other picture shows.",
-            "I like how the chart is done. Please present my table that way too.",
-            "One of these is a list of figures, the other a diagram. Draw the figures as such a diagram.",
-            "Turn the numbers on the sheet into a graph of the type that the other image has.",
-        )
-    )
+    images = [
+        (table.view, f"A table titled '{data.title}'."),
+        (sample, f"A {KINDS[kind]} titled '{other.title}'."),
+    ]
+    table_path = paths[0]
+    if rng.random() >= 0.5:
+        images.reverse()
+        table_path = paths[1]
+    query = phrase(rng, "plot_table")
     labels, numbers = list(data.labels), list(data.numbers)
-    drawn = {
+    draw = {
         "bar": f"plt.bar({labels}, {numbers})",
         "barh": f"plt.barh({labels}, {numbers})",
         "line": f"plt.plot({labels}, {numbers}, marker='o')",
         "pie": f"plt.pie({numbers}, labels={labels})",
     }[kind]
-    command = f"import matplotlib.pyplot as plt\n{drawn}\nplt.title({data.title!r})\nplt.show()"
-    origins = {
-        "command": "labels, numbers and title that OCR read; the kind of chart that the description names"
-    }
-    steps = (
-        describe(paths[0], sentences[0 if first else 1]),
-        describe(paths[1], sentences[1 if first else 0]),
-        ocr(paths[at], table.shot),
-        Step("Plot", {"command": command}, made(paths[at]), origins=origins),
-    )
-    return Draft(query, shots, steps)
+    command = f"import matplotlib.pyplot as plt\n{draw}\nplt.title({data.title!r})\nplt.show()"
+    origin = "labels, numbers and title that OCR read; the kind of chart that the description names"
+    descriptions = [describe(path, sentence) for path, (_, sentence) in zip(paths, images, strict=True)]
+    steps = (*descriptions, ocr(table_path, table.view), plot(table_path, command, origin))
+    return Draft(query, (images[0][0], images[1][0]), steps)
 
 
-def reckoned(rng: Random, paths: tuple[str, ...]) -> Draft:
-    """For ocr_calc."""
-    data = series(rng)
-    shot, _ = chart(rng, data, rng.choice(sorted(NAMED)))
-    (a, first), (b, second) = rng.sample(list(zip(data.labels, data.numbers, strict=True)), 2)
-    total = " + ".join(map(str, data.numbers))
-    query, expression = rng.choice(
-        (
-            (f"How many percent of the whole fall to {a}?", f"{first} / ({total}) * 100"),
-            ("What is the average over everything shown in the chart?", f"({total}) / {len(data.numbers)}"),
-            (f"How many times the value of {b} does {a} have?", f"{first} / {second}"),
-            (f"What do {a} and {b} come to together?", f"{first} + {second}"),
-            (
-                f"By how many percent does {a} differ from {b}, taking {b} as 100?",
-                f"({first} - {second}) / {second} * 100",
-            ),
-        )
-    )
-    steps = (ocr(paths[0], shot), calculate(expression, "the numbers that OCR read in the chart"))
-    return Draft(query, (shot,), steps)
+def calculate_with_chart(rng: Random, paths: tuple[str, ...]) -> Draft:
+    """Family ocr_calc: shares, means and comparisons of the numbers."""
+    data = chart_data(rng)
+    view, _ = chart(rng, data, rng.choice(sorted(KINDS)))
+    (a, first), (b, second) = rng.sample(data.points, 2)
+    values = {"a": a, "b": b, "first": first, "second": second, "count": len(data.numbers)}
+    query, expression = calculation(rng, "chart", **values, total=" + ".join(map(str, data.numbers)))
+    origin = "the numbers that OCR read in the chart"
+    return read_and_calculate(query, paths[0], view, expression, origin)
 
 
 def mark_extreme(rng: Random, paths: tuple[str, ...]) -> Draft:
-    """For circle: the label of the largest or smallest number."""
-    data = series(rng)
-    shot, boxes = chart(rng, data, rng.choice(("bar", "line", "pie")))
-    best = rng.random() < 0.5
-    number = max(data.numbers) if best else min(data.numbers)
-    word = rng.choice(("top", "largest", "highest") if best else ("bottom", "smallest", "lowest"))
-    query = rng.choice(
-        (
-            f"Box the name with the {word} value in this diagram and write the value on the box.",
-            f"Who or what has the {word} number here? Frame its label and annotate it with that number.",
-        )
-    )
-    box = boxes[data.labels[data.numbers.index(number)]]
-    return Draft(query, (shot,), (ocr(paths[0], shot), draw_box(paths[0], shot, box, str(number))))
+    """Family circle: the label of the largest or smallest number."""
+    data = chart_data(rng)
+    view, boxes = chart(rng, data, rng.choice(("bar", "line", "pie")))
+    largest = rng.random() < 0.5
+    number = max(data.numbers) if largest else min(data.numbers)
+    rank = rng.choice(("top", "largest", "highest") if largest else ("bottom", "smallest", "lowest"))
+    query = phrase(rng, "mark_extreme", rank=rank)
+    return read_and_box(query, paths[0], view, boxes[data.labels[data.numbers.index(number)]], str(number))

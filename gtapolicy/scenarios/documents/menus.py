@@ -1,104 +1,84 @@
-"""What stands on a table, and the menu that says what it costs."""
+"""A table with food, and the menu that says what the food costs."""
 
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass, replace
 from random import Random
 
+from gtapolicy.pictures.camera import frontal_view
 from gtapolicy.pictures.canvas import Canvas
-from gtapolicy.pictures.settings import place_things, table
-from gtapolicy.pictures.shot import straight
-from gtapolicy.pictures.things import THINGS
+from gtapolicy.pictures.settings import SETTINGS, place_objects
 from gtapolicy.scenarios import names
+from gtapolicy.scenarios.calls import calculate, count, describe, ocr
+from gtapolicy.scenarios.data import calculation, load
 from gtapolicy.scenarios.documents.boards import board
-from gtapolicy.scenarios.draft import Draft, calculate, count, describe, ocr
-from gtapolicy.scenarios.goods import DISHES, SIGNS, items, listed
-from gtapolicy.scenarios.views.collections import PLURALS
+from gtapolicy.scenarios.draft import Draft
+from gtapolicy.scenarios.goods import CURRENCY_SIGNS, DISHES, PriceRange, enumeration, items
 
-FOOD = {
-    "burger": (("Beef burger", "House burger", "Veggie burger"), (8, 15)),
-    "pizza": (("Pizza Salami", "Pizza Diavola", "Pizza of the day"), (8, 14)),
-    "soup": (("Pumpkin soup", "Carrot soup", "Soup of the day"), (4, 8)),
-    "cup": (("Filter coffee", "Black coffee", "Mug of coffee"), (2, 5)),
-    "glass": (("Orange juice", "Fresh juice", "Carrot juice"), (3, 6)),
-    "cupcake": (("Cupcake", "Cherry cupcake", "Berry cupcake"), (2, 5)),
+
+@dataclass(frozen=True, slots=True)
+class MenuItem:
+    # In which its object is drawn.
+    color: str
+    # What menus call it.
+    names: tuple[str, ...]
+    price: PriceRange
+    # What queries and descriptions call it.
+    singular: str
+    plural: str
+
+
+# By the name of the object that is drawn.
+MENU = load("goods.toml", "menu", dict[str, MenuItem])
+TABLE = replace(SETTINGS["table"], rows=(0.54, 0.92))
+# Other dishes on the menu must not be confused with the food on the table.
+OTHER_DISHES = {
+    name: price_range
+    for name, price_range in DISHES.items()
+    if not any(word in name for word in ("burger", "pizza", "soup"))
 }
-"""What it is called on menus, and what it costs."""
-WHAT = {"cup": "cup of coffee", "glass": "glass of juice", "soup": "bowl of soup"}
-MANY = {"cup": "cups of coffee", "glass": "glasses of juice", "soup": "bowls of soup"}
 
 
-def ordered(rng: Random, paths: tuple[str, ...]) -> Draft:
-    """For menu_count: one kind is counted and paid at the price that the menu asks."""
+def order(rng: Random, paths: tuple[str, ...]) -> Draft:
+    """Family menu_count: one kind of food is counted on one image, and its price is on the other."""
     canvas = Canvas(rng.choice((520, 580)), rng.choice((360, 400)))
-    table(canvas, rng)
-    kinds = rng.sample(sorted(FOOD), rng.choice((1, 2, 2)))
-    bag = [kinds[0]] * rng.randint(2, 5) + [kind for kind in kinds[1:] for _ in range(rng.randint(1, 2))]
-    rng.shuffle(bag)
-    place_things(canvas, rng, [(kind, THINGS[kind][1]) for kind in bag], (0.54, 0.92))
-    photo, counts = straight(canvas, rng), Counter(bag)
+    TABLE.draw(canvas, rng)
+    kinds = rng.sample(sorted(MENU), rng.choice((1, 2, 2)))
+    food = [kinds[0]] * rng.randint(2, 5) + [kind for kind in kinds[1:] for _ in range(rng.randint(1, 2))]
+    rng.shuffle(food)
+    place_objects(canvas, rng, TABLE, [(kind, MENU[kind].color) for kind in food])
+    photo, counts = frontal_view(canvas, rng), Counter(food)
 
-    prices = {kind: (rng.choice(FOOD[kind][0]), f"{rng.uniform(*FOOD[kind][1]):.2f}") for kind in FOOD}
-    sign, house = rng.choice(SIGNS), names.shop(rng)
+    prices = {
+        kind: (rng.choice(item.names), f"{rng.uniform(*item.price):.2f}") for kind, item in MENU.items()
+    }
+    sign, restaurant = rng.choice(CURRENCY_SIGNS), names.shop(rng)
     rows = [(name, f"{sign}{price}") for name, price in prices.values()]
-    rows += [(dish.name, f"{sign}{dish.price:.2f}") for dish in items(rng, _others(), rng.randint(1, 3))]
+    others = items(rng, OTHER_DISHES, rng.randint(1, 3))
+    rows += [(dish.name, f"{sign}{dish.price:.2f}") for dish in others]
     rng.shuffle(rows)
-    menu = board(rng, rng.choice(("chalk", "paper", "paper")), house, rows)
+    menu = board(rng, rng.choice(("chalk", "paper", "paper")), restaurant, rows)
 
-    shots, where = (photo, menu.shot), [0, 1]
+    on_table = [MENU[k].plural if n > 1 else f"a {MENU[k].singular}" for k, n in sorted(counts.items())]
+    images = [
+        (photo, f"A table with {enumeration(on_table)}."),
+        (menu.view, f"The menu of a restaurant called {restaurant}, with prices."),
+    ]
+    # Either image can be the first.
+    photo_path, menu_path = paths
     if rng.random() < 0.5:
-        shots, where = (menu.shot, photo), [1, 0]
-    kind, (name, price) = kinds[0], prices[kinds[0]]
-    number = counts[kind]
-    many, title = MANY.get(kind, PLURALS.get(kind, kind + "s")), name.lower()
-    query, expression, origin = _question(rng, many, title, number, price)
-    seen = listed(
-        [MANY.get(k, k + "s") if n > 1 else f"a {WHAT.get(k, k)}" for k, n in sorted(counts.items())]
-    )
-    sentences = [f"A table with {seen}.", f"The menu of a restaurant called {house}, with prices."]
-    descriptions = {where[0]: sentences[0], where[1]: sentences[1]}
+        images.reverse()
+        menu_path, photo_path = paths
+    kind, number = kinds[0], counts[kinds[0]]
+    name, price = prices[kind]
+    values = {"plural": MENU[kind].plural, "name": name.lower(), "number": number, "price": price}
+    query, expression, origin = calculation(rng, "order", **values, tip=rng.choice((5, 10, 12, 15)))
+    counted = "what is to be paid, and the description shows"
     steps = (
-        describe(paths[0], descriptions[0]),
-        describe(paths[1], descriptions[1]),
-        ocr(paths[where[1]], menu.shot),
-        count(paths[where[0]], WHAT.get(kind, kind), number, "what is to be paid, and the description shows"),
+        *(describe(path, sentence) for path, (_, sentence) in zip(paths, images, strict=True)),
+        ocr(menu_path, menu.view),
+        count(photo_path, MENU[kind].singular, number, counted),
         calculate(expression, origin),
     )
-    return Draft(query, shots, steps)
-
-
-def _question(rng: Random, many: str, title: str, number: int, price: str) -> tuple[str, str, str]:
-    tip = rng.choice((5, 10, 12, 15))
-    each = "the number counted and the price that OCR read"
-    return rng.choice(
-        (
-            (
-                f"We had the {many} you can see; on the menu that's '{title}'. What do we owe for them?",
-                f"{number} * {price}",
-                each,
-            ),
-            (
-                f"At the prices given, how much do all the {many} on the table cost ('{title}')?",
-                f"{number} * {price}",
-                each,
-            ),
-            (
-                f"Each of the {many} counts as one {title}. What's the bill for these with a {tip}% tip?",
-                f"{number} * {price} * (1 + {tip} / 100)",
-                f"{each}, and the query's tip",
-            ),
-            (
-                f"I have a voucher over 5. What do I still pay for the {many} we ordered ('{title}')?",
-                f"{number} * {price} - 5",
-                f"{each}, and the query's voucher",
-            ),
-        )
-    )
-
-
-def _others() -> dict[str, tuple[float, float]]:
-    return {
-        name: prices
-        for name, prices in DISHES.items()
-        if not any(word in name for word in ("burger", "pizza", "soup"))
-    }
+    return Draft(query, (images[0][0], images[1][0]), steps)

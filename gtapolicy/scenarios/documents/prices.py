@@ -1,164 +1,106 @@
-"""Boards of prices: stalls, tickets, tariffs, rates, dishes."""
+"""Boards of prices: market stalls, tickets, parking, exchange rates, dishes."""
 
 from __future__ import annotations
 
 from random import Random
 
 from gtapolicy.scenarios import names
+from gtapolicy.scenarios.data import load, phrase
 from gtapolicy.scenarios.documents.boards import board
-from gtapolicy.scenarios.draft import Draft, draw_box, ocr, reckoned
-from gtapolicy.scenarios.goods import DISHES, SIGNS, items, listed
+from gtapolicy.scenarios.draft import Draft, read_and_box, read_and_calculate
+from gtapolicy.scenarios.goods import CURRENCY_SIGNS, DISHES, enumeration, items
 
-PRODUCE = (
-    "Apples Pears Plums Cherries Carrots Leeks Potatoes Beetroot Onions Peppers Grapes Figs Kale".split()
-)
+PRODUCE = load("goods.toml", "produce", list[str])
+CURRENCIES = load("goods.toml", "currencies", list[str])
 SIGHTS = ("Castle", "Aquarium", "Botanic Garden", "Cable Car", "Science Hall", "Zoo", "Tower")
-CURRENCIES = "Florin Taler Krona Peso Dinar Rupia Zeni Marka Solar Lira".split()
+# How queries call those who pay a fare.
+VISITORS = {"Adult": "adults", "Child": "children", "Senior": "pensioners", "Student": "students"}
 
 
 def market(rng: Random, paths: tuple[str, ...]) -> Draft:
-    sign = rng.choice(SIGNS)
+    """Family ocr_calc: the price of a basket."""
+    sign = rng.choice(CURRENCY_SIGNS)
     prices = {name: f"{rng.uniform(0.9, 7.9):.2f}" for name in rng.sample(PRODUCE, rng.randint(4, 7))}
-    shown = board(
-        rng,
-        rng.choice(("chalk", "paper")),
-        f"{names.town(rng)} Farm Stall",
-        [(name, f"{sign}{price}") for name, price in prices.items()],
-        notes=["All prices per kg"],
-    )
-    bought = {
-        name: rng.choice((0.5, 1.5, 2, 2.5, 3, 4))
-        for name in rng.sample(sorted(prices), rng.choice((2, 2, 3)))
-    }
-    basket = listed([f"{weight} kg of {name.lower()}" for name, weight in bought.items()])
-    query = rng.choice(
-        (
-            f"I'd like {basket}. What will the stall ask for that?",
-            f"How much do I pay here for {basket}?",
-            f"{names.person(rng)} wants me to fetch {basket} from this stall. How much money should I bring?",
-        )
-    )
-    expression = " + ".join(f"{weight} * {prices[name]}" for name, weight in bought.items())
-    return reckoned(
-        query, paths[0], shown.shot, expression, "the prices that OCR read times the query's weights"
-    )
+    kind, title = rng.choice(("chalk", "paper")), f"{names.town(rng)} Farm Stall"
+    rows = [(name, f"{sign}{price}") for name, price in prices.items()]
+    stall = board(rng, kind, title, rows, notes=["All prices per kg"])
+    chosen = rng.sample(sorted(prices), rng.choice((2, 2, 3)))
+    weights = {name: rng.choice((0.5, 1.5, 2, 2.5, 3, 4)) for name in chosen}
+    basket = enumeration([f"{weight} kg of {name.lower()}" for name, weight in weights.items()])
+    query = phrase(rng, "market", basket=basket, person=names.person(rng))
+    expression = " + ".join(f"{weight} * {prices[name]}" for name, weight in weights.items())
+    origin = "the prices that OCR read times the query's weights"
+    return read_and_calculate(query, paths[0], stall.view, expression, origin)
 
 
 def tickets(rng: Random, paths: tuple[str, ...]) -> Draft:
+    """Family ocr_calc: the fares of a group."""
     place = f"{names.town(rng)} {rng.choice(SIGHTS)}"
     full = rng.randint(14, 48) / 2
     fares = {"Adult": full, "Child": full - rng.randint(6, 12) / 2, "Senior": full - rng.randint(2, 5) / 2}
     fares["Student"] = full - rng.randint(3, 6) / 2 + 0.2
     rows = [(kind, f"{fare:.2f}") for kind, fare in fares.items()]
-    shown = board(rng, rng.choice(("enamel", "paper")), place, rows, ("Admission", rng.choice(SIGNS)))
-    who = rng.sample(sorted(fares), rng.choice((2, 3)))
-    group = {kind: rng.randint(2, 5) for kind in who}
-    words = {"Adult": "adults", "Child": "children", "Senior": "pensioners", "Student": "students"}
-    people = listed([f"{number} {words[kind]}" for kind, number in group.items()])
-    query = rng.choice(
-        (
-            f"What does the visit cost for {people}?",
-            f"We're coming with {people}. How much do we pay at the entrance?",
-            f"I have to book for {people}; add up the tickets for me, please.",
-        )
-    )
+    kind, header = rng.choice(("enamel", "paper")), ("Admission", rng.choice(CURRENCY_SIGNS))
+    admission = board(rng, kind, place, rows, header)
+    group = {kind: rng.randint(2, 5) for kind in rng.sample(sorted(fares), rng.choice((2, 3)))}
+    people = enumeration([f"{number} {VISITORS[kind]}" for kind, number in group.items()])
+    query = phrase(rng, "tickets", people=people)
     expression = " + ".join(f"{number} * {fares[kind]:.2f}" for kind, number in group.items())
-    return reckoned(
-        query, paths[0], shown.shot, expression, "the fares that OCR read times the query's people"
-    )
+    origin = "the fares that OCR read times the query's people"
+    return read_and_calculate(query, paths[0], admission.view, expression, origin)
 
 
 def parking(rng: Random, paths: tuple[str, ...]) -> Draft:
-    first, more, top = rng.randint(12, 45) / 10, rng.randint(8, 30) / 10, rng.randint(15, 28)
+    """Family ocr_calc: the price of some hours."""
+    first, further, day = rng.randint(12, 45) / 10, rng.randint(8, 30) / 10, rng.randint(15, 28)
     hours = rng.randint(3, 6)
-    rows = [
-        ("First hour", f"{first:.2f}"),
-        ("Each further hour", f"{more:.2f}"),
-        ("Day ticket", f"{top:.2f}"),
-    ]
+    prices = {"First hour": first, "Each further hour": further, "Day ticket": day}
     title = rng.choice(("P  Parking", f"Car park {names.town(rng)}", "Pay here"))
-    shown = board(rng, "enamel", title, rows, notes=[f"Max. {rng.randint(8, 12)} hours"])
-    query = rng.choice(
-        (
-            f"I'll leave the car here for {hours} hours without a day ticket. What does it cost?",
-            f"What would {hours} hours on this car park come to, paid by the hour?",
-            f"My meeting lasts {hours} hours, and I pay by the hour. How much do I feed the machine?",
-        )
-    )
-    expression = f"{first:.2f} + ({hours} - 1) * {more:.2f}"
-    return reckoned(query, paths[0], shown.shot, expression, "the tariff that OCR read and the query's hours")
+    rows = [(name, f"{price:.2f}") for name, price in prices.items()]
+    sign = board(rng, "enamel", title, rows, notes=[f"Max. {rng.randint(8, 12)} hours"])
+    query = phrase(rng, "parking", hours=hours)
+    expression = f"{first:.2f} + ({hours} - 1) * {further:.2f}"
+    origin = "the tariff that OCR read and the query's hours"
+    return read_and_calculate(query, paths[0], sign.view, expression, origin)
 
 
 def exchange(rng: Random, paths: tuple[str, ...]) -> Draft:
-    rates = {
-        name: (f"{(buy := rng.uniform(0.4, 9)):.3f}", f"{buy * 1.07:.3f}")
-        for name in rng.sample(CURRENCIES, 5)
-    }
-    shown = board(
-        rng,
-        rng.choice(("led", "paper")),
-        f"{names.brand(rng)} Exchange",
-        [(name, *pair) for name, pair in rates.items()],
-        ("1 coin of", "we buy", "we sell"),
-    )
+    """Family ocr_calc: an amount of foreign money, to sell or to buy."""
+    rates = {}
+    for name in rng.sample(CURRENCIES, 5):
+        rate = rng.uniform(0.4, 9)
+        rates[name] = f"{rate:.3f}", f"{rate * 1.07:.3f}"
+    kind, title = rng.choice(("led", "paper")), f"{names.brand(rng)} Exchange"
+    rows = [(name, *pair) for name, pair in rates.items()]
+    office = board(rng, kind, title, rows, ("1 coin of", "we buy", "we sell"))
     name, amount = rng.choice(sorted(rates)), rng.randint(4, 60) * 10
+    # What the user sells the office buys.
     selling = rng.random() < 0.5
-    query = (
-        rng.choice(
-            (
-                f"I want to get rid of {amount} {name}. What do I receive here?",
-                f"What will this office hand me for my {amount} {name}?",
-            )
-        )
-        if selling
-        else rng.choice(
-            (
-                f"I need {amount} {name} for my holiday. What does that cost me here?",
-                f"How much must I pay at this window to take home {amount} {name}?",
-            )
-        )
-    )
-    rate = rates[name][0 if selling else 1]
-    return reckoned(
-        query,
-        paths[0],
-        shown.shot,
-        f"{amount} * {rate}",
-        f"the query's amount and the rate at which the office {'buys' if selling else 'sells'}",
-    )
+    query = phrase(rng, "exchange_sell" if selling else "exchange_buy", amount=amount, name=name)
+    expression = f"{amount} * {rates[name][0 if selling else 1]}"
+    origin = f"the query's amount and the rate at which the office {'buys' if selling else 'sells'}"
+    return read_and_calculate(query, paths[0], office.view, expression, origin)
 
 
 def mark_dish(rng: Random, paths: tuple[str, ...]) -> Draft:
-    """For circle: the price decides, and it must be read."""
+    """Family circle: the dish is named only by its price relative to the others."""
     dishes = items(rng, DISHES, rng.randint(5, 8))
-    sign = rng.choice(SIGNS)
-    shown = board(
-        rng,
-        rng.choice(("chalk", "paper")),
-        names.shop(rng),
-        [(dish.name, f"{sign}{dish.price:.2f}") for dish in dishes],
-    )
+    sign = rng.choice(CURRENCY_SIGNS)
+    kind, title = rng.choice(("chalk", "paper")), names.shop(rng)
+    menu = board(rng, kind, title, [(dish.name, f"{sign}{dish.price:.2f}") for dish in dishes])
     ranked = sorted(dishes, key=lambda dish: dish.price)
     budget = ranked[rng.randint(1, len(ranked) - 2)].price + 0.05
-    affordable = [dish for dish in dishes if dish.price <= budget]
     goal, dish = rng.choice(
         (
             ("What is the least expensive choice on here?", ranked[0]),
             ("What is the dearest thing they serve?", ranked[-1]),
             (
                 f"I can spend {sign}{budget:.2f} at most; which one is the priciest I can afford?",
-                max(affordable, key=lambda dish: dish.price),
+                [dish for dish in ranked if dish.price <= budget][-1],
             ),
             ("Which one comes second if you go from cheap to expensive?", ranked[1]),
         )
     )
-    ending = rng.choice(
-        (
-            "Frame it and write its price on the frame.",
-            "Draw a box around that line, with its price.",
-            "Mark it with a box that says what it costs.",
-        )
-    )
-    annotation = f"{sign}{dish.price:.2f}"
-    steps = (ocr(paths[0], shown.shot), draw_box(paths[0], shown.shot, shown.rows[dish.name], annotation))
-    return Draft(f"{goal} {ending}", (shown.shot,), steps)
+    ending = phrase(rng, "mark_dish")
+    query, price = f"{goal} {ending}", f"{sign}{dish.price:.2f}"
+    return read_and_box(query, paths[0], menu.view, menu.rows[dish.name], price)

@@ -1,42 +1,53 @@
-"""Till receipts: several of some goods, a total, and how it was paid."""
+"""Receipts: quantities of some goods, the total, and how it was paid."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from random import Random
 
-from gtapolicy.pictures.canvas import Box, Canvas
-from gtapolicy.pictures.grounds import DESKS
-from gtapolicy.pictures.shot import Shot, laid
+from gtapolicy.pictures.camera import CameraView, tilted_view
+from gtapolicy.pictures.canvas import Canvas
+from gtapolicy.pictures.pen import Box
+from gtapolicy.pictures.surfaces import DESKS
 from gtapolicy.scenarios import names
-from gtapolicy.scenarios.draft import Draft, calculate, draw_box, ocr
-from gtapolicy.scenarios.goods import DISHES, GROCERIES, SIGNS, Item, items, listed
+from gtapolicy.scenarios.data import phrase
+from gtapolicy.scenarios.draft import Draft, read_and_box, read_and_calculate
+from gtapolicy.scenarios.goods import CURRENCY_SIGNS, DISHES, GROCERIES, enumeration, items
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiptRow:
+    number: int
+    name: str
+    price: float
+
+    @property
+    def sum(self) -> float:
+        return self.number * self.price
 
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    shop: str
     sign: str
-    rows: tuple[tuple[int, Item], ...]
-    shot: Shot
+    rows: tuple[ReceiptRow, ...]
+    view: CameraView
+    # On the canvas: by the name of the row's item, or "total".
     boxes: dict[str, Box]
-    """Of the row of each item, and of the total."""
 
     @property
     def total(self) -> float:
-        return round(sum(number * item.price for number, item in self.rows), 2)
+        return round(sum(row.sum for row in self.rows), 2)
 
 
 def receipt(rng: Random) -> Receipt:
-    restaurant = rng.random() < 0.5
-    goods = items(rng, DISHES if restaurant else GROCERIES, rng.randint(4, 8))
-    rows = tuple((rng.choice((1, 1, 1, 2, 2, 3)), item) for item in goods)
-    sign, shop = rng.choice(SIGNS), names.shop(rng)
+    """A receipt of a restaurant or of a shop."""
+    goods = items(rng, DISHES if rng.random() < 0.5 else GROCERIES, rng.randint(4, 8))
+    rows = tuple(ReceiptRow(rng.choice((1, 1, 1, 2, 2, 3)), item.name, item.price) for item in goods)
+    sign, shop = rng.choice(CURRENCY_SIGNS), names.shop(rng)
     face, bold = rng.choice((("mono", "mono bold"), ("book", "book bold"), ("sans", "bold")))
     width, step = rng.randint(320, 360), rng.choice((24, 26, 28))
-    canvas = Canvas(
-        width, 190 + step * (len(rows) + 3), rng.choice(("#fbfaf5", "#f6f4ee", "#fdfdfb", "#f3efe4"))
-    )
+    paper = rng.choice(("#fbfaf5", "#f6f4ee", "#fdfdfb", "#f3efe4"))
+    canvas = Canvas(width, 190 + step * (len(rows) + 3), paper)
     canvas.text(width / 2, 30, shop.upper(), 20, face=bold, anchor="mm")
     street = f"{rng.randint(2, 98)} {names.town(rng)} {rng.choice(('Road', 'Street', 'Lane', 'Square'))}"
     canvas.text(width / 2, 53, street, 17, face=face, anchor="mm")
@@ -45,28 +56,19 @@ def receipt(rng: Random) -> Receipt:
     _dashes(canvas, 92)
     boxes = {}
     y = 110.0
-    for number, item in rows:
-        boxes[item.name] = _row(canvas, y, f"{number} x {item.name}", f"{number * item.price:.2f}", 17, face)
+    for row in rows:
+        boxes[row.name] = _row(canvas, y, f"{row.number} x {row.name}", f"{row.sum:.2f}", 17, face)
         y += step
     _dashes(canvas, y)
-    total = sum(number * item.price for number, item in rows)
+    # The total, how it was paid, and below them a farewell.
+    total = sum(row.sum for row in rows)
     boxes["total"] = _row(canvas, y + 20, "TOTAL", f"{sign}{total:.2f}", 20, bold)
-    _row(canvas, y + 20 + step, rng.choice(("Card", "Paid by card", "Contactless")), f"{total:.2f}", 17, face)
-    canvas.text(
-        width / 2,
-        y + 34 + 2 * step,
-        rng.choice(("Thank you!", "See you soon", "Have a lovely day")),
-        17,
-        face=face,
-        anchor="mm",
-    )
-    x = width * 0.2
-    while x < width * 0.8:
-        bar = rng.choice((1, 2, 3))
-        canvas.rect(x, y + 48 + 2 * step, x + bar, y + 74 + 2 * step, "#222222")
-        x += bar + rng.choice((2, 3, 4))
-    shot = laid(canvas, rng.choice(DESKS), rng)
-    return Receipt(shop, sign, rows, shot, boxes)
+    y += 2 * step
+    _row(canvas, y + 20 - step, rng.choice(("Card", "Paid by card", "Contactless")), f"{total:.2f}", 17, face)
+    farewell = rng.choice(("Thank you!", "See you soon", "Have a lovely day"))
+    canvas.text(width / 2, y + 34, farewell, 17, face=face, anchor="mm")
+    _barcode(canvas, rng, y + 48)
+    return Receipt(sign, rows, tilted_view(canvas, rng.choice(DESKS), rng), boxes)
 
 
 def _dashes(canvas: Canvas, y: float) -> None:
@@ -75,111 +77,83 @@ def _dashes(canvas: Canvas, y: float) -> None:
 
 
 def _row(canvas: Canvas, y: float, left: str, right: str, size: float, face: str) -> Box:
-    start = canvas.text(20, y, left, size, face=face, anchor="lm", read=False)
-    end = canvas.text(canvas.width - 20, y, right, size, face=face, anchor="rm", read=False)
-    return canvas.reads(f"{left} {right}", [start, end])
+    start = canvas.text(20, y, left, size, face=face, anchor="lm", is_line=False)
+    end = canvas.text(canvas.width - 20, y, right, size, face=face, anchor="rm", is_line=False)
+    return canvas.add_line(f"{left} {right}", [start, end])
+
+
+def _barcode(canvas: Canvas, rng: Random, y: float) -> None:
+    x = canvas.width * 0.2
+    while x < canvas.width * 0.8:
+        bar = rng.choice((1, 2, 3))
+        canvas.rect(x, y, x + bar, y + 26, "#222222")
+        x += bar + rng.choice((2, 3, 4))
 
 
 def split_bill(rng: Random, paths: tuple[str, ...]) -> Draft:
+    """Family ocr_calc: an equal share, perhaps with a tip."""
     bill, people, tip = receipt(rng), rng.randint(2, 7), rng.choice((5, 8, 10, 12, 15, 20))
     if rng.random() < 0.5:
-        query = rng.choice(
-            (
-                f"We were {people} and share this bill evenly, with a {tip}% tip on top. What does each pay?",
-                f"Add {tip}% for the waiter and divide it by {people}: how much is my part of this?",
-                f"{people} of us split what's on this slip, plus {tip}% tip. How much per person?",
-            )
-        )
+        query = phrase(rng, "split_bill_with_tip", people=people, tip=tip)
         expression = f"{bill.total:.2f} * (1 + {tip} / 100) / {people}"
     else:
-        query = rng.choice(
-            (
-                f"There were {people} of us and {names.person(rng)} paid. What is my equal share?",
-                f"Can you work out an even share of this for {people} people?",
-                f"My {people - 1} flatmates and I, {people} in all, share this purchase. What is one share?",
-            )
-        )
+        query = phrase(rng, "split_bill", people=people, others=people - 1, person=names.person(rng))
         expression = f"{bill.total:.2f} / {people}"
-    steps = (
-        ocr(paths[0], bill.shot),
-        calculate(expression, "the total that OCR read, and the query's numbers"),
-    )
-    return Draft(query, (bill.shot,), steps)
+    origin = "the total that OCR read, and the query's numbers"
+    return read_and_calculate(query, paths[0], bill.view, expression, origin)
 
 
 def without_some(rng: Random, paths: tuple[str, ...]) -> Draft:
+    """Family ocr_calc: the total without one or two of the rows."""
     bill = receipt(rng)
-    gone = rng.sample(bill.rows, rng.choice((1, 2)))
-    what = listed([f"the {item.name.lower()}" for _, item in gone])
-    query = rng.choice(
-        (
-            f"I'm not paying for {what}. What remains of the sum here?",
-            f"If I bring back {what}, what would this purchase have cost me?",
-            f"{names.person(rng)} covers {what}, I take everything else on here. How much is that for me?",
-        )
-    )
-    expression = f"{bill.total:.2f} - " + " - ".join(f"{n * item.price:.2f}" for n, item in gone)
-    steps = (ocr(paths[0], bill.shot), calculate(expression, "the total and the rows that OCR read"))
-    return Draft(query, (bill.shot,), steps)
+    excluded = rng.sample(bill.rows, rng.choice((1, 2)))
+    goods = enumeration([f"the {row.name.lower()}" for row in excluded])
+    query = phrase(rng, "without_some", goods=goods, person=names.person(rng))
+    expression = f"{bill.total:.2f} - " + " - ".join(f"{row.sum:.2f}" for row in excluded)
+    return read_and_calculate(query, paths[0], bill.view, expression, "the total and the rows that OCR read")
 
 
 def cash_back(rng: Random, paths: tuple[str, ...]) -> Draft:
+    """Family ocr_calc: the change from the smallest banknote that pays for it."""
     bill = receipt(rng)
-    note = next(n for n in (20, 50, 100, 200, 500) if n > bill.total)
-    query = rng.choice(
-        (
-            f"I handed over a {note} note for this. What change should I have got?",
-            f"Had I paid this with {bill.sign}{note} in cash, how much would have come back?",
-            f"My budget for this trip was {note}. What is left after this?",
-        )
-    )
-    steps = (
-        ocr(paths[0], bill.shot),
-        calculate(f"{note} - {bill.total:.2f}", "the note in the query and the total that OCR read"),
-    )
-    return Draft(query, (bill.shot,), steps)
+    note = next(note for note in (20, 50, 100, 200, 500) if note > bill.total)
+    query = phrase(rng, "cash_back", note=note, sign=bill.sign)
+    origin = "the note in the query and the total that OCR read"
+    return read_and_calculate(query, paths[0], bill.view, f"{note} - {bill.total:.2f}", origin)
 
 
 def one_unit(rng: Random, paths: tuple[str, ...]) -> Draft:
+    """Family ocr_calc: another number of an item that was bought several times."""
     bill = receipt(rng)
-    while all(number == 1 for number, _ in bill.rows):
+    while all(row.number == 1 for row in bill.rows):
         bill = receipt(rng)
-    number, item = rng.choice([row for row in bill.rows if row[0] > 1])
-    wanted = rng.randint(4, 9)
-    query = rng.choice(
-        (
-            f"Going by this slip, what would {wanted} of the {item.name.lower()} cost?",
-            f"I need {wanted} times the {item.name.lower()} next week. How much will that be at this price?",
-        )
-    )
-    expression = f"{number * item.price:.2f} / {number} * {wanted}"
-    steps = (
-        ocr(paths[0], bill.shot),
-        calculate(expression, "the item's row that OCR read, and the number wanted"),
-    )
-    return Draft(query, (bill.shot,), steps)
+    row = rng.choice([row for row in bill.rows if row.number > 1])
+    number = rng.randint(4, 9)
+    query = phrase(rng, "one_unit", number=number, item=row.name.lower())
+    expression = f"{row.sum:.2f} / {row.number} * {number}"
+    origin = "the item's row that OCR read, and the number wanted"
+    return read_and_calculate(query, paths[0], bill.view, expression, origin)
 
 
 def mark_row(rng: Random, paths: tuple[str, ...]) -> Draft:
-    """For circle: which row is meant takes reading all of them."""
+    """Family circle: the total, or the row of an item; to find it takes reading all rows."""
     bill = receipt(rng)
-    while len({round(number * item.price, 2) for number, item in bill.rows}) < len(bill.rows):
+    # The most and the least expensive row must be unique.
+    while len({round(row.sum, 2) for row in bill.rows}) < len(bill.rows):
         bill = receipt(rng)
-    by_sum = sorted(bill.rows, key=lambda row: row[0] * row[1].price)
+    by_sum = sorted(bill.rows, key=lambda row: row.sum)
     goal = rng.choice(("total", "dearest", "cheapest", "named"))
     if goal == "total":
         name, note = "total", f"{bill.sign}{bill.total:.2f}"
         query = "Put a frame around what had to be paid in the end, and write the amount on the frame."
     elif goal == "dearest":
-        name = note = by_sum[-1][1].name
+        name = note = by_sum[-1].name
         query = "Which entry on this slip cost the most? Box it and label it with its name."
     elif goal == "cheapest":
-        name = note = by_sum[0][1].name
+        name = note = by_sum[0].name
         query = "Frame the row on which I spent least, with the product's name beside the frame."
     else:
-        number, item = rng.choice(bill.rows)
-        name, note = item.name, str(number)
-        query = f"Mark where the {item.name.lower()} stands, and note on the box how many were bought."
-    return Draft(
-        query, (bill.shot,), (ocr(paths[0], bill.shot), draw_box(paths[0], bill.shot, bill.boxes[name], note))
-    )
+        row = rng.choice(bill.rows)
+        name, note = row.name, str(row.number)
+        query = f"Mark where the {row.name.lower()} stands, and note on the box how many were bought."
+    return read_and_box(query, paths[0], bill.view, bill.boxes[name], note)

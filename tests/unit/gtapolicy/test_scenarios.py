@@ -1,4 +1,4 @@
-"""The procedural dialogs: GTA's shape, the same everywhere, and right about their own pictures."""
+"""The generated dialogs have GTA's shape, are reproducible, and agree with their own pictures."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import math
 import re
 import subprocess
 import sys
+import tomllib
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -17,8 +18,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from gtapolicy import scenarios
 from gtapolicy.dataset.dialogs import Dialog, Step
-from gtapolicy.pictures.canvas import Box, Canvas, font
+from gtapolicy.pictures.canvas import Canvas, font
+from gtapolicy.pictures.pen import Box
 from gtapolicy.policy import rules
 from gtapolicy.scenarios import _draft, dialog, dialogs, picture
 from gtapolicy.scenarios.families import FAMILIES
@@ -38,30 +41,44 @@ def steps(tool: str) -> Iterator[tuple[Dialog, int, Step]]:
                 yield item, at, step
 
 
+def dialogs_digest(seed: int) -> str:
+    data = json.dumps([asdict(item) for item in dialogs(seed)], sort_keys=True)
+    return hashlib.sha256(data.encode()).hexdigest()
+
+
 def digest(seed: int) -> str:
-    made = json.dumps([asdict(item) for item in dialogs(seed)], sort_keys=True)
+    """Of the dialogs and one picture."""
     pixels = picture(seed, dialog(seed, 7).images[0]).tobytes()
-    return hashlib.sha256(made.encode() + pixels).hexdigest()
+    return dialogs_digest(seed) + hashlib.sha256(pixels).hexdigest()
+
+
+def test_the_dialogs_of_a_seed_never_change() -> None:
+    """They change with any random choice, word list or phrasing, and with them the digests of benchmarks."""
+    assert dialogs_digest(0) == "23990f9bc958cad10b3ebf2b9e15ab2d2b50edb692008a1ea38a6fbddb4330bb"
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_the_set_has_the_shape_of_gta(seed: int) -> None:
-    made = SETS[seed]
-    assert (len(made), sum(len(d.steps) for d in made), sum(len(d.images) for d in made)) == (229, 557, 252)
-    assert Counter(d.family for d in made) == {name: family.queries for name, family in FAMILIES.items()}
-    for item in made:
+    items = SETS[seed]
+    assert (len(items), sum(len(d.steps) for d in items), sum(len(d.images) for d in items)) == (
+        229,
+        557,
+        252,
+    )
+    assert Counter(d.family for d in items) == {name: family.queries for name, family in FAMILIES.items()}
+    for item in items:
         family = FAMILIES[item.family]
-        assert tuple(step.tool for step in item.steps) == family.chain
+        assert tuple(step.tool for step in item.steps) == family.tools
         assert len(item.images) == family.images
-    lengths = Counter(len(d.steps) for d in made)
+    lengths = Counter(len(d.steps) for d in items)
     assert lengths == {2: 172, 3: 31, 4: 10, 5: 16}
-    assert {step.tool for d in made for step in d.steps} == {tool.name for tool in rules.load().tools}
-    assert sum(d.open for d in made) == 16  # GTA's subjective queries
+    assert {step.tool for d in items for step in d.steps} == {tool.name for tool in rules.load().tools}
+    assert sum(d.open for d in items) == 16  # GTA's subjective queries
 
 
 def test_image_names_are_unique_and_sparse() -> None:
-    for made in SETS.values():
-        paths = [path for item in made for path in item.images]
+    for items in SETS.values():
+        paths = [path for item in items for path in item.images]
         assert len(set(paths)) == len(paths)
         assert all(re.fullmatch(r"image/image_\d+\.jpg", path) for path in paths)
         assert max(int(NUMBER.findall(path)[0]) for path in paths) > len(paths) + 100
@@ -76,7 +93,7 @@ def test_a_larger_scale_adds_other_dialogs() -> None:
         dialogs(0, 0)
 
 
-def test_another_process_makes_the_same() -> None:
+def test_another_process_generates_the_same() -> None:
     code = "from test_scenarios import digest; print(digest(0))"
     other = subprocess.run(
         [sys.executable, "-c", code], cwd=Path(__file__).parent, capture_output=True, text=True, check=True
@@ -85,10 +102,10 @@ def test_another_process_makes_the_same() -> None:
 
 
 def test_no_two_seeds_share_a_dialog() -> None:
-    keys = [{(d.query, *(step.returned for step in d.steps)) for d in made} for made in SETS.values()]
+    keys = [{(d.query, *(step.returned for step in d.steps)) for d in items} for items in SETS.values()]
     assert not keys[0] & keys[1]
-    for made, known in zip(SETS.values(), keys, strict=True):
-        assert len(known) == len(made)
+    for items, known in zip(SETS.values(), keys, strict=True):
+        assert len(known) == len(items)
 
 
 def test_every_call_fits_the_table() -> None:
@@ -124,15 +141,15 @@ def test_expressions_evaluate_and_use_what_is_known() -> None:
     for item, at, step in steps("Calculator"):
         expression = str(step.arguments["expression"])
         assert not {type(node).__name__ for node in ast.walk(ast.parse(expression))} & {"Attribute", "Name"}
-        # Python itself, so that the evaluator which made the result is not its own judge.
+        # Checked with Python's eval, because the project's evaluator computed the result.
         expected = eval(expression, {"__builtins__": {}, "round": round})
         assert math.isfinite(expected), item
         assert float(step.returned) == pytest.approx(expected, abs=1e-6)
         known = " ".join([item.query, *(earlier.returned for earlier in item.steps[:at])])
         numbers = {float(number) for number in NUMBER.findall(known)}
-        # Minutes of an hour, the whole in percent, there and back, one more.
+        # Minutes per hour, percent, there and back, one more person.
         numbers |= {60, 100, 2, 1}
-        # How many numbers there are of which the mean is taken, and how many regions look alike.
+        # How many numbers a mean is taken of, and how many regions have the same color.
         numbers |= {expression.count("+") + 1}
         looks = [earlier.returned for earlier in item.steps[:at] if earlier.tool.startswith("Region")]
         numbers |= {len(looks), *Counter(looks).values()}
@@ -147,14 +164,14 @@ def test_a_named_image_exists_or_was_returned() -> None:
             known.add(step.returned)
 
 
-def test_boxes_of_later_calls_were_found_before() -> None:
+def test_later_calls_use_boxes_that_were_returned_before() -> None:
     for tool in ("DrawBox", "RegionAttributeDescription"):
         for item, at, step in steps(tool):
             assert str(step.arguments["bbox"]) in "\n".join(s.returned for s in item.steps[:at]), item
 
 
 def boxed(number: int) -> list[tuple[str, tuple[int, ...]]]:
-    """The image and each box of a dialog of seed 0."""
+    """The path and box of each box that is returned in a dialog of seed 0."""
     found = []
     for step in SETS[0][number].steps:
         if step.tool in ("OCR", "TextToBbox"):
@@ -165,8 +182,8 @@ def boxed(number: int) -> list[tuple[str, tuple[int, ...]]]:
 
 
 @pytest.mark.parametrize("family", sorted({d.family for d in ALL} - {"imagine", "see_search"}))
-def test_boxes_lie_on_ink(family: str) -> None:
-    """Inside a box there is more contrast than a bare ground has."""
+def test_boxes_are_not_empty(family: str) -> None:
+    """The pixels in a box have more contrast than those of an empty surface."""
     numbers = [i for i, d in enumerate(SETS[0]) if d.family == family][:3]
     for number in numbers:
         pictures = {path: np.asarray(picture(0, path).convert("L"), float) for path in SETS[0][number].images}
@@ -181,21 +198,21 @@ def test_boxes_lie_on_ink(family: str) -> None:
 
 
 def test_text_is_large_enough_to_read_and_inside(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Capitals are 11 pixels tall or more, before a tilt that changes sizes by some percent."""
+    """Capitals are at least 11 pixels tall before the tilt, which changes sizes by a few percent."""
     written: list[tuple[Canvas, str, float, Box]] = []
     draw_text = Canvas.text
 
-    def watched(canvas: Canvas, x: float, y: float, text: str, size: float, *more: str, **named: str) -> Box:
+    def recorded(canvas: Canvas, x: float, y: float, text: str, size: float, *more: str, **named: str) -> Box:
         box = draw_text(canvas, x, y, text, size, *more, **named)  # type: ignore[arg-type]
         face = named.get("face", more[1] if len(more) > 1 else "sans")
         top, bottom = font(face, 4 * size).getbbox("H")[1::2]
         written.append((canvas, text, (bottom - top) / 4, box))
         return box
 
-    monkeypatch.setattr(Canvas, "text", watched)
+    monkeypatch.setattr(Canvas, "text", recorded)
     for number in range(229):
-        for shot in _draft(0, number).shots:
-            assert 320 <= shot.size[0] <= 640
+        for view in _draft(0, number).views:
+            assert 320 <= view.size[0] <= 640
     assert len(written) > 1000
     for canvas, text, capital, box in written:
         assert capital >= 11, text
@@ -203,7 +220,7 @@ def test_text_is_large_enough_to_read_and_inside(monkeypatch: pytest.MonkeyPatch
         assert box.x2 <= canvas.width and box.y2 <= canvas.height, text
 
 
-def test_counts_are_those_of_the_picture() -> None:
+def test_calculations_use_the_count() -> None:
     for item, at, step in steps("CountGivenObject"):
         assert int(step.returned) >= 1
         if item.family == "count_calc":
@@ -211,7 +228,7 @@ def test_counts_are_those_of_the_picture() -> None:
 
 
 def test_solver_commands_give_what_the_solver_returned() -> None:
-    """The commands are our own, so that they may be run here."""
+    """The commands are safe to run, because the scenarios wrote them."""
     sympy = pytest.importorskip("sympy")
     for item, _, step in steps("Solver"):
         printed: list[str] = []
@@ -223,15 +240,15 @@ def test_solver_commands_give_what_the_solver_returned() -> None:
         assert printed == [wanted], item
 
 
-def test_a_picture_that_no_dialog_has_is_refused() -> None:
+def test_a_path_that_no_dialog_has_is_rejected() -> None:
     unused = ({f"image/image_{n}.jpg" for n in range(1, 100)} - {p for d in SETS[0] for p in d.images}).pop()
     for path in ("image/picture.jpg", "../image_1.jpg", unused):
         with pytest.raises(UserError, match="path: expected that of an image of seed 0"):
             picture(0, path)
 
 
-def test_photographs_missing_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    from gtapolicy.pictures.photos import photo
+def test_missing_photographs_are_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    from gtapolicy.scenarios.scenes.photographs import photo
 
     photo.cache_clear()
     monkeypatch.setitem(sys.modules, "skimage.data", None)
@@ -239,9 +256,16 @@ def test_photographs_missing_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
         photo("coffee")
 
 
+def test_every_phrase_is_used() -> None:
+    folder = Path(scenarios.__file__).parent
+    source = "".join(path.read_text() for path in folder.rglob("*.py"))
+    queries = tomllib.loads((folder / "queries.toml").read_text())
+    assert not [name for table in queries.values() for name in table if f'"{name}"' not in source]
+
+
 def test_glyphs_exist() -> None:
-    """No text falls back to the box that a font draws for what it lacks."""
-    lacking = font("sans", 40).getmask("\U0010ffff").getbbox()
+    """No text contains a character that the font lacks, which would be drawn as a box."""
+    missing = font("sans", 40).getmask("\U0010ffff").getbbox()
     for sign in "€£°%":
         for face in ("sans", "bold", "serif", "mono bold", "book", "book bold", "book italic"):
-            assert font(face, 40).getmask(sign).getbbox() != lacking
+            assert font(face, 40).getmask(sign).getbbox() != missing

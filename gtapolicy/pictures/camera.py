@@ -1,0 +1,158 @@
+"""A picture of a canvas: what a camera would see of the drawing, and where each box is in the picture.
+
+    canvas (a flat drawing)
+      |  perspective: its four corners come to lie on four points of the picture
+      v
+    on a surface, with props beside it and a soft shadow below it         only with tilted_view
+      |  reduced to the picture's size, which smooths edges
+      v
+    uneven light, a tint, sensor grain
+
+`box` and `lines` need only the perspective; `image` does all of it. All random numbers of the image come from
+the view's seed, so that it can be drawn later and in another process.
+"""
+
+from __future__ import annotations
+
+import functools
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFilter
+
+from gtapolicy.pictures.canvas import Canvas, TextLine
+from gtapolicy.pictures.pen import Box, bounds
+from gtapolicy.pictures.props import desk_props
+from gtapolicy.pictures.shading import Point
+from gtapolicy.pictures.surfaces import DESKS, surface_texture
+
+# The widest picture, in pixels.
+MAX_WIDTH = 640
+# A canvas is drawn this many times larger than the picture and then reduced.
+SUPERSAMPLING = 2
+
+
+@dataclass(frozen=True)
+class CameraView:
+    """The picture of one canvas: where everything is in it, and its pixels once they are needed."""
+
+    canvas: Canvas
+    # Width and height of the picture in pixels.
+    size: tuple[int, int]
+    # Where the canvas's corners lie in the picture: upper left, upper right, lower right, lower left.
+    corners: Sequence[Point]
+    # What the canvas lies on; "" if it fills the picture.
+    surface: str
+    # For all random numbers of the image.
+    seed: int
+    # Drawn on the surface, below the canvas, in pixels of the picture.
+    props: Canvas | None = None
+
+    @functools.cached_property
+    def _matrix(self) -> np.ndarray:
+        return _homography(self.canvas.width, self.canvas.height, self.corners)
+
+    def box(self, box: Box) -> Box:
+        """The upright box, in whole pixels of the picture, around a box of the canvas."""
+        around = bounds(self._project(x, y) for x in (box.x1, box.x2) for y in (box.y1, box.y2))
+        x1, y1, x2, y2 = (round(value) for value in around)
+        return Box(max(0, x1), max(0, y1), min(self.size[0], x2), min(self.size[1], y2))
+
+    @property
+    def lines(self) -> list[TextLine]:
+        """The text lines with their boxes in the picture, from top to bottom, then from left to right."""
+        lines = [TextLine(line.text, self.box(line.box)) for line in self.canvas.lines]
+        # Lines whose centers differ by a few pixels count as equally high.
+        return sorted(lines, key=lambda line: (round(line.box.center[1] / 8), line.box.x1))
+
+    def image(self) -> Image.Image:
+        noise = np.random.default_rng(self.seed)
+        drawing = self.canvas.render(SUPERSAMPLING)
+        if self.surface:
+            drawing = self._on_surface(drawing, noise)
+        # A lens is never perfectly sharp.
+        small = drawing.convert("RGB").reduce(SUPERSAMPLING).filter(ImageFilter.GaussianBlur(0.35))
+        return _expose(small, noise)
+
+    def _on_surface(self, drawing: Image.Image, noise: np.random.Generator) -> Image.Image:
+        width, height = (side * SUPERSAMPLING for side in self.size)
+        scene = surface_texture(self.surface, width, height, noise).convert("RGBA")
+        if self.props:
+            scene.alpha_composite(self.props.render(SUPERSAMPLING))
+        outline = [(x * SUPERSAMPLING, y * SUPERSAMPLING) for x, y in self.corners]
+        # The shadow of the sheet: drawn at a quarter of the size, a little to the lower right.
+        shade = Image.new("L", (width // 4, height // 4))
+        ImageDraw.Draw(shade).polygon([(x / 4 + 3, y / 4 + 4) for x, y in outline], fill=130)
+        dark = Image.new("RGBA", (width, height), "#140f0a")
+        dark.putalpha(shade.filter(ImageFilter.GaussianBlur(4)).resize((width, height)))
+        scene.alpha_composite(dark)
+        # Pillow needs the inverse: for each pixel of the picture, its place on the drawing.
+        enlarge, reduce = np.diag([SUPERSAMPLING, SUPERSAMPLING, 1]), np.diag([1 / SUPERSAMPLING] * 2 + [1])
+        inverse = np.linalg.inv(enlarge @ self._matrix @ reduce)
+        coefficients = list((inverse / inverse[2, 2]).ravel()[:8])
+        size, bilinear = (width, height), Image.Resampling.BILINEAR
+        scene.alpha_composite(drawing.transform(size, Image.Transform.PERSPECTIVE, coefficients, bilinear))
+        return scene
+
+    def _project(self, x: float, y: float) -> Point:
+        a, b, c, d, e, f, g, h, _ = self._matrix.ravel().tolist()
+        depth = g * x + h * y + 1
+        return (a * x + b * y + c) / depth, (d * x + e * y + f) / depth
+
+
+def frontal_view(canvas: Canvas, rng: random.Random) -> CameraView:
+    """The canvas fills the picture."""
+    width, height = canvas.width, canvas.height
+    corners = [(0, 0), (width, 0), (width, height), (0, height)]
+    return CameraView(canvas, (width, height), corners, "", rng.getrandbits(32))
+
+
+def tilted_view(canvas: Canvas, surface: str, rng: random.Random, margin: float = 0.06) -> CameraView:
+    """The canvas as a sheet on a surface, slightly turned; the margin is a share of its shorter side.
+
+    On a desk there may be props beside it.
+    """
+    width, height = canvas.width, canvas.height
+    props = surface in DESKS and rng.random() < 0.45
+    edge = min((0.17 if props else margin) * min(width, height) + 8, (MAX_WIDTH - width) / 2)
+    size = round(width + 2 * edge), round(height + 2 * edge)
+    turn, skew = rng.uniform(-0.05, 0.05), rng.uniform(0.004, 0.02)
+    corners = []
+    for x, y in ((0, 0), (1, 0), (1, 1), (0, 1)):
+        px = edge + x * width - (y - 0.5) * height * turn + rng.uniform(-1, 1) * skew * width
+        py = edge + y * height + (x - 0.5) * width * turn + rng.uniform(-1, 1) * skew * height
+        corners.append((min(max(px, 2), size[0] - 2), min(max(py, 2), size[1] - 2)))
+    seed = rng.getrandbits(32)
+    return CameraView(canvas, size, corners, surface, seed, desk_props(*size, edge, rng) if props else None)
+
+
+def _homography(width: float, height: float, corners: Sequence[Point]) -> np.ndarray:
+    """The 3x3 matrix that maps a rectangle at the origin to four corners.
+
+    In closed form (Heckbert, "Fundamentals of Texture Mapping and Image Warping", 1989) rather than by a
+    solver, so that all machines round alike.
+    """
+    (x0, y0), (x1, y1), (x2, y2), (x3, y3) = corners
+    dx1, dx2, sx = x1 - x2, x3 - x2, x0 - x1 + x2 - x3
+    dy1, dy2, sy = y1 - y2, y3 - y2, y0 - y1 + y2 - y3
+    area = dx1 * dy2 - dy1 * dx2
+    g, h = (sx * dy2 - sy * dx2) / area, (dx1 * sy - dy1 * sx) / area
+    a, b, d, e = x1 - x0 + g * x1, x3 - x0 + h * x3, y1 - y0 + g * y1, y3 - y0 + h * y3
+    w, t = width, height
+    return np.array([[a / w, b / t, x0], [d / w, e / t, y0], [g / w, h / t, 1]])
+
+
+def _expose(image: Image.Image, noise: np.random.Generator) -> Image.Image:
+    """Adds light that falls off across the picture and toward its corners, a warm or cool tint, and grain."""
+    pixels = np.asarray(image, dtype=np.float32)
+    height, width = pixels.shape[:2]
+    u, v = np.linspace(-1, 1, width)[None, :], np.linspace(-1, 1, height)[:, None]
+    angle = noise.uniform(0, 2 * np.pi)
+    light = 1 + noise.uniform(0.03, 0.09) * (np.cos(angle) * u + np.sin(angle) * v)
+    light = light - noise.uniform(0.03, 0.09) * (u * u + v * v) / 2
+    tint = 1 + noise.uniform(-0.035, 0.035) * np.array([1, 0.1, -1])
+    gray_grain = noise.normal(0, noise.uniform(1.2, 3.2), (height, width, 1))
+    grain = gray_grain + noise.normal(0, 0.8, (height, width, 3))
+    return Image.fromarray(np.clip(pixels * light[..., None] * tint + grain, 0, 255).astype(np.uint8))

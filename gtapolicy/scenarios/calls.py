@@ -1,0 +1,148 @@
+"""The tool calls that dialogs consist of, one function per tool, each with what the tool returns.
+
+An origin says, for the chain of thought, where the value of an argument comes from.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+
+from gtapolicy.dataset.dialogs import Argument, Step
+from gtapolicy.grading.expression import evaluate
+from gtapolicy.pictures.camera import CameraView
+from gtapolicy.pictures.pen import Box
+
+# How many results a search requests: for a question with one answer, and for an open question.
+CLOSED_RESULTS, OPEN_RESULTS = 1, 4
+# The color in which AddText writes if it is not given one.
+DEFAULT_TEXT_COLOR = "red"
+# An origin that several calls have.
+QUERY_IMAGE = "the image of the query"
+
+
+def _step(
+    tool: str, arguments: Mapping[str, tuple[Argument, str]], returned: str, math: bool = False
+) -> Step:
+    """A step from arguments that are given as (value, origin)."""
+    values = {name: value for name, (value, _) in arguments.items()}
+    return Step(tool, values, returned, math, {name: origin for name, (_, origin) in arguments.items()})
+
+
+def ocr(path: str, view: CameraView) -> Step:
+    returned = "\n".join(f"{format_box(line.box)} {line.text}" for line in view.lines)
+    return _step("OCR", {"image": (path, "the image to read")}, returned)
+
+
+def math_ocr(path: str, latex: Sequence[str]) -> Step:
+    return _step("MathOCR", {"image": (path, "the image with the mathematics")}, "\n".join(latex), math=True)
+
+
+def solve(command: str, result: str) -> Step:
+    """Commands in SymPy."""
+    code = f"from sympy import *\n{command}"
+    return _step("Solver", {"command": (code, "the mathematics that MathOCR read")}, result)
+
+
+def plot(path: str, command: str, origin: str) -> Step:
+    """Commands for matplotlib. The plot is stored as if it were generated from the image at this path."""
+    return _step("Plot", {"command": (command, origin)}, generated_path(path))
+
+
+def describe(path: str, sentence: str) -> Step:
+    arguments = {"image": (path, "an image not described yet")}
+    return _step("ImageDescription", arguments, with_articles(sentence))
+
+
+def count(path: str, noun: str, number: int, origin: str = "what the query wants counted") -> Step:
+    arguments = {"image": (path, "the image to count in"), "text": (noun, origin)}
+    return _step("CountGivenObject", arguments, str(number))
+
+
+def calculate(expression: str, origin: str) -> Step:
+    return _step("Calculator", {"expression": (expression, origin)}, format_number(evaluate(expression)))
+
+
+def search(query: str, results: Sequence[str], origin: str, open_question: bool = False) -> Step:
+    """Returns as many of the results as the kind of question requests."""
+    k = OPEN_RESULTS if open_question else CLOSED_RESULTS
+    returned = "\n".join(f"{number}. {result}" for number, result in enumerate(results[:k], 1))
+    kind = "an open question" if open_question else "a question with one answer"
+    return _step("GoogleSearch", {"query": (query, origin), "k": (k, kind)}, returned)
+
+
+def find(path: str, noun: str, boxes: Sequence[Box]) -> Step:
+    """One box, or all boxes if there are several."""
+    arguments: dict[str, tuple[Argument, str]] = {
+        "image": (path, QUERY_IMAGE),
+        "text": (noun, "what the query is about"),
+    }
+    if len(boxes) > 1:
+        arguments["top1"] = (False, "all of them are wanted")
+    return _step("TextToBbox", arguments, "\n".join(map(format_box, boxes)))
+
+
+def region(path: str, box: Box, attribute: str, returned: str, which: str = "the box") -> Step:
+    arguments = {
+        "image": (path, QUERY_IMAGE),
+        "bbox": (format_box(box), f"{which} that TextToBbox found"),
+        "attribute": (attribute, "what the query asks about it"),
+    }
+    return _step("RegionAttributeDescription", arguments, returned)
+
+
+def draw_box(path: str, view: CameraView, line: Box, annotation: str = "") -> Step:
+    """Around a line that OCR read, given by its box on the canvas."""
+    box = format_box(view.box(line))
+    arguments = {"image": (path, QUERY_IMAGE), "bbox": (box, "the box of the line that OCR read")}
+    if annotation:
+        origin = "what the query wants written, out of the lines that OCR read"
+        arguments["annotation"] = (annotation, origin)
+    return _step("DrawBox", arguments, generated_path(path))
+
+
+def imagine(path: str, keywords: str, origin: str) -> Step:
+    """A new picture, stored as if it were generated from the image at this path."""
+    return _step("TextToImage", {"keywords": (with_articles(keywords), origin)}, generated_path(path))
+
+
+def stylize(path: str, noun: str, style: str) -> Step:
+    instruction = f"turn the {noun} into {style}"
+    origin = "what the description shows, and the style in the query"
+    arguments = {"image": (path, QUERY_IMAGE), "instruction": (instruction, origin)}
+    return _step("ImageStylization", arguments, generated_path(path))
+
+
+def add_text(path: str, text: str, position: str, color: str, position_origin: str) -> Step:
+    """On the stylized version of the image at this path."""
+    arguments = {
+        "image": (generated_path(path), "the image that ImageStylization returned"),
+        "text": (text, "the query's words"),
+        "position": (position, position_origin),
+    }
+    if color != DEFAULT_TEXT_COLOR:
+        arguments["color"] = (color, "the query's color")
+    return _step("AddText", arguments, generated_path(path).replace(".jpg", "_text.jpg"))
+
+
+def with_articles(text: str) -> str:
+    """Replaces "a" by "an" before a vowel; sentences composed of parts have "a" before every noun."""
+    return re.sub(r"\b([Aa]) (?=[aeiou])", r"\1n ", text)
+
+
+def generated_path(path: str) -> str:
+    """Where a tool stores the image that it generates from another."""
+    return path.replace("image_", "generated_")
+
+
+def format_box(box: Box) -> str:
+    """As the policy writes boxes."""
+    return "({:.0f}, {:.0f}, {:.0f}, {:.0f})".format(*box)
+
+
+def format_number(number: float) -> str:
+    """Up to six decimals, without trailing zeros."""
+    if not math.isfinite(number):
+        raise ValueError(f"expected a finite number, got {number}")
+    return f"{number:.6f}".rstrip("0").rstrip(".")

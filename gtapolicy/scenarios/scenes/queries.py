@@ -1,0 +1,92 @@
+"""Queries about scenes: to draw them anew, to restyle them, to write on them, to look at a part of them."""
+
+from __future__ import annotations
+
+from random import Random
+
+from gtapolicy.scenarios import calls, names
+from gtapolicy.scenarios.data import load, phrase
+from gtapolicy.scenarios.draft import Draft
+from gtapolicy.scenarios.scenes.landscapes import beach, coast, desert, mountains, space, winter
+from gtapolicy.scenarios.scenes.photographs import photograph
+from gtapolicy.scenarios.scenes.scene import Scene
+from gtapolicy.scenarios.scenes.settlements import garden, room, skyline, village
+
+STYLES = load("scenes/scenes.toml", "styles", list[str])
+CHANGES = load("scenes/scenes.toml", "changes", list[str])
+POSITIONS = load("scenes/scenes.toml", "positions", dict[str, str])
+DRAWN = (coast, mountains, village, skyline, desert, beach, winter, room, space, garden)
+# Three of thirteen scenes are photographs.
+SCENES = (*DRAWN, photograph, photograph, photograph)
+
+
+def _scene(rng: Random) -> Scene:
+    return rng.choice(SCENES)(rng)
+
+
+def _scene_with_parts(rng: Random) -> Scene:
+    scene = _scene(rng)
+    while not scene.texts.parts:
+        scene = _scene(rng)
+    return scene
+
+
+def _in_color(color: str) -> str:
+    return "" if color == calls.DEFAULT_TEXT_COLOR else f" in {color}"
+
+
+def imagine_changed(rng: Random, paths: tuple[str, ...]) -> Draft:
+    """Family imagine: a new picture of the same scene with a change."""
+    scene, change = _scene(rng), rng.choice(CHANGES)
+    query = phrase(rng, "imagine_changed", change=change)
+    origin = "what the description names, and the change that the query asks for"
+    imagined = calls.imagine(paths[0], f"{scene.texts.keywords}, {change}", origin)
+    return Draft(query, (scene.view,), (calls.describe(paths[0], scene.texts.sentence), imagined))
+
+
+def add_title(rng: Random, paths: tuple[str, ...]) -> Draft:
+    """Family style_title: a title on the restyled picture."""
+    scene, style, position = _scene(rng), rng.choice(STYLES), rng.choice(sorted(POSITIONS))
+    words = {"town": names.town(rng), "shop": names.shop(rng), "person": names.person(rng)}
+    words |= {"town_and_year": f"{names.town(rng)} {rng.randint(1950, 2030)}", "date": names.date(rng)}
+    title = phrase(rng, "title", **words)
+    color = rng.choice(("red", "white", "yellow", "black", "blue"))
+    where = f"{POSITIONS[position]}{_in_color(color)}"
+    query = phrase(rng, "add_title", style=style, title=title, where=where)
+    steps = (
+        calls.describe(paths[0], scene.texts.sentence),
+        calls.stylize(paths[0], scene.texts.noun, style),
+        calls.add_text(paths[0], title, position, color, "the spot that the query names"),
+    )
+    return Draft(query, (scene.view,), steps)
+
+
+def label_part(rng: Random, paths: tuple[str, ...]) -> Draft:
+    """Family style_place: a text at a part that is found on the restyled picture."""
+    scene = _scene_with_parts(rng)
+    style, part = rng.choice(STYLES), rng.choice(sorted(scene.texts.parts))
+    text, color = f"{names.first_name(rng)}'s", rng.choice(("red", "white", "yellow"))
+    query = (
+        f"Make {style} of this. Then find the {part} in the result "
+        f"and write '{text}' at its upper left{_in_color(color)}."
+    )
+    box = scene.boxes[part]
+    corner, origin = f"({box.x1:.0f}, {box.y1:.0f})", "the upper left corner of the box that TextToBbox found"
+    steps = (
+        calls.describe(paths[0], scene.texts.sentence),
+        calls.stylize(paths[0], scene.texts.noun, style),
+        calls.find(calls.generated_path(paths[0]), part, [box]),
+        calls.add_text(paths[0], text, corner, color, origin),
+    )
+    return Draft(query, (scene.view,), steps)
+
+
+def look_at_part(rng: Random, paths: tuple[str, ...]) -> Draft:
+    """Family region: an attribute of a part."""
+    scene = _scene_with_parts(rng)
+    part = rng.choice(sorted(scene.texts.parts))
+    attribute, value = scene.texts.parts[part]
+    query = phrase(rng, "look_at_part", part=part, attribute=attribute)
+    box = scene.boxes[part]
+    steps = (calls.find(paths[0], part, [box]), calls.region(paths[0], box, attribute, value))
+    return Draft(query, (scene.view,), steps)
