@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+import policy_parser
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -87,7 +88,7 @@ def test_text_and_tree_round_trip(seed, depth, accumulate, visual, shuffle) -> N
     config = Config(depth, 1, accumulate=accumulate, visual=visual, shuffle=shuffle, seed=seed)
     (policy,) = policies.sample_policies(config)
     crop_values = {path: value for path, _, value in policy.crops()}
-    name, parsed = wording.parse(policy.policy.content, crop_values)
+    name, parsed = policy_parser.parse(policy.policy.content, crop_values)
     assert (name, parsed) == (policy.policy.name, policy.tree)
     again = wording.content(
         parsed, name, rng(seed, "wording", policies.FAMILY, depth, 0, -1), shuffle, replaces=False
@@ -120,7 +121,7 @@ def test_a_share_of_the_conditions_has_a_picture(seed: int, share: float) -> Non
 def test_a_text_that_is_not_a_policy_is_rejected(damage, message: str) -> None:
     (policy,) = policies.sample_policies(Config(2, 1))
     with pytest.raises(UserError, match=message):
-        wording.parse([Part("text", damage(policy.policy.content[0].value))], {})
+        policy_parser.parse([Part("text", damage(policy.policy.content[0].value))], {})
 
 
 @given(seed=seeds, kinds=st.lists(st.sampled_from(KINDS), min_size=3, max_size=10), visual=st.booleans())

@@ -12,6 +12,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import policy_parser
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -132,7 +133,7 @@ def test_the_answer_follows_the_policy_in_the_question(sampler: SceneSampler, na
                 attribute = str(parts[-2].value).rpartition("same ")[2].partition(" as")[0]
                 kind = KINDS[int(sampler.pool.crop_kinds[part.index])]
                 crop_values[str(part.index)] = getattr(kind, attribute)
-        _, tree = wording.parse(parts, crop_values)
+        _, tree = policy_parser.parse(parts, crop_values)
         assert isinstance(picture, Picture)
         kinds = sampler.pool.content(picture.index)
         left_to_right = [str(kind) for kind in (kinds[::-1] if picture.mirrored else kinds)]
@@ -223,7 +224,7 @@ def test_conditions_are_recited_in_the_requested_order(sampler: SceneSampler) ->
     example = TASKS["recite-2"](random.Random(1), sampler)
     *content, question = example.question
     requested = str(question).removeprefix("List the conditions ").removesuffix(".").split(", ")
-    _, tree = wording.parse([Part("text", str(part)) for part in content], {})
+    _, tree = policy_parser.parse([Part("text", str(part)) for part in content], {})
     fields = {number: "; ".join(reasoning.fields(number, node)) for number, node, _ in tree.sections()}
     assert example.answer.strip().splitlines() == [f"Condition {n}: {fields[n]}." for n in requested]
 
