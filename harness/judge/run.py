@@ -21,8 +21,7 @@ from harness.errors import UserError
 from harness.files import store
 from harness.files.benchmark import Benchmark
 from harness.judge.config import JudgeRequest, sample_order
-from harness.judge.probes import PROBES
-from harness.judge.prompt import ParsedVerdict, SettingName, parse, schema
+from harness.judge.prompt import PROBES, ParsedVerdict, SettingName, parse, schema
 from harness.judge.prompt import prompt as judge_prompt
 from harness.judge.summary import JudgedResponse, Judgement, summarize
 from harness.metrics.referral import precision

@@ -12,8 +12,7 @@ import msgspec
 from tabulate import tabulate
 
 from harness.judge.config import JudgeRequest
-from harness.judge.probes import FOOLED
-from harness.judge.prompt import MOST, SettingName
+from harness.judge.prompt import FOOLED, MOST, SettingName
 from harness.metrics.metric import OUT_OF_TEN
 from harness.records import Json, Run
 from harness.seeds import rng

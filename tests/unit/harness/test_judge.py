@@ -21,8 +21,7 @@ from harness.files import store
 from harness.files.benchmark import Benchmark
 from harness.judge import prompt as verdict
 from harness.judge.config import JudgeRequest
-from harness.judge.probes import PROBES
-from harness.judge.prompt import SettingName, delimiter, parse, schema
+from harness.judge.prompt import PROBES, SettingName, delimiter, parse, schema
 from harness.judge.prompt import prompt as judge_prompt
 from harness.judge.run import judge
 from harness.judge.summary import Judgement, figures, table
