@@ -207,7 +207,7 @@ def _rows(own: Report, ours: Report) -> Iterator[str]:
 
 
 def _place(row: ReportRow) -> tuple[str, ...]:
-    return row.variant, row.metric, row.group, row.member
+    return row.variant, row.label, row.group, row.member
 
 
 def _same(one: float | None, other: float | None) -> bool:

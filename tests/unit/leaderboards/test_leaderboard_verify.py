@@ -139,6 +139,15 @@ def test_a_report_that_flatters_is_refused_with_both_figures(run: Path) -> None:
     assert f"mean of internalized accuracy: 0.99 there, {mean} recomputed" in reasons(run)
 
 
+def test_rows_that_differ_in_their_detail_are_kept_apart(rules_folder: Path, tmp_path: Path) -> None:
+    """The rows of the metric "part" differ only in which part they are of."""
+    run = tmp_path / "run"
+    evaluate(Benchmark(rules_folder), EvalRequest("random", variants="internalized"), run)
+    rows = store.read_json(run / "report.json", Report).rows
+    assert len({row.detail for row in rows if row.metric == "part"}) > 1
+    assert submit(Boards(tmp_path / "board", create=True), run).stored
+
+
 def test_another_scorer(run: Path) -> None:
     ours = store.read_json(run / "report.json", Report).scorer
     edit(run / "report.json", lambda r: r.update(scorer="kind/9"))
