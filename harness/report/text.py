@@ -34,7 +34,9 @@ def escape_markdown(text: str) -> str:
 
 def printable(text: str) -> str:
     """The text without characters that control a terminal or break a line."""
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+    # The space between the thousands of a figure, which does not count as printable.
+    thin = "\N{NARROW NO-BREAK SPACE}"
+    return "".join(c if c.isprintable() or c == thin else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
 def short(name: str, most: int = 28) -> str:
