@@ -1,22 +1,22 @@
-"""The paper's results beside a board of the same kind of benchmark."""
+"""The scores that the paper reports for a board's kind of benchmark."""
 
 from __future__ import annotations
 
-from harness.paper.tables import Reported, Table, tables
+from harness.paper.tables import PaperTable, ReportedScore, tables
 from leaderboards.storage.records import Board
 
 
-def beside(board: Board) -> list[tuple[Table, Reported]]:
-    """The rows that the paper reports for this kind of benchmark and variant, best score first."""
+def reported_scores(board: Board) -> list[tuple[PaperTable, ReportedScore]]:
+    """The paper's scores for this kind of benchmark and variant, each with its table, the best first."""
     if board.key.split != "test":
         return []
-    of = board.family, board.key.variant, bool(board.key.judge)
-    config = board.config.get("depth"), board.config.get("visual")
-    rows = [
+    wanted = board.family, board.key.variant, bool(board.key.judge)
+    setting = board.config.get("depth"), board.config.get("visual")
+    scores = [
         (table, row)
         for table in tables()
         for row in table.rows
-        if (row.family, row.variant, bool(row.judge)) == of
-        and (row.depth is None or (row.depth, row.visual) == config)
+        if (row.family, row.variant, bool(row.judge)) == wanted
+        and (row.depth is None or (row.depth, row.visual) == setting)
     ]
-    return sorted(rows, key=lambda pair: -pair[1].score)
+    return sorted(scores, key=lambda pair: -pair[1].score)

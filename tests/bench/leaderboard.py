@@ -1,7 +1,7 @@
 """Times of a board with 1,000 submissions of 2,000 responses: python tests/bench/leaderboard.py
 
-Entries and bundles are made up and go in through Boards.add; one real run of 2,000 responses is then
-submitted as a user does, with everything recomputed.
+Entries and bundles are random and added by Boards.add. Two runs of 2,000 responses are submitted as a user
+does, with everything recomputed.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from harness.files.benchmark import Benchmark
 from harness.records import Report, Response, Score
 from harness.run import EvalRequest, evaluate
 from harness.stats.intervals import wilson
-from leaderboards.checks.submission import Bundle
 from leaderboards.pages.serve import respond
 from leaderboards.storage.board import Boards
-from leaderboards.storage.records import Board, Figures, Key
+from leaderboards.storage.bundles import Bundle
+from leaderboards.storage.records import Board, BoardKey, Figures
 from leaderboards.submit import submit
 
 SUBMISSIONS = 1_000
@@ -65,9 +65,8 @@ def _run(root: Path) -> tuple[Benchmark, Path]:
 def _fill(boards: Boards, bench: Benchmark, like: Board) -> None:
     draws = random.Random(0)
     instances = bench.instances("test")
-    report = msgspec.json.decode(
-        boards.bundles.read(boards.kept(next(iter(boards.rows(like))).bundle), "report.json"), type=Report
-    )
+    stored = boards.stored_bundle(boards.entries(like)[0].bundle)
+    report = msgspec.json.decode(boards.bundles.read(stored, "report.json"), type=Report)
     lines = msgspec.json.Encoder().encode_lines
     for number in range(SUBMISSIONS):
         share = draws.random()
@@ -87,10 +86,13 @@ def _fill(boards: Boards, bench: Benchmark, like: Board) -> None:
         for variant in VARIANTS:
             right = sum(s.value or 0 for s in scores if s.variant == variant)
             low, high = wilson(right, RESPONSES)
-            columns = {name: draws.random() for name in (*VARIANTS, "referral", "rule recall", "branching")}
+            columns = {
+                name: draws.random()
+                for name in (*VARIANTS, "referral precision", "referral recall", "branching")
+            }
             columns |= {"prompt tokens": draws.uniform(100, 5000), "cost": draws.random()}
             figures = Figures(right / RESPONSES, low, high, RESPONSES, 3, 0, 1, columns=columns)
-            key = Key(like.key.digest, "test", variant, like.key.scorer, "")
+            key = BoardKey(like.key.digest, "test", variant, like.key.scorer, "")
             entries.append((Board(key, like.family, like.benchmark, like.config, True), figures))
         attempt = boards.begin_attempt(f"run {number}")
         boards.name_attempt(attempt, run.model, like.key.digest)
@@ -100,8 +102,8 @@ def _fill(boards: Boards, bench: Benchmark, like: Board) -> None:
 def _pages(folder: Path) -> None:
     boards = Boards(folder)
     board = next(b for b in boards.boards() if b.key.variant == "internalized")
-    rows = boards.rows(board)
-    one, other = rows[10].bundle, rows[500].bundle
+    entries = boards.entries(board)
+    one, other = entries[10].bundle, entries[500].bundle
     boards.close()
     paths = {
         "index": "/",
