@@ -55,9 +55,8 @@ def verify(submission: Submission, benchmark: Benchmark) -> tuple[Results, Repor
     )
     _refuse_if(
         [
-            *_scorer_errors(submitted, report),
+            *_report_errors(submitted, report),
             *_score_errors(submission.scores, [r.score for r in results.results]),
-            *_figure_errors(submitted, report),
             *(error for j in submission.judgements for error in judgement_errors(j, run, results)),
         ]
     )
@@ -145,14 +144,6 @@ def _range_errors(results: Results) -> Iterator[str]:
                 return
 
 
-def _scorer_errors(submitted: Report, report: Report) -> Iterator[str]:
-    if submitted.scorer != report.scorer:
-        yield (
-            f"scorer: expected {report.scorer!r}, which is installed here, got {shown(submitted.scorer)!r}; "
-            "run the same `harness eval` command again to update the scores"
-        )
-
-
 def _score_errors(submitted: Sequence[Score], recomputed: Sequence[Score]) -> Iterator[str]:
     if repeated := [key for key, count in Counter(s.key for s in submitted).items() if count > 1]:
         yield f"scores.jsonl: {len(repeated)} responses have more than one score: {_first(repeated)}"
@@ -168,8 +159,13 @@ def _score_errors(submitted: Sequence[Score], recomputed: Sequence[Score]) -> It
         )
 
 
-def _figure_errors(submitted: Report, recomputed: Report) -> Iterator[str]:
+def _report_errors(submitted: Report, recomputed: Report) -> Iterator[str]:
     """Compares every figure that both reports have, since other metrics may be installed elsewhere."""
+    if submitted.scorer != recomputed.scorer:
+        yield (
+            f"scorer: expected {recomputed.scorer!r}, which is installed here, got "
+            f"{shown(submitted.scorer)!r}; run the same `harness eval` command again to update the scores"
+        )
     by_key = {_row_key(row): row for row in submitted.rows}
     accuracies = {_row_key(r) for r in recomputed.rows if r.label == ACCURACY.name and not r.group}
     if not accuracies <= by_key.keys():

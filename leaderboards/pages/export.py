@@ -14,8 +14,7 @@ from harness.metrics.metric import SHARE, Quantity
 from harness.report.text import escape_markdown, markdown_table, printable, terminal_table
 from leaderboards.columns import description
 from leaderboards.pages.page import EXPORTED, Pages
-from leaderboards.pages.ranking import RankedBoard, rank, title
-from leaderboards.pages.reported import reported_scores
+from leaderboards.pages.ranking import RankedBoard, rank, reported_scores, title
 from leaderboards.storage.board import Boards
 from leaderboards.storage.records import Board
 
@@ -25,20 +24,18 @@ TEXT_COLUMNS = 3
 
 def terminal(boards: Boards, legacy: bool = False) -> str:
     """All boards as tables, and an explanation of their columns."""
-    chosen = [rank(boards, board) for board in boards.boards() if legacy or not board.legacy]
-    if not chosen:
-        return "no entries yet"
-    tables = [_terminal_table(ranked) for ranked in chosen]
-    columns = {column.name: column for ranked in chosen for column in ranked.columns}
-    return "\n\n".join([*tables, *filter(None, ["\n".join(_legend(columns.values()))])])
-
-
-def _terminal_table(ranked: RankedBoard) -> str:
-    head, rows = _table(ranked)
-    legacy = " (legacy)" if ranked.board.legacy else ""
-    return (
-        f"{title(ranked.board)}{legacy}\n{_source(ranked.board)}\n{terminal_table(head, rows, TEXT_COLUMNS)}"
-    )
+    sections: list[str] = []
+    columns: dict[str, Quantity] = {}
+    for board in boards.boards():
+        if legacy or not board.legacy:
+            ranked = rank(boards, board)
+            columns |= {column.name: column for column in ranked.columns}
+            heading = title(board) + (" (legacy)" if board.legacy else "")
+            table = terminal_table(*_table(ranked), TEXT_COLUMNS)
+            sections.append(f"{heading}\n{_source(board)}\n{table}")
+    if legend := _legend(columns.values()):
+        sections.append("\n".join(legend))
+    return "\n\n".join(sections) or "no entries yet"
 
 
 def _legend(columns: Iterable[Quantity]) -> list[str]:
@@ -51,26 +48,16 @@ def _source(board: Board) -> str:
 
 def _table(ranked: RankedBoard) -> tuple[list[str], list[list[str]]]:
     """The head and the rows of a board for people to read."""
-    columns = ranked.columns
     head = ["rank", "model", "run", "score (%)", "95 % interval", "n", "unparsed (%)"]
+    head += [*(column.title for column in ranked.columns), "attempts", "bundle"]
     rows = []
     for place in ranked.entries:
         entry, f = place.entry, place.entry.figures
-        rows.append(
-            [
-                str(place.rank),
-                entry.model + (" [leak]" if f.leaks else ""),
-                entry.name,
-                SHARE.format(f.mean),
-                SHARE.interval(f.low, f.high),
-                str(f.n),
-                SHARE.format(f.unparsed / f.n),
-                *(column.unit.format(place.columns.get(column.name)) for column in columns),
-                str(entry.attempts),
-                entry.bundle[:12],
-            ]
-        )
-    return [*head, *(column.title for column in columns), "attempts", "bundle"], rows
+        names = entry.model + (" [leak]" if f.leaks else ""), entry.name
+        score = SHARE.format(f.mean), SHARE.interval(f.low, f.high), str(f.n), SHARE.format(f.unparsed / f.n)
+        others = [column.unit.format(place.columns.get(column.name)) for column in ranked.columns]
+        rows.append([str(place.rank), *names, *score, *others, str(entry.attempts), entry.bundle[:12]])
+    return head, rows
 
 
 def export(boards: Boards, out: Path) -> list[Path]:
@@ -100,15 +87,10 @@ def as_csv(ranked: RankedBoard) -> str:
     writer.writerow(["rank", "model", "run", "method", *figures, *columns, "attempts", "added", "bundle"])
     for place in ranked.entries:
         entry = place.entry
-        writer.writerow(
-            [
-                place.rank,
-                *map(_not_a_formula, (entry.model, entry.name, entry.figures.method)),
-                *(getattr(entry.figures, name) for name in figures),
-                *(place.columns.get(name, "") for name in columns),
-                *(entry.attempts, entry.added, entry.bundle),
-            ]
-        )
+        names = map(_not_a_formula, (entry.model, entry.name, entry.figures.method))
+        values = [getattr(entry.figures, name) for name in figures]
+        values += [place.columns.get(name, "") for name in columns]
+        writer.writerow([place.rank, *names, *values, entry.attempts, entry.added, entry.bundle])
     return file.getvalue()
 
 

@@ -25,8 +25,7 @@ from harness.records import Report
 from harness.report.page import environment, packaged
 from leaderboards.columns import description
 from leaderboards.pages import plots
-from leaderboards.pages.ranking import rank, title
-from leaderboards.pages.reported import reported_scores
+from leaderboards.pages.ranking import rank, reported_scores, title
 from leaderboards.storage.board import Boards
 from leaderboards.storage.records import Board, StoredBundle
 

@@ -8,7 +8,6 @@ drawn by matplotlib, because a board can have thousands of rows.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from threading import Lock
@@ -20,8 +19,7 @@ from harness.report import plots
 from harness.report.plots import INLINE, MARKERS, Drawing, drawing
 from harness.variants import VARIANTS
 from leaderboards.columns import PROMPT_TOKENS
-from leaderboards.pages.ranking import RankedBoard
-from leaderboards.pages.reported import reported_scores
+from leaderboards.pages.ranking import RankedBoard, reported_scores
 from leaderboards.storage.board import Boards
 from leaderboards.storage.records import Board, Figures
 
@@ -30,6 +28,8 @@ MOST_MODELS = len(INLINE.colors)
 # How many entries of each variant the plot by tokens has, the best ones: more would not be readable.
 MOST_POINTS = 200
 MOST_BARS = 14
+# Of the logarithmic axis of prompt tokens.
+TICKS = [factor * 10**power for power in range(9) for factor in (1, 2, 5)]
 # Matplotlib's settings are global, and the server answers requests in several threads.
 _drawing_lock = Lock()
 
@@ -143,55 +143,44 @@ def bars(ranked: RankedBoard) -> list[MethodBar]:
 @lru_cache(maxsize=64)
 def draw(plot: BoardPlot) -> Markup:
     """The plot as inline SVG, in which each point shows its description under the pointer."""
+    descriptions: list[str] = []
     with _drawing_lock, drawing((6.4, 3.2), plot.title) as canvas:
-        first = 0
-        for series in plot.series:
-            _draw_series(canvas, series, first, joined=bool(plot.places))
-            first += len(series.points)
         if plot.places:
             canvas.axes.set_xticks(range(len(plot.places)), plot.places)
             canvas.axes.set_xlim(-0.5, len(plot.places) - 0.5)
         else:
-            _set_logarithmic(canvas)
+            canvas.axes.set_xscale("log")
+            canvas.axes.set_xticks(TICKS, [f"{tick:g}" for tick in TICKS])
+            canvas.axes.minorticks_off()
+        for series in plot.series:
+            first = len(descriptions)
+            descriptions += [point.description for point in series.points]
+            _draw_series(canvas, series, first, joined=bool(plot.places))
         canvas.axes.set(ylim=(-3, 103), xlabel=plot.x_label, ylabel="score (%)")
-    descriptions = [point.description for series in plot.series for point in series.points]
-    return _with_descriptions(canvas.inline, descriptions)
+
+    def with_title(link: re.Match[str]) -> str:
+        return f"<g><title>{escape(descriptions[int(link[1])])}</title>"
+
+    # Matplotlib cannot write a title for a point, but a link, which becomes the title here.
+    svg = re.sub(r'<a xlink:href="point-(\d+)"[^>]*>', with_title, canvas.inline)
+    return Markup(svg.replace("</a>", "</g>"))
 
 
 def _draw_series(canvas: Drawing, series: Series, first: int, joined: bool) -> None:
-    """The points, numbered from `first` by their links; with intervals and a line if joined."""
+    """Draws the points, whose links are numbered from `first`; with intervals and a line if joined."""
     xs, values = [p.x for p in series.points], [p.value for p in series.points]
     if joined:
         plots.points(canvas, series.index, xs, values, upright=True, joined=True)
     canvas.axes.scatter(
         xs,
         [mean for mean, _, _ in values],
-        marker=MARKERS[series.index % len(MARKERS)],
-        color=canvas.style.colors[series.index % len(canvas.style.colors)],
+        marker=MARKERS[series.index],
+        color=canvas.style.colors[series.index],
         alpha=0.75,
         clip_on=False,
         zorder=3,
         urls=[f"point-{first + k}" for k in range(len(xs))],
     )
-
-
-def _set_logarithmic(canvas: Drawing) -> None:
-    """A logarithmic x axis with ticks such as 100, 200, 500."""
-    from matplotlib.ticker import LogLocator, NullLocator
-
-    canvas.axes.set_xscale("log")
-    canvas.axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    canvas.axes.xaxis.set_major_formatter("{x:g}")
-    canvas.axes.xaxis.set_minor_locator(NullLocator())
-
-
-def _with_descriptions(svg: Markup, descriptions: Sequence[str]) -> Markup:
-    """The SVG with a title in place of the link of each point: matplotlib can write links but no titles."""
-
-    def title(link: re.Match[str]) -> str:
-        return f"<g><title>{escape(descriptions[int(link[1])])}</title>"
-
-    return Markup(re.sub(r'<a xlink:href="point-(\d+)"[^>]*>', title, svg).replace("</a>", "</g>"))
 
 
 def interval(low: float, high: float, mean: float, css_class: str) -> Markup:

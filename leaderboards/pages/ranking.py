@@ -1,4 +1,4 @@
-"""A board as it is displayed everywhere: entries with their ranks, and the columns that have values."""
+"""A board as it is displayed everywhere: ranked entries, columns that have values, scores of the paper."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from harness.metrics.metric import Quantity
+from harness.paper.tables import PaperTable, ReportedScore, tables
 from harness.report.text import printable
 from harness.variants import INTERNALIZED
 from leaderboards.columns import FORGETTING, RECALL, quantities, stored_columns
@@ -96,3 +97,19 @@ def _forgetting(boards: Boards, entries: Sequence[Entry]) -> dict[str, float]:
         if base is not None and both:
             changes[entry.bundle] = fmean(scores[model] - scores[base] for scores in both)
     return changes
+
+
+def reported_scores(board: Board) -> list[tuple[PaperTable, ReportedScore]]:
+    """The paper's scores for this kind of benchmark and variant, each with its table, the best first."""
+    if board.key.split != "test":
+        return []
+    wanted = board.family, board.key.variant, bool(board.key.judge)
+    setting = board.config.get("depth"), board.config.get("visual")
+    scores = [
+        (table, row)
+        for table in tables()
+        for row in table.rows
+        if (row.family, row.variant, bool(row.judge)) == wanted
+        and (row.depth is None or (row.depth, row.visual) == setting)
+    ]
+    return sorted(scores, key=lambda pair: -pair[1].score)

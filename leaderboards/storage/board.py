@@ -187,27 +187,17 @@ class Boards:
 
     def entries(self, board: Board) -> list[Entry]:
         """The entries of a board, the best mean first."""
-        attempts = dict(
-            self._db.execute(
-                "SELECT model, count(*) FROM attempts WHERE digest = ? GROUP BY model", (board.key.digest,)
-            ).fetchall()
-        )
+        count = "SELECT model, count(*) FROM attempts WHERE digest = ? GROUP BY model"
+        attempts = dict(self._db.execute(count, (board.key.digest,)).fetchall())
         rows = self._db.execute(
-            "SELECT entries.bundle, figures, model, name, added FROM entries JOIN bundles "
+            "SELECT entries.bundle, model, name, added, figures FROM entries JOIN bundles "
             "ON bundles.sha256 = entries.bundle WHERE board = ?",
             (board.id,),
         )
         decode = msgspec.json.Decoder(Figures).decode
         entries = [
-            Entry(
-                bundle=row["bundle"],
-                model=row["model"],
-                name=row["name"],
-                added=row["added"],
-                figures=decode(row["figures"]),
-                attempts=attempts.get(row["model"], 0),
-            )
-            for row in rows
+            Entry(bundle, model, name, added, decode(figures), attempts.get(model, 0))
+            for bundle, model, name, added, figures in rows
         ]
         return sorted(entries, key=lambda entry: (-entry.figures.mean, entry.added, entry.bundle))
 

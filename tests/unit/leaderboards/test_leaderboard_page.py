@@ -27,8 +27,7 @@ from harness.variants import VARIANTS
 from leaderboards.pages.export import as_csv, as_json, as_markdown, export, terminal
 from leaderboards.pages.page import Pages
 from leaderboards.pages.plots import bars
-from leaderboards.pages.ranking import RankedBoard, rank
-from leaderboards.pages.reported import reported_scores
+from leaderboards.pages.ranking import RankedBoard, rank, reported_scores
 from leaderboards.pages.serve import BUNDLE_POLICY, PAGE_POLICY, make_server
 from leaderboards.storage.board import Boards
 from leaderboards.storage.bundles import SUBMISSIONS, Bundle
