@@ -17,8 +17,8 @@ def submit(run: Positional[Path], /, *, board: Path, benchmark: str | None = Non
     Args:
         run: Folder of a run.
         board: Folder of the boards; created if it does not exist.
-        benchmark: Folder of the run's benchmark, or a published one as NAME[:SOURCE]. By default the folder
-            that the run was made with.
+        benchmark: Folder of the run's benchmark, or a published one as NAME[:SOURCE]; by default the folder
+            that is recorded in the run.
     """
     from leaderboards.submit import submit as submit_run
 

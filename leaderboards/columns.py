@@ -101,3 +101,11 @@ def description(quantity: Quantity) -> str:
     if quantity.direction == "neither":
         return quantity.explanation
     return f"{quantity.explanation} {quantity.direction.capitalize()} is better."
+
+
+def legend(columns: Iterable[Quantity]) -> dict[str, str]:
+    """The description of each column by its title, or by several titles if they have the same description."""
+    titles: dict[str, list[str]] = {}
+    for column in columns:
+        titles.setdefault(description(column), []).append(column.title)
+    return {", ".join(same): text for text, same in titles.items() if text}

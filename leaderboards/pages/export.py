@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
@@ -12,7 +11,7 @@ import msgspec
 from harness.files import store
 from harness.metrics.metric import SHARE, Quantity
 from harness.report.text import escape_markdown, markdown_table, printable, terminal_table
-from leaderboards.columns import description
+from leaderboards.columns import legend
 from leaderboards.pages.page import EXPORTED, Pages
 from leaderboards.pages.ranking import RankedBoard, rank, reported_scores, title
 from leaderboards.storage.board import Boards
@@ -33,13 +32,9 @@ def terminal(boards: Boards, legacy: bool = False) -> str:
             heading = title(board) + (" (legacy)" if board.legacy else "")
             table = terminal_table(*_table(ranked), TEXT_COLUMNS)
             sections.append(f"{heading}\n{_source(board)}\n{table}")
-    if legend := _legend(columns.values()):
-        sections.append("\n".join(legend))
+    if described := legend(columns.values()):
+        sections.append("\n".join(f"{titles}: {text}" for titles, text in described.items()))
     return "\n\n".join(sections) or "no entries yet"
-
-
-def _legend(columns: Iterable[Quantity]) -> list[str]:
-    return [f"{column.title}: {description(column)}" for column in columns if description(column)]
 
 
 def _source(board: Board) -> str:
@@ -109,7 +104,7 @@ def as_markdown(ranked: RankedBoard) -> str:
         "",
         markdown_table(*_table(ranked), TEXT_COLUMNS),
         "",
-        *(f"- {escape_markdown(line)}" for line in _legend(ranked.columns)),
+        *(escape_markdown(f"{titles}: {text}\n") for titles, text in legend(ranked.columns).items()),
         "",
     ]
     reported = [(row.method, row.model, f"{row.score:.2f}", t.source) for t, row in reported_scores(board)]

@@ -23,7 +23,7 @@ from harness.errors import UserError
 from harness.paper.tables import tables
 from harness.records import Report
 from harness.report.page import environment, packaged
-from leaderboards.columns import description
+from leaderboards.columns import description, legend
 from leaderboards.pages import plots
 from leaderboards.pages.ranking import rank, reported_scores, title
 from leaderboards.storage.board import Boards
@@ -153,7 +153,13 @@ class Pages:
 def _environment() -> Environment:
     jinja = environment()
     jinja.loader = PackageLoader("leaderboards.pages")
-    jinja.filters |= {**COMPARISON_FILTERS, "title": title, "description": description, "draw": plots.draw}
+    jinja.filters |= {
+        **COMPARISON_FILTERS,
+        "title": title,
+        "description": description,
+        "legend": legend,
+        "draw": plots.draw,
+    }
     jinja.globals |= {"interval_svg": plots.interval, "zip": zip}
     return jinja
 

@@ -235,12 +235,12 @@ def test_a_metric_of_another_package_is_shown_in_its_unit(
     head, row = (printed.splitlines()[line].split() for line in (2, 3))
     assert " ".join(head).endswith("unparsed (%) words per response (words) attempts bundle")
     assert row[-3:-1] == ["7.0", "1"]
-    legend = "words per response (words): The mean number of words. Lower is better."
-    assert legend in printed.splitlines()
+    explained = "words per response (words): The mean number of words. Lower is better."
+    assert explained in printed.splitlines()
     assert '<td class="number" data-v="7.0">7.0</td>' in page
     assert "words per response (words) The mean number of words. Lower is better." in words_of(page)
     assert f"| 7.0 | 1 | {ranked.entries[0].entry.bundle[:12]} |" in as_markdown(ranked)
-    assert f"- {legend}" in as_markdown(ranked)
+    assert explained in as_markdown(ranked)
     assert next(csv.DictReader(io.StringIO(as_csv(ranked))))[words.name] == "7.0"
     assert json.loads(as_json(ranked))["columns"][words.name] == {
         "title": "words per response (words)",
