@@ -18,7 +18,7 @@ from harness.variants import IN_CONTEXT, INTERNALIZED, OVERRIDE
 
 @dataclass(frozen=True, slots=True)
 class ChangeUnit(Unit):
-    """Writes values with their sign, because they are differences."""
+    """The unit of a difference, which is always written with its sign."""
 
     def format(self, value: float | None) -> str:
         return self.change(value)
@@ -88,19 +88,19 @@ def quantities(labels: Iterable[str]) -> list[Quantity]:
     """What each column is, in the order of display: accuracies, metrics, and what only boards have."""
     order = [*(q.name for q in ACCURACIES), *installed(), "", *(q.name for q in BOARD_ONLY)]
 
-    def place(label: str) -> int:
+    def position(label: str) -> int:
         name = label if label in DECLARED else find(label).name
         # A metric that is no longer installed comes after the others.
         return order.index(name if name in order else "")
 
-    return [replace(DECLARED.get(label) or find(label), name=label) for label in sorted(labels, key=place)]
+    return [replace(DECLARED.get(label) or find(label), name=label) for label in sorted(labels, key=position)]
 
 
 def description(quantity: Quantity) -> str:
     """The explanation of a column and which values are better; empty for an unknown metric."""
     if quantity.direction == "neither":
         return quantity.explanation
-    return f"{quantity.explanation} {quantity.direction.capitalize()} is better."
+    return f"{quantity.explanation} {quantity.direction.capitalize()} is better.".lstrip()
 
 
 def legend(columns: Iterable[Quantity]) -> dict[str, str]:

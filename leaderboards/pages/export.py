@@ -46,12 +46,12 @@ def _table(ranked: RankedBoard) -> tuple[list[str], list[list[str]]]:
     head = ["rank", "model", "run", "score (%)", "95 % interval", "n", "unparsed (%)"]
     head += [*(column.title for column in ranked.columns), "attempts", "bundle"]
     rows = []
-    for place in ranked.entries:
-        entry, f = place.entry, place.entry.figures
+    for row in ranked.entries:
+        entry, f = row.entry, row.entry.figures
         names = entry.model + (" [leak]" if f.leaks else ""), entry.name
         score = SHARE.format(f.mean), SHARE.interval(f.low, f.high), str(f.n), SHARE.format(f.unparsed / f.n)
-        others = [column.unit.format(place.columns.get(column.name)) for column in ranked.columns]
-        rows.append([str(place.rank), *names, *score, *others, str(entry.attempts), entry.bundle[:12]])
+        others = [column.unit.format(row.columns.get(column.name)) for column in ranked.columns]
+        rows.append([str(row.rank), *names, *score, *others, str(entry.attempts), entry.bundle[:12]])
     return head, rows
 
 
@@ -80,12 +80,12 @@ def as_csv(ranked: RankedBoard) -> str:
     figures = ("mean", "low", "high", "n", "unparsed", "truncated", "unscored", "samples", "leak")
     columns = [column.name for column in ranked.columns]
     writer.writerow(["rank", "model", "run", "method", *figures, *columns, "attempts", "added", "bundle"])
-    for place in ranked.entries:
-        entry = place.entry
+    for row in ranked.entries:
+        entry = row.entry
         names = map(_not_a_formula, (entry.model, entry.name, entry.figures.method))
         values = [getattr(entry.figures, name) for name in figures]
-        values += [place.columns.get(name, "") for name in columns]
-        writer.writerow([place.rank, *names, *values, entry.attempts, entry.added, entry.bundle])
+        values += [row.columns.get(name, "") for name in columns]
+        writer.writerow([row.rank, *names, *values, entry.attempts, entry.added, entry.bundle])
     return file.getvalue()
 
 
@@ -107,7 +107,7 @@ def as_markdown(ranked: RankedBoard) -> str:
         *(escape_markdown(f"{titles}: {text}\n") for titles, text in legend(ranked.columns).items()),
         "",
     ]
-    reported = [(row.method, row.model, f"{row.score:.2f}", t.source) for t, row in reported_scores(board)]
+    reported = [(s.method, s.model, f"{s.score:.2f}", t.source) for t, s in reported_scores(board)]
     if reported:
         head = ("method", "model", "score (%)", "source")
         lines += ["Reported, not verified, other data:", "", markdown_table(head, reported, texts=2), ""]
@@ -127,9 +127,7 @@ def as_json(ranked: RankedBoard) -> str:
             }
             for column in ranked.columns
         },
-        "entries": [
-            {"rank": place.rank, "row": place.entry, "columns": place.columns} for place in ranked.entries
-        ],
-        "reported, not verified, other data": [row for _, row in reported_scores(ranked.board)],
+        "entries": [{"rank": row.rank, "row": row.entry, "columns": row.columns} for row in ranked.entries],
+        "reported, not verified, other data": [score for _, score in reported_scores(ranked.board)],
     }
     return msgspec.json.format(msgspec.json.encode(data), indent=1).decode() + "\n"

@@ -25,10 +25,10 @@ from leaderboards.storage.records import Board, Figures
 
 # How many models the plot by depth has: one for each color.
 MOST_MODELS = len(INLINE.colors)
-# How many entries of each variant the plot by tokens has, the best ones: more would not be readable.
+# The plot by tokens has the best entries of each variant, because thousands of points are unreadable.
 MOST_POINTS = 200
 MOST_BARS = 14
-# Of the logarithmic axis of prompt tokens.
+# The ticks of a logarithmic axis.
 TICKS = [factor * 10**power for power in range(9) for factor in (1, 2, 5)]
 # Matplotlib's settings are global, and the server answers requests in several threads.
 _drawing_lock = Lock()
@@ -38,7 +38,7 @@ _drawing_lock = Lock()
 class Point:
     x: float
     # Mean, low and high in percent.
-    value: plots.Point
+    value: tuple[float, float, float]
     # Shown when the pointer is on it.
     description: str
 
@@ -122,21 +122,21 @@ def by_tokens(boards: Boards, board: Board) -> BoardPlot | None:
     return BoardPlot("Score by prompt tokens", x_label, tuple(series)) if series else None
 
 
-def _percent(figures: Figures) -> plots.Point:
+def _percent(figures: Figures) -> tuple[float, float, float]:
     return SHARE.scale * figures.mean, SHARE.scale * figures.low, SHARE.scale * figures.high
 
 
 def bars(ranked: RankedBoard) -> list[MethodBar]:
     """The best entry of each of the best methods and models, and the scores that the paper reports."""
     best: dict[tuple[str, str], MethodBar] = {}
-    for place in ranked.entries:
-        f, model = place.entry.figures, place.entry.model
+    for entry in [row.entry for row in ranked.entries]:
+        f, model = entry.figures, entry.model
         name = f"{f.method}, {model}" if f.method else model
         best.setdefault((model, f.method), MethodBar(name, f.mean, f.low, f.high))
     bars = list(best.values())[:MOST_BARS]
-    for _, row in reported_scores(ranked.board):
-        score = row.score / SHARE.scale
-        bars.append(MethodBar(f"{row.method}, {row.model}", score, score, score, reported=True))
+    for _, reported in reported_scores(ranked.board):
+        score = reported.score / SHARE.scale
+        bars.append(MethodBar(f"{reported.method}, {reported.model}", score, score, score, reported=True))
     return bars
 
 
@@ -161,7 +161,7 @@ def draw(plot: BoardPlot) -> Markup:
     def with_title(link: re.Match[str]) -> str:
         return f"<g><title>{escape(descriptions[int(link[1])])}</title>"
 
-    # Matplotlib cannot write a title for a point, but a link, which becomes the title here.
+    # Matplotlib can write a link for a point but no title, so the links are replaced by titles.
     svg = re.sub(r'<a xlink:href="point-(\d+)"[^>]*>', with_title, canvas.inline)
     return Markup(svg.replace("</a>", "</g>"))
 

@@ -42,11 +42,13 @@ def ranks(intervals: Sequence[tuple[float, float]]) -> list[int]:
 
 
 def rank(boards: Boards, board: Board) -> RankedBoard:
+    """Ranks the entries of a board, and adds the columns that come from other boards."""
     entries = boards.entries(board)
     recalls = _recalls(boards, board)
     changes = _forgetting(boards, entries) if board.governed else {}
     ranked = []
-    for place, entry in zip(ranks([(e.figures.low, e.figures.high) for e in entries]), entries, strict=True):
+    intervals = [(entry.figures.low, entry.figures.high) for entry in entries]
+    for place, entry in zip(ranks(intervals), entries, strict=True):
         columns = stored_columns(entry.figures.columns)
         if entry.model in recalls:
             columns[RECALL.name] = recalls[entry.model]

@@ -23,18 +23,7 @@ import msgspec
 
 from harness.errors import UserError
 from leaderboards.storage.bundles import Bundle, Bundles
-from leaderboards.storage.records import (
-    ACCEPTED,
-    BEGUN,
-    KNOWN,
-    REFUSED,
-    Attempt,
-    Board,
-    BoardKey,
-    Entry,
-    Figures,
-    StoredBundle,
-)
+from leaderboards.storage.records import Attempt, Board, BoardKey, Entry, Figures, Outcome, StoredBundle
 from leaderboards.storage.schema import MIGRATIONS
 
 DATABASE = "board.sqlite"
@@ -104,7 +93,7 @@ class Boards:
         """Records an attempt, which counts even if it is killed, and returns its id."""
         with self._transaction():
             cursor = self._db.execute(
-                "INSERT INTO attempts (made, run, outcome) VALUES (?, ?, ?)", (_now(), run, BEGUN)
+                "INSERT INTO attempts (made, run, outcome) VALUES (?, ?, ?)", (_now(), run, Outcome.BEGUN)
             )
             return int(cursor.lastrowid or 0)
 
@@ -115,7 +104,7 @@ class Boards:
 
     def refuse(self, attempt: int, reasons: Sequence[str]) -> None:
         with self._transaction():
-            self._update(attempt, outcome=REFUSED, reasons=_json(list(reasons)))
+            self._update(attempt, outcome=Outcome.REFUSED, reasons=_json(list(reasons)))
 
     def _update(self, attempt: int, **values: str) -> None:
         changes = ", ".join(f"{column} = ?" for column in values)
@@ -142,7 +131,7 @@ class Boards:
             known = [self._bundle_of(board.id, run_sha256) for board, _ in entries]
             if all(known):
                 with self._transaction():
-                    self._update(attempt, outcome=KNOWN, bundle=known[0] or "")
+                    self._update(attempt, outcome=Outcome.KNOWN, bundle=known[0] or "")
                 return known[0]
             sha256 = self.bundles.write(bundle)
             with self._transaction():
@@ -151,7 +140,7 @@ class Boards:
                     described = board.family, board.benchmark, _json(board.config), board.governed
                     self._insert("boards", board.id, *board.key, *described, _now())
                     self._insert("entries", board.id, sha256, run_sha256, _json(figures))
-                self._update(attempt, outcome=ACCEPTED, bundle=sha256)
+                self._update(attempt, outcome=Outcome.ACCEPTED, bundle=sha256)
         return None
 
     def _bundle_of(self, board: str, run_sha256: str) -> str | None:

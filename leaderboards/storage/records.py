@@ -5,12 +5,19 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import NamedTuple
 
 from harness.records import Json
 
-# How an attempt ended. An attempt that was killed remains BEGUN.
-BEGUN, ACCEPTED, KNOWN, REFUSED = "begun", "accepted", "known", "refused"
+
+class Outcome(StrEnum):
+    """How an attempt ended. An attempt that was killed remains BEGUN."""
+
+    BEGUN = "begun"
+    ACCEPTED = "accepted"
+    KNOWN = "known"
+    REFUSED = "refused"
 
 
 class BoardKey(NamedTuple):

@@ -20,7 +20,7 @@ from harness.errors import UserError
 from leaderboards.pages.ranking import ranks
 from leaderboards.storage.board import DATABASE, Boards
 from leaderboards.storage.bundles import SUBMISSIONS, Bundle
-from leaderboards.storage.records import ACCEPTED, BEGUN, KNOWN, REFUSED, Board, BoardKey, Figures
+from leaderboards.storage.records import Board, BoardKey, Figures, Outcome
 from leaderboards.storage.schema import MIGRATIONS
 
 FORK = multiprocessing.get_context("fork")
@@ -74,7 +74,7 @@ def test_the_same_run_is_stored_once_and_both_attempts_count(tmp_path: Path) -> 
     assert submit(tmp_path) == bundle().sha256
     assert len(intact_bundles(tmp_path)) == 1
     boards = Boards(tmp_path)
-    assert [a.outcome for a in boards.attempts()] == [KNOWN, ACCEPTED]
+    assert [a.outcome for a in boards.attempts()] == [Outcome.KNOWN, Outcome.ACCEPTED]
     assert boards.entries(boards.boards()[0])[0].attempts == 2
 
 
@@ -85,7 +85,10 @@ def test_refused_attempts_are_kept(tmp_path: Path) -> None:
     boards.refuse(attempt, ["one reason", "another"])
     submit(tmp_path)
     assert boards.entries(boards.boards()[0])[0].attempts == 2
-    assert [(a.outcome, a.reasons) for a in boards.attempts()][1] == (REFUSED, ["one reason", "another"])
+    assert [(a.outcome, a.reasons) for a in boards.attempts()][1] == (
+        Outcome.REFUSED,
+        ["one reason", "another"],
+    )
 
 
 @pytest.mark.parametrize(
@@ -193,8 +196,8 @@ def test_killed_between_any_two_steps(tmp_path: Path) -> None:
         assert not list((folder / SUBMISSIONS).glob(".*"))
         assert len(list((folder / SUBMISSIONS).iterdir())) == 2
         outcomes = [a.outcome for a in Boards(folder).attempts()]
-        assert outcomes.count(ACCEPTED) == 2
-        assert set(outcomes) <= {ACCEPTED, KNOWN, BEGUN}
+        assert outcomes.count(Outcome.ACCEPTED) == 2
+        assert set(outcomes) <= {Outcome.ACCEPTED, Outcome.KNOWN, Outcome.BEGUN}
         if code == 0:
             break
         assert code == -signal.SIGKILL
@@ -214,7 +217,7 @@ def test_processes_submit_at_the_same_time(tmp_path: Path) -> None:
         assert process.exitcode == 0
     assert len(intact_bundles(tmp_path)) == 6
     outcomes = [a.outcome for a in Boards(tmp_path).attempts()]
-    assert (outcomes.count(ACCEPTED), outcomes.count(KNOWN)) == (6, 12)
+    assert (outcomes.count(Outcome.ACCEPTED), outcomes.count(Outcome.KNOWN)) == (6, 12)
 
 
 @pytest.fixture

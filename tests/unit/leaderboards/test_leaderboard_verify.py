@@ -24,7 +24,7 @@ from leaderboards.checks import submission
 from leaderboards.checks.submission import Refusal
 from leaderboards.storage.board import Boards
 from leaderboards.storage.bundles import SUBMISSIONS
-from leaderboards.storage.records import ACCEPTED, REFUSED, Figures
+from leaderboards.storage.records import Figures, Outcome
 from leaderboards.submit import submit
 
 Json = dict[str, Any]
@@ -60,7 +60,7 @@ def reasons(run: Path, benchmark: Path | None = None) -> str:
     assert boards.boards() == []
     assert list(boards.bundles.folder.iterdir()) == []
     attempt = boards.attempts()[0]
-    assert (attempt.outcome, tuple(attempt.reasons)) == (REFUSED, refused.value.reasons)
+    assert (attempt.outcome, tuple(attempt.reasons)) == (Outcome.REFUSED, refused.value.reasons)
     return str(refused.value)
 
 
@@ -87,7 +87,7 @@ def test_figures_of_an_entry_are_those_of_its_bundle(run: Path, text_folder: Pat
     boards = Boards(run.parent / "board")
     own = store.read_json(run / "report.json", Report)
     (attempt,) = boards.attempts()
-    assert (attempt.outcome, attempt.model) == (ACCEPTED, "random")
+    assert (attempt.outcome, attempt.model) == (Outcome.ACCEPTED, "random")
     bundle = boards.stored_bundle(attempt.bundle)
     stored = msgspec.json.decode(boards.bundles.read(bundle, "report.json"), type=Report)
     assert stored.rows == own.rows
