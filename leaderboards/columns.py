@@ -36,25 +36,18 @@ RECALL = Quantity(
 )
 FORGETTING = Quantity(
     name="forgetting",
+    unit=ChangeUnit("points", scale=100),
     explanation="The mean change of accuracy on the general benchmarks of these boards, compared with the "
     "model before training, which is the `base` in training.json.",
-    unit=ChangeUnit("points", scale=100),
 )
 TOKENS_SAVED = Quantity(
-    name="tokens saved",
-    explanation="The share of the prompt tokens that is saved by leaving out the policy.",
+    name="tokens saved", explanation="The share of the prompt tokens that is saved by leaving out the policy."
 )
 PROMPT_TOKENS = Quantity(
-    name="prompt tokens",
-    explanation="The mean number of tokens per prompt.",
-    unit=Unit(digits=0),
-    direction="lower",
+    name="prompt tokens", unit=Unit(digits=0), direction="lower", explanation="Mean tokens per prompt."
 )
 COST = Quantity(
-    name="cost",
-    explanation="The price of all responses of the run by the price table.",
-    unit=DOLLARS,
-    direction="lower",
+    name="cost", unit=DOLLARS, direction="lower", explanation="The price of all responses by the price table."
 )
 BOARD_ONLY = RECALL, FORGETTING, TOKENS_SAVED, PROMPT_TOKENS, COST
 DECLARED: Mapping[str, Quantity] = {q.name: q for q in (*ACCURACIES, *BOARD_ONLY)}

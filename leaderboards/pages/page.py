@@ -11,7 +11,6 @@ from collections import Counter
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
-from typing import Any
 
 import msgspec
 from jinja2 import Environment, PackageLoader
@@ -27,7 +26,7 @@ from leaderboards.columns import description, legend
 from leaderboards.pages import plots
 from leaderboards.pages.ranking import rank, reported_scores, title
 from leaderboards.storage.board import Boards
-from leaderboards.storage.records import Board, StoredBundle
+from leaderboards.storage.records import Board
 
 DISCLAIMER = (
     "Scores are recomputed from the stored responses by the scorer installed here. A sha256 proves that a "
@@ -90,20 +89,18 @@ class Pages:
     def entry(self, sha256: str) -> str:
         bundle = self.boards.stored_bundle(sha256)
         report = msgspec.json.decode(self.boards.bundles.read(bundle, "report.json"), type=Report)
+        training = {}
+        if "training.json" in bundle.files:
+            training = msgspec.json.decode(self.boards.bundles.read(bundle, "training.json"))
         figures = self.boards.figures(sha256)
         return self._render(
             "entry.html",
             bundle=bundle,
             report=report,
-            training=self._training(bundle),
+            training=training,
             boards=[(b, figures[b.id]) for b in self.boards.boards() if b.id in figures],
             attempts=self.boards.attempts(report.run.digest, bundle.model)[:MOST_ATTEMPTS],
         )
-
-    def _training(self, bundle: StoredBundle) -> Any:
-        if "training.json" not in bundle.files:
-            return {}
-        return msgspec.json.decode(self.boards.bundles.read(bundle, "training.json"))
 
     def compare(self, first: str, second: str) -> str:
         """Two bundles, instance by instance. Raises UserError if they have no board in common."""
