@@ -12,24 +12,24 @@ from leaderboards.storage.board import Boards
 
 
 def submit(run: Positional[Path], /, *, board: Path, benchmark: str | None = None) -> None:
-    """Put a finished run on its boards: checked against its benchmark and scored again first.
+    """Verify a finished run against its benchmark, score it again, and put it on its boards.
 
     Args:
         run: Folder of a run.
-        board: Folder of the boards; made where there is none.
-        benchmark: Folder of the run's benchmark, or a published one as NAME[:SOURCE]; where the run says by
-            default.
+        board: Folder of the boards; created if it does not exist.
+        benchmark: Folder of the run's benchmark, or a published one as NAME[:SOURCE]; by default the folder
+            that is recorded in the run.
     """
     from leaderboards.submit import submit as submit_run
 
-    outcome = submit_run(Boards(board, create=True), run, benchmark)
-    for on, f in outcome.entries:
-        judge = f", judged by {on.key.judge}" if on.key.judge else ""
-        figures = f"{SHARE.format(f.mean)} ({SHARE.format(f.low)} to {SHARE.format(f.high)}), n {f.n}"
-        print(f"{on.benchmark} {on.key.split} {on.key.variant}{judge}: {figures}")
+    result = submit_run(Boards(board, create=True), run, benchmark)
+    for entered, f in result.entries:
+        judge = f", judged by {entered.key.judge}" if entered.key.judge else ""
+        figures = f"{SHARE.format(f.mean)} ({SHARE.interval(f.low, f.high)}), n {f.n}"
+        print(f"{entered.benchmark} {entered.key.split} {entered.key.variant}{judge}: {figures}")
         if f.leaks:
             print(f"warning: {f.leak}")
-    print(f"{'stored' if outcome.stored else 'on the board already, not stored twice'}: {outcome.bundle}")
+    print(f"{'stored' if result.stored else 'already on the boards, not stored again'}: {result.bundle}")
 
 
 def show(*, board: Path, legacy: bool = False) -> None:
@@ -37,7 +37,7 @@ def show(*, board: Path, legacy: bool = False) -> None:
 
     Args:
         board: Folder of the boards.
-        legacy: Boards of older versions too.
+        legacy: Include boards of older versions of a benchmark or its scorer.
     """
     from leaderboards.pages.export import terminal
 
@@ -49,8 +49,8 @@ def serve(*, board: Path, host: str = "127.0.0.1", port: int = 8765) -> None:
 
     Args:
         board: Folder of the boards.
-        host: Address to listen on; by default this machine alone can reach it.
-        port: 0 takes a free one.
+        host: Address to listen on. By default only this machine can connect.
+        port: Port to listen on; 0 picks a free one.
     """
     from leaderboards.pages.serve import make_server
 
@@ -69,7 +69,7 @@ def export(out: Positional[Path], /, *, board: Path) -> None:
     from leaderboards.pages.export import export as export_boards
 
     files = export_boards(Boards(board), out)
-    print(f"{len(files)} files; begin with {files[0]}")
+    print(f"{len(files)} files; start with {files[0]}")
 
 
 def main() -> None:

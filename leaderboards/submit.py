@@ -1,161 +1,160 @@
-"""From a run's folder to its entries: read, verify, recompute, store; or refused, with reasons."""
+"""From the folder of a run to entries on boards: read, verify, recompute, and store or refuse."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from harness.errors import UserError
 from harness.files.benchmark import Benchmark
 from harness.general import published
-from harness.records import Json, ReportRow, Run
+from harness.metrics.accuracy import ACCURACY
+from harness.records import Json, Report, Run
 from harness.report.page import render_page
-from harness.report.savings import savings
-from harness.variants import VARIANTS
-from leaderboards.checks.judged import judge_figures
-from leaderboards.checks.leaks import check
+from harness.results import Results
+from leaderboards.checks.judgements import judge_figures, judge_id
+from leaderboards.checks.leaks import check_leaks
 from leaderboards.checks.submission import (
-    Bundle,
-    Refused,
+    Refusal,
     Submission,
-    bundle,
-    read,
+    read_submission,
     run_sha256,
-    unplaced,
+    verdicts_name,
 )
-from leaderboards.checks.verify import Verified, verify
+from leaderboards.checks.verify import verify
+from leaderboards.columns import report_columns
 from leaderboards.storage.board import Boards
-from leaderboards.storage.records import Board, Figures, Key
+from leaderboards.storage.bundles import Bundle
+from leaderboards.storage.records import Board, BoardKey, Figures
 
-REPORTED = {
-    "referral": "referral precision",
-    "rule recall": "referral recall",
-    "branching": "branching",
-    "nonexistent": "nonexistent rules",
-}
-"""Columns of a board by the report's metrics, of the board's own variant."""
+BoardEntry = tuple[Board, Figures]
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """A submission that was taken, or was there already."""
+class SubmissionResult:
+    """An accepted submission: the sha256 of its bundle, and its entries."""
 
     bundle: str
+    # False if the same run was already on all these boards.
     stored: bool
-    entries: tuple[tuple[Board, Figures], ...]
+    entries: tuple[BoardEntry, ...]
 
 
-def submit(boards: Boards, folder: Path, benchmark: str | None = None) -> Outcome:
-    """Raises UserError with every reason why the run is not taken; the attempt is kept all the same."""
+def submit(boards: Boards, folder: Path, benchmark: str | None = None) -> SubmissionResult:
+    """Puts a run on its boards. Raises UserError with every reason for a refusal, and records the attempt.
+
+    The benchmark is a folder or the name of a published one; by default, the folder named in run.json.
+    """
     attempt = boards.begin_attempt(folder.resolve().name)
     try:
-        submission = read(folder)
+        submission = read_submission(folder)
         run = submission.run
         boards.name_attempt(attempt, run.model, run.digest)
-        opened = published.open(benchmark) if benchmark is not None else _named(run)
-        verified = verify(submission, opened)
-        made, entries = assemble(submission, verified, opened)
+        opened = published.open(benchmark) if benchmark is not None else _benchmark_of(run)
+        results, report = verify(submission, opened)
+        bundle, entries = (
+            make_bundle(submission, results, report),
+            list(_entries(submission, results, report)),
+        )
     except UserError as error:
-        boards.refuse(attempt, error.reasons if isinstance(error, Refused) else [str(error)])
+        boards.refuse(attempt, error.reasons if isinstance(error, Refusal) else [str(error)])
         raise
-    run_id = run_sha256(run, verified.responses)
-    known = boards.add(attempt, made, run_id, submission.name, run.model, entries)
-    return Outcome(known or made.sha256, known is None, tuple(entries))
+    run_id = run_sha256(run, [r.response for r in results.results])
+    known = boards.add(attempt, bundle, run_id, submission.name, run.model, entries)
+    return SubmissionResult(known or bundle.sha256, known is None, tuple(entries))
 
 
-def _named(run: Run) -> Benchmark:
-    """The benchmark where the run says that it lies: believed only as far as its digest."""
+def _benchmark_of(run: Run) -> Benchmark:
+    """The benchmark in the folder named by the run, whose digest is verified later."""
     try:
         return Benchmark(Path(run.benchmark))
     except (UserError, ValueError, OSError) as error:
-        raise Refused([f"benchmark: {error}; name its folder by --benchmark"]) from error
+        raise Refusal([f"benchmark: {error}; specify its folder with --benchmark"]) from error
 
 
-def assemble(
-    submission: Submission, verified: Verified, benchmark: Benchmark
-) -> tuple[Bundle, list[tuple[Board, Figures]]]:
-    """What is stored of a verified run, and the entries that it makes."""
-    page = render_page(verified.report, verified.results)
-    made = bundle(submission, verified.responses, verified.scores, verified.report, page)
-    return made, list(_entries(submission, verified, benchmark))
+def make_bundle(submission: Submission, results: Results, report: Report) -> Bundle:
+    """The files to store: responses, everything recomputed from them, and the submitted judgements."""
+    lines = msgspec.json.Encoder().encode_lines
+    files = {
+        "run.json": _json(report.run),
+        "responses.jsonl": lines([r.response for r in results.results]),
+        "sessions.jsonl": lines(list(submission.sessions)),
+        "scores.jsonl": lines([r.score for r in results.results]),
+        "report.json": _json(report),
+        "report.html": render_page(report, results).encode(),
+    }
+    for name, judgement, verdicts in submission.judgements:
+        files[name] = _json(judgement)
+        files[verdicts_name(name)] = lines(list(verdicts))
+    if submission.training is not None:
+        files["training.json"] = _json(submission.training)
+    return Bundle(files)
 
 
-def _entries(
-    submission: Submission, verified: Verified, benchmark: Benchmark
-) -> Iterator[tuple[Board, Figures]]:
-    run, report = unplaced(submission.run), verified.report
-    manifest = benchmark.manifest
-    leak = check(submission.training, benchmark, verified.instances)
+def _json(value: Any) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(value), indent=1) + b"\n"
+
+
+def _entries(submission: Submission, results: Results, report: Report) -> Iterator[BoardEntry]:
+    """An entry for each variant, and for each variant and judge."""
+    run, benchmark, manifest = submission.run, results.benchmark, results.benchmark.manifest
     training = submission.training or {}
-    governed = any(i.policy_id is not None for i in verified.instances)
-    whole = {(row.variant, row.metric): row for row in report.rows if not row.group}
-    judged = [f for j in submission.judged if (f := judge_figures(j.judgement, verified.results))]
+    leak_check = check_leaks(submission.training, benchmark, [r.instance for r in results.results])
+    governed = any(r.instance.policy_id is not None for r in results.results)
+    accuracies = {r.variant: r for r in report.rows if r.label == ACCURACY.name and not r.group}
 
-    def board(variant: str, judge: str) -> Board:
-        key = Key(manifest.digest, run.split, variant, report.scorer, judge)
+    def board(variant: str, judge: str = "") -> Board:
+        key = BoardKey(manifest.digest, run.split, variant, report.scorer, judge)
         return Board(key, manifest.family, benchmark.folder.name, manifest.config, governed)
 
     for variant in run.variants:
-        row = whole[variant, "accuracy"]
+        row = accuracies[variant]
         if row.mean is None or row.low is None or row.high is None:
-            raise Refused([f"{variant}: no response has a value, so there is nothing to rank"])
-        common = {
-            "samples": run.samples,
-            "columns": _columns(variant, whole, verified),
-            "base": base if isinstance(base := training.get("base"), str) else None,
-            "method": _method(training),
-            "leak": leak.text,
-            "leaks": leak.found,
-        }
-        unscored = sum(r.score.value is None for r in verified.results.results if r.variant.name == variant)
-        figures = asdict(row) | {"unscored": unscored}
-        yield board(variant, ""), msgspec.convert(figures | common, Figures)
-        for f in judged:
-            if f.variant == variant:
-                yield board(variant, f.judge), msgspec.convert(asdict(f) | common, Figures)
+            raise Refusal([f"{variant}: no response has a value, so there is nothing to rank"])
+        figures = Figures(
+            mean=row.mean,
+            low=row.low,
+            high=row.high,
+            n=row.n,
+            unparsed=row.unparsed,
+            truncated=row.truncated,
+            samples=run.samples,
+            unscored=sum(r.score.value is None for r in results.results if r.variant.name == variant),
+            columns=report_columns(report, variant),
+            base=base if isinstance(base := training.get("base"), str) else None,
+            method=_method(training),
+            leak=leak_check.text,
+            leaks=leak_check.leaks,
+        )
+        yield board(variant), figures
+        for judgement in (j.judgement for j in submission.judgements if j.judgement.variants == variant):
+            if judged := judge_figures(judgement, results, figures):
+                yield board(variant, judge_id(judgement)), judged
 
 
-class _Done(msgspec.Struct):
+class _CompletedStage(msgspec.Struct):
     stage: str
 
 
-class _Trained(msgspec.Struct):
-    """What `trimpi train` tells of a recipe's stages."""
+class _TrainingStages(msgspec.Struct):
+    """The stages of a recipe as `trimpi train` records them in training.json."""
 
-    stages: tuple[_Done, ...]
+    stages: tuple[_CompletedStage, ...]
     planned: tuple[str, ...] = ()
 
 
 def _method(training: Json) -> str:
-    """The recipe's name; where the checkpoint is not that of its last stage, which stages were done."""
+    """The name of the recipe, with the completed stages if the checkpoint is not that of the last stage."""
     name = training.get("method") or training.get("recipe")
     if not isinstance(name, str):
         return ""
     try:
-        trained = msgspec.convert(training, _Trained)
-    except msgspec.ValidationError:  # told by another trainer, in words of its own
+        recorded = msgspec.convert(training, _TrainingStages)
+    except msgspec.ValidationError:  # from another trainer, whose format is unknown
         return name
-    done = [stage.stage for stage in trained.stages]
-    return name if done == list(trained.planned) else f"{', '.join(done)}, of {name}"
-
-
-def _columns(
-    variant: str, whole: dict[tuple[str, str], ReportRow], verified: Verified
-) -> dict[str, float | None]:
-    """By column; what a run does not tell is left out."""
-    report = verified.report
-    columns = {name: whole[name, "accuracy"].mean for name in VARIANTS if (name, "accuracy") in whole}
-    for name, metric in REPORTED.items():
-        if (variant, metric) in whole:
-            columns[name] = whole[variant, metric].mean
-    for usage in report.usage:
-        if usage.variant == variant:
-            columns["prompt tokens"] = usage.prompt_tokens
-    for saving in savings(report.usage):
-        if saving.what == "prompt tokens":
-            columns["tokens saved"] = saving.share
-    columns["cost"] = report.cost
-    return {name: value for name, value in columns.items() if value is not None}
+    completed = [stage.stage for stage in recorded.stages]
+    return name if completed == list(recorded.planned) else f"{', '.join(completed)}, of {name}"

@@ -1,8 +1,4 @@
-"""The paper's tables as data: reported figures, never verified here, made on other data.
-
-Figures are in percent, as printed. Of "Multimodal Policy Internalization for Conversational Agents"
-(arXiv 2510.09474).
-"""
+"""Reads the result tables of the paper from the TOML files in this folder."""
 
 from __future__ import annotations
 
@@ -18,19 +14,22 @@ from harness.errors import UserError
 
 
 @dataclass(frozen=True, slots=True)
-class Reported:
-    """One figure of the paper; depth and visual only where the family has them."""
+class ReportedScore:
+    """One score of the paper, in percent."""
 
     method: str
     model: str
     family: str
     variant: str
     score: float
+    # The depth and the kind of the policies; None for a family without them.
     depth: int | None = None
     visual: bool | None = None
+    # The language model that judged, for referral scores.
     judge: str = ""
+    # What the model was trained on before, if not on this benchmark.
     after: str = ""
-    """What the model was trained on before, where the benchmark is another."""
+    # The parts of the score, for tool calls.
     tool: float | None = None
     arguments: float | None = None
 
@@ -40,32 +39,37 @@ class Reported:
 
     @property
     def setting(self) -> str:
-        """Of which benchmark."""
+        """The kind of benchmark, such as "clevrpolicy-T N=6"."""
         kind = {None: "", False: "-T", True: "-M"}[self.visual]
         depth = f" N={self.depth}" if self.depth is not None else ""
         return f"{self.family}{kind}{depth}" + (f" after {self.after}" if self.after else "")
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class PaperTable:
+    """One table of the paper, or the part of it that we have."""
+
     title: str
-    rows: Sequence[Reported]
+    rows: Sequence[ReportedScore]
+    # The number of the table in the paper; None if we do not know it.
     table: int | None = None
-    """Its number in the paper, where we know it."""
     note: str = ""
 
     @property
     def settings(self) -> list[str]:
-        """Its columns."""
+        """The columns of the table."""
         return list(dict.fromkeys(row.setting for row in self.rows))
 
     @property
-    def lines(self) -> list[tuple[str, str, list[float | None]]]:
+    def scores_by_method(self) -> list[tuple[str, str, list[float | None]]]:
         """Method, model, and the score in each setting."""
-        found: dict[tuple[str, str], dict[str, float]] = {}
+        by_model: dict[tuple[str, str], dict[str, float]] = {}
         for row in self.rows:
-            found.setdefault((row.method, row.model), {})[row.setting] = row.score
-        return [(*who, [scores.get(setting) for setting in self.settings]) for who, scores in found.items()]
+            by_model.setdefault((row.method, row.model), {})[row.setting] = row.score
+        return [
+            (method, model, [scores.get(setting) for setting in self.settings])
+            for (method, model), scores in by_model.items()
+        ]
 
     @property
     def source(self) -> str:
@@ -73,13 +77,14 @@ class Table:
 
 
 @cache
-def tables() -> tuple[Table, ...]:
-    folder = resources.files("harness.paper")
-    found = []
-    for file in sorted((f for f in folder.iterdir() if f.name.endswith(".toml")), key=lambda f: f.name):
+def tables() -> tuple[PaperTable, ...]:
+    """All tables by their number. Raises UserError if a file is not valid."""
+    files = [file for file in resources.files("harness.paper").iterdir() if file.name.endswith(".toml")]
+    read = []
+    for file in files:
         try:
             data = tomllib.loads(file.read_text(encoding="utf-8"))
-            found.append(msgspec.convert(data, Table, strict=True))
+            read.append(msgspec.convert(data, PaperTable, strict=True))
         except ValueError as error:
-            raise UserError(f"reported/{file.name}: {error}") from error
-    return tuple(sorted(found, key=lambda t: (t.table is None, t.table, t.title)))
+            raise UserError(f"harness/paper/{file.name}: {error}") from error
+    return tuple(sorted(read, key=lambda t: (t.table is None, t.table, t.title)))

@@ -1,7 +1,7 @@
-"""Was a model trained on what it is tested on? Told by the pictures and questions, not by names.
+"""Was a model trained on the test set? This compares pictures and questions, not names.
 
-training.json may list its data, anywhere in it, as {"benchmark": FOLDER, "digest": ..., "split": ...}. Data
-that does not lie here with this very digest is not compared, and that is said. No training.json says nothing.
+A training.json may name its data anywhere in it, as {"benchmark": FOLDER, "digest": ..., "split": ...}. Data
+is compared only if its folder is on this machine with this digest; the result says how much was not compared.
 """
 
 from __future__ import annotations
@@ -19,66 +19,73 @@ from harness.errors import UserError
 from harness.files.benchmark import Benchmark
 from harness.records import Instance, Json
 
+# How deep in training.json data is searched for, and how many benchmarks are compared at most.
 DEEPEST = 8
 MOST_DATA = 32
 
 
 @dataclass(frozen=True, slots=True)
-class Leak:
+class LeakCheck:
+    """The result in words, empty if nothing is known about the training, and whether there is a leak."""
+
     text: str
-    found: bool = False
+    leaks: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Data:
-    """What a model was trained on, in the words of its training.json."""
+class TrainingData:
+    """A split of a benchmark, as named in training.json."""
 
     folder: str
     digest: str
     split: str
 
 
-def check(training: Json | None, benchmark: Benchmark, tested: Sequence[Instance]) -> Leak:
-    """What the training data has in common with these instances."""
+def check_leaks(training: Json | None, benchmark: Benchmark, tested: Sequence[Instance]) -> LeakCheck:
+    """Compares the training data with the instances of a test set."""
     if training is None:
-        return Leak("")
-    named = list(dict.fromkeys(_data(training)))
-    contents = {content(benchmark, instance) for instance in tested}
-    seen: set[str] = set()
+        return LeakCheck("")
+    named = list(dict.fromkeys(_training_data(training)))
+    test_contents = {content(benchmark, instance) for instance in tested}
+    training_contents: set[str] = set()
     missing = len(named)
     for data in named[:MOST_DATA]:
-        # ValueError: a path with a NUL in it; OSError: one that is too long.
+        # ValueError: the path contains a NUL. OSError: it is too long.
         with suppress(UserError, ValueError, OSError):
             other = _open(data, benchmark)
-            seen |= {content(other, instance) for instance in other.instances(data.split)}
+            training_contents |= {content(other, instance) for instance in other.instances(data.split)}
             missing -= 1
-    untold = f"; {missing} of {len(named)} benchmarks were not compared, which do not lie here as they were"
-    if shared := len(contents & seen):
-        text = f"{shared} of {len(contents)} scenes or questions of this test set are in its training data"
-        return Leak(text + (untold if missing else ""), True)
+    here = "on this machine with the recorded digest"
+    limits = (
+        f"; {missing} of {len(named)} benchmarks were not compared: they are not {here}" if missing else ""
+    )
+    if shared := len(test_contents & training_contents):
+        total = len(test_contents)
+        text = f"{shared} of {total} scenes or questions of this test set are in its training data"
+        return LeakCheck(text + limits, leaks=True)
     if missing == len(named):
-        return Leak("its training data does not lie here as it was, or is not told: not compared")
-    whose = "what lies here of its training data" if missing else "its training data"
-    return Leak(f"{whose} shares no scene or question with this test set{untold if missing else ''}")
+        return LeakCheck(f"not compared: no training data is named and {here}")
+    compared = "the training data found on this machine" if missing else "its training data"
+    return LeakCheck(f"{compared} shares no scene or question with this test set{limits}")
 
 
 def content(benchmark: Benchmark, instance: Instance) -> str:
-    """An instance's pictures; its texts where it has none."""
+    """A hash of an instance's pictures, or of its texts if it has none."""
     files = benchmark.manifest.files
     pictures = [files[part.value] for part in instance.query if part.kind == "image"]
-    shown = pictures or [part.value for part in instance.query]
-    return hashlib.sha256(msgspec.json.encode(shown)).hexdigest()
+    parts = pictures or [part.value for part in instance.query]
+    return hashlib.sha256(msgspec.json.encode(parts)).hexdigest()
 
 
-def _data(training: Json) -> Iterator[Data]:
-    for item in _mappings(training):
+def _training_data(training: Json) -> Iterator[TrainingData]:
+    for item in _objects(training):
         folder, digest = item.get("benchmark"), item.get("digest")
         if isinstance(folder, str) or isinstance(digest, str):
-            yield Data(str(folder), str(digest), str(item.get("split", "train")))
+            yield TrainingData(str(folder), str(digest), str(item.get("split", "train")))
 
 
-def _open(data: Data, tested: Benchmark) -> Benchmark:
-    """Raises UserError where it is not here, or another lies in its place."""
+def _open(data: TrainingData, tested: Benchmark) -> Benchmark:
+    """Raises UserError if the benchmark is not in its folder, or has another digest."""
     if data.digest == tested.manifest.digest:
         return tested
     other = Benchmark(Path(data.folder))
@@ -87,9 +94,10 @@ def _open(data: Data, tested: Benchmark) -> Benchmark:
     return other
 
 
-def _mappings(value: Any, depth: int = 0) -> Iterator[dict[str, Any]]:
+def _objects(value: Any, depth: int = 0) -> Iterator[dict[str, Any]]:
+    """All JSON objects in a value."""
     if depth < DEEPEST and isinstance(value, dict | list):
         if isinstance(value, dict):
             yield value
         for item in value.values() if isinstance(value, dict) else value:
-            yield from _mappings(item, depth + 1)
+            yield from _objects(item, depth + 1)

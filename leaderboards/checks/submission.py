@@ -1,7 +1,7 @@
-"""A run's folder, read as a stranger's: plain files only, bounded in size, every record checked.
+"""A submission: the folder of a run, read without trusting it.
 
-Nothing is unpacked, followed or executed: an archive, a link or a file that is too large is refused by name
-before it is read.
+Only regular files within size limits are read, and every record is validated. Archives are not unpacked,
+links are not followed, and nothing is executed. A file that is too large is refused before it is read.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import hashlib
 import math
 import os
 import stat
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -20,34 +20,41 @@ import msgspec
 from harness.errors import UserError
 from harness.judge.summary import Judgement
 from harness.records import Json, Report, Response, Run, Score, Session
+from harness.report.text import printable, short
 
 T = TypeVar("T")
 MIB = 1 << 20
-LARGEST = 1024 * MIB
-"""Of a file of records, in bytes."""
+# Limits in bytes: a file of records, another JSON file, a line, and settings that a page displays.
+LARGEST_RECORDS = 1024 * MIB
 LARGEST_JSON = 64 * MIB
 LONGEST_LINE = 16 * MIB
+LARGEST_SETTINGS = 64 << 10
 MOST_LINES = 2_000_000
 MOST_JUDGEMENTS = 16
+# In characters.
 LONGEST_NAME = 400
-LARGEST_SETTINGS = 64 << 10
+# Levels of nesting in settings that a page displays.
 DEEPEST = 16
-"""Of what describes a backend or a training and is shown as it is."""
+# A count or a time that is larger than this cannot be right.
+LARGEST_NUMBER = 1 << 40
+# Backends whose argument may be the folder of a local checkpoint, which may contain a training.json.
 CHECKPOINTS = "hf", "vllm"
-"""Backends whose argument may be a local checkpoint's folder, with its training.json."""
+# Figures may differ by this much, because their last digits depend on the machine.
+TOLERANCE = 1e-6
 
 
-class Refused(UserError):
-    """Why a run is not taken: each reason a sentence."""
+class Refusal(UserError):
+    """Why a run is refused: one sentence for each reason."""
 
     def __init__(self, reasons: Sequence[str]) -> None:
         self.reasons = tuple(reasons)
         super().__init__("refused:\n" + "\n".join(f"- {reason}" for reason in reasons))
 
 
-class Judged(NamedTuple):
-    """What a language model said of a run, and the figures that were made of it."""
+class SubmittedJudgement(NamedTuple):
+    """The figures of a language model on a run, and the verdicts that they are computed from."""
 
+    # The name of the judgement's file.
     name: str
     judgement: Judgement
     verdicts: Sequence[Response]
@@ -55,83 +62,100 @@ class Judged(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """What a run's folder holds."""
+    """The content of a run's folder."""
 
     name: str
     run: Run
     report: Report
     scores: Sequence[Score]
+    # A request that failed and was repeated has several responses.
     responses: Sequence[Response]
-    """One line each; a request that failed and was made again is there twice."""
     sessions: Sequence[Session]
-    judged: Sequence[Judged]
+    judgements: Sequence[SubmittedJudgement]
+    # How the model was trained: training.json in the run's folder or beside the checkpoint.
     training: Json | None
-    """How the model was made, from training.json in the run's folder or beside the checkpoint."""
 
 
-def read(folder: Path) -> Submission:
-    """Raises Refused where the folder is not a finished run that can be read within the limits."""
+def read_submission(folder: Path) -> Submission:
+    """Raises Refusal if the folder is not that of a finished run, or exceeds a limit."""
     if not folder.is_dir():
-        what = "no such folder" if not folder.exists() else "a file; archives are not read"
-        raise Refused([f"{folder}: expected the folder of a run, got {what}"])
+        found = "no such folder" if not folder.exists() else "a file; archives are not read"
+        raise Refusal([f"{folder}: expected the folder of a run, got {found}"])
     run = read_json(folder / "run.json", Run)
     judgements = sorted(folder.glob("judgement.*.json"))
     if len(judgements) > MOST_JUDGEMENTS:
-        raise Refused([f"expected at most {MOST_JUDGEMENTS} judgements, got {len(judgements)}"])
+        raise Refusal([f"expected at most {MOST_JUDGEMENTS} judgements, got {len(judgements)}"])
     report = read_json(folder / "report.json", Report)
-    _describable("backend", report.backend)
-    for name in ("model", "benchmark"):
-        if len(getattr(run, name)) > LONGEST_NAME:
-            raise Refused([f"{name}: expected at most {LONGEST_NAME} characters"])
+    _check_settings("backend", report.backend)
+    for field in ("model", "benchmark"):
+        if len(getattr(run, field)) > LONGEST_NAME:
+            raise Refusal([f"{field}: expected at most {LONGEST_NAME} characters"])
     return Submission(
         name=folder.resolve().name,
         run=run,
         report=report,
         scores=list(read_lines(folder / "scores.jsonl", Score)),
-        responses=[_plausible(r) for r in read_lines(folder / "responses.jsonl", Response)],
+        responses=_responses(folder / "responses.jsonl"),
         sessions=_sessions(folder / "sessions.jsonl"),
-        judged=[_judged(path) for path in judgements],
+        judgements=[_judgement(path) for path in judgements],
         training=_training(folder, run),
     )
+
+
+def _responses(path: Path) -> list[Response]:
+    """Raises Refusal if a response has numbers that cannot be right, or not either a text or an error."""
+    responses = list(read_lines(path, Response))
+    for r in responses:
+        tokens = r.prompt_tokens, r.cached_tokens, r.written_tokens, r.completion_tokens
+        for number in (r.sample, r.batch - 1, *tokens, r.prefill_seconds, r.seconds):
+            if number is not None and not (0 <= number < LARGEST_NUMBER and math.isfinite(number)):
+                raise Refusal([f"responses: {shown(r.instance)} has a count or a time of {number:.4g}"])
+        if (r.text is None) == (r.error is None):
+            raise Refusal([f"responses: {shown(r.instance)}: expected either a text or an error"])
+    return responses
 
 
 def _sessions(path: Path) -> list[Session]:
     if not path.exists():
         return []
     sessions = list(read_lines(path, Session))
-    if not all(0 <= s.requests < 1 << 40 and 0 <= s.seconds < 1e12 for s in sessions):
-        raise Refused([f"{path.name}: expected counts and seconds of 0 or more"])
+    if not all(0 <= s.requests < LARGEST_NUMBER and 0 <= s.seconds < LARGEST_NUMBER for s in sessions):
+        raise Refusal([f"{path.name}: expected plausible counts and seconds of 0 or more"])
     return sessions
 
 
-def _judged(path: Path) -> Judged:
-    verdicts = path.with_name("verdicts." + path.name.split(".")[1] + ".jsonl")
-    said = [_plausible(r) for r in read_lines(verdicts, Response)]
-    return Judged(path.name, read_json(path, Judgement), said)
+def _judgement(path: Path) -> SubmittedJudgement:
+    verdicts = path.with_name(verdicts_name(path.name))
+    return SubmittedJudgement(path.name, read_json(path, Judgement), _responses(verdicts))
+
+
+def verdicts_name(judgement: str) -> str:
+    """The name of the file with the verdicts of a judgement, from the name of the judgement's file."""
+    return f"verdicts.{judgement.split('.')[1]}.jsonl"
 
 
 def _training(folder: Path, run: Run) -> Json | None:
     backend, _, argument = run.model.partition(":")
-    places = [folder / "training.json"]
+    paths = [folder / "training.json"]
     if backend in CHECKPOINTS and argument and "\0" not in argument:
-        places.append(Path(argument) / "training.json")
-    for path in places:
+        paths.append(Path(argument) / "training.json")
+    for path in paths:
         if os.path.lexists(path):
             training = read_json(path, dict[str, Any])
-            _describable("training.json", training)
+            _check_settings(path.name, training)
             return training
     return None
 
 
-def _describable(name: str, settings: Json) -> None:
-    """A stranger's settings that a page can show; their keys are their own."""
+def _check_settings(name: str, settings: Json) -> None:
+    """Raises Refusal if settings, whose keys can be anything, are too large or too deep for a page."""
     try:
         fits = len(msgspec.json.encode(settings)) <= LARGEST_SETTINGS and _depth(settings) <= DEEPEST
     except RecursionError:
         fits = False
     if not fits:
         size = LARGEST_SETTINGS >> 10
-        raise Refused([f"{name}: expected at most {size} KiB and {DEEPEST} levels"])
+        raise Refusal([f"{name}: expected at most {size} KiB and {DEEPEST} levels"])
 
 
 def _depth(value: Any) -> int:
@@ -139,38 +163,18 @@ def _depth(value: Any) -> int:
     return 1 + max(map(_depth, inner), default=0)
 
 
-def _plausible(response: Response) -> Response:
-    """Counts and seconds that no sum or database stumbles over."""
-    counts = (
-        response.sample,
-        response.batch - 1,
-        response.prompt_tokens,
-        response.cached_tokens,
-        response.written_tokens,
-        response.completion_tokens,
-        response.prefill_seconds,
-        response.seconds,
-    )
-    for value in counts:
-        if value is not None and not (0 <= value < 1 << 40 and math.isfinite(value)):
-            raise Refused([f"responses: {short(response.instance)} has a count or a time of {value:.4g}"])
-    if (response.text is None) == (response.error is None):
-        raise Refused([f"responses: {short(response.instance)} should have a text or an error, and not both"])
-    return response
-
-
 def read_json(path: Path, type_: type[T]) -> T:
-    """Raises Refused where the file is missing, a link, too large, or not such a record."""
-    _check(path, LARGEST_JSON)
+    """Raises Refusal if the file is missing, a link, too large, or not a record of this type."""
+    _check_file(path, LARGEST_JSON)
     try:
         return msgspec.json.decode(path.read_bytes(), type=type_)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise Refused([f"{path.name}: {error}"]) from error
+        raise Refusal([f"{path.name}: {error}"]) from error
 
 
 def read_lines(path: Path, type_: type[T]) -> Iterator[T]:
-    """The records of a file, a line at a time."""
-    _check(path, LARGEST)
+    """The records of a file with one record per line; raises Refusal like read_json."""
+    _check_file(path, LARGEST_RECORDS)
     decoder = msgspec.json.Decoder(type_)
     with path.open("rb") as file:
         for number in range(1, MOST_LINES + 2):
@@ -179,89 +183,50 @@ def read_lines(path: Path, type_: type[T]) -> Iterator[T]:
                 return
             where = f"{path.name}, line {number}"
             if not line.endswith(b"\n"):
-                raise Refused(
-                    [f"{where}: not whole, or longer than {LONGEST_LINE // MIB} MiB; finish the run first"]
-                )
+                limit = f"{LONGEST_LINE // MIB} MiB"
+                raise Refusal([f"{where}: incomplete or longer than {limit}; finish the run first"])
             if number > MOST_LINES:
-                raise Refused([f"{path.name}: expected at most {MOST_LINES} lines"])
+                raise Refusal([f"{path.name}: expected at most {MOST_LINES} lines"])
             try:
                 yield decoder.decode(line)
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-                raise Refused([f"{where}: {error}"]) from error
+                raise Refusal([f"{where}: {error}"]) from error
 
 
-def _check(path: Path, largest: int) -> None:
+def _check_file(path: Path, largest: int) -> None:
     try:
-        found = path.lstat()
+        status = path.lstat()
     except FileNotFoundError:
-        raise Refused([f"{path.name}: no such file; finish the run with the same eval command"]) from None
+        raise Refusal(
+            [f"{path.name}: no such file; run the same `harness eval` command again to finish the run"]
+        ) from None
     except OSError as error:
-        raise Refused([f"{path.name}: cannot be read: {error.strerror}"]) from error
-    if not stat.S_ISREG(found.st_mode):
-        raise Refused([f"{path.name}: expected a plain file, got a link or something else"])
-    if found.st_size > largest:
-        size = f"{found.st_size / MIB:,.0f} MiB"
-        raise Refused([f"{path.name}: expected at most {largest // MIB} MiB, got {size}; not read"])
+        raise Refusal([f"{path.name}: cannot be read: {error.strerror}"]) from error
+    if not stat.S_ISREG(status.st_mode):
+        raise Refusal([f"{path.name}: expected a regular file, got a link or something else"])
+    if status.st_size > largest:
+        size = f"{status.st_size / MIB:,.0f} MiB"
+        raise Refusal([f"{path.name}: expected at most {largest // MIB} MiB, got {size}"])
 
 
-def short(name: str, most: int = 60) -> str:
-    """A stranger's name for a sentence: printable and not long."""
-    shown = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in name[: most + 1])
-    return shown if len(shown) <= most else f"{shown[: most - 1]}…"
+def shown(name: str, most: int = 60) -> str:
+    """A submitted name as part of a message: printable and short."""
+    return short(printable(name[: most + 1]), most)
 
 
-@dataclass(frozen=True, slots=True)
-class Bundle:
-    """What is kept of a submission: files by name, named together by a sha256."""
-
-    files: Mapping[str, bytes]
-
-    @property
-    def hashes(self) -> dict[str, str]:
-        return {name: hashlib.sha256(data).hexdigest() for name, data in sorted(self.files.items())}
-
-    @property
-    def sha256(self) -> str:
-        """Of the files that hold what was submitted and recomputed; report.html only draws it."""
-        kept = (f"{sha}  {name}\n" for name, sha in self.hashes.items() if name != "report.html")
-        return hashlib.sha256("".join(kept).encode()).hexdigest()
-
-
-def bundle(
-    submission: Submission,
-    responses: Sequence[Response],
-    scores: Sequence[Score],
-    report: Report,
-    page: str,
-) -> Bundle:
-    """The responses that count, the scores and the report as recomputed, and what else was submitted."""
-    lines = msgspec.json.Encoder().encode_lines
-    files = {
-        "run.json": _json(report.run),
-        "responses.jsonl": lines(list(responses)),
-        "sessions.jsonl": lines(list(submission.sessions)),
-        "scores.jsonl": lines(list(scores)),
-        "report.json": _json(report),
-        "report.html": page.encode(),
-    }
-    for name, judgement, verdicts in submission.judged:
-        files[name] = _json(judgement)
-        files[name.replace("judgement", "verdicts").replace(".json", ".jsonl")] = lines(list(verdicts))
-    if submission.training is not None:
-        files["training.json"] = _json(submission.training)
-    return Bundle(files)
+def equal(one: float | None, other: float | None) -> bool:
+    """Whether a submitted figure is the recomputed one."""
+    if one is None or other is None:
+        return one is other
+    return abs(one - other) <= TOLERANCE
 
 
 def run_sha256(run: Run, responses: Sequence[Response]) -> str:
-    """Names the run itself, whatever it was scored by: what was asked, and what came back."""
-    data = msgspec.json.encode([unplaced(run), list(responses)])
+    """Identifies a run by its settings and its responses, whatever their scores."""
+    data = msgspec.json.encode([without_folder(run), list(responses)])
     return hashlib.sha256(data).hexdigest()
 
 
-def unplaced(run: Run) -> Run:
-    """Without the place on a machine where its benchmark lay."""
+def without_folder(run: Run) -> Run:
+    """The run without the location of its benchmark on a machine."""
     return replace(run, benchmark=Path(run.benchmark).name)
-
-
-def _json(value: Any) -> bytes:
-    return msgspec.json.format(msgspec.json.encode(value), indent=1) + b"\n"

@@ -1,11 +1,20 @@
-"""Recompute, never trust: a submission against its benchmark, with every reason why it is not taken."""
+"""Verifies a submission against its benchmark: everything that can be recomputed is recomputed.
+
+A submission is refused with all reasons at once if possible:
+
+    1. run.json       asks for the benchmark as it is here, all of a split, with valid sampling settings
+    2. responses      are complete: exactly one for each prompt
+    3. scores, figures, judgements    are what they are when recomputed from the responses
+
+What is stored afterwards is the recomputed version; of the submitted report, only the description of the
+backend and the batch check are kept.
+"""
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
@@ -13,87 +22,69 @@ from harness import variants
 from harness.backends import Sampling
 from harness.errors import UserError
 from harness.files.benchmark import Benchmark
+from harness.metrics.accuracy import ACCURACY
 from harness.records import Instance, Report, ReportRow, Response, Run, Score
 from harness.report.figures import make_report
 from harness.results import Results
 from harness.run import score
 from harness.variants import VARIANTS
-from leaderboards.checks.judged import judge_faults
-from leaderboards.checks.submission import Refused, Submission, short, unplaced
+from leaderboards.checks.judgements import judgement_errors
+from leaderboards.checks.submission import Refusal, Submission, equal, shown, without_folder
 
-SAME = 1e-6
-"""Two figures that differ by no more are one: the last digits hang on the machine."""
 MOST_SAMPLES = 1000
-UNTRAINED = "train"
-"""The split that a model may have been trained on: there is no board for it."""
+# There is no board for the split that models are trained on.
+TRAINING_SPLIT = "train"
+# Instance, variant and sample.
 ResponseKey = tuple[str, str, int]
 
 
-@dataclass(frozen=True, slots=True)
-class Verified:
-    """A submission that may be shown: its responses in the benchmark's order, all else recomputed."""
-
-    responses: Sequence[Response]
-    results: Results
-    report: Report
-    instances: Sequence[Instance]
-
-    @property
-    def scores(self) -> list[Score]:
-        return [result.score for result in self.results.results]
-
-
-def verify(submission: Submission, benchmark: Benchmark) -> Verified:
-    """Raises Refused with all the reasons that were found."""
-    run = submission.run
-    _refuse(_asked(run, benchmark))
-    _refuse(_sampled(submission))
+def verify(submission: Submission, benchmark: Benchmark) -> tuple[Results, Report]:
+    """The results, in the order of the benchmark, and the report. Raises Refusal with all reasons."""
+    run, submitted = submission.run, submission.report
+    _refuse_if(_run_errors(run, benchmark))
+    _refuse_if(_sampling_errors(submission))
     instances = benchmark.instances(run.split)
-    expected = list(_expected(run, benchmark, instances))
-    _refuse(_incomplete(expected, submission.responses))
-    done = {r.key: r for r in submission.responses if r.error is None}
-    responses = [done[key] for key in expected]
-    results = score(benchmark, instances, responses)
-    _refuse(_values(results))
-    report = _report(submission, results, len(instances) * run.samples)
-    _refuse(
+    expected = list(_expected_keys(run, benchmark, instances))
+    _refuse_if(_response_errors(expected, submission.responses))
+    completed = {r.key: r for r in submission.responses if r.error is None}
+    results = score(benchmark, instances, [completed[key] for key in expected])
+    _refuse_if(_range_errors(results))
+    possible = len(instances) * run.samples
+    report = make_report(
+        without_folder(run), submitted.backend, results, possible, submitted.batch_check, submission.sessions
+    )
+    _refuse_if(
         [
-            *_scorer(submission, report),
-            *_scores(submission.scores, [r.score for r in results.results]),
-            *_rows(submission.report, report),
-            *(f for judged in submission.judged for f in judge_faults(judged, run, results)),
+            *_report_errors(submitted, report),
+            *_score_errors(submission.scores, [r.score for r in results.results]),
+            *(error for j in submission.judgements for error in judgement_errors(j, run, results)),
         ]
     )
-    return Verified(responses, results, report, instances)
+    return results, report
 
 
-def _refuse(reasons: Iterator[str] | Sequence[str]) -> None:
-    found = list(reasons)
-    if found:
-        raise Refused(found)
+def _refuse_if(errors: Iterable[str]) -> None:
+    reasons = list(errors)
+    if reasons:
+        raise Refusal(reasons)
 
 
-def _asked(run: Run, benchmark: Benchmark) -> Iterator[str]:
-    manifest = benchmark.manifest
-    for name, here in (
-        ("digest", manifest.digest),
-        ("images_digest", manifest.images_digest),
-        ("family", manifest.family),
-    ):
-        there = getattr(run, name)
-        if there != here:
-            yield f"{name}: expected {short(here, 16)} of the benchmark, the run has {short(there, 16)}"
+def _run_errors(run: Run, benchmark: Benchmark) -> Iterator[str]:
+    for field in ("digest", "images_digest", "family"):
+        expected, got = getattr(benchmark.manifest, field), getattr(run, field)
+        if got != expected:
+            yield f"{field}: expected {shown(expected, 16)} as in the benchmark, got {shown(got, 16)}"
     if run.limit is not None:
-        yield f"limit: expected the whole split, got the first {run.limit} instances"
-    if run.split not in benchmark.splits or run.split == UNTRAINED:
-        splits = ", ".join(s for s in benchmark.splits if s != UNTRAINED)
-        yield f"split: expected one of {splits}, got {short(run.split)!r}"
+        yield f"limit: expected a run of all instances, got the first {run.limit}"
+    if run.split not in benchmark.splits or run.split == TRAINING_SPLIT:
+        splits = ", ".join(s for s in benchmark.splits if s != TRAINING_SPLIT)
+        yield f"split: expected one of {splits}, got {shown(run.split)!r}"
     unknown = [v for v in run.variants if v not in VARIANTS]
     if unknown or not run.variants or len(set(run.variants)) < len(run.variants):
-        yield f"variants: expected different ones of {', '.join(VARIANTS)}, got {short(str(run.variants))}"
+        yield f"variants: expected different ones of {', '.join(VARIANTS)}, got {shown(str(run.variants))}"
 
 
-def _sampled(submission: Submission) -> Iterator[str]:
+def _sampling_errors(submission: Submission) -> Iterator[str]:
     run = submission.run
     try:
         sampling = msgspec.convert(dict(run.sampling), Sampling, strict=True)
@@ -105,19 +96,19 @@ def _sampled(submission: Submission) -> Iterator[str]:
     if not 1 <= run.samples <= MOST_SAMPLES:
         yield f"samples: expected 1..{MOST_SAMPLES}, got {run.samples}"
     elif run.samples > 1 and sampling.temperature == 0:
-        yield "samples: greedy decoding gives the same response each time, so there is one sample"
-    most = sampling.max_new_tokens
-    long = [r for r in submission.responses if (r.completion_tokens or 0) > most]
-    if long:
+        yield f"samples: expected 1 at temperature 0, where all samples are the same, got {run.samples}"
+    limit = sampling.max_new_tokens
+    too_long = [r for r in submission.responses if (r.completion_tokens or 0) > limit]
+    if too_long:
         yield (
-            f"{len(long)} responses are longer than max_new_tokens, {most}: the first, "
-            f"{_name(long[0].key)}, has {long[0].completion_tokens} tokens"
+            f"{len(too_long)} responses are longer than max_new_tokens, {limit}; the first, "
+            f"{_name(too_long[0].key)}, has {too_long[0].completion_tokens} tokens"
         )
     if submission.report.run != run:
-        yield "report.json: it is the report of another run than run.json"
+        yield "report.json: expected the report of the run in run.json, got that of another run"
 
 
-def _expected(run: Run, benchmark: Benchmark, instances: Sequence[Instance]) -> Iterator[ResponseKey]:
+def _expected_keys(run: Run, benchmark: Benchmark, instances: Sequence[Instance]) -> Iterator[ResponseKey]:
     """In the order of the run's prompts."""
     for name in run.variants:
         for instance in instances:
@@ -125,27 +116,27 @@ def _expected(run: Run, benchmark: Benchmark, instances: Sequence[Instance]) -> 
                 yield from ((instance.id, name, sample) for sample in range(run.samples))
 
 
-def _incomplete(expected: Sequence[ResponseKey], responses: Sequence[Response]) -> Iterator[str]:
-    """Exactly one response for each prompt; a failed request may have been made again."""
-    wanted = set(expected)
-    if not wanted:
+def _response_errors(expected: Sequence[ResponseKey], responses: Sequence[Response]) -> Iterator[str]:
+    """Expects exactly one response for each prompt, besides failed requests that were repeated."""
+    expected_set = set(expected)
+    if not expected_set:
         yield "nothing to score: no instance has a prompt under the run's variants"
-    if foreign := list(dict.fromkeys(r.key for r in responses if r.key not in wanted)):
-        yield f"{len(foreign)} responses are to no prompt of this test set: {_first(foreign)}"
-    told = Counter(r.key for r in responses if r.error is None)
-    if twice := [key for key, count in told.items() if count > 1]:
-        yield f"{len(twice)} prompts have more than one response: {_first(twice)}"
-    failed = {r.key for r in responses if r.error is not None} - told.keys()
-    if broken := [key for key in expected if key in failed]:
+    if unknown := list(dict.fromkeys(r.key for r in responses if r.key not in expected_set)):
+        yield f"{len(unknown)} responses belong to no prompt of this test set: {_first(unknown)}"
+    counts = Counter(r.key for r in responses if r.error is None)
+    if repeated := [key for key, count in counts.items() if count > 1]:
+        yield f"{len(repeated)} prompts have more than one response: {_first(repeated)}"
+    failed_set = {r.key for r in responses if r.error is not None} - counts.keys()
+    if failed := [key for key in expected if key in failed_set]:
         yield (
-            f"{len(broken)} of {len(wanted)} requests failed and were not made again: {_first(broken)}; "
-            "the same eval command asks once more"
+            f"{len(failed)} of {len(expected_set)} requests failed and were not repeated: {_first(failed)}; "
+            "run the same `harness eval` command again to repeat them"
         )
-    if missing := [key for key in expected if key not in told and key not in failed]:
-        yield f"{len(missing)} of {len(wanted)} prompts have no response: {_first(missing)}"
+    if missing := [key for key in expected if key not in counts and key not in failed_set]:
+        yield f"{len(missing)} of {len(expected_set)} prompts have no response: {_first(missing)}"
 
 
-def _values(results: Results) -> Iterator[str]:
+def _range_errors(results: Results) -> Iterator[str]:
     for result in results.results:
         for value in (result.score.value, *result.score.parts.values()):
             if value is not None and not 0 <= value <= 1:
@@ -153,67 +144,50 @@ def _values(results: Results) -> Iterator[str]:
                 return
 
 
-def _report(submission: Submission, results: Results, possible: int) -> Report:
-    """Made anew; only what describes the backend is taken from the run's own."""
-    own = submission.report
-    run = unplaced(submission.run)
-    return make_report(run, own.backend, results, possible, own.batch_check, submission.sessions)
-
-
-def _scorer(submission: Submission, report: Report) -> Iterator[str]:
-    if submission.report.scorer != report.scorer:
-        yield (
-            f"scorer: {report.scorer!r} is installed here, the run was scored by "
-            f"{short(submission.report.scorer)!r}; the same eval command scores it again"
-        )
-
-
-def _scores(own: Sequence[Score], ours: Sequence[Score]) -> Iterator[str]:
-    repeated = [key for key, count in Counter(s.key for s in own).items() if count > 1]
-    if repeated:
-        yield f"scores.jsonl: {len(repeated)} responses are scored twice: {_first(repeated)}"
-    told = {s.key: s for s in own}
-    if told.keys() != {s.key for s in ours}:
-        yield f"scores.jsonl: expected scores of {len(ours)} responses, got {len(told)}, or of others"
+def _score_errors(submitted: Sequence[Score], recomputed: Sequence[Score]) -> Iterator[str]:
+    if repeated := [key for key, count in Counter(s.key for s in submitted).items() if count > 1]:
+        yield f"scores.jsonl: {len(repeated)} responses have more than one score: {_first(repeated)}"
+    by_key = {s.key: s for s in submitted}
+    if by_key.keys() != {s.key for s in recomputed}:
+        yield f"scores.jsonl: expected scores of {len(recomputed)} responses, got {len(by_key)}, or of others"
         return
-    if wrong := [s for s in ours if not _same(told[s.key].value, s.value)]:
-        s = wrong[0]
+    if wrong := [s for s in recomputed if not equal(by_key[s.key].value, s.value)]:
+        first = wrong[0]
         yield (
-            f"scores.jsonl: {len(wrong)} scores differ from the recomputed, the first, {_name(s.key)}: "
-            f"{told[s.key].value} there, {s.value} recomputed"
+            f"scores.jsonl: {len(wrong)} scores are wrong; the first, {_name(first.key)}, is "
+            f"{by_key[first.key].value} in the file, but {first.value} when recomputed"
         )
 
 
-def _rows(own: Report, ours: Report) -> Iterator[str]:
-    """Every figure that both have; a metric that is not installed here is left out, not believed."""
-    told = {_place(row): row for row in own.rows}
-    whole = {_place(row) for row in ours.rows if row.metric == "accuracy" and not row.group}
-    if not whole <= told.keys():
-        yield "report.json: the accuracy of a variant is not in it"
+def _report_errors(submitted: Report, recomputed: Report) -> Iterator[str]:
+    """Compares every figure that both reports have, since other metrics may be installed elsewhere."""
+    if submitted.scorer != recomputed.scorer:
+        yield (
+            f"scorer: expected {recomputed.scorer!r}, which is installed here, got "
+            f"{shown(submitted.scorer)!r}; run the same `harness eval` command again to update the scores"
+        )
+    by_key = {_row_key(row): row for row in submitted.rows}
+    accuracies = {_row_key(r) for r in recomputed.rows if r.label == ACCURACY.name and not r.group}
+    if not accuracies <= by_key.keys():
+        yield "report.json: expected the accuracy of every variant, got a report without one"
     wrong = [
-        (told[place], row, name)
-        for row in ours.rows
-        if (place := _place(row)) in told
-        for name in ("mean", "low", "high", "n", "unparsed", "truncated", "errors")
-        if not _same(getattr(told[place], name), getattr(row, name))
+        (by_key[key], row, field)
+        for row in recomputed.rows
+        if (key := _row_key(row)) in by_key
+        for field in ("mean", "low", "high", "n", "unparsed", "truncated", "errors")
+        if not equal(getattr(by_key[key], field), getattr(row, field))
     ]
     if wrong:
-        there, here, name = wrong[0]
+        there, here, field = wrong[0]
         yield (
-            f"report.json: {len(wrong)} figures differ from the recomputed, the first, {name} of "
-            f"{' '.join(filter(None, _place(here)))}: {getattr(there, name)} there, "
-            f"{getattr(here, name)} recomputed"
+            f"report.json: {len(wrong)} figures are wrong; the first, {field} of "
+            f"{' '.join(filter(None, _row_key(here)))}, is {getattr(there, field)} in the file, but "
+            f"{getattr(here, field)} when recomputed"
         )
 
 
-def _place(row: ReportRow) -> tuple[str, ...]:
-    return row.variant, row.metric, row.group, row.member
-
-
-def _same(one: float | None, other: float | None) -> bool:
-    if one is None or other is None:
-        return one is other
-    return abs(one - other) <= SAME
+def _row_key(row: ReportRow) -> tuple[str, ...]:
+    return row.variant, row.label, row.group, row.member
 
 
 def _first(keys: Sequence[ResponseKey]) -> str:
@@ -222,4 +196,4 @@ def _first(keys: Sequence[ResponseKey]) -> str:
 
 def _name(key: ResponseKey) -> str:
     instance, variant, sample = key
-    return f"{short(instance)} under {short(variant)}" + (f" (sample {sample})" if sample else "")
+    return f"{shown(instance)} under {shown(variant)}" + (f" (sample {sample})" if sample else "")

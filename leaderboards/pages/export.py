@@ -1,84 +1,71 @@
-"""Boards for other programs and places: static HTML, CSV, Markdown, JSON, and a table for the terminal."""
+"""Boards as static HTML, CSV, Markdown and JSON, and as tables for the terminal."""
 
 from __future__ import annotations
 
 import csv
 import io
-import re
 from pathlib import Path
 
 import msgspec
 
 from harness.files import store
-from harness.metrics.metric import SHARE
-from harness.report.text import printable
+from harness.metrics.metric import SHARE, Quantity
+from harness.report.text import escape_markdown, markdown_table, printable, terminal_table
+from leaderboards.columns import legend
 from leaderboards.pages.page import EXPORTED, Pages
-from leaderboards.pages.reported import beside
-from leaderboards.pages.view import Line, View, figure, title, view
+from leaderboards.pages.ranking import RankedBoard, rank, reported_scores, title
 from leaderboards.storage.board import Boards
 from leaderboards.storage.records import Board
 
-
-def about(board: Board) -> str:
-    return f"digest {board.key.digest[:12]}, scorer {printable(board.key.scorer)}"
-
-
-def heads(shown: View) -> list[str]:
-    return [
-        *("rank", "model", "run", "score", "95 % interval", "n", "unparsed, %"),
-        *shown.columns,
-        *("attempts", "bundle"),
-    ]
-
-
-def cells(shown: View, line: Line) -> list[str]:
-    f = line.row.figures
-    return [
-        str(line.rank),
-        printable(line.row.model) + (" [leak]" if f.leaks else ""),
-        printable(line.row.name),
-        SHARE.format(f.mean),
-        f"{SHARE.format(f.low)} to {SHARE.format(f.high)}",
-        str(f.n),
-        SHARE.format(f.unparsed / f.n),
-        *(figure(name, line.columns.get(name)) for name in shown.columns),
-        str(line.row.attempts),
-        line.row.bundle[:12],
-    ]
+# Rank, model and run are left-aligned in tables.
+TEXT_COLUMNS = 3
 
 
 def terminal(boards: Boards, legacy: bool = False) -> str:
-    """All boards, one table each."""
-    chosen = [board for board in boards.boards() if legacy or not board.legacy]
-    return "\n\n".join(_table(view(boards, board)) for board in chosen) or "no entries yet"
+    """All boards as tables, and an explanation of their columns."""
+    sections: list[str] = []
+    columns: dict[str, Quantity] = {}
+    for board in boards.boards():
+        if legacy or not board.legacy:
+            ranked = rank(boards, board)
+            columns |= {column.name: column for column in ranked.columns}
+            heading = title(board) + (" (legacy)" if board.legacy else "")
+            table = terminal_table(*_table(ranked), TEXT_COLUMNS)
+            sections.append(f"{heading}\n{_source(board)}\n{table}")
+    if described := legend(columns.values()):
+        sections.append("\n".join(f"{titles}: {text}" for titles, text in described.items()))
+    return "\n\n".join(sections) or "no entries yet"
 
 
-def _table(shown: View) -> str:
-    lines = [heads(shown), *(cells(shown, line) for line in shown.lines)]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    texts = {1, 2}
-    rows = [
-        "  ".join(
-            cell.ljust(width) if place in texts else cell.rjust(width)
-            for place, (cell, width) in enumerate(zip(line, widths, strict=True))
-        ).rstrip()
-        for line in lines
-    ]
-    board = shown.board
-    return "\n".join([title(board) + (" (legacy)" if board.legacy else ""), about(board), *rows])
+def _source(board: Board) -> str:
+    return f"digest {board.key.digest[:12]}, scorer {printable(board.key.scorer)}"
+
+
+def _table(ranked: RankedBoard) -> tuple[list[str], list[list[str]]]:
+    """The head and the rows of a board for people to read."""
+    head = ["rank", "model", "run", "score (%)", "95 % interval", "n", "unparsed (%)"]
+    head += [*(column.title for column in ranked.columns), "attempts", "bundle"]
+    rows = []
+    for row in ranked.entries:
+        entry, f = row.entry, row.entry.figures
+        names = entry.model + (" [leak]" if f.leaks else ""), entry.name
+        score = SHARE.format(f.mean), SHARE.interval(f.low, f.high), str(f.n), SHARE.format(f.unparsed / f.n)
+        others = [column.unit.format(row.columns.get(column.name)) for column in ranked.columns]
+        rows.append([str(row.rank), *names, *score, *others, str(entry.attempts), entry.bundle[:12]])
+    return head, rows
 
 
 def export(boards: Boards, out: Path) -> list[Path]:
-    """Each board as .html, .csv, .md and .json, and an index.html that leads to them."""
+    """Writes each board as .html, .csv, .md and .json, and an index.html that links to them."""
     pages = Pages(boards, EXPORTED)
     files = {"index.html": pages.index(), "reported.html": pages.reported()}
     for board in boards.boards():
-        shown = view(boards, board)
+        ranked = rank(boards, board)
         name = f"board-{board.id}"
         files[f"{name}.html"] = pages.board(board.id)
-        files[f"{name}.csv"] = as_csv(shown)
-        files[f"{name}.md"] = as_markdown(shown)
-        files[f"{name}.json"] = as_json(shown)
+        files[f"{name}.csv"] = as_csv(ranked)
+        files[f"{name}.md"] = as_markdown(ranked)
+        files[f"{name}.json"] = as_json(ranked)
     with store.writing(out):
         out.mkdir(parents=True, exist_ok=True)
     for file, text in files.items():
@@ -86,63 +73,61 @@ def export(boards: Boards, out: Path) -> list[Path]:
     return [out / file for file in files]
 
 
-def as_csv(shown: View) -> str:
-    """Shares from 0 to 1, unrounded."""
+def as_csv(ranked: RankedBoard) -> str:
+    """All values unscaled and unrounded: shares are from 0 to 1."""
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
     figures = ("mean", "low", "high", "n", "unparsed", "truncated", "unscored", "samples", "leak")
-    writer.writerow(
-        ["rank", "model", "run", "method", *figures, *shown.columns, "attempts", "added", "bundle"]
-    )
-    for line in shown.lines:
-        row = line.row
-        writer.writerow(
-            [
-                line.rank,
-                *map(_harmless, (row.model, row.name, row.figures.method)),
-                *(getattr(row.figures, name) for name in figures),
-                *(line.columns.get(name, "") for name in shown.columns),
-                *(row.attempts, row.added, row.bundle),
-            ]
-        )
+    columns = [column.name for column in ranked.columns]
+    writer.writerow(["rank", "model", "run", "method", *figures, *columns, "attempts", "added", "bundle"])
+    for row in ranked.entries:
+        entry = row.entry
+        names = map(_not_a_formula, (entry.model, entry.name, entry.figures.method))
+        values = [getattr(entry.figures, name) for name in figures]
+        values += [row.columns.get(name, "") for name in columns]
+        writer.writerow([row.rank, *names, *values, entry.attempts, entry.added, entry.bundle])
     return file.getvalue()
 
 
-def _harmless(text: str) -> str:
-    """A text that no spreadsheet takes for a formula."""
+def _not_a_formula(text: str) -> str:
+    """The text, quoted if a spreadsheet would evaluate it."""
     return f"'{text}" if text.lstrip()[:1] in ("=", "+", "-", "@") else text
 
 
-def as_markdown(shown: View) -> str:
-    def escaped(text: str) -> str:
-        return re.sub(r"[\\`*_\[\]<>|!&~#]", r"\\\g<0>", text)
-
-    board = shown.board
-    rows = [heads(shown), ["---"] * len(heads(shown)), *(cells(shown, line) for line in shown.lines)]
-    lines = [rows[0], rows[1], *([escaped(cell) for cell in row] for row in rows[2:])]
-    table = [f"| {' | '.join(row)} |" for row in lines]
-    lines_reported = [
-        f"| {row.method} | {row.model} | {row.score:.2f} | {table.source} |" for table, row in beside(board)
+def as_markdown(ranked: RankedBoard) -> str:
+    board = ranked.board
+    legacy = "Legacy. " if board.legacy else ""
+    lines = [
+        f"# {escape_markdown(title(board))}",
+        "",
+        f"{escape_markdown(_source(board))}. {legacy}Rank: 1 + the number of significantly better entries.",
+        "",
+        markdown_table(*_table(ranked), TEXT_COLUMNS),
+        "",
+        *(escape_markdown(f"{titles}: {text}\n") for titles, text in legend(ranked.columns).items()),
+        "",
     ]
-    told = ["", "Reported, not verified, other data:", "", "| method | model | score | source |"]
-    return "\n".join(
-        [
-            f"# {escaped(title(board))}",
-            "",
-            f"{escaped(about(board))}. {'Legacy. ' if board.legacy else ''}Entries that the 95 % intervals "
-            "cannot tell apart share a rank.",
-            "",
-            *table,
-            *([*told, "|---|---|---|---|", *lines_reported] if lines_reported else []),
-            "",
-        ]
-    )
+    reported = [(s.method, s.model, f"{s.score:.2f}", t.source) for t, s in reported_scores(board)]
+    if reported:
+        head = ("method", "model", "score (%)", "source")
+        lines += ["Reported, not verified, other data:", "", markdown_table(head, reported, texts=2), ""]
+    return "\n".join(lines)
 
 
-def as_json(shown: View) -> str:
+def as_json(ranked: RankedBoard) -> str:
+    """The values are unscaled; `columns` describes them."""
     data = {
-        "board": shown.board,
-        "entries": shown.lines,
-        "reported, not verified, other data": [row for _, row in beside(shown.board)],
+        "board": ranked.board,
+        "columns": {
+            column.name: {
+                "title": column.title,
+                "unit": column.unit.symbol,
+                "direction": column.direction,
+                "explanation": column.explanation,
+            }
+            for column in ranked.columns
+        },
+        "entries": [{"rank": row.rank, "row": row.entry, "columns": row.columns} for row in ranked.entries],
+        "reported, not verified, other data": [score for _, score in reported_scores(ranked.board)],
     }
     return msgspec.json.format(msgspec.json.encode(data), indent=1).decode() + "\n"

@@ -1,9 +1,13 @@
-"""Boards to look at: HTML that fetches nothing, and in which whatever was submitted stays text."""
+"""The HTML pages of a folder of boards.
+
+They load nothing from elsewhere, and everything from submissions is escaped.
+"""
 
 from __future__ import annotations
 
 import base64
 import hashlib
+from collections import Counter
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -12,27 +16,29 @@ import msgspec
 from jinja2 import Environment, PackageLoader
 from markupsafe import Markup
 
-from harness.compare.page import FILTERS as COMPARISON
+from harness.compare.page import FILTERS as COMPARISON_FILTERS
 from harness.compare.pairs import compare
 from harness.errors import UserError
 from harness.paper.tables import tables
 from harness.records import Report
 from harness.report.page import environment, packaged
+from leaderboards.columns import description, legend
 from leaderboards.pages import plots
-from leaderboards.pages.reported import beside
-from leaderboards.pages.view import COLUMNS, figure, title, view
+from leaderboards.pages.ranking import rank, reported_scores, title
 from leaderboards.storage.board import Boards
 from leaderboards.storage.records import Board
 
-HONESTY = (
+DISCLAIMER = (
     "Scores are recomputed from the stored responses by the scorer installed here. A sha256 proves that a "
-    "bundle is as it was submitted; it cannot prove that a model wrote the responses."
+    "bundle is unchanged since it was submitted; it cannot prove that a model wrote the responses."
 )
+# How many attempts a page lists.
+MOST_ATTEMPTS = 50
 
 
 @dataclass(frozen=True, slots=True)
 class Links:
-    """Where a page leads to; None where a static copy has no such page."""
+    """The addresses of pages; None for a page that a static copy does not have."""
 
     index: str
     reported: str
@@ -46,78 +52,76 @@ EXPORTED = Links("index.html", "reported.html", "board-{}.html", None, None)
 
 
 class Pages:
-    """All pages of a folder of boards."""
+    """All pages of a folder of boards. Raises KeyError for a board or a bundle that does not exist."""
 
     def __init__(self, boards: Boards, links: Links = SERVED) -> None:
         self.boards, self.links = boards, links
 
     def index(self) -> str:
-        found: dict[tuple[str, str], list[Board]] = {}
+        benchmarks: dict[tuple[str, str], list[Board]] = {}
         for board in self.boards.boards():
-            found.setdefault((board.benchmark, board.key.digest), []).append(board)
+            benchmarks.setdefault((board.benchmark, board.key.digest), []).append(board)
         attempts = self.boards.attempts()
         return self._render(
             "index.html",
-            benchmarks=found,
-            attempts=attempts[:50],
-            outcomes={o: sum(a.outcome == o for a in attempts) for o in {a.outcome for a in attempts}},
+            benchmarks=benchmarks,
+            attempts=attempts[:MOST_ATTEMPTS],
+            outcomes=Counter(attempt.outcome for attempt in attempts),
             total=len(attempts),
         )
 
     def board(self, id_: str) -> str:
         board = self.boards.board(id_)
-        shown = view(self.boards, board)
-        drawn = (plots.by_depth(self.boards, board), plots.by_tokens(self.boards, board))
+        ranked = rank(self.boards, board)
+        board_plots = plots.by_depth(self.boards, board), plots.by_tokens(self.boards, board)
         return self._render(
             "board.html",
             board=board,
-            view=shown,
-            reported=beside(board),
-            meanings={name: COLUMNS[name] for name in shown.columns},
+            ranked=ranked,
+            reported=reported_scores(board),
             siblings=[
                 b for b in self.boards.boards() if b.key.digest == board.key.digest and b.id != board.id
             ],
-            plots=[plot for plot in drawn if plot is not None],
-            bars=plots.bars(shown),
+            plots=[plot for plot in board_plots if plot is not None],
+            bars=plots.bars(ranked),
         )
 
     def entry(self, sha256: str) -> str:
-        kept = self.boards.kept(sha256)
-        report = msgspec.json.decode(self.boards.bundles.read(kept, "report.json"), type=Report)
-        training = kept.files.get("training.json") and msgspec.json.decode(
-            self.boards.bundles.read(kept, "training.json")
-        )
-        of = self.boards.of_bundle(sha256)
+        bundle = self.boards.stored_bundle(sha256)
+        report = msgspec.json.decode(self.boards.bundles.read(bundle, "report.json"), type=Report)
+        training = {}
+        if "training.json" in bundle.files:
+            training = msgspec.json.decode(self.boards.bundles.read(bundle, "training.json"))
+        figures = self.boards.figures(sha256)
         return self._render(
             "entry.html",
-            kept=kept,
+            bundle=bundle,
             report=report,
-            training=training or {},
-            boards=[(b, of[b.id]) for b in self.boards.boards() if b.id in of],
-            attempts=self.boards.attempts(report.run.digest, kept.model)[:50],
+            training=training,
+            boards=[(b, figures[b.id]) for b in self.boards.boards() if b.id in figures],
+            attempts=self.boards.attempts(report.run.digest, bundle.model)[:MOST_ATTEMPTS],
         )
 
     def compare(self, first: str, second: str) -> str:
-        """Two bundles, instance by instance, where they stand on the same boards."""
-        sides = [self.boards.kept(sha256) for sha256 in (first, second)]
-        shared = self.boards.of_bundle(first).keys() & self.boards.of_bundle(second).keys()
-        on = [b for b in self.boards.boards() if b.id in shared]
-        if not on:
-            raise UserError("expected two entries of one board; these share none")
-        for side in sides:
+        """Two bundles, instance by instance. Raises UserError if they have no board in common."""
+        bundles = [self.boards.stored_bundle(sha256) for sha256 in (first, second)]
+        figures = [self.boards.figures(sha256) for sha256 in (first, second)]
+        shared = [b for b in self.boards.boards() if all(b.id in of_bundle for of_bundle in figures)]
+        if not shared:
+            raise UserError("expected two entries of the same board, got entries without a common board")
+        for bundle in bundles:
+            # Verifies that the files that `compare` is about to read are unchanged.
             for name in ("run.json", "scores.jsonl"):
-                self.boards.bundles.read(side, name)
+                self.boards.bundles.read(bundle, name)
         folder = self.boards.bundles.folder
         differences = compare(folder / first, [folder / second]).differences
-        variants = {b.key.variant for b in on}
+        variants = {b.key.variant for b in shared}
         return self._render(
             "compare.html",
-            sides=sides,
-            board=on[0],
+            bundles=bundles,
+            board=shared[0],
             differences=[d for d in differences if d.variant in variants],
-            figures=[
-                (b, self.boards.of_bundle(first)[b.id], self.boards.of_bundle(second)[b.id]) for b in on
-            ],
+            figures=[(b, *(of_bundle[b.id] for of_bundle in figures)) for b in shared],
         )
 
     def reported(self) -> str:
@@ -127,17 +131,16 @@ class Pages:
         return self._render("error.html", message=message)
 
     def _render(self, template: str, **values: object) -> str:
-        script = _own("board.js")
-        digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+        script = _template_file("board.js")
         return (
             _environment()
             .get_template(template)
             .render(
                 links=self.links,
-                style=packaged("report.css") + _own("board.css"),
+                style=packaged("report.css") + _template_file("board.css"),
                 script=script,
-                script_hash=digest,
-                honesty=HONESTY,
+                script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+                disclaimer=DISCLAIMER,
                 **values,
             )
         )
@@ -145,18 +148,19 @@ class Pages:
 
 @cache
 def _environment() -> Environment:
-    made = environment()
-    made.loader = PackageLoader("leaderboards.pages")
-    made.filters |= {**COMPARISON, "title": title}
-    made.globals |= {
-        "figure": figure,
-        "height": plots.height,
-        "span": plots.span,
-        "plot_width": plots.WIDTH,
-        "zip": zip,
+    jinja = environment()
+    jinja.loader = PackageLoader("leaderboards.pages")
+    jinja.filters |= {
+        **COMPARISON_FILTERS,
+        "title": title,
+        "description": description,
+        "legend": legend,
+        "draw": plots.draw,
     }
-    return made
+    jinja.globals |= {"interval_svg": plots.interval, "zip": zip}
+    return jinja
 
 
-def _own(name: str) -> Markup:
+def _template_file(name: str) -> Markup:
+    """A file that goes into a page unchanged."""
     return Markup((resources.files("leaderboards.pages") / "templates" / name).read_text(encoding="utf-8"))

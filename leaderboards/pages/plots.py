@@ -1,176 +1,194 @@
-"""Plots as inline SVG, drawn by a template: points, lines and bars with 95 % intervals.
+"""What is drawn on the page of a board: scores by depth and by prompt tokens, and intervals in its table.
 
-Not by matplotlib, because a board changes with every submission and its page should come at once.
+Plots are drawn by matplotlib like those of reports, in about 0.1 s. They are kept by what they are drawn
+from, so only the first view after a submission takes this time. The interval in each row of a table is not
+drawn by matplotlib, because a board can have thousands of rows.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
+import re
 from dataclasses import dataclass
+from functools import lru_cache
+from threading import Lock
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
+from harness.metrics.metric import SHARE
+from harness.report import plots
+from harness.report.plots import INLINE, MARKERS, Drawing, drawing
 from harness.variants import VARIANTS
-from leaderboards.pages.reported import beside
-from leaderboards.pages.view import View
+from leaderboards.columns import PROMPT_TOKENS
+from leaderboards.pages.ranking import RankedBoard, reported_scores
 from leaderboards.storage.board import Boards
-from leaderboards.storage.records import Board
+from leaderboards.storage.records import Board, Figures
 
-LINES = 4
-"""Models that the plot over depth has colours for."""
-BARS = 14
-POINTS = 200
-"""Of each variant, the best: a cloud of thousands says no more and makes the page slow."""
-WIDTH, HEIGHT = 640, 300
-LEFT, RIGHT, TOP, BOTTOM = 48, 12, 16, 40
+# How many models the plot by depth has: one for each color.
+MOST_MODELS = len(INLINE.colors)
+# The plot by tokens has the best entries of each variant, because thousands of points are unreadable.
+MOST_POINTS = 200
+MOST_BARS = 14
+# The ticks of a logarithmic axis.
+TICKS = [factor * 10**power for power in range(9) for factor in (1, 2, 5)]
+# Matplotlib's settings are global, and the server answers requests in several threads.
+_drawing_lock = Lock()
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """Where it is drawn, and what it says when it is pointed at."""
-
     x: float
-    y: float
-    low: float
-    high: float
-    title: str
+    # Mean, low and high in percent.
+    value: tuple[float, float, float]
+    # Shown when the pointer is on it.
+    description: str
 
 
 @dataclass(frozen=True, slots=True)
 class Series:
+    """Points of the same color and marker."""
+
     name: str
-    points: Sequence[Point]
-    colour: int
+    index: int
+    points: tuple[Point, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Plot:
-    """In the template's coordinates: scores run from 0 to 100 upwards."""
-
+class BoardPlot:
     title: str
-    axis: str
-    ticks: Sequence[tuple[float, str]]
-    series: Sequence[Series]
-    joined: bool
+    x_label: str
+    series: tuple[Series, ...]
+    # The names of the places 0, 1, ... on the x axis; empty for a logarithmic axis.
+    places: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Bar:
+class MethodBar:
+    """The best entry of a method and model, or a score of the paper."""
+
     name: str
     mean: float
     low: float
     high: float
-    reported: bool
+    reported: bool = False
 
 
-def height(share: float) -> float:
-    return round(TOP + (1 - share) * (HEIGHT - TOP - BOTTOM), 1)
-
-
-def across(share: float) -> float:
-    return round(LEFT + share * (WIDTH - LEFT - RIGHT), 1)
-
-
-def by_depth(boards: Boards, board: Board) -> Plot | None:
-    """The best models over all depths N that have a board alike but for N; None below two depths."""
-    if not isinstance(board.config.get("depth"), int):
-        return None
-    alike = {
-        int(other.config["depth"]): other
-        for other in boards.boards()
-        if not other.legacy and _but_depth(other) == _but_depth(board)
+def by_depth(boards: Boards, board: Board) -> BoardPlot | None:
+    """The best models over the depths N of otherwise equal boards; None if there is only one depth."""
+    kind = _without_depth(board)
+    alike = [other for other in boards.boards() if not other.legacy and _without_depth(other) == kind]
+    depths = {
+        int(other.config["depth"]): other for other in alike if isinstance(other.config.get("depth"), int)
     }
-    if len(alike) < 2:
+    if board.config.get("depth") not in depths or len(depths) < 2:
         return None
-    depths = sorted(alike)
-    scores: dict[str, dict[int, Point]] = {}
-    for place, depth in enumerate(depths):
-        x = across((place + 0.5) / len(depths))
-        for row in reversed(boards.rows(alike[depth])):  # the best of a model is kept
-            f = row.figures
-            title = f"{row.model}, N={depth}: {100 * f.mean:.1f}"
-            point = Point(x, height(f.mean), height(f.low), height(f.high), title)
-            scores.setdefault(row.model, {})[depth] = point
-    chosen = sorted(scores, key=lambda model: (-len(scores[model]), sum(p.y for p in scores[model].values())))
-    series = [
-        Series(model, [scores[model][d] for d in depths if d in scores[model]], index)
-        for index, model in enumerate(chosen[:LINES])
-    ]
-    ticks = [(across((place + 0.5) / len(depths)), str(depth)) for place, depth in enumerate(depths)]
-    return Plot("Score by depth N", "layers of conditions, N", ticks, series, joined=True)
+    models: dict[str, dict[int, Point]] = {}
+    for place, depth in enumerate(sorted(depths)):
+        # In reverse, so that the best entry of a model replaces its others.
+        for entry in reversed(boards.entries(depths[depth])):
+            description = f"{entry.model}, N={depth}: {SHARE.format(entry.figures.mean)}"
+            models.setdefault(entry.model, {})[place] = Point(place, _percent(entry.figures), description)
+
+    def most_depths_then_best(model: str) -> tuple[int, float]:
+        return -len(models[model]), -sum(point.value[0] for point in models[model].values())
+
+    chosen = sorted(models, key=most_depths_then_best)[:MOST_MODELS]
+    series = tuple(Series(model, k, tuple(models[model].values())) for k, model in enumerate(chosen))
+    return BoardPlot("Score by depth N", "layers of conditions, N", series, tuple(map(str, sorted(depths))))
 
 
-def _but_depth(board: Board) -> tuple[object, ...]:
+def _without_depth(board: Board) -> tuple[object, ...]:
     config = {name: value for name, value in board.config.items() if name != "depth"}
-    key = board.key
-    return board.family, sorted(config.items(), key=str), key.split, key.variant, key.scorer, key.judge
+    return board.family, config, board.key._replace(digest="")
 
 
-def by_tokens(boards: Boards, board: Board) -> Plot | None:
-    """The best entries of the benchmark under every variant; None where no run tells its tokens."""
-    alike = [
-        other
-        for other in boards.boards()
-        if other.key._replace(variant="") == board.key._replace(variant="") and other.key.variant in VARIANTS
-    ]
-    told = [
-        (other.key.variant, row.model, tokens, row.figures)
-        for other in alike
-        for row in boards.rows(other)[:POINTS]
-        if (tokens := row.figures.columns.get("prompt tokens"))
-    ]
-    if not told:
-        return None
-    scale, ticks = logarithmic([tokens for _, _, tokens, _ in told])
-    points: dict[str, dict[tuple[float, float], Point]] = {}
-    for variant, model, tokens, f in told:
-        place = across(scale(tokens)), height(f.mean)
-        title = f"{model}, {variant}: {100 * f.mean:.1f} at {tokens:,.0f} tokens"
-        # Of those on one spot one is drawn.
-        points.setdefault(variant, {})[place] = Point(*place, height(f.low), height(f.high), title)
-    order = list(VARIANTS)
-    series = [
-        Series(variant, list(points[variant].values()), order.index(variant))
-        for variant in order
-        if variant in points
-    ]
-    cut = f" (the best {POINTS} of a variant)" if any(other.entries > POINTS for other in alike) else ""
-    return Plot("Score by prompt tokens", f"mean prompt tokens{cut}", ticks, series, joined=False)
+def by_tokens(boards: Boards, board: Board) -> BoardPlot | None:
+    """The best entries under every variant of the benchmark; None if no run has counts of tokens."""
+    key = board.key._replace(variant="")
+    variants = {b.key.variant: b for b in boards.boards() if b.key._replace(variant="") == key}
+    series = []
+    for index, variant in enumerate(VARIANTS):
+        entries = boards.entries(variants[variant])[:MOST_POINTS] if variant in variants else []
+        points = {}
+        for entry in entries:
+            if tokens := entry.figures.columns.get(PROMPT_TOKENS.name):
+                mean, count = SHARE.format(entry.figures.mean), PROMPT_TOKENS.unit.format(tokens)
+                description = f"{entry.model}, {variant}: {mean} at {count} tokens"
+                # Of several points in the same place, one is drawn.
+                points[mean, count] = Point(tokens, _percent(entry.figures), description)
+        if points:
+            series.append(Series(variant, index, tuple(points.values())))
+    cut = any(other.entries > MOST_POINTS for other in variants.values())
+    x_label = "mean prompt tokens" + (f" (the best {MOST_POINTS} of each variant)" if cut else "")
+    return BoardPlot("Score by prompt tokens", x_label, tuple(series)) if series else None
 
 
-def logarithmic(values: Sequence[float]) -> tuple[Callable[[float], float], list[tuple[float, str]]]:
-    """A scale from values to 0..1, and ticks at 1, 2 and 5 times the powers of ten."""
-    low, high = math.log10(min(values)) - 0.1, math.log10(max(values)) + 0.1
-
-    def scale(value: float) -> float:
-        return (math.log10(value) - low) / (high - low)
-
-    powers = range(math.floor(low), math.ceil(high) + 1)
-    marks = [factor * 10.0**power for power in powers for factor in (1, 2, 5)]
-    return scale, [(across(scale(m)), f"{m:g}") for m in marks if 0 <= scale(m) <= 1]
+def _percent(figures: Figures) -> tuple[float, float, float]:
+    return SHARE.scale * figures.mean, SHARE.scale * figures.low, SHARE.scale * figures.high
 
 
-def span(low: float, high: float, mean: float, kind: str) -> Markup:
-    """An interval and its mean on a line from 0 to 1, for a table's cell; a thousand of them in no time."""
+def bars(ranked: RankedBoard) -> list[MethodBar]:
+    """The best entry of each of the best methods and models, and the scores that the paper reports."""
+    best: dict[tuple[str, str], MethodBar] = {}
+    for entry in [row.entry for row in ranked.entries]:
+        f, model = entry.figures, entry.model
+        name = f"{f.method}, {model}" if f.method else model
+        best.setdefault((model, f.method), MethodBar(name, f.mean, f.low, f.high))
+    bars = list(best.values())[:MOST_BARS]
+    for _, reported in reported_scores(ranked.board):
+        score = reported.score / SHARE.scale
+        bars.append(MethodBar(f"{reported.method}, {reported.model}", score, score, score, reported=True))
+    return bars
+
+
+@lru_cache(maxsize=64)
+def draw(plot: BoardPlot) -> Markup:
+    """The plot as inline SVG, in which each point shows its description under the pointer."""
+    descriptions: list[str] = []
+    with _drawing_lock, drawing((6.4, 3.2), plot.title) as canvas:
+        if plot.places:
+            canvas.axes.set_xticks(range(len(plot.places)), plot.places)
+            canvas.axes.set_xlim(-0.5, len(plot.places) - 0.5)
+        else:
+            canvas.axes.set_xscale("log")
+            canvas.axes.set_xticks(TICKS, [f"{tick:g}" for tick in TICKS])
+            canvas.axes.minorticks_off()
+        for series in plot.series:
+            first = len(descriptions)
+            descriptions += [point.description for point in series.points]
+            _draw_series(canvas, series, first, joined=bool(plot.places))
+        canvas.axes.set(ylim=(-3, 103), xlabel=plot.x_label, ylabel="score (%)")
+
+    def with_title(link: re.Match[str]) -> str:
+        return f"<g><title>{escape(descriptions[int(link[1])])}</title>"
+
+    # Matplotlib can write a link for a point but no title, so the links are replaced by titles.
+    svg = re.sub(r'<a xlink:href="point-(\d+)"[^>]*>', with_title, canvas.inline)
+    return Markup(svg.replace("</a>", "</g>"))
+
+
+def _draw_series(canvas: Drawing, series: Series, first: int, joined: bool) -> None:
+    """Draws the points, whose links are numbered from `first`; with intervals and a line if joined."""
+    xs, values = [p.x for p in series.points], [p.value for p in series.points]
+    if joined:
+        plots.points(canvas, series.index, xs, values, upright=True, joined=True)
+    canvas.axes.scatter(
+        xs,
+        [mean for mean, _, _ in values],
+        marker=MARKERS[series.index],
+        color=canvas.style.colors[series.index],
+        alpha=0.75,
+        clip_on=False,
+        zorder=3,
+        urls=[f"point-{first + k}" for k in range(len(xs))],
+    )
+
+
+def interval(low: float, high: float, mean: float, css_class: str) -> Markup:
+    """An interval and its mean on a line from 0 to 1, for a cell of a table."""
     start, width = 2 + 100 * low, max(100 * (high - low), 0.5)
     return Markup(
         '<svg class="bar {}" viewBox="0 0 104 12" preserveAspectRatio="none" aria-hidden="true">'
         '<path class="track" d="M2 5h100v2H2z"/>'
         f'<path class="interval" d="M{start:.1f} 3h{width:.1f}v6h-{width:.1f}z"/>'
         f'<path class="mean" d="M{1.1 + 100 * mean:.1f} 1h1.8v10h-1.8z"/></svg>'
-    ).format(kind)
-
-
-def bars(shown: View) -> list[Bar]:
-    """The best entry of each of the best models, and what the paper reports."""
-    best: dict[tuple[str, str], Bar] = {}
-    for line in shown.lines:
-        f, model = line.row.figures, line.row.model
-        name = f"{f.method}, {model}" if f.method else model
-        best.setdefault((model, f.method), Bar(name, f.mean, f.low, f.high, reported=False))
-    reported = [
-        Bar(f"{row.method}, {row.model}", row.score / 100, row.score / 100, row.score / 100, reported=True)
-        for _, row in beside(shown.board)
-    ]
-    return [*list(best.values())[:BARS], *reported]
+    ).format(css_class)

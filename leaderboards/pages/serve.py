@@ -1,4 +1,4 @@
-"""Boards over HTTP, to be read and never written: GET and HEAD, on this machine unless told otherwise."""
+"""Serves boards over HTTP, read-only: GET and HEAD, and by default only to this machine."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import ip_address
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
 from harness.errors import UserError
 from leaderboards.pages.page import Pages
+from leaderboards.pages.plots import BoardPlot, draw
 from leaderboards.storage.board import Boards
 
 SHA256 = r"[0-9a-f]{64}"
@@ -23,14 +25,20 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-cache",
 }
-PAGE = "frame-ancestors 'none'; base-uri 'none'; default-src 'none'; form-action 'self'; " + (
-    "style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
-)
-"""For our own pages, each of which narrows its scripts down to one by its hash."""
-STORED = "sandbox allow-scripts; frame-ancestors 'none'; default-src 'none'; style-src 'unsafe-inline'; " + (
-    "script-src 'unsafe-inline'; img-src data:"
-)
-"""For what lies in a bundle: a page of its own, without any access to the boards'."""
+_RESOURCES = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
+# For our own pages. Each restricts its scripts further, to the one with the right hash.
+PAGE_POLICY = f"frame-ancestors 'none'; base-uri 'none'; form-action 'self'; {_RESOURCES}"
+# For files of a bundle, which were submitted: a sandbox without access to the boards.
+BUNDLE_POLICY = f"sandbox allow-scripts; frame-ancestors 'none'; {_RESOURCES}"
+
+
+class Answer(NamedTuple):
+    """An HTTP response."""
+
+    status: int
+    content_type: str
+    security_policy: str
+    body: bytes
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -43,55 +51,59 @@ class Handler(BaseHTTPRequestHandler):
         super().__init__(*arguments)  # type: ignore[arg-type]
 
     def do_GET(self) -> None:
-        self._answer(body=True)
+        self._send(self._answer())
 
     def do_HEAD(self) -> None:
-        self._answer(body=False)
+        self._send(self._answer(), body=False)
 
-    def _answer(self, body: bool) -> None:
-        if not known_host(self.headers.get("Host", "")):
-            # A page from elsewhere that had its name point here could read the boards otherwise.
-            self._send(421, TEXT, STORED, b"open this server by its address or as localhost\n", body)
-            return
+    def _answer(self) -> Answer:
+        if not is_own_name(self.headers.get("Host", "")):
+            # Otherwise a foreign web page whose domain resolves to this machine could read the boards.
+            return Answer(421, TEXT, BUNDLE_POLICY, b"open this server by its address or as localhost\n")
         try:
             with closing(Boards(self.folder)) as boards:
-                answer = respond(boards, self.path)
+                return respond(boards, self.path)
         except UserError as error:
-            answer = 503, TEXT, STORED, f"{error}\n".encode()
-        self._send(*answer, body)
+            return Answer(503, TEXT, BUNDLE_POLICY, f"{error}\n".encode())
 
-    def _send(self, status: int, kind: str, policy: str, data: bytes, body: bool) -> None:
-        self.send_response(status)
-        for name, value in {"Content-Type": kind, "Content-Security-Policy": policy, **HEADERS}.items():
+    def _send(self, answer: Answer, body: bool = True) -> None:
+        self.send_response(answer.status)
+        self.send_header("Content-Type", answer.content_type)
+        self.send_header("Content-Security-Policy", answer.security_policy)
+        for name, value in HEADERS.items():
             self.send_header(name, value)
-        self.send_header("Content-Length", str(len(data)))
+        self.send_header("Content-Length", str(len(answer.body)))
         self.end_headers()
         if body:
-            self.wfile.write(data)
+            self.wfile.write(answer.body)
 
     def log_message(self, format: str, *args: object) -> None:
         if not self.quiet:
             super().log_message(format, *args)
 
 
-def respond(boards: Boards, target: str) -> tuple[int, str, str, bytes]:
-    """Status, content type, policy and body for a path; names are looked up, never joined to a path."""
+def respond(boards: Boards, target: str) -> Answer:
+    """The answer for a path. Names in it are looked up and never joined to a path on disk."""
     pages = Pages(boards)
     try:
         address = urlsplit(target)
-        if stored := re.fullmatch(rf"/entry/({SHA256})/([\w.-]+)", address.path):
-            kept = boards.kept(stored[1])
-            kind = HTML if stored[2] == "report.html" else TEXT
-            return 200, kind, STORED, boards.bundles.read(kept, stored[2])
-        return 200, HTML, PAGE, _page(pages, address.path, parse_qs(address.query)).encode()
+        if file := re.fullmatch(rf"/entry/({SHA256})/([\w.-]+)", address.path):
+            bundle = boards.stored_bundle(file[1])
+            content_type = HTML if file[2] == "report.html" else TEXT
+            return Answer(200, content_type, BUNDLE_POLICY, boards.bundles.read(bundle, file[2]))
+        return _page_answer(200, _page(pages, address.path, parse_qs(address.query)))
     except UserError as error:
-        return 409, HTML, PAGE, pages.error(str(error)).encode()
+        return _page_answer(409, pages.error(str(error)))
     except (KeyError, ValueError):
-        return 404, HTML, PAGE, pages.error("There is no such page.").encode()
+        return _page_answer(404, pages.error("There is no such page."))
+
+
+def _page_answer(status: int, page: str) -> Answer:
+    return Answer(status, HTML, PAGE_POLICY, page.encode())
 
 
 def _page(pages: Pages, path: str, query: dict[str, list[str]]) -> str:
-    """KeyError where there is none."""
+    """Raises KeyError if there is no such page."""
     if path == "/":
         return pages.index()
     if path == "/reported":
@@ -101,14 +113,14 @@ def _page(pages: Pages, path: str, query: dict[str, list[str]]) -> str:
         if len(chosen) != 2 or chosen[0] == chosen[1]:
             raise UserError(f"Choose two entries to compare, not {len(set(chosen))}.")
         return pages.compare(*chosen)
-    found = re.fullmatch(r"/(board|entry)/([0-9a-f]{16,64})", path)
-    if not found:
+    address = re.fullmatch(r"/(board|entry)/([0-9a-f]{16,64})", path)
+    if not address:
         raise KeyError(path)
-    return pages.board(found[2]) if found[1] == "board" else pages.entry(found[2])
+    return pages.board(address[2]) if address[1] == "board" else pages.entry(address[2])
 
 
-def known_host(host: str) -> bool:
-    """Whether a request names this server by address or as localhost, and by no other name."""
+def is_own_name(host: str) -> bool:
+    """Whether a request names this server by an IP address or as localhost, and not by a domain."""
     name = urlsplit(f"//{host}").hostname or ""
     try:
         return name == "localhost" or bool(ip_address(name))
@@ -117,8 +129,10 @@ def known_host(host: str) -> bool:
 
 
 def make_server(folder: Path, host: str, port: int, quiet: bool = False) -> ThreadingHTTPServer:
-    """Raises UserError where the address cannot be had."""
+    """Raises UserError if there are no boards in the folder, or the address cannot be listened on."""
     Boards(folder).close()
+    # The first plot takes most of a second, because matplotlib is imported. No request should wait for that.
+    draw(BoardPlot("", "", ()))
     try:
         return ThreadingHTTPServer((host, port), partial(Handler, folder, quiet))
     except (OSError, OverflowError) as error:

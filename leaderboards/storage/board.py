@@ -1,8 +1,13 @@
-"""A folder of boards: SQLite for what is shown, and beside it the bundles that it is shown from.
+"""A folder of boards: a SQLite database, and beside it the bundles that its entries are computed from.
 
-Nothing is ever changed or deleted (triggers refuse it): boards, bundles and entries are added, and of an
-attempt only the outcome is filled in. A bundle is stored before its rows are committed in one transaction,
-so a crash leaves at most a folder that no row names; the same submission adopts it.
+    attempts    every call of `leaderboard submit`, with its outcome
+    bundles     the files of an accepted run, by sha256
+    boards      by benchmark digest, split, variant, scorer and judge
+    entries     the figures of a bundle on a board
+
+Nothing is changed or deleted (triggers prevent it), except that an attempt gets its outcome once. A bundle's
+files are stored before its rows are committed in one transaction. A crash in between leaves a folder without
+rows, which is reused when the same run is submitted again.
 """
 
 from __future__ import annotations
@@ -17,39 +22,27 @@ from typing import Any
 import msgspec
 
 from harness.errors import UserError
-from leaderboards.checks.submission import Bundle
-from leaderboards.storage.bundles import Bundles
-from leaderboards.storage.records import (
-    ACCEPTED,
-    BEGUN,
-    KNOWN,
-    REFUSED,
-    Attempt,
-    Board,
-    Figures,
-    Kept,
-    Key,
-    Row,
-)
+from leaderboards.storage.bundles import Bundle, Bundles
+from leaderboards.storage.records import Attempt, Board, BoardKey, Entry, Figures, Outcome, StoredBundle
 from leaderboards.storage.schema import MIGRATIONS
 
 DATABASE = "board.sqlite"
+# Seconds to wait while another submission is being committed.
 WAIT = 60.0
-"""Seconds to wait for another submission to be committed."""
 
 
 class Boards:
-    """A folder BOARD: board.sqlite and submissions/<sha256>/."""
+    """All boards of a folder."""
 
     def __init__(self, folder: Path, create: bool = False) -> None:
-        """Raises UserError where there is none, or it was made by a newer version."""
+        """Raises UserError if the folder has no boards, or boards of a newer version."""
         self.folder, self.bundles = folder, Bundles(folder)
         file = folder / DATABASE
         if create:
             self.bundles.create()
         elif not file.is_file():
             raise UserError(f"{folder}: expected a folder of boards, got no {DATABASE}; submit a run first")
-        with _explained(file):
+        with _user_errors(file):
             self._db = sqlite3.connect(file, timeout=WAIT, isolation_level=None)
         try:
             self._open(file, create)
@@ -61,15 +54,15 @@ class Boards:
         self._db.close()
 
     def _open(self, file: Path, create: bool) -> None:
-        with _explained(file):
+        with _user_errors(file):
             self._db.row_factory = sqlite3.Row
             self._db.execute("PRAGMA foreign_keys = ON")
             if create or self._version() < len(MIGRATIONS):
-                # SQLite does not wait for another process that is just changing the journal.
-                with self.bundles.alone():
+                # SQLite does not wait if another process is changing the journal mode at this moment.
+                with self.bundles.locked():
                     self._migrate()
             if self._version() > len(MIGRATIONS):
-                raise UserError(f"{file}: made by a newer version ({self._version()}); update this one")
+                raise UserError(f"{file}: written by a newer version of this package; update the package")
 
     def _version(self) -> int:
         return int(self._db.execute("PRAGMA user_version").fetchone()[0])
@@ -86,7 +79,7 @@ class Boards:
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
-        with _explained(self.folder / DATABASE):
+        with _user_errors(self.folder / DATABASE):
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield
@@ -97,29 +90,29 @@ class Boards:
                 raise
 
     def begin_attempt(self, run: str) -> int:
-        """Counted from here on, whatever becomes of it."""
+        """Records an attempt, which counts even if it is killed, and returns its id."""
         with self._transaction():
-            done = self._db.execute(
-                "INSERT INTO attempts (made, run, outcome) VALUES (?, ?, ?)", (_now(), run, BEGUN)
+            cursor = self._db.execute(
+                "INSERT INTO attempts (made, run, outcome) VALUES (?, ?, ?)", (_now(), run, Outcome.BEGUN)
             )
-            return int(done.lastrowid or 0)
+            return int(cursor.lastrowid or 0)
 
     def name_attempt(self, attempt: int, model: str, digest: str) -> None:
-        """Of which model on which benchmark, as soon as that is known."""
+        """Records the model and the benchmark of an attempt."""
         with self._transaction():
-            self._db.execute(
-                "UPDATE attempts SET model = ?, digest = ? WHERE id = ?", (model, digest, attempt)
-            )
+            self._update(attempt, model=model, digest=digest)
 
     def refuse(self, attempt: int, reasons: Sequence[str]) -> None:
         with self._transaction():
-            self._end(attempt, REFUSED, "", reasons)
+            self._update(attempt, outcome=Outcome.REFUSED, reasons=_json(list(reasons)))
 
-    def _end(self, attempt: int, outcome: str, bundle: str, reasons: Sequence[str] = ()) -> None:
-        self._db.execute(
-            "UPDATE attempts SET outcome = ?, bundle = ?, reasons = ? WHERE id = ?",
-            (outcome, bundle, _text(list(reasons)), attempt),
-        )
+    def _update(self, attempt: int, **values: str) -> None:
+        changes = ", ".join(f"{column} = ?" for column in values)
+        self._db.execute(f"UPDATE attempts SET {changes} WHERE id = ?", (*values.values(), attempt))
+
+    def _insert(self, table: str, *row: object) -> None:
+        """Adds a row unless there is one with the same key."""
+        self._db.execute(f"INSERT OR IGNORE INTO {table} VALUES ({', '.join('?' * len(row))})", row)
 
     def add(
         self,
@@ -130,42 +123,34 @@ class Boards:
         model: str,
         entries: Sequence[tuple[Board, Figures]],
     ) -> str | None:
-        """Stores the bundle and its entries; where all are on their boards, the bundle that they are of."""
-        with self.bundles.alone():
-            known = [self._entry(board.id, run_sha256) for board, _ in entries]
+        """Stores the bundle and its entries, unless the run already has an entry on all these boards.
+
+        Returns the sha256 of the bundle that the run already has, or None if it is new.
+        """
+        with self.bundles.locked():
+            known = [self._bundle_of(board.id, run_sha256) for board, _ in entries]
             if all(known):
                 with self._transaction():
-                    self._end(attempt, KNOWN, known[0] or "")
+                    self._update(attempt, outcome=Outcome.KNOWN, bundle=known[0] or "")
                 return known[0]
             sha256 = self.bundles.write(bundle)
             with self._transaction():
-                self._db.execute(
-                    "INSERT OR IGNORE INTO bundles VALUES (?, ?, ?, ?, ?, ?)",
-                    (sha256, run_sha256, _now(), name, model, _text(bundle.hashes)),
-                )
+                self._insert("bundles", sha256, run_sha256, _now(), name, model, _json(bundle.hashes))
                 for board, figures in entries:
-                    self._db.execute(
-                        "INSERT OR IGNORE INTO boards VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                        (
-                            *(board.id, *board.key, board.family, board.benchmark),
-                            *(_text(board.config), board.governed, _now()),
-                        ),
-                    )
-                    self._db.execute(
-                        "INSERT OR IGNORE INTO entries VALUES (?, ?, ?, ?)",
-                        (board.id, sha256, run_sha256, _text(figures)),
-                    )
-                self._end(attempt, ACCEPTED, sha256)
+                    described = board.family, board.benchmark, _json(board.config), board.governed
+                    self._insert("boards", board.id, *board.key, *described, _now())
+                    self._insert("entries", board.id, sha256, run_sha256, _json(figures))
+                self._update(attempt, outcome=Outcome.ACCEPTED, bundle=sha256)
         return None
 
-    def _entry(self, board: str, run_sha256: str) -> str | None:
-        found = self._db.execute(
+    def _bundle_of(self, board: str, run_sha256: str) -> str | None:
+        row = self._db.execute(
             "SELECT bundle FROM entries WHERE board = ? AND run_sha256 = ?", (board, run_sha256)
         ).fetchone()
-        return found and str(found["bundle"])
+        return str(row["bundle"]) if row else None
 
     def boards(self) -> list[Board]:
-        """Newest last; the older of two with the same benchmark made or scored anew is legacy."""
+        """All boards, the oldest first."""
         rows = self._db.execute(
             "SELECT boards.*, count(entries.bundle) AS entries FROM boards LEFT JOIN entries "
             "ON entries.board = boards.id GROUP BY boards.id ORDER BY boards.begun, boards.rowid"
@@ -173,77 +158,67 @@ class Boards:
         newest = {_lineage(row): row["id"] for row in rows}
         return [
             Board(
-                Key(row["digest"], row["split"], row["variant"], row["scorer"], row["judge"]),
-                row["family"],
-                row["benchmark"],
-                msgspec.json.decode(row["config"]),
-                bool(row["governed"]),
-                row["begun"],
-                row["entries"],
-                newest[_lineage(row)] != row["id"],
+                key=BoardKey(row["digest"], row["split"], row["variant"], row["scorer"], row["judge"]),
+                family=row["family"],
+                benchmark=row["benchmark"],
+                config=msgspec.json.decode(row["config"]),
+                governed=bool(row["governed"]),
+                begun=row["begun"],
+                entries=row["entries"],
+                legacy=newest[_lineage(row)] != row["id"],
             )
             for row in rows
         ]
 
     def board(self, id_: str) -> Board:
-        """Raises KeyError where there is none."""
+        """Raises KeyError if there is none."""
         return {board.id: board for board in self.boards()}[id_]
 
-    def rows(self, board: Board) -> list[Row]:
-        """The best mean first."""
-        tried = {
-            row["model"]: row["tried"]
-            for row in self._db.execute(
-                "SELECT model, count(*) AS tried FROM attempts WHERE digest = ? GROUP BY model",
-                (board.key.digest,),
-            )
-        }
+    def entries(self, board: Board) -> list[Entry]:
+        """The entries of a board, the best mean first."""
+        count = "SELECT model, count(*) FROM attempts WHERE digest = ? GROUP BY model"
+        attempts = dict(self._db.execute(count, (board.key.digest,)).fetchall())
+        rows = self._db.execute(
+            "SELECT entries.bundle, model, name, added, figures FROM entries JOIN bundles "
+            "ON bundles.sha256 = entries.bundle WHERE board = ?",
+            (board.id,),
+        )
         decode = msgspec.json.Decoder(Figures).decode
-        rows = [
-            Row(
-                row["bundle"],
-                row["model"],
-                row["name"],
-                row["added"],
-                decode(row["figures"]),
-                tried.get(row["model"], 0),
-            )
-            for row in self._db.execute(
-                "SELECT entries.bundle, figures, model, name, added FROM entries JOIN bundles "
-                "ON bundles.sha256 = entries.bundle WHERE board = ?",
-                (board.id,),
-            )
+        entries = [
+            Entry(bundle, model, name, added, decode(figures), attempts.get(model, 0))
+            for bundle, model, name, added, figures in rows
         ]
-        return sorted(rows, key=lambda row: (-row.figures.mean, row.added, row.bundle))
+        return sorted(entries, key=lambda entry: (-entry.figures.mean, entry.added, entry.bundle))
 
-    def kept(self, sha256: str) -> Kept:
-        """Raises KeyError where there is none."""
+    def stored_bundle(self, sha256: str) -> StoredBundle:
+        """Raises KeyError if there is none."""
         row = self._db.execute("SELECT * FROM bundles WHERE sha256 = ?", (sha256,)).fetchone()
         if row is None:
             raise KeyError(sha256)
-        return Kept(sha256, row["model"], row["name"], row["added"], msgspec.json.decode(row["files"]))
+        files = msgspec.json.decode(row["files"])
+        return StoredBundle(sha256, row["model"], row["name"], row["added"], files)
 
-    def of_bundle(self, sha256: str) -> dict[str, Figures]:
-        """What each board shows of a bundle."""
+    def figures(self, sha256: str) -> dict[str, Figures]:
+        """The figures of a bundle by the id of the board."""
         rows = self._db.execute("SELECT board, figures FROM entries WHERE bundle = ?", (sha256,))
         return {row["board"]: msgspec.json.decode(row["figures"], type=Figures) for row in rows}
 
     def attempts(self, digest: str | None = None, model: str | None = None) -> list[Attempt]:
-        """All, the newest first, or those of a model on a benchmark."""
+        """The attempts of a model on a benchmark, or all attempts; the newest first."""
         rows = self._db.execute(
-            "SELECT * FROM attempts WHERE (?1 IS NULL OR digest = ?1) AND (?2 IS NULL OR model = ?2) "
-            "ORDER BY id DESC",
+            "SELECT id, made AS time, run, model, digest, bundle, outcome, reasons FROM attempts "
+            "WHERE (?1 IS NULL OR digest = ?1) AND (?2 IS NULL OR model = ?2) ORDER BY id DESC",
             (digest, model),
         )
         return [Attempt(**{**dict(row), "reasons": msgspec.json.decode(row["reasons"])}) for row in rows]
 
 
 def _lineage(row: Mapping[str, Any] | sqlite3.Row) -> tuple[str, ...]:
-    """What a benchmark and its scorer are versions of."""
+    """The same for all versions of a benchmark and its scorer: only the newest of their boards is current."""
     return tuple(row[name] for name in ("family", "config", "split", "variant", "judge"))
 
 
-def _text(value: Any) -> str:
+def _json(value: Any) -> str:
     return msgspec.json.encode(value).decode()
 
 
@@ -252,14 +227,14 @@ def _now() -> str:
 
 
 @contextmanager
-def _explained(file: Path) -> Iterator[None]:
-    """Turns SQLite's refusal into a sentence."""
+def _user_errors(file: Path) -> Iterator[None]:
+    """Turns an error of SQLite into a UserError."""
     try:
         yield
     except sqlite3.OperationalError as error:
         if "full" in str(error) or "disk I/O" in str(error):
             raise UserError(
-                f"{file}: no space left on the device; free some and submit again, nothing is lost"
+                f"{file}: no space left on the device; free some and submit again, nothing was lost"
             ) from error
         raise UserError(f"{file}: {error}") from error
     except sqlite3.DatabaseError as error:

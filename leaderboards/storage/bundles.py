@@ -1,4 +1,4 @@
-"""What was submitted, file by file: BOARD/submissions/<sha256>, written once and read back as it was."""
+"""The files of each submission in BOARD/submissions/<sha256>, written once and verified when read."""
 
 from __future__ import annotations
 
@@ -6,20 +6,37 @@ import fcntl
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import UserError
 from harness.files import store
-from leaderboards.checks.submission import Bundle
-from leaderboards.storage.records import Kept
+from leaderboards.storage.records import StoredBundle
 
 SUBMISSIONS = "submissions"
 
 
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """The files to store of a submission, by name."""
+
+    files: Mapping[str, bytes]
+
+    @property
+    def hashes(self) -> dict[str, str]:
+        return {name: hashlib.sha256(data).hexdigest() for name, data in sorted(self.files.items())}
+
+    @property
+    def sha256(self) -> str:
+        """Identifies the bundle. report.html does not count, because it only displays the other files."""
+        lines = (f"{sha}  {name}\n" for name, sha in self.hashes.items() if name != "report.html")
+        return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
 class Bundles:
-    """Those of a folder of boards."""
+    """The bundles of a folder of boards."""
 
     def __init__(self, board: Path) -> None:
         self.folder, self._lock = board / SUBMISSIONS, board / ".lock"
@@ -29,39 +46,42 @@ class Bundles:
             self.folder.mkdir(parents=True, exist_ok=True)
 
     @contextmanager
-    def alone(self) -> Iterator[None]:
-        """One writer at a time; the system lets go of it however the process ends."""
+    def locked(self) -> Iterator[None]:
+        """One writer at a time. The system releases the lock however the process ends."""
         with store.writing(self._lock.parent), self._lock.open("ab") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
-            for left in self.folder.glob(".*.tmp"):  # a killed writer's
-                shutil.rmtree(left)
+            for leftover in self.folder.glob(".*.tmp"):  # of a writer that was killed
+                shutil.rmtree(leftover)
             yield
 
     def write(self, bundle: Bundle) -> str:
-        """Aside first, then renamed; one that is there already is left as it is. Returns its sha256."""
+        """Stores the bundle unless it is already there, and returns its sha256.
+
+        The files are written to a temporary folder, which is then renamed, so a bundle is never incomplete.
+        """
         sha256 = bundle.sha256
-        final, aside = self.folder / sha256, self.folder / f".{sha256}.tmp"
-        if final.exists():  # of an attempt that was killed before its rows were committed
+        final, temporary = self.folder / sha256, self.folder / f".{sha256}.tmp"
+        if final.exists():  # from an attempt that was killed before it was added to the database
             return sha256
         try:
             with store.writing(final):
-                aside.mkdir()
+                temporary.mkdir()
                 for name, data in bundle.files.items():
-                    store.write(aside / name, data)
-                _sync(aside)
-                aside.rename(final)
+                    store.write(temporary / name, data)
+                _sync(temporary)
+                temporary.rename(final)
                 _sync(self.folder)
         finally:
-            shutil.rmtree(aside, ignore_errors=True)
+            shutil.rmtree(temporary, ignore_errors=True)
         return sha256
 
-    def read(self, kept: Kept, name: str) -> bytes:
-        """A file of a bundle, as it was stored; KeyError where it has none of that name.
+    def read(self, bundle: StoredBundle, name: str) -> bytes:
+        """A file of a bundle.
 
-        Raises UserError where it is not what was stored.
+        Raises KeyError if it has no file of this name, and UserError if the file was changed or removed.
         """
-        expected = kept.files[name]
-        path = self.folder / kept.sha256 / name
+        expected = bundle.files[name]
+        path = self.folder / bundle.sha256 / name
         try:
             data = path.read_bytes()
         except OSError as error:
@@ -72,6 +92,7 @@ class Bundles:
 
 
 def _sync(folder: Path) -> None:
+    """Makes created and renamed files in the folder survive a power failure."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -1,27 +1,34 @@
-"""What boards hold: boards, entries with the figures that they show, bundles, and attempts."""
+"""The records of a folder of boards: boards, entries and their figures, stored bundles, and attempts."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import NamedTuple
 
 from harness.records import Json
 
-BEGUN, ACCEPTED, KNOWN, REFUSED = "begun", "accepted", "known", "refused"
-"""How an attempt ended; one that was killed stays begun."""
+
+class Outcome(StrEnum):
+    """How an attempt ended. An attempt that was killed remains BEGUN."""
+
+    BEGUN = "begun"
+    ACCEPTED = "accepted"
+    KNOWN = "known"
+    REFUSED = "refused"
 
 
-class Key(NamedTuple):
-    """What two entries must have in common to stand on one board."""
+class BoardKey(NamedTuple):
+    """What all entries of a board have in common."""
 
     digest: str
     split: str
     variant: str
     scorer: str
+    # Empty unless the scores are those of a language model.
     judge: str
-    """Empty where scores are recomputed."""
 
     @property
     def id(self) -> str:
@@ -30,17 +37,20 @@ class Key(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Board:
-    key: Key
+    """One leaderboard."""
+
+    key: BoardKey
     family: str
+    # The name of the benchmark's folder, for display only.
     benchmark: str
-    """The name of its folder, for people."""
     config: Json
+    # False for a general benchmark, which has no policies: forgetting is measured on these.
     governed: bool
-    """False where no policy governs: a general benchmark, on which forgetting is seen."""
+    # When the first entry was added, in UTC.
     begun: str = ""
     entries: int = 0
+    # Whether a newer board has the same benchmark, generated or scored by a newer version.
     legacy: bool = False
-    """A newer board has the same benchmark made or scored anew."""
 
     @property
     def id(self) -> str:
@@ -49,7 +59,7 @@ class Board:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What a board shows of an entry: copied out of its bundle in the same transaction."""
+    """What a board shows of an entry, copied from its bundle when it was added."""
 
     mean: float
     low: float
@@ -58,47 +68,53 @@ class Figures:
     unparsed: int
     truncated: int
     samples: int
+    # Responses without a value, which are not in the mean.
     unscored: int = 0
-    """Responses without a value: in no mean."""
+    # The other figures of the run by name; see leaderboards.columns.
     columns: Mapping[str, float | None] = field(default_factory=dict)
+    # The model before training, and how it was trained, both from training.json.
     base: str | None = None
-    """The model that it was trained from, as its training.json says."""
     method: str = ""
-    """How it was trained, as its training.json says."""
+    # The result of the leak check in words; empty if nothing is known about the training.
     leak: str = ""
-    """What the leak check found; empty where nothing is known of the training."""
     leaks: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """An entry, and how often its model was tried on this benchmark."""
+class Entry:
+    """An entry of a board."""
 
     bundle: str
     model: str
+    # The name of the run's folder.
     name: str
     added: str
     figures: Figures
+    # How often this model was submitted on this benchmark, refused submissions included.
     attempts: int
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
-    """A bundle that is on a board."""
+class StoredBundle:
+    """A bundle that has entries."""
 
     sha256: str
     model: str
     name: str
     added: str
+    # The sha256 of each file by its name.
     files: Mapping[str, str]
-    """sha256 by name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
+    """One call of `leaderboard submit`, accepted or not."""
+
     id: int
-    made: str
+    # In UTC.
+    time: str
     run: str
+    # The model and the digest of its benchmark; both empty if the run could not be read.
     model: str
     digest: str
     bundle: str

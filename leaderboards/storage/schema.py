@@ -1,7 +1,8 @@
-"""The tables of board.sqlite by version, and the triggers that keep them from being changed."""
+"""The tables of board.sqlite by version, and the triggers that prevent changes to their rows."""
 
 from __future__ import annotations
 
+# The statements of each version. A database of version k (its user_version) needs those after the k-th.
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (
         """CREATE TABLE boards (id TEXT PRIMARY KEY, digest TEXT NOT NULL, split TEXT NOT NULL,
@@ -30,4 +31,3 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         BEGIN SELECT RAISE(ABORT, 'every attempt is kept'); END""",
     ),
 )
-"""Statements by version: a board of version k (user_version) is brought up by those after the k-th."""

@@ -1,7 +1,7 @@
 """Times of a board with 1,000 submissions of 2,000 responses: python tests/bench/leaderboard.py
 
-Entries and bundles are made up and go in through Boards.add; one real run of 2,000 responses is then
-submitted as a user does, with everything recomputed.
+Entries and bundles are random and added by Boards.add. Two runs of 2,000 responses are submitted as a user
+does, with everything recomputed.
 """
 
 from __future__ import annotations
@@ -20,15 +20,16 @@ from harness.files.benchmark import Benchmark
 from harness.records import Report, Response, Score
 from harness.run import EvalRequest, evaluate
 from harness.stats.intervals import wilson
-from leaderboards.checks.submission import Bundle
-from leaderboards.pages.serve import respond
+from leaderboards.pages.serve import make_server, respond
 from leaderboards.storage.board import Boards
-from leaderboards.storage.records import Board, Figures, Key
+from leaderboards.storage.bundles import Bundle
+from leaderboards.storage.records import Board, BoardKey, Figures
 from leaderboards.submit import submit
 
 SUBMISSIONS = 1_000
 RESPONSES = 2_000
 VARIANTS = "internalized", "in_context", "override"
+METRICS = "referral precision", "referral recall", "branching"
 
 
 def main() -> None:
@@ -37,12 +38,12 @@ def main() -> None:
         bench, run = _run(root)
         boards = Boards(root / "board", create=True)
         started = time.perf_counter()
-        outcome = submit(boards, run)
+        result = submit(boards, run)
         print(f"submit of {RESPONSES} responses to an empty board: {time.perf_counter() - started:.2f} s")
         started = time.perf_counter()
-        _fill(boards, bench, outcome.entries[0][0])
-        print(f"{SUBMISSIONS} made-up submissions: {time.perf_counter() - started:.0f} s")
-        # Not the same run again, which would not be stored.
+        _fill(boards, bench, result.entries[0][0])
+        print(f"{SUBMISSIONS} random submissions: {time.perf_counter() - started:.0f} s")
+        # Another run, because the same one would not be stored again.
         other = root / "other"
         evaluate(bench, EvalRequest("majority", variants="internalized"), other)
         started = time.perf_counter()
@@ -52,7 +53,7 @@ def main() -> None:
 
 
 def _run(root: Path) -> tuple[Benchmark, Path]:
-    """A benchmark of 2,000 test instances and a run on it; small pictures, for they are not looked at."""
+    """A benchmark of 2,000 test instances with small pictures, which nothing reads, and a run on it."""
     started = time.perf_counter()
     config = SceneConfig(depth=6, policies=10, train=2, test=RESPONSES // 10, width=96, height=64)
     generate(root / "bench", config, workers=2)
@@ -65,9 +66,8 @@ def _run(root: Path) -> tuple[Benchmark, Path]:
 def _fill(boards: Boards, bench: Benchmark, like: Board) -> None:
     draws = random.Random(0)
     instances = bench.instances("test")
-    report = msgspec.json.decode(
-        boards.bundles.read(boards.kept(next(iter(boards.rows(like))).bundle), "report.json"), type=Report
-    )
+    stored = boards.stored_bundle(boards.entries(like)[0].bundle)
+    report = msgspec.json.decode(boards.bundles.read(stored, "report.json"), type=Report)
     lines = msgspec.json.Encoder().encode_lines
     for number in range(SUBMISSIONS):
         share = draws.random()
@@ -87,10 +87,10 @@ def _fill(boards: Boards, bench: Benchmark, like: Board) -> None:
         for variant in VARIANTS:
             right = sum(s.value or 0 for s in scores if s.variant == variant)
             low, high = wilson(right, RESPONSES)
-            columns = {name: draws.random() for name in (*VARIANTS, "referral", "rule recall", "branching")}
+            columns = {name: draws.random() for name in (*VARIANTS, *METRICS)}
             columns |= {"prompt tokens": draws.uniform(100, 5000), "cost": draws.random()}
             figures = Figures(right / RESPONSES, low, high, RESPONSES, 3, 0, 1, columns=columns)
-            key = Key(like.key.digest, "test", variant, like.key.scorer, "")
+            key = BoardKey(like.key.digest, "test", variant, like.key.scorer, "")
             entries.append((Board(key, like.family, like.benchmark, like.config, True), figures))
         attempt = boards.begin_attempt(f"run {number}")
         boards.name_attempt(attempt, run.model, like.key.digest)
@@ -98,10 +98,12 @@ def _fill(boards: Boards, bench: Benchmark, like: Board) -> None:
 
 
 def _pages(folder: Path) -> None:
+    # As `leaderboard serve` does, which imports matplotlib before the first request.
+    make_server(folder, "127.0.0.1", 0).server_close()
     boards = Boards(folder)
     board = next(b for b in boards.boards() if b.key.variant == "internalized")
-    rows = boards.rows(board)
-    one, other = rows[10].bundle, rows[500].bundle
+    entries = boards.entries(board)
+    one, other = entries[10].bundle, entries[500].bundle
     boards.close()
     paths = {
         "index": "/",

@@ -22,9 +22,9 @@ from leaderboards.storage.bundles import SUBMISSIONS
 BIN = Path(sys.executable).parent
 
 
-def command(*words: str | Path) -> subprocess.CompletedProcess[str]:
-    line = [BIN / "leaderboard", *map(str, words)]
-    return subprocess.run(line, capture_output=True, text=True, check=False, timeout=120)
+def leaderboard(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    command = [BIN / "leaderboard", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
 
 
 @pytest.fixture(scope="module")
@@ -38,44 +38,44 @@ def runs(text_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[st
 def test_submit_show_export(runs: dict[str, Path], text_folder: Path, tmp_path: Path) -> None:
     board = tmp_path / "board"
     for run in runs.values():
-        done = command("submit", run, "--board", board)
-        assert done.returncode == 0, done.stderr
-        assert done.stdout.count("n 12") == 3
-        assert "stored: " in done.stdout
-    again = command("submit", runs["oracle"], "--board", board, "--benchmark", text_folder)
-    assert "on the board already, not stored twice" in again.stdout
+        result = leaderboard("submit", run, "--board", board)
+        assert result.returncode == 0, result.stderr
+        assert result.stdout.count("n 12") == 3
+        assert "stored: " in result.stdout
+    again = leaderboard("submit", runs["oracle"], "--board", board, "--benchmark", text_folder)
+    assert "already on the boards, not stored again" in again.stdout
     assert len(list((board / SUBMISSIONS).iterdir())) == 3
 
-    shown = command("show", "--board", board)
-    assert shown.stdout.count("oracle") == 6, "the model and the run, on each of three boards"
-    first = next(line for line in shown.stdout.splitlines() if " oracle " in line)
-    assert first.split()[:4] == ["1", "oracle", "oracle", "100.0"]
+    shown = leaderboard("show", "--board", board)
+    assert shown.stdout.count("oracle") == 6, "the model and the run on each of three boards"
+    oracle = next(line for line in shown.stdout.splitlines() if " oracle " in line)
+    assert oracle.split()[:4] == ["1", "oracle", "oracle", "100.0"]
 
-    exported = command("export", tmp_path / "out", "--board", board)
+    exported = leaderboard("export", tmp_path / "out", "--board", board)
     assert exported.returncode == 0, exported.stderr
     assert sorted({f.suffix for f in (tmp_path / "out").iterdir()}) == [".csv", ".html", ".json", ".md"]
 
 
-def test_a_refusal_is_a_list_and_no_traceback(runs: dict[str, Path], tmp_path: Path) -> None:
+def test_a_refusal_is_a_list_of_reasons(runs: dict[str, Path], tmp_path: Path) -> None:
     limited = tmp_path / "limited"
     benchmark = Benchmark(Path(json.loads((runs["oracle"] / "run.json").read_text())["benchmark"]))
     evaluate(benchmark, EvalRequest("oracle", limit=3), limited)
-    done = command("submit", limited, "--board", tmp_path / "board")
-    assert done.returncode == 2
-    assert "Traceback" not in done.stderr
-    assert "leaderboard: error: refused:\n- limit: expected the whole split" in done.stderr
-    assert command("show", "--board", tmp_path / "board").stdout == "no entries yet\n"
-    none = command("show", "--board", tmp_path / "none")
+    result = leaderboard("submit", limited, "--board", tmp_path / "board")
+    assert result.returncode == 2
+    assert "Traceback" not in result.stderr
+    assert "leaderboard: error: refused:\n- limit: expected a run of all instances" in result.stderr
+    assert leaderboard("show", "--board", tmp_path / "board").stdout == "no entries yet\n"
+    none = leaderboard("show", "--board", tmp_path / "none")
     assert (none.returncode, "submit a run first" in none.stderr) == (2, True)
 
 
 def test_two_submits_at_once(runs: dict[str, Path], tmp_path: Path) -> None:
-    line = [BIN / "leaderboard", "submit", "--board", tmp_path / "board"]
+    command = [BIN / "leaderboard", "submit", "--board", tmp_path / "board"]
     chosen = [runs["oracle"], runs["random"], runs["oracle"]]
-    processes = [subprocess.Popen([*line, run], stdout=subprocess.PIPE, text=True) for run in chosen]
-    said = [process.communicate(timeout=120)[0] for process in processes]
+    processes = [subprocess.Popen([*command, run], stdout=subprocess.PIPE, text=True) for run in chosen]
+    printed = [process.communicate(timeout=120)[0] for process in processes]
     assert [process.returncode for process in processes] == [0, 0, 0]
-    assert "".join(said).count("not stored twice") == 1
+    assert "".join(printed).count("not stored again") == 1
     boards = Boards(tmp_path / "board")
     assert [b.entries for b in boards.boards()] == [2, 2, 2]
     assert len(boards.attempts()) == 3
@@ -83,36 +83,38 @@ def test_two_submits_at_once(runs: dict[str, Path], tmp_path: Path) -> None:
 
 @pytest.fixture
 def served(runs: dict[str, Path], tmp_path: Path) -> Iterator[str]:
-    command("submit", runs["random"], "--board", tmp_path / "board")
-    line = [BIN / "leaderboard", "serve", "--board", tmp_path / "board", "--port", "0"]
-    process = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    leaderboard("submit", runs["random"], "--board", tmp_path / "board")
+    command = [BIN / "leaderboard", "serve", "--board", tmp_path / "board", "--port", "0"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     assert process.stdout is not None
     yield process.stdout.readline().split()[0]
     os.kill(process.pid, signal.SIGINT)
     assert process.wait(timeout=30) == 130
 
 
-def test_serve_shows_what_is_submitted_meanwhile(served: str, runs: dict[str, Path], tmp_path: Path) -> None:
+def test_serve_shows_later_submissions(served: str, runs: dict[str, Path], tmp_path: Path) -> None:
     def index() -> str:
         with urllib.request.urlopen(served, timeout=30) as page:
             return str(page.read().decode())
 
     assert served.startswith("http://127.0.0.1:")
     assert index().count('<td class="number">1</td>') == 3
-    assert command("submit", runs["majority"], "--board", tmp_path / "board").returncode == 0
+    assert leaderboard("submit", runs["majority"], "--board", tmp_path / "board").returncode == 0
     assert index().count('<td class="number">2</td>') == 3
-    taken = command("serve", "--board", tmp_path / "board", "--port", served.rstrip("/").rpartition(":")[2])
-    assert (taken.returncode, "cannot be listened on" in taken.stderr) == (2, True)
+    second = leaderboard(
+        "serve", "--board", tmp_path / "board", "--port", served.rstrip("/").rpartition(":")[2]
+    )
+    assert (second.returncode, "cannot be listened on" in second.stderr) == (2, True)
 
 
-def test_killed_while_it_scores(runs: dict[str, Path], tmp_path: Path) -> None:
+def test_killed_while_scoring(runs: dict[str, Path], tmp_path: Path) -> None:
     board = tmp_path / "board"
     process = subprocess.Popen([BIN / "leaderboard", "submit", runs["oracle"], "--board", board])
     while not (board / "board.sqlite").exists():
         time.sleep(0.01)
     process.kill()
     process.wait()
-    assert command("submit", runs["oracle"], "--board", board).returncode == 0
+    assert leaderboard("submit", runs["oracle"], "--board", board).returncode == 0
     boards = Boards(board)
     assert [b.entries for b in boards.boards()] == [1, 1, 1]
     assert boards.attempts()[0].outcome in ("accepted", "known")

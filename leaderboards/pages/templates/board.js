@@ -1,12 +1,12 @@
 "use strict";
 
-// Sorting, filtering and choosing two entries; the address keeps what is on the screen.
+// Sorts and filters the entries and selects two to compare. The state is kept in the address, to be shared.
 const table = document.getElementById("table");
 if (table) {
   const body = table.tBodies[0];
   const rows = [...body.rows];
   const heads = [...table.tHead.rows[0].cells];
-  const name = (head) => head.querySelector(".sort")?.textContent ?? "";
+  const name = (head) => head.querySelector(".sort")?.dataset.name ?? "";
   const text = document.getElementById("text");
   const boxes = [...table.querySelectorAll("input[type=checkbox]")];
   const submit = document.getElementById("compare");
@@ -16,13 +16,13 @@ if (table) {
   function compare(a, b) {
     const [x, y] = [a.dataset.v, b.dataset.v];
     if (x === undefined && y === undefined) return a.textContent.localeCompare(b.textContent);
-    // What has no value stands last either way.
+    // Rows without a value come last in both directions.
     if (x === undefined || y === undefined) return (x === undefined) === sorted.down ? -1 : 1;
     return x - y;
   }
 
   function sort() {
-    // Without a name the order stays that of the ranks; some heads have none either.
+    // Without a name, the rows are in the order of their ranks.
     const index = sorted.name ? heads.findIndex((head) => name(head) === sorted.name) : -1;
     for (const head of heads) head.removeAttribute("aria-sort");
     const order = [...rows];
@@ -34,30 +34,30 @@ if (table) {
   }
 
   function filter() {
-    const wanted = text.value.trim().toLowerCase();
-    rows.forEach((row, index) => { row.hidden = !names[index].includes(wanted); });
+    const pattern = text.value.trim().toLowerCase();
+    rows.forEach((row, index) => { row.hidden = !names[index].includes(pattern); });
     const shown = rows.filter((row) => !row.hidden).length;
     document.getElementById("shown").textContent = `${shown} of ${rows.length} shown`;
   }
 
-  function choose() {
-    const chosen = boxes.filter((box) => box.checked).length;
-    for (const box of boxes) box.disabled = chosen >= 2 && !box.checked;
-    if (submit) submit.disabled = chosen !== 2;
+  function updateSelection() {
+    const selected = boxes.filter((box) => box.checked).length;
+    for (const box of boxes) box.disabled = selected >= 2 && !box.checked;
+    if (submit) submit.disabled = selected !== 2;
   }
 
-  function remember() {
+  function saveToAddress() {
     const set = Object.entries({ sort: sorted.name, down: sorted.down ? "1" : "", text: text.value }).filter(([, v]) => v);
     history.replaceState(null, "", set.length ? "#" + new URLSearchParams(set) : location.pathname + location.search);
   }
 
-  function fromAddress() {
-    const asked = new URLSearchParams(location.hash.slice(1));
-    sorted = { name: asked.get("sort") ?? "", down: asked.get("down") === "1" };
-    text.value = asked.get("text") ?? "";
+  function loadFromAddress() {
+    const settings = new URLSearchParams(location.hash.slice(1));
+    sorted = { name: settings.get("sort") ?? "", down: settings.get("down") === "1" };
+    text.value = settings.get("text") ?? "";
     sort();
     filter();
-    choose();
+    updateSelection();
   }
 
   for (const head of heads) {
@@ -65,12 +65,12 @@ if (table) {
       const first = head.classList.contains("number") && name(head) !== "rank";
       sorted = { name: name(head), down: sorted.name === name(head) ? !sorted.down : first };
       sort();
-      remember();
+      saveToAddress();
     });
   }
-  text.addEventListener("input", () => { filter(); remember(); });
-  for (const box of boxes) box.addEventListener("change", choose);
+  text.addEventListener("input", () => { filter(); saveToAddress(); });
+  for (const box of boxes) box.addEventListener("change", updateSelection);
   document.getElementById("entries").addEventListener("submit", (event) => { if (submit?.disabled ?? true) event.preventDefault(); });
-  window.addEventListener("hashchange", fromAddress);
-  fromAddress();
+  window.addEventListener("hashchange", loadFromAddress);
+  loadFromAddress();
 }

@@ -1,4 +1,4 @@
-"""The board's database: nothing half, nothing lost, nothing twice, nothing changed."""
+"""The database of the boards: nothing is incomplete, lost, duplicated or changed, whatever happens."""
 
 from __future__ import annotations
 
@@ -17,15 +17,14 @@ from typing import Any
 import pytest
 
 from harness.errors import UserError
-from leaderboards.checks.submission import Bundle
-from leaderboards.pages.rank import ranks
+from leaderboards.pages.ranking import ranks
 from leaderboards.storage.board import DATABASE, Boards
-from leaderboards.storage.bundles import SUBMISSIONS
-from leaderboards.storage.records import ACCEPTED, BEGUN, KNOWN, REFUSED, Board, Figures, Key
+from leaderboards.storage.bundles import SUBMISSIONS, Bundle
+from leaderboards.storage.records import Board, BoardKey, Figures, Outcome
 from leaderboards.storage.schema import MIGRATIONS
 
 FORK = multiprocessing.get_context("fork")
-BOARD = Board(Key("d" * 64, "test", "internalized", "exact/1", ""), "toy", "bench", {"depth": 2}, True)
+BOARD = Board(BoardKey("d" * 64, "test", "internalized", "exact/1", ""), "toy", "bench", {"depth": 2}, True)
 FIGURES = Figures(mean=0.5, low=0.4, high=0.6, n=100, unparsed=1, truncated=0, samples=1)
 
 
@@ -34,27 +33,27 @@ def bundle(text: str = "a") -> Bundle:
 
 
 def submit(folder: Path, text: str = "a", board: Board = BOARD) -> str | None:
-    """The steps of a submission, without what comes before them."""
+    """Adds an entry as `leaderboard submit` does, without a run."""
     with closing(Boards(folder, create=True)) as boards:
         attempt = boards.begin_attempt("run")
         boards.name_attempt(attempt, f"model {text}", board.key.digest)
         return boards.add(attempt, bundle(text), f"run {text}", "run", f"model {text}", [(board, FIGURES)])
 
 
-def whole(folder: Path) -> list[str]:
-    """The bundles on the board, once each is found to be as it was stored."""
+def intact_bundles(folder: Path) -> list[str]:
+    """The bundles of all entries, after verifying the database and all files."""
     boards = Boards(folder)
-    found = [row.bundle for board in boards.boards() for row in boards.rows(board)]
-    for sha256 in found:
-        kept = boards.kept(sha256)
-        for name in kept.files:
-            boards.bundles.read(kept, name)
+    bundles = [entry.bundle for board in boards.boards() for entry in boards.entries(board)]
+    for sha256 in bundles:
+        stored = boards.stored_bundle(sha256)
+        for name in stored.files:
+            boards.bundles.read(stored, name)
     boards.close()
     check = sqlite3.connect(folder / DATABASE)
     assert check.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     assert check.execute("PRAGMA foreign_key_check").fetchall() == []
     check.close()
-    return found
+    return bundles
 
 
 def test_an_entry_is_what_was_stored(tmp_path: Path) -> None:
@@ -62,20 +61,21 @@ def test_an_entry_is_what_was_stored(tmp_path: Path) -> None:
     boards = Boards(tmp_path)
     (board,) = boards.boards()
     assert (board.key, board.config, board.entries, board.legacy) == (BOARD.key, BOARD.config, 1, False)
-    (row,) = boards.rows(board)
-    assert (row.bundle, row.model, row.figures, row.attempts) == (bundle().sha256, "model a", FIGURES, 1)
-    assert boards.bundles.read(boards.kept(row.bundle), "run.json") == b"a"
+    (entry,) = boards.entries(board)
+    expected = (bundle().sha256, "model a", FIGURES, 1)
+    assert (entry.bundle, entry.model, entry.figures, entry.attempts) == expected
+    assert boards.bundles.read(boards.stored_bundle(entry.bundle), "run.json") == b"a"
     with pytest.raises(KeyError):
-        boards.bundles.read(boards.kept(row.bundle), "../../board.sqlite")
+        boards.bundles.read(boards.stored_bundle(entry.bundle), "../../board.sqlite")
 
 
-def test_twice_is_once_and_both_attempts_count(tmp_path: Path) -> None:
+def test_the_same_run_is_stored_once_and_both_attempts_count(tmp_path: Path) -> None:
     submit(tmp_path)
     assert submit(tmp_path) == bundle().sha256
-    assert len(whole(tmp_path)) == 1
+    assert len(intact_bundles(tmp_path)) == 1
     boards = Boards(tmp_path)
-    assert [a.outcome for a in boards.attempts()] == [KNOWN, ACCEPTED]
-    assert boards.rows(boards.boards()[0])[0].attempts == 2
+    assert [a.outcome for a in boards.attempts()] == [Outcome.KNOWN, Outcome.ACCEPTED]
+    assert boards.entries(boards.boards()[0])[0].attempts == 2
 
 
 def test_refused_attempts_are_kept(tmp_path: Path) -> None:
@@ -84,8 +84,11 @@ def test_refused_attempts_are_kept(tmp_path: Path) -> None:
     boards.name_attempt(attempt, "model a", BOARD.key.digest)
     boards.refuse(attempt, ["one reason", "another"])
     submit(tmp_path)
-    assert boards.rows(boards.boards()[0])[0].attempts == 2
-    assert [(a.outcome, a.reasons) for a in boards.attempts()][1] == (REFUSED, ["one reason", "another"])
+    assert boards.entries(boards.boards()[0])[0].attempts == 2
+    assert [(a.outcome, a.reasons) for a in boards.attempts()][1] == (
+        Outcome.REFUSED,
+        ["one reason", "another"],
+    )
 
 
 @pytest.mark.parametrize(
@@ -115,10 +118,10 @@ def test_an_entry_needs_its_bundle(tmp_path: Path) -> None:
 def test_a_changed_file_is_not_shown(tmp_path: Path) -> None:
     submit(tmp_path)
     boards = Boards(tmp_path)
-    kept = boards.kept(bundle().sha256)
-    (tmp_path / SUBMISSIONS / kept.sha256 / "run.json").write_bytes(b"b")
+    stored = boards.stored_bundle(bundle().sha256)
+    (tmp_path / SUBMISSIONS / stored.sha256 / "run.json").write_bytes(b"b")
     with pytest.raises(UserError, match="changed after it was stored"):
-        boards.bundles.read(kept, "run.json")
+        boards.bundles.read(stored, "run.json")
 
 
 def test_keys_are_never_mixed_and_older_ones_become_legacy(tmp_path: Path) -> None:
@@ -131,18 +134,18 @@ def test_keys_are_never_mixed_and_older_ones_become_legacy(tmp_path: Path) -> No
     for board in (BOARD, *others):
         submit(tmp_path, board=board)
     assert [(b.entries, b.legacy) for b in Boards(tmp_path).boards()] == [(1, False)] * 5
-    scored_anew = replace(BOARD, key=BOARD.key._replace(scorer="exact/2"))
-    made_anew = replace(BOARD, key=BOARD.key._replace(digest="f" * 64, scorer="exact/2"))
-    submit(tmp_path, board=scored_anew)
+    newly_scored = replace(BOARD, key=BOARD.key._replace(scorer="exact/2"))
+    newly_generated = replace(BOARD, key=BOARD.key._replace(digest="f" * 64, scorer="exact/2"))
+    submit(tmp_path, board=newly_scored)
     assert [b.key for b in Boards(tmp_path).boards() if b.legacy] == [BOARD.key]
-    submit(tmp_path, board=made_anew)
+    submit(tmp_path, board=newly_generated)
     boards = Boards(tmp_path)
-    assert [b.key for b in boards.boards() if b.legacy] == [BOARD.key, scored_anew.key]
-    assert len(boards.rows(boards.board(BOARD.id))) == 1, "what is legacy stays readable"
+    assert [b.key for b in boards.boards() if b.legacy] == [BOARD.key, newly_scored.key]
+    assert len(boards.entries(boards.board(BOARD.id))) == 1, "legacy boards stay readable"
 
 
 def killed_at(step: int, work: Callable[[], Any], folder: Path) -> int:
-    """The exit code of a process that is killed before its step-th write, of a file or to the database."""
+    """The exit code of a process that is killed before its step-th write to a file or the database."""
 
     def run() -> None:
         left = step
@@ -163,10 +166,10 @@ def killed_at(step: int, work: Callable[[], Any], folder: Path) -> int:
         sys.addaudithook(audit)
         connect = sqlite3.connect
 
-        def traced(*words: Any, **named: Any) -> sqlite3.Connection:
-            made = connect(*words, **named)
-            made.set_trace_callback(count)
-            return made
+        def traced(*arguments: Any, **options: Any) -> sqlite3.Connection:
+            connection = connect(*arguments, **options)
+            connection.set_trace_callback(count)
+            return connection
 
         sqlite3.connect = traced
         work()
@@ -185,16 +188,16 @@ def test_killed_between_any_two_steps(tmp_path: Path) -> None:
         folder = tmp_path / str(step)
         submit(folder, "earlier")
         code = killed_at(step, lambda: submit(folder, "later"), folder)  # noqa: B023
-        entries = whole(folder)
+        entries = intact_bundles(folder)
         assert bundle("earlier").sha256 in entries
         done += len(entries) == 2
         submit(folder, "later")
-        assert sorted(whole(folder)) == sorted(bundle(text).sha256 for text in ("earlier", "later"))
+        assert sorted(intact_bundles(folder)) == sorted(bundle(text).sha256 for text in ("earlier", "later"))
         assert not list((folder / SUBMISSIONS).glob(".*"))
         assert len(list((folder / SUBMISSIONS).iterdir())) == 2
         outcomes = [a.outcome for a in Boards(folder).attempts()]
-        assert outcomes.count(ACCEPTED) == 2
-        assert set(outcomes) <= {ACCEPTED, KNOWN, BEGUN}
+        assert outcomes.count(Outcome.ACCEPTED) == 2
+        assert set(outcomes) <= {Outcome.ACCEPTED, Outcome.KNOWN, Outcome.BEGUN}
         if code == 0:
             break
         assert code == -signal.SIGKILL
@@ -202,7 +205,7 @@ def test_killed_between_any_two_steps(tmp_path: Path) -> None:
     assert done >= 1
 
 
-def test_two_at_once(tmp_path: Path) -> None:
+def test_processes_submit_at_the_same_time(tmp_path: Path) -> None:
     processes = [
         FORK.Process(target=lambda text=text: [submit(tmp_path, f"{text}{n % 3}") for n in range(6)])
         for text in ("", "", "x")
@@ -212,19 +215,19 @@ def test_two_at_once(tmp_path: Path) -> None:
     for process in processes:
         process.join()
         assert process.exitcode == 0
-    assert len(whole(tmp_path)) == 6
+    assert len(intact_bundles(tmp_path)) == 6
     outcomes = [a.outcome for a in Boards(tmp_path).attempts()]
-    assert (outcomes.count(ACCEPTED), outcomes.count(KNOWN)) == (6, 12)
+    assert (outcomes.count(Outcome.ACCEPTED), outcomes.count(Outcome.KNOWN)) == (6, 12)
 
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 1 MiB; needs the right to mount one."""
+    """A file system of 1 MiB, if this user may mount one."""
     disk = tmp_path / "disk"
     disk.mkdir()
-    words = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", disk]
-    if subprocess.run(words, capture_output=True, check=False).returncode:
-        pytest.skip("no right to mount a tmpfs here")
+    command = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", disk]
+    if subprocess.run(command, capture_output=True, check=False).returncode:
+        pytest.skip("this user may not mount a tmpfs")
     yield disk
     subprocess.run(["umount", "--lazy", disk], check=True)
 
@@ -237,11 +240,11 @@ def test_a_full_disk(small_disk: Path) -> None:
         large = Bundle({"run.json": os.urandom(1 << 20)})
         with pytest.raises(UserError, match="no space left"):
             boards.add(attempt, large, "r", "run", "m", [(BOARD, FIGURES)])
-    assert whole(folder) == [bundle("earlier").sha256]
+    assert intact_bundles(folder) == [bundle("earlier").sha256]
     assert len(list((folder / SUBMISSIONS).iterdir())) == 1
     stored = [bundle("earlier").sha256]
     stopped = 0
-    for room in range(0, 48, 3):  # pages that are left: it stops at one step or another
+    for room in range(0, 48, 3):  # free pages: it fails at different steps
         with ballast.open("wb", buffering=0) as file, suppress(OSError):
             while file.write(bytes(4096)):
                 pass
@@ -253,7 +256,7 @@ def test_a_full_disk(small_disk: Path) -> None:
             assert "no space left" in str(error)
             stopped += 1
         ballast.unlink()
-        assert sorted(whole(folder)) == sorted(stored)
+        assert sorted(intact_bundles(folder)) == sorted(stored)
     assert stopped >= 4
     assert len(stored) >= 4
     assert submit(folder, "later 0") is None
@@ -264,7 +267,7 @@ def test_no_room_for_a_new_board(tiny_disk: Path) -> None:
         Boards(tiny_disk / "board", create=True)
 
 
-def test_a_newer_or_foreign_file_is_named(tmp_path: Path) -> None:
+def test_a_newer_or_foreign_database_is_rejected(tmp_path: Path) -> None:
     submit(tmp_path)
     db = sqlite3.connect(tmp_path / DATABASE)
     assert db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
@@ -281,7 +284,7 @@ def test_a_newer_or_foreign_file_is_named(tmp_path: Path) -> None:
         Boards(tmp_path / "none")
 
 
-def test_a_rank_says_no_more_than_the_data() -> None:
+def test_a_rank_counts_significantly_better_entries() -> None:
     assert ranks([]) == []
     assert ranks([(0.5, 0.7), (0.45, 0.65), (0.1, 0.2), (0.6, 0.64)]) == [1, 1, 4, 1]
     assert ranks([(0.8, 0.9), (0.5, 0.7), (0.1, 0.55), (0.0, 0.4)]) == [1, 2, 2, 3]

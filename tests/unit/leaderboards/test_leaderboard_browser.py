@@ -1,4 +1,4 @@
-"""A reader's way through the boards in a real browser: sort, filter, open an entry, compare two."""
+"""The boards in a real browser: sort, filter, open an entry, compare two."""
 
 from __future__ import annotations
 
@@ -29,21 +29,21 @@ FLAGS = (
 
 
 class Browser:
-    """Chromium with one page, told what to do through the two pipes that it reads as files 3 and 4."""
+    """Chromium with one page, controlled through two pipes that it has as file descriptors 3 and 4."""
 
     def __init__(self, folder: Path) -> None:
         assert CHROMIUM is not None
-        theirs, self._words = os.pipe()
-        self._answers, back = os.pipe()
-        line = ["bash", "-c", f'exec "$0" "$@" 3<&{theirs} 4>&{back}', CHROMIUM, *FLAGS]
+        requests, self._requests = os.pipe()
+        self._answers, answers = os.pipe()
+        command = ["bash", "-c", f'exec "$0" "$@" 3<&{requests} 4>&{answers}', CHROMIUM, *FLAGS]
         self._process = subprocess.Popen(
-            [*line, f"--user-data-dir={folder}"], pass_fds=(theirs, back), stderr=subprocess.DEVNULL
+            [*command, f"--user-data-dir={folder}"], pass_fds=(requests, answers), stderr=subprocess.DEVNULL
         )
-        os.close(theirs)
-        os.close(back)
+        os.close(requests)
+        os.close(answers)
         self._reader = os.fdopen(self._answers, "rb")
         self._number, self._session = 0, ""
-        self.complaints: list[str] = []
+        self.errors: list[str] = []
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
         self._session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         for domain in ("Runtime", "Log", "Page"):
@@ -54,11 +54,11 @@ class Browser:
         message = {"id": self._number, "method": method, "params": parameters}
         if self._session:
             message["sessionId"] = self._session
-        os.write(self._words, json.dumps(message).encode() + b"\0")
+        os.write(self._requests, json.dumps(message).encode() + b"\0")
         while True:
             answer = json.loads(self._read())
             if answer.get("method") in ("Runtime.exceptionThrown", "Log.entryAdded"):
-                self.complaints.append(json.dumps(answer["params"]))
+                self.errors.append(json.dumps(answer["params"]))
             if answer.get("id") == self._number:
                 return answer["result"]
 
@@ -77,13 +77,13 @@ class Browser:
         return answer["result"].get("value")
 
     def wait(self, script: str) -> None:
-        """Until an expression on the page is true; a page that is on its way has none."""
+        """Waits until an expression on the page is true, also while the page is loading."""
         for _ in range(300):
             answer = self.call("Runtime.evaluate", expression=script, returnByValue=True)
             if answer["result"].get("value") is True:
                 return
             time.sleep(0.05)
-        raise AssertionError(f"never came true: {script}; {self.run('document.body.innerText')}")
+        raise AssertionError(f"not true after 15 s: {script}; {self.run('document.body.innerText')}")
 
     def open(self, url: str) -> None:
         self.call("Page.navigate", url=url)
@@ -99,7 +99,7 @@ class Browser:
         self._process.kill()
         self._process.wait()
         self._reader.close()
-        os.close(self._words)
+        os.close(self._requests)
 
 
 @pytest.fixture(scope="module")
@@ -122,16 +122,16 @@ def served(text_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 @pytest.fixture
 def browser(tmp_path: Path) -> Iterator[Browser]:
-    made = Browser(tmp_path / "user")
-    yield made
-    made.close()
+    browser = Browser(tmp_path / "user")
+    yield browser
+    browser.close()
 
 
 MODELS = "[...document.querySelectorAll('#table tbody tr:not([hidden]) th a')].map((a) => a.textContent)"
 HEAD = "[...document.querySelectorAll('#table thead button')].find((b) => b.textContent === '{}')"
 
 
-def test_a_readers_way(browser: Browser, served: str) -> None:
+def test_sort_filter_compare_and_open(browser: Browser, served: str) -> None:
     browser.open(served.rpartition("/board/")[0] + "/")
     browser.run("document.querySelector('main a').click()")
     browser.wait("location.pathname.startsWith('/board/') && document.readyState === 'complete'")
@@ -172,11 +172,11 @@ def test_a_readers_way(browser: Browser, served: str) -> None:
     assert "oracle" in browser.run("document.querySelector('h1').innerText")
     browser.run("document.querySelector('a.button').click()")
     browser.wait("location.pathname.endsWith('/report.html') && document.readyState === 'complete'")
-    assert browser.run("window.origin") == "null", "the report has no access to the boards"
+    assert browser.run("window.origin") == "null", "the report must not have access to the boards"
     browser.run("document.querySelector('[name=variant]').value = 'override'")
     browser.run("document.getElementById('filter').dispatchEvent(new Event('input'))")
     assert browser.run("document.getElementById('shown').textContent") == "12 of 36 shown"
-    assert browser.complaints == []
+    assert browser.errors == []
 
 
 @pytest.mark.parametrize("width", [360, 1400])

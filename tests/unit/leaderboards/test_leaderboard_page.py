@@ -1,4 +1,4 @@
-"""Boards as they are shown: figures, hostile names, the server, exports, and a real browser."""
+"""How boards are displayed: figures, hostile names, the server, exports, and a real browser."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from harness.metrics import metric
+from harness.metrics.metric import Metric, Unit
 from harness.paper.tables import tables
 from harness.records import Report, Response, Run, Score
 from harness.variants import VARIANTS
-from leaderboards.checks.submission import Bundle
-from leaderboards.pages.export import export, terminal
+from leaderboards.pages.export import as_csv, as_json, as_markdown, export, terminal
 from leaderboards.pages.page import Pages
 from leaderboards.pages.plots import bars
-from leaderboards.pages.reported import beside
-from leaderboards.pages.serve import PAGE, STORED, make_server
-from leaderboards.pages.view import view
+from leaderboards.pages.ranking import RankedBoard, rank, reported_scores
+from leaderboards.pages.serve import BUNDLE_POLICY, PAGE_POLICY, make_server
 from leaderboards.storage.board import Boards
-from leaderboards.storage.bundles import SUBMISSIONS
-from leaderboards.storage.records import Board, Figures, Key
+from leaderboards.storage.bundles import SUBMISSIONS, Bundle
+from leaderboards.storage.records import Board, BoardKey, Figures
 
 BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
 HOSTILE = "<script>alert(1)</script></style></title><img src=x onerror=alert(2)>'\"&amp;{{7*7}}{%x%}|`"
@@ -57,14 +57,14 @@ MODELS = (
 
 def board_of(variant: str, tail: str = "", depth: int = 6, governed: bool = True) -> Board:
     digest = f"{depth}{int(governed)}".ljust(64, "d")
-    key = Key(digest, "test", variant, f"exact/1{tail}", "")
+    key = BoardKey(digest, "test", variant, f"exact/1{tail}", "")
     return Board(key, "clevrpolicy", f"bench-{depth}{tail}", {"depth": depth, "visual": False}, governed)
 
 
 def add(
     folder: Path, model: Model, depth: int = 6, tail: str = "", governed: bool = True, **more: object
 ) -> str:
-    """A bundle of right and wrong responses, under every variant."""
+    """Adds a bundle of correct and wrong responses under every variant; returns its sha256."""
     scores = [Score(f"i{k}{tail}", v, 0, float(k < model.right)) for v in VARIANTS for k in range(N)]
     digest = board_of("override", tail, depth, governed).key.digest
     run = Run(
@@ -99,10 +99,10 @@ def add(
     with closing(Boards(folder, create=True)) as boards:
         attempt = boards.begin_attempt(f"run{tail}")
         boards.name_attempt(attempt, run.model, run.digest)
-        made = Bundle(files)
+        bundle = Bundle(files)
         entries = [(board_of(variant, tail, depth, governed), figures) for variant in VARIANTS]
-        boards.add(attempt, made, f"r{made.sha256}", f"run {model.right}{tail}", run.model, entries)
-    return made.sha256
+        boards.add(attempt, bundle, f"r{bundle.sha256}", f"run {model.right}{tail}", run.model, entries)
+    return bundle.sha256
 
 
 @pytest.fixture(scope="module")
@@ -119,8 +119,8 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("boards") / "hostile"
     training = msgspec.json.encode({f"note{HOSTILE}": HOSTILE}).decode()
     for model in MODELS:
-        told = replace(model, training=training)
-        add(out, told, tail=HOSTILE, method=HOSTILE, leak=f"leak{HOSTILE}", leaks=True)
+        trained = replace(model, training=training)
+        add(out, trained, tail=HOSTILE, method=HOSTILE, leak=f"leak{HOSTILE}", leaks=True)
     with closing(Boards(out)) as boards:
         boards.refuse(boards.begin_attempt(f"refused{HOSTILE}"), [f"reason{HOSTILE}"])
     return out
@@ -153,8 +153,8 @@ class Reader(HTMLParser):
             self.text += data
 
 
-def words(page: str) -> str:
-    """Its text with a blank where an element ends."""
+def words_of(page: str) -> str:
+    """The text of a page with a space at the end of each element."""
     return " ".join(Reader(page.replace("</", " </").replace("<small", " <small")).text.split())
 
 
@@ -162,7 +162,7 @@ def every_page(folder: Path) -> dict[str, str]:
     with closing(Boards(folder)) as boards:
         pages = Pages(boards)
         board = next(b for b in boards.boards() if b.key.variant == "internalized" and b.entries == 4)
-        one, other = (row.bundle for row in boards.rows(board)[:2])
+        one, other = (entry.bundle for entry in boards.entries(board)[:2])
         return {
             "index": pages.index(),
             "board": pages.board(board.id),
@@ -181,8 +181,9 @@ def test_hostile_data_stays_text(folder: Path, hostile: Path, name: str) -> None
     assert len(page.scripts) == 1
     tags = {tag for tag, _ in page.elements}
     assert not tags & {"img", "iframe", "object", "base"}
-    assert not [a for _, found in page.elements for a in found if a.startswith("on")]
-    assert not re.search(r"https?://|@import|url\(", source)
+    assert not [a for _, attributes in page.elements for a in attributes if a.startswith("on")]
+    # An address that starts with "#" is a place in the same page.
+    assert not re.search(r"https?://|@import|url\((?!#)", source)
     if name != "reported":
         assert HOSTILE in page.text
 
@@ -190,15 +191,15 @@ def test_hostile_data_stays_text(folder: Path, hostile: Path, name: str) -> None
 def test_a_board_shows_figures_ranks_and_attempts(folder: Path) -> None:
     with closing(Boards(folder)) as boards:
         board = next(b for b in boards.boards() if b.key.variant == "internalized" and b.entries == 4)
-        shown = view(boards, board)
-    assert [(line.rank, line.row.model) for line in shown.lines] == [
+        ranked = rank(boards, board)
+    assert [(place.rank, place.entry.model) for place in ranked.entries] == [
         (1, "hf:alpha"),
         (1, "hf:beta"),
         (3, "hf:gamma"),
         (3, "=1+1"),
     ]
-    assert shown.columns == ["override", "prompt tokens"]
-    text = words(every_page(folder)["board"])
+    assert [column.name for column in ranked.columns] == ["override", "prompt tokens"]
+    text = words_of(every_page(folder)["board"])
     assert "1 hf:alpha run 36 90.0 80.0 to 100.0" in text
     assert "Reported, not verified, other data" in text
     assert "TriMPI, PoRo-DAPO" in text
@@ -207,16 +208,95 @@ def test_a_board_shows_figures_ranks_and_attempts(folder: Path) -> None:
     assert "sha256 proves" in text
 
 
+def columns_of(boards: Boards, columns: dict[str, float]) -> RankedBoard:
+    """The board of one entry that was stored with these columns."""
+    figures = Figures(0.5, 0.4, 0.6, N, 0, 0, 1, columns=columns)
+    attempt = boards.begin_attempt("run")
+    boards.name_attempt(attempt, "hf:alpha", board_of("internalized").key.digest)
+    bundle = Bundle({"run.json": b"{}"})
+    boards.add(attempt, bundle, "run", "run", "hf:alpha", [(board_of("internalized"), figures)])
+    return rank(boards, boards.boards()[0])
+
+
+def test_a_metric_of_another_package_is_shown_in_its_unit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = Metric(
+        name="words per response",
+        explanation="The mean number of words.",
+        unit=Unit("words"),
+        direction="lower",
+    )
+    monkeypatch.setattr(metric, "installed", lambda: {words.name: words})
+    with closing(Boards(tmp_path, create=True)) as boards:
+        ranked = columns_of(boards, {words.name: 7.0})
+        page = Pages(boards).board(ranked.board.id)
+        printed = terminal(boards)
+    head, row = (printed.splitlines()[line].split() for line in (2, 3))
+    assert " ".join(head).endswith("unparsed (%) words per response (words) attempts bundle")
+    assert row[-3:-1] == ["7.0", "1"]
+    explained = "words per response (words): The mean number of words. Lower is better."
+    assert explained in printed.splitlines()
+    assert '<td class="number" data-v="7.0">7.0</td>' in page
+    assert "words per response (words) The mean number of words. Lower is better." in words_of(page)
+    assert f"| 7.0 | 1 | {ranked.entries[0].entry.bundle[:12]} |" in as_markdown(ranked)
+    assert explained in as_markdown(ranked)
+    assert next(csv.DictReader(io.StringIO(as_csv(ranked))))[words.name] == "7.0"
+    assert json.loads(as_json(ranked))["columns"][words.name] == {
+        "title": "words per response (words)",
+        "unit": "words",
+        "direction": "lower",
+        "explanation": "The mean number of words.",
+    }
+
+
+def test_entries_with_columns_of_older_versions_are_shown(tmp_path: Path) -> None:
+    """They were stored under names of the boards, not of the metrics."""
+    stored = {"referral": 0.9, "rule recall": 0.8, "nonexistent": 0.1, "branching": 0.2, "override": 0.7}
+    with closing(Boards(tmp_path, create=True)) as boards:
+        ranked = columns_of(boards, {**stored, "tokens saved": 0.25, "cost": 1.5})
+        printed = terminal(boards)
+    shown = {
+        column.title: column.unit.format(ranked.entries[0].columns[column.name]) for column in ranked.columns
+    }
+    assert shown == {
+        "override (%)": "70.0",
+        "branching (%)": "20.0",
+        "nonexistent rules (%)": "10.0",
+        "referral precision (%)": "90.0",
+        "referral recall (%)": "80.0",
+        "tokens saved (%)": "25.0",
+        "cost (US dollars)": "1.50",
+    }
+    assert "Lower is better" in next(line for line in printed.splitlines() if line.startswith("nonexistent"))
+
+
+def test_a_column_whose_metric_is_not_installed_is_a_plain_number(tmp_path: Path) -> None:
+    with closing(Boards(tmp_path, create=True)) as boards:
+        ranked = columns_of(boards, {"part: tool": 0.5, "no such metric": 0.5, "recall": 0.5})
+    assert [(c.title, c.unit.format(0.5)) for c in ranked.columns] == [
+        ("part: tool (%)", "50.0"),
+        ("no such metric", "0.5"),
+        ("recall (%)", "50.0"),
+    ]
+
+
+def test_points_of_a_plot_have_descriptions(folder: Path) -> None:
+    page = every_page(folder)["board"]
+    assert "<title>hf:beta, internalized: 85.0 at 100 tokens</title>" in page
+    assert "<title>hf:alpha, N=4: 90.0</title>" in page
+
+
 def test_models_of_one_method_have_a_bar_each(tmp_path: Path) -> None:
     for model in MODELS[:2]:
         add(tmp_path, model, method="cot-sft")
     with closing(Boards(tmp_path)) as boards:
-        drawn = bars(view(boards, boards.boards()[0]))
-    assert [bar.name for bar in drawn if not bar.reported] == ["cot-sft, hf:alpha", "cot-sft, hf:beta"]
+        shown = bars(rank(boards, boards.boards()[0]))
+    assert [bar.name for bar in shown if not bar.reported] == ["cot-sft, hf:alpha", "cot-sft, hf:beta"]
 
 
 def test_side_by_side(folder: Path) -> None:
-    text = words(every_page(folder)["compare"])
+    text = words_of(every_page(folder)["compare"])
     assert "internalized accuracy (%) 90.0 85.0 -5.0" in text
 
 
@@ -227,26 +307,26 @@ def test_recall_and_forgetting_come_from_other_boards(tmp_path: Path) -> None:
     add(tmp_path, tuned, base="hf:gamma")
     with closing(Boards(tmp_path)) as boards:
         board = next(b for b in boards.boards() if b.governed)
-        (line,) = view(boards, board).lines
-        assert line.columns["forgetting"] == pytest.approx((8 - 12) / N)
+        (place,) = rank(boards, board).entries
+        assert place.columns["forgetting"] == pytest.approx((8 - 12) / N)
         recall = replace(board, key=board.key._replace(split="recall", variant="internalized"))
         attempt = boards.begin_attempt("recall")
-        figures = replace(line.row.figures, mean=0.75)
+        figures = replace(place.entry.figures, mean=0.75)
         boards.add(attempt, Bundle({"run.json": b"{}"}), "recall", "recall", "hf:alpha", [(recall, figures)])
-        (line,) = view(boards, board).lines
-        assert line.columns["recall"] == 0.75
+        (place,) = rank(boards, board).entries
+        assert place.columns["recall"] == 0.75
 
 
-def test_the_papers_rows_stand_only_where_they_belong() -> None:
+def test_scores_of_the_paper_are_shown_only_on_boards_of_the_same_kind() -> None:
     assert {t.table for t in tables()} >= {2, 4, 9, 10}
-    rows = [(r.method, r.score) for _, r in beside(board_of("internalized"))]
+    rows = [(r.method, r.score) for _, r in reported_scores(board_of("internalized"))]
     assert ("TriMPI, PoRo-DAPO", 77.8) in rows
-    assert ("TriMPI, PoRo-DAPO", 85.0) not in rows, "of pictures in the policy"
+    assert ("TriMPI, PoRo-DAPO", 85.0) not in rows, "this score is for policies with pictures"
     assert rows == sorted(rows, key=lambda row: -row[1])
-    assert beside(board_of("internalized", depth=3)) == []
+    assert reported_scores(board_of("internalized", depth=3)) == []
     judged = board_of("internalized")
     judged = replace(judged, key=judged.key._replace(judge="someone"))
-    assert {r.judge for _, r in beside(judged)} == {"Claude-4"}
+    assert {r.judge for _, r in reported_scores(judged)} == {"Claude-4"}
 
 
 @pytest.fixture(scope="module")
@@ -260,7 +340,7 @@ def address(folder: Path) -> Iterator[tuple[str, int]]:
     server.server_close()
 
 
-def ask(
+def request(
     address: tuple[str, int], path: str, method: str = "GET", host: str | None = None
 ) -> tuple[http.client.HTTPResponse, bytes]:
     connection = http.client.HTTPConnection(*address, timeout=30)
@@ -280,22 +360,22 @@ def a_bundle(folder: Path) -> str:
 def test_pages_over_http(address: tuple[str, int], folder: Path) -> None:
     sha256 = a_bundle(folder)
     for path in ("/", "/reported", f"/entry/{sha256}"):
-        response, data = ask(address, path)
-        assert (response.status, response.headers["Content-Security-Policy"]) == (200, PAGE)
+        response, data = request(address, path)
+        assert (response.status, response.headers["Content-Security-Policy"]) == (200, PAGE_POLICY)
         assert response.headers["X-Content-Type-Options"] == "nosniff"
         assert data.startswith(b"<!doctype html>")
-        head, nothing = ask(address, path, "HEAD")
+        head, nothing = request(address, path, "HEAD")
         assert (head.headers["Content-Length"], nothing) == (str(len(data)), b"")
 
 
-def test_what_was_submitted_is_kept_in_a_sandbox(address: tuple[str, int], folder: Path) -> None:
+def test_submitted_files_are_served_in_a_sandbox(address: tuple[str, int], folder: Path) -> None:
     sha256 = a_bundle(folder)
-    response, data = ask(address, f"/entry/{sha256}/report.html")
+    response, data = request(address, f"/entry/{sha256}/report.html")
     assert data == REPORT_PAGE
-    assert response.headers["Content-Security-Policy"] == STORED
-    assert STORED.startswith("sandbox allow-scripts;")
-    assert "allow-same-origin" not in STORED
-    response, data = ask(address, f"/entry/{sha256}/run.json")
+    assert response.headers["Content-Security-Policy"] == BUNDLE_POLICY
+    assert BUNDLE_POLICY.startswith("sandbox allow-scripts;")
+    assert "allow-same-origin" not in BUNDLE_POLICY
+    response, data = request(address, f"/entry/{sha256}/run.json")
     assert response.headers["Content-Type"].startswith("text/plain")
     assert json.loads(data)["split"] == "test"
 
@@ -317,8 +397,8 @@ def test_what_was_submitted_is_kept_in_a_sandbox(address: tuple[str, int], folde
         "/board/<script>alert(1)</script>",
     ],
 )
-def test_what_is_not_there(address: tuple[str, int], folder: Path, path: str) -> None:
-    response, data = ask(address, path.replace("{sha}", a_bundle(folder)))
+def test_missing_pages(address: tuple[str, int], folder: Path, path: str) -> None:
+    response, data = request(address, path.replace("{sha}", a_bundle(folder)))
     assert response.status == 404
     assert b"alert(1)" not in data
 
@@ -326,22 +406,24 @@ def test_what_is_not_there(address: tuple[str, int], folder: Path, path: str) ->
 @pytest.mark.parametrize(
     "query", ["", "?entry={sha}", "?entry={sha}&entry={sha}", "?entry=a&entry=b&entry=c"]
 )
-def test_two_are_compared(address: tuple[str, int], folder: Path, query: str) -> None:
-    response, data = ask(address, "/compare" + query.replace("{sha}", a_bundle(folder)))
+def test_compare_needs_two_entries(address: tuple[str, int], folder: Path, query: str) -> None:
+    response, data = request(address, "/compare" + query.replace("{sha}", a_bundle(folder)))
     assert response.status == 409
     assert b"Choose two entries" in data
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS"])
 def test_nothing_is_written_over_http(address: tuple[str, int], method: str) -> None:
-    assert ask(address, "/", method)[0].status == 501
+    assert request(address, "/", method)[0].status == 501
 
 
 @pytest.mark.parametrize(
     ("host", "status"), [("localhost:1", 200), ("[::1]:80", 200), ("evil.test", 421), ("", 421), ("a b", 421)]
 )
-def test_a_foreign_name_is_not_answered(address: tuple[str, int], host: str, status: int) -> None:
-    assert ask(address, "/", host=host or " ")[0].status == status
+def test_requests_under_a_foreign_domain_are_rejected(
+    address: tuple[str, int], host: str, status: int
+) -> None:
+    assert request(address, "/", host=host or " ")[0].status == status
 
 
 def test_a_tampered_bundle_is_not_shown(tmp_path: Path) -> None:
@@ -369,36 +451,37 @@ def test_exports(hostile: Path, tmp_path: Path) -> None:
             assert len(page.scripts) == 1
             links = [a["href"] for tag, a in page.elements if tag == "a" and not a["href"].startswith("#")]
             assert links
-            assert set(links) <= pages.keys(), "a copy leads nowhere else"
+            assert set(links) <= pages.keys(), "a static copy links only to its own pages"
     table = next(text for name, text in pages.items() if name.endswith(".csv"))
     rows = list(csv.DictReader(io.StringIO(table)))
     assert [(r["rank"], float(r["mean"])) for r in rows] == [("1", 0.9), ("1", 0.85), ("3", 0.3), ("3", 0.1)]
-    assert rows[3]["model"].startswith("'=1+1"), "no spreadsheet computes it"
+    assert rows[3]["model"].startswith("'=1+1"), "a spreadsheet must not evaluate it"
     assert "<script>" not in next(t for n, t in pages.items() if n.endswith(".md")).replace("\\<", "")
     data = json.loads(next(text for name, text in pages.items() if name.endswith(".json")))
     assert data["entries"][0]["row"]["model"] == "hf:alpha" + HOSTILE
     assert "reported, not verified, other data" in data
     assert printed.count("hf:alpha") == 3
+    assert "2\N{NARROW NO-BREAK SPACE}500" in printed, "the tokens of the last model"
 
 
-def test_nothing_steers_the_terminal(tmp_path: Path) -> None:
+def test_names_cannot_control_the_terminal(tmp_path: Path) -> None:
     add(tmp_path, Model("hf:\x1b[31mred\n", 4))
     with closing(Boards(tmp_path)) as boards:
         assert "\x1b" not in terminal(boards)
 
 
 def browse(url: str, folder: Path) -> tuple[Reader, str]:
-    """The page after its script ran, and what the console says."""
+    """The page after its script ran, and the messages of the console."""
     assert BROWSER is not None
-    words = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-sync".split()
-    words += ["--disable-background-networking", "--disable-component-update", "--enable-logging=stderr"]
-    words += [f"--user-data-dir={folder / 'user'}", "--virtual-time-budget=3000", "--dump-dom", url]
-    done = subprocess.run([BROWSER, *words], capture_output=True, text=True, timeout=120, check=True)
+    arguments = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-sync".split()
+    arguments += ["--disable-background-networking", "--disable-component-update", "--enable-logging=stderr"]
+    arguments += [f"--user-data-dir={folder / 'user'}", "--virtual-time-budget=3000", "--dump-dom", url]
+    done = subprocess.run([BROWSER, *arguments], capture_output=True, text=True, timeout=120, check=True)
     return Reader(done.stdout), "\n".join(line for line in done.stderr.splitlines() if "CONSOLE" in line)
 
 
 def shown(page: Reader) -> list[str]:
-    """The models of a board's visible rows, in order."""
+    """The models of the visible rows of a board, in order."""
     rows: list[str] = []
     hidden = False
     for tag, attributes in page.elements:
@@ -434,12 +517,12 @@ def test_hostile_names_in_a_browser(hostile: Path, tmp_path: Path) -> None:
         files = export(boards, tmp_path / "out")
     page, console = browse(next(f for f in files if f.name.startswith("board-")).as_uri(), tmp_path)
     assert "4 of 4 shown" in page.text
-    assert not [a for _, found in page.elements for a in found if a.startswith("on")]
+    assert not [a for _, attributes in page.elements for a in attributes if a.startswith("on")]
     assert console == ""
 
 
 @pytest.mark.skipif(BROWSER is None, reason="needs chromium")
-def test_exported_rows_stand_in_the_order_of_their_ranks(folder: Path, tmp_path: Path) -> None:
+def test_exported_rows_are_in_the_order_of_their_ranks(folder: Path, tmp_path: Path) -> None:
     with closing(Boards(folder)) as boards:
         board = next(b for b in boards.boards() if b.key.variant == "internalized" and b.entries == 4)
         files = export(boards, tmp_path / "out")

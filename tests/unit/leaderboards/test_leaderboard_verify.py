@@ -1,4 +1,4 @@
-"""What is taken and what is refused: a run as it should be, then each way in which it may not be."""
+"""Submissions that are accepted, and every reason for a refusal."""
 
 from __future__ import annotations
 
@@ -16,13 +16,15 @@ from harness.backends import Sampling
 from harness.errors import UserError
 from harness.files import store
 from harness.files.benchmark import Benchmark, BenchmarkSpec, Manifest, seal
+from harness.metrics import metric
+from harness.metrics.metric import Metric, Unit
 from harness.records import Report, Response, Run, Score
 from harness.run import EvalRequest, evaluate
 from leaderboards.checks import submission
-from leaderboards.checks.submission import Refused
+from leaderboards.checks.submission import Refusal
 from leaderboards.storage.board import Boards
 from leaderboards.storage.bundles import SUBMISSIONS
-from leaderboards.storage.records import ACCEPTED, REFUSED, Figures
+from leaderboards.storage.records import Figures, Outcome
 from leaderboards.submit import submit
 
 Json = dict[str, Any]
@@ -30,7 +32,7 @@ Json = dict[str, Any]
 
 @pytest.fixture(scope="module")
 def finished(text_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run of guesses, so that no score is there by being all right or all wrong."""
+    """A run of random answers, so that neither all scores are 1 nor all are 0."""
     out = tmp_path_factory.mktemp("runs") / "guesses"
     evaluate(Benchmark(text_folder), EvalRequest("random", sampling=Sampling(seed=3)), out)
     return out
@@ -38,27 +40,27 @@ def finished(text_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
 
 @pytest.fixture
 def run(finished: Path, tmp_path: Path) -> Path:
-    """A copy to spoil."""
+    """A copy to damage."""
     return Path(shutil.copytree(finished, tmp_path / "guesses"))
 
 
-def taken(run: Path) -> Figures:
-    """The figures of its internalized board."""
+def accepted(run: Path) -> Figures:
+    """Submits the run and returns its figures on the internalized board."""
     boards = Boards(run.parent / "board", create=True)
-    outcome = submit(boards, run)
-    assert outcome.stored
-    return {b.key.variant: f for b, f in outcome.entries}["internalized"]
+    result = submit(boards, run)
+    assert result.stored
+    return {b.key.variant: f for b, f in result.entries}["internalized"]
 
 
 def reasons(run: Path, benchmark: Path | None = None) -> str:
-    """Why it is refused; nothing of it is on the board, and the attempt is."""
+    """The message of the refusal. Nothing is on the board except the attempt."""
     boards = Boards(run.parent / "board", create=True)
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(Refusal) as refused:
         submit(boards, run, benchmark and str(benchmark))
     assert boards.boards() == []
     assert list(boards.bundles.folder.iterdir()) == []
     attempt = boards.attempts()[0]
-    assert (attempt.outcome, tuple(attempt.reasons)) == (REFUSED, refused.value.reasons)
+    assert (attempt.outcome, tuple(attempt.reasons)) == (Outcome.REFUSED, refused.value.reasons)
     return str(refused.value)
 
 
@@ -69,7 +71,7 @@ def edit(path: Path, change: Callable[[Json], Any]) -> None:
 
 
 def edit_run(run: Path, change: Callable[[Json], Any]) -> None:
-    """In both places that tell what was asked."""
+    """Changes both copies of the run's settings."""
     edit(run / "run.json", change)
     edit(run / "report.json", lambda report: change(report["run"]))
 
@@ -80,20 +82,22 @@ def edit_lines(path: Path, change: Callable[[list[Json]], Any]) -> None:
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
 
 
-def test_what_is_shown_is_what_is_stored(run: Path, text_folder: Path) -> None:
-    figures = taken(run)
+def test_figures_of_an_entry_are_those_of_its_bundle(run: Path, text_folder: Path) -> None:
+    figures = accepted(run)
     boards = Boards(run.parent / "board")
     own = store.read_json(run / "report.json", Report)
     (attempt,) = boards.attempts()
-    assert (attempt.outcome, attempt.model) == (ACCEPTED, "random")
-    kept = boards.kept(attempt.bundle)
-    stored = msgspec.json.decode(boards.bundles.read(kept, "report.json"), type=Report)
+    assert (attempt.outcome, attempt.model) == (Outcome.ACCEPTED, "random")
+    bundle = boards.stored_bundle(attempt.bundle)
+    stored = msgspec.json.decode(boards.bundles.read(bundle, "report.json"), type=Report)
     assert stored.rows == own.rows
     row = next(r for r in stored.rows if (r.variant, r.metric, r.group) == ("internalized", "accuracy", ""))
     assert (figures.mean, figures.low, figures.high, figures.n) == (row.mean, row.low, row.high, row.n)
     assert 0 < figures.mean < 1
-    assert len(boards.bundles.read(kept, "responses.jsonl").splitlines()) == 36
-    assert str(text_folder).encode() not in b"".join(boards.bundles.read(kept, name) for name in kept.files)
+    assert len(boards.bundles.read(bundle, "responses.jsonl").splitlines()) == 36
+    assert str(text_folder).encode() not in b"".join(
+        boards.bundles.read(bundle, name) for name in bundle.files
+    )
     assert {b.key.variant: b.entries for b in boards.boards()} == {
         "internalized": 1,
         "in_context": 1,
@@ -102,21 +106,34 @@ def test_what_is_shown_is_what_is_stored(run: Path, text_folder: Path) -> None:
     assert figures.leak == ""
 
 
-def test_the_same_run_in_another_place_or_order_is_the_same(run: Path) -> None:
-    taken(run)
+def test_a_run_is_the_same_in_another_folder_or_order(run: Path) -> None:
+    accepted(run)
     edit_lines(run / "responses.jsonl", lambda lines: lines.reverse())
     edit(run / "run.json", lambda r: r.update(benchmark=r["benchmark"] + "/"))
     edit(run / "report.json", lambda r: r["run"].update(benchmark=r["run"]["benchmark"] + "/"))
     moved = run.rename(run.parent / "moved")
-    outcome = submit(Boards(run.parent / "board"), moved)
-    assert not outcome.stored
+    assert not submit(Boards(run.parent / "board"), moved).stored
     assert len(list((run.parent / "board" / SUBMISSIONS).iterdir())) == 1
 
 
-def test_a_request_made_again_counts_once(run: Path) -> None:
+def test_every_metric_of_the_report_is_a_column(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also a metric of another package, in its own unit."""
+    words = Metric(name="words", explanation="", unit=Unit("words"), value=lambda *_: 7.0)
+    installed = {**metric.installed(), words.name: words}
+    monkeypatch.setattr(metric, "installed", lambda: installed)
+    rows = store.read_json(run / "report.json", Report).rows
+    own = {
+        row.label for row in rows if row.variant == "internalized" and not row.group and row.mean is not None
+    }
+    columns = accepted(run).columns
+    assert columns.keys() == {*own - {"accuracy"}, "internalized", "in_context", "override", "words"}
+    assert columns["words"] == 7.0
+
+
+def test_a_repeated_request_counts_once(run: Path) -> None:
     failed = {"text": None, "error": "TimeoutError"}
     edit_lines(run / "responses.jsonl", lambda lines: lines.insert(0, {**lines[0], **failed}))
-    assert taken(run).n == 12
+    assert accepted(run).n == 12
 
 
 def test_scores_are_recomputed(run: Path) -> None:
@@ -125,40 +142,49 @@ def test_scores_are_recomputed(run: Path) -> None:
             line["value"] = 1.0
 
     edit_lines(run / "scores.jsonl", lie)
-    said = reasons(run)
-    assert "scores differ from the recomputed" in said
-    assert "1.0 there, 0.0 recomputed" in said
+    message = reasons(run)
+    assert "scores are wrong" in message
+    assert "is 1.0 in the file, but 0.0 when recomputed" in message
 
 
-def test_a_report_that_flatters_is_refused_with_both_figures(run: Path) -> None:
-    def flatter(report: Json) -> None:
+def test_a_wrong_report_is_refused_with_both_figures(run: Path) -> None:
+    def improve(report: Json) -> None:
         report["rows"][0]["mean"] = 0.99
 
     mean = store.read_json(run / "report.json", Report).rows[0].mean
-    edit(run / "report.json", flatter)
-    assert f"mean of internalized accuracy: 0.99 there, {mean} recomputed" in reasons(run)
+    edit(run / "report.json", improve)
+    assert f"mean of internalized accuracy, is 0.99 in the file, but {mean} when recomputed" in reasons(run)
+
+
+def test_rows_that_differ_in_their_detail_are_kept_apart(rules_folder: Path, tmp_path: Path) -> None:
+    """The rows of the metric "part" differ only in which part they are of."""
+    run = tmp_path / "run"
+    evaluate(Benchmark(rules_folder), EvalRequest("random", variants="internalized"), run)
+    rows = store.read_json(run / "report.json", Report).rows
+    assert len({row.detail for row in rows if row.metric == "part"}) > 1
+    assert submit(Boards(tmp_path / "board", create=True), run).stored
 
 
 def test_another_scorer(run: Path) -> None:
     ours = store.read_json(run / "report.json", Report).scorer
     edit(run / "report.json", lambda r: r.update(scorer="kind/9"))
-    assert f"{ours!r} is installed here, the run was scored by 'kind/9'" in reasons(run)
+    assert f"expected {ours!r}, which is installed here, got 'kind/9'" in reasons(run)
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ({"digest": "0" * 64}, "digest: expected "),
         ({"images_digest": "0" * 64}, "images_digest: expected "),
         ({"family": "other"}, "family: expected clevrpolicy"),
-        ({"limit": 5}, "got the first 5 instances"),
+        ({"limit": 5}, "expected a run of all instances, got the first 5"),
         ({"split": "train"}, "split: expected one of"),
         ({"split": "../test"}, "split: expected one of"),
         ({"variants": ["internalized", "internalized"]}, "variants: expected different ones"),
         ({"variants": ["<script>"]}, "variants: expected different ones"),
         ({"variants": []}, "variants: expected different ones"),
-        ({"variants": ["internalized"]}, "24 responses are to no prompt of this test set"),
-        ({"samples": 2}, "greedy decoding gives the same response each time"),
+        ({"variants": ["internalized"]}, "24 responses belong to no prompt of this test set"),
+        ({"samples": 2}, "expected 1 at temperature 0"),
         ({"samples": 10**15}, "samples: expected 1..1000"),
         ({"samples": 0}, "samples: expected 1..1000"),
         ({"sampling": {"temperature": -1.0}}, "temperature: expected 0 or more"),
@@ -166,12 +192,12 @@ def test_another_scorer(run: Path) -> None:
         ({"sampling": {"max_new_tokens": 1}}, None),
     ],
 )
-def test_another_question_than_the_boards(run: Path, change: Json, said: str | None) -> None:
+def test_other_settings_than_those_of_a_board(run: Path, change: Json, message: str | None) -> None:
     edit_run(run, lambda r: r.update(change))
-    if said is None:  # nothing tells the tokens of these responses
-        assert taken(run).n == 12
+    if message is None:  # the responses have no counts of tokens
+        assert accepted(run).n == 12
     else:
-        assert said in reasons(run)
+        assert message in reasons(run)
 
 
 def test_longer_than_the_sampling_allows(run: Path) -> None:
@@ -181,10 +207,10 @@ def test_longer_than_the_sampling_allows(run: Path) -> None:
 
 def test_the_report_of_another_run(run: Path) -> None:
     edit(run / "run.json", lambda r: r.update(model="better"))
-    assert "the report of another run" in reasons(run)
+    assert "got that of another run" in reasons(run)
 
 
-def spoil(lines: list[Json], how: str) -> None:
+def damage(lines: list[Json], how: str) -> None:
     match how:
         case "missing":
             del lines[3:5]
@@ -199,24 +225,23 @@ def spoil(lines: list[Json], how: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("how", "said"),
+    ("how", "message"),
     [
         ("missing", "2 of 36 prompts have no response"),
         ("twice", "1 prompts have more than one response"),
-        ("foreign", "1 responses are to no prompt of this test set: not-of-this-set under internalized"),
-        ("failed", "1 of 36 requests failed and were not made again"),
-        ("another sample", "1 responses are to no prompt"),
+        ("foreign", "1 responses belong to no prompt of this test set: not-of-this-set under internalized"),
+        ("failed", "1 of 36 requests failed and were not repeated"),
+        ("another sample", "1 responses belong to no prompt"),
     ],
 )
-def test_exactly_one_response_each(run: Path, how: str, said: str) -> None:
-    edit_lines(run / "responses.jsonl", lambda lines: spoil(lines, how))
-    assert said in reasons(run)
+def test_exactly_one_response_for_each_prompt(run: Path, how: str, message: str) -> None:
+    edit_lines(run / "responses.jsonl", lambda lines: damage(lines, how))
+    assert message in reasons(run)
 
 
 def test_all_reasons_are_given_together(run: Path) -> None:
     edit_run(run, lambda r: r.update(limit=5, digest="0" * 64, family="other"))
-    said = reasons(run)
-    assert said.count("\n- ") == 3
+    assert reasons(run).count("\n- ") == 3
 
 
 HOSTILE_LINES = {
@@ -241,12 +266,12 @@ def test_lines_that_are_no_records(run: Path, file: str, name: str) -> None:
 @pytest.mark.parametrize("value", [7.5, -1.0])
 def test_scores_outside_of_0_to_1(run: Path, value: float) -> None:
     edit_lines(run / "scores.jsonl", lambda lines: lines[0].update(value=value))
-    assert f"{value} there" in reasons(run)
+    assert f"is {value} in the file" in reasons(run)
 
 
 def test_scores_twice_or_of_others(run: Path) -> None:
     edit_lines(run / "scores.jsonl", lambda lines: lines.append(lines[0]))
-    assert "1 responses are scored twice" in reasons(run)
+    assert "1 responses have more than one score" in reasons(run)
     edit_lines(run / "scores.jsonl", lambda lines: lines.pop())
     edit_lines(run / "scores.jsonl", lambda lines: lines[0].update(instance="foreign"))
     assert "expected scores of 36 responses" in reasons(run)
@@ -262,29 +287,29 @@ def test_counts_that_cannot_be(run: Path, change: Json) -> None:
 
 def test_a_text_and_an_error_at_once(run: Path) -> None:
     edit_lines(run / "responses.jsonl", lambda lines: lines[0].update(error="but it came"))
-    assert "a text or an error, and not both" in reasons(run)
+    assert "expected either a text or an error" in reasons(run)
 
 
 def test_a_torn_last_line(run: Path) -> None:
     log = run / "responses.jsonl"
     log.write_bytes(log.read_bytes()[:-5])
     size = log.stat().st_size
-    assert "line 36: not whole" in reasons(run)
-    assert log.stat().st_size == size, "a stranger's folder is not changed"
+    assert "line 36: incomplete" in reasons(run)
+    assert log.stat().st_size == size, "the submitted folder must not change"
 
 
 def test_a_huge_file_is_not_read(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with (run / "responses.jsonl").open("r+b") as file:
         file.truncate(2 << 30)
     monkeypatch.setattr(msgspec.json, "Decoder", None)
-    with pytest.raises(Refused, match="expected at most 1024 MiB, got 2,048 MiB; not read"):
+    with pytest.raises(Refusal, match="expected at most 1024 MiB, got 2,048 MiB"):
         list(submission.read_lines(run / "responses.jsonl", Response))
 
 
-def test_a_huge_line_is_not_held(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_huge_line_is_not_read(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(submission, "LONGEST_LINE", 4096)
     edit_lines(run / "responses.jsonl", lambda lines: lines[0].update(text="x" * 5000))
-    assert "line 1: not whole, or longer" in reasons(run)
+    assert "line 1: incomplete or longer" in reasons(run)
 
 
 def test_more_lines_than_any_run_has(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -295,12 +320,12 @@ def test_more_lines_than_any_run_has(run: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.mark.parametrize("name", ["run.json", "report.json", "scores.jsonl", "responses.jsonl"])
-def test_links_and_gaps_are_refused(run: Path, name: str) -> None:
+def test_links_and_missing_files_are_refused(run: Path, name: str) -> None:
     secret = run.parent / "secret"
     (run / name).rename(secret)
     assert f"{name}: no such file" in reasons(run)
     (run / name).symlink_to(secret)
-    assert f"{name}: expected a plain file" in reasons(run)
+    assert f"{name}: expected a regular file" in reasons(run)
 
 
 def test_archives_are_not_read(run: Path) -> None:
@@ -312,20 +337,19 @@ def test_archives_are_not_read(run: Path) -> None:
 
 
 @pytest.mark.parametrize("place", ["../../../etc", "/nowhere", "", "\0", "x" * 300])
-def test_a_benchmark_that_is_not_there(run: Path, place: str) -> None:
+def test_a_missing_benchmark(run: Path, place: str) -> None:
     edit_run(run, lambda r: r.update(benchmark=place))
-    assert "name its folder by --benchmark" in reasons(run)
+    assert "specify its folder with --benchmark" in reasons(run)
 
 
-def test_a_benchmark_elsewhere_can_be_named(run: Path, text_folder: Path) -> None:
+def test_a_moved_benchmark_can_be_specified(run: Path, text_folder: Path) -> None:
     edit_run(run, lambda r: r.update(benchmark="/nowhere/bench"))
-    outcome = submit(Boards(run.parent / "board", create=True), run, str(text_folder))
-    assert outcome.stored
+    assert submit(Boards(run.parent / "board", create=True), run, str(text_folder)).stored
 
 
 @pytest.mark.parametrize("shape", ["deep", "large"])
 @pytest.mark.parametrize("name", ["backend", "training.json"])
-def test_settings_that_no_page_can_show(run: Path, name: str, shape: str) -> None:
+def test_settings_that_are_too_large_for_a_page(run: Path, name: str, shape: str) -> None:
     deep: Json = {}
     for _ in range(200):
         deep = {"a": deep}
@@ -337,13 +361,13 @@ def test_settings_that_no_page_can_show(run: Path, name: str, shape: str) -> Non
     assert f"{name}: expected at most 64 KiB" in reasons(run)
 
 
-def test_a_name_that_fills_the_page(run: Path) -> None:
+def test_a_name_that_is_too_long(run: Path) -> None:
     edit_run(run, lambda r: r.update(model="x" * 500))
     assert "model: expected at most 400 characters" in reasons(run)
 
 
 def test_an_easier_benchmark_under_the_same_digest(run: Path, spoiled: Path) -> None:
-    """The run brings its own benchmark, whose manifest claims the right digest for other targets."""
+    """The run names its own benchmark, whose manifest has the expected digest but other targets."""
 
     def ease(lines: list[Json]) -> None:
         for line in lines:
@@ -360,33 +384,33 @@ def test_an_easier_benchmark_under_the_same_digest(run: Path, spoiled: Path) -> 
 
 @pytest.mark.parametrize("split", ["train", "test"])
 def test_leaks_are_found_by_content(run: Path, spoiled: Path, split: str) -> None:
-    """Another benchmark, under other names, with this one's pictures."""
+    """Another benchmark with other ids and the same pictures."""
     true = store.read_json(spoiled / "manifest.json", Manifest)
     edit_lines(spoiled / "instances.test.jsonl", lambda lines: [x.update(id=x["id"] + "b") for x in lines])
     (spoiled / "manifest.json").unlink()
-    made = seal(spoiled, BenchmarkSpec(true.family, true.config, true.versions))
-    assert made.digest != true.digest
-    data = {"benchmark": str(spoiled), "digest": made.digest, "split": split}
+    manifest = seal(spoiled, BenchmarkSpec(true.family, true.config, true.versions))
+    assert manifest.digest != true.digest
+    data = {"benchmark": str(spoiled), "digest": manifest.digest, "split": split}
     (run / "training.json").write_text(json.dumps({"recipe": "sft", "base": "tiny", "data": [data]}))
-    figures = taken(run)
+    figures = accepted(run)
     assert (figures.leaks, figures.base, figures.method) == (split == "test", "tiny", "sft")
     assert ("of this test set are in its training data" in figures.leak) == (split == "test")
 
 
-def test_no_leak_is_said_only_where_it_was_looked_for(run: Path, text_folder: Path) -> None:
+def test_data_that_was_not_compared_is_reported(run: Path, text_folder: Path) -> None:
     digest = Benchmark(text_folder).manifest.digest
     (run / "training.json").write_text(json.dumps({"data": [{"digest": digest}]}))
-    assert taken(run).leak == "its training data shares no scene or question with this test set"
+    assert accepted(run).leak == "its training data shares no scene or question with this test set"
     (run / "training.json").write_text(json.dumps({"data": ["/nowhere"]}))
-    outcome = submit(Boards(run.parent / "other", create=True), run)
-    assert "not compared" in outcome.entries[0][1].leak
+    result = submit(Boards(run.parent / "other", create=True), run)
+    assert "not compared" in result.entries[0][1].leak
     elsewhere = {"benchmark": "/nowhere", "digest": "d" * 64}
     another = {"benchmark": str(text_folder), "digest": "e" * 64, "split": "test"}
     (run / "training.json").write_text(json.dumps({"data": [{"digest": digest}, elsewhere, another]}))
-    said = submit(Boards(run.parent / "partly", create=True), run).entries[0][1]
-    assert said.leak.startswith("what lies here of its training data shares no scene")
-    assert "2 of 3 benchmarks were not compared" in said.leak
-    assert not said.leaks
+    figures = submit(Boards(run.parent / "partly", create=True), run).entries[0][1]
+    assert figures.leak.startswith("the training data found on this machine shares no scene")
+    assert "2 of 3 benchmarks were not compared" in figures.leak
+    assert not figures.leaks
     (run / "training.json").write_text("[1]")
     with pytest.raises(UserError, match=r"training\.json"):
         submit(Boards(run.parent / "third", create=True), run)
@@ -397,28 +421,30 @@ def test_training_beside_the_checkpoint(run: Path) -> None:
     checkpoint.mkdir()
     (checkpoint / "training.json").write_text(json.dumps({"method": "grpo"}))
     edit_run(run, lambda r: r.update(model=f"hf:{checkpoint}"))
-    assert taken(run).method == "grpo"
+    assert accepted(run).method == "grpo"
 
 
 @pytest.mark.parametrize(
-    ("done", "method"), [(("vm-cpt", "rl"), "mine"), (("vm-cpt",), "vm-cpt, of mine")], ids=["all", "some"]
+    ("completed", "method"),
+    [(("vm-cpt", "rl"), "mine"), (("vm-cpt",), "vm-cpt, of mine")],
+    ids=["all", "some"],
 )
-def test_a_checkpoint_half_way_is_not_called_by_its_whole_recipe(
-    run: Path, done: tuple[str, ...], method: str
+def test_the_method_of_an_intermediate_checkpoint_names_its_stages(
+    run: Path, completed: tuple[str, ...], method: str
 ) -> None:
-    stages = [{"stage": stage, "steps": 3} for stage in done]
-    told = {"recipe": "mine", "planned": ["vm-cpt", "rl"], "stages": stages}
-    (run / "training.json").write_text(json.dumps(told))
-    assert taken(run).method == method
+    stages = [{"stage": stage, "steps": 3} for stage in completed]
+    training = {"recipe": "mine", "planned": ["vm-cpt", "rl"], "stages": stages}
+    (run / "training.json").write_text(json.dumps(training))
+    assert accepted(run).method == method
 
 
 def test_a_stored_run_is_a_run(run: Path) -> None:
-    """A bundle can be submitted to another board as it lies there."""
+    """The folder of a bundle can be submitted to another board."""
     boards = Boards(run.parent / "board", create=True)
-    outcome = submit(boards, run)
+    result = submit(boards, run)
     again = submit(
         Boards(run.parent / "copy", create=True),
-        boards.bundles.folder / outcome.bundle,
+        boards.bundles.folder / result.bundle,
         store.read_json(run / "run.json", Run).benchmark,
     )
-    assert again.bundle == outcome.bundle
+    assert again.bundle == result.bundle

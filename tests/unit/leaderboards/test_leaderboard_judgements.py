@@ -1,4 +1,4 @@
-"""A judge's verdicts on a board: complete, of this very run, and the figures follow from them."""
+"""Judgements on a board: their verdicts are complete and of this run, and their figures follow from them."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from harness.judge.config import JudgeRequest
 from harness.judge.run import judge
 from harness.records import Prompt, Response
 from harness.run import EvalRequest, evaluate
-from leaderboards.checks.submission import Refused
+from leaderboards.checks.submission import Refusal
 from leaderboards.storage.board import Boards
-from leaderboards.submit import Outcome, submit
+from leaderboards.submit import SubmissionResult, submit
 
-JUDGING = JudgeRequest("anthropic:judge", "paper", limit=8, repeats=2, sampling=Sampling(temperature=1.0))
+REQUEST = JudgeRequest("anthropic:judge", "paper", limit=8, repeats=2, sampling=Sampling(temperature=1.0))
 
 
 class Judge:
-    """Draws its scores, and gives one verdict that cannot be read."""
+    """Gives random scores, and one verdict that cannot be parsed."""
 
     batched = False
     description: dict[str, Any] = {}  # noqa: RUF012
@@ -34,7 +34,7 @@ class Judge:
     def generate(self, prompts: Sequence[Prompt]) -> Iterator[Response]:
         for number, prompt in enumerate(prompts):
             score = random.Random(f"{prompt.instance}{prompt.sample}").randint(0, 10)
-            text = "No score." if number == 9 else f"It is so.\nScore: \\boxed{{{score}}}"
+            text = "No score." if number == 9 else f"Reasons.\nScore: \\boxed{{{score}}}"
             yield Response(*prompt.key, text=text, finish_reason="stop")
 
 
@@ -44,7 +44,7 @@ def judged(text_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     evaluate(Benchmark(text_folder), EvalRequest("oracle", variants="internalized,override"), out)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(backends, "make", lambda *_: Judge())
-        judge(out, JUDGING)
+        judge(out, REQUEST)
     return out
 
 
@@ -53,7 +53,7 @@ def run(judged: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(judged, tmp_path / "judged"))
 
 
-def submitted(run: Path) -> Outcome:
+def submitted(run: Path) -> SubmissionResult:
     return submit(Boards(run.parent / "board", create=True), run)
 
 
@@ -63,10 +63,10 @@ def edit(path: Path, change: Callable[[dict[str, Any]], Any]) -> None:
     path.write_text(json.dumps(data))
 
 
-def test_judged_figures_have_a_board_of_their_own(run: Path) -> None:
-    outcome = submitted(run)
+def test_judgements_have_their_own_board(run: Path) -> None:
+    result = submitted(run)
     judgement = json.loads(next(run.glob("judgement.*")).read_text())
-    by_judge = {(b.key.variant, bool(b.key.judge)): (b, f) for b, f in outcome.entries}
+    by_judge = {(b.key.variant, bool(b.key.judge)): (b, f) for b, f in result.entries}
     assert sorted(by_judge) == [("internalized", False), ("internalized", True), ("override", False)]
     board, figures = by_judge["internalized", True]
     assert figures.mean == pytest.approx(judgement["mean"] / 10)
@@ -75,12 +75,12 @@ def test_judged_figures_have_a_board_of_their_own(run: Path) -> None:
     assert board.key.judge.startswith("anthropic:judge, paper setting, 8 responses, 2 repeats, ")
     assert by_judge["internalized", False][1].mean == 1
     boards = Boards(run.parent / "board")
-    files = boards.kept(outcome.bundle).files
+    files = boards.stored_bundle(result.bundle).files
     assert {name.split(".")[0] for name in files} >= {"judgement", "verdicts"}
 
 
-def test_what_was_not_judged_is_not_counted(run: Path) -> None:
-    """Else the 12 unparsed responses of the run stand beside the 8 that were judged."""
+def test_only_judged_responses_are_counted(run: Path) -> None:
+    """The run has 12 unparsed responses, of which 8 were judged."""
     lines = [json.loads(line) for line in (run / "responses.jsonl").read_text().splitlines()]
     for line in lines:
         line.update(text=line["text"].replace("boxed", "box"), finish_reason="length")
@@ -92,7 +92,7 @@ def test_what_was_not_judged_is_not_counted(run: Path) -> None:
     evaluate(opened, EvalRequest("oracle", variants="internalized,override"), run)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(backends, "make", lambda *_: Judge())
-        judge(run, JUDGING)
+        judge(run, REQUEST)
     counts = {
         bool(b.key.judge): (f.n, f.unparsed, f.truncated)
         for b, f in submitted(run).entries
@@ -102,11 +102,11 @@ def test_what_was_not_judged_is_not_counted(run: Path) -> None:
 
 
 def test_a_run_that_is_judged_later_keeps_its_entries(run: Path) -> None:
-    held = {path: path.read_bytes() for path in (*run.glob("judgement.*"), *run.glob("verdicts.*"))}
-    for path in held:
+    files = {path: path.read_bytes() for path in (*run.glob("judgement.*"), *run.glob("verdicts.*"))}
+    for path in files:
         path.unlink()
     submitted(run)
-    for path, data in held.items():
+    for path, data in files.items():
         path.write_bytes(data)
     assert submitted(run).stored
     boards = Boards(run.parent / "board").boards()
@@ -116,11 +116,11 @@ def test_a_run_that_is_judged_later_keeps_its_entries(run: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
-        (lambda j: j.update(mean=9.9), "the mean is 9.9000 there"),
-        (lambda j: j.update(mean=None), "the mean is None there"),
-        (lambda j: j.update(model="hf:another"), "judges another model or benchmark"),
+        (lambda j: j.update(mean=9.9), "the mean is 9.9 in the file"),
+        (lambda j: j.update(mean=None), "the mean is None in the file"),
+        (lambda j: j.update(model="hf:another"), "expected a judgement of the run's model and benchmark"),
         (lambda j: j.update(judge="anthropic:other"), "expected the name judgement."),
         (lambda j: j.update(judge="oracle"), "expected a language model"),
         (lambda j: j.update(variants="in_context"), "expected one variant of the run"),
@@ -131,11 +131,11 @@ def test_a_run_that_is_judged_later_keeps_its_entries(run: Path) -> None:
         (lambda j: j["responses"][0].update(prompt="0" * 64), "scores do not follow from the verdicts"),
     ],
 )
-def test_figures_that_do_not_follow(run: Path, change: Callable[[dict[str, Any]], Any], said: str) -> None:
+def test_figures_that_do_not_follow(run: Path, change: Callable[[dict[str, Any]], Any], message: str) -> None:
     edit(next(run.glob("judgement.*")), change)
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(Refusal) as refused:
         submitted(run)
-    assert said in str(refused.value)
+    assert message in str(refused.value)
 
 
 def test_a_missing_verdict(run: Path) -> None:
@@ -143,19 +143,19 @@ def test_a_missing_verdict(run: Path) -> None:
     lines = verdicts.read_text().splitlines(keepends=True)
     verdicts.write_text("".join(lines[:-1]))
     with pytest.raises(
-        Refused, match="1 of 8 scores do not follow from the verdicts, or a verdict is missing"
+        Refusal, match="1 of 8 scores do not follow from the verdicts, or a verdict is missing"
     ):
         submitted(run)
     verdicts.unlink()
-    with pytest.raises(Refused, match="no such file"):
+    with pytest.raises(Refusal, match="no such file"):
         submitted(run)
 
 
 def test_verdicts_on_another_text(run: Path) -> None:
-    """The responses were made better after they were judged, or worse."""
+    """The responses were changed after they were judged."""
     lines = [json.loads(line) for line in (run / "responses.jsonl").read_text().splitlines()]
     for line in lines:
         line["text"] = line["text"].replace("Condition 1:", "Condition 1: as I said,")
     (run / "responses.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    with pytest.raises(Refused, match="8 of 8 scores do not follow"):
+    with pytest.raises(Refusal, match="8 of 8 scores do not follow"):
         submitted(run)

@@ -1,0 +1,127 @@
+"""Checks of a language model's judgement. The model is not asked again, but all figures are recomputed.
+
+A judgement is accepted if its judge, settings and responses are those of the run, if each verdict is on the
+very text of the response (the digest of the prompt proves this), and if all scores follow from the verdicts.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
+import msgspec
+
+from harness import variants
+from harness.backends import Sampling
+from harness.errors import UserError
+from harness.judge.config import JudgeRequest, sample_order
+from harness.judge.prompt import MOST, parse
+from harness.judge.prompt import prompt as judge_prompt
+from harness.judge.summary import JudgedResponse, Judgement
+from harness.records import Response, Run
+from harness.results import Result, Results
+from harness.seeds import rng
+from harness.stats.intervals import bootstrap
+from harness.variants import VARIANTS
+from leaderboards.checks.submission import SubmittedJudgement, equal
+from leaderboards.storage.records import Figures
+
+Verdicts = Mapping[tuple[str, str, int], Response]
+
+
+def judge_id(j: Judgement) -> str:
+    """Identifies the judge and its settings, which all entries of a board have in common."""
+    digest = _judge_request(j).digest
+    return f"{j.judge}, {j.setting} setting, {j.limit} responses, {j.repeats} repeats, {digest}"
+
+
+def judge_figures(judgement: Judgement, results: Results, figures: Figures) -> Figures | None:
+    """The figures of a run with the judge's scores, from 0 to 1, instead of its own.
+
+    They are over the responses that have a score from the judge; None if there are none.
+    """
+    scores = {
+        (j.instance, j.variant, j.sample): j.score / MOST for j in judgement.responses if j.score is not None
+    }
+    if not scores:
+        return None
+    low, high = bootstrap(list(scores.values()), rng(0, "judgement", judgement.benchmark_digest))
+    mean = math.fsum(scores.values()) / len(scores)
+    scored = [r for r in results.results if r.response.key in scores]
+    return replace(
+        figures,
+        mean=mean,
+        low=min(low, mean),
+        high=max(high, mean),
+        n=len(scores),
+        unparsed=sum(r.score.reason == "unparsed" for r in scored),
+        truncated=sum(r.response.finish_reason == "length" for r in scored),
+        unscored=len(judgement.responses) - len(scores),
+    )
+
+
+def judgement_errors(submitted: SubmittedJudgement, run: Run, results: Results) -> Iterator[str]:
+    """Every reason to refuse a judgement."""
+    name, j, responses = submitted
+    try:
+        request = _judge_request(j)
+    except (UserError, msgspec.ValidationError) as error:
+        yield f"{name}: {error}"
+        return
+    if name != f"judgement.{request.digest}.json":
+        yield f"{name}: expected the name judgement.{request.digest}.json for its judge, setting and sampling"
+    if (j.benchmark_digest, j.model) != (run.digest, run.model):
+        yield f"{name}: expected a judgement of the run's model and benchmark, got one of others"
+    if j.judge == run.model:
+        yield f"{name}: expected another judge than the judged model"
+    if j.variants not in run.variants:
+        yield f"{name}: expected one variant of the run, got {j.variants!r}; judge one variant at a time"
+        return
+    judgeable = {
+        r.response.key: r
+        for r in results.results
+        if r.variant.name == j.variants and variants.policy_id(r.instance, r.variant) is not None
+    }
+    chosen = sorted(judgeable, key=sample_order)[: j.limit]
+    if [(r.instance, r.variant, r.sample) for r in j.responses] != chosen:
+        yield f"{name}: expected the {len(chosen)} responses of the random sample, got others"
+        return
+    verdicts = {v.key: v for v in responses if v.error is None}
+    wrong = [
+        r
+        for r in j.responses
+        if not _follows(j, verdicts, r, judgeable[r.instance, r.variant, r.sample], results)
+    ]
+    if wrong:
+        yield (
+            f"{name}: {len(wrong)} of {len(j.responses)} scores do not follow from the verdicts, "
+            f"or a verdict is missing, the first on {wrong[0].instance}"
+        )
+    scores = [r.score for r in j.responses if r.score is not None]
+    mean = math.fsum(scores) / len(scores) if scores else None
+    if not equal(j.mean, mean):
+        yield f"{name}: the mean is {j.mean} in the file, but {mean} when recomputed"
+
+
+def _judge_request(j: Judgement) -> JudgeRequest:
+    """Raises UserError or ValidationError if no judge could have been asked in this way."""
+    sampling = msgspec.convert(dict(j.sampling), Sampling, strict=True)
+    if not 1 <= j.repeats <= 100:
+        raise UserError(f"repeats: expected 1..100, got {j.repeats}")
+    return JudgeRequest(j.judge, j.setting, j.variants, j.limit, j.repeats, sampling)
+
+
+def _follows(
+    j: Judgement, verdicts: Verdicts, judged: JudgedResponse, result: Result, results: Results
+) -> bool:
+    """Whether the scores of a response are those of the verdicts on its text."""
+    benchmark = results.benchmark
+    policy = benchmark.policies[variants.policy_id(result.instance, VARIANTS[judged.variant]) or ""]
+    scores: list[float | None] = []
+    for repeat in range(j.repeats):
+        prompt = judge_prompt(j.setting, benchmark, policy, result.response.text or "", repeat)
+        if prompt.key not in verdicts or prompt.instance != judged.prompt:
+            return False
+        scores.append(parse(j.setting, verdicts[prompt.key]).score)
+    return len(scores) == len(judged.scores) and all(map(equal, scores, judged.scores))

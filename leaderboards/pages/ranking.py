@@ -1,0 +1,117 @@
+"""A board as it is displayed everywhere: ranked entries, columns that have values, scores of the paper."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+from harness.metrics.metric import Quantity
+from harness.paper.tables import PaperTable, ReportedScore, tables
+from harness.report.text import printable
+from harness.variants import INTERNALIZED
+from leaderboards.columns import FORGETTING, RECALL, quantities, stored_columns
+from leaderboards.storage.board import Boards
+from leaderboards.storage.records import Board, Entry
+
+
+@dataclass(frozen=True, slots=True)
+class RankedEntry:
+    rank: int
+    entry: Entry
+    # By the name of the column, without columns that have no value.
+    columns: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class RankedBoard:
+    board: Board
+    entries: Sequence[RankedEntry]
+    # The columns that any entry has.
+    columns: Sequence[Quantity]
+
+
+def ranks(intervals: Sequence[tuple[float, float]]) -> list[int]:
+    """1 + the number of entries that are significantly better: their low is above this entry's high.
+
+    Several entries can have the same rank, and rank 1 means that no entry is significantly better.
+    """
+    lows = sorted(low for low, _ in intervals)
+    return [1 + len(lows) - bisect_right(lows, high) for _, high in intervals]
+
+
+def rank(boards: Boards, board: Board) -> RankedBoard:
+    """Ranks the entries of a board, and adds the columns that come from other boards."""
+    entries = boards.entries(board)
+    recalls = _recalls(boards, board)
+    changes = _forgetting(boards, entries) if board.governed else {}
+    ranked = []
+    intervals = [(entry.figures.low, entry.figures.high) for entry in entries]
+    for place, entry in zip(ranks(intervals), entries, strict=True):
+        columns = stored_columns(entry.figures.columns)
+        if entry.model in recalls:
+            columns[RECALL.name] = recalls[entry.model]
+        if entry.bundle in changes:
+            columns[FORGETTING.name] = changes[entry.bundle]
+        if not board.key.judge:
+            # The accuracy under the board's own variant is the score itself.
+            columns.pop(board.key.variant, None)
+        ranked.append(RankedEntry(place, entry, columns))
+    return RankedBoard(board, ranked, quantities(dict.fromkeys(c for e in ranked for c in e.columns)))
+
+
+def title(board: Board) -> str:
+    """What a board ranks, in one line."""
+    split = "" if board.key.split == "test" else f" ({board.key.split})"
+    judge = f", judged by {board.key.judge}" if board.key.judge else ""
+    return printable(f"{board.benchmark}{split}, {board.key.variant}{judge}")
+
+
+def _latest_scores(boards: Boards, board: Board) -> dict[str, float]:
+    """The score of each model's latest entry on a board."""
+    entries = sorted(boards.entries(board), key=lambda entry: entry.added)
+    return {entry.model: entry.figures.mean for entry in entries}
+
+
+def _recalls(boards: Boards, board: Board) -> dict[str, float]:
+    """The score of each model on the recall split of the same benchmark, by the same scorer."""
+    if board.key.split == "recall":
+        return {}
+    key = board.key._replace(split="recall", variant=INTERNALIZED.name, judge="")
+    matching = [other for other in boards.boards() if other.key == key]
+    return _latest_scores(boards, matching[0]) if matching else {}
+
+
+def _forgetting(boards: Boards, entries: Sequence[Entry]) -> dict[str, float]:
+    """By bundle: the mean change over the general benchmarks that both the model and its base have."""
+    if not any(entry.figures.base for entry in entries):
+        return {}
+    general = [
+        _latest_scores(boards, b)
+        for b in boards.boards()
+        if not b.governed and not b.legacy and not b.key.judge
+    ]
+    changes = {}
+    for entry in entries:
+        base, model = entry.figures.base, entry.model
+        both = [scores for scores in general if base in scores and model in scores]
+        if base is not None and both:
+            changes[entry.bundle] = fmean(scores[model] - scores[base] for scores in both)
+    return changes
+
+
+def reported_scores(board: Board) -> list[tuple[PaperTable, ReportedScore]]:
+    """The paper's scores for this kind of benchmark and variant, each with its table, the best first."""
+    if board.key.split != "test":
+        return []
+    wanted = board.family, board.key.variant, bool(board.key.judge)
+    setting = board.config.get("depth"), board.config.get("visual")
+    scores = [
+        (table, row)
+        for table in tables()
+        for row in table.rows
+        if (row.family, row.variant, bool(row.judge)) == wanted
+        and (row.depth is None or (row.depth, row.visual) == setting)
+    ]
+    return sorted(scores, key=lambda pair: -pair[1].score)
