@@ -1,7 +1,7 @@
 """Objects that can be counted, found and described.
 
 Each function draws one object in a given color, with a pen that stands on the object's foot: the foot is at
-(0, 0) and the top at about (0, -1). What is divided by pen.size is a length in pixels.
+(0, 0) and the top at about (0, -1).
 """
 
 from __future__ import annotations
@@ -141,7 +141,7 @@ def cupcake(pen: Pen, color: str) -> None:
 
 def balloon(pen: Pen, color: str) -> None:
     string = [(0.03 * math.sin(t * 2.2), -0.32 + t * 0.05) for t in range(7)]
-    pen.line(string, "#7d7d7d", 1.2 / pen.size)
+    pen.in_pixels.line(pen.points(string), "#7d7d7d", 1.2)
     pen.polygon([(0, -0.36), (0.05, -0.29), (-0.05, -0.29)], color)
     pen.ellipse(-0.29, -1, 0.29, -0.32, color, shade="sphere")
 
@@ -151,13 +151,14 @@ def hot_air_balloon(pen: Pen, color: str) -> None:
     pen.ellipse(-0.37, -1, 0.37, -0.34, color, shade="sphere")
     pen.ellipse(-0.13, -1, 0.13, -0.34, "#f6ecd0d0", shade="cylinder")
     for side in (-1, 1):
-        pen.line([(side * 0.09, -0.24), (side * 0.07, -0.13)], "#4d3a28", 1.2 / pen.size)
+        rope = pen.points([(side * 0.09, -0.24), (side * 0.07, -0.13)])
+        pen.in_pixels.line(rope, "#4d3a28", 1.2)
     pen.rect(-0.08, -0.13, 0.08, 0, "#8a5a30", radius=0.02, shade="cylinder")
 
 
 def kite(pen: Pen, color: str) -> None:
     tail = [(0.1 * math.sin(t), -0.35 + t * 0.055) for t in range(7)]
-    pen.line(tail, "#6b6b6b", 1.4 / pen.size)
+    pen.in_pixels.line(pen.points(tail), "#6b6b6b", 1.4)
     pen.polygon([(0, -1), (0.3, -0.7), (0, -0.32), (-0.3, -0.7)], color, "fade")
     pen.polygon([(0, -1), (0.3, -0.7), (0, -0.7)], "#ffffff55")
     pen.polygon([(0, -0.32), (-0.3, -0.7), (0, -0.7)], "#00000030")
@@ -202,7 +203,7 @@ def house(pen: Pen, color: str) -> None:
     pen.polygon([(0, -1), (0.52, -0.55), (-0.52, -0.55)], color, "fade")
     pen.rect(-0.1, -0.34, 0.1, 0, "#6b4428", shade="fade")
     for x in (-0.27, 0.27):
-        pen.rect(x - 0.08, -0.44, x + 0.08, -0.26, "#9cc4dc", outline="#ffffff", outline_width=1.5)
+        pen.at(x, 0).rect(-0.08, -0.44, 0.08, -0.26, "#9cc4dc", outline="#ffffff", outline_width=1.5)
 
 
 def tree(pen: Pen, color: str) -> None:
@@ -246,9 +247,8 @@ def burger(pen: Pen, color: str) -> None:
     pen.polygon(cheese, "#edbb3f")
     pen.rect(-0.5, -0.44, 0.5, -0.34, "#6aa84a", radius=0.05, shade="cylinder")
     pen.pie((-0.46, -0.84, 0.46, 0), 180, 360, color)
-    wide, high = 2 / pen.size, 1.5 / pen.size
-    for x, y in ((-0.22, -0.6), (-0.05, -0.72), (0.14, -0.66), (0.28, -0.54)):
-        pen.ellipse(x - wide, y - high, x + wide, y + high, "#f6e7c1")
+    for x, y in pen.points([(-0.22, -0.6), (-0.05, -0.72), (0.14, -0.66), (0.28, -0.54)]):
+        pen.in_pixels.ellipse(x - 2, y - 1.5, x + 2, y + 1.5, "#f6e7c1")
 
 
 def pizza(pen: Pen, color: str) -> None:
@@ -264,9 +264,8 @@ def soup(pen: Pen, color: str) -> None:
     pen.pie((-0.6, -1, 0.6, 0), 0, 180, "#dfe4ea")
     pen.ellipse(-0.6, -0.68, 0.6, -0.32, "#f1f3f5", outline="#b9c0c8", outline_width=1)
     pen.ellipse(-0.5, -0.63, 0.5, -0.36, color, shade="fade")
-    wide, high = 3 / pen.size, 2 / pen.size
-    for x, y in ((-0.2, -0.5), (0.1, -0.54), (0.22, -0.46)):
-        pen.ellipse(x - wide, y - high, x + wide, y + high, "#4f8a3c")
+    for x, y in pen.points([(-0.2, -0.5), (0.1, -0.54), (0.22, -0.46)]):
+        pen.in_pixels.ellipse(x - 3, y - 2, x + 3, y + 2, "#4f8a3c")
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,6 +74,11 @@ class Pen:
         """A pen whose (0, 0) is this point, and whose unit is `size` of this pen's units."""
         return Pen(self.marks, *self.point(x, y), self.size * size)
 
+    @property
+    def in_pixels(self) -> Pen:
+        """For details that are equally large on small and on large objects."""
+        return Pen(self.marks)
+
     def point(self, x: float, y: float) -> Point:
         """In pixels of the canvas."""
         return self.x + x * self.size, self.y + y * self.size
@@ -103,9 +108,9 @@ class Pen:
         return self._shape(box, paint, fill, **style)
 
     def disc(self, x: float, y: float, r: float, fill: str, shade: Shade = "flat") -> Box:
-        # Its box is computed in pixels, so that it is round at any place.
+        # Computed in pixels, because rounding would make it oval otherwise.
         (x, y), r = self.point(x, y), r * self.size
-        return Pen(self.marks).ellipse(x - r, y - r, x + r, y + r, fill, shade=shade)
+        return self.in_pixels.ellipse(x - r, y - r, x + r, y + r, fill, shade=shade)
 
     def pie(self, ellipse: Sequence[float], start: float, end: float, fill: str, outline: str = "") -> Box:
         """A slice of the ellipse in a box, from start to end in degrees, clockwise from three o'clock."""

@@ -137,8 +137,8 @@ def _draw_snowman(pen: Pen, scarf: str) -> Box:
     start = len(pen.marks)
     for low, r in ((0, 0.25), (0.42, 0.19), (0.72, 0.14)):
         pen.disc(0, -(low + r), r, "#f4f6f8", "sphere")
-    pen.rect(-0.15, -0.76, 0.15, -0.69, scarf, radius=4 / pen.size, shade="cylinder")
-    pen.rect(0.05, -0.72, 0.12, -0.52, scarf, radius=3 / pen.size, shade="cylinder")
+    pen.in_pixels.rect(*pen.box(-0.15, -0.76, 0.15, -0.69), scarf, radius=4, shade="cylinder")
+    pen.in_pixels.rect(*pen.box(0.05, -0.72, 0.12, -0.52), scarf, radius=3, shade="cylinder")
     for eye_x in (-0.05, 0.05):
         pen.disc(eye_x, -0.9, 0.018, "#1c1c1e")
     pen.polygon([(0, -0.86), (0.16, -0.83), (0, -0.81)], "#e8832b", "fade")

@@ -37,10 +37,10 @@ def _draw_windmill(pen: Pen, cap: str) -> Box:
     start = len(pen.marks)
     pen.polygon([(-0.16, 0), (-0.1, -0.66), (0.1, -0.66), (0.16, 0)], "#efe8d8", "cylinder")
     pen.pie((-0.12, -0.8, 0.12, -0.54), 180, 360, cap)
-    hub = pen.at(0, -0.64)
     for dx, dy in ((1, 0.6), (-0.6, 1), (-1, -0.6), (0.6, -1)):
-        hub.line([(0, 0), (0.34 * dx, 0.34 * dy)], "#5d4630", 3 / hub.size)
-        hub.line([(0.05 * dx, 0.05 * dy), (0.33 * dx, 0.33 * dy)], "#f4efe2a0", 11 / hub.size)
+        inner, outer, tip = (pen.at(0, -0.64, radius).point(dx, dy) for radius in (0.05, 0.33, 0.34))
+        pen.in_pixels.line([pen.point(0, -0.64), tip], "#5d4630", 3)
+        pen.in_pixels.line([inner, outer], "#f4efe2a0", 11)
     return pen.bounds_since(start)
 
 
