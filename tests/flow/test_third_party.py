@@ -85,3 +85,13 @@ def test_it_is_compared_in_pairs(run: Run, runs: Path, tmp_path: Path) -> None:
     assert "words per response (words)" in (out / "compare.html").read_text()
     differences = json.loads((out / "compare.json").read_text())["differences"]
     assert {d["metric"] for d in differences} == {"accuracy", "words per response"}
+
+
+def test_it_is_on_a_board(run: Run, bench: Path, runs: Path, tmp_path: Path) -> None:
+    board = tmp_path / "board"
+    run("leaderboards.cli", "submit", runs / "adder-3", "--board", board, "--benchmark", bench)
+    shown = run("leaderboards.cli", "show", "--board", board)
+    assert "words per response" in shown and "6.0" in shown and "600.0" not in shown
+    run("leaderboards.cli", "export", tmp_path / "site", "--board", board)
+    pages = [page.read_text() for page in (tmp_path / "site").glob("board-*.html")]
+    assert any("words per response" in page and "The mean number of words" in page for page in pages)
