@@ -68,7 +68,7 @@ def begin(folder: Path, begun: BenchmarkSpec) -> Manifest | None:
         return finished
     with store.writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    if store.is_empty(folder, but=BEGUN):
+    if store.is_empty(folder, ignore=BEGUN):
         store.write_json(marker, begun)
     elif marker.exists():
         _refuse_other(folder, begun, store.read_json(marker, BenchmarkSpec))
@@ -104,7 +104,7 @@ def seal(folder: Path, begun: BenchmarkSpec) -> Manifest:
         files=files,
     )
     store.write_json(folder / MANIFEST, manifest)
-    for left in (folder / BEGUN, folder / PROGRESS, *folder.rglob(store.ASIDE)):
+    for left in (folder / BEGUN, folder / PROGRESS, *folder.rglob(store.TEMPORARY_FILES)):
         left.unlink(missing_ok=True)
     return manifest
 
