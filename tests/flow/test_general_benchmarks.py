@@ -228,7 +228,7 @@ def test_a_folder_of_ours_stays_a_folder(text_folder: Path) -> None:
 
 def test_a_conversion_that_fails_leaves_nothing(tmp_path: Path) -> None:
     write(tmp_path / "test.jsonl", [mmlu(1), mmlu(1)])
-    with pytest.raises(UserError, match="'1': expected once, got twice"):
+    with pytest.raises(UserError, match="'1': expected once, got 2 times"):
         published.open(f"mmlu-pro:{tmp_path}?shots=0")
     assert list((tmp_path / "cache" / "policy-internalization").iterdir()) == []
 
@@ -238,12 +238,16 @@ def test_a_conversion_that_fails_leaves_nothing(tmp_path: Path) -> None:
     ("name", "row", "said"),
     [
         ("mmlu-pro:{}?shots=0", {"question": "x"}, "row 1: Object missing required field"),
-        ("mmlu-pro:{}?shots=0", mmlu(1, answer="D"), "row 1: answer: expected a letter out of ABC, got 'D'"),
-        ("mmlu-pro:{}?shots=0", mmlu(1, answer="AB"), "expected a letter out of ABC, got 'AB'"),
+        (
+            "mmlu-pro:{}?shots=0",
+            mmlu(1, answer="D"),
+            "row 1: answer: expected one of the letters ABC, got 'D'",
+        ),
+        ("mmlu-pro:{}?shots=0", mmlu(1, answer="AB"), "expected one of the letters ABC, got 'AB'"),
         ("mmlu-pro:{}?shots=0", mmlu(1, options=["N/A"]), "expected options"),
-        ("mmlu-pro:{}", mmlu(1), "no worked example for category 'law'"),
+        ("mmlu-pro:{}", mmlu(1), "expected a worked example for category 'law'"),
         ("mmlu-pro:{}?shots=6", mmlu(1), "shots: expected 0..5, got '6'"),
-        ("mmlu-pro:{}?shot=3", mmlu(1), "expected an option out of shots, got 'shot'"),
+        ("mmlu-pro:{}?shot=3", mmlu(1), "expected the option shots, got 'shot'"),
         ("mmmu-pro-vision:{}?prompt=best", mmmu("a"), "expected cot or direct, got 'best'"),
         ("mmmu-pro-vision:{}", mmmu("a", image=None), "question 'a' shows image, expected that image"),
         ("mmmu-pro-standard4:{}", mmmu("a", image_2=None), "shows image_2, expected that image"),
