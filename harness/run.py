@@ -158,7 +158,7 @@ def _run(benchmark: Benchmark, asked: EvalRequest) -> Run:
         limit=asked.limit,
         samples=asked.samples,
         sampling=msgspec.to_builtins(asked.sampling),
-        weights=backends.weights(asked.model),
+        weights=backends.weights_digest(asked.model),
     )
 
 
@@ -194,10 +194,9 @@ def _check_batching(
     if not backend.batched:
         return None
     spread = prompts[:: max(1, len(prompts) // BATCH_CHECK)][:BATCH_CHECK]
-    forget = getattr(backend, "forget", lambda: None)
     alone = []
     for prompt in tqdm(spread, desc="one at a time", unit=""):
-        forget()
+        backend.forget()
         alone.append(next(backend.generate([prompt])))
     prefills: dict[str, list[float]] = {}
     for response in alone:

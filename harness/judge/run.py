@@ -88,7 +88,7 @@ def _refuse_itself(judge: str, run: Run) -> None:
 
 def _same(one: str, other: str) -> bool:
     """By whatever backend: of hf:PATH and vllm:PATH?option=value, the model is the same."""
-    return Path(backends.place(one)).resolve() == Path(backends.place(other)).resolve()
+    return Path(backends.location(one)).resolve() == Path(backends.location(other)).resolve()
 
 
 def _cases(folder: Path, run: Run, benchmark: Benchmark, asked: JudgeRequest) -> tuple[list[_Case], int]:
@@ -143,10 +143,8 @@ def _ask(
 
 def _generate(backend: Backend, setting: SettingName, prompts: Sequence[Prompt]) -> Iterator[Response]:
     """By forced structured output where the backend has it."""
-    structured = getattr(backend, "structured", None)
-    if setting == "structured" and structured is not None:
-        responses: Iterator[Response] = structured(prompts, prompt.schema())
-        return responses
+    if setting == "structured":
+        return backend.structured(prompts, prompt.schema())
     return backend.generate(prompts)
 
 

@@ -14,7 +14,7 @@ from PIL import Image
 
 from harness.backends import Sampling
 from harness.backends.hf import HuggingFace
-from harness.backends.vllm import VLLM, parse
+from harness.backends.vllm import VLLM, parse_argument
 from harness.records import Part, Prompt, Response
 
 COUNT, NEW = 64, 64
@@ -47,7 +47,7 @@ def main() -> None:
     sampling = Sampling(max_new_tokens=NEW)
     for name, make in (
         ("vllm", lambda: VLLM(sys.argv[1], Pictures(), sampling)),
-        ("hf", lambda: HuggingFace(parse(sys.argv[1])[0], Pictures(), sampling)),
+        ("hf", lambda: HuggingFace(parse_argument(sys.argv[1])[0], Pictures(), sampling)),
     ):
         start = time.perf_counter()
         backend = make()

@@ -28,10 +28,10 @@ pytest.importorskip(
     "vllm", reason="vLLM is not installed here; make test-vllm has a virtual environment of its own"
 )
 
-from harness import variants
+from harness import backends, variants
 from harness.backends import Endpoint, Sampling
 from harness.backends.hf import HuggingFace
-from harness.backends.vllm import VLLM, parse
+from harness.backends.vllm import VLLM, parse_argument
 from harness.errors import UserError
 from harness.files.benchmark import Benchmark
 from harness.files.store import Log
@@ -150,7 +150,7 @@ def test_the_ban_is_what_keeps_placeholders_out(engine: VLLM) -> None:
     unbanned.reader = copy.copy(engine.reader)
     prompts = mixed(12)
     banned = texts(engine.generate(prompts))
-    unbanned._params = lambda p, s: _without_bias(engine._params(p, s))  # type: ignore[method-assign]
+    unbanned._sampling_params = lambda p, s: _without_bias(engine._sampling_params(p, s))  # type: ignore[method-assign]
     assert texts(unbanned.generate(prompts)) != banned
 
 
@@ -244,7 +244,7 @@ def test_a_bad_prompt_fails_alone(engine: VLLM) -> None:
 
 def test_what_is_left_behind_does_not_come_back(engine: VLLM) -> None:
     narrow = copy.copy(engine)
-    narrow.width = 2
+    narrow.max_in_flight = 2
     asked = narrow.generate(mixed(6))
     next(asked)
     asked.close()  # type: ignore[attr-defined]
@@ -279,7 +279,7 @@ def test_what_cannot_be_loaded_is_a_sentence(tempting: Path, argument: str, sent
 
 
 def test_options_are_json_or_else_words() -> None:
-    path, options = parse(
+    path, options = parse_argument(
         "org/name?tensor_parallel_size=2&gpu_memory_utilization=0.8&enforce_eager=true&dtype=float32"
         "&mm_processor_kwargs=%7B%22max_pixels%22%3A1000%7D"
     )
@@ -291,14 +291,14 @@ def test_options_are_json_or_else_words() -> None:
         "dtype": "float32",
         "mm_processor_kwargs": {"max_pixels": 1000},
     }
-    assert parse("a/folder") == ("a/folder", {})
+    assert parse_argument("a/folder") == ("a/folder", {})
 
 
 def test_without_vllm_the_way_to_install_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "harness.backends.vllm")
     monkeypatch.setitem(sys.modules, "vllm", None)
     with pytest.raises(UserError, match=r'pip install "policy-internalization\[vllm\]"'):
-        import harness.backends.vllm  # noqa: F401
+        backends.make("vllm:any", Pictures(), Sampling())  # type: ignore[arg-type]
 
 
 # The command, and the server
@@ -390,7 +390,7 @@ def test_vllm_serve_answers_the_openai_backend(server: str, text_folder: Path, s
     benchmark, sampling = Benchmark(text_folder), Sampling(max_new_tokens=NEW)
     asked = all_prompts(benchmark)
     expected = {r.key: r for r in HuggingFace(str(sober), benchmark, sampling).generate(asked)}
-    backend = OpenAI("tiny", benchmark, sampling, Endpoint(base_url=server))
+    backend = OpenAI("tiny", benchmark, sampling, Endpoint(base_url=server), None)
     got = {r.key: r for r in backend.generate(asked)}
     assert [r.error for r in got.values() if r.error] == []
     assert {k: r.prompt_tokens for k, r in got.items()} == {k: r.prompt_tokens for k, r in expected.items()}

@@ -19,7 +19,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from harness.backends import Sampling
+from harness.backends import SCRIPTED, Sampling
 from harness.errors import UserError
 from harness.run import EvalRequest
 from harness.variants import VARIANTS
@@ -30,7 +30,6 @@ from training.dataset import KINDS
 
 HERE = Path(__file__).parent
 SWEEP, BASE = "sweep.toml", "base"
-SCRIPTED = ("random", "majority", "oracle")
 UNTRAINED = (BASE, *SCRIPTED)
 """What every benchmark is scored with besides what is trained: the floor, the start and the ceiling."""
 TAKEN = ("train", "test", "recall")

@@ -31,7 +31,7 @@ SCHEMA = {"type": "object", "properties": {"score": {"type": "integer"}}, "requi
 @pytest.fixture(autouse=True)
 def environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ANTHROPIC_API_KEY", KEY)
-    monkeypatch.setattr("harness.backends.anthropic_batches.POLL", 0.01)
+    monkeypatch.setattr("harness.backends.anthropic_batches.POLL_SECONDS", 0.01)
     for name in ("INITIAL_RETRY_DELAY", "MAX_RETRY_DELAY"):
         monkeypatch.setattr(f"anthropic._base_client.{name}", 0.01)
 
@@ -164,7 +164,7 @@ def test_structured_is_a_forced_tool_and_a_refusal_stays_one() -> None:
 def test_batches_hold_everything_and_what_fails_in_them_is_asked_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("harness.backends.anthropic_batches.REQUESTS", 4)
+    monkeypatch.setattr("harness.backends.anthropic_batches.MAX_REQUESTS", 4)
     provider = Provider()
     provider.over.set()
     error = {"type": "error", "error": {"type": "api_error", "message": "overloaded"}}
@@ -190,7 +190,7 @@ def test_a_batch_whose_results_were_cut_is_read_again_and_not_paid_again(tmp_pat
     provider.cut_results = 1
     got: list[Response] = []
     with serving(provider) as server:
-        with pytest.raises(UserError, match="batch0 goes on there, and the same command picks it up"):
+        with pytest.raises(UserError, match="batch0 is still there; rerun the same command to resume"):
             got.extend(backend(server.url, tmp_path, batch=True).generate(asked(6)))
         answers = backend(server.url, tmp_path, batch=True).generate(asked(6))
         got = [next(answers), next(answers)]
@@ -206,7 +206,7 @@ def test_batches_of_another_use_of_the_folder_are_left_alone(tmp_path: Path) -> 
     provider.over.set()
     provider.cut_results = 1
     with serving(provider) as server:
-        with pytest.raises(UserError, match="batch0 goes on there"):
+        with pytest.raises(UserError, match="batch0 is still there"):
             list(backend(server.url, tmp_path, batch=True).structured(asked(2), SCHEMA))
         answers = list(backend(server.url, tmp_path, batch=True).generate(asked(2)))
         assert [r.text for r in answers] == ["p1", "p0"]

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from harness.backends import Sampling
-from harness.backends.prefix_groups import WORTH, group_by_prefix
+from harness.backends.prefix_groups import MIN_SHARED_TOKENS, group_by_prefix
 from harness.records import Part, Prompt, Response
 
 torch = pytest.importorskip("torch")
@@ -154,12 +154,12 @@ def test_logits_are_those_of_the_plain_path_and_the_cache_stays_as_it_is(checkpo
     with torch.inference_mode():
         for batch in (asked[:3], asked[3:], asked[:3]):
             inputs, shared = prefix.read(batch)
-            assert shared > WORTH
+            assert shared > MIN_SHARED_TOKENS
             logits = model.model(**prefix.rest(inputs, shared)).logits[:, -1]
             expected = model.model(**model.reader.read(batch)).logits[:, -1]
             assert (logits - expected).abs().max() < 1e-4
-            assert prefix.encoded is not None
-            kept.append([states.clone() for layer in prefix.encoded.cache for states in layer[:2]])
+            assert prefix.computed is not None
+            kept.append([states.clone() for layer in prefix.computed.cache for states in layer[:2]])
     for later in kept[1:]:
         assert all(map(torch.equal, kept[0], later))
 
@@ -271,7 +271,7 @@ def test_no_memory_for_the_prefix_is_an_error_of_each_prompt(checkpoint: Path) -
     model.model.model.visual.register_forward_pre_hook(full)
     responses = answers(model, prompts([policy(0), policy(1, images=1)], 3))
     assert {name for name, r in responses.items() if r.text is not None} == {"p0-0"}
-    assert {r.error for r in responses.values() if r.error} == {"cpu: no memory for this prompt alone"}
+    assert {r.error for r in responses.values() if r.error} == {"cpu: not enough memory for this prompt"}
 
 
 def test_a_broken_image_fails_its_own_prompt_or_those_of_its_policy(checkpoint: Path) -> None:

@@ -166,7 +166,7 @@ def test_a_local_server_needs_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_it_cannot_do_is_said() -> None:
     with pytest.raises(UserError, match="expected openai:NAME"):
         backends.make("openai", None, Sampling())
-    with pytest.raises(UserError, match="openai has no batches"):
+    with pytest.raises(UserError, match="--batch: expected only with anthropic"):
         backends.make("openai:m", None, Sampling(), Endpoint(batch=True))
 
 
@@ -175,4 +175,4 @@ def test_openai_itself_is_asked_by_the_new_name_of_the_limit() -> None:
         backends.make("openai:m", None, Sampling(), Endpoint(url))
         for url in ("http://127.0.0.1:1/v1", "https://api.openai.com/v1")
     )
-    assert (local.limit, own.limit) == ("max_tokens", "max_completion_tokens")
+    assert (local.limit_field, own.limit_field) == ("max_tokens", "max_completion_tokens")

@@ -122,7 +122,7 @@ def test_a_bad_picture_fails_its_prompt_alone_and_is_not_sent(api: Api) -> None:
         assert len(server.requests) == 1
     assert responses["fine"].text == "fine"
     assert "not named" in responses["images/other.png"].error
-    assert "expected a picture" in responses["images/a.tiff"].error
+    assert "expected an image file" in responses["images/a.tiff"].error
 
 
 def test_never_more_under_way_than_asked_for_and_each_asked_once(api: Api) -> None:
@@ -208,7 +208,7 @@ def test_refusals_and_cut_answers_are_told_apart(api: Api) -> None:
 def test_a_refused_key_ends_the_run_with_a_sentence(api: Api, status: int) -> None:
     body = {"error": {"message": f"no such key: {KEY}"}}
     with serving(lambda _: Reply(body, status)) as server:
-        with pytest.raises(UserError, match=f"refused .HTTP {status}") as caught:
+        with pytest.raises(UserError, match=f"rejected .HTTP {status}") as caught:
             list(api.backend(server).generate(asked(*"abcdefgh")))
         assert len(server.requests) <= 4
     assert KEY not in str(caught.value)
@@ -238,7 +238,7 @@ def test_a_server_that_is_gone_is_left_alone(
     assert sorted(r.instance for r in responses) == names
     assert sum(r.text is not None for r in responses) == 20
     assert all(r.error for r in responses if r.text is None)
-    assert "no answer 8 times in a row" in capsys.readouterr().err
+    assert "8 requests in a row failed" in capsys.readouterr().err
 
 
 def test_a_run_goes_on_when_its_server_is_back(

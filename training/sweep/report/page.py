@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from harness.backends import SCRIPTED
 from harness.files import store
 from harness.records import Report
 from training.sweep.report import plots
@@ -33,7 +34,6 @@ from training.sweep.report.tables import (
     MODEL,
     NAMES,
     RULES,
-    SCRIPTED,
     TRAINING,
     VARIANTS,
     Column,

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from harness.backends import SCRIPTED
 from harness.paper.tables import tables
 from training.sweep.report.results import GAIN, INTERNALIZED, PORO_GAIN, Line, Spread
 
@@ -29,7 +30,6 @@ NAMES = {
     "trimpi-poro-dapo": "TriMPI, PoRo-DAPO",
 }
 """By recipe, in the tables' order: the paper's names where it has them, by which its figures are found."""
-SCRIPTED = ("random", "majority", "oracle")
 UNTRAINED = ("base", *SCRIPTED)
 VARIANTS = {
     "internalized": INTERNALIZED,
