@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from harness import registry
 from harness.errors import UserError
 from harness.files import store
 from harness.files.benchmark import Benchmark
-from harness.records import Prompt, Response
+from harness.records import Json, Prompt, Response
 
 # Backends that answer from the benchmark itself (scripted.py). They are listed by name, because finding their
 # classes through the registry would import torch only to learn that `hf` is not one of them.
@@ -71,17 +71,14 @@ class Endpoint:
 
 
 def check_url(url: str) -> None:
-    """Raises UserError unless the address is http or https and contains no password or token.
-
-    The address is written into the report, and the error does not repeat it.
-    """
+    """Raises UserError, which does not repeat the address, unless it is safe to write into a report."""
     address = urlsplit(url)
     if address.scheme not in ("http", "https") or not address.hostname:
         raise UserError("--base-url: expected an address such as http://127.0.0.1:8000/v1")
     if "@" in address.netloc or address.query or address.fragment:
         raise UserError(
-            "--base-url: expected no user, password or query, because the address is written into the "
-            "report; put the key into an environment variable"
+            "--base-url: expected no user, password or query in the address, because reports contain it; put "
+            "the key into an environment variable"
         )
 
 
@@ -90,8 +87,8 @@ class Backend(ABC):
 
     `harness eval` uses a backend in this order:
 
-    1. `YourBackend(argument, benchmark, sampling)`: the argument is the part after the colon of `--model
-       name:argument`, or "". Load the model here. Raise UserError if that fails.
+    1. `YourBackend(argument, benchmark, sampling)`, with the argument of `--model name:argument`, or "". Load
+       the model here. Raise UserError if that fails.
     2. `generate(prompts)`: the prompts that have no response yet.
     3. `description`: everything that the responses depend on, as plain JSON; written into report.json.
     4. Only if `batched` is true: `forget()` and `generate([prompt])` for a few prompts, one at a time.
@@ -105,7 +102,7 @@ class Backend(ABC):
     # True if the constructor takes two more arguments: an Endpoint, and the folder of the run, where the
     # backend may store what it needs to resume.
     remote: bool = False
-    description: Mapping[str, Any]
+    description: Json
 
     @abstractmethod
     def generate(self, prompts: Sequence[Prompt]) -> Iterator[Response]:
@@ -114,7 +111,7 @@ class Backend(ABC):
         A prompt that cannot be answered yields `failure(prompt, reason)`: no exception and no empty text.
         """
 
-    def structured(self, prompts: Sequence[Prompt], schema: Mapping[str, Any]) -> Iterator[Response]:  # noqa: ARG002
+    def structured(self, prompts: Sequence[Prompt], schema: Json) -> Iterator[Response]:  # noqa: ARG002
         """Like `generate`, with each text forced to be JSON of this schema where the backend can do so."""
         return self.generate(prompts)
 
@@ -134,24 +131,16 @@ def make(
     endpoint: Endpoint = Endpoint(),
     folder: Path | None = None,
 ) -> Backend:
-    """The backend for a model written as NAME or NAME:ARGUMENT, such as oracle or hf:PATH.
-
-    The folder is the run's. Raises UserError if the name is unknown or the model cannot be loaded.
-    """
+    """The backend of a model written NAME or NAME:ARGUMENT, such as oracle or hf:PATH; folder: the run's."""
     name, _, argument = model.partition(":")
     if name not in registry.names(registry.BACKENDS) and Path(model).exists():
         raise UserError(f"{model}: expected a backend before the path, such as hf:{model} or replay:{model}")
     try:
         factory: Any = registry.load(registry.BACKENDS, name)
     except ImportError as error:
-        raise UserError(
-            f"{name}: expected its packages to be installed, but {error}; install them with "
-            f'pip install "policy-internalization[{name}]"'
-        ) from error
+        raise UserError(f'{name}: {error}; run: pip install "policy-internalization[{name}]"') from error
     if endpoint != Endpoint() and not factory.remote:
-        raise UserError(
-            f"--base-url, --concurrency, --batch: expected only with a model behind an API, got {name}"
-        )
+        raise UserError(f"--base-url, --concurrency, --batch: expected only with a remote model, got {name}")
     remote_arguments = [endpoint, folder] if factory.remote else []
     backend: Backend = factory(argument, benchmark, sampling, *remote_arguments)
     return backend

@@ -30,7 +30,7 @@ from tqdm import tqdm
 from harness.backends import failure
 from harness.errors import UserError
 from harness.files.store import Log
-from harness.records import Prompt, Response
+from harness.records import Json, Prompt, Response
 
 POLL_SECONDS = 20.0
 # Of one batch. The API allows 100,000 and 256 MB, but a batch is in memory while it is sent.
@@ -53,7 +53,7 @@ class Batches:
     client: anthropic.Anthropic
     folder: Path
     common: str
-    to_request: Callable[[Prompt], Mapping[str, Any]]
+    to_request: Callable[[Prompt], Json]
     to_response: Callable[[Prompt, Any], Response]
     describe_error: Callable[[Exception], str]
 
@@ -62,7 +62,7 @@ class Batches:
         missing = {self._custom_id(prompt): prompt for prompt in prompts}
         for batch in self._uncollected():
             yield from self._collect(batch, missing)
-        requests: dict[str, Mapping[str, Any]] = {}
+        requests: dict[str, Json] = {}
         sent, size = [], 0
         for custom_id, prompt in list(missing.items()):
             try:
@@ -95,7 +95,7 @@ class Batches:
         collected = {r.batch for r in records if r.collected}
         return [r.batch for r in records if r.batch not in collected]
 
-    def _send(self, requests: Mapping[str, Mapping[str, Any]]) -> str:
+    def _send(self, requests: Mapping[str, Json]) -> str:
         body: Any = [{"custom_id": i, "params": params} for i, params in requests.items()]
         with self._explain_errors("the batch was not accepted"):
             batch = self.client.messages.batches.create(requests=body)
@@ -109,20 +109,17 @@ class Batches:
         The caller stores each response before it asks for the next, so at the end all results are stored.
         """
         with self._explain_errors(f"batch {batch} is still there; rerun the same command to resume"):
-            self._wait(batch)
+            reported = None
+            while (state := self.client.messages.batches.retrieve(batch)).processing_status != "ended":
+                if state.request_counts.processing != reported:
+                    reported = state.request_counts.processing
+                    tqdm.write(f"batch {batch}: {reported} requests in progress", file=sys.stderr)
+                time.sleep(POLL_SECONDS)
             for item in self.client.messages.batches.results(batch):
                 prompt = missing.pop(item.custom_id, None)
                 if prompt is not None:
                     yield self._response(prompt, item.result)
         self._log.append([BatchRecord(batch, self.common, collected=True)])
-
-    def _wait(self, batch: str) -> None:
-        reported = None
-        while (state := self.client.messages.batches.retrieve(batch)).processing_status != "ended":
-            if state.request_counts.processing != reported:
-                reported = state.request_counts.processing
-                tqdm.write(f"batch {batch}: {reported} requests in progress", file=sys.stderr)
-            time.sleep(POLL_SECONDS)
 
     def _response(self, prompt: Prompt, result: Any) -> Response:
         if result.type == "succeeded":
@@ -136,5 +133,5 @@ class Batches:
             yield
         # A stream of results that is cut off raises the transport's errors, or ends within a line of JSON.
         except (anthropic.APIError, httpx2.HTTPError, ValueError) as error:
-            reason = self.describe_error(error)
-            raise UserError(f"{self.client.base_url}: {reason}; {consequence}") from None
+            message = f"{self.client.base_url}: {self.describe_error(error)}; {consequence}"
+            raise UserError(message) from None

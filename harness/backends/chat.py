@@ -16,15 +16,10 @@ class Reader:
     """Reads prompts with a checkpoint's processor. A prompt that is too long is an error, not truncated."""
 
     def __init__(
-        self,
-        processor: Any,
-        config: Any,
-        benchmark: Benchmark,
-        max_positions: int | None,
-        max_new_tokens: int,
+        self, processor: Any, config: Any, benchmark: Benchmark, positions: int | None, max_new_tokens: int
     ) -> None:
         self.processor, self.benchmark = processor, benchmark
-        self.max_positions, self.max_new_tokens = max_positions, max_new_tokens
+        self.positions, self.max_new_tokens = positions, max_new_tokens
         self.placeholders = placeholders(config, processor)
 
     def read(self, prompts: Sequence[Prompt]) -> Any:
@@ -43,9 +38,7 @@ class Reader:
                 continue
             # The processor would replace the placeholder by an image, perhaps by that of another prompt.
             if found := [token for token in self.placeholders.values() if token in part.value]:
-                raise UserError(
-                    f"expected a text without the checkpoint's image token {found[0]}, got one with it"
-                )
+                raise UserError(f"expected a text without the checkpoint's token {found[0]}, got one with it")
             content.append({"type": "text", "text": part.value})
         return content
 
@@ -63,9 +56,9 @@ class Reader:
         except ValueError as error:
             raise UserError(f"the checkpoint's processor rejected the prompt: {error}") from error
         longest, new = int(inputs["attention_mask"].sum(1).max()), self.max_new_tokens
-        if self.max_positions is not None and longest + new > self.max_positions:
+        if self.positions is not None and longest + new > self.positions:
             raise UserError(
-                f"expected prompt and response within the checkpoint's {self.max_positions} positions, got a "
+                f"expected prompt and response within the checkpoint's {self.positions} positions, got a "
                 f"prompt of {longest} tokens and --max-new-tokens {new}; lower it, or shorten the prompt"
             )
         return inputs
@@ -73,7 +66,7 @@ class Reader:
     def _image(self, path: str) -> Image.Image:
         try:
             return self.benchmark.image(path)
-        # The other ways in which Pillow reports a broken file.
+        # Pillow reports broken files in all of these ways.
         except (ValueError, OSError, SyntaxError, Image.DecompressionBombError) as error:
             raise UserError(f"{path}: not a readable image: {error}") from error
 

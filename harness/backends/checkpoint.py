@@ -16,10 +16,9 @@ from harness.errors import UserError
 
 
 def load_checkpoint(argument: str, device: torch.device) -> tuple[Any, Any]:
-    """Model and processor of a local folder, for which no network is used, or of a hub id.
+    """Model and processor of a local folder, without network access, or of a hub id.
 
-    The dtype is bfloat16 on a GPU and the checkpoint's own on a CPU. The processor pads on the left.
-    Raises UserError if anything is missing or unreadable.
+    The dtype is bfloat16 on a GPU, the checkpoint's own on a CPU. UserError if anything is missing.
     """
     local = Path(argument).exists() or not re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", argument)
     if local:
@@ -34,9 +33,7 @@ def load_checkpoint(argument: str, device: torch.device) -> tuple[Any, Any]:
         )
         model = model.to(device).eval()
     except (OSError, ValueError, ImportError, RuntimeError, SafetensorError, StrictDataclassError) as error:
-        expected = (
-            "an image-text-to-text checkpoint" if local else "a local folder or a checkpoint on the hub"
-        )
+        expected = "an image-text-to-text checkpoint" if local else "a local or a hub checkpoint"
         raise UserError(f"hf:{argument}: expected {expected}, but transformers reports: {error}") from error
     # transformers initializes missing weights randomly and only logs it.
     if missing := sorted(info["missing_keys"]):
@@ -51,10 +48,7 @@ def load_checkpoint(argument: str, device: torch.device) -> tuple[Any, Any]:
 def _check_folder(argument: str) -> None:
     folder = Path(argument)
     if not folder.is_dir():
-        raise UserError(
-            f"hf:{argument}: expected a checkpoint's folder or a hub id such as Qwen/Qwen2.5-VL-3B-Instruct, "
-            f"got {'a file' if folder.exists() else 'a path that does not exist'}"
-        )
+        raise UserError(f"hf:{argument}: expected a checkpoint's folder, or a hub id as OWNER/NAME")
     if not (folder / "config.json").is_file():
         is_adapter = (folder / "adapter_config.json").exists()
         hint = "merge the LoRA adapter into its base first" if is_adapter else "copy the checkpoint again"
@@ -64,8 +58,7 @@ def _check_folder(argument: str) -> None:
 def _check_processor(argument: str, processor: Any) -> None:
     """Prepares the processor for generation. UserError if it lacks an image processor or a chat template."""
     if not hasattr(processor, "image_processor") or not hasattr(processor, "tokenizer"):
-        kind = type(processor).__name__
-        raise UserError(f"hf:{argument}: expected a processor of images and text, got a {kind}")
+        raise UserError(f"hf:{argument}: expected an image-text processor, got {type(processor).__name__}")
     processor.chat_template = processor.chat_template or processor.tokenizer.chat_template
     if not processor.chat_template:
         raise UserError(

@@ -6,15 +6,14 @@
             -> cached prefix only the first batch of a group computes what the group shares (prefix.py)
             -> responses     greedy, or sampled with one random generator per prompt
 
-B is the number of prompts in a batch, T the number of tokens of the longest, V the size of the vocabulary.
-The only part of a checkpoint's generation config that is used is its end tokens: no repetition penalty or
-top-k changes a score.
+B is the number of prompts in a batch, T that of tokens of the longest, V the size of the vocabulary. Of a
+checkpoint's generation config only the end tokens are used: no repetition penalty or top-k changes a score.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -28,17 +27,15 @@ from harness.backends.prefix import Prefix, reusable
 from harness.backends.prefix_groups import Group, group_by_prefix
 from harness.errors import UserError
 from harness.files.benchmark import Benchmark
-from harness.records import Prompt, Response
+from harness.records import Json, Prompt, Response
 from harness.seeds import rng
 
 
 class HuggingFace(Backend):
     """Generates in batches of prompts of similar length, and computes a shared policy only once.
 
-    A response can depend on its batch only through the rounding of floats, which may decide between two
-    almost equally likely tokens. With temperature > 0 each prompt has its own generator, seeded by (seed,
-    prompt key), so a sample does not depend on the batch or on an interruption. Another device or torch
-    version may draw other samples.
+    A response depends on its batch only through the rounding of floats, which may decide between two almost
+    equally likely tokens. Samples depend on the seed, the prompt, the device and the torch version.
     """
 
     batched = True
@@ -47,23 +44,31 @@ class HuggingFace(Backend):
         self.sampling = sampling
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.model, self.processor = load_checkpoint(argument, self.device)
-        config = self.model.config.get_text_config()
-        self.max_positions: int | None = getattr(config, "max_position_embeddings", None)
-        self.end_tokens = _end_tokens(self.model, self.processor.tokenizer)
-        self.reader = Reader(
-            self.processor, self.model.config, benchmark, self.max_positions, sampling.max_new_tokens
-        )
+        config = self.model.config
+        self.positions: int | None = getattr(config.get_text_config(), "max_position_embeddings", None)
+        end = self.model.generation_config.eos_token_id
+        end = self.processor.tokenizer.eos_token_id if end is None else end
+        self.end_tokens: set[int] = {end} if isinstance(end, int) else set(end or ())
+        self.reader = Reader(self.processor, config, benchmark, self.positions, sampling.max_new_tokens)
         # The report says whether the checkpoint allows this.
         self.prefix_reuse = reusable(self.model)
         self.model.generation_config = self._generation_config()
-        self.description: Mapping[str, Any] = self._describe(argument)
+        self.description: Json = {
+            "backend": "hf",
+            "checkpoint": argument,
+            "architecture": type(self.model).__name__,
+            "parameters": sum(p.numel() for p in self.model.parameters()),
+            "dtype": str(self.model.dtype).removeprefix("torch."),
+            "device": torch.cuda.get_device_name() if self.device.type == "cuda" else "cpu",
+            "image_processor": type(self.processor.image_processor).__name__,
+            "max_positions": self.positions,
+            "prefix_reuse": self.prefix_reuse,
+            "torch": str(torch.__version__),
+            "transformers": transformers.__version__,
+        }
 
     def generate(self, prompts: Sequence[Prompt]) -> Iterator[Response]:
-        """Responses batch by batch, from the shortest prompt of each group to the longest.
-
-        If a batch does not fit into memory, it and all later batches are halved. A prompt that cannot be
-        answered does not affect the others.
-        """
+        """Responses batch by batch. If a batch does not fit into memory, it and all later ones are halved."""
         size = self.sampling.batch_size
         groups = group_by_prefix(prompts, size // 2) if self.prefix_reuse else [Group(0, list(prompts))]
         for group in groups:
@@ -77,19 +82,19 @@ class HuggingFace(Backend):
                     size = len(batch) // 2
                     continue
                 waiting = waiting[len(batch) :]
-                yield from responses or [
-                    failure(batch[0], f"{self.device}: not enough memory for this prompt")
-                ]
+                too_large = failure(batch[0], f"{self.device}: not enough memory for this prompt")
+                yield from responses or [too_large]
 
     def _answer_if_it_fits(self, batch: list[Prompt], prefix: Prefix | None) -> list[Response] | None:
         """The batch's responses, or None if memory ran out."""
         try:
             return self._answer(batch, prefix)
         except (RuntimeError, MemoryError) as error:
-            if not _is_out_of_memory(error):
+            # On a CPU torch has no class for this error.
+            out_of_memory = isinstance(error, (torch.OutOfMemoryError, MemoryError))
+            if not out_of_memory and "DefaultCPUAllocator" not in str(error):
                 raise
-        # After the except block, because until its end the traceback keeps the tensors of the failed batch
-        # alive.
+        # Not in the except block, because there the traceback still refers to the failed batch's tensors.
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
         return None
@@ -105,15 +110,13 @@ class HuggingFace(Backend):
                 return [failure(batch[0], str(error))]
             half = len(batch) // 2
             return self._answer(batch[:half], prefix) + self._answer(batch[half:], prefix)
-        return self._run_model(batch, inputs, prefix if shared else None, shared)
+        return self._run(batch, inputs, prefix if shared else None, shared)
 
-    def _run_model(
-        self, batch: list[Prompt], inputs: Any, prefix: Prefix | None, shared: int
-    ) -> list[Response]:
+    def _run(self, batch: list[Prompt], inputs: Any, prefix: Prefix | None, shared: int) -> list[Response]:
         """Generates and decodes. The seconds include neither reading images nor tokenizing.
 
-        The seconds for a prefix count for the first batch of its group, and its tokens for the first response
-        of that batch. So a run computes sum(prompt_tokens - cached_tokens) prompt tokens.
+        The prefix counts for the first batch of its group (seconds) and the first response in it (tokens). So
+        the number of prompt tokens that a run computes is sum(prompt_tokens - cached_tokens).
         """
         start = self._now()
         inputs = inputs.to(self.device, dtype=self.model.dtype)
@@ -154,10 +157,8 @@ class HuggingFace(Backend):
         """The text up to the end token, which completion_tokens includes. The rest of the row is padding."""
         ends = [i for i, token in enumerate(tokens) if token in self.end_tokens]
         completion = tokens[: ends[0] + 1] if ends else tokens
-        text = self.processor.tokenizer.decode(
-            completion, skip_special_tokens=True, clean_up_tokenization_spaces=False
-        )
-        finish_reason = "stop" if ends else "length"
+        decode, finish_reason = self.processor.tokenizer.decode, "stop" if ends else "length"
+        text = decode(completion, skip_special_tokens=True, clean_up_tokenization_spaces=False)
         return {"text": text, "completion_tokens": len(completion), "finish_reason": finish_reason}
 
     def _logits_processors(self, batch: list[Prompt]) -> list[Any]:
@@ -187,50 +188,20 @@ class HuggingFace(Backend):
             suppress_tokens=sorted(banned),
         )
 
-    def _describe(self, argument: str) -> dict[str, Any]:
-        gpu = self.device.type == "cuda"
-        return {
-            "backend": "hf",
-            "checkpoint": argument,
-            "architecture": type(self.model).__name__,
-            "parameters": sum(p.numel() for p in self.model.parameters()),
-            "dtype": str(self.model.dtype).removeprefix("torch."),
-            "device": torch.cuda.get_device_name(self.device) if gpu else "cpu",
-            "image_processor": type(self.processor.image_processor).__name__,
-            "max_positions": self.max_positions,
-            "prefix_reuse": self.prefix_reuse,
-            "torch": str(torch.__version__),
-            "transformers": transformers.__version__,
-        }
-
 
 class _GumbelNoise:
-    """Adds Gumbel noise to the logits, from one generator per row.
+    """Adds Gumbel noise to logits: the argmax of the sum is a sample of their softmax (Gumbel-max trick).
 
-    The argmax of logits plus Gumbel noise is a sample of their softmax (Gumbel-max trick). transformers' own
-    sampling has one generator for the batch, so a sample would depend on the other rows.
+    Each row has its own generator. With the one that transformers uses, a sample would depend on its batch.
     """
 
     def __init__(self, seeds: list[int], device: torch.device) -> None:
         self.generators = [torch.Generator(device).manual_seed(seed) for seed in seeds]
 
     def __call__(self, ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:  # noqa: ARG002
-        """Logits (B, V) to noisy logits (B, V). -log of an exponential variable is a Gumbel variable."""
-        exponential = torch.empty_like(scores)
+        exponential = torch.empty_like(scores)  # (B, V)
         for row, generator in zip(exponential, self.generators, strict=True):
             row.exponential_(generator=generator)
-        # An exponential variable can be rounded to 0, whose logarithm is infinite.
+        # -log(exponential) has a Gumbel distribution. A value can be rounded to 0, whose logarithm is
+        # infinite.
         return scores - exponential.clamp_min(torch.finfo(scores.dtype).tiny).log()
-
-
-def _end_tokens(model: Any, tokenizer: Any) -> set[int]:
-    """The end tokens that the checkpoint's generation config names, or else the tokenizer's."""
-    ids = model.generation_config.eos_token_id
-    if ids is None:
-        ids = tokenizer.eos_token_id
-    return {ids} if isinstance(ids, int) else set(ids or ())
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    """On a GPU torch has a class for this error; on a CPU only the message shows it."""
-    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or "DefaultCPUAllocator" in str(error)

@@ -1,9 +1,8 @@
 """Loads a checkpoint's processor without torchvision, which transformers needs only for videos.
 
-Without torchvision, AutoProcessor refuses Qwen2-VL, Qwen2.5-VL, Qwen3-VL and others, because it cannot create
-their video processors; for images there is a Pillow implementation. No benchmark here contains videos, so the
-processor class is used without its video processor. The video configuration is written back when the
-processor is saved, so that other programs can load a checkpoint trained here.
+AutoProcessor refuses Qwen2-VL, Qwen2.5-VL, Qwen3-VL and others without torchvision, because it cannot create
+their video processors. No benchmark here contains videos, so the processor class is used without its video
+processor. Saving it writes the video configuration back, so that other programs can load the checkpoint.
 """
 
 from __future__ import annotations

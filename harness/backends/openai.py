@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Literal
 
 import openai
 
-from harness.backends import Endpoint, Sampling
 from harness.backends.remote import Remote, without_surrogates
-from harness.errors import UserError
-from harness.files.benchmark import Benchmark
-from harness.records import Prompt, Response
+from harness.records import Json, Prompt, Response
 from harness.seeds import rng
 
 FINISH_REASONS: dict[str, Literal["stop", "length", "refusal"]] = {
@@ -32,22 +27,16 @@ class OpenAI(Remote):
 
     sdk = openai
 
-    def __init__(
-        self, argument: str, benchmark: Benchmark, sampling: Sampling, endpoint: Endpoint, folder: Path | None
-    ) -> None:
-        if endpoint.batch:
-            raise UserError("--batch: expected only with anthropic:NAME; raise --concurrency instead")
-        super().__init__(argument, benchmark, endpoint, folder)
-        self.sampling = sampling
-        # OpenAI's own models require the new name of the limit; most other servers know only the old one.
-        is_openai = "api.openai.com" in self.base_url
-        self.limit_field = "max_completion_tokens" if is_openai else "max_tokens"
+    @property
+    def limit_field(self) -> str:
+        """OpenAI's own models require the new name of the limit; most other servers know only the old one."""
+        return "max_completion_tokens" if "api.openai.com" in self.base_url else "max_tokens"
 
     def client(self) -> openai.AsyncOpenAI:
         # The client refuses to start without a key, even for a server that needs none.
         return openai.AsyncOpenAI(api_key=os.environ.get("OPENAI_API_KEY") or "none", **self.client_options)
 
-    async def request(self, client: Any, prompt: Prompt, shared: int, extra: Mapping[str, Any]) -> Response:  # noqa: ARG002
+    async def request(self, client: Any, prompt: Prompt, shared: int, extra: Json) -> Response:  # noqa: ARG002
         """The shared parts are not marked, because these servers find shared prefixes themselves."""
         raw = await client.chat.completions.with_raw_response.create(
             model=self.model,
@@ -72,7 +61,7 @@ class OpenAI(Remote):
             finish_reason="refusal" if refusal else FINISH_REASONS.get(choice.finish_reason),
         )
 
-    def schema_fields(self, schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    def schema_fields(self, schema: Json) -> Json:
         json_schema = {"name": "answer", "schema": dict(schema), "strict": True}
         return {"response_format": {"type": "json_schema", "json_schema": json_schema}}
 

@@ -51,24 +51,18 @@ def reusable(model: Any) -> bool:
 class _SharedParts:
     """The shared parts as the processor reads them."""
 
-    # In transformers' chat format.
-    content: list[dict[str, Any]]
-    # For each image, the text that the processor puts in its place: its image tokens.
-    image_texts: list[str]
-    # The number of image tokens.
-    image_tokens: int
-    # The model's inputs that belong to the images.
-    pixels: Any
+    content: list[dict[str, Any]]  # in transformers' chat format
+    image_texts: list[str]  # for each image, the image tokens that the processor puts in its place
+    image_tokens: int  # the number of all these tokens
+    pixels: Any  # the model's inputs that belong to the images
 
 
 @dataclass(frozen=True)
 class _ComputedPrefix:
     """The model's state after the prefix."""
 
-    # (P,)
-    ids: torch.Tensor
-    # (1, P), or with mrope (4, 1, P): position in the text, time, height, width.
-    positions: torch.Tensor
+    ids: torch.Tensor  # (P,)
+    positions: torch.Tensor  # (1, P), or with mrope (4, 1, P): position in the text, time, height, width
     cache: DynamicCache
 
     def next_position(self, tokens: int) -> torch.Tensor:
@@ -80,14 +74,8 @@ class _ComputedPrefix:
         return last + 1
 
     def expanded_cache(self, tokens: int, rows: int, config: Any) -> DynamicCache:
-        """A cache of the first `tokens` tokens for so many rows.
-
-        Rows are views of the same memory. The model appends to the cache by concatenating, which copies, so
-        the original stays as it is.
-        """
-        layers = [
-            [states[:, :, :tokens].expand(rows, -1, -1, -1) for states in layer[:2]] for layer in self.cache
-        ]
+        """A cache of the first tokens for a batch. This one stays as it is: the model appends to a copy."""
+        layers = [[kv[:, :, :tokens].expand(rows, -1, -1, -1) for kv in layer[:2]] for layer in self.cache]
         return DynamicCache(layers, config=config)
 
 
@@ -100,10 +88,7 @@ class Prefix:
         self._counted = False
 
     def read(self, prompts: Sequence[Prompt]) -> tuple[Any, int]:
-        """Inputs of whole prompts, without the pixels of shared images, and P, the number of shared tokens.
-
-        If P is 0, the inputs cannot be used. Raises UserError if a prompt of the batch cannot be read.
-        """
+        """Inputs of whole prompts without the pixels of shared images, and P. If P is 0, they are useless."""
         shared, first = self._shared_parts, len(self.parts)
         contents = [shared.content + self.reader.content(prompt.parts[first:]) for prompt in prompts]
         with _replaced_images(self.reader.processor, shared.image_texts):
@@ -150,9 +135,8 @@ class Prefix:
 
     def _count_shared_tokens(self, inputs: Any) -> int:
         """P: the tokens that all rows start with, including all shared images and no other; 0 if too few."""
-        rows = [
-            ids[mask == 1] for ids, mask in zip(inputs["input_ids"], inputs["attention_mask"], strict=True)
-        ]
+        pairs = zip(inputs["input_ids"], inputs["attention_mask"], strict=True)
+        rows = [ids[mask == 1] for ids, mask in pairs]
         longest = min(len(row) for row in rows) - 1  # generate needs at least one token
         if self.computed is not None:
             rows.append(self.computed.ids.to("cpu"))

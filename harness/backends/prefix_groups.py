@@ -3,8 +3,8 @@
     prompts    P1 Q1   P1 Q2   P2 Q3   Q4   P1 Q5   P2 Q6        P: parts of a policy, Q: parts of a query
     groups     P1: Q1 Q2 Q5     P2: Q3 Q6     nothing shared: Q4
 
-Policies may share an introduction. Then there is a choice between one group that shares the introduction, and
-one group per policy that shares more. The choice that saves more tokens is taken.
+Policies may share an introduction. Then one group shares only that, or one group per policy shares more:
+whatever saves more tokens.
 """
 
 from __future__ import annotations
@@ -29,7 +29,6 @@ class Group:
 
     @property
     def parts(self) -> tuple[Part, ...]:
-        """The shared parts."""
         return self.prompts[0].parts[: self.shared]
 
     @property
@@ -39,11 +38,7 @@ class Group:
 
 
 def group_by_prefix(prompts: Sequence[Prompt], min_prompts: int = 2) -> list[Group]:
-    """Splits prompts into groups of at least `min_prompts`, and one of all others, which shares nothing.
-
-    Each group is answered in batches of its own, so a group much smaller than a batch costs more than it
-    saves.
-    """
+    """Splits prompts into groups of at least `min_prompts`, and one of all others, which shares nothing."""
     groups = _best_groups(list(prompts), 0, max(2, min_prompts))
     grouped = {prompt.key for group in groups for prompt in group.prompts}
     others = [prompt for prompt in prompts if prompt.key not in grouped]
@@ -61,9 +56,7 @@ def _best_groups(prompts: list[Prompt], shared: int, min_prompts: int) -> list[G
     for prompt in prompts:
         if len(prompt.parts) > shared:
             by_next_part[prompt.parts[shared]].append(prompt)
-    several = [
-        group for branch in by_next_part.values() for group in _best_groups(branch, shared + 1, min_prompts)
-    ]
+    several = [g for branch in by_next_part.values() for g in _best_groups(branch, shared + 1, min_prompts)]
     one = Group(shared, prompts)
     if approximate_tokens(one.parts) < MIN_SHARED_TOKENS:
         return several

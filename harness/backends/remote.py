@@ -24,11 +24,11 @@ from typing import Any
 
 from tqdm import tqdm
 
-from harness.backends import Backend, Endpoint, check_url, failure
+from harness.backends import Backend, Endpoint, Sampling, check_url, failure
 from harness.backends.prefix_groups import group_by_prefix
 from harness.errors import UserError
 from harness.files.benchmark import Benchmark
-from harness.records import Part, Prompt, Response
+from harness.records import Json, Part, Prompt, Response
 
 # With the clients' own waits about 20 seconds, unless the server asks for more.
 RETRIES = 6
@@ -50,31 +50,37 @@ class Remote(Backend):
     remote = True
     # The provider's module, with its error classes.
     sdk: Any
+    # True if the provider has batches.
+    batches = False
     description: dict[str, Any]
 
-    def __init__(self, model: str, benchmark: Benchmark, endpoint: Endpoint, folder: Path | None) -> None:
+    def __init__(
+        self, argument: str, benchmark: Benchmark, sampling: Sampling, endpoint: Endpoint, folder: Path | None
+    ) -> None:
         name = self.sdk.__name__
-        if not model:
+        if endpoint.batch and not self.batches:
+            raise UserError(f"--batch: expected only with anthropic:NAME, got {name}:{argument}")
+        if not argument:
             raise UserError(f"{name}: expected {name}:NAME with the name that the server gives the model")
-        self.model, self.endpoint, self.folder = model, endpoint, folder
+        self.model, self.sampling, self.endpoint, self.folder = argument, sampling, endpoint, folder
         timeout = self.sdk.Timeout(TIMEOUT, connect=10)
         self.client_options = {"base_url": endpoint.base_url, "max_retries": RETRIES, "timeout": timeout}
         client = self.client()
         self.base_url = str(client.base_url)
         check_url(self.base_url)
-        keys = (getattr(client, name, None) for name in ("api_key", "auth_token"))
+        keys = (getattr(client, key, None) for key in ("api_key", "auth_token"))
         self.keys = [key for key in keys if key and key != "none"]
         # The pictures of a policy occur in many prompts.
         self.image = lru_cache(maxsize=64)(lambda path: _read_image(benchmark, path))
         version = f"{name} {self.sdk.__version__}"
-        self.description = {"backend": name, "model": model, "base_url": self.base_url, "client": version}
+        self.description = {"backend": name, "model": argument, "base_url": self.base_url, "client": version}
 
     @abstractmethod
     def client(self) -> Any:
         """A new asynchronous client. An event loop needs its own."""
 
     @abstractmethod
-    async def request(self, client: Any, prompt: Prompt, shared: int, extra: Mapping[str, Any]) -> Response:
+    async def request(self, client: Any, prompt: Prompt, shared: int, extra: Json) -> Response:
         """Sends a prompt that shares its first `shared` parts with others; extra fields go into the request.
 
         Raises the client's errors, ValueError if the answer is not one of this API, and UserError if the
@@ -82,7 +88,7 @@ class Remote(Backend):
         """
 
     @abstractmethod
-    def schema_fields(self, schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    def schema_fields(self, schema: Json) -> Json:
         """The fields of a request that force its answer to be JSON of this schema."""
 
     @abstractmethod
@@ -97,15 +103,11 @@ class Remote(Backend):
     def generate(self, prompts: Sequence[Prompt]) -> Iterator[Response]:
         return self.respond(prompts, {})
 
-    def structured(self, prompts: Sequence[Prompt], schema: Mapping[str, Any]) -> Iterator[Response]:
+    def structured(self, prompts: Sequence[Prompt], schema: Json) -> Iterator[Response]:
         return self.respond(prompts, self.schema_fields(schema))
 
-    def respond(self, prompts: Sequence[Prompt], extra: Mapping[str, Any]) -> Iterator[Response]:
-        """Sends requests concurrently and yields responses as they come.
-
-        The event loop runs only while the caller waits for the next response. Meanwhile answers pile up in
-        the sockets, so nothing is lost if the caller is slow.
-        """
+    def respond(self, prompts: Sequence[Prompt], extra: Json) -> Iterator[Response]:
+        """Sends requests concurrently. The event loop runs only while the caller waits for a response."""
         waiting = deque(shared_prefixes(prompts).items())
         in_flight: dict[asyncio.Task[tuple[Response, bool]], Prompt] = {}
         failures = 0
@@ -131,9 +133,7 @@ class Remote(Backend):
                 # Also after Ctrl-C, a UserError, or if the caller wants no more responses.
                 runner.run(_cancel(in_flight, client))
 
-    async def _attempt(
-        self, client: Any, prompt: Prompt, shared: int, extra: Mapping[str, Any]
-    ) -> tuple[Response, bool]:
+    async def _attempt(self, client: Any, prompt: Prompt, shared: int, extra: Json) -> tuple[Response, bool]:
         """The response, and whether the server is the reason if it failed."""
         try:
             return await self.request(client, prompt, shared, extra), False
@@ -142,10 +142,8 @@ class Remote(Backend):
         except self.sdk.APIStatusError as error:
             reason, code = self.describe_error(error), error.status_code
             if code in REJECTED:
-                raise UserError(
-                    f"{self.base_url}: request rejected ({reason}); expected a valid key in the environment, "
-                    "a model that the server has, and the --base-url of its API"
-                ) from None
+                advice = "check the key in the environment, the name of the model and --base-url"
+                raise UserError(f"{self.base_url}: request rejected ({reason}); {advice}") from None
             return failure(prompt, reason), code == 429 or code >= 500
         except self.sdk.APIConnectionError as error:
             return failure(prompt, self.describe_error(error)), True
@@ -181,11 +179,8 @@ async def _cancel(tasks: Mapping[asyncio.Task[Any], Prompt], client: Any) -> Non
 
 
 def shared_prefixes(prompts: Sequence[Prompt]) -> dict[Prompt, int]:
-    """The prompts in the order in which to send them, and how many first parts each shares with others.
-
-    One prompt of each group is sent first. The rest of the group then finds the prefix in the provider's
-    cache.
-    """
+    """The prompts in sending order, and how many first parts each shares with others."""
+    # One prompt of each group is sent first, so that the others find its prefix in the provider's cache.
     groups = group_by_prefix(prompts)
     shared = {group.prompts[0]: group.shared for group in groups}
     return shared | {prompt: group.shared for group in groups for prompt in group.prompts[1:]}

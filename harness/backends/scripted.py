@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from harness import variants
 from harness.backends import Backend, Sampling, failure
 from harness.errors import UserError
 from harness.files.benchmark import Benchmark
 from harness.files.store import Log
-from harness.records import Instance, Prompt, Response
+from harness.records import Instance, Json, Prompt, Response
 from harness.results import majorities, majority
 from harness.seeds import rng
 from harness.variants import VARIANTS, Variant
@@ -26,7 +26,7 @@ class Scripted(Backend):
         if argument:
             raise UserError(f"{name}:{argument}: expected {name} without an argument")
         self.benchmark, self.seed = benchmark, sampling.seed
-        self.description: Mapping[str, Any] = {"backend": name}
+        self.description: Json = {"backend": name}
         self.instances = {i.id: i for split in benchmark.splits for i in benchmark.instances(split)}
 
     def generate(self, prompts: Sequence[Prompt]) -> Iterator[Response]:
@@ -59,17 +59,17 @@ class Random(Scripted):
 class Majority(Scripted):
     """The policy's most frequent answer in the training split."""
 
-    def __init__(self, argument: str, benchmark: Benchmark, sampling: Sampling) -> None:
-        super().__init__(argument, benchmark, sampling)
-        self.ranked = majorities(benchmark)
+    @cached_property
+    def ranked(self) -> dict[str | None, list[str]]:
+        """By policy id, the answers in the training split, the most frequent first."""
+        return majorities(self.benchmark)
 
     def answer(self, prompt: Prompt, instance: Instance, variant: Variant) -> str:  # noqa: ARG002
         answers = self.benchmark.family.answers(instance, variant)
         if not answers:
             return ""
-        policy = variants.policy_id(instance, variant)
-        most_frequent = majority(answers, self.ranked.get(policy, ()))
-        return self.benchmark.family.respond(most_frequent or answers[0])
+        ranked = self.ranked.get(variants.policy_id(instance, variant), ())
+        return self.benchmark.family.respond(majority(answers, ranked) or answers[0])
 
 
 class Replay(Backend):
@@ -79,10 +79,10 @@ class Replay(Backend):
         path = Path(argument) / "responses.jsonl"
         if not argument or not path.is_file():
             raise UserError(f"replay:{argument}: expected replay:RUN with the folder of a run")
-        self.responses: dict[tuple[str, str, int], Response] = {r.key: r for r in Log(path, Response).read()}
-        self.description: Mapping[str, Any] = {"backend": "replay", "run": argument}
+        self.responses = {response.key: response for response in Log(path, Response).read()}
+        self.description: Json = {"backend": "replay", "run": argument}
 
     def generate(self, prompts: Sequence[Prompt]) -> Iterator[Response]:
         for prompt in prompts:
-            missing = failure(prompt, "the replayed run has no such response")
-            yield self.responses.get(prompt.key, missing)
+            stored = self.responses.get(prompt.key)
+            yield stored or failure(prompt, "the replayed run has no such response")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qsl
@@ -33,14 +33,13 @@ from harness.backends import Backend, Sampling, failure
 from harness.backends.chat import Reader
 from harness.errors import UserError
 from harness.files.benchmark import Benchmark
-from harness.records import Prompt, Response
+from harness.records import Json, Prompt, Response
 from harness.seeds import rng
 
-# Requests in the engine at the same time, at most. Enough to keep a GPU busy; a kill loses this many
-# responses.
+# Requests in the engine at the same time, at most: enough for a GPU, and what a kill loses.
 MAX_IN_FLIGHT = 256
 
-DEFAULT_OPTIONS: Mapping[str, Any] = {
+DEFAULT_OPTIONS: Json = {
     "enable_prefix_caching": True,
     # The longest context that fits into memory, up to the checkpoint's own.
     "max_model_len": -1,
@@ -56,9 +55,8 @@ DEFAULT_OPTIONS: Mapping[str, Any] = {
 class VLLM(Backend):
     """Keeps the engine full, and yields each response as soon as it is complete.
 
-    The other requests in the engine can change a response only through the rounding of floats, as a batch
-    can. With temperature > 0 each prompt has its own seed, from (seed, prompt key). vLLM chooses the batch
-    size; its option is max_num_seqs.
+    Other requests in the engine can change a response only through the rounding of floats. For sampling,
+    each prompt has its own seed. vLLM chooses the batch size; its option is max_num_seqs.
     """
 
     batched = True
@@ -76,7 +74,7 @@ class VLLM(Backend):
         processor = SimpleNamespace(tokenizer=self.tokenizer)
         self.reader = Reader(processor, config.hf_config, benchmark, None, sampling.max_new_tokens)
         self.max_in_flight = min(MAX_IN_FLIGHT, self.llm.llm_engine.vllm_config.scheduler_config.max_num_seqs)
-        self.description: Mapping[str, Any] = {
+        self.description: Json = {
             "backend": "vllm",
             "checkpoint": path,
             "options": {**DEFAULT_OPTIONS, **options},
@@ -92,11 +90,10 @@ class VLLM(Backend):
     def generate(self, prompts: Sequence[Prompt]) -> Iterator[Response]:
         return self._respond(prompts, None)
 
-    def structured(self, prompts: Sequence[Prompt], schema: Mapping[str, Any]) -> Iterator[Response]:
+    def structured(self, prompts: Sequence[Prompt], schema: Json) -> Iterator[Response]:
         return self._respond(prompts, StructuredOutputsParams(json=dict(schema)))
 
     def forget(self) -> None:
-        """Empties the engine's prefix cache."""
         self.llm.reset_prefix_cache()
 
     def _respond(self, prompts: Sequence[Prompt], constraint: Any) -> Iterator[Response]:
@@ -140,8 +137,7 @@ class VLLM(Backend):
             seed=None if greedy else rng(self.sampling.seed, "vllm", *prompt.key).getrandbits(63),
             logit_bias=dict.fromkeys(self.reader.placeholders, float("-inf")),
             structured_outputs=constraint,
-            # Decoded in _response, because vLLM drops the last bytes of a text that is cut within a
-            # character.
+            # Decoded in _response: vLLM drops the last bytes of a text that is cut within a character.
             detokenize=False,
         )
 
@@ -150,10 +146,7 @@ class VLLM(Backend):
         try:
             outputs = [output for output in self.llm.llm_engine.step() if output.finished]
         except (EngineDeadError, RuntimeError) as error:
-            raise UserError(
-                f"vllm: the engine stopped: {error}; all responses so far are stored, rerun the same command "
-                "to resume"
-            ) from error
+            raise UserError(f"vllm: the engine stopped: {error}; rerun the command to resume") from error
         batch = len(in_flight)
         for output in outputs:
             yield self._response(in_flight.pop(output.request_id), output, batch)
@@ -163,11 +156,9 @@ class VLLM(Backend):
         [completion], times = output.outputs, output.metrics
         tokens, reason = list(completion.token_ids), completion.finish_reason
         if reason == "length" and len(tokens) < self.sampling.max_new_tokens:
-            error = (
-                f"expected prompt and response within {self.llm.model_config.max_model_len} positions, got a "
-                f"prompt of {len(output.prompt_token_ids)} tokens and a response that did not end in the rest"
-            )
-            return failure(prompt, error)
+            positions, length = self.llm.model_config.max_model_len, len(output.prompt_token_ids)
+            got = f"a prompt of {length} tokens and a response that did not end in the rest"
+            return failure(prompt, f"expected prompt and response within {positions} positions, got {got}")
         if reason not in ("stop", "length"):
             return failure(prompt, f"vLLM ended the response with {reason!r}")
         return Response(
@@ -189,16 +180,13 @@ def parse_argument(argument: str) -> tuple[str, dict[str, Any]]:
     try:
         pairs = parse_qsl(query, strict_parsing=bool(query))
     except ValueError as error:
-        raise UserError(
-            f"vllm:{argument}: expected ?name=value&name=value after the path: {error}"
-        ) from error
+        raise UserError(f"vllm:{argument}: expected PATH?name=value&name=value: {error}") from error
     if not path:
         raise UserError("vllm: expected vllm:PATH with a checkpoint's folder or a hub id")
-    return path, {name: _json_or_text(value) for name, value in pairs}
-
-
-def _json_or_text(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError:
-        return text
+    options: dict[str, Any] = {}
+    for name, value in pairs:
+        try:
+            options[name] = json.loads(value)
+        except json.JSONDecodeError:
+            options[name] = value
+    return path, options

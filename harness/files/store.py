@@ -1,9 +1,7 @@
-"""Reads and writes files so that a process can be killed at any moment (kill -9) and nothing is half written.
+"""Reads and writes files that are never half written, even if the process is killed (kill -9).
 
-write, write_json, write_lines    write a temporary file beside the target, then rename it: the target is
-                                  either the old file or the new one
-Log.append                        appends records: all but the last line are complete, see Log
-locked                            one process at a time
+`write`, `write_json` and `write_lines` write a temporary file and rename it, so the target is either the old
+file or the new one. A `Log` is appended to record by record. `locked` admits one process at a time.
 """
 
 from __future__ import annotations
@@ -43,10 +41,7 @@ def writing(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno in NO_SPACE:
-            raise UserError(
-                f"{path}: no space left on the device; free some and run the same command again, "
-                "what is written so far is kept"
-            ) from error
+            raise UserError(f"{path}: no space left; free some and rerun the command to resume") from error
         if error.errno in NOT_WRITABLE:
             raise UserError(f"{path}: cannot be written: {error.strerror}") from error
         raise
@@ -70,10 +65,8 @@ def locked(file: Path, wait: bool = False) -> Iterator[None]:
         try:
             fcntl.flock(opened, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except BlockingIOError:
-            raise UserError(
-                f"{file.parent}: another process is at work in this folder; wait until it ends, or name "
-                "another folder"
-            ) from None
+            message = f"{file.parent}: another process is at work in this folder; wait for it or name another"
+            raise UserError(message) from None
         yield
 
 

@@ -1,8 +1,7 @@
 """MMLU-Pro (Wang et al., NeurIPS 2024): text questions with up to ten options, after five worked examples.
 
-The layout, the examples, the stop string and the extraction of answers are those of the benchmark's own
-script; only the introduction is worded differently. The script guesses randomly if it finds no answer. Here
-that is wrong.
+Layout, examples, stop string and extraction of answers are those of the benchmark's own script; only the
+introduction differs. Where the script finds no answer it guesses randomly; here that is a wrong answer.
 """
 
 from __future__ import annotations
@@ -45,30 +44,21 @@ class Question:
 
 
 def extract_answer(text: str, options: int) -> str | None:
-    """The letter in a response, or None. The script's three steps, but in linear time:
+    """The letter after the think block, or None. The script's three steps, but in linear time:
 
     1. the first "answer is X" or "answer is (X)"
     2. the last "answer: X" on the first line that contains one
     3. the last capital letter that is a word
-
-    A think block is ignored.
     """
     text = after_thinking(text)
     letter = f"[A-{LETTERS[min(max(options, MIN_LETTERS), len(LETTERS)) - 1]}]"
     if first := re.search(rf"answer is \(?({letter})", text):
         return first[1]
-    answer = None
-    end = len(text)
-    for match in re.finditer(rf"[aA]nswer:(?=\s*({letter}))", text):
-        if match.start() > end:
-            break
-        if answer is None and (newline := text.find("\n", match.start())) >= 0:
-            end = newline
-        answer = match[1]
-    if answer is None:
-        for match in re.finditer(rf"\b{letter}\b", text):
-            answer = match[0]
-    return answer
+    if matches := list(re.finditer(rf"[aA]nswer:(?=\s*({letter}))", text)):
+        newline = text.find("\n", matches[0].start())
+        return [match[1] for match in matches if newline < 0 or match.start() < newline][-1]
+    words = re.findall(rf"\b{letter}\b", text)
+    return words[-1] if words else None
 
 
 class MmluPro(Choice):

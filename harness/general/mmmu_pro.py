@@ -1,9 +1,8 @@
 """MMMU-Pro (Yue et al., ACL 2025): questions with images, in three settings, with a test split only.
 
 The settings are standard with 4 options, standard with 10 options (in fact 2 to 12), and vision, where the
-question is a screenshot. The order of parts, the options and the extraction of answers are those of the
-benchmark's own scripts; only the instructions are worded differently. Where the scripts guess randomly, the
-answer is wrong here.
+question is a screenshot. Order of parts, options and extraction of answers are those of the benchmark's own
+scripts; only the instructions differ. Where the scripts guess randomly, the answer is wrong here.
 """
 
 from __future__ import annotations
@@ -60,13 +59,11 @@ class Question:
 
 
 def extract_answer(text: str, options: list[str]) -> str | None:
-    """The letter in a response, or None where the scripts would guess. Their steps, but in linear time:
+    """The letter after the think block, or None where the scripts guess. Their steps, but in linear time:
 
     1. the letter after the last "Answer:", if exactly one letter occurs there
     2. the last "(X)"; if there is none, the last "X "; if there is none, the last "X."
     3. in a response of more than FEW_WORDS words, the option whose text occurs last
-
-    A think block is ignored.
     """
     text = after_thinking(text)
     letters = LETTERS[: len(options)]
@@ -76,7 +73,7 @@ def extract_answer(text: str, options: list[str]) -> str | None:
     for punctuation in ",.!?;:'":
         text = text.strip(punctuation)
     text = f" {text} "
-    # The scripts look for the third form, but compare the positions of the second.
+    # The scripts look for the third form, but compare positions of the second.
     for form, position_form in (("({})", "({})"), ("{} ", " {} "), ("{}.", " {} ")):
         if candidates := [letter for letter in letters if form.format(letter) in text]:
             return max(candidates, key=lambda letter: text.rfind(position_form.format(letter)))
@@ -129,7 +126,11 @@ def convert(
             columns = [f"image_{number}" for number in re.findall(r"<image (\d+)>", text)]
         paths = {column: f"images/{len(instances):06d}-{column}.png" for column in columns}
         for column, path in paths.items():
-            _write_image(question, column, out / path, file, position)
+            image: SourceImage | str | None = getattr(question, column, None)
+            if image is None:
+                raise UserError(f"{position}: question {question.id!r} shows {column}, expected that image")
+            (out / path).parent.mkdir(exist_ok=True)
+            store.write(out / path, png(image, file, position))
         instances.append(
             Instance(
                 id=question.id,
@@ -154,14 +155,6 @@ def _choices(question: Question, position: str) -> list[str]:
     if not isinstance(choices, list) or not all(isinstance(choice, str) for choice in choices):
         raise UserError(f"{position}: options: expected a list of texts, got {question.options!r}")
     return choices
-
-
-def _write_image(question: Question, column: str, path: Path, file: Path, position: str) -> None:
-    image: SourceImage | str | None = getattr(question, column, None)
-    if image is None:
-        raise UserError(f"{position}: question {question.id!r} shows {column}, expected that image, got none")
-    path.parent.mkdir(exist_ok=True)
-    store.write(path, png(image, file, position))
 
 
 def _setting(hub_folder: str, setting: str) -> PublishedBenchmark:

@@ -1,9 +1,8 @@
-"""Converts published benchmarks into benchmarks of the harness, which are then used like any other.
+"""Converts a published benchmark into a benchmark of the harness, which is then used like any other.
 
-A published benchmark is written NAME, NAME:SOURCE or NAME:SOURCE?option=value, where NAME is registered under
-the entry point group harness.benchmarks. Published files exist in several versions, so the converted
-benchmark is stored in the user's cache folder under a hash of its source files and options, and its digest
-identifies the questions.
+It is written NAME, NAME:SOURCE or NAME:SOURCE?option=value, with a NAME registered under harness.benchmarks.
+Published files exist in several versions, so the user's cache folder has one conversion per hash of source
+files and options, and the digest of the benchmark identifies the questions.
 """
 
 from __future__ import annotations
@@ -28,8 +27,7 @@ from harness.general.sources import SourceFiles
 from harness.records import Instance, Json
 
 BENCHMARKS = "harness.benchmarks"
-# (source files, options, output folder) -> (instances, additions to the manifest's config). Writes the images
-# into the output folder.
+# (source files, options, output folder for images) -> (instances, additions to the manifest's config)
 Convert = Callable[[SourceFiles, Mapping[str, str], Path], tuple[list[Instance], Json]]
 
 
@@ -65,12 +63,12 @@ def open(text: str) -> Benchmark:
         raise UserError(f"{text}: expected the option {' or '.join(published.options)}, got {unknown!r}")
     try:
         files = sources.find(source or published.hub_id, published.hub_folder, published.splits)
-        return Benchmark(_converted(published, name, files, options))
+        return Benchmark(_convert(published, name, files, options))
     except ImportError as error:
         raise UserError(f"{text}: {error}; run: pip install 'policy-internalization[benchmarks]'") from error
 
 
-def _converted(
+def _convert(
     published: PublishedBenchmark, name: str, files: SourceFiles, options: Mapping[str, str]
 ) -> Path:
     """The folder of the converted benchmark. Converts it if it is not in the cache yet."""
@@ -92,9 +90,7 @@ def _converted(
         counts = Counter(instance.id for instance in instances)
         for question, count in counts.most_common(1):
             if count > 1:
-                raise UserError(
-                    f"question {question!r}: expected once, got {count} times; is it in two files?"
-                )
+                raise UserError(f"question {question!r}: expected once, got {count} times in these files")
         if not counts:
             raise UserError("expected at least one question, got none; is this the right file?")
         store.write_lines(out / benchmark.POLICIES, ())

@@ -65,8 +65,7 @@ class SourceFiles:
 def find(source: str, hub_folder: str, splits: tuple[str, ...]) -> SourceFiles:
     """The files of each split in a local file or folder, or in this folder of a hub dataset.
 
-    A single file is the first split; the others are looked for in its folder. UserError if the first split is
-    missing.
+    A single file is the first split; the others are looked for in its folder.
     """
     path = Path(source)
     if path.is_file():
@@ -77,10 +76,7 @@ def find(source: str, hub_folder: str, splits: tuple[str, ...]) -> SourceFiles:
         files = _by_split(folder, splits)
         if files[splits[0]]:
             return SourceFiles(folder, files)
-    raise UserError(
-        f"{source}: expected {splits[0]}.parquet or {splits[0]}.jsonl in it, or the hub's own files in "
-        f"{hub_folder!r}; found none"
-    )
+    raise UserError(f"{source}: expected {splits[0]}.parquet or {splits[0]}.jsonl in it or in {hub_folder!r}")
 
 
 def _by_split(folder: Path, splits: tuple[str, ...]) -> dict[str, list[Path]]:
@@ -105,8 +101,7 @@ def _download(source: str, hub_folder: str) -> Path:
     except (OSError, ValueError, httpx.HTTPError) as error:
         reason = str(error).strip().split("\n")[0]
         raise UserError(
-            f"{source}: no such local path, and the Hugging Face hub cannot provide it ({reason}); "
-            "name a local folder or file after the colon instead"
+            f"{source}: not here nor on the hub ({reason}); name a local folder or file"
         ) from error
 
 

@@ -206,7 +206,7 @@ def test_placeholders_never_come_out_however_likely(tiny: Path, temperature: flo
     ("parts", "sentence"),
     [
         (("broken.png",), r"broken\.png: not a readable image: image file is truncated"),
-        (("Say <|image_pad|>",), r"expected a text without the checkpoint's image token <\|image_pad\|>"),
+        (("Say <|image_pad|>",), r"expected a text without the checkpoint's token <\|image_pad\|>"),
         (("word " * 33000,), r"within the checkpoint's 32768 positions, got a prompt of \d{5} tokens"),
     ],
 )
@@ -283,7 +283,7 @@ def only_an_adapter(folder: Path) -> None:
 
 
 DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
-    "no folder": (shutil.rmtree, "expected a checkpoint's folder or a hub id such as .* does not exist"),
+    "no folder": (shutil.rmtree, "expected a checkpoint's folder, or a hub id"),
     "no config": (
         lambda f: (f / "config.json").unlink(),
         r"expected config\.json in the folder, found none",
@@ -325,7 +325,7 @@ def test_a_damaged_checkpoint_is_refused_in_a_sentence(tiny: Path, tmp_path: Pat
 
 
 def test_a_file_is_not_a_checkpoint(tiny: Path) -> None:
-    with pytest.raises(UserError, match=r"hub id such as .* got a file"):
+    with pytest.raises(UserError, match=r"expected a checkpoint's folder, or a hub id"):
         backend(tiny / "config.json")
 
 
@@ -333,7 +333,7 @@ def test_an_unknown_hub_id_is_refused_in_a_sentence(monkeypatch: pytest.MonkeyPa
     import huggingface_hub.constants
 
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
-    with pytest.raises(UserError, match="expected a local folder or a checkpoint on the hub"):
+    with pytest.raises(UserError, match="expected a local or a hub checkpoint"):
         backend(Path("nobody/nothing"))
 
 

@@ -343,7 +343,7 @@ def test_a_shared_prefix_is_sent_ahead_once_and_then_together(api: Api) -> None:
 
 
 def test_settings_of_an_endpoint_go_only_where_there_is_one(text_folder: Path) -> None:
-    with pytest.raises(UserError, match="only with a model behind an API, got oracle"):
+    with pytest.raises(UserError, match="only with a remote model, got oracle"):
         backends.make("oracle", Benchmark(text_folder), Sampling(), Endpoint(concurrency=2))
     with pytest.raises(UserError, match="concurrency: expected 1 or more, got 0"):
         Endpoint(concurrency=0)

@@ -68,7 +68,7 @@ def test_a_full_disk_is_a_sentence_and_nothing_looks_complete(tiny_disk: Path) -
         store.write(tiny_disk / "big", b"x" * 10**6)
     assert list(tiny_disk.iterdir()) == []
     log = store.Log(tiny_disk / "log", Response)
-    with pytest.raises(UserError, match="same command again"):
+    with pytest.raises(UserError, match="rerun the command"):
         for _ in range(10**4):
             log.append(RESPONSES)
     kept = log.read()
