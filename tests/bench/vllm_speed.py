@@ -1,7 +1,7 @@
-"""How fast is vLLM, and how much of a shared policy does it read again? python tests/bench/vllm_speed.py SPEC
+"""Measures vLLM and transformers on a shared policy: python tests/bench/vllm_speed.py ARGUMENT
 
-SPEC is what follows `vllm:`, such as PATH?dtype=float32. The prompts share a policy, about 2,000 tokens to
-the tiny checkpoint, and have a picture each; transformers gets the same ones afterwards.
+ARGUMENT is the part after `vllm:`, such as PATH?dtype=float32. The prompts share a policy, which is about
+2,000 tokens for the tiny checkpoint, and have one image each. Both backends get the same prompts.
 """
 
 from __future__ import annotations
