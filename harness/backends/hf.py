@@ -1,10 +1,10 @@
 """Runs any AutoModelForImageTextToText checkpoint with a chat template: hf:PATH or hf:HUB_ID.
 
-    prompts -> groups        prompts that start with the same policy (prefix_groups.py)
-            -> batches       up to --batch-size prompts of one group, the shortest first
-            -> inputs        tokens (B, T), padded on the left, and pixels (chat.py)
-            -> cached prefix only the first batch of a group computes what the group shares (prefix.py)
-            -> responses     greedy, or sampled with one random generator per prompt
+    prompts -> groups           prompts that start with the same policy (prefix_groups.py)
+            -> batches          up to --batch-size prompts of one group, the shortest first
+            -> inputs           tokens (B, T), padded on the left, and pixels (chat.py)
+            -> cached prefix    only the first batch of a group computes what the group shares (prefix.py)
+            -> responses        greedy, or sampled with one random generator per prompt
 
 B is the number of prompts in a batch, T that of tokens of the longest, V the size of the vocabulary. Of a
 checkpoint's generation config only the end tokens are used: no repetition penalty or top-k changes a score.
