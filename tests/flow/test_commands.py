@@ -223,7 +223,7 @@ def test_a_damaged_benchmark_is_refused(spoiled: Path, tmp_path: Path, damage, n
         (["--model", "gpt"], "majority, openai, oracle, random, replay"),
         (["--model", "oracle", "--variants", "internalised"], "internalized, in_context, override"),
         (["--model", "oracle", "--split", "dev"], "recall, test, train"),
-        (["--model", "oracle:x"], "alone"),
+        (["--model", "oracle:x"], "without an argument"),
         (["--model", "replay:nowhere"], "replay:RUN"),
         (["--model", "hf:nowhere"], "nowhere"),
         (["--model", "oracle", "--limit", "0"], "limit: expected 1"),
