@@ -1,6 +1,6 @@
 """Measures tokens and seconds with and without a cached policy prefix: python tests/bench/prefix.py
 
-64 instances of one policy of about 2,000 tokens, first a policy of text, then one with 28 images. Each query
+64 instances of one policy: first a policy of about 1,340 text tokens, then one with 28 images. Each query
 is an image and a question. The model is a random Qwen2.5-VL of 13.5 million parameters, large enough that the
 computation takes longer than the Python code. "Seconds in total" includes reading images and 16 tokens per
 response.
