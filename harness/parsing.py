@@ -1,69 +1,69 @@
-"""Reading a response: <think>...</think> is optional, the last \\boxed{...} after it is the answer."""
+r"""Parses responses: an optional <think>...</think>, then the answer in the last \boxed{...}."""
 
 from __future__ import annotations
 
 import re
 
+# Part of every query. Changing it changes the digest of every benchmark.
 FORMAT = r"Reason inside <think> and </think>, then give the response alone in \boxed{}."
-"""How every query asks for its response."""
+# \text{, \mathrm{, \textbf{, ...
 _COMMAND = re.compile(r"\\(?:text|math)(?:rm|bf|it|tt)?\{")
+# The same mark on both sides: **bold**, "quoted", 'quoted', `code`.
 _MARKS = re.compile(r"(\*\*|[\"'`])(.+)\1", re.DOTALL)
+# A Markdown code block, with or without a language.
 _FENCE = re.compile(r"```(?:json\b|\w*\n)?(.+)```", re.DOTALL)
-_DEEPEST = 6
-"""Wrappings within one another that are taken off; bounded, so that no answer costs more than a moment."""
+# Limits the time for an answer with thousands of nested wrappers.
+_MAX_WRAPPERS = 6
 
 
 def after_thinking(text: str) -> str:
-    """What follows the last </think>; the whole text where there is no think block.
-
-    Nothing follows a think block that was opened and never closed.
-    """
-    _, closed, answer = text.rpartition("</think>")
-    return "" if not closed and "<think>" in text else answer
+    """The text after the last </think>, or all of it without a think block; "" if the block is not closed."""
+    _, end_tag, answer = text.rpartition("</think>")
+    return "" if not end_tag and "<think>" in text else answer
 
 
 def in_box(answer: str) -> str:
-    """An answer as a response gives it."""
+    r"""The answer inside \boxed{}, as a response gives it."""
     return rf"\boxed{{{answer}}}"
 
 
 def boxed(text: str) -> str | None:
-    """The content of the last \\boxed{...} with balanced braces; None where there is none."""
+    r"""The content of the last \boxed{...} after thinking; None without one whose brace is closed."""
     answer = after_thinking(text)
     start = answer.rfind(r"\boxed{")
     if start < 0:
         return None
     start += len(r"\boxed{")
-    end = _closing(answer, start)
+    end = _closing_brace(answer, start)
     return None if end is None else answer[start:end].strip()
 
 
 def unwrapped(answer: str) -> str:
-    """An answer without what LaTeX and Markdown put around all of it, and without a final full stop.
+    r"""The answer without wrappers around all of it, and without a final full stop.
 
-    That is \\text{...} and its like, **bold**, quotes, backticks and fences; nothing else is forgiven.
+    Wrappers are \text{...} and similar LaTeX commands, **bold**, quotes, backticks and code blocks.
     """
-    for _ in range(_DEEPEST):
+    for _ in range(_MAX_WRAPPERS):
         answer = answer.strip().removesuffix(".")
         command = _COMMAND.match(answer)
-        if command and _closing(answer, command.end()) == len(answer) - 1:
+        if command and _closing_brace(answer, command.end()) == len(answer) - 1:
             answer = answer[command.end() : -1]
-        elif found := _FENCE.fullmatch(answer):
-            answer = found[1]
-        elif found := _MARKS.fullmatch(answer):
-            answer = found[2]
+        elif match := _FENCE.fullmatch(answer):
+            answer = match[1]
+        elif match := _MARKS.fullmatch(answer):
+            answer = match[2]
         else:
             break
     return answer.strip()
 
 
 def plain(answer: str) -> str:
-    """An answer as it is compared where case, blanks and wrappings do not matter."""
+    """The answer without wrappers, in lower case and with single spaces, for comparisons."""
     return " ".join(unwrapped(answer).split()).casefold()
 
 
-def _closing(text: str, start: int) -> int | None:
-    """Where the brace ends that was opened before start; None where it does not."""
+def _closing_brace(text: str, start: int) -> int | None:
+    """The index of the brace that closes the one opened before `start`; None if it is not closed."""
     depth = 1
     for position in range(start, len(text)):
         depth += {"{": 1, "}": -1}.get(text[position], 0)

@@ -170,7 +170,7 @@ def _run(benchmark: Benchmark, request: EvalRequest) -> Run:
         limit=request.limit,
         samples=request.samples,
         sampling=msgspec.to_builtins(request.sampling),
-        weights=backends.weights(request.model),
+        weights=backends.weights_digest(request.model),
     )
 
 
@@ -206,10 +206,9 @@ def _check_batching(
     if not backend.batched:
         return None
     spread = prompts[:: max(1, len(prompts) // BATCH_CHECK)][:BATCH_CHECK]
-    forget = getattr(backend, "forget", lambda: None)
     alone = []
     for prompt in tqdm(spread, desc="batch check", unit=""):
-        forget()
+        backend.forget()
         alone.append(next(backend.generate([prompt])))
     prefills: dict[str, list[float]] = {}
     for response in alone:

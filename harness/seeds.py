@@ -1,6 +1,6 @@
-"""Every random draw of the project comes from here: sha256 over a seed and a path of names.
+"""The source of all random draws: a generator for each seed and path of names.
 
-So no two seeds share items, and any item can be drawn alone, in any process, in any order.
+Draws with different seeds or names are independent, and each can be made alone, in any process and order.
 """
 
 from __future__ import annotations
@@ -11,6 +11,6 @@ import random
 
 
 def rng(seed: int, *path: str | int) -> random.Random:
-    """A generator of its own for each (seed, path); the same on every machine."""
+    """The generator for (seed, path), the same on every machine: its state is a sha256 of them."""
     name = json.dumps([seed, *path]).encode()
     return random.Random(int.from_bytes(hashlib.sha256(name).digest(), "big"))

@@ -1,111 +1,127 @@
-"""Where responses come from: one file a backend, registered under the entry point group harness.backends."""
+"""Backends produce responses to prompts: models in this process, models behind an API, scripted baselines.
+
+Read this file first, then `scripted.py` for the shortest examples. `hf.py` runs transformers checkpoints
+(with `checkpoint`, `image_processor`, `chat`, `prefix_groups` and `prefix`) and `vllm.py` runs vLLM.
+`remote.py` is the base of `openai.py` and `anthropic.py`; `anthropic_batches.py` sends batches.
+"""
 
 from __future__ import annotations
 
 import hashlib
-import inspect
-from collections.abc import Iterator, Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 from urllib.parse import urlsplit
 
 from harness import registry
 from harness.errors import UserError
 from harness.files import store
 from harness.files.benchmark import Benchmark
-from harness.records import Prompt, Response
+from harness.records import Json, Prompt, Response
+
+# Backends that answer from the benchmark itself (scripted.py). They are listed by name, because finding their
+# classes through the registry would import torch only to learn that `hf` is not one of them.
+SCRIPTED = ("random", "majority", "oracle")
 
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How responses are drawn."""
+    """How responses are sampled."""
 
     max_new_tokens: int = 1024
-    """Longer responses are cut and counted as truncated."""
+    """Longer responses are cut off and counted as truncated."""
     temperature: float = 0.0
-    """0 takes the likeliest token each time (greedy)."""
+    """0 always takes the most likely token (greedy decoding)."""
     top_p: float = 1.0
-    """Nucleus sampling; only where the temperature is above 0."""
+    """Nucleus sampling; has no effect at temperature 0."""
     seed: int = 0
+    """Seed of the sampling."""
     batch_size: int = 16
+    """Prompts that hf:PATH answers together."""
 
     def __post_init__(self) -> None:
-        for name in ("max_new_tokens", "batch_size"):
-            if getattr(self, name) < 1:
-                raise UserError(f"{name}: expected 1 or more, got {getattr(self, name)}")
+        if self.max_new_tokens < 1:
+            raise UserError(f"--max-new-tokens: expected 1 or more, got {self.max_new_tokens}")
+        if self.batch_size < 1:
+            raise UserError(f"--batch-size: expected 1 or more, got {self.batch_size}")
         if self.temperature < 0:
-            raise UserError(f"temperature: expected 0 or more, got {self.temperature}")
+            raise UserError(f"--temperature: expected 0 or more, got {self.temperature}")
         if not 0 < self.top_p <= 1:
-            raise UserError(f"top_p: expected above 0 and at most 1, got {self.top_p}")
+            raise UserError(f"--top-p: expected above 0 and at most 1, got {self.top_p}")
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """How a model behind an API is reached; nothing here changes what is asked of it."""
+    """How to reach a model behind an API. Nothing here changes its responses."""
 
     base_url: str | None = None
-    """Of the server, such as http://127.0.0.1:8000/v1; none: what the environment or the client names."""
+    """Address of the server, such as http://127.0.0.1:8000/v1. Default: the provider's own."""
     concurrency: int = 8
-    """Requests that are under way at a time."""
+    """Requests in flight at the same time."""
     batch: bool = False
-    """Send everything as the provider's batches: about half the price, within a day."""
+    """Send all requests as provider batches: about half the price, results within a day."""
 
     def __post_init__(self) -> None:
         if self.concurrency < 1:
-            raise UserError(f"concurrency: expected 1 or more, got {self.concurrency}")
+            raise UserError(f"--concurrency: expected 1 or more, got {self.concurrency}")
         if self.base_url is not None:
             check_url(self.base_url)
 
 
 def check_url(url: str) -> None:
-    """Raises UserError unless the address can be written down: no password, no token, only http or https."""
+    """Raises UserError, which does not repeat the address, unless it is safe to write into a report."""
     address = urlsplit(url)
     if address.scheme not in ("http", "https") or not address.hostname:
-        raise UserError("base_url: expected an address such as http://127.0.0.1:8000/v1")
+        raise UserError("--base-url: expected an address such as http://127.0.0.1:8000/v1")
     if "@" in address.netloc or address.query or address.fragment:
-        # Not repeated here: what is left out may be the secret.
         raise UserError(
-            "base_url: expected no user, password or query in the address, because it is written into the "
-            "report; name the key in the environment"
+            "--base-url: expected no user, password or query in the address, because reports contain it; put "
+            "the key into an environment variable"
         )
 
 
-class Backend(Protocol):
-    """Where responses come from; constructed as backend(argument, benchmark, sampling).
+class Backend(ABC):
+    """Base class of all backends. To add one, subclass it and register it under `harness.backends`.
 
-    A factory that has parameters called endpoint or folder is given these too: how its server is reached, and
-    the run's folder, where it may keep what a resumed run needs. A backend that keeps work for prompts that
-    begin alike has a method forget(), so that what one prompt takes alone can be measured.
+    `harness eval` uses a backend in this order:
+
+    1. `YourBackend(argument, benchmark, sampling)`, with the argument of `--model name:argument`, or "". Load
+       the model here. Raise UserError if that fails.
+    2. `generate(prompts)`: the prompts that have no response yet.
+    3. `description`: everything that the responses depend on, as plain JSON; written into report.json.
+    4. Only if `batched` is true: `forget()` and `generate([prompt])` for a few prompts, one at a time.
+       The report says how many of the responses differ.
+
+    `harness judge` calls `structured` instead of `generate`, except in its `paper` setting.
     """
 
-    batched: bool
-    """True where a response might depend on how many are made at once; the run then checks it."""
-    description: Mapping[str, Any]
+    # True if a response might depend on the prompts that are answered together with it.
+    batched: bool = False
+    # True if the constructor takes two more arguments: an Endpoint, and the folder of the run, where the
+    # backend may store what it needs to resume.
+    remote: bool = False
+    description: Json
 
+    @abstractmethod
     def generate(self, prompts: Sequence[Prompt]) -> Iterator[Response]:
-        """A response for each prompt, in any order, yielded as it comes."""
-        ...
+        """One response per prompt, in any order, yielded as soon as it is complete.
+
+        A prompt that cannot be answered yields `failure(prompt, reason)`: no exception and no empty text.
+        """
+
+    def structured(self, prompts: Sequence[Prompt], schema: Json) -> Iterator[Response]:
+        """Like `generate`, with each text forced to be JSON of this schema where the backend can do so."""
+        return self.generate(prompts)
+
+    def forget(self) -> None:  # noqa: B027
+        """Empties caches, so that the next response takes as long as if its prompt were the first."""
 
 
-def model_help() -> str:
-    """What the flag --model expects, with every registered backend."""
-    names = ", ".join(registry.names(registry.BACKENDS))
-    return f"The model: one of {names}, with an argument such as hf:PATH, openai:NAME or replay:RUN."
-
-
-def place(model: str) -> str:
-    """Where a model comes from, of NAME:PLACE?OPTIONS: a path or an id; NAME where it has no place."""
-    name, _, argument = model.partition(":")
-    return argument.partition("?")[0] or name
-
-
-def weights(model: str) -> str | None:
-    """sha256 of all weights of a checkpoint's folder; None where the model names no such folder here."""
-    folder = Path(place(model))
-    files = sorted(file for kind in ("*.safetensors", "*.bin") for file in folder.glob(kind))
-    told = "".join(f"{store.sha256(file)}  {file.name}\n" for file in files)
-    return hashlib.sha256(told.encode()).hexdigest() if files else None
+def failure(prompt: Prompt, reason: str) -> Response:
+    """The response to a prompt that could not be answered. It is never scored as a wrong answer."""
+    return Response(*prompt.key, text=None, error=reason)
 
 
 def make(
@@ -115,18 +131,41 @@ def make(
     endpoint: Endpoint = Endpoint(),
     folder: Path | None = None,
 ) -> Backend:
-    """The backend for a model written as NAME or NAME:ARGUMENT, such as oracle or hf:PATH."""
+    """The backend of a model written NAME or NAME:ARGUMENT, such as oracle or hf:PATH; folder: the run's."""
     name, _, argument = model.partition(":")
     if name not in registry.names(registry.BACKENDS) and Path(model).exists():
-        raise UserError(
-            f"model: expected a backend in front, such as hf:{model} or replay:{model}, got {model}"
-        )
-    factory: Any = registry.load(registry.BACKENDS, name)
-    asked_for = inspect.signature(factory).parameters
-    if "endpoint" not in asked_for and endpoint != Endpoint():
-        raise UserError(f"base_url, concurrency, batch: expected only with a model behind an API, got {name}")
-    given = {"endpoint": endpoint, "folder": folder}
-    backend: Backend = factory(
-        argument, benchmark, sampling, **{k: v for k, v in given.items() if k in asked_for}
-    )
+        raise UserError(f"{model}: expected a backend before the path, such as hf:{model} or replay:{model}")
+    try:
+        factory: Any = registry.load(registry.BACKENDS, name)
+    except ImportError as error:
+        raise UserError(f'{name}: {error}; run: pip install "policy-internalization[{name}]"') from error
+    if endpoint != Endpoint() and not factory.remote:
+        raise UserError(f"--base-url, --concurrency, --batch: expected only with a remote model, got {name}")
+    remote_arguments = [endpoint, folder] if factory.remote else []
+    backend: Backend = factory(argument, benchmark, sampling, *remote_arguments)
     return backend
+
+
+def is_scripted(model: str) -> bool:
+    """Whether the model is a scripted baseline, which cannot read a prompt."""
+    return model.partition(":")[0] in SCRIPTED
+
+
+def model_help() -> str:
+    """What the flag --model expects, with every registered backend."""
+    names = ", ".join(registry.names(registry.BACKENDS))
+    return f"The model: one of {names}, with an argument such as hf:PATH, openai:NAME or replay:RUN."
+
+
+def location(model: str) -> str:
+    """The path or hub id in NAME:LOCATION?OPTIONS; NAME if there is no location."""
+    name, _, argument = model.partition(":")
+    return argument.partition("?")[0] or name
+
+
+def weights_digest(model: str) -> str | None:
+    """sha256 over all weight files of a local checkpoint; None for any other model."""
+    folder = Path(location(model))
+    files = sorted(file for pattern in ("*.safetensors", "*.bin") for file in folder.glob(pattern))
+    lines = "".join(f"{store.sha256(file)}  {file.name}\n" for file in files)
+    return hashlib.sha256(lines.encode()).hexdigest() if files else None

@@ -1,7 +1,14 @@
-"""Message batches: everything sent at once, answered within a day at about half the price.
+"""Message batches: requests sent together and answered within a day, at about half the price.
 
-The id of every batch is kept beside the run's responses as soon as there is one, so that a run that was
-killed picks its batches up again rather than paying twice. Without a folder to keep it in, it cannot.
+A run may be killed at any time, and no request should be paid twice. So each batch is recorded in the folder
+of the run, in batches.jsonl:
+
+    {"batch": "b1", ...}                       written when the provider has accepted the batch
+    {"batch": "b1", ..., "collected": true}    written when all its results are in responses.jsonl
+
+A session first looks for batches that are not collected, waits for them and reads all their results. Results
+that an earlier session has stored belong to no missing prompt and are skipped. The only link from a result to
+its prompt is the request's custom id, which is therefore a hash of the prompt, the same in every session.
 """
 
 from __future__ import annotations
@@ -20,120 +27,111 @@ import httpx2
 import msgspec
 from tqdm import tqdm
 
-from harness.backends.remote import failure
+from harness.backends import failure
 from harness.errors import UserError
 from harness.files.store import Log
-from harness.records import Prompt, Response
+from harness.records import Json, Prompt, Response
 
-POLL = 20.0
-"""Seconds between two looks at a batch."""
-
-REQUESTS, BYTES = 10_000, 64 * 2**20
-"""Of one batch; far below the API's 100,000 and 256 MB, because all of one is in memory while it is sent."""
+POLL_SECONDS = 20.0
+# Of one batch. The API allows 100,000 and 256 MB, but a batch is in memory while it is sent.
+MAX_REQUESTS, MAX_BYTES = 10_000, 64 * 2**20
 
 
-@dataclass(frozen=True, slots=True)
-class Sent:
-    """A batch that was created, and later the same again once all its results are kept."""
+class BatchRecord(msgspec.Struct, frozen=True):
+    """A line of batches.jsonl."""
 
     batch: str
-    asked: str
-    """Digest of what its requests have in common, so that another use of the same folder leaves it alone."""
+    # Digest of what the requests have in common; a folder may have batches of a run and of its judge.
+    common: str = msgspec.field(name="asked")
     collected: bool = False
 
 
 @dataclass(frozen=True)
 class Batches:
-    """One round of batches. body makes a prompt's request, read turns a message into its response."""
+    """Sends prompts as batches and collects their results. `common` is the digest in BatchRecord."""
 
     client: anthropic.Anthropic
-    told: Callable[[Exception], str]
-    folder: Path | None
-    asked: str
-    body: Callable[[Prompt], Mapping[str, Any]]
-    read: Callable[[Prompt, Any], Response]
+    folder: Path
+    common: str
+    to_request: Callable[[Prompt], Json]
+    to_response: Callable[[Prompt, Any], Response]
+    describe_error: Callable[[Exception], str]
 
-    def answers(self, prompts: Sequence[Prompt]) -> Iterator[Response]:
-        """First from batches that an earlier sitting sent, then from new ones."""
-        wanted = {self._id(prompt): prompt for prompt in prompts}
-        for batch in self._left_open():
-            yield from self._collect(batch, wanted)
-        requests: dict[str, Mapping[str, Any]] = {}
+    def respond(self, prompts: Sequence[Prompt]) -> Iterator[Response]:
+        """Responses from batches of earlier sessions, then from new ones."""
+        missing = {self._custom_id(prompt): prompt for prompt in prompts}
+        for batch in self._uncollected():
+            yield from self._collect(batch, missing)
+        requests: dict[str, Json] = {}
         sent, size = [], 0
-        for custom_id, prompt in list(wanted.items()):
+        for custom_id, prompt in list(missing.items()):
             try:
-                request = self.body(prompt)
+                request = self.to_request(prompt)
             except UserError as error:
-                yield failure(wanted.pop(custom_id), str(error))
+                yield failure(missing.pop(custom_id), str(error))
                 continue
             requests[custom_id] = request
             size += len(msgspec.json.encode(request))
-            if len(requests) == REQUESTS or size >= BYTES:
+            if len(requests) == MAX_REQUESTS or size >= MAX_BYTES:
                 sent.append(self._send(requests))
                 requests, size = {}, 0
         if requests:
             sent.append(self._send(requests))
         for batch in sent:
-            yield from self._collect(batch, wanted)
-        for prompt in wanted.values():
+            yield from self._collect(batch, missing)
+        for prompt in missing.values():
             yield failure(prompt, "its batch ended without a result for it")
 
-    def _id(self, prompt: Prompt) -> str:
-        """The same for the same prompt in every sitting; it is all that a result says about its request."""
-        asked = [self.asked, prompt.key, prompt.parts]
-        return hashlib.sha256(msgspec.json.encode(asked)).hexdigest()[:32]
+    def _custom_id(self, prompt: Prompt) -> str:
+        identity = [self.common, prompt.key, prompt.parts]
+        return hashlib.sha256(msgspec.json.encode(identity)).hexdigest()[:32]
 
-    def _log(self) -> Log | None:
-        return Log(self.folder / "batches.jsonl", Sent) if self.folder else None
+    @property
+    def _log(self) -> Log:
+        return Log(self.folder / "batches.jsonl", BatchRecord)
 
-    def _left_open(self) -> list[str]:
-        log = self._log()
-        sent: list[Sent] = [s for s in log.read() if s.asked == self.asked] if log else []
-        collected = {s.batch for s in sent if s.collected}
-        return [s.batch for s in sent if s.batch not in collected]
+    def _uncollected(self) -> list[str]:
+        records: list[BatchRecord] = [r for r in self._log.read() if r.common == self.common]
+        collected = {r.batch for r in records if r.collected}
+        return [r.batch for r in records if r.batch not in collected]
 
-    def _keep(self, sent: Sent) -> None:
-        if log := self._log():
-            log.append([sent])
-
-    def _send(self, requests: Mapping[str, Mapping[str, Any]]) -> str:
-        wire: Any = [{"custom_id": i, "params": params} for i, params in requests.items()]
-        with self._explained("the batch was not accepted"):
-            batch = self.client.messages.batches.create(requests=wire)
-        self._keep(Sent(batch.id, self.asked))
+    def _send(self, requests: Mapping[str, Json]) -> str:
+        body: Any = [{"custom_id": i, "params": params} for i, params in requests.items()]
+        with self._explain_errors("the batch was not accepted"):
+            batch = self.client.messages.batches.create(requests=body)
+        self._log.append([BatchRecord(batch.id, self.common)])
         tqdm.write(f"batch {batch.id}: {len(requests)} requests sent", file=sys.stderr)
         return batch.id
 
-    def _collect(self, batch: str, wanted: dict[str, Prompt]) -> Iterator[Response]:
-        """Waits for the batch and yields what is still wanted; the caller keeps each before it asks on."""
-        with self._explained(f"batch {batch} goes on there, and the same command picks it up"):
-            self._wait(batch)
+    def _collect(self, batch: str, missing: dict[str, Prompt]) -> Iterator[Response]:
+        """Waits for the batch, then yields the responses to missing prompts and removes these from `missing`.
+
+        The caller stores each response before it asks for the next, so at the end all results are stored.
+        """
+        with self._explain_errors(f"batch {batch} is still there; rerun the same command to resume"):
+            reported = None
+            while (state := self.client.messages.batches.retrieve(batch)).processing_status != "ended":
+                if state.request_counts.processing != reported:
+                    reported = state.request_counts.processing
+                    tqdm.write(f"batch {batch}: {reported} requests in progress", file=sys.stderr)
+                time.sleep(POLL_SECONDS)
             for item in self.client.messages.batches.results(batch):
-                prompt = wanted.pop(item.custom_id, None)
+                prompt = missing.pop(item.custom_id, None)
                 if prompt is not None:
                     yield self._response(prompt, item.result)
-        self._keep(Sent(batch, self.asked, collected=True))
-
-    def _wait(self, batch: str) -> None:
-        under_way = None
-        while (state := self.client.messages.batches.retrieve(batch)).processing_status != "ended":
-            if state.request_counts.processing != under_way:
-                under_way = state.request_counts.processing
-                tqdm.write(f"batch {batch}: {under_way} requests under way", file=sys.stderr)
-            time.sleep(POLL)
+        self._log.append([BatchRecord(batch, self.common, collected=True)])
 
     def _response(self, prompt: Prompt, result: Any) -> Response:
         if result.type == "succeeded":
-            return replace(self.read(prompt, result.message), batched=True)
+            return replace(self.to_response(prompt, result.message), batched=True)
         reason = f"errored: {result.error.error.message}" if result.type == "errored" else result.type
         return failure(prompt, f"in its batch: {reason}")
 
     @contextmanager
-    def _explained(self, consequence: str) -> Iterator[None]:
+    def _explain_errors(self, consequence: str) -> Iterator[None]:
         try:
             yield
-        except UserError:
-            raise
-        # A stream of results that is cut raises the transport's own errors, or ends within a line of JSON.
+        # A stream of results that is cut off raises the transport's errors, or ends within a line of JSON.
         except (anthropic.APIError, httpx2.HTTPError, ValueError) as error:
-            raise UserError(f"{self.client.base_url}: {self.told(error)}; {consequence}") from None
+            message = f"{self.client.base_url}: {self.describe_error(error)}; {consequence}"
+            raise UserError(message) from None

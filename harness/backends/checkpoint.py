@@ -1,4 +1,4 @@
-"""Loading a transformers checkpoint whole, or saying what is missing."""
+"""Loads a transformers checkpoint, or says what is missing from it."""
 
 from __future__ import annotations
 
@@ -14,18 +14,11 @@ from safetensors import SafetensorError
 from harness.backends.image_processor import load_processor
 from harness.errors import UserError
 
-WEIGHTS = (
-    "model.safetensors",
-    "model.safetensors.index.json",
-    "pytorch_model.bin",
-    "pytorch_model.bin.index.json",
-)
-
 
 def load_checkpoint(argument: str, device: torch.device) -> tuple[Any, Any]:
-    """Model and processor of a folder, which never touches the network, or else of a hub id.
+    """Model and processor of a local folder, without network access, or of a hub id.
 
-    bfloat16 on a GPU, the checkpoint's own dtype on a CPU. UserError when it cannot be loaded whole.
+    The dtype is bfloat16 on a GPU, the checkpoint's own on a CPU. UserError if anything is missing.
     """
     local = Path(argument).exists() or not re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", argument)
     if local:
@@ -40,9 +33,9 @@ def load_checkpoint(argument: str, device: torch.device) -> tuple[Any, Any]:
         )
         model = model.to(device).eval()
     except (OSError, ValueError, ImportError, RuntimeError, SafetensorError, StrictDataclassError) as error:
-        what = "an image-text-to-text checkpoint" if local else "a folder here or a checkpoint of the hub"
-        raise UserError(f"hf:{argument}: expected {what}; transformers says: {error}") from error
-    # transformers would draw these at random and only log it.
+        expected = "an image-text-to-text checkpoint" if local else "a local or a hub checkpoint"
+        raise UserError(f"hf:{argument}: expected {expected}, but transformers reports: {error}") from error
+    # transformers initializes missing weights randomly and only logs it.
     if missing := sorted(info["missing_keys"]):
         raise UserError(
             f"hf:{argument}: expected every weight, {len(missing)} are missing, such as {missing[0]}; "
@@ -55,30 +48,24 @@ def load_checkpoint(argument: str, device: torch.device) -> tuple[Any, Any]:
 def _check_folder(argument: str) -> None:
     folder = Path(argument)
     if not folder.is_dir():
-        raise UserError(
-            f"hf:{argument}: expected a checkpoint's folder or a hub id such as Qwen/Qwen2.5-VL-3B-Instruct, "
-            f"got a path where there is {'a file' if folder.exists() else 'nothing'}"
-        )
-    files = sorted(path.name for path in folder.iterdir())
-    found = f"found {', '.join(files[:8]) or 'nothing'}{' and more' if len(files) > 8 else ''}"
-    if "config.json" not in files:
-        hint = "; merge the LoRA adapter into its base first" if "adapter_config.json" in files else ""
-        raise UserError(f"hf:{argument}: expected config.json in the folder, {found}{hint}")
-    if not set(WEIGHTS) & set(files):
-        raise UserError(f"hf:{argument}: expected weights ({', '.join(WEIGHTS)}), {found}")
+        raise UserError(f"hf:{argument}: expected a checkpoint's folder, or a hub id as OWNER/NAME")
+    if not (folder / "config.json").is_file():
+        is_adapter = (folder / "adapter_config.json").exists()
+        hint = "merge the LoRA adapter into its base first" if is_adapter else "copy the checkpoint again"
+        raise UserError(f"hf:{argument}: expected config.json in the folder, found none; {hint}")
 
 
 def _check_processor(argument: str, processor: Any) -> None:
-    """Makes it pad on the left, where generation needs it; UserError where it lacks something."""
+    """Prepares the processor for generation. UserError if it lacks an image processor or a chat template."""
     if not hasattr(processor, "image_processor") or not hasattr(processor, "tokenizer"):
-        kind = type(processor).__name__
-        raise UserError(f"hf:{argument}: expected a processor of images and text, got a {kind}")
+        raise UserError(f"hf:{argument}: expected an image-text processor, got {type(processor).__name__}")
     processor.chat_template = processor.chat_template or processor.tokenizer.chat_template
     if not processor.chat_template:
         raise UserError(
             f"hf:{argument}: expected a chat template (chat_template.jinja), got none; "
-            "take the instruction-tuned checkpoint, or add its template"
+            "use the instruction-tuned checkpoint, or add its template"
         )
+    # New tokens are appended on the right, so padding must be on the left.
     processor.tokenizer.padding_side = "left"
     if processor.tokenizer.pad_token_id is None:
         processor.tokenizer.pad_token = processor.tokenizer.eos_token

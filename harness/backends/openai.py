@@ -1,26 +1,17 @@
-"""Any server that speaks OpenAI's chat completions, as vLLM, SGLang, transformers serve: openai:NAME."""
+"""Any server of OpenAI's chat completions API, such as vLLM, SGLang or `transformers serve`: openai:NAME."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from typing import Any, Literal
 
-from harness.backends import Endpoint, Sampling, remote
-from harness.backends.remote import Files, Remote
-from harness.errors import UserError
-from harness.records import Part, Prompt, Response
+import openai
+
+from harness.backends.remote import Remote, without_surrogates
+from harness.records import Json, Prompt, Response
 from harness.seeds import rng
 
-try:
-    import openai
-except ImportError as error:
-    raise UserError(
-        "openai: expected the openai client; install it with "
-        f'pip install "policy-internalization[openai]" ({error})'
-    ) from error
-
-FINISH: dict[str, Literal["stop", "length", "refusal"]] = {
+FINISH_REASONS: dict[str, Literal["stop", "length", "refusal"]] = {
     "stop": "stop",
     "length": "length",
     "tool_calls": "stop",
@@ -29,45 +20,30 @@ FINISH: dict[str, Literal["stop", "length", "refusal"]] = {
 
 
 class OpenAI(Remote):
-    """One user message a prompt; the key, if the server wants one, comes from OPENAI_API_KEY.
+    """Sends one user message per prompt. If the server needs a key, OPENAI_API_KEY contains it.
 
-    Cached tokens are known where the server tells them; vLLM's does with --enable-prompt-tokens-details.
+    Cached tokens are known if the server reports them; vLLM's does with --enable-prompt-tokens-details.
     """
 
-    def __init__(self, argument: str, benchmark: Files, sampling: Sampling, endpoint: Endpoint) -> None:
-        if not argument:
-            raise UserError("model: expected openai:NAME with the name that the server gives its model")
-        if endpoint.batch:
-            raise UserError("batch: openai has no batches here; --concurrency sends more at a time")
+    sdk = openai
 
-        def client() -> openai.AsyncOpenAI:
-            return openai.AsyncOpenAI(
-                api_key=os.environ.get("OPENAI_API_KEY") or "none",
-                base_url=endpoint.base_url,
-                max_retries=remote.RETRIES,
-                timeout=openai.Timeout(remote.TIMEOUT, connect=10),
-            )
+    @property
+    def limit_field(self) -> str:
+        """OpenAI's own models require the new name of the limit; most other servers know only the old one."""
+        return "max_completion_tokens" if "api.openai.com" in self.base_url else "max_tokens"
 
-        super().__init__(openai, client, benchmark, endpoint)
-        self.model, self.sampling = argument, sampling
-        # OpenAI's own models want the new name of this limit, most other servers know only the old one.
-        own = "api.openai.com" in self.base_url
-        self.limit = "max_completion_tokens" if own else "max_tokens"
-        self.description = {
-            "backend": "openai",
-            "model": argument,
-            "base_url": self.base_url,
-            "client": f"openai {openai.__version__}",
-        }
+    def client(self) -> openai.AsyncOpenAI:
+        # The client refuses to start without a key, even for a server that needs none.
+        return openai.AsyncOpenAI(api_key=os.environ.get("OPENAI_API_KEY") or "none", **self.client_options)
 
-    async def ask(self, client: Any, prompt: Prompt, prefix: int, forced: Mapping[str, Any]) -> Response:
-        """The prefix needs no word: these servers find shared prefixes themselves."""
+    async def request(self, client: Any, prompt: Prompt, shared: int, extra: Json) -> Response:
+        """The shared parts are not marked, because these servers find shared prefixes themselves."""
         raw = await client.chat.completions.with_raw_response.create(
             model=self.model,
-            messages=[{"role": "user", "content": [self._block(part) for part in prompt.parts]}],
-            **{self.limit: self.sampling.max_new_tokens},
-            **self._drawing(prompt),
-            **forced,
+            messages=[{"role": "user", "content": [self.block(part) for part in prompt.parts]}],
+            **{self.limit_field: self.sampling.max_new_tokens},
+            **self._sampling_fields(prompt),
+            **extra,
         )
         completion = raw.parse()
         if not getattr(completion, "choices", None):
@@ -77,37 +53,32 @@ class OpenAI(Remote):
         details = getattr(usage, "prompt_tokens_details", None)
         return Response(
             *prompt.key,
-            text=remote.writable(_text(choice.message) or refusal or ""),
+            text=without_surrogates(_text(choice.message) or refusal or ""),
             prompt_tokens=usage and usage.prompt_tokens,
             cached_tokens=details and details.cached_tokens,
             completion_tokens=usage and usage.completion_tokens,
             seconds=raw.elapsed.total_seconds(),
-            finish_reason="refusal" if refusal else FINISH.get(choice.finish_reason),
+            finish_reason="refusal" if refusal else FINISH_REASONS.get(choice.finish_reason),
         )
 
-    def forcing(self, schema: Mapping[str, Any]) -> Mapping[str, Any]:
-        wanted = {"name": "answer", "schema": dict(schema), "strict": True}
-        return {"response_format": {"type": "json_schema", "json_schema": wanted}}
+    def schema_fields(self, schema: Json) -> Json:
+        json_schema = {"name": "answer", "schema": dict(schema), "strict": True}
+        return {"response_format": {"type": "json_schema", "json_schema": json_schema}}
 
-    def _block(self, part: Part) -> dict[str, Any]:
-        if part.kind == "text":
-            return {"type": "text", "text": part.value}
-        media, data = self.image(part.value)
-        return {"type": "image_url", "image_url": {"url": f"data:{media};base64,{data}"}}
+    def image_block(self, media_type: str, data: str) -> dict[str, Any]:
+        return {"type": "image_url", "image_url": {"url": f"data:{media_type};base64,{data}"}}
 
-    def _drawing(self, prompt: Prompt) -> dict[str, Any]:
-        """Greedy, or drawn with a seed of the prompt's own, so that samples differ and can be had again."""
-        if self.sampling.temperature == 0:
+    def _sampling_fields(self, prompt: Prompt) -> dict[str, Any]:
+        """Each prompt has its own seed, so that its samples differ and can be repeated."""
+        temperature, top_p = self.sampling.temperature, self.sampling.top_p
+        if temperature == 0:
             return {"temperature": 0}
-        return {
-            "temperature": self.sampling.temperature,
-            "top_p": self.sampling.top_p,
-            "seed": rng(self.sampling.seed, "openai", *prompt.key).getrandbits(31),
-        }
+        seed = rng(self.sampling.seed, "openai", *prompt.key).getrandbits(31)
+        return {"temperature": temperature, "top_p": top_p, "seed": seed}
 
 
 def _text(message: Any) -> str:
-    """Servers that split the reasoning off get it put back, so that it can be judged as any model's."""
+    """The text of a message. If the server has split off the reasoning, it is put back as a think block."""
     reasoning = getattr(message, "reasoning_content", None) or getattr(message, "reasoning", None)
     content: str = message.content or ""
     return f"<think>{reasoning}</think>{content}" if reasoning else content

@@ -1,8 +1,20 @@
-"""What many prompts begin with, such as the policy that they share, is encoded once for all of them.
+"""Computes the prefix that prompts share, such as their policy with its images, once for all of them.
 
-Exact by construction: every prompt is tokenized whole, as without this, and cut behind tokens that a whole
-batch has in common, never inside or behind an image of its own. Positions go on where the prefix ends, and
-padding stands between the prefix and the shorter of the remainders, where it is masked.
+B prompts of a batch, T tokens each including padding, start with the same P tokens. `Prefix` keeps their KV
+cache: for each layer the keys and values, both of shape (1, KV heads, P, head size).
+
+    first batch of a group   compute the P prefix tokens (1 row), keep their KV cache
+    every batch              expand the cache to (B, KV heads, P, head size), compute the last T - P tokens
+
+    plain      . . p p p p p q q     p: token of the prefix     .: padding on the left, masked
+               p p p p p q q q q     q: token of this prompt alone
+    cached     p p p p p|. . q q     left of the bar: from the cache, never padded
+               p p p p p|q q q q     so padding moves to the right of the prefix
+
+Responses differ from the plain ones only by float rounding: each prompt is tokenized as a whole, and P is the
+number of first tokens that all rows agree on, so no tokenizer can merge characters across the bar. The prefix
+contains all images of the shared parts and no other image. The memory is freed with the Prefix object; hf.py
+has one at a time, that of the current group.
 """
 
 from __future__ import annotations
@@ -19,162 +31,157 @@ from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer
 
 from harness.backends.chat import Reader
-from harness.backends.prefix_groups import WORTH
+from harness.backends.prefix_groups import MIN_SHARED_TOKENS
 from harness.records import Part, Prompt
 
+# The architectures for which tests show that responses stay the same.
 ARCHITECTURES = frozenset({"idefics3", "llava", "qwen2_vl", "qwen2_5_vl", "qwen3_vl"})
-"""Those for which tests show that responses stay the same."""
 
-TEXT = ("input_ids", "attention_mask", "mm_token_type_ids")
-"""Of what a processor returns, the tensors with a column a token; the others belong to images."""
+# The inputs with one column per token, of shape (B, T). All other inputs belong to images.
+TOKEN_INPUTS = ("input_ids", "attention_mask", "mm_token_type_ids")
 
 
 def reusable(model: Any) -> bool:
-    """Whether the model is one of those above and each layer keeps every key; a sliding window does not."""
+    """Whether the architecture is tested and no layer drops keys, as a sliding window does."""
     layers = DynamicCache(config=model.config).layers
     return model.config.model_type in ARCHITECTURES and all(type(layer) is DynamicLayer for layer in layers)
 
 
 @dataclass(frozen=True)
-class _Beginning:
+class _SharedParts:
     """The shared parts as the processor reads them."""
 
-    content: list[dict[str, Any]]
-    placeholders: list[str]
-    """What stands in the text for each image."""
-    image_tokens: int
-    pixels: Any
-    """The model's inputs that belong to images."""
+    content: list[dict[str, Any]]  # in transformers' chat format
+    image_texts: list[str]  # for each image, the image tokens that the processor puts in its place
+    image_tokens: int  # the number of all these tokens
+    pixels: Any  # the model's inputs that belong to the images
 
 
 @dataclass(frozen=True)
-class _Encoded:
-    """What the model made of the first tokens."""
+class _ComputedPrefix:
+    """The model's state after the prefix."""
 
-    ids: torch.Tensor
-    positions: torch.Tensor
-    """(1, tokens), or (4, 1, tokens) with mrope: that in the text, then time, height and width."""
+    ids: torch.Tensor  # (P,)
+    positions: torch.Tensor  # (1, P), or with mrope (4, 1, P): position in the text, time, height, width
     cache: DynamicCache
 
     def next_position(self, tokens: int) -> torch.Tensor:
-        """Where the text goes on behind so many tokens; an image takes fewer positions than tokens."""
+        """The position after this many tokens. With mrope an image takes fewer positions than tokens."""
         last = self.positions[..., :tokens].amax(-1, keepdim=True)
         if last.ndim == 3:
+            # Text after an image continues at one position for time, height and width: after the largest.
             last[1:] = last[1:].amax()
         return last + 1
 
-    def copies(self, tokens: int, rows: int, config: Any) -> DynamicCache:
-        """A cache for a batch to fill; this one is left as it is."""
-        layers = [
-            [states[:, :, :tokens].expand(rows, -1, -1, -1) for states in layer[:2]] for layer in self.cache
-        ]
+    def expanded_cache(self, tokens: int, rows: int, config: Any) -> DynamicCache:
+        """A cache of the first tokens for a batch. This one stays as it is: the model appends to a copy."""
+        layers = [[kv[:, :, :tokens].expand(rows, -1, -1, -1) for kv in layer[:2]] for layer in self.cache]
         return DynamicCache(layers, config=config)
 
 
 class Prefix:
-    """What a group of prompts begins with; its first batch encodes it, its memory goes with the object."""
+    """The prefix that a group of prompts shares; computed by the first batch."""
 
     def __init__(self, model: Any, reader: Reader, parts: Sequence[Part]) -> None:
         self.model, self.reader, self.parts = model, reader, parts
-        self.encoded: _Encoded | None = None
-        self._charged = False
+        self.computed: _ComputedPrefix | None = None
+        self._counted = False
 
     def read(self, prompts: Sequence[Prompt]) -> tuple[Any, int]:
-        """The tensors of whole prompts, but no pixels of shared images, and how many first tokens are shared.
-
-        With 0 the tensors are of no use. UserError when a prompt of the batch cannot be shown whole.
-        """
-        beginning, first = self._beginning, len(self.parts)
-        contents = [beginning.content + self.reader.content(prompt.parts[first:]) for prompt in prompts]
-        with _images_written(self.reader.processor, beginning.placeholders):
+        """Inputs of whole prompts without the pixels of shared images, and P. If P is 0, they are useless."""
+        shared, first = self._shared_parts, len(self.parts)
+        contents = [shared.content + self.reader.content(prompt.parts[first:]) for prompt in prompts]
+        with _replaced_images(self.reader.processor, shared.image_texts):
             inputs = self.reader.tensors(contents)
-        return inputs, self._cut(inputs)
+        return inputs, self._count_shared_tokens(inputs)
 
     def rest(self, inputs: Any, shared: int) -> dict[str, Any]:
-        """What `generate` takes to go on behind so many tokens, which are encoded if they are not yet."""
+        """The inputs for `generate` to continue after the first `shared` tokens; computes these if needed."""
         mask = inputs["attention_mask"]
         rows, width = mask.shape
-        padding = mask.argmax(1, keepdim=True)
-        text = {name: inputs[name] for name in TEXT if name in inputs}
-        if self.encoded is None:
+        padding = mask.argmax(1, keepdim=True)  # (B, 1): tokens of padding at the left
+        token_inputs = {name: inputs[name] for name in TOKEN_INPUTS if name in inputs}
+        if self.computed is None:
             first = int(padding[0])
-            self.encoded = self._encode({k: v[:1, first : first + shared] for k, v in text.items()})
-        # The prefix's place is taken by the cache; where it stands in a padded row, padding moves behind it.
-        hidden = torch.arange(width - shared, device=mask.device) < padding
+            self.computed = self._compute({k: v[:1, first : first + shared] for k, v in token_inputs.items()})
+        # A row with n tokens of padding has the last n tokens of its prefix at the right of column `shared`.
+        # They are in the cache, so their columns become padding.
+        hidden = torch.arange(width - shared, device=mask.device) < padding  # (B, T - P)
         fill = {"input_ids": self.reader.processor.tokenizer.pad_token_id}
-        own = {k: v[:, shared:].masked_fill(hidden, fill.get(k, 0)) for k, v in text.items()}
-        positions = self._positions({**inputs, **own}) + self.encoded.next_position(shared)
+        own = {k: v[:, shared:].masked_fill(hidden, fill.get(k, 0)) for k, v in token_inputs.items()}
+        positions = self._positions({**inputs, **own}) + self.computed.next_position(shared)
         return {
             **inputs,
             **own,
             "attention_mask": torch.cat([torch.ones_like(mask[:, :shared]), own["attention_mask"]], 1),
             "position_ids": positions,
-            "past_key_values": self.encoded.copies(shared, rows, self.model.config),
+            "past_key_values": self.computed.expanded_cache(shared, rows, self.model.config),
         }
 
-    def account(self, shared: int, rows: int) -> list[int]:
-        """By row of an answered batch, the tokens not computed for it: none for the group's first."""
-        first, self._charged = shared if self._charged else 0, True
+    def cached_tokens(self, shared: int, rows: int) -> list[int]:
+        """For each row of an answered batch, the tokens not computed for it; 0 for the group's first row."""
+        first, self._counted = shared if self._counted else 0, True
         return [first, *[shared] * (rows - 1)]
 
     @cached_property
-    def _beginning(self) -> _Beginning:
+    def _shared_parts(self) -> _SharedParts:
         content = self.reader.content(self.parts)
-        with _images_written(self.reader.processor, []) as placeholders:
+        with _replaced_images(self.reader.processor, []) as image_texts:
             inputs = self.reader.tensors([content])
         image_tokens = int((inputs["input_ids"] == self.model.config.image_token_id).sum())
-        for name in TEXT:
+        for name in TOKEN_INPUTS:
             inputs.pop(name, None)
-        return _Beginning(content, placeholders, image_tokens, inputs)
+        return _SharedParts(content, image_texts, image_tokens, inputs)
 
-    def _cut(self, inputs: Any) -> int:
-        """How many first tokens all rows share, with each shared image and no other; 0 if too few."""
-        rows = [
-            ids[mask == 1] for ids, mask in zip(inputs["input_ids"], inputs["attention_mask"], strict=True)
-        ]
-        longest = min(len(row) for row in rows) - 1  # generate needs a token to begin with
-        if self.encoded is not None:
-            rows.append(self.encoded.ids.to("cpu"))
-            longest = min(longest, len(self.encoded.ids))
+    def _count_shared_tokens(self, inputs: Any) -> int:
+        """P: the tokens that all rows start with, including all shared images and no other; 0 if too few."""
+        pairs = zip(inputs["input_ids"], inputs["attention_mask"], strict=True)
+        rows = [ids[mask == 1] for ids, mask in pairs]
+        longest = min(len(row) for row in rows) - 1  # generate needs at least one token
+        if self.computed is not None:
+            rows.append(self.computed.ids.to("cpu"))
+            longest = min(longest, len(self.computed.ids))
         ids = torch.stack([row[:longest] for row in rows])
-        images = (ids == self.model.config.image_token_id).cumsum(1)
-        same = (ids == ids[0]).all(0) & (images[0] <= self._beginning.image_tokens)
-        cut = int(same.long().cumprod(0).sum())
-        whole = cut >= WORTH and int(images[0, cut - 1]) == self._beginning.image_tokens
-        return cut if whole else 0
+        images = (ids == self.model.config.image_token_id).cumsum(1)  # image tokens up to each column
+        same = (ids == ids[0]).all(0) & (images[0] <= self._shared_parts.image_tokens)
+        shared = int(same.long().cumprod(0).sum())  # columns before the first difference
+        if shared < MIN_SHARED_TOKENS or int(images[0, shared - 1]) < self._shared_parts.image_tokens:
+            return 0
+        return shared
 
-    def _encode(self, text: dict[str, torch.Tensor]) -> _Encoded:
-        inputs = {**self._beginning.pixels.to(self.model.device, dtype=self.model.dtype), **text}
+    def _compute(self, token_inputs: dict[str, torch.Tensor]) -> _ComputedPrefix:
+        pixels = self._shared_parts.pixels.to(self.model.device, dtype=self.model.dtype)
+        inputs = {**pixels, **token_inputs}
         positions = self._positions(inputs)
         cache = DynamicCache(config=self.model.config)
         self.model(**inputs, position_ids=positions, past_key_values=cache, use_cache=True, logits_to_keep=1)
-        return _Encoded(text["input_ids"][0], positions, cache)
+        return _ComputedPrefix(token_inputs["input_ids"][0], positions, cache)
 
     def _positions(self, inputs: dict[str, Any]) -> torch.Tensor:
-        """As `generate` would count them for these inputs alone, from 0."""
+        """The position ids that `generate` would use if these were all inputs: they start at 0."""
         positions: torch.Tensor = self.model._prepare_position_ids_for_generation(inputs["input_ids"], inputs)
         return positions
 
 
 @contextmanager
-def _images_written(processor: Any, known: Sequence[str]) -> Iterator[list[str]]:
-    """Within, a chat's first images become what is known to stand for them, without their pixels.
+def _replaced_images(processor: Any, known: Sequence[str]) -> Iterator[list[str]]:
+    """Within the context, the processor inserts these texts for a chat's first images, without reading them.
 
-    Yields what stands for the other images, filled by the processor. Its `_process_images` returns the
-    model's inputs and those texts, and every processor of ARCHITECTURES calls it once.
+    Yields a list that is filled with the texts of the other images. A processor's `_process_images` returns
+    the pixels and one text per image; every processor of ARCHITECTURES calls it once.
     """
-    process, written = processor._process_images, []
+    process, read_texts = processor._process_images, []
 
-    def process_own(images: Sequence[Sequence[Any]], **kwargs: Any) -> tuple[Any, list[str]]:
-        own = [row[len(known) :] for row in images]
-        shown = [row for row in own if row]
-        inputs, texts = process(shown, **kwargs) if shown else ({}, [])
-        written.extend(texts)
-        waiting = iter(texts)
-        return inputs, [text for row in own for text in (*known, *islice(waiting, len(row)))]
+    def process_unknown(images: Sequence[Sequence[Any]], **kwargs: Any) -> tuple[Any, list[str]]:
+        unknown = [row[len(known) :] for row in images]
+        nonempty = [row for row in unknown if row]
+        inputs, texts = process(nonempty, **kwargs) if nonempty else ({}, [])
+        read_texts.extend(texts)
+        remaining = iter(texts)
+        return inputs, [text for row in unknown for text in (*known, *islice(remaining, len(row)))]
 
-    processor._process_images = process_own
+    processor._process_images = process_unknown
     try:
-        yield written
+        yield read_texts
     finally:
         processor._process_images = process

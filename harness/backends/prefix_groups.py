@@ -1,4 +1,11 @@
-"""Which prompts begin alike, as with a policy that they share: what can be encoded or cached once for all."""
+"""Groups prompts that start with the same parts, such as a policy to be computed or cached once.
+
+    prompts    P1 Q1   P1 Q2   P2 Q3   Q4   P1 Q5   P2 Q6        P: parts of a policy, Q: parts of a query
+    groups     P1: Q1 Q2 Q5     P2: Q3 Q6     nothing shared: Q4
+
+Policies may share an introduction. Then one group shares only that, or one group per policy shares more:
+whatever saves more tokens.
+"""
 
 from __future__ import annotations
 
@@ -6,16 +13,16 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from harness.backends.chat import length
+from harness.backends.chat import approximate_tokens
 from harness.records import Part, Prompt
 
-WORTH = 64
-"""Tokens from which on a beginning is worth keeping."""
+# Fewer shared tokens are not worth a group.
+MIN_SHARED_TOKENS = 64
 
 
 @dataclass(frozen=True)
 class Group:
-    """Prompts with the same first parts, as many as `shared` says."""
+    """Prompts whose first `shared` parts are the same."""
 
     shared: int
     prompts: list[Prompt]
@@ -25,35 +32,32 @@ class Group:
         return self.prompts[0].parts[: self.shared]
 
     @property
-    def saved(self) -> int:
-        """About the tokens times four that need no second pass."""
-        return length(self.parts) * (len(self.prompts) - 1)
+    def saved_tokens(self) -> float:
+        """About how many tokens need not be computed, because another prompt of the group has them too."""
+        return approximate_tokens(self.parts) * (len(self.prompts) - 1)
 
 
-def group_by_prefix(prompts: Sequence[Prompt], least: int = 2) -> list[Group]:
-    """The prompts, once each, in groups of at least so many, and in one that shares nothing.
-
-    Where a group is answered in batches of its own, one far smaller than a batch loses more than it saves.
-    """
-    groups = _best(list(prompts), 0, max(2, least))
-    grouped = {prompt.key for one in groups for prompt in one.prompts}
-    alone = [prompt for prompt in prompts if prompt.key not in grouped]
-    return [*([Group(0, alone)] if alone else []), *groups]
+def group_by_prefix(prompts: Sequence[Prompt], min_prompts: int = 2) -> list[Group]:
+    """Splits prompts into groups of at least `min_prompts`, and one of all others, which shares nothing."""
+    groups = _best_groups(list(prompts), 0, max(2, min_prompts))
+    grouped = {prompt.key for group in groups for prompt in group.prompts}
+    others = [prompt for prompt in prompts if prompt.key not in grouped]
+    return [*([Group(0, others)] if others else []), *groups]
 
 
-def _best(prompts: list[Prompt], shared: int, least: int) -> list[Group]:
-    """One group or several with longer beginnings, whichever saves more; the first `shared` parts agree."""
-    if len(prompts) < least:
+def _best_groups(prompts: list[Prompt], shared: int, min_prompts: int) -> list[Group]:
+    """One group of these prompts, which share their first parts, or several that share more, or none."""
+    if len(prompts) < min_prompts:
         return []
     shortest = min(len(prompt.parts) for prompt in prompts)
     while shared < shortest and len({prompt.parts[shared] for prompt in prompts}) == 1:
         shared += 1
-    branches = defaultdict(list)
+    by_next_part = defaultdict(list)
     for prompt in prompts:
         if len(prompt.parts) > shared:
-            branches[prompt.parts[shared]].append(prompt)
-    several = [one for branch in branches.values() for one in _best(branch, shared + 1, least)]
-    whole = Group(shared, prompts)
-    if length(whole.parts) < 4 * WORTH or whole.saved < sum(one.saved for one in several):
+            by_next_part[prompt.parts[shared]].append(prompt)
+    several = [g for branch in by_next_part.values() for g in _best_groups(branch, shared + 1, min_prompts)]
+    one = Group(shared, prompts)
+    if approximate_tokens(one.parts) < MIN_SHARED_TOKENS:
         return several
-    return [whole]
+    return several if one.saved_tokens < sum(group.saved_tokens for group in several) else [one]

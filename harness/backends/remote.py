@@ -1,7 +1,13 @@
-"""What the backends behind an API share: requests under way at a time, retries, failures, and no secret told.
+"""What the backends behind an API share: concurrent requests, retries, giving up, and keeping keys secret.
 
-The providers' own clients do the retrying: they wait longer each time, or as long as the server says
-(retry-after). What still fails is a Response with an error, never a wrong answer.
+Up to --concurrency requests are in flight. Each Response is yielded as soon as it arrives.
+
+    a request fails          the provider's client repeats it up to RETRIES times, and waits longer each time,
+                             or as long as the server asks for (retry-after)
+    it still fails           a Response with an error, which is never scored as a wrong answer
+    key or model rejected    UserError, because all other requests would be rejected too
+    the server fails         GIVE_UP_AFTER times in a row: the prompts that are left get an error without
+                             being sent. Rerunning the command sends every prompt without a response.
 """
 
 from __future__ import annotations
@@ -9,186 +15,185 @@ from __future__ import annotations
 import asyncio
 import base64
 import sys
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
-from pathlib import PurePosixPath
-from typing import Any, Protocol
+from pathlib import Path, PurePosixPath
+from typing import Any
 
 from tqdm import tqdm
 
-from harness.backends import Endpoint, check_url
+from harness.backends import Backend, Endpoint, Sampling, check_url, failure
 from harness.backends.prefix_groups import group_by_prefix
 from harness.errors import UserError
-from harness.records import Prompt, Response
+from harness.files.benchmark import Benchmark
+from harness.records import Json, Part, Prompt, Response
 
+# With the clients' own waits about 20 seconds, unless the server asks for more.
 RETRIES = 6
-"""After the first attempt: about 20 seconds with the clients' own waits, unless the server asks for more."""
-
+# Seconds for one answer: a slow server may need minutes for a long one.
 TIMEOUT = 1800.0
-"""Seconds for one answer: a slow server may need minutes for a long one."""
-
-PATIENCE = 8
-"""This many requests in a row without an answer, or --concurrency if more, and the server counts as gone."""
-
-REFUSED = (401, 403, 404)
-"""Wrong key, no right, no such model: the next request would end the same way."""
-
-MEDIA = {
-    ".png": "image/png",
-    ".jpg": "image/jpeg",
-    ".jpeg": "image/jpeg",
-    ".gif": "image/gif",
-    ".webp": "image/webp",
-}
+# Or --concurrency, if that is more: the requests that are in flight when a server goes down fail together.
+GIVE_UP_AFTER = 8
+# Wrong key, no permission, no such model.
+REJECTED = (401, 403, 404)
+IMAGE_TYPES = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".gif": "gif", ".webp": "webp"}
 
 
-class Files(Protocol):
-    """What is asked of a benchmark: the bytes of the pictures that its prompts name."""
+class Remote(Backend):
+    """A model behind an API. A subclass builds requests and reads answers with the provider's client.
 
-    def check(self, path: str) -> bytes: ...
-
-
-class Remote(ABC):
-    """A model behind an API. A subclass builds requests and reads answers; client is its SDK's async one.
-
-    Not batched: how many requests a server computes together is not ours to choose.
+    Not `batched`, because the server decides which requests it computes together.
     """
 
-    batched = False
-    description: Mapping[str, Any]
+    remote = True
+    # The provider's module, with its error classes.
+    sdk: Any
+    # True if the provider has batches.
+    batches = False
+    description: dict[str, Any]
 
-    def __init__(self, sdk: Any, client: Callable[[], Any], benchmark: Files, endpoint: Endpoint) -> None:
-        """sdk is the module that names the client's errors. The client is made anew for each event loop."""
-        self.sdk, self.client, self.concurrency = sdk, client, endpoint.concurrency
-        sample = client()
-        check_url(str(sample.base_url))
-        self.base_url = str(sample.base_url)
-        secrets = (getattr(sample, name, None) for name in ("api_key", "auth_token"))
-        self.secrets = [secret for secret in secrets if secret and secret != "none"]
-        # A policy's pictures are in many prompts.
-        self.image = lru_cache(maxsize=64)(lambda path: _encode(benchmark, path))
+    def __init__(
+        self, argument: str, benchmark: Benchmark, sampling: Sampling, endpoint: Endpoint, folder: Path | None
+    ) -> None:
+        name = self.sdk.__name__
+        if endpoint.batch and not self.batches:
+            raise UserError(f"--batch: expected only with anthropic:NAME, got {name}:{argument}")
+        if not argument:
+            raise UserError(f"{name}: expected {name}:NAME with the name that the server gives the model")
+        self.model, self.sampling, self.endpoint, self.folder = argument, sampling, endpoint, folder
+        timeout = self.sdk.Timeout(TIMEOUT, connect=10)
+        self.client_options = {"base_url": endpoint.base_url, "max_retries": RETRIES, "timeout": timeout}
+        client = self.client()
+        self.base_url = str(client.base_url)
+        check_url(self.base_url)
+        keys = (getattr(client, key, None) for key in ("api_key", "auth_token"))
+        self.keys = [key for key in keys if key and key != "none"]
+        # The pictures of a policy occur in many prompts.
+        self.image = lru_cache(maxsize=64)(lambda path: _read_image(benchmark, path))
+        version = f"{name} {self.sdk.__version__}"
+        self.description = {"backend": name, "model": argument, "base_url": self.base_url, "client": version}
 
     @abstractmethod
-    async def ask(self, client: Any, prompt: Prompt, prefix: int, forced: Mapping[str, Any]) -> Response:
-        """One answer; the first prefix parts are shared with other prompts.
+    def client(self) -> Any:
+        """A new asynchronous client. An event loop needs its own."""
 
-        Raises the SDK's errors, ValueError for an answer that is none, UserError for a prompt that cannot be.
+    @abstractmethod
+    async def request(self, client: Any, prompt: Prompt, shared: int, extra: Json) -> Response:
+        """Sends a prompt that shares its first `shared` parts with others; extra fields go into the request.
+
+        Raises the client's errors, ValueError if the answer is not one of this API, and UserError if the
+        prompt cannot be sent.
         """
 
     @abstractmethod
-    def forcing(self, schema: Mapping[str, Any]) -> Mapping[str, Any]:
-        """What a request says besides, so that its answer is JSON of this schema."""
+    def schema_fields(self, schema: Json) -> Json:
+        """The fields of a request that force its answer to be JSON of this schema."""
+
+    @abstractmethod
+    def image_block(self, media_type: str, data: str) -> dict[str, Any]:
+        """An image in a message; the data is base64."""
+
+    def block(self, part: Part) -> dict[str, Any]:
+        if part.kind == "text":
+            return {"type": "text", "text": part.value}
+        return self.image_block(*self.image(part.value))
 
     def generate(self, prompts: Sequence[Prompt]) -> Iterator[Response]:
-        return self.answers(prompts, {})
+        return self.respond(prompts, {})
 
-    def structured(self, prompts: Sequence[Prompt], schema: Mapping[str, Any]) -> Iterator[Response]:
-        """As generate, but each text is JSON that the server made to fit this JSON schema."""
-        return self.answers(prompts, self.forcing(schema))
+    def structured(self, prompts: Sequence[Prompt], schema: Json) -> Iterator[Response]:
+        return self.respond(prompts, self.schema_fields(schema))
 
-    def answers(self, prompts: Sequence[Prompt], forced: Mapping[str, Any]) -> Iterator[Response]:
-        """Responses as they come; the event loop runs only while the next one is waited for."""
+    def respond(self, prompts: Sequence[Prompt], extra: Json) -> Iterator[Response]:
+        """Sends requests concurrently. The event loop runs only while the caller waits for a response."""
         waiting = deque(shared_prefixes(prompts).items())
-        under_way: dict[asyncio.Task[tuple[Response, bool]], Prompt] = {}
-        failed_in_a_row = 0
+        in_flight: dict[asyncio.Task[tuple[Response, bool]], Prompt] = {}
+        failures = 0
         with asyncio.Runner() as runner:
             client = self.client()
             try:
-                while waiting or under_way:
-                    while waiting and len(under_way) < self.concurrency:
-                        prompt, prefix = waiting.popleft()
-                        request = self._attempt(client, prompt, prefix, forced)
-                        under_way[runner.get_loop().create_task(request)] = prompt
-                    for task in runner.run(_first(under_way)):
+                while waiting or in_flight:
+                    while waiting and len(in_flight) < self.endpoint.concurrency:
+                        prompt, shared = waiting.popleft()
+                        request = self._attempt(client, prompt, shared, extra)
+                        in_flight[runner.get_loop().create_task(request)] = prompt
+                    done, _ = runner.run(asyncio.wait(in_flight, return_when=asyncio.FIRST_COMPLETED))
+                    for task in done:
                         response, server_failed = task.result()
-                        del under_way[task]
-                        failed_in_a_row = failed_in_a_row + 1 if server_failed else 0
+                        del in_flight[task]
+                        failures = failures + 1 if server_failed else 0
                         yield response
-                        if failed_in_a_row >= max(PATIENCE, self.concurrency):
-                            left = [*under_way.values(), *(prompt for prompt, _ in waiting)]
-                            yield from self._give_up(left, failed_in_a_row, response.error)
+                        if failures >= max(GIVE_UP_AFTER, self.endpoint.concurrency):
+                            unanswered = [*in_flight.values(), *(prompt for prompt, _ in waiting)]
+                            yield from self._give_up(unanswered, failures, response.error)
                             return
             finally:
-                runner.run(_end(under_way, client))
+                # Also after Ctrl-C, a UserError, or if the caller wants no more responses.
+                runner.run(_cancel(in_flight, client))
 
-    async def _attempt(self, client: Any, prompt: Prompt, prefix: int, forced: Any) -> tuple[Response, bool]:
-        """The response, and whether it is missing because of the server rather than of the prompt."""
+    async def _attempt(self, client: Any, prompt: Prompt, shared: int, extra: Json) -> tuple[Response, bool]:
+        """The response, and whether the server is the reason if it failed."""
         try:
-            return await self.ask(client, prompt, prefix, forced), False
+            return await self.request(client, prompt, shared, extra), False
         except UserError as error:
             return failure(prompt, str(error)), False
         except self.sdk.APIStatusError as error:
-            if error.status_code in REFUSED:
-                raise self.refusal(error) from None
-            return failure(prompt, self.told(error)), error.status_code == 429 or error.status_code >= 500
+            reason, code = self.describe_error(error), error.status_code
+            if code in REJECTED:
+                advice = "check the key in the environment, the name of the model and --base-url"
+                raise UserError(f"{self.base_url}: request rejected ({reason}); {advice}") from None
+            return failure(prompt, reason), code == 429 or code >= 500
         except self.sdk.APIConnectionError as error:
-            return failure(prompt, self.told(error)), True
-        # With status 200, but not JSON, or not of this API.
+            return failure(prompt, self.describe_error(error)), True
+        # The status is 200, but the body is not JSON or has no answer in it.
         except (self.sdk.APIError, ValueError) as error:
-            return failure(prompt, f"not an answer of this API: {self.told(error)}"), True
+            return failure(prompt, f"not an answer of this API: {self.describe_error(error)}"), True
 
-    def _give_up(self, left: list[Prompt], failures: int, last: str | None) -> Iterator[Response]:
-        message = f"{self.base_url}: no answer {failures} times in a row ({last})"
-        tqdm.write(f"{message}; {len(left)} prompts are not asked, the same command goes on", file=sys.stderr)
-        for prompt in left:
-            yield failure(prompt, f"not asked: {message}")
+    def _give_up(self, prompts: list[Prompt], failures: int, last: str | None) -> Iterator[Response]:
+        reason = f"{self.base_url}: {failures} requests in a row failed ({last})"
+        message = f"{reason}; {len(prompts)} prompts not sent, rerun the same command to resume"
+        tqdm.write(message, file=sys.stderr)
+        for prompt in prompts:
+            yield failure(prompt, f"not sent: {reason}")
 
-    def refusal(self, error: Exception) -> UserError:
-        return UserError(
-            f"{self.base_url}: refused ({self.told(error)}); expected a valid key in the environment, "
-            "a model that the server knows, and --base-url of its API"
-        )
-
-    def told(self, error: Exception) -> str:
-        """An error in words, without the key that a server may have repeated."""
+    def describe_error(self, error: Exception) -> str:
+        """The error's message, at most 500 characters, without the key: a server may repeat it."""
         text = str(error)
         if isinstance(error, self.sdk.APIStatusError):
             code = error.status_code
             text = f"HTTP {code}: {text.removeprefix(f'Error code: {code} - ')}"
         elif error.__cause__ is not None:
             text = f"{text} {type(error.__cause__).__name__}: {error.__cause__}"
-        for secret in self.secrets:
-            text = text.replace(secret, "[key]")
+        for key in self.keys:
+            text = text.replace(key, "[key]")
         return text if len(text) <= 500 else text[:500] + "…"
 
 
-async def _first(tasks: Iterable[asyncio.Task[Any]]) -> set[asyncio.Task[Any]]:
-    done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    return done
-
-
-async def _end(tasks: Iterable[asyncio.Task[Any]], client: Any) -> None:
-    """Drops what is under way, so that Ctrl-C and a refusal end at once."""
+async def _cancel(tasks: Mapping[asyncio.Task[Any], Prompt], client: Any) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
     await client.close()
 
 
-def writable(text: str) -> str:
-    """Without lone halves of characters, which a server may send and no file can hold."""
-    return text.encode("utf-8", "replace").decode()
-
-
-def failure(prompt: Prompt, error: str) -> Response:
-    return Response(*prompt.key, text=None, error=error)
-
-
-def _encode(benchmark: Files, path: str) -> tuple[str, str]:
-    """A picture's media type and its bytes in base64, as they are in its file."""
-    suffix = PurePosixPath(path).suffix.lower()
-    if suffix not in MEDIA:
-        raise UserError(f"{path}: expected a picture with one of {', '.join(MEDIA)}, got {suffix or 'none'}")
-    return MEDIA[suffix], base64.b64encode(benchmark.check(path)).decode()
-
-
 def shared_prefixes(prompts: Sequence[Prompt]) -> dict[Prompt, int]:
-    """How many first parts each prompt shares with others, in the order in which to send them.
-
-    One prompt of each prefix goes ahead, so that the others, together behind it, find it in the cache.
-    """
+    """The prompts in sending order, and how many first parts each shares with others."""
+    # One prompt of each group is sent first, so that the others find its prefix in the provider's cache.
     groups = group_by_prefix(prompts)
     shared = {group.prompts[0]: group.shared for group in groups}
     return shared | {prompt: group.shared for group in groups for prompt in group.prompts[1:]}
+
+
+def without_surrogates(text: str) -> str:
+    """Replaces lone surrogates, which a server may send but which cannot be written to a file."""
+    return text.encode("utf-8", "replace").decode()
+
+
+def _read_image(benchmark: Benchmark, path: str) -> tuple[str, str]:
+    """The image's media type and the bytes of its file in base64."""
+    suffix = PurePosixPath(path).suffix.lower()
+    if suffix not in IMAGE_TYPES:
+        raise UserError(f"{path}: expected an image file, one of {', '.join(IMAGE_TYPES)}")
+    return f"image/{IMAGE_TYPES[suffix]}", base64.b64encode(benchmark.check(path)).decode()

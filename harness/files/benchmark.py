@@ -65,7 +65,7 @@ def begin(folder: Path, spec: BenchmarkSpec) -> Manifest | None:
         return finished
     with store.writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    if store.is_empty(folder, but=MARKER):
+    if store.is_empty(folder, ignore=MARKER):
         store.write_json(marker, spec)
     elif marker.exists():
         _refuse_other(folder, spec, store.read_json(marker, BenchmarkSpec))
@@ -100,7 +100,7 @@ def seal(folder: Path, spec: BenchmarkSpec) -> Manifest:
         files=files,
     )
     store.write_json(folder / MANIFEST, manifest)
-    for leftover in (folder / MARKER, folder / PROGRESS, *folder.rglob(store.ASIDE)):
+    for leftover in (folder / MARKER, folder / PROGRESS, *folder.rglob(store.TEMPORARY_FILES)):
         leftover.unlink(missing_ok=True)
     return manifest
 

@@ -1,4 +1,8 @@
-"""Files that survive kill -9: JSON lines appended whole, everything else written aside and renamed."""
+"""Reads and writes files that are never half written, even if the process is killed (kill -9).
+
+`write`, `write_json` and `write_lines` write a temporary file and rename it, so the target is either the old
+file or the new one. A `Log` is appended to record by record. `locked` admits one process at a time.
+"""
 
 from __future__ import annotations
 
@@ -18,11 +22,12 @@ import msgspec
 from harness.errors import UserError
 
 T = TypeVar("T")
-UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-"""What a text that is not the JSON of its record raises."""
-REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.EEXIST)
-ASIDE = ".*.tmp"
-"""Files that are being written, or were when a process was killed."""
+# Raised for a text that is not the JSON of the expected record.
+DECODE_ERRORS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+NOT_WRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.EEXIST)
+# Files that are being written, or that were when a process was killed.
+TEMPORARY_FILES = ".*.tmp"
 
 
 def sha256(path: Path) -> str:
@@ -32,57 +37,53 @@ def sha256(path: Path) -> str:
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Turns the operating system's refusal to write into a sentence."""
+    """Within the context, turns the operating system's errors about writing this path into a UserError."""
     try:
         yield
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            raise UserError(
-                f"{path}: no space left on the device; free some and run the same command again, "
-                "what is written so far is kept"
-            ) from error
-        if error.errno in REFUSED:
+        if error.errno in NO_SPACE:
+            raise UserError(f"{path}: no space left; free some and rerun the command to resume") from error
+        if error.errno in NOT_WRITABLE:
             raise UserError(f"{path}: cannot be written: {error.strerror}") from error
         raise
 
 
-def is_empty(folder: Path, but: str = "") -> bool:
-    """Whether nothing is in a folder besides one file, empty files, and what a kill left half written."""
-    left = {but} | {path.name for path in folder.glob(ASIDE)}
-    return all(path.name in left or (path.is_file() and not path.stat().st_size) for path in folder.iterdir())
+def is_empty(folder: Path, ignore: str = "") -> bool:
+    """Whether a folder contains nothing but the ignored file, empty files and temporary files."""
+    ignored = {ignore} | {path.name for path in folder.glob(TEMPORARY_FILES)}
+    return all(p.name in ignored or (p.is_file() and not p.stat().st_size) for p in folder.iterdir())
 
 
 @contextmanager
-def locked(lock: Path, wait: bool = False) -> Iterator[None]:
-    """One process at a time: the others wait, or get a UserError. A killed process holds nothing.
+def locked(file: Path, wait: bool = False) -> Iterator[None]:
+    """Within the context, no other process can lock this file: it waits, or gets a UserError.
 
-    The lock is on a file, which is made if need be and never removed.
+    The file is created if needed and never removed. The lock of a killed process is released by the kernel.
     """
-    with writing(lock):
-        file = lock.open("ab")
-    with file:
+    with writing(file):
+        opened = file.open("ab")
+    with opened:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            fcntl.flock(opened, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except BlockingIOError:
-            raise UserError(
-                f"{lock.parent}: another process is at work in this folder; wait until it ends, or name "
-                "another folder"
-            ) from None
+            message = f"{file.parent}: another process is at work in this folder; wait for it or name another"
+            raise UserError(message) from None
         yield
 
 
 def write(path: Path, data: bytes) -> None:
-    """Writes a file whole or not at all."""
-    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    """Writes a complete file, or leaves the old one as it is."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     with writing(path):
         try:
-            with aside.open("wb") as file:
+            with temporary.open("wb") as file:
                 file.write(data)
                 file.flush()
+                # Without this, a power cut after the rename could leave an empty file.
                 os.fsync(file.fileno())
-            aside.replace(path)
+            temporary.replace(path)
         finally:
-            aside.unlink(missing_ok=True)
+            temporary.unlink(missing_ok=True)
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -90,67 +91,74 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def read_json(path: Path, type_: type[T]) -> T:
+    """The file's content as this type. UserError names the file and the field that is wrong."""
     try:
         return msgspec.json.decode(path.read_bytes(), type=type_)
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from None
-    except UNREADABLE as error:
+    except DECODE_ERRORS as error:
         raise UserError(f"{path}: {error}") from error
 
 
 def write_lines(path: Path, records: Iterable[Any]) -> None:
-    encode = msgspec.json.Encoder().encode_lines
-    write(path, encode(list(records)))
+    write(path, msgspec.json.Encoder().encode_lines(list(records)))
 
 
 def read_lines(path: Path, type_: type[T]) -> Iterator[T]:
-    """The records of a complete file; any line that is not one is an error naming line and field."""
-    decoder = msgspec.json.Decoder(type_)
+    """The records of a complete file. UserError names the file, the line and the field that is wrong."""
     if not path.is_file():
         raise UserError(f"{path}: no such file")
-    with path.open("rb") as file, jsonlines.Reader(file, loads=decoder.decode) as reader:
+    with path.open("rb") as file:
+        yield from _decoded(path, file, type_)
+
+
+def _decoded(path: Path, lines: Iterable[bytes], type_: type[T]) -> Iterator[T]:
+    with jsonlines.Reader(lines, loads=msgspec.json.Decoder(type_).decode) as reader:
         try:
             yield from reader
-        except jsonlines.InvalidLineError as error:
-            raise UserError(f"{path}, line {error.lineno}: {error.__cause__ or error}") from error
+        except (jsonlines.InvalidLineError, *DECODE_ERRORS) as error:
+            line = getattr(error, "lineno", "?")
+            raise UserError(f"{path}, line {line}: {error.__cause__ or error}") from error
 
 
 class Log:
-    """An append-only file of records that a killed process leaves whole but for its last line."""
+    r"""An append-only file of JSON lines, one record each, that survives kill -9.
+
+        {"instance": "a", ...}\n
+        {"instance": "b", ...}\n
+        {"instance": "c", "te              the process was killed while it wrote this record
+
+    A line is complete if it ends in \n. `read` ignores an incomplete last line, so its record counts as not
+    done; the first `append` of the next process cuts it off. Any other unreadable line is an error.
+    """
 
     def __init__(self, path: Path, type_: type[Any]) -> None:
-        self.path = path
-        self._decoder = msgspec.json.Decoder(type_)
+        self.path, self._type = path, type_
         self._encoder = msgspec.json.Encoder()
-        self._synced = 0.0
-        self._mended = False
+        self._repaired, self._synced = False, 0.0
 
     def read(self) -> list[Any]:
-        """The records written whole; a torn last line, which is done again, is none."""
+        """All complete records. UserError names the line that cannot be read."""
         if not self.path.exists():
             return []
         data = self.path.read_bytes()
-        records = []
-        for number, line in enumerate(data[: _whole(data)].splitlines(), 1):
-            try:
-                records.append(self._decoder.decode(line))
-            except UNREADABLE as error:
-                raise UserError(f"{self.path}, line {number}: {error}") from error
-        return records
+        lines = data[: _complete_bytes(data)].splitlines()
+        return list(_decoded(self.path, lines, self._type))
 
     def append(self, records: Iterable[Any]) -> None:
-        """Appends whole lines: safe from kill -9 at once, from a power cut within a second."""
+        """Appends records. They survive kill -9 at once, and a power cut about a second later."""
         with writing(self.path), self.path.open("ab") as file:
-            if not self._mended:
-                os.truncate(file.fileno(), _whole(self.path.read_bytes()))
-                self._mended = True
+            if not self._repaired:
+                os.truncate(file.fileno(), _complete_bytes(self.path.read_bytes()))
+                self._repaired = True
             file.write(self._encoder.encode_lines(list(records)))
+            # fsync takes milliseconds, so not after every record.
             if time.monotonic() - self._synced > 1:
                 file.flush()
                 os.fsync(file.fileno())
                 self._synced = time.monotonic()
 
 
-def _whole(data: bytes) -> int:
-    """How far lines go that end; what follows was torn by a kill."""
+def _complete_bytes(data: bytes) -> int:
+    """The length of all complete lines."""
     return data.rfind(b"\n") + 1

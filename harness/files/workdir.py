@@ -1,4 +1,12 @@
-"""A folder of work belongs to what was asked for first: the same words go on with it, others are refused."""
+"""Reserves a folder for the work that a command was asked to do, so that only the same command resumes it.
+
+the folder contains             reserve
+nothing, or is new              writes the request into it
+the request file alone          replaces it: no work was done, the first command may have been a mistake
+the same request and work       returns it: the command resumes
+another request and work        UserError, naming the first field that differs
+work without a request file     UserError: the folder belongs to something else
+"""
 
 from __future__ import annotations
 
@@ -12,36 +20,37 @@ from harness.errors import UserError
 from harness.files import store
 
 
-def reserve(folder: Path, file: str, asked: Any, what: str, but: Collection[str] = ()) -> dict[str, Any]:
-    """Writes down what is asked for in a new folder, or finds that just this was asked for before.
+def reserve(
+    folder: Path, file: str, request: Any, kind: str, may_differ: Collection[str] = ()
+) -> dict[str, Any]:
+    """Writes the request as JSON to folder/file, or checks that the folder contains the same request.
 
-    `what` names the work, such as "a run". The fields in `but` may differ: they are written down anew where
-    they are told. A folder in which no work was done is claimed again. Returns what is written down;
-    UserError where the folder holds something else.
+    `kind` names the work in errors, such as "a run". The fields in `may_differ` are updated where the request
+    has a value for them, and kept where it has None. Returns the request as it is in the file.
     """
-    told: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(asked, enc_hook=str))
+    requested: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(request, enc_hook=str))
     path = folder / file
     with store.writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    if store.is_empty(folder, but=file):
-        store.write_json(path, told)
-        return told
+    if store.is_empty(folder, ignore=file):
+        store.write_json(path, requested)
+        return requested
     if not path.exists():
-        raise UserError(f"{folder}: expected a new or empty folder, or {what} to go on with")
-    begun = store.read_json(path, dict[str, Any])
-    for name in [name for name in told if name not in but]:
-        if found := _difference(name, begun.get(name), told[name]):
-            raise UserError(f"{folder}: holds {what} with {found}; name another folder for a new one")
-    told |= {name: begun.get(name) for name in but if told[name] is None}
-    if begun != told:
-        store.write_json(path, told)
-    return told
+        raise UserError(f"{folder}: expected a new or empty folder, or {kind} to resume")
+    stored = store.read_json(path, dict[str, Any])
+    for name in requested:
+        if name not in may_differ and (difference := _difference(name, stored.get(name), requested[name])):
+            raise UserError(f"{folder}: contains {kind} with {difference}; name another folder for a new one")
+    requested |= {name: stored.get(name) for name in may_differ if requested[name] is None}
+    if stored != requested:
+        store.write_json(path, requested)
+    return requested
 
 
-def _difference(name: str, begun: Any, asked: Any) -> str | None:
-    """The first place in which two JSON values differ, and how."""
-    if isinstance(begun, dict) and isinstance(asked, dict):
-        keys = [*asked, *(begun.keys() - asked.keys())]
-        inner = (_difference(f"{name}.{key}", begun.get(key), asked.get(key)) for key in keys)
+def _difference(name: str, stored: Any, requested: Any) -> str | None:
+    """The first place in which two JSON values differ, and how; None if they are equal."""
+    if isinstance(stored, dict) and isinstance(requested, dict):
+        keys = [*requested, *(stored.keys() - requested.keys())]
+        inner = (_difference(f"{name}.{key}", stored.get(key), requested.get(key)) for key in keys)
         return next(filter(None, inner), None)
-    return None if begun == asked else f"{name} {begun!r}, asked was {asked!r}"
+    return None if stored == requested else f"{name} {stored!r}, but {requested!r} was requested"

@@ -16,14 +16,16 @@ LETTERS = string.ascii_uppercase
 
 
 def listing(options: Sequence[str]) -> str:
+    """The options in lines "A. first", "B. second", ..."""
     return "\n".join(f"{letter}. {option}" for letter, option in zip(LETTERS, options, strict=False))
 
 
-def check_answer(answer: str, options: Sequence[str], where: str) -> None:
+def check_answer(answer: str, options: Sequence[str], position: str) -> None:
+    """Raises UserError, with the row's position, unless the answer is the letter of an option."""
     letters = LETTERS[: len(options)]
     if not letters or answer not in list(letters):
-        expected = f"a letter out of {letters}" if letters else "options"
-        raise UserError(f"{where}: answer: expected {expected}, got {answer!r}")
+        expected = f"one of the letters {letters}" if letters else "options"
+        raise UserError(f"{position}: answer: expected {expected}, got {answer!r}")
 
 
 class Choice(Family):

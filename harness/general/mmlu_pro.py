@@ -1,7 +1,7 @@
 """MMLU-Pro (Wang et al., NeurIPS 2024): text questions with up to ten options, after five worked examples.
 
-Layout, examples, stop and extraction are those of the benchmark's own script; the sentence above the examples
-is ours. What the script guesses at random where it finds no answer is wrong here.
+Layout, examples, stop string and extraction of answers are those of the benchmark's own script; only the
+introduction differs. Where the script finds no answer it guesses randomly; here that is a wrong answer.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from pathlib import Path
 
 from harness.errors import UserError
 from harness.general.choice import LETTERS, Choice, check_answer, listing
-from harness.general.published import General
-from harness.general.sources import Published
+from harness.general.published import PublishedBenchmark
+from harness.general.sources import SourceFiles
 from harness.parsing import after_thinking
 from harness.records import Instance, Json, Part
 
@@ -24,13 +24,13 @@ INTRODUCTION = (
     '"the answer is (X)", where X is the letter of the right option.\n\n'
 )
 LEAD = "Answer: Let's think step by step."
+# The script stops generation here, because a base model continues with another question.
 STOP = "Question:"
-"""Where the script stops generation: a base model goes on with a question of its own."""
+# Fills the lists of options in some published files.
 NO_OPTION = "N/A"
-"""Fills up the lists of options in some published files."""
-MOST_SHOTS = 5
-FEWEST_LETTERS = 10
-"""The script reads A to J whatever a question offers; a letter that it does not offer is a wrong answer."""
+MAX_SHOTS = 5
+# The script reads A to J for every question. A letter without an option is a wrong answer.
+MIN_LETTERS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,27 +44,21 @@ class Question:
 
 
 def extract_answer(text: str, options: int) -> str | None:
-    """The letter that a response gives, by the script's three steps in linear time; None where there is none.
+    """The letter after the think block, or None. The script's three steps, but in linear time:
 
-    The first "answer is X"; else of the first line with "answer: X" the last one; else the last capital that
-    stands alone. A think block is no part of the response.
+    1. the first "answer is X" or "answer is (X)"
+    2. the last "answer: X" on the first line that contains one
+    3. the last capital letter that is a word
     """
     text = after_thinking(text)
-    letter = f"[A-{LETTERS[min(max(options, FEWEST_LETTERS), len(LETTERS)) - 1]}]"
+    letter = f"[A-{LETTERS[min(max(options, MIN_LETTERS), len(LETTERS)) - 1]}]"
     if first := re.search(rf"answer is \(?({letter})", text):
         return first[1]
-    answer = None
-    end = len(text)
-    for found in re.finditer(rf"[aA]nswer:(?=\s*({letter}))", text):
-        if found.start() > end:
-            break
-        if answer is None and (newline := text.find("\n", found.start())) >= 0:
-            end = newline
-        answer = found[1]
-    if answer is None:
-        for found in re.finditer(rf"\b{letter}\b", text):
-            answer = found[0]
-    return answer
+    if matches := list(re.finditer(rf"[aA]nswer:(?=\s*({letter}))", text)):
+        newline = text.find("\n", matches[0].start())
+        return [match[1] for match in matches if newline < 0 or match.start() < newline][-1]
+    words = re.findall(rf"\b{letter}\b", text)
+    return words[-1] if words else None
 
 
 class MmluPro(Choice):
@@ -80,28 +74,31 @@ class MmluPro(Choice):
         return f"The answer is ({answer})."
 
 
-def convert(published: Published, options: Mapping[str, str], out: Path) -> tuple[list[Instance], Json]:  # noqa: ARG001
-    shots = _shots(options["shots"])
+def convert(files: SourceFiles, options: Mapping[str, str], out: Path) -> tuple[list[Instance], Json]:  # noqa: ARG001
+    """The instances of the test split, with worked examples from the validation split."""
+    if options["shots"] not in map(str, range(MAX_SHOTS + 1)):
+        raise UserError(f"?shots: expected 0..{MAX_SHOTS}, got {options['shots']!r}")
+    shots = int(options["shots"])
     examples: dict[str, list[str]] = defaultdict(list)
-    for where, _, question in published.rows("validation", Question):
+    for position, _, question in files.rows("validation", Question):
         if len(examples[question.category]) < shots:
-            examples[question.category].append(_example(question, where))
+            examples[question.category].append(_example(question, position))
     instances = []
-    for where, _, question in published.rows("test", Question):
-        offered = _offered(question, where)
+    for position, _, question in files.rows("test", Question):
+        choices = _choices(question, position)
         if shots and not examples.get(question.category):
             raise UserError(
-                f"{where}: no worked example for category {question.category!r}; expected some in "
-                "validation.parquet or validation.jsonl beside the test file, or ?shots=0 behind the source"
+                f"{position}: expected a worked example for category {question.category!r} in "
+                "validation.parquet or validation.jsonl beside the test file, got none; or add ?shots=0"
             )
         introduction = INTRODUCTION.format(category=question.category)
-        asked = f"Question:\n{question.question}\nOptions:\n{listing(offered)}\n{LEAD}"
+        query = f"Question:\n{question.question}\nOptions:\n{listing(choices)}\n{LEAD}"
         instances.append(
             Instance(
                 id=str(question.question_id),
                 split="test",
-                query=(Part("text", introduction + "".join(examples[question.category]) + asked),),
-                facts={"category": question.category, "options": offered},
+                query=(Part("text", introduction + "".join(examples[question.category]) + query),),
+                facts={"category": question.category, "options": choices},
                 policy_id=None,
                 target=question.answer,
             )
@@ -109,35 +106,29 @@ def convert(published: Published, options: Mapping[str, str], out: Path) -> tupl
     return instances, {}
 
 
-def _shots(text: str) -> int:
-    if text not in map(str, range(MOST_SHOTS + 1)):
-        raise UserError(f"shots: expected 0..{MOST_SHOTS}, got {text!r}")
-    return int(text)
+def _choices(question: Question, position: str) -> Sequence[str]:
+    choices = [option for option in question.options if option != NO_OPTION]
+    check_answer(question.answer, choices, position)
+    return choices
 
 
-def _offered(question: Question, where: str) -> Sequence[str]:
-    offered = [option for option in question.options if option != NO_OPTION]
-    check_answer(question.answer, offered, where)
-    return offered
-
-
-def _example(question: Question, where: str) -> str:
-    """A worked example, also out of files that repeat the options in the question and box the answer."""
-    options = listing(_offered(question, where))
-    asked = question.question.removesuffix(options)
+def _example(question: Question, position: str) -> str:
+    """A worked example. Some published files repeat the options in the question and box the answer."""
+    options = listing(_choices(question, position))
+    text = question.question.removesuffix(options)
     if not question.cot_content:
-        raise UserError(f"{where}: cot_content: expected the worked answer of an example, got none")
+        raise UserError(f"{position}: cot_content: expected the worked answer of an example, got none")
     worked = question.cot_content.removeprefix("A: ").removeprefix(LEAD.removeprefix("Answer: ")).strip()
     worked = re.sub(r"\\boxed\{([A-Z])\}", r"(\1)", worked)
-    return f"Question:\n{asked}\nOptions:\n{options}\n{LEAD} {worked}\n\n"
+    return f"Question:\n{text}\nOptions:\n{options}\n{LEAD} {worked}\n\n"
 
 
-BENCHMARK = General(
+BENCHMARK = PublishedBenchmark(
     family="mmlu-pro",
-    hub="TIGER-Lab/MMLU-Pro",
-    folder="data",
+    hub_id="TIGER-Lab/MMLU-Pro",
+    hub_folder="data",
     splits=("test", "validation"),
-    options={"shots": str(MOST_SHOTS)},
+    options={"shots": str(MAX_SHOTS)},
     version=1,
     convert=convert,
 )

@@ -1,8 +1,8 @@
-"""MMMU-Pro (Yue et al., ACL 2025): questions with pictures, in three settings, test only.
+"""MMMU-Pro (Yue et al., ACL 2025): questions with images, in three settings, with a test split only.
 
-Standard with 4 options, standard with 10 (really 2 to 12), and vision, where the question is a screenshot.
-The published headline is the mean of HEADLINE. Order of parts, options, answer form and extraction are those
-of the benchmark's own scripts, the instruction's words are ours. What the scripts guess at random is wrong.
+The settings are standard with 4 options, standard with 10 options (in fact 2 to 12), and vision, where the
+question is a screenshot. Order of parts, options and extraction of answers are those of the benchmark's own
+scripts; only the instructions differ. Where the scripts guess randomly, the answer is wrong here.
 """
 
 from __future__ import annotations
@@ -18,72 +18,74 @@ from typing import Any
 from harness.errors import UserError
 from harness.files import store
 from harness.general.choice import LETTERS, Choice, check_answer, listing
-from harness.general.published import General
-from harness.general.sources import Picture, Published, png
+from harness.general.published import PublishedBenchmark
+from harness.general.sources import SourceFiles, SourceImage, png
 from harness.parsing import after_thinking
 from harness.records import Instance, Json, Part
 
+# The published score is the mean of these two.
 HEADLINE = ("mmmu-pro-standard10", "mmmu-pro-vision")
+# Its options are a nested list in published outputs, so it cannot be scored like the others.
 SKIPPED = "validation_Accounting_29"
-"""Its options are a list in a list in published outputs, so that it cannot be scored like the others."""
 LAST_LINE = "End with a line of the form 'Answer: X', where X is the letter of the option."
 INSTRUCTIONS = {
     ("cot", "standard"): f"Answer the multiple choice question above. Think step by step first. {LAST_LINE}",
     ("cot", "vision"): "Write down the multiple choice question that the picture shows, then solve it. "
     f"Think step by step first. {LAST_LINE}",
     ("direct", "standard"): "Answer with nothing but the letter of the right option.",
-    (
-        "direct",
-        "vision",
-    ): f"Answer the multiple choice question in the picture at once. {LAST_LINE}",
+    ("direct", "vision"): f"Answer the multiple choice question in the picture at once. {LAST_LINE}",
 }
+# A response with at most this many words is not searched for the text of an option.
 FEW_WORDS = 5
-"""Up to so many words a response is not searched for an option's text."""
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A row; standard ones have a question and numbered images, vision ones a single image."""
+    """A row. In the standard settings it has a question and numbered images, in vision a single image."""
 
     id: str
     options: list[Any] | str
     answer: str
     subject: str
     question: str | None = None
-    image: Picture | str | None = None
-    image_1: Picture | str | None = None
-    image_2: Picture | str | None = None
-    image_3: Picture | str | None = None
-    image_4: Picture | str | None = None
-    image_5: Picture | str | None = None
-    image_6: Picture | str | None = None
-    image_7: Picture | str | None = None
+    image: SourceImage | str | None = None
+    image_1: SourceImage | str | None = None
+    image_2: SourceImage | str | None = None
+    image_3: SourceImage | str | None = None
+    image_4: SourceImage | str | None = None
+    image_5: SourceImage | str | None = None
+    image_6: SourceImage | str | None = None
+    image_7: SourceImage | str | None = None
 
 
 def extract_answer(text: str, options: list[str]) -> str | None:
-    """The letter that a response gives, as the scripts find it, in linear time; None where they would guess.
+    """The letter after the think block, or None where the scripts guess. Their steps, but in linear time:
 
-    Behind the last "Answer:" a letter, if exactly one occurs; otherwise the latest "(X)", else "X ", else
-    "X.", else of a longer response the latest option's text. A think block is no part of the response.
+    1. the letter after the last "Answer:", if exactly one letter occurs there
+    2. the last "(X)"; if there is none, the last "X "; if there is none, the last "X."
+    3. in a response of more than FEW_WORDS words, the option whose text occurs last
     """
     text = after_thinking(text)
     letters = LETTERS[: len(options)]
-    _, found, last = text.rpartition("Answer:")
-    if found and len(single := [letter for letter in letters if letter in last]) == 1:
+    _, marker, last = text.rpartition("Answer:")
+    if marker and len(single := [letter for letter in letters if letter in last]) == 1:
         return single[0]
-    for sign in ",.!?;:'":
-        text = text.strip(sign)
+    for punctuation in ",.!?;:'":
+        text = text.strip(punctuation)
     text = f" {text} "
-    for form, place in (("({})", "({})"), ("{} ", " {} "), ("{}.", " {} ")):
-        if given := [letter for letter in letters if form.format(letter) in text]:
-            return max(given, key=lambda letter: text.rfind(place.format(letter)))
+    # The scripts look for the third form, but compare positions of the second.
+    for form, position_form in (("({})", "({})"), ("{} ", " {} "), ("{}.", " {} ")):
+        if candidates := [letter for letter in letters if form.format(letter) in text]:
+            return max(candidates, key=lambda letter: text.rfind(position_form.format(letter)))
     if len(text.split()) <= FEW_WORDS:
         return None
-    # Searched backwards: str.find is linear in the text, str.rfind is not.
+    # Reversed, because str.find takes linear time and str.rfind does not.
     backwards = text.lower()[::-1]
-    gaps = {x: backwards.find(o.lower()[::-1]) + len(o) for x, o in zip(letters, options, strict=False)}
-    named = [x for x, o in zip(letters, options, strict=False) if gaps[x] >= len(o)]
-    return min(named, key=lambda letter: gaps[letter], default=None)
+    by_letter = dict(zip(letters, options, strict=False))
+    # Characters from the start of an option's last occurrence to the end of the text.
+    distances = {letter: backwards.find(o.lower()[::-1]) + len(o) for letter, o in by_letter.items()}
+    occurring = [letter for letter, o in by_letter.items() if distances[letter] >= len(o)]
+    return min(occurring, key=lambda letter: distances[letter], default=None)
 
 
 class MmmuPro(Choice):
@@ -100,36 +102,41 @@ class MmmuPro(Choice):
 
 
 def convert(
-    setting: str, published: Published, options: Mapping[str, str], out: Path
+    setting: str, files: SourceFiles, options: Mapping[str, str], out: Path
 ) -> tuple[list[Instance], Json]:
+    """The instances of the test split; writes their images. Setting is "standard" or "vision"."""
     try:
         instruction = INSTRUCTIONS[options["prompt"], setting]
     except KeyError:
-        raise UserError(f"prompt: expected cot or direct, got {options['prompt']!r}") from None
+        raise UserError(f"?prompt: expected cot or direct, got {options['prompt']!r}") from None
     instances: list[Instance] = []
     skipped = []
-    for where, file, question in published.rows("test", Question):
+    for position, file, question in files.rows("test", Question):
         if question.id == SKIPPED:
             skipped.append(question.id)
             continue
-        offered = _options(question, where)
-        check_answer(question.answer, offered, where)
+        choices = _choices(question, position)
+        check_answer(question.answer, choices, position)
         if setting == "vision":
-            text, shown = instruction, ["image"]
+            text, columns = instruction, ["image"]
         else:
             if question.question is None:
-                raise UserError(f"{where}: Object missing required field `question`")
-            text = f"{question.question}\n{listing(offered)}\n{instruction}"
-            shown = [f"image_{number}" for number in re.findall(r"<image (\d+)>", text)]
-        names = {name: f"images/{len(instances):06d}-{name}.png" for name in shown}
-        for name, path in names.items():
-            _write(question, name, out / path, file, where)
+                raise UserError(f"{position}: Object missing required field `question`")
+            text = f"{question.question}\n{listing(choices)}\n{instruction}"
+            columns = [f"image_{number}" for number in re.findall(r"<image (\d+)>", text)]
+        paths = {column: f"images/{len(instances):06d}-{column}.png" for column in columns}
+        for column, path in paths.items():
+            image: SourceImage | str | None = getattr(question, column, None)
+            if image is None:
+                raise UserError(f"{position}: question {question.id!r} shows {column}, expected that image")
+            (out / path).parent.mkdir(exist_ok=True)
+            store.write(out / path, png(image, file, position))
         instances.append(
             Instance(
                 id=question.id,
                 split="test",
-                query=(Part("text", text), *(Part("image", names[name]) for name in shown)),
-                facts={"subject": question.subject, "options": offered},
+                query=(Part("text", text), *(Part("image", paths[column]) for column in columns)),
+                facts={"subject": question.subject, "options": choices},
                 policy_id=None,
                 target=question.answer,
             )
@@ -137,32 +144,24 @@ def convert(
     return instances, {"skipped": skipped}
 
 
-def _options(question: Question, where: str) -> list[str]:
-    """The hub's files hold the list as Python would print it."""
-    offered: Any = question.options
-    if isinstance(offered, str):
+def _choices(question: Question, position: str) -> list[str]:
+    """The options. The files on the hub contain the list as Python prints it."""
+    choices: Any = question.options
+    if isinstance(choices, str):
         try:
-            offered = ast.literal_eval(offered)
+            choices = ast.literal_eval(choices)
         except (ValueError, SyntaxError, MemoryError, RecursionError):
-            offered = None
-    if not isinstance(offered, list) or not all(isinstance(option, str) for option in offered):
-        raise UserError(f"{where}: options: expected a list of texts, got {question.options!r}")
-    return offered
+            choices = None
+    if not isinstance(choices, list) or not all(isinstance(choice, str) for choice in choices):
+        raise UserError(f"{position}: options: expected a list of texts, got {question.options!r}")
+    return choices
 
 
-def _write(question: Question, name: str, path: Path, file: Path, where: str) -> None:
-    picture: Picture | str | None = getattr(question, name, None)
-    if picture is None:
-        raise UserError(f"{where}: question {question.id!r} shows {name}, expected that image, got none")
-    path.parent.mkdir(exist_ok=True)
-    store.write(path, png(picture, file, where))
-
-
-def _setting(folder: str, setting: str) -> General:
-    return General(
+def _setting(hub_folder: str, setting: str) -> PublishedBenchmark:
+    return PublishedBenchmark(
         family="mmmu-pro",
-        hub="MMMU/MMMU_Pro",
-        folder=folder,
+        hub_id="MMMU/MMMU_Pro",
+        hub_folder=hub_folder,
         splits=("test",),
         options={"prompt": "cot"},
         version=1,

@@ -1,8 +1,8 @@
-"""General benchmarks, for measuring what a model forgets: converted to our own files, then like any other.
+"""Converts a published benchmark into a benchmark of the harness, which is then used like any other.
 
-A published benchmark is written NAME, NAME:SOURCE or NAME:SOURCE?option=value, where NAME is registered under
-the entry point group harness.benchmarks. Its conversion is kept in the user's cache folder by the sha256 of
-all that it was made from, so that its digest pins the questions, of which published files differ.
+It is written NAME, NAME:SOURCE or NAME:SOURCE?option=value, with a NAME registered under harness.benchmarks.
+Published files exist in several versions, so the user's cache folder has one conversion per hash of source
+files and options, and the digest of the benchmark identifies the questions.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,88 +23,82 @@ from harness.errors import UserError
 from harness.files import benchmark, store
 from harness.files.benchmark import MANIFEST, Benchmark, BenchmarkSpec
 from harness.general import sources
-from harness.general.sources import Published
+from harness.general.sources import SourceFiles
 from harness.records import Instance, Json
 
-Convert = Callable[[Published, Mapping[str, str], Path], tuple[list[Instance], Json]]
-"""Instances, and what else the manifest should tell; writes the pictures into the folder."""
+# (source files, options, output folder for images) -> (instances, additions to the manifest's config)
+Convert = Callable[[SourceFiles, Mapping[str, str], Path], tuple[list[Instance], Json]]
 
 
 @dataclass(frozen=True, slots=True)
-class General:
-    """A published benchmark: where it is found and how it is converted."""
+class PublishedBenchmark:
+    """Where to find a published benchmark and how to convert it."""
 
     family: str
-    hub: str
-    """Its dataset on the Hugging Face hub."""
-    folder: str
-    """Where the hub has its files."""
+    # Its dataset on the Hugging Face hub, and the folder of its files there.
+    hub_id: str
+    hub_folder: str
+    # The first split is scored and must exist.
     splits: tuple[str, ...]
-    """The first is what is scored."""
+    # The options after the question mark, with their defaults.
     options: Mapping[str, str]
-    """What may stand behind the question mark, with the values that hold otherwise."""
+    # Of the conversion. Raise it when a prompt changes.
     version: int
-    """Of the conversion: another gives other prompts."""
     convert: Convert
 
 
 def open(text: str) -> Benchmark:
-    """The benchmark in a folder of ours, or a published one by NAME[:SOURCE][?option=value]."""
+    """The benchmark in a folder, or a published one written NAME[:SOURCE][?option=value]."""
     head, _, query = text.partition("?")
     name, _, source = head.partition(":")
-    published = registry.names(registry.GENERAL)
-    if (Path(text) / MANIFEST).is_file() or (name not in published and Path(text).exists()):
+    names = registry.names(registry.GENERAL)
+    if (Path(text) / MANIFEST).is_file() or (name not in names and Path(text).exists()):
         return Benchmark(Path(text))
-    if name not in published:
-        raise UserError(
-            f"{text}: expected a benchmark's folder or one of {', '.join(published)}, got neither"
-        )
-    general: General = registry.load(registry.GENERAL, name)
-    options = {**general.options, **dict(parse_qsl(query, keep_blank_values=True))}
-    for unknown in options.keys() - general.options.keys():
-        raise UserError(f"{text}: expected an option out of {', '.join(general.options)}, got {unknown!r}")
-    files = sources.find(source or general.hub, general.folder, general.splits)
-    config = {"benchmark": name, "files": files.hashes(), **options}
-    begun = BenchmarkSpec(general.family, config, {"converter": str(general.version)})
-    key = hashlib.sha256(msgspec.json.encode(begun, order="sorted")).hexdigest()[:16]
-    folder = _cache() / f"{name}-{key}"
-    if not folder.exists():
-        _convert(general, files, begun, options, folder)
-    return Benchmark(folder)
-
-
-def _cache() -> Path:
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(home) / "policy-internalization"
+    if name not in names:
+        raise UserError(f"{text}: expected a benchmark's folder or one of {', '.join(names)}, got neither")
+    published: PublishedBenchmark = registry.load(registry.GENERAL, name)
+    options = {**published.options, **dict(parse_qsl(query, keep_blank_values=True))}
+    for unknown in options.keys() - published.options.keys():
+        raise UserError(f"{text}: expected the option {' or '.join(published.options)}, got {unknown!r}")
+    try:
+        files = sources.find(source or published.hub_id, published.hub_folder, published.splits)
+        return Benchmark(_convert(published, name, files, options))
+    except ImportError as error:
+        raise UserError(f"{text}: {error}; run: pip install 'policy-internalization[benchmarks]'") from error
 
 
 def _convert(
-    general: General, published: Published, begun: BenchmarkSpec, options: Mapping[str, str], folder: Path
-) -> None:
-    """Makes the folder aside and renames it, so that it is whole or not there."""
+    published: PublishedBenchmark, name: str, files: SourceFiles, options: Mapping[str, str]
+) -> Path:
+    """The folder of the converted benchmark. Converts it if it is not in the cache yet."""
+    config = {"benchmark": name, "files": files.hashes(), **options}
+    spec = BenchmarkSpec(published.family, config, {"converter": str(published.version)})
+    key = hashlib.sha256(msgspec.json.encode(spec, order="sorted")).hexdigest()[:16]
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "policy-internalization"
+    folder = cache / f"{name}-{key}"
+    if folder.exists():
+        return folder
     with store.writing(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
-        aside = tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent)
-    with aside:
-        made = Path(aside.name) / folder.name
-        made.mkdir()
-        instances, told = general.convert(published, options, made)
-        _refuse_twins(instances)
-        store.write_lines(made / benchmark.POLICIES, ())
-        store.write_lines(made / benchmark.instances_file("test"), instances)
-        benchmark.seal(made, BenchmarkSpec(begun.family, {**begun.config, **told}, begun.versions))
+        temporary = tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent)
+    # Converted in a temporary folder and then renamed, so that the folder is complete or does not exist.
+    with temporary:
+        out = Path(temporary.name) / folder.name
+        out.mkdir()
+        instances, additions = published.convert(files, options, out)
+        counts = Counter(instance.id for instance in instances)
+        for question, count in counts.most_common(1):
+            if count > 1:
+                raise UserError(f"question {question!r}: expected once, got {count} times in these files")
+        if not counts:
+            raise UserError("expected at least one question, got none; is this the right file?")
+        store.write_lines(out / benchmark.POLICIES, ())
+        store.write_lines(out / benchmark.instances_file("test"), instances)
+        benchmark.seal(out, BenchmarkSpec(spec.family, {**spec.config, **additions}, spec.versions))
         try:
-            made.rename(folder)
+            out.rename(folder)
         except OSError:
-            if not (folder / MANIFEST).is_file():  # otherwise another process was quicker
+            # Another process has converted the same files in the meantime.
+            if not (folder / MANIFEST).is_file():
                 raise
-
-
-def _refuse_twins(instances: list[Instance]) -> None:
-    seen: set[str] = set()
-    for instance in instances:
-        if instance.id in seen:
-            raise UserError(f"question {instance.id!r}: expected once, got twice; is it in two files?")
-        seen.add(instance.id)
-    if not instances:
-        raise UserError("expected at least one question, got none; is it the right file?")
+    return folder

@@ -1,6 +1,6 @@
-"""Where a published benchmark's rows come from: local files, or a dataset of the Hugging Face hub.
+"""Reads the rows of published benchmarks from local files or from a dataset on the Hugging Face hub.
 
-What exists locally is read locally, and nothing is then asked of any network.
+A source that exists locally is read locally, without any network access.
 """
 
 from __future__ import annotations
@@ -23,141 +23,134 @@ from harness.files.benchmark import refuse_outside
 T = TypeVar("T")
 FORMATS = (".parquet", ".jsonl", ".json", ".jsonl.gz", ".json.gz")
 HUB_ID = re.compile(r"[\w-][\w.-]*/[\w.-]+")
-PICTURES = "images"
-"""The folder beside a JSON file in which pictures named by path must lie, so that they can be hashed too."""
-MISSING = "{} is not installed; run: pip install 'policy-internalization[benchmarks]'"
+# Images that a JSON file names by path must be in this folder beside it, so that they can be hashed too.
+IMAGES = "images"
 
 
-class Picture(msgspec.Struct, frozen=True):
-    """An image as Hugging Face stores one: its bytes (base64 in JSON), or a path relative to the file."""
+class SourceImage(msgspec.Struct, frozen=True):
+    """An image as the hub stores it: its bytes (base64 in JSON), or a path relative to the file."""
 
     data: bytes | None = msgspec.field(name="bytes", default=None)
     path: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Published:
-    """The files of a published benchmark, by split, all in one folder."""
+class SourceFiles:
+    """The files of a published benchmark by split, all in one folder."""
 
     folder: Path
     files: dict[str, list[Path]]
 
     def hashes(self) -> dict[str, str]:
-        """By relative path, the sha256 of all that a conversion may read: pictures named by path too."""
-        named = [path for paths in self.files.values() for path in paths]
-        if any(path.suffix != ".parquet" for path in named):
-            named += sorted(path for path in (self.folder / PICTURES).rglob("*") if path.is_file())
-        return {path.relative_to(self.folder).as_posix(): store.sha256(path) for path in named}
+        """The sha256 of all files that a conversion may read, images included, by relative path."""
+        paths = [path for split in self.files.values() for path in split]
+        if any(path.suffix != ".parquet" for path in paths):
+            paths += sorted(path for path in (self.folder / IMAGES).rglob("*") if path.is_file())
+        return {path.relative_to(self.folder).as_posix(): store.sha256(path) for path in paths}
 
     def rows(self, split: str, type_: type[T]) -> Iterator[tuple[str, Path, T]]:
-        """Where each row stands, in words and as its file, and the row; UserError names row and column."""
+        """For each row: its position for error messages, its file, and the row as this type.
+
+        UserError names the row and the column that is wrong.
+        """
         for path in self.files[split]:
             for number, row in enumerate(_read(path), 1):
-                where = f"{path}, row {number}"
+                position = f"{path}, row {number}"
                 try:
-                    yield where, path, msgspec.convert(row, type_)
+                    yield position, path, msgspec.convert(row, type_)
                 except msgspec.ValidationError as error:
-                    raise UserError(f"{where}: {error}") from error
+                    raise UserError(f"{position}: {error}") from error
 
 
-def find(source: str, folder: str, splits: tuple[str, ...]) -> Published:
-    """The files of each split, of a local file or folder, or of a hub id; folder is the hub's for them.
+def find(source: str, hub_folder: str, splits: tuple[str, ...]) -> SourceFiles:
+    """The files of each split in a local file or folder, or in this folder of a hub dataset.
 
-    The first split must be there, the others may be missing. A single file is the first split, and the
-    others are looked for beside it.
+    A single file is the first split; the others are looked for in its folder.
     """
     path = Path(source)
     if path.is_file():
-        return Published(path.parent, {**_files(path.parent, splits), splits[0]: [path]})
+        return SourceFiles(path.parent, {**_by_split(path.parent, splits), splits[0]: [path]})
     if not path.is_dir():
-        path = _download(source, folder)
-    for candidate in (path / folder, path):
-        files = _files(candidate, splits)
+        path = _download(source, hub_folder)
+    for folder in (path / hub_folder, path):
+        files = _by_split(folder, splits)
         if files[splits[0]]:
-            return Published(candidate, files)
-    raise UserError(
-        f"{source}: expected {splits[0]}.parquet or {splits[0]}.jsonl in it, or the hub's own files in "
-        f"{folder!r}; found none"
-    )
+            return SourceFiles(folder, files)
+    raise UserError(f"{source}: expected {splits[0]}.parquet or {splits[0]}.jsonl in it or in {hub_folder!r}")
 
 
-def _files(folder: Path, splits: tuple[str, ...]) -> dict[str, list[Path]]:
-    """Named as SPLIT.FORMAT, or as the hub's parts SPLIT-00000-of-00002.FORMAT."""
+def _by_split(folder: Path, splits: tuple[str, ...]) -> dict[str, list[Path]]:
+    """The files named SPLIT.FORMAT, or like the parts on the hub, SPLIT-00000-of-00002.FORMAT."""
     endings = "|".join(map(re.escape, FORMATS))
-    present = sorted(folder.iterdir()) if folder.is_dir() else []
+    paths = sorted(folder.iterdir()) if folder.is_dir() else []
     return {
-        split: [p for p in present if re.fullmatch(rf"{split}(-\d+-of-\d+)?({endings})", p.name)]
+        split: [p for p in paths if re.fullmatch(rf"{split}(-\d+-of-\d+)?({endings})", p.name)]
         for split in splits
     }
 
 
-def _download(source: str, folder: str) -> Path:
-    """A copy of what the hub has in this folder, kept in the hub's own cache."""
+def _download(source: str, hub_folder: str) -> Path:
+    """A copy of this folder of a hub dataset, in the hub's own cache."""
     if not HUB_ID.fullmatch(source) or source.endswith(FORMATS):
         raise UserError(f"{source}: no such file or folder, nor a Hugging Face dataset as OWNER/NAME")
+    import httpx
+    from huggingface_hub import snapshot_download
+
     try:
-        import httpx
-        from huggingface_hub import snapshot_download
-    except ImportError:
-        raise UserError(f"{source}: {MISSING.format('huggingface_hub')}") from None
-    try:
-        return Path(snapshot_download(source, repo_type="dataset", allow_patterns=[f"{folder}/*"]))
+        return Path(snapshot_download(source, repo_type="dataset", allow_patterns=[f"{hub_folder}/*"]))
     except (OSError, ValueError, httpx.HTTPError) as error:
         reason = str(error).strip().split("\n")[0]
         raise UserError(
-            f"{source}: no such local path, and not to be had from the Hugging Face hub ({reason}); "
-            "name a local folder or file behind the colon instead"
+            f"{source}: not here nor on the hub ({reason}); name a local folder or file"
         ) from error
 
 
 def _read(path: Path) -> Iterator[Any]:
     if path.suffix == ".parquet":
-        yield from _parquet(path)
+        yield from _read_parquet(path)
         return
     try:
         data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-        lines = data.lstrip().startswith(b"[")
-        yield from msgspec.json.decode(data) if lines else msgspec.json.Decoder().decode_lines(data)
+        is_array = data.lstrip().startswith(b"[")
+        yield from msgspec.json.decode(data) if is_array else msgspec.json.Decoder().decode_lines(data)
     except (OSError, EOFError, msgspec.DecodeError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: cannot be read as JSON or JSON lines: {error}") from error
 
 
-def _parquet(path: Path) -> Iterator[Any]:
-    """A few rows at a time, because their pictures may be large."""
-    try:
-        import pyarrow
-        from pyarrow import parquet
-    except ImportError:
-        raise UserError(f"{path}: {MISSING.format('pyarrow')}") from None
+def _read_parquet(path: Path) -> Iterator[Any]:
+    import pyarrow
+    from pyarrow import parquet
+
     try:
         with parquet.ParquetFile(path) as file:
-            for group in range(file.num_row_groups):  # all at once, it would hold the whole file
+            # One row group and 64 rows at a time, because with images a file may not fit into memory.
+            for group in range(file.num_row_groups):
                 for batch in file.iter_batches(batch_size=64, row_groups=[group]):
                     yield from batch.to_pylist()
     except (OSError, pyarrow.ArrowException) as error:
         raise UserError(f"{path}: cannot be read as Parquet: {error}") from error
 
 
-def png(picture: Picture | str, file: Path, where: str) -> bytes:
-    """A picture of a row of this file, as PNG and without loss."""
-    if isinstance(picture, str):
-        picture = Picture(path=picture)
-    data = picture.data
+def png(image: SourceImage | str, file: Path, position: str) -> bytes:
+    """The image of a row in this file, as lossless PNG."""
+    if isinstance(image, str):
+        image = SourceImage(path=image)
+    data = image.data
     if data is None:
-        path = picture.path or ""
+        path = image.path or ""
         refuse_outside(path)
-        if not path.startswith(f"{PICTURES}/"):
-            raise UserError(f"{where}: expected an image's bytes, or a path in {PICTURES}/, got {path!r}")
+        if not path.startswith(f"{IMAGES}/"):
+            raise UserError(f"{position}: expected an image's bytes, or a path in {IMAGES}/, got {path!r}")
         try:
             data = (file.parent / path).read_bytes()
         except OSError as error:
             raise UserError(f"{file.parent / path}: cannot be read: {error.strerror}") from error
     try:
-        with Image.open(io.BytesIO(data)) as image:
-            if image.format == "PNG":
+        with Image.open(io.BytesIO(data)) as opened:
+            if opened.format == "PNG":
                 return data
             out = io.BytesIO()
-            image.convert("RGB").save(out, "PNG")
+            opened.convert("RGB").save(out, "PNG")
             return out.getvalue()
     except (OSError, SyntaxError) as error:
-        raise UserError(f"{where}: an image cannot be read: {error}") from error
+        raise UserError(f"{position}: an image cannot be read: {error}") from error

@@ -8,12 +8,10 @@ from dataclasses import dataclass, field
 import msgspec
 
 from harness import variants
-from harness.backends import Endpoint, Sampling
+from harness.backends import Endpoint, Sampling, is_scripted
 from harness.errors import UserError
 from harness.judge.prompt import SettingName
 from harness.seeds import rng
-
-SCRIPTED = ("oracle", "random", "majority")
 
 
 @dataclass(frozen=True)
@@ -38,7 +36,7 @@ class JudgeRequest:
         for name in ("limit", "repeats"):
             if getattr(self, name) < 1:
                 raise UserError(f"{name}: expected 1 or more, got {getattr(self, name)}")
-        if self.judge.partition(":")[0] in SCRIPTED:
+        if is_scripted(self.judge):
             raise UserError(f"judge: expected a language model, such as hf:PATH, got {self.judge}")
 
     @property

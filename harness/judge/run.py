@@ -92,7 +92,7 @@ def _refuse_itself(judge: str, run: Run) -> None:
 
 def _same(one: str, other: str) -> bool:
     """Whether two models are the same with any backend: hf:PATH and vllm:PATH?option=value are."""
-    return Path(backends.place(one)).resolve() == Path(backends.place(other)).resolve()
+    return Path(backends.location(one)).resolve() == Path(backends.location(other)).resolve()
 
 
 def _responses_to_judge(
@@ -149,10 +149,8 @@ def _request(
 
 def _generate(backend: Backend, setting: SettingName, prompts: Sequence[Prompt]) -> Iterator[Response]:
     """Uses structured output if the setting asks for it and the backend supports it."""
-    structured = getattr(backend, "structured", None)
-    if setting == "structured" and structured is not None:
-        responses: Iterator[Response] = structured(prompts, schema())
-        return responses
+    if setting == "structured":
+        return backend.structured(prompts, schema())
     return backend.generate(prompts)
 
 

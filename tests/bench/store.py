@@ -1,4 +1,4 @@
-"""Seconds to open a benchmark of 20,000 instances, its checks included: python tests/bench/store.py"""
+"""Measures the time to open and check a benchmark of 20,000 instances: python tests/bench/store.py"""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""How fast is vLLM, and how much of a shared policy does it read again? python tests/bench/vllm_speed.py SPEC
+"""Measures vLLM and transformers on a shared policy: python tests/bench/vllm_speed.py ARGUMENT
 
-SPEC is what follows `vllm:`, such as PATH?dtype=float32. The prompts share a policy, about 2,000 tokens to
-the tiny checkpoint, and have a picture each; transformers gets the same ones afterwards.
+ARGUMENT is the part after `vllm:`, such as PATH?dtype=float32. The prompts share a policy, which is about
+2,000 tokens for the tiny checkpoint, and have one image each. Both backends get the same prompts.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from PIL import Image
 
 from harness.backends import Sampling
 from harness.backends.hf import HuggingFace
-from harness.backends.vllm import VLLM, parse
+from harness.backends.vllm import VLLM, parse_argument
 from harness.records import Part, Prompt, Response
 
 COUNT, NEW = 64, 64
@@ -47,7 +47,7 @@ def main() -> None:
     sampling = Sampling(max_new_tokens=NEW)
     for name, make in (
         ("vllm", lambda: VLLM(sys.argv[1], Pictures(), sampling)),
-        ("hf", lambda: HuggingFace(parse(sys.argv[1])[0], Pictures(), sampling)),
+        ("hf", lambda: HuggingFace(parse_argument(sys.argv[1])[0], Pictures(), sampling)),
     ):
         start = time.perf_counter()
         backend = make()

@@ -1,4 +1,4 @@
-"""What every registered backend promises: one response a prompt, an honest description, repeatable."""
+"""The contract of every registered backend: one response per prompt, a JSON description, repeatable texts."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import pytest
 from loopback import Reply, completion, message, serving
 
 from harness import backends, registry, variants
-from harness.backends import Sampling
+from harness.backends import Backend, Sampling
+from harness.backends.scripted import Scripted
 from harness.files.benchmark import Benchmark
 from harness.records import Prompt
 from harness.run import EvalRequest, evaluate
@@ -28,7 +29,7 @@ def recorded(text_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
 
 @pytest.fixture
 def openai_model(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """The name that a server on the loopback interface gives its model, which answers with the question."""
+    """The name of a model on the loopback interface whose answer is the question."""
     with serving(lambda request: completion(request.content[-1]["text"])) as server:
         monkeypatch.setenv("OPENAI_BASE_URL", server.url)
         yield "served"
@@ -50,36 +51,42 @@ def vllm_model(checkpoint: Path) -> str:
 
 @pytest.fixture(params=registry.names(registry.BACKENDS))
 def model(request: pytest.FixtureRequest) -> str:
-    """Every registered backend; one without an argument here is one without a contract."""
+    """Every registered backend. A backend without an argument here fails."""
     arguments = {"oracle": "", "random": "", "majority": "", "replay": "recorded", "hf": "checkpoint"}
     arguments |= {"openai": "openai_model", "anthropic": "anthropic_model", "vllm": "vllm_model"}
-    assert request.param in arguments, "give the new backend an argument above, so that it is tested"
+    assert request.param in arguments, "add an argument for the new backend above, so that it is tested"
     fixture = arguments[request.param]
     return f"{request.param}:{request.getfixturevalue(fixture)}" if fixture else request.param
 
 
-def prompts(benchmark: Benchmark) -> list[Prompt]:
+def make_prompts(benchmark: Benchmark) -> list[Prompt]:
     instances = benchmark.instances("test")[:3]
-    made = [variants.prompt(i, v, benchmark.policies) for v in VARIANTS.values() for i in instances]
-    return [p for p in made if p is not None]
+    by_variant = [variants.prompt(i, v, benchmark.policies) for v in VARIANTS.values() for i in instances]
+    return [p for p in by_variant if p is not None]
 
 
-def test_one_response_a_prompt_and_the_same_again(model: str, text_folder: Path) -> None:
+def test_each_prompt_gets_one_response_and_the_same_again(model: str, text_folder: Path) -> None:
     benchmark = Benchmark(text_folder)
-    asked = prompts(benchmark)
+    prompts = make_prompts(benchmark)
     first, second = (
-        {r.key: r.text for r in backends.make(model, benchmark, SAMPLING).generate(asked)} for _ in range(2)
+        {r.key: r.text for r in backends.make(model, benchmark, SAMPLING).generate(prompts)} for _ in range(2)
     )
-    assert first.keys() == {p.key for p in asked}
+    assert first.keys() == {p.key for p in prompts}
     assert all(isinstance(text, str) for text in first.values())
     assert first == second
 
 
-def test_description_is_json_and_batched_is_said(model: str, text_folder: Path) -> None:
+def test_a_backend_is_described_in_json(model: str, text_folder: Path) -> None:
     backend = backends.make(model, Benchmark(text_folder), SAMPLING)
+    assert isinstance(backend, Backend)
     assert msgspec.json.decode(msgspec.json.encode(backend.description)) == backend.description
     assert backend.batched in (True, False)
 
 
 def test_no_prompts_give_no_responses(model: str, text_folder: Path) -> None:
     assert list(backends.make(model, Benchmark(text_folder), SAMPLING).generate([])) == []
+
+
+def test_the_list_of_scripted_backends_is_complete() -> None:
+    assert sorted(backends.SCRIPTED) == sorted(kind.__name__.lower() for kind in Scripted.__subclasses__())
+    assert backends.is_scripted("oracle") and not backends.is_scripted("hf:oracle")

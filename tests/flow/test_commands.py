@@ -113,7 +113,7 @@ def test_a_folder_in_use_is_refused(text_folder: Path, tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("mine")
     assert "empty folder" in refused("clevrpolicy", "generate", tmp_path, *TINY)
     said = refused("harness", "eval", text_folder, "--model", "oracle", "--out", tmp_path)
-    assert "or a run to go on with" in said
+    assert "or a run to resume" in said
 
 
 def test_a_full_disk_stops_generation_which_then_goes_on(tiny_disk: Path) -> None:
@@ -223,7 +223,7 @@ def test_a_damaged_benchmark_is_refused(spoiled: Path, tmp_path: Path, damage, n
         (["--model", "gpt"], "majority, openai, oracle, random, replay"),
         (["--model", "oracle", "--variants", "internalised"], "internalized, in_context, override"),
         (["--model", "oracle", "--split", "dev"], "recall, test, train"),
-        (["--model", "oracle:x"], "alone"),
+        (["--model", "oracle:x"], "without an argument"),
         (["--model", "replay:nowhere"], "replay:RUN"),
         (["--model", "hf:nowhere"], "nowhere"),
         (["--model", "oracle", "--limit", "0"], "limit: expected 1"),

@@ -1,4 +1,4 @@
-"""Published benchmarks from files as a user has them: every format, end to end, offline; what is refused."""
+"""Published benchmarks from local files: every format, end to end, offline; and errors."""
 
 from __future__ import annotations
 
@@ -34,17 +34,17 @@ Rows = Sequence[Mapping[str, Any]]
 
 @pytest.fixture(autouse=True)
 def offline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A cache of its own for each test, and a network that must not be touched."""
+    """Gives each test its own cache folder, and makes network access fail."""
 
-    def refuse(*_: object, **__: object) -> None:
-        raise AssertionError("a local source asked the network")
+    def fail(*_: object, **__: object) -> None:
+        raise AssertionError("a local source used the network")
 
-    monkeypatch.setattr(socket, "socket", refuse)
-    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    monkeypatch.setattr(socket, "socket", fail)
+    monkeypatch.setattr(socket, "getaddrinfo", fail)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
 
-def picture(color: str, kind: str = "PNG") -> bytes:
+def image_bytes(color: str, kind: str = "PNG") -> bytes:
     file = io.BytesIO()
     Image.new("RGB", (8, 6), color).save(file, kind)
     return file.getvalue()
@@ -62,7 +62,7 @@ def mmlu(number: int, category: str = "law", **other: Any) -> dict[str, Any]:
     return row | other
 
 
-def worked(number: int, category: str = "law") -> dict[str, Any]:
+def worked_example(number: int, category: str = "law") -> dict[str, Any]:
     return mmlu(
         number, category, cot_content=f"A: Let's think step by step. It is {number}. The answer is (A)."
     )
@@ -75,8 +75,8 @@ def mmmu(name: str, **other: Any) -> dict[str, Any]:
         "options": "['this', \"that's\"]",
         "answer": "B",
         "subject": "Art",
-        "image": {"bytes": picture("blue"), "path": None},
-        **{f"image_{n}": {"bytes": picture(c), "path": None} for n, c in ((1, "red"), (2, "green"))},
+        "image": {"bytes": image_bytes("blue"), "path": None},
+        **{f"image_{n}": {"bytes": image_bytes(c), "path": None} for n, c in ((1, "red"), (2, "green"))},
         "image_3": None,
     }
     return row | other
@@ -94,8 +94,8 @@ def write(path: Path, rows: Rows) -> None:
         parquet.write_table(pyarrow.Table.from_pylist(list(rows)), path)
         return
     plain = [in_base64(dict(row)) for row in rows]
-    one = path.name.split(".")[1] == "json"
-    data = (json.dumps(plain) if one else "\n".join(map(json.dumps, plain)) + "\n").encode()
+    is_array = path.name.split(".")[1] == "json"
+    data = (json.dumps(plain) if is_array else "\n".join(map(json.dumps, plain)) + "\n").encode()
     path.write_bytes(gzip.compress(data) if path.suffix == ".gz" else data)
 
 
@@ -108,32 +108,37 @@ def figures(benchmark: Benchmark, model: str, out: Path) -> dict[str, ReportRow]
 def test_mmlu_pro_end_to_end(tmp_path: Path, ending: str) -> None:
     folder = tmp_path / "data"
     write(folder / f"test.{ending}", [mmlu(n) for n in range(40)] + [mmlu(40, "math")])
-    write(folder / f"validation.{ending}", [worked(n) for n in range(7)] + [worked(9, "math")])
+    write(
+        folder / f"validation.{ending}", [worked_example(n) for n in range(7)] + [worked_example(9, "math")]
+    )
     benchmark = published.open(f"mmlu-pro:{folder}")
     assert "gold responses score 1" in verify(benchmark)
-    right = figures(benchmark, "oracle", tmp_path / "oracle")
-    assert (right["accuracy"].mean, right["accuracy"].n) == (1, 41)
-    guessed = figures(benchmark, "random", tmp_path / "random")["accuracy"]
-    assert guessed.chance == pytest.approx(1 / 3)
-    assert guessed.low < 1 / 3 < guessed.high
+    oracle = figures(benchmark, "oracle", tmp_path / "oracle")["accuracy"]
+    assert (oracle.mean, oracle.n) == (1, 41)
+    guesses = figures(benchmark, "random", tmp_path / "random")["accuracy"]
+    assert guesses.chance == pytest.approx(1 / 3)
+    assert guesses.low < 1 / 3 < guesses.high
     same = published.open(f"mmlu-pro:{folder / f'test.{ending}'}")
-    assert same.folder == benchmark.folder, "one file of it means the same, and is converted once"
+    assert same.folder == benchmark.folder, "the file means the same and is not converted again"
 
 
-def test_a_benchmark_is_the_same_out_of_any_format(tmp_path: Path) -> None:
+def test_all_formats_give_the_same_benchmark(tmp_path: Path) -> None:
     digests = set()
     for ending in ("parquet", "jsonl.gz"):
         write(tmp_path / ending / "data" / f"test-00000-of-00001.{ending}", [mmlu(1), mmlu(2)])
-        write(tmp_path / ending / "data" / f"validation-00000-of-00001.{ending}", [worked(3)])
+        write(tmp_path / ending / "data" / f"validation-00000-of-00001.{ending}", [worked_example(3)])
         digests.add(published.open(f"mmlu-pro:{tmp_path / ending}").manifest.digest)
     assert len(digests) == 1
 
 
 def test_the_layout_of_an_mmlu_pro_prompt(tmp_path: Path) -> None:
     write(tmp_path / "test.jsonl", [mmlu(2, options=["odd", "even", "N/A"])])
-    repeated = worked(8) | {"question": "What is 8?A. odd\nB. even\nC. neither"}
+    repeated = worked_example(8) | {"question": "What is 8?A. odd\nB. even\nC. neither"}
     boxed = repeated | {"cot_content": r"It is 8. The answer is \boxed{B}."}
-    write(tmp_path / "validation.jsonl", [worked(1, "math"), worked(3), boxed, worked(5)])
+    write(
+        tmp_path / "validation.jsonl",
+        [worked_example(1, "math"), worked_example(3), boxed, worked_example(5)],
+    )
     (instance,) = published.open(f"mmlu-pro:{tmp_path}?shots=2").instances("test")
     (part,) = instance.query
     head, *questions = part.value.split("Question:\n")
@@ -163,12 +168,12 @@ def test_mmmu_pro_end_to_end(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("ending", ["parquet", "jsonl"])
-def test_pictures_stand_behind_the_text_in_the_order_of_their_tokens(tmp_path: Path, ending: str) -> None:
-    jpeg = {"bytes": picture("red", "JPEG"), "path": "x.jpg"}
+def test_images_follow_the_text_in_the_order_of_their_tokens(tmp_path: Path, ending: str) -> None:
+    jpeg = {"bytes": image_bytes("red", "JPEG"), "path": "x.jpg"}
     write(tmp_path / f"test.{ending}", [mmmu("a", image_1=jpeg)])
     benchmark = published.open(f"mmmu-pro-standard10:{tmp_path}")
     (instance,) = benchmark.instances("test")
-    text, *pictures = instance.query
+    text, *images = instance.query
     lines = text.value.split("\n")
     assert lines[:3] == [
         "Which follows <image 2> and <image 1>, once more <image 2>?",
@@ -176,29 +181,27 @@ def test_pictures_stand_behind_the_text_in_the_order_of_their_tokens(tmp_path: P
         "B. that's",
     ]
     assert "'Answer: X'" in lines[3]
-    shown = [benchmark.image(part.value).getpixel((3, 3)) for part in pictures]
-    assert shown[0] == shown[2] == (0, 128, 0)
-    assert shown[1][0] > 250 > 5 > shown[1][1]  # through JPEG
+    pixels = [benchmark.image(part.value).getpixel((3, 3)) for part in images]
+    assert pixels[0] == pixels[2] == (0, 128, 0)
+    assert pixels[1][0] > 250 > 5 > pixels[1][1]  # not exactly red after JPEG
     (instance,) = published.open(f"mmmu-pro-vision:{tmp_path}?prompt=direct").instances("test")
     assert [part.kind for part in instance.query] == ["text", "image"]
     assert "think" not in instance.query[0].value.lower()
     assert "that's" not in instance.query[0].value
 
 
-def test_a_picture_may_be_named_by_its_path_and_is_part_of_what_the_conversion_is_kept_by(
-    tmp_path: Path,
-) -> None:
+def test_an_image_may_be_a_path_and_a_changed_image_is_converted_again(tmp_path: Path) -> None:
     write(tmp_path / "test.jsonl", [mmmu("a", image="images/a.png", image_1=None, image_2=None)])
-    seen = []
+    pixels = []
     for color in ("red", "blue"):
         (tmp_path / "images").mkdir(exist_ok=True)
-        (tmp_path / "images" / "a.png").write_bytes(picture(color))
+        (tmp_path / "images" / "a.png").write_bytes(image_bytes(color))
         benchmark = published.open(f"mmmu-pro-vision:{tmp_path / 'test.jsonl'}")
-        seen.append(benchmark.image(benchmark.instances("test")[0].query[1].value).getpixel((0, 0)))
-    assert seen == [(255, 0, 0), (0, 0, 255)]
+        pixels.append(benchmark.image(benchmark.instances("test")[0].query[1].value).getpixel((0, 0)))
+    assert pixels == [(255, 0, 0), (0, 0, 255)]
 
 
-def test_only_the_internalized_variant_gives_prompts(tmp_path: Path) -> None:
+def test_only_the_internalized_variant_has_prompts(tmp_path: Path) -> None:
     write(tmp_path / "test.jsonl", [mmlu(1)])
     benchmark = published.open(f"mmlu-pro:{tmp_path}?shots=0")
     (instance,) = benchmark.instances("test")
@@ -207,7 +210,7 @@ def test_only_the_internalized_variant_gives_prompts(tmp_path: Path) -> None:
     assert prompts[0] and isinstance(prompts[0].parts[0], Part)
 
 
-def test_the_macro_average_counts_categories_alike(tmp_path: Path) -> None:
+def test_the_macro_average_weights_categories_equally(tmp_path: Path) -> None:
     rows = [mmlu(n, "law") for n in range(9)] + [mmlu(9, "math")]
     write(tmp_path / "test.jsonl", rows)
     benchmark = published.open(f"mmlu-pro:{tmp_path}?shots=0")
@@ -222,28 +225,32 @@ def test_the_macro_average_counts_categories_alike(tmp_path: Path) -> None:
     assert 0 < row.low < 0.5 < row.high < 1
 
 
-def test_a_folder_of_ours_stays_a_folder(text_folder: Path) -> None:
+def test_a_folder_is_opened_as_it_is(text_folder: Path) -> None:
     assert published.open(str(text_folder)).folder == text_folder
 
 
-def test_a_conversion_that_fails_leaves_nothing(tmp_path: Path) -> None:
+def test_a_failed_conversion_leaves_no_files(tmp_path: Path) -> None:
     write(tmp_path / "test.jsonl", [mmlu(1), mmlu(1)])
-    with pytest.raises(UserError, match="'1': expected once, got twice"):
+    with pytest.raises(UserError, match="'1': expected once, got 2 times"):
         published.open(f"mmlu-pro:{tmp_path}?shots=0")
     assert list((tmp_path / "cache" / "policy-internalization").iterdir()) == []
 
 
 @pytest.mark.parametrize("ending", ["parquet", "jsonl"])
 @pytest.mark.parametrize(
-    ("name", "row", "said"),
+    ("name", "row", "message"),
     [
         ("mmlu-pro:{}?shots=0", {"question": "x"}, "row 1: Object missing required field"),
-        ("mmlu-pro:{}?shots=0", mmlu(1, answer="D"), "row 1: answer: expected a letter out of ABC, got 'D'"),
-        ("mmlu-pro:{}?shots=0", mmlu(1, answer="AB"), "expected a letter out of ABC, got 'AB'"),
+        (
+            "mmlu-pro:{}?shots=0",
+            mmlu(1, answer="D"),
+            "row 1: answer: expected one of the letters ABC, got 'D'",
+        ),
+        ("mmlu-pro:{}?shots=0", mmlu(1, answer="AB"), "expected one of the letters ABC, got 'AB'"),
         ("mmlu-pro:{}?shots=0", mmlu(1, options=["N/A"]), "expected options"),
-        ("mmlu-pro:{}", mmlu(1), "no worked example for category 'law'"),
+        ("mmlu-pro:{}", mmlu(1), "expected a worked example for category 'law'"),
         ("mmlu-pro:{}?shots=6", mmlu(1), "shots: expected 0..5, got '6'"),
-        ("mmlu-pro:{}?shot=3", mmlu(1), "expected an option out of shots, got 'shot'"),
+        ("mmlu-pro:{}?shot=3", mmlu(1), "expected the option shots, got 'shot'"),
         ("mmmu-pro-vision:{}?prompt=best", mmmu("a"), "expected cot or direct, got 'best'"),
         ("mmmu-pro-vision:{}", mmmu("a", image=None), "question 'a' shows image, expected that image"),
         ("mmmu-pro-standard4:{}", mmmu("a", image_2=None), "shows image_2, expected that image"),
@@ -257,15 +264,15 @@ def test_a_conversion_that_fails_leaves_nothing(tmp_path: Path) -> None:
         ("mmmu-pro-vision:{}", mmmu("a", image={"bytes": None, "path": "images/a"}), "cannot be read"),
     ],
 )
-def test_bad_rows(tmp_path: Path, ending: str, name: str, row: dict[str, Any], said: str) -> None:
+def test_bad_rows(tmp_path: Path, ending: str, name: str, row: dict[str, Any], message: str) -> None:
     write(tmp_path / f"test.{ending}", [row])
-    with pytest.raises(UserError) as refused:
+    with pytest.raises(UserError) as caught:
         published.open(name.format(tmp_path))
-    assert said in str(refused.value)
+    assert message in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("source", "said"),
+    ("source", "message"),
     [
         ("nowhere/else/test.parquet", "no such file or folder"),
         ("test.parquet", "cannot be read as Parquet"),
@@ -274,16 +281,16 @@ def test_bad_rows(tmp_path: Path, ending: str, name: str, row: dict[str, Any], s
         ("empty", "expected test.parquet or test.jsonl in it"),
     ],
 )
-def test_bad_sources(tmp_path: Path, source: str, said: str) -> None:
+def test_bad_sources(tmp_path: Path, source: str, message: str) -> None:
     (tmp_path / "empty").mkdir()
     for name in ("test.parquet", "test.jsonl", "test.jsonl.gz"):
         (tmp_path / name).write_bytes(b"\x00 nothing")
-    with pytest.raises(UserError) as refused:
+    with pytest.raises(UserError) as caught:
         published.open(f"mmlu-pro:{tmp_path / source}")
-    assert said in str(refused.value)
+    assert message in str(caught.value)
 
 
-def test_a_hub_that_cannot_be_reached_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreachable_hub_is_an_error_of_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     import httpx
     import huggingface_hub
 
@@ -295,37 +302,54 @@ def test_a_hub_that_cannot_be_reached_is_a_sentence(monkeypatch: pytest.MonkeyPa
         published.open("mmlu-pro")
 
 
-def test_what_the_hub_gives_is_read_like_a_local_folder(
+def test_without_the_optional_packages_the_error_says_how_to_install_them(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    write(tmp_path / "test.parquet", [mmlu(1)])
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(UserError, match=r"pip install 'policy-internalization\[benchmarks\]'"):
+        published.open(f"mmlu-pro:{tmp_path}?shots=0")
+
+
+def test_files_of_the_hub_are_read_like_a_local_folder(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     import huggingface_hub
 
     write(tmp_path / "vision" / "test-00000-of-00001.parquet", [mmmu("a")])
-    asked = []
+    downloads = []
 
     def download(repo: str, **settings: Any) -> str:
-        asked.append((repo, settings))
+        downloads.append((repo, settings))
         return str(tmp_path)
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
     assert len(published.open("mmmu-pro-vision").instances("test")) == 1
-    assert asked == [("MMMU/MMMU_Pro", {"repo_type": "dataset", "allow_patterns": ["vision/*"]})]
+    assert downloads == [("MMMU/MMMU_Pro", {"repo_type": "dataset", "allow_patterns": ["vision/*"]})]
 
 
 def test_the_command_takes_a_name_and_a_source(tmp_path: Path) -> None:
     write(tmp_path / "test.jsonl", [mmlu(1)])
     harness = Path(sys.executable).parent / "harness"
-    words = [harness, "eval", f"mmlu-pro:{tmp_path}?shots=0", "--model", "oracle", "--out", tmp_path / "run"]
-    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
+    command = [
+        harness,
+        "eval",
+        f"mmlu-pro:{tmp_path}?shots=0",
+        "--model",
+        "oracle",
+        "--out",
+        tmp_path / "run",
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stderr
     assert "macro accuracy: over category (%)    100.0" in done.stdout
-    words[2] = f"mmlu-pro:{tmp_path / 'none.jsonl'}"
-    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
+    command[2] = f"mmlu-pro:{tmp_path / 'none.jsonl'}"
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     assert "none.jsonl: no such file or folder" in done.stderr
 
 
-def test_a_run_is_resumed_from_the_kept_conversion(tmp_path: Path) -> None:
+def test_a_run_resumes_with_the_cached_conversion(tmp_path: Path) -> None:
     write(tmp_path / "test.jsonl", [mmlu(n) for n in range(6)])
     out = tmp_path / "run"
     for _ in range(2):

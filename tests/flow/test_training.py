@@ -174,7 +174,7 @@ def test_a_run_goes_on_only_as_it_was_begun(
 ) -> None:
     asked = recipe("vm-cpt-cot-sft", checkpoint, text_folder, chains)
     train(asked, tmp_path / "run", only="vm-cpt")
-    with pytest.raises(UserError, match=r"recipe.seed 0, asked was 1; name another folder"):
+    with pytest.raises(UserError, match=r"recipe.seed 0, but 1 was requested; name another folder"):
         train(recipe("vm-cpt-cot-sft", checkpoint, text_folder, chains, seed=1), tmp_path / "run")
 
 

@@ -1,4 +1,4 @@
-"""A model server on the loopback interface that speaks the wire format of an API and fails as it is told."""
+"""A model server on the loopback interface, with an API's wire format and any failure that a test needs."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+# Must never occur in a file, a log or a message.
 KEY = "sk-secret-5b1c7e"
-"""What must never be found in a file, a log or a message."""
 
 
 @dataclass(frozen=True)
@@ -19,8 +19,8 @@ class Reply:
     body: Any
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
+    # Send half of the body, then close the connection.
     cut: bool = False
-    """Half of the body, then the connection is closed."""
 
 
 @dataclass
@@ -32,15 +32,15 @@ class Request:
 
     @property
     def content(self) -> list[dict[str, Any]]:
-        """The blocks of its one user message."""
+        """The blocks of the request's one user message."""
         blocks: list[dict[str, Any]] = self.body["messages"][0]["content"]
         return blocks
 
 
 class Server(ThreadingHTTPServer):
-    """Answers each request by `answer`, and notes all of them and how many were under way at once."""
+    """Answers each request with `answer`. Records all requests and how many were in flight together."""
 
-    # At least the concurrency, or connections are refused.
+    # Connections are refused if this is less than the concurrency.
     request_queue_size = 128
     daemon_threads = True
 
@@ -48,14 +48,14 @@ class Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.answer, self.lock = answer, threading.Lock()
         self.requests: list[Request] = []
-        self.under_way = self.most_under_way = 0
+        self.in_flight = self.max_in_flight = 0
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server_port}"
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that went away is no news."""
+        """Prints nothing: tests kill clients on purpose."""
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -72,13 +72,13 @@ class Handler(BaseHTTPRequestHandler):
         server, request = self.server, Request(self.command, self.path, dict(self.headers.items()), body)
         with server.lock:
             server.requests.append(request)
-            server.under_way += 1
-            server.most_under_way = max(server.most_under_way, server.under_way)
+            server.in_flight += 1
+            server.max_in_flight = max(server.max_in_flight, server.in_flight)
         try:
             self.send(server.answer(request))
         finally:
             with server.lock:
-                server.under_way -= 1
+                server.in_flight -= 1
 
     def send(self, reply: Reply) -> None:
         text = reply.body if isinstance(reply.body, str) else json.dumps(reply.body)
@@ -94,11 +94,12 @@ class Handler(BaseHTTPRequestHandler):
         self.close_connection = self.close_connection or reply.cut
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Quiet."""
+        """Prints nothing."""
 
 
 @contextmanager
 def serving(answer: Callable[[Request], Reply]) -> Iterator[Server]:
+    """A server that runs within the context."""
     server = Server(answer)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
@@ -110,7 +111,7 @@ def serving(answer: Callable[[Request], Reply]) -> Iterator[Server]:
 
 
 def completion(text: str | None, **fields: Any) -> Reply:
-    """An answer of OpenAI's chat completions; fields replace those of the choice."""
+    """An answer of OpenAI's chat completions API; `fields` replace fields of the choice."""
     message = {"role": "assistant", "content": text} | fields.pop("message", {})
     details = {"cached_tokens": 60}
     return Reply(

@@ -1,6 +1,6 @@
 """The vllm backend against a real vLLM: `make test-vllm`, or pytest on this folder where vLLM is installed.
 
-The folder is not called vllm, because pytest puts its parent on sys.path and it would be imported as that.
+The folder is not called vllm: pytest puts its parent on sys.path, and `import vllm` would import the folder.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ import pytest
 from PIL import Image
 
 pytest.importorskip(
-    "vllm", reason="vLLM is not installed here; make test-vllm has a virtual environment of its own"
+    "vllm", reason="vLLM is not installed here; make test-vllm creates its own virtual environment"
 )
 
-from harness import variants
+from harness import backends, variants
 from harness.backends import Endpoint, Sampling
 from harness.backends.hf import HuggingFace
-from harness.backends.vllm import VLLM, parse
+from harness.backends.vllm import VLLM, parse_argument
 from harness.errors import UserError
 from harness.files.benchmark import Benchmark
 from harness.files.store import Log
@@ -47,7 +47,7 @@ NEW = 24
 
 
 class Pictures:
-    """A benchmark that paints each picture from its name, and has a broken one."""
+    """A benchmark whose images have random colors seeded by their names; one is broken."""
 
     def image(self, path: str) -> Image.Image:
         if path == "broken.png":
@@ -63,7 +63,7 @@ def prompt(name: str, *parts: str) -> Prompt:
 
 
 def mixed(count: int) -> list[Prompt]:
-    """Prompts of 1 to 60 words with 0, 1 or 2 images, in front of the words, behind and between them."""
+    """Prompts of two texts of 1 to 60 words with 0, 1 or 2 images before, between or after them."""
     draw = random.Random(7)
     words = ("if", "there", "is", "a", "purple", "metal", "cylinder", "go", "to", "section", "12", "answer")
     prompts = []
@@ -75,11 +75,12 @@ def mixed(count: int) -> list[Prompt]:
     return prompts
 
 
-def reworded(checkpoint: Path, folder: Path, rows: Mapping[str, tuple[float, str]]) -> Path:
-    """A copy where a special token's row is another token's, so many times.
+def with_embeddings(checkpoint: Path, folder: Path, rows: Mapping[str, tuple[float, str]]) -> Path:
+    """A copy in which the embedding of a special token is that of another token times a factor.
 
-    Words and scores share their weights, so a token with twice another's row wins wherever that one would,
-    and one with nothing never wins.
+    Embedding and output layer share their weights. So a token with twice the embedding of another is more
+    likely than that one wherever its logit is positive, and a token with embedding 0 is never the most
+    likely.
     """
     from safetensors.torch import load_file, save_file
 
@@ -95,17 +96,17 @@ def reworded(checkpoint: Path, folder: Path, rows: Mapping[str, tuple[float, str
 
 @pytest.fixture(scope="module")
 def tempting(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Likes the token of an image very much, and comes to an end now and then."""
+    """Often prefers the image token, and sometimes the end token."""
     rows = {"<|image_pad|>": (2, " rubber"), "<|endoftext|>": (1.1, " a")}
-    return reworded(checkpoint, tmp_path_factory.mktemp("checkpoints") / "tempting", rows)
+    return with_embeddings(checkpoint, tmp_path_factory.mktemp("checkpoints") / "tempting", rows)
 
 
 @pytest.fixture(scope="module")
 def sober(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Never says a placeholder, even where nothing bans it."""
+    """Never prefers a placeholder, even if nothing bans it."""
     names = ("image_pad", "video_pad", "vision_start", "vision_end")
     rows = {f"<|{name}|>": (0, "on") for name in names}
-    return reworded(checkpoint, tmp_path_factory.mktemp("checkpoints") / "sober", rows)
+    return with_embeddings(checkpoint, tmp_path_factory.mktemp("checkpoints") / "sober", rows)
 
 
 @pytest.fixture(scope="module")
@@ -114,7 +115,7 @@ def engine(tempting: Path) -> VLLM:
 
 
 def sampled(engine: VLLM, **settings: float) -> VLLM:
-    """The same engine, asked to sample otherwise; to load another takes half a minute."""
+    """The same engine with other sampling; loading another engine takes half a minute."""
     other = copy.copy(engine)
     other.sampling = Sampling(**{"max_new_tokens": NEW, **settings})  # type: ignore[arg-type]
     return other
@@ -124,33 +125,33 @@ def texts(responses: Iterator[Response]) -> dict[str, str | None]:
     return {r.instance: r.text for r in responses}
 
 
-# What comes back
+# Responses
 
 
-def test_greedy_responses_are_those_of_transformers(engine: VLLM, tempting: Path) -> None:
-    """Proves the order of parts, the pictures, the end tokens, the counts and the ban on placeholders."""
+def test_greedy_responses_equal_those_of_transformers(engine: VLLM, tempting: Path) -> None:
+    """Tests the order of parts, the images, the end tokens, the counts and the ban on placeholders."""
     prompts = mixed(48)
     hf = HuggingFace(str(tempting), Pictures(), Sampling(max_new_tokens=NEW))
     expected = {r.instance: r for r in hf.generate(prompts)}
-    got = {r.instance: r for r in engine.generate(prompts)}
-    assert got.keys() == expected.keys()
+    responses = {r.instance: r for r in engine.generate(prompts)}
+    assert responses.keys() == expected.keys()
     facts = ("text", "prompt_tokens", "completion_tokens", "finish_reason")
-    differ = [n for n in got if any(getattr(got[n], f) != getattr(expected[n], f) for f in facts)]
-    print(f"{len(differ)} of {len(got)} greedy responses differ from those of transformers: {differ}")
-    # Floats are added in another order, which turns a near tie.
+    differ = [n for n, r in responses.items() if any(getattr(r, f) != getattr(expected[n], f) for f in facts)]
+    print(f"{len(differ)} of {len(responses)} greedy responses differ from those of transformers: {differ}")
+    # Floats are added in another order, which may decide between two almost equally likely tokens.
     assert len(differ) <= 2
-    assert all(got[n].prompt_tokens == expected[n].prompt_tokens for n in got)
-    assert {r.finish_reason for r in got.values()} == {"stop", "length"}
-    assert len({r.text for r in got.values()}) > 30
+    assert all(r.prompt_tokens == expected[n].prompt_tokens for n, r in responses.items())
+    assert {r.finish_reason for r in responses.values()} == {"stop", "length"}
+    assert len({r.text for r in responses.values()}) > 30
 
 
-def test_the_ban_is_what_keeps_placeholders_out(engine: VLLM) -> None:
-    """Or the test above would say nothing of it."""
+def test_without_the_ban_placeholders_are_generated(engine: VLLM) -> None:
+    """So the test above does test the ban."""
     unbanned = copy.copy(engine)
     unbanned.reader = copy.copy(engine.reader)
     prompts = mixed(12)
     banned = texts(engine.generate(prompts))
-    unbanned._params = lambda p, s: _without_bias(engine._params(p, s))  # type: ignore[method-assign]
+    unbanned._sampling_params = lambda p, s: _without_bias(engine._sampling_params(p, s))  # type: ignore[method-assign]
     assert texts(unbanned.generate(prompts)) != banned
 
 
@@ -159,33 +160,33 @@ def _without_bias(params: object) -> object:
     return params
 
 
-def test_times_are_told_and_the_first_token_comes_first(engine: VLLM) -> None:
+def test_the_time_to_the_first_token_is_part_of_the_time(engine: VLLM) -> None:
     for response in engine.generate(mixed(6)):
         assert response.prefill_seconds is not None and response.seconds is not None
         assert 0 < response.prefill_seconds <= response.seconds
         assert 1 <= response.batch <= 6
 
 
-def test_prompts_of_the_same_policy_share_its_prefix_pictures_included(engine: VLLM) -> None:
+def test_prompts_of_the_same_policy_share_its_prefix_with_images(engine: VLLM) -> None:
     rules = "If there is a metal cylinder go to section 12. " * 40
-    first, second, third, other_picture, other_rules = (
-        next(engine.generate([prompt("q", *policy, picture, "Which response?")]))
-        for policy, picture in (
-            (("shown.png", rules), "0.png"),
-            (("shown.png", rules), "1.png"),
-            (("shown.png", rules), "2.png"),
+    first, second, third, other_image, other_rules = (
+        next(engine.generate([prompt("q", *policy, image, "Which response?")]))
+        for policy, image in (
+            (("policy.png", rules), "0.png"),
+            (("policy.png", rules), "1.png"),
+            (("policy.png", rules), "2.png"),
             (("another.png", rules), "0.png"),
-            (("shown.png", "Another policy. " + rules), "0.png"),
+            (("policy.png", "Another policy. " + rules), "0.png"),
         )
     )
-    # In whole blocks, which have 128 tokens on a CPU.
+    # The cache contains whole blocks, of 128 tokens on a CPU.
     assert second.cached_tokens == third.cached_tokens == 512
-    assert first.cached_tokens == other_picture.cached_tokens == other_rules.cached_tokens == 0
+    assert first.cached_tokens == other_image.cached_tokens == other_rules.cached_tokens == 0
     engine.forget()
-    assert next(engine.generate([prompt("q", "shown.png", rules, "3.png", "Which?")])).cached_tokens == 0
+    assert next(engine.generate([prompt("q", "policy.png", rules, "3.png", "Which?")])).cached_tokens == 0
 
 
-def test_sampling_repeats_with_the_seed_whatever_else_is_asked(engine: VLLM) -> None:
+def test_samples_depend_on_the_seed_and_not_on_other_prompts(engine: VLLM) -> None:
     prompts = mixed(12)
     first = texts(sampled(engine, temperature=1.0, top_p=0.9, seed=1).generate(prompts))
     alone = {}
@@ -210,8 +211,8 @@ def test_structured_responses_fit_their_schema(engine: VLLM) -> None:
         assert verdict["verdict"] in ("right", "wrong") and verdict["score"] in (0, 5, 10)
 
 
-def test_the_judge_s_own_schema_is_understood(engine: VLLM) -> None:
-    """A model that knows nothing fills it with a text that never ends, but in its shape."""
+def test_the_schema_of_the_judge_is_supported(engine: VLLM) -> None:
+    """A random model writes a text that does not end, but in the form of the schema."""
     for response in engine.structured(mixed(3), judge_schema()):
         assert response.text is not None and response.text.startswith('{"citations": [')
 
@@ -219,7 +220,7 @@ def test_the_judge_s_own_schema_is_understood(engine: VLLM) -> None:
 # Failures
 
 
-def test_a_bad_prompt_fails_alone(engine: VLLM) -> None:
+def test_a_bad_prompt_does_not_affect_the_others(engine: VLLM) -> None:
     good = mixed(5)
     bad = {
         "broken": (prompt("broken", "broken.png"), r"broken\.png: not a readable image"),
@@ -233,8 +234,8 @@ def test_a_bad_prompt_fails_alone(engine: VLLM) -> None:
             r"got a prompt of 20\d\d tokens and a response that did not",
         ),
     }
-    asked = [*good[:2], *(p for p, _ in bad.values()), *good[2:]]
-    responses = {r.instance: r for r in engine.generate(asked)}
+    prompts = [*good[:2], *(p for p, _ in bad.values()), *good[2:]]
+    responses = {r.instance: r for r in engine.generate(prompts)}
     for name, (_, sentence) in bad.items():
         response = responses.pop(name)
         assert response.text is None and response.error is not None
@@ -242,18 +243,16 @@ def test_a_bad_prompt_fails_alone(engine: VLLM) -> None:
     assert {n: r.text for n, r in responses.items()} == texts(engine.generate(good))
 
 
-def test_what_is_left_behind_does_not_come_back(engine: VLLM) -> None:
+def test_requests_of_a_closed_generator_are_aborted(engine: VLLM) -> None:
     narrow = copy.copy(engine)
-    narrow.width = 2
-    asked = narrow.generate(mixed(6))
-    next(asked)
-    asked.close()  # type: ignore[attr-defined]
+    narrow.max_in_flight = 2
+    responses = narrow.generate(mixed(6))
+    next(responses)
+    responses.close()  # type: ignore[attr-defined]
     assert len(list(engine.generate(mixed(3)))) == 3
 
 
-def test_an_engine_that_stops_is_told_and_what_it_answered_is_kept(
-    engine: VLLM, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_engine_that_stops_is_an_error(engine: VLLM, monkeypatch: pytest.MonkeyPatch) -> None:
     def stop() -> None:
         raise RuntimeError("CUDA error: an illegal memory access was encountered")
 
@@ -273,13 +272,13 @@ def test_an_engine_that_stops_is_told_and_what_it_answered_is_kept(
         ("?dtype=float32", "expected vllm:PATH"),
     ],
 )
-def test_what_cannot_be_loaded_is_a_sentence(tempting: Path, argument: str, sentence: str) -> None:
+def test_a_bad_argument_is_an_error_of_one_sentence(tempting: Path, argument: str, sentence: str) -> None:
     with pytest.raises(UserError, match=sentence):
         VLLM(argument.format(folder=tempting), Pictures(), Sampling())
 
 
-def test_options_are_json_or_else_words() -> None:
-    path, options = parse(
+def test_options_are_json_or_strings() -> None:
+    path, options = parse_argument(
         "org/name?tensor_parallel_size=2&gpu_memory_utilization=0.8&enforce_eager=true&dtype=float32"
         "&mm_processor_kwargs=%7B%22max_pixels%22%3A1000%7D"
     )
@@ -291,64 +290,64 @@ def test_options_are_json_or_else_words() -> None:
         "dtype": "float32",
         "mm_processor_kwargs": {"max_pixels": 1000},
     }
-    assert parse("a/folder") == ("a/folder", {})
+    assert parse_argument("a/folder") == ("a/folder", {})
 
 
-def test_without_vllm_the_way_to_install_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_vllm_the_error_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "harness.backends.vllm")
     monkeypatch.setitem(sys.modules, "vllm", None)
     with pytest.raises(UserError, match=r'pip install "policy-internalization\[vllm\]"'):
-        import harness.backends.vllm  # noqa: F401
+        backends.make("vllm:any", Pictures(), Sampling())  # type: ignore[arg-type]
 
 
-# The command, and the server
+# The command and the server
 
 
 def processes_of(session: int) -> list[int]:
-    """Processes in the session of a command that was started with one of its own, zombies aside."""
-    found = []
+    """The processes of a session, without zombies."""
+    processes = []
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
             fields = stat.read_text().rpartition(")")[2].split()
         except OSError:
             continue
         if int(fields[3]) == session and fields[0] != "Z":
-            found.append(int(stat.parent.name))
-    return found
+            processes.append(int(stat.parent.name))
+    return processes
 
 
-def wait(until: float, done: object) -> None:
-    deadline = time.monotonic() + until
+def wait(seconds: float, done: object) -> None:
+    deadline = time.monotonic() + seconds
     while not done() and time.monotonic() < deadline:  # type: ignore[operator]
         time.sleep(0.1)
 
 
-def test_eval_goes_on_after_kill_9_and_leaves_nothing_running(
+def test_eval_resumes_after_kill_9_and_leaves_no_process(
     text_folder: Path, tempting: Path, engine: VLLM, tmp_path: Path
 ) -> None:
-    """Split over two workers, as on two GPUs."""
+    """With two workers, as on two GPUs."""
     log = Log(tmp_path / "run" / "responses.jsonl", Response)
     model = f"vllm:{tempting}?{OPTIONS}&max_num_seqs=2&tensor_parallel_size=2"
-    line = [BIN / "harness", "eval", text_folder, "--model", model]
-    line += ["--max-new-tokens", "8", "--out", tmp_path / "run"]
-    process = subprocess.Popen(line, start_new_session=True)
+    command = [BIN / "harness", "eval", text_folder, "--model", model]
+    command += ["--max-new-tokens", "8", "--out", tmp_path / "run"]
+    process = subprocess.Popen(command, start_new_session=True)
     wait(200, lambda: process.poll() is not None or (log.path.exists() and len(log.read()) >= 4))
     assert len(processes_of(process.pid)) > 2
     process.kill()
     process.wait()
-    kept = log.read()
-    assert 4 <= len(kept) < 18
+    stored = log.read()
+    assert 4 <= len(stored) < 18
     wait(20, lambda: not processes_of(process.pid))
     assert processes_of(process.pid) == []
 
-    assert subprocess.run(line, check=False, timeout=300).returncode == 0
+    assert subprocess.run(command, check=False, timeout=300).returncode == 0
     benchmark = Benchmark(text_folder)
-    whole = sampled(engine, max_new_tokens=8)
-    whole.reader = copy.copy(engine.reader)
-    whole.reader.benchmark = benchmark
-    expected = {r.key: r.text for r in whole.generate(all_prompts(benchmark))}
+    undisturbed = sampled(engine, max_new_tokens=8)
+    undisturbed.reader = copy.copy(engine.reader)
+    undisturbed.reader.benchmark = benchmark
+    expected = {r.key: r.text for r in undisturbed.generate(all_prompts(benchmark))}
     responses = log.read()
-    assert responses[: len(kept)] == kept
+    assert responses[: len(stored)] == stored
     assert len(responses) == len(expected)
     assert {r.key: r.text for r in responses} == expected
     assert (tmp_path / "run" / "report.html").exists()
@@ -356,8 +355,8 @@ def test_eval_goes_on_after_kill_9_and_leaves_nothing_running(
 
 def all_prompts(benchmark: Benchmark) -> list[Prompt]:
     test = benchmark.instances("test")
-    made = [variants.prompt(i, v, benchmark.policies) for v in VARIANTS.values() for i in test]
-    return [p for p in made if p is not None]
+    by_variant = [variants.prompt(i, v, benchmark.policies) for v in VARIANTS.values() for i in test]
+    return [p for p in by_variant if p is not None]
 
 
 @pytest.fixture
@@ -366,10 +365,10 @@ def server(sober: Path) -> Iterator[str]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    line = [BIN / "vllm", "serve", sober, "--host", "127.0.0.1", "--port", str(port)]
-    line += ["--served-model-name", "tiny", "--enforce-eager", "--dtype", "float32"]
-    line += ["--max-model-len", str(POSITIONS), "--enable-prompt-tokens-details"]
-    process = subprocess.Popen(line, start_new_session=True, stdout=subprocess.DEVNULL)
+    command = [BIN / "vllm", "serve", sober, "--host", "127.0.0.1", "--port", str(port)]
+    command += ["--served-model-name", "tiny", "--enforce-eager", "--dtype", "float32"]
+    command += ["--max-model-len", str(POSITIONS), "--enable-prompt-tokens-details"]
+    process = subprocess.Popen(command, start_new_session=True, stdout=subprocess.DEVNULL)
 
     def up() -> bool:
         try:
@@ -388,20 +387,20 @@ def test_vllm_serve_answers_the_openai_backend(server: str, text_folder: Path, s
     from harness.backends.openai import OpenAI
 
     benchmark, sampling = Benchmark(text_folder), Sampling(max_new_tokens=NEW)
-    asked = all_prompts(benchmark)
-    expected = {r.key: r for r in HuggingFace(str(sober), benchmark, sampling).generate(asked)}
-    backend = OpenAI("tiny", benchmark, sampling, Endpoint(base_url=server))
-    got = {r.key: r for r in backend.generate(asked)}
+    prompts = all_prompts(benchmark)
+    expected = {r.key: r for r in HuggingFace(str(sober), benchmark, sampling).generate(prompts)}
+    backend = OpenAI("tiny", benchmark, sampling, Endpoint(base_url=server), None)
+    got = {r.key: r for r in backend.generate(prompts)}
     assert [r.error for r in got.values() if r.error] == []
     assert {k: r.prompt_tokens for k, r in got.items()} == {k: r.prompt_tokens for k, r in expected.items()}
-    differ = [k for k in got if whole_characters(got[k]) != whole_characters(expected[k])]
+    differ = [k for k in got if complete_characters(got[k]) != complete_characters(expected[k])]
     print(f"{len(differ)} of {len(got)} responses of the server differ from those of transformers")
     assert len(differ) <= 2
-    # Nothing shorter than a block, 128 tokens on a CPU, is kept.
+    # The cache contains whole blocks, of 128 tokens on a CPU.
     long = prompt("long", "If there is a metal cylinder go to section 12. " * 40)
     assert [bool(r.cached_tokens) for _ in range(2) for r in backend.generate([long])] == [False, True]
 
 
-def whole_characters(response: Response) -> str:
-    """The server leaves out the last bytes of a text that is cut within a character."""
+def complete_characters(response: Response) -> str:
+    """The text without an incomplete last character, whose bytes the server drops."""
     return (response.text or "").rstrip("\ufffd")

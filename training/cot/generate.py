@@ -26,12 +26,11 @@ import msgspec
 from tqdm import tqdm
 
 from harness import backends
-from harness.backends import Endpoint, Sampling
+from harness.backends import Endpoint, Sampling, is_scripted
 from harness.errors import UserError
 from harness.files import store
 from harness.files.benchmark import Benchmark
 from harness.files.workdir import reserve
-from harness.judge.config import SCRIPTED
 from harness.records import Instance, Json, Response
 from harness.variants import INTERNALIZED
 from training.cot.prompts import ERROR, How, Reading, best, choose, examine, prompt
@@ -65,7 +64,7 @@ class Cot:
             raise UserError("how: gold asks no model; leave --model and --samples out, or take another --how")
         if self.how != "gold" and self.model is None:
             raise UserError(f"model: expected who writes the {self.how} chains, such as hf:PATH, got none")
-        if self.how == "reverse" and self.model is not None and self.model.partition(":")[0] in SCRIPTED:
+        if self.how == "reverse" and self.model is not None and is_scripted(self.model):
             raise UserError(f"model: expected one that can read, such as hf:PATH, got {self.model}")
         if self.samples > 1 and self.sampling.temperature == 0:
             raise UserError("samples: greedy decoding gives the same response each time; set a temperature")

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from harness.errors import UserError
-from harness.files.store import UNREADABLE
+from harness.files.store import DECODE_ERRORS
 
 LOG = "log.jsonl"
 Values = dict[str, float | None]
@@ -70,6 +70,6 @@ def read(run: Path) -> dict[str, Stage]:
     for number, text in enumerate(data[: data.rfind(b"\n") + 1].splitlines(), 1):
         try:
             lines.append(decoder.decode(text))
-        except UNREADABLE as error:
+        except DECODE_ERRORS as error:
             raise UserError(f"{path}, line {number}: {error}") from error
     return history(lines)

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from harness.backends import SCRIPTED
 from harness.errors import UserError
 from harness.files import store
 from harness.files.benchmark import Benchmark
@@ -22,7 +23,7 @@ from training.config import Recipe, Stage
 from training.cot import generate
 from training.curves.history import LOG, Line
 from training.sweep import grid
-from training.sweep.grid import BASE, SCRIPTED, SWEEP, Cell, Sweep
+from training.sweep.grid import BASE, SWEEP, Cell, Sweep
 from training.train import RECORD, Record, begin, provenance, train
 
 # The reason why a cell failed.

@@ -21,7 +21,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from harness.backends import Sampling
+from harness.backends import SCRIPTED, Sampling
 from harness.errors import UserError
 from harness.run import EvalRequest
 from harness.variants import VARIANTS
@@ -32,7 +32,6 @@ from training.dataset import KINDS
 
 HERE = Path(__file__).parent
 SWEEP, BASE = "sweep.toml", "base"
-SCRIPTED = ("random", "majority", "oracle")
 # Scored on every benchmark for comparison: the base model, the lowest and the highest possible scores.
 UNTRAINED = (BASE, *SCRIPTED)
 # Names of folders in a cell, so no benchmark can have them.

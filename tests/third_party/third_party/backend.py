@@ -3,14 +3,12 @@
 import re
 from collections.abc import Iterator, Sequence
 
-from harness.backends import Sampling
+from harness.backends import Backend, Sampling
 from harness.files.benchmark import Benchmark
 from harness.records import Prompt, Response
 
 
-class Adder:
-    batched = False
-
+class Adder(Backend):
     def __init__(self, argument: str, _benchmark: Benchmark, _sampling: Sampling) -> None:
         self.step = int(argument)
         self.description = {"backend": "adder", "step": self.step}

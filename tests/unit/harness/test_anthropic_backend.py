@@ -1,4 +1,4 @@
-"""The anthropic backend: what it asks for, prompt caching, and batches that outlive the process."""
+"""The anthropic backend: its requests, prompt caching, and batches that outlive a killed process."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ SCHEMA = {"type": "object", "properties": {"score": {"type": "integer"}}, "requi
 @pytest.fixture(autouse=True)
 def environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ANTHROPIC_API_KEY", KEY)
-    monkeypatch.setattr("harness.backends.anthropic_batches.POLL", 0.01)
+    monkeypatch.setattr("harness.backends.anthropic_batches.POLL_SECONDS", 0.01)
     for name in ("INITIAL_RETRY_DELAY", "MAX_RETRY_DELAY"):
         monkeypatch.setattr(f"anthropic._base_client.{name}", 0.01)
 
@@ -41,19 +41,22 @@ def backend(url: str, folder: Path | None = None, batch: bool = False, **samplin
     return backends.make("anthropic:m", None, Sampling(**sampling), endpoint, folder)
 
 
-def asked(count: int) -> list[Prompt]:
+def make_prompts(count: int) -> list[Prompt]:
     return [Prompt(f"p{n}", "internalized", (Part("text", f"p{n}"),)) for n in range(count)]
 
 
 class Provider:
-    """Message batches of the API: each ends when it is told to, its answers the questions themselves."""
+    """A server with message batches. They end when the test says so; each answer repeats its question."""
 
     def __init__(self) -> None:
         self.batches: dict[str, list[dict[str, Any]]] = {}
-        self.over = threading.Event()
-        self.looked = threading.Event()
+        # Set by the test when the batches should end.
+        self.ended = threading.Event()
+        # Set when a client has asked for the state of a batch.
+        self.polled = threading.Event()
+        # By question, a result that is not an answer.
         self.results: dict[str, dict[str, Any]] = {}
-        """By question, where it is not an answer."""
+        # How many streams of results to cut off.
         self.cut_results = 0
 
     def __call__(self, request: Request) -> Reply:
@@ -66,18 +69,18 @@ class Provider:
         if rest[1:2] == ["results"]:
             self.cut_results -= 1
             return Reply(self.lines(rest[0]), cut=self.cut_results >= 0)
-        self.looked.set()
+        self.polled.set()
         return Reply(self.state(rest[0]))
 
     def state(self, name: str) -> dict[str, Any]:
-        over, count = self.over.is_set(), len(self.batches[name])
+        ended, count = self.ended.is_set(), len(self.batches[name])
         zeros = dict.fromkeys(("canceled", "errored", "expired", "succeeded", "processing"), 0)
         return {
             "id": name,
             "type": "message_batch",
-            "processing_status": "ended" if over else "in_progress",
-            "request_counts": zeros | ({"succeeded": count} if over else {"processing": count}),
-            "results_url": f"/v1/messages/batches/{name}/results" if over else None,
+            "processing_status": "ended" if ended else "in_progress",
+            "request_counts": zeros | ({"succeeded": count} if ended else {"processing": count}),
+            "results_url": f"/v1/messages/batches/{name}/results" if ended else None,
         }
 
     def lines(self, name: str) -> str:
@@ -90,12 +93,12 @@ class Provider:
 
     @property
     def questions(self) -> list[str]:
-        """Of every request that was ever paid for."""
+        """The question of every request in any batch: each costs money."""
         sent = [request["params"] for batch in self.batches.values() for request in batch]
         return sorted(params["messages"][0]["content"][-1]["text"] for params in sent)
 
 
-def test_a_policy_is_marked_for_the_cache_where_it_ends() -> None:
+def test_the_last_part_of_a_policy_is_marked_for_the_cache() -> None:
     introduction, rules = "Obey. " * 50, " then ".join(["Case 1"] * 50)
     policies = {
         name: (Part("text", introduction), Part("text", f"{name}: {rules}"), Part("text", f"end of {name}"))
@@ -106,22 +109,24 @@ def test_a_policy_is_marked_for_the_cache_where_it_ends() -> None:
         for name, parts in policies.items()
         for n in range(3)
     ]
-    lone = Prompt("z", "in_context", (Part("text", f"z: {rules}"), Part("text", "question")))
+    single = Prompt("z", "in_context", (Part("text", f"z: {rules}"), Part("text", "question")))
     with serving(lambda _: Reply(message("a"))) as server:
-        responses = list(backend(server.url).generate([*prompts, lone]))
+        responses = list(backend(server.url).generate([*prompts, single]))
         bodies = [request.content for request in server.requests]
     for content in bodies:
         marked = [block["text"] for block in content if "cache_control" in block]
-        # Behind the policy, not already behind the introduction that both policies have.
+        # After the policy, not after the introduction that both policies share.
         assert marked == ([] if len(content) == 2 else [f"end of {content[1]['text'][0]}"])
     counts = {(r.prompt_tokens, r.cached_tokens, r.written_tokens, r.completion_tokens) for r in responses}
     assert counts == {(100, 60, 10, 7)}
 
 
-def test_no_temperature_is_sent_and_another_than_its_own_is_refused() -> None:
+def test_no_temperature_is_sent_and_only_0_and_1_are_accepted() -> None:
     with serving(lambda _: Reply(message("a"))) as server:
         for temperature in (0, 1):
-            list(backend(server.url, temperature=temperature, max_new_tokens=40_000).generate(asked(1)))
+            list(
+                backend(server.url, temperature=temperature, max_new_tokens=40_000).generate(make_prompts(1))
+            )
         for request in server.requests:
             assert request.body.keys() == {"model", "max_tokens", "messages"}
             assert request.body["max_tokens"] == 40_000
@@ -130,7 +135,7 @@ def test_no_temperature_is_sent_and_another_than_its_own_is_refused() -> None:
                 backend(server.url, **sampling)
 
 
-def test_without_a_key_or_a_name_nothing_is_begun(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_key_or_name_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UserError, match="expected anthropic:NAME"):
         backends.make("anthropic:", None, Sampling())
     monkeypatch.delenv("ANTHROPIC_API_KEY")
@@ -139,21 +144,21 @@ def test_without_a_key_or_a_name_nothing_is_begun(monkeypatch: pytest.MonkeyPatc
         backend("http://127.0.0.1:1")
 
 
-def test_a_bearer_token_is_as_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bearer_token_is_removed_from_errors_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("ANTHROPIC_API_KEY")
     monkeypatch.setenv("ANTHROPIC_AUTH_TOKEN", KEY)
     with serving(lambda _: Reply({"error": {"message": KEY}}, 400)) as server:
-        (response,) = backend(server.url).generate(asked(1))
+        (response,) = backend(server.url).generate(make_prompts(1))
         assert server.requests[0].headers["Authorization"] == f"Bearer {KEY}"
     assert "HTTP 400" in response.error
     assert KEY not in response.error
 
 
-def test_structured_is_a_forced_tool_and_a_refusal_stays_one() -> None:
+def test_structured_forces_a_tool_and_keeps_refusals() -> None:
     tool = [{"type": "tool_use", "id": "t", "name": "answer", "input": {"score": 3}}]
     replies = {"p0": message("", "tool_use", tool), "p1": message("No.", "refusal")}
     with serving(lambda request: Reply(replies[request.content[0]["text"]])) as server:
-        responses = {r.instance: r for r in backend(server.url).structured(asked(2), SCHEMA)}
+        responses = {r.instance: r for r in backend(server.url).structured(make_prompts(2), SCHEMA)}
         body = server.requests[0].body
     assert body["tool_choice"] == {"type": "tool", "name": "answer"}
     assert (body["tools"][0]["input_schema"], body["tools"][0]["strict"]) == (SCHEMA, True)
@@ -161,15 +166,15 @@ def test_structured_is_a_forced_tool_and_a_refusal_stays_one() -> None:
     assert (responses["p1"].text, responses["p1"].finish_reason) == ("No.", "refusal")
 
 
-def test_batches_hold_everything_and_what_fails_in_them_is_asked_again(
+def test_batches_contain_all_prompts_and_failed_ones_are_sent_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("harness.backends.anthropic_batches.REQUESTS", 4)
+    monkeypatch.setattr("harness.backends.anthropic_batches.MAX_REQUESTS", 4)
     provider = Provider()
-    provider.over.set()
+    provider.ended.set()
     error = {"type": "error", "error": {"type": "api_error", "message": "overloaded"}}
     provider.results = {"p1": {"type": "errored", "error": error}, "p7": {"type": "expired"}}
-    prompts = asked(10)
+    prompts = make_prompts(10)
     with serving(provider) as server:
         responses = {r.instance: r for r in backend(server.url, tmp_path, batch=True).generate(prompts)}
         assert [len(batch) for batch in provider.batches.values()] == [4, 4, 2]
@@ -184,49 +189,49 @@ def test_batches_hold_everything_and_what_fails_in_them_is_asked_again(
     assert provider.questions == sorted([*(p.instance for p in prompts), "p1", "p7"])
 
 
-def test_a_batch_whose_results_were_cut_is_read_again_and_not_paid_again(tmp_path: Path) -> None:
+def test_cut_results_are_read_again_without_a_new_batch(tmp_path: Path) -> None:
     provider = Provider()
-    provider.over.set()
+    provider.ended.set()
     provider.cut_results = 1
-    got: list[Response] = []
+    responses: list[Response] = []
     with serving(provider) as server:
-        with pytest.raises(UserError, match="batch0 goes on there, and the same command picks it up"):
-            got.extend(backend(server.url, tmp_path, batch=True).generate(asked(6)))
-        answers = backend(server.url, tmp_path, batch=True).generate(asked(6))
-        got = [next(answers), next(answers)]
-        answers.close()  # killed while the results come
-        left = [p for p in asked(6) if p.instance not in {r.instance for r in got}]
-        got += backend(server.url, tmp_path, batch=True).generate(left)
-    assert sorted(r.text for r in got if r.text) == [f"p{n}" for n in range(6)]
+        with pytest.raises(UserError, match="batch0 is still there; rerun the same command to resume"):
+            responses.extend(backend(server.url, tmp_path, batch=True).generate(make_prompts(6)))
+        session = backend(server.url, tmp_path, batch=True).generate(make_prompts(6))
+        responses = [next(session), next(session)]
+        session.close()  # as if killed while it reads results
+        missing = [p for p in make_prompts(6) if p.instance not in {r.instance for r in responses}]
+        responses += backend(server.url, tmp_path, batch=True).generate(missing)
+    assert sorted(r.text for r in responses if r.text) == [f"p{n}" for n in range(6)]
     assert len(provider.batches) == 1
 
 
-def test_batches_of_another_use_of_the_folder_are_left_alone(tmp_path: Path) -> None:
+def test_batches_of_other_requests_in_the_same_folder_are_ignored(tmp_path: Path) -> None:
     provider = Provider()
-    provider.over.set()
+    provider.ended.set()
     provider.cut_results = 1
     with serving(provider) as server:
-        with pytest.raises(UserError, match="batch0 goes on there"):
-            list(backend(server.url, tmp_path, batch=True).structured(asked(2), SCHEMA))
-        answers = list(backend(server.url, tmp_path, batch=True).generate(asked(2)))
-        assert [r.text for r in answers] == ["p1", "p0"]
-        verdicts = list(backend(server.url, tmp_path, batch=True).structured(asked(2), SCHEMA))
+        with pytest.raises(UserError, match="batch0 is still there"):
+            list(backend(server.url, tmp_path, batch=True).structured(make_prompts(2), SCHEMA))
+        responses = list(backend(server.url, tmp_path, batch=True).generate(make_prompts(2)))
+        assert [r.text for r in responses] == ["p1", "p0"]
+        verdicts = list(backend(server.url, tmp_path, batch=True).structured(make_prompts(2), SCHEMA))
     assert [r.text for r in verdicts] == ["p1", "p0"]
     assert ["tools" in batch[0]["params"] for batch in provider.batches.values()] == [True, False]
 
 
-def test_a_run_killed_while_it_waits_picks_its_batch_up(text_folder: Path, tmp_path: Path) -> None:
+def test_a_run_killed_while_it_waits_resumes_with_its_batch(text_folder: Path, tmp_path: Path) -> None:
     provider, out = Provider(), tmp_path / "run"
     with serving(provider) as server:
-        line = [BIN / "harness", "eval", text_folder, "--model", "anthropic:m", "--batch"]
-        line += ["--base-url", server.url, "--out", out]
-        process = subprocess.Popen(line, stderr=subprocess.DEVNULL, env=dict(os.environ))
-        assert provider.looked.wait(60)
+        command = [BIN / "harness", "eval", text_folder, "--model", "anthropic:m", "--batch"]
+        command += ["--base-url", server.url, "--out", out]
+        process = subprocess.Popen(command, stderr=subprocess.DEVNULL, env=dict(os.environ))
+        assert provider.polled.wait(60)
         process.send_signal(signal.SIGKILL)
         process.wait()
-        provider.over.set()
-        asked = EvalRequest("anthropic:m", endpoint=Endpoint(server.url, batch=True))
-        report: Report = evaluate(Benchmark(text_folder), asked, out)
+        provider.ended.set()
+        request = EvalRequest("anthropic:m", endpoint=Endpoint(server.url, batch=True))
+        report: Report = evaluate(Benchmark(text_folder), request, out)
     assert len(provider.batches) == 1
     assert sum(row.errors for row in report.rows) == 0
     responses = Log(out / "responses.jsonl", Response).read()
@@ -236,9 +241,14 @@ def test_a_run_killed_while_it_waits_picks_its_batch_up(text_folder: Path, tmp_p
     assert KEY.encode() not in (out / "batches.jsonl").read_bytes()
 
 
-def test_a_batch_that_is_not_accepted_ends_with_a_sentence(tmp_path: Path) -> None:
-    refused = Reply({"error": {"message": f"bad key {KEY}"}}, 401)
-    said = pytest.raises(UserError, match=r"HTTP 401.*the batch was not accepted")
-    with serving(lambda _: refused) as server, said as caught:
-        list(backend(server.url, tmp_path, batch=True).generate(asked(2)))
+def test_batches_need_a_folder() -> None:
+    with pytest.raises(UserError, match="--batch: expected a folder"):
+        list(backend("http://127.0.0.1:1", folder=None, batch=True).generate(make_prompts(1)))
+
+
+def test_a_rejected_batch_ends_with_one_sentence(tmp_path: Path) -> None:
+    rejection = Reply({"error": {"message": f"bad key {KEY}"}}, 401)
+    expected = pytest.raises(UserError, match=r"HTTP 401.*the batch was not accepted")
+    with serving(lambda _: rejection) as server, expected as caught:
+        list(backend(server.url, tmp_path, batch=True).generate(make_prompts(2)))
     assert KEY not in str(caught.value)

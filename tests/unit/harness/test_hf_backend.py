@@ -1,4 +1,4 @@
-"""The transformers backend, on a tiny random Qwen2.5-VL: batches, counts, failures and sentences."""
+"""The hf backend with a tiny random Qwen2.5-VL: batches, token counts, failures and error messages."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from harness import backends
 from harness.backends import Sampling
 from harness.errors import UserError
 from harness.records import Part, Prompt, Response
@@ -27,12 +28,12 @@ from harness.backends.hf import HuggingFace, _GumbelNoise  # noqa: E402
 from training.base import save_random  # noqa: E402
 from training.base.model.tokenizer import SPECIAL_TOKENS, train_tokenizer  # noqa: E402
 
+# Of a 480x320 image: 6 x 4 squares of 28 pixels is the largest grid with at most 25.
 IMAGE_TOKENS = 24
-"""Of a 480x320 picture: 6 x 4 squares of 28 pixels are the most that fit under 25."""
 
 
 class Pictures:
-    """A benchmark that paints each picture from its name, and has a broken one."""
+    """A benchmark whose images have random colors seeded by their names; one is broken."""
 
     def image(self, path: str) -> Image.Image:
         if path == "broken.png":
@@ -48,7 +49,7 @@ def prompt(name: str, *parts: str) -> Prompt:
 
 
 def mixed(count: int) -> list[Prompt]:
-    """Prompts of 1 to 60 words with 0, 1 or 2 images, in front of the words or behind them."""
+    """Prompts of 1 to 60 words with 0, 1 or 2 images before or after the words."""
     draw = random.Random(7)
     words = ("if", "there", "is", "a", "purple", "metal", "cylinder", "go", "to", "section", "12", "answer")
     prompts = []
@@ -69,7 +70,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module", autouse=True)
 def one_thread() -> Iterator[None]:
-    """So small a model is many times slower on two threads that share a core."""
+    """A model this small is many times slower on two threads that share a core."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -89,7 +90,7 @@ def ask(folder: Path, *parts: str, **sampling: float) -> Response:
     return response
 
 
-# What comes back
+# Responses
 
 
 @pytest.mark.parametrize("temperature", [0.0, 0.8])
@@ -103,7 +104,7 @@ def test_the_batch_size_changes_no_response(tiny: Path, temperature: float) -> N
     assert len(set(together.values())) > 24
 
 
-def test_every_prompt_is_answered_once_and_the_shortest_first(tiny: Path) -> None:
+def test_every_prompt_is_answered_once_and_the_shortest_comes_first(tiny: Path) -> None:
     prompts = mixed(10)
     responses = list(backend(tiny, batch_size=1, max_new_tokens=1).generate(prompts))
     assert sorted(r.key for r in responses) == sorted(p.key for p in prompts)
@@ -112,7 +113,7 @@ def test_every_prompt_is_answered_once_and_the_shortest_first(tiny: Path) -> Non
 
 
 @pytest.mark.parametrize("images", [0, 1, 2])
-def test_prompt_tokens_are_those_of_the_chat_and_24_an_image(tiny: Path, images: int) -> None:
+def test_prompt_tokens_are_those_of_the_chat_and_24_per_image(tiny: Path, images: int) -> None:
     chat = (
         "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n"
         "<|im_start|>user\nWhat now?"
@@ -128,25 +129,25 @@ def test_prompt_tokens_are_those_of_the_chat_and_24_an_image(tiny: Path, images:
     assert 0 < response.prefill_seconds < response.seconds
 
 
-def test_a_response_is_cut_at_max_new_tokens(tiny: Path) -> None:
+def test_a_response_is_cut_after_max_new_tokens(tiny: Path) -> None:
     response = ask(tiny, "What now?", max_new_tokens=5)
     assert (response.completion_tokens, response.finish_reason) == (5, "length")
 
 
-def test_a_response_ends_at_the_end_token_also_inside_a_batch(tiny: Path) -> None:
+def test_a_response_ends_at_its_end_token_within_a_batch(tiny: Path) -> None:
     prompts = mixed(6)
     model = backend(tiny)
-    whole = texts(model.generate(prompts))
+    uncut = texts(model.generate(prompts))
     inputs = model.reader.read(prompts[4:5])
     tokens = model.model.generate(**inputs)[0, inputs["input_ids"].shape[1] :].tolist()
-    model.end = {tokens[3]}
+    model.end_tokens = {tokens[3]}
     model.model.generation_config.eos_token_id = [tokens[3]]
     cut = {r.instance: r for r in model.generate(prompts)}
-    kept = tokens[: tokens.index(tokens[3]) + 1]
+    completion = tokens[: tokens.index(tokens[3]) + 1]
     assert cut["p4"].finish_reason == "stop"
-    assert cut["p4"].completion_tokens == len(kept)
-    assert cut["p4"].text == model.processor.tokenizer.decode(kept)
-    assert any(r.finish_reason == "length" and r.text == whole[r.instance] for r in cut.values())
+    assert cut["p4"].completion_tokens == len(completion)
+    assert cut["p4"].text == model.processor.tokenizer.decode(completion)
+    assert any(r.finish_reason == "length" and r.text == uncut[r.instance] for r in cut.values())
 
 
 def test_the_first_token_is_that_of_a_plain_forward_pass(tiny: Path) -> None:
@@ -159,7 +160,7 @@ def test_the_first_token_is_that_of_a_plain_forward_pass(tiny: Path) -> None:
     assert response.text == model.processor.tokenizer.decode([int(logits.argmax())])
 
 
-def test_pictures_and_their_order_reach_the_model(tiny: Path) -> None:
+def test_images_and_their_order_change_the_response(tiny: Path) -> None:
     answers = {
         ask(tiny, *parts).text
         for parts in (("a.png", "b.png", "Hm?"), ("b.png", "a.png", "Hm?"), ("a.png", "Hm?", "b.png"))
@@ -170,7 +171,7 @@ def test_pictures_and_their_order_reach_the_model(tiny: Path) -> None:
 # Sampling
 
 
-def test_sampling_repeats_with_the_seed_and_only_then(tiny: Path) -> None:
+def test_samples_are_the_same_only_with_the_same_seed(tiny: Path) -> None:
     first, again, other = (
         texts(backend(tiny, temperature=1.0, seed=seed).generate(mixed(4))) for seed in (1, 1, 2)
     )
@@ -178,18 +179,18 @@ def test_sampling_repeats_with_the_seed_and_only_then(tiny: Path) -> None:
     assert all(first[name] != other[name] for name in first)
 
 
-def test_the_noise_draws_from_the_softmax() -> None:
+def test_gumbel_noise_samples_from_the_softmax() -> None:
     chances = torch.tensor([0.5, 0.3, 0.15, 0.05])
     rows = 4000
     noise = _GumbelNoise(list(range(rows)), torch.device("cpu"))
-    drawn = noise(torch.empty(0), chances.log().repeat(rows, 1)).argmax(-1)
+    samples = noise(torch.empty(0), chances.log().repeat(rows, 1)).argmax(-1)
     for token, chance in enumerate(chances.tolist()):
-        spread = math.sqrt(chance * (1 - chance) / rows)
-        assert abs((drawn == token).float().mean().item() - chance) < 4 * spread
+        error = math.sqrt(chance * (1 - chance) / rows)
+        assert abs((samples == token).float().mean().item() - chance) < 4 * error
 
 
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
-def test_placeholders_never_come_out_however_likely(tiny: Path, temperature: float) -> None:
+def test_placeholders_are_never_generated_even_if_most_likely(tiny: Path, temperature: float) -> None:
     model = backend(tiny, temperature=temperature)
     before = texts(model.generate(mixed(3)))
     likely = torch.zeros(model.model.config.text_config.vocab_size)
@@ -198,18 +199,18 @@ def test_placeholders_never_come_out_however_likely(tiny: Path, temperature: flo
     assert texts(model.generate(mixed(3))) == before
 
 
-# Failures of one prompt
+# Prompts that fail
 
 
 @pytest.mark.parametrize(
     ("parts", "sentence"),
     [
         (("broken.png",), r"broken\.png: not a readable image: image file is truncated"),
-        (("Say <|image_pad|>",), r"expected a text without the checkpoint's own <\|image_pad\|>"),
+        (("Say <|image_pad|>",), r"expected a text without the checkpoint's token <\|image_pad\|>"),
         (("word " * 33000,), r"within the checkpoint's 32768 positions, got a prompt of \d{5} tokens"),
     ],
 )
-def test_a_bad_prompt_fails_alone(tiny: Path, parts: tuple[str, ...], sentence: str) -> None:
+def test_a_bad_prompt_does_not_affect_the_others(tiny: Path, parts: tuple[str, ...], sentence: str) -> None:
     good = mixed(5)
     model = backend(tiny)
     responses = {r.instance: r for r in model.generate([*good[:2], prompt("bad", *parts), *good[2:]])}
@@ -219,8 +220,8 @@ def test_a_bad_prompt_fails_alone(tiny: Path, parts: tuple[str, ...], sentence: 
     assert {name: r.text for name, r in responses.items()} == texts(model.generate(good))
 
 
-def short_of_memory(model: HuggingFace, rows: int) -> list[int]:
-    """Lets at most so many rows into memory; the list fills with the sizes of the batches tried."""
+def limit_memory(model: HuggingFace, rows: int) -> list[int]:
+    """Makes larger batches run out of memory. Returns a list that records the size of each batch tried."""
     tried: list[int] = []
     generate: Callable[..., object] = model.model.generate
 
@@ -234,22 +235,22 @@ def short_of_memory(model: HuggingFace, rows: int) -> list[int]:
     return tried
 
 
-def test_a_batch_that_does_not_fit_is_halved_for_good(tiny: Path) -> None:
+def test_a_batch_that_does_not_fit_and_all_later_ones_are_halved(tiny: Path) -> None:
     expected = texts(backend(tiny).generate(mixed(12)))
     model = backend(tiny, batch_size=8)
-    tried = short_of_memory(model, rows=3)
+    tried = limit_memory(model, rows=3)
     assert texts(model.generate(mixed(12))) == expected
     assert tried == [8, 4, 2, 2, 2, 2, 2, 2]
 
 
-def test_a_prompt_that_never_fits_is_an_error(tiny: Path) -> None:
+def test_a_prompt_that_does_not_fit_alone_is_an_error(tiny: Path) -> None:
     model = backend(tiny)
-    short_of_memory(model, rows=0)
+    limit_memory(model, rows=0)
     responses = list(model.generate(mixed(3)))
-    assert [r.error for r in responses] == ["cpu: no memory for this prompt alone"] * 3
+    assert [r.error for r in responses] == ["cpu: not enough memory for this prompt"] * 3
 
 
-def test_another_runtime_error_is_not_taken_for_memory(tiny: Path) -> None:
+def test_other_runtime_errors_are_raised(tiny: Path) -> None:
     model = backend(tiny)
 
     def fail(**_: object) -> None:
@@ -260,7 +261,7 @@ def test_another_runtime_error_is_not_taken_for_memory(tiny: Path) -> None:
         list(model.generate(mixed(3)))
 
 
-# Checkpoints that cannot be loaded
+# Broken checkpoints
 
 
 def edit_config(folder: Path, **values: object) -> None:
@@ -268,7 +269,7 @@ def edit_config(folder: Path, **values: object) -> None:
     path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
 
 
-def drop_a_weight(folder: Path) -> None:
+def remove_a_weight(folder: Path) -> None:
     from safetensors.torch import load_file, save_file
 
     weights = load_file(folder / "model.safetensors")
@@ -276,28 +277,28 @@ def drop_a_weight(folder: Path) -> None:
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
 
 
-def only_an_adapter(folder: Path) -> None:
+def leave_only_an_adapter(folder: Path) -> None:
     (folder / "config.json").unlink()
     (folder / "adapter_config.json").touch()
 
 
 DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
-    "no folder": (shutil.rmtree, "expected a checkpoint's folder or a hub id such as .* nothing"),
+    "no folder": (shutil.rmtree, "expected a checkpoint's folder, or a hub id"),
     "no config": (
         lambda f: (f / "config.json").unlink(),
-        r"expected config\.json in the folder, found chat_temp",
+        r"expected config\.json in the folder, found none",
     ),
-    "adapter": (only_an_adapter, "merge the LoRA adapter into its base first"),
+    "adapter": (leave_only_an_adapter, "merge the LoRA adapter into its base first"),
     "no weights": (
         lambda f: (f / "model.safetensors").unlink(),
-        r"expected weights \(model\.safetensors, .*found chat_template\.jinja, config\.json",
+        r"expected an image-text-to-text checkpoint, .*no file named model\.safetensors",
     ),
-    "torn weights": (
+    "truncated weights": (
         lambda f: (f / "model.safetensors").write_bytes(b"torn"),
         "expected an image-text-to-text",
     ),
-    "a weight less": (drop_a_weight, r"expected every weight, 1 are missing, such as .*norm\.weight"),
-    "torn config": (
+    "missing weight": (remove_a_weight, r"expected every weight, 1 are missing, such as .*norm\.weight"),
+    "truncated config": (
         lambda f: (f / "config.json").write_text("{"),
         "expected an image-text-to-text checkpoint",
     ),
@@ -305,7 +306,7 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
         lambda f: edit_config(f, text_config={"hidden_size": "wide"}),
         "expected an image-text-to-text checkpoint",
     ),
-    "a text model": (
+    "text model": (
         lambda f: edit_config(f, model_type="qwen2"),
         "expected an image-text-to-text checkpoint",
     ),
@@ -314,7 +315,7 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
 
 
 @pytest.mark.parametrize("damage", DAMAGE)
-def test_a_damaged_checkpoint_is_refused_in_a_sentence(tiny: Path, tmp_path: Path, damage: str) -> None:
+def test_a_broken_checkpoint_is_an_error_of_one_sentence(tiny: Path, tmp_path: Path, damage: str) -> None:
     folder = tmp_path / "copy"
     shutil.copytree(tiny, folder)
     spoil, sentence = DAMAGE[damage]
@@ -324,26 +325,26 @@ def test_a_damaged_checkpoint_is_refused_in_a_sentence(tiny: Path, tmp_path: Pat
 
 
 def test_a_file_is_not_a_checkpoint(tiny: Path) -> None:
-    with pytest.raises(UserError, match="a path where there is a file"):
+    with pytest.raises(UserError, match=r"expected a checkpoint's folder, or a hub id"):
         backend(tiny / "config.json")
 
 
-def test_an_unknown_hub_id_is_refused_in_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unknown_hub_id_is_an_error_of_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     import huggingface_hub.constants
 
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
-    with pytest.raises(UserError, match="expected a folder here or a checkpoint of the hub"):
+    with pytest.raises(UserError, match="expected a local or a hub checkpoint"):
         backend(Path("nobody/nothing"))
 
 
-def test_without_torch_the_way_to_install_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_torch_the_error_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "harness.backends.hf")
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(UserError, match=r'pip install "policy-internalization\[hf\]"'):
-        import harness.backends.hf  # noqa: F401
+        backends.make("hf:any", Pictures(), Sampling())  # type: ignore[arg-type]
 
 
-def test_the_description_is_json_and_names_what_ran(tiny: Path) -> None:
+def test_the_description_is_json_and_identifies_the_model(tiny: Path) -> None:
     facts = json.loads(json.dumps(backend(tiny).description))
     assert facts["checkpoint"] == str(tiny)
     assert facts["architecture"] == "Qwen2_5_VLForConditionalGeneration"
@@ -363,12 +364,12 @@ def test_the_same_seed_makes_the_same_files(tiny: Path, tmp_path: Path) -> None:
     assert (tiny / "model.safetensors").read_bytes() != (other / "model.safetensors").read_bytes()
 
 
-def test_a_folder_in_use_is_not_overwritten(tiny: Path) -> None:
+def test_an_existing_folder_is_not_overwritten(tiny: Path) -> None:
     with pytest.raises(UserError, match="expected a new or an empty folder"):
         save_random(tiny)
 
 
-def test_a_saved_processor_keeps_what_torchvision_would_need(tiny: Path, tmp_path: Path) -> None:
+def test_a_saved_processor_keeps_its_video_configuration(tiny: Path, tmp_path: Path) -> None:
     backend(tiny).processor.save_pretrained(tmp_path)
     saved, original = (json.loads((f / "processor_config.json").read_text()) for f in (tmp_path, tiny))
     assert saved["processor_class"] == original["processor_class"] == "Qwen2_5_VLProcessor"
@@ -380,6 +381,6 @@ TOKENIZER = train_tokenizer()
 
 
 @given(st.text())
-def test_the_tokenizer_gives_back_any_text(text: str) -> None:
+def test_the_tokenizer_decodes_any_text_that_it_encodes(text: str) -> None:
     ids = TOKENIZER(text)["input_ids"]
     assert TOKENIZER.decode(ids, clean_up_tokenization_spaces=False) == text

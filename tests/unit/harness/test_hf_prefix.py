@@ -1,4 +1,4 @@
-"""What prompts begin with in common is encoded once, and no response is another for it."""
+"""A shared prefix is computed once, and all responses stay the same."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from harness.backends import Sampling
-from harness.backends.prefix_groups import WORTH, group_by_prefix
+from harness.backends.prefix_groups import MIN_SHARED_TOKENS, group_by_prefix
 from harness.records import Part, Prompt, Response
 
 torch = pytest.importorskip("torch")
@@ -29,13 +29,13 @@ from harness.backends.prefix import ARCHITECTURES, Prefix  # noqa: E402
 
 
 class Pictures:
-    """Paints each picture from its name, and remembers which were asked for; one is broken."""
+    """Images with random colors seeded by their names; one is broken. Records which were read."""
 
     def __init__(self) -> None:
-        self.asked: list[str] = []
+        self.read: list[str] = []
 
     def image(self, path: str) -> Image.Image:
-        self.asked.append(path)
+        self.read.append(path)
         if path == "broken.png":
             raise OSError("image file is truncated")
         colors = random.Random(path).randbytes(3 * 6)
@@ -48,33 +48,32 @@ RULES = (
 
 
 def parts(*values: str) -> tuple[Part, ...]:
-    """Those ending in .png are images."""
+    """Values ending in .png are images."""
     return tuple(Part("image" if value.endswith(".png") else "text", value) for value in values)
 
 
 def policy(number: int, images: int = 0, end: str = "") -> tuple[Part, ...]:
-    """Some 130 tokens and the images, the last of them at the end for odd numbers."""
-    shown = [f"policy{number}-{k}.png" for k in range(images)]
-    head = [f"Policy {number}.", *shown[: images // 2], RULES * 3, *shown[images // 2 :]]
+    """About 130 tokens and the images. Policies with odd numbers end in an image."""
+    paths = [f"policy{number}-{k}.png" for k in range(images)]
+    head = [f"Policy {number}.", *paths[: images // 2], RULES * 3, *paths[images // 2 :]]
     return parts(*head, *([] if number % 2 and images else [f"So much for Policy {number}. {end}"]))
 
 
 def queries(number: int, count: int) -> list[tuple[Part, ...]]:
-    """Of different lengths, with 0 or 1 images, in front of the words or behind them."""
-    made = []
+    """Queries of different lengths, with 0 or 1 images before or after the words."""
+    contents = []
     for i in range(count):
         words, image = "object scene " * (i % 5) + f"What is it? {i}", f"query{number}-{i}.png"
-        made.append(parts(*((words,), (words, image), (image, words))[i % 3]))
-    return made
+        contents.append(parts(*((words,), (words, image), (image, words))[i % 3]))
+    return contents
 
 
-def prompts(policies: Sequence[tuple[Part, ...]], count: int) -> list[Prompt]:
-    """So many of each policy, the policies in turn."""
+def make_prompts(policies: Sequence[tuple[Part, ...]], count: int) -> list[Prompt]:
+    """This many prompts per policy, in the order policy 0, policy 1, ..., policy 0, ..."""
     return [
-        Prompt(f"p{n}-{i}", "in_context", shown + query)
+        Prompt(f"p{n}-{i}", "in_context", content + queries(n, count)[i])
         for i in range(count)
-        for n, shown in enumerate(policies)
-        for query in [queries(n, count)[i]]
+        for n, content in enumerate(policies)
     ]
 
 
@@ -85,14 +84,14 @@ def backend(folder: Path | str, **sampling: float) -> HuggingFace:
     return HuggingFace(str(folder), Pictures(), Sampling(**{"max_new_tokens": 16, **sampling}))  # type: ignore[arg-type]
 
 
-def answers(model: HuggingFace, asked: Sequence[Prompt]) -> dict[str, Response]:
-    return {response.instance: response for response in model.generate(asked)}
+def answers(model: HuggingFace, prompts: Sequence[Prompt]) -> dict[str, Response]:
+    return {response.instance: response for response in model.generate(prompts)}
 
 
-def plain(model: HuggingFace, asked: Sequence[Prompt]) -> dict[str, Response]:
-    """The responses without the reuse of prefixes."""
+def plain(model: HuggingFace, prompts: Sequence[Prompt]) -> dict[str, Response]:
+    """The responses without a cached prefix."""
     model.prefix_reuse, before = False, model.prefix_reuse
-    responses = answers(model, asked)
+    responses = answers(model, prompts)
     model.prefix_reuse = before
     return responses
 
@@ -103,150 +102,156 @@ def texts(responses: dict[str, Response]) -> dict[str, str | None]:
 
 @pytest.fixture(autouse=True, scope="module")
 def one_thread() -> Iterator[None]:
-    """So small a model is many times slower on two threads that share a core."""
+    """A model this small is many times slower on two threads that share a core."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
 
 
-# Nothing changes
+# Responses stay the same
 
 
 @pytest.mark.parametrize("size", [1, 3, 16])
 @pytest.mark.parametrize("temperature", [0.0, 0.8])
-def test_responses_are_those_of_the_plain_path(checkpoint: Path, size: int, temperature: float) -> None:
-    asked = prompts(MIXED, 8)
+def test_responses_are_the_same_with_and_without_a_prefix(
+    checkpoint: Path, size: int, temperature: float
+) -> None:
+    prompts = make_prompts(MIXED, 8)
     model = backend(checkpoint, batch_size=size, temperature=temperature, top_p=0.9)
-    reused, whole = answers(model, asked), plain(model, asked)
-    assert texts(reused) == texts(whole)
-    assert len(set(texts(whole).values())) > 30
-    for name, response in whole.items():
+    reused, expected = answers(model, prompts), plain(model, prompts)
+    assert texts(reused) == texts(expected)
+    assert len(set(texts(expected).values())) > 30
+    for name, response in expected.items():
         assert response.prompt_tokens == reused[name].prompt_tokens
         assert response.cached_tokens == 0
-    # In each batch, and in all but the first response of a group.
-    assert sum(bool(r.cached_tokens) for r in reused.values()) == len(asked) - len(MIXED)
+    # All responses but the first of each group.
+    assert sum(bool(r.cached_tokens) for r in reused.values()) == len(prompts) - len(MIXED)
 
 
 @pytest.mark.parametrize("architecture", OTHERS)
-def test_other_architectures_too(architecture: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_responses_of_other_architectures_are_the_same_too(
+    architecture: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("harness.backends.hf.load_checkpoint", lambda *_: random_model(architecture))
     model = backend(architecture, batch_size=6)
     assert model.description["prefix_reuse"] is True
-    asked = prompts(MIXED[:4], 6)
-    reused, whole = answers(model, asked), plain(model, asked)
-    assert None not in texts(whole).values()
-    assert texts(reused) == texts(whole)
-    assert len(set(texts(whole).values())) > 12
+    prompts = make_prompts(MIXED[:4], 6)
+    reused, expected = answers(model, prompts), plain(model, prompts)
+    assert None not in texts(expected).values()
+    assert texts(reused) == texts(expected)
+    assert len(set(texts(expected).values())) > 12
     assert any(r.cached_tokens for r in reused.values()) == (architecture != "llava")
 
 
-def test_each_architecture_that_is_said_to_work_is_tested() -> None:
+def test_every_supported_architecture_is_tested() -> None:
     assert {*OTHERS, "qwen2_5_vl"} == ARCHITECTURES
 
 
-def test_logits_are_those_of_the_plain_path_and_the_cache_stays_as_it_is(checkpoint: Path) -> None:
+def test_logits_are_the_same_and_the_cache_is_not_modified(checkpoint: Path) -> None:
     model = backend(checkpoint)
-    shown = policy(3, images=3)
-    asked = prompts([shown], 6)
-    prefix = Prefix(model.model, model.reader, shown)
-    kept: list[Any] = []
+    content = policy(3, images=3)
+    prompts = make_prompts([content], 6)
+    prefix = Prefix(model.model, model.reader, content)
+    caches: list[Any] = []
     with torch.inference_mode():
-        for batch in (asked[:3], asked[3:], asked[:3]):
+        for batch in (prompts[:3], prompts[3:], prompts[:3]):
             inputs, shared = prefix.read(batch)
-            assert shared > WORTH
+            assert shared > MIN_SHARED_TOKENS
             logits = model.model(**prefix.rest(inputs, shared)).logits[:, -1]
             expected = model.model(**model.reader.read(batch)).logits[:, -1]
             assert (logits - expected).abs().max() < 1e-4
-            assert prefix.encoded is not None
-            kept.append([states.clone() for layer in prefix.encoded.cache for states in layer[:2]])
-    for later in kept[1:]:
-        assert all(map(torch.equal, kept[0], later))
+            assert prefix.computed is not None
+            caches.append([states.clone() for layer in prefix.computed.cache for states in layer[:2]])
+    for later in caches[1:]:
+        assert all(map(torch.equal, caches[0], later))
 
 
-# What is saved
+# Saved computation
 
 
 @pytest.mark.parametrize("images", [0, 1, 3])
-def test_cached_tokens_are_those_in_front_of_the_querys_image(checkpoint: Path, images: int) -> None:
-    shown = policy(1, images)
-    asked = [Prompt(f"p{i}", "in_context", shown + parts(f"{i}.png", "Hm? " * i)) for i in range(8)]
+def test_cached_tokens_are_those_before_the_image_of_the_query(checkpoint: Path, images: int) -> None:
+    content = policy(1, images)
+    prompts = [Prompt(f"p{i}", "in_context", content + parts(f"{i}.png", "Hm? " * i)) for i in range(8)]
     model = backend(checkpoint, batch_size=3, max_new_tokens=1)
-    # One message with the policy alone ends in 7 tokens of the chat, which begins the same; each image of a
-    # query is announced by one token.
-    shared = model.reader.read([Prompt("policy", "in_context", shown)])["input_ids"].shape[1]
+    # A message with the policy alone starts with the same tokens, but then ends the chat. In the prompts, one
+    # token announces the image of the query.
+    shared = model.reader.read([Prompt("policy", "in_context", content)])["input_ids"].shape[1]
     end = len(model.processor.tokenizer("<|im_end|>\n<|im_start|>assistant\n")["input_ids"])
-    responses = list(model.generate(asked))
+    responses = list(model.generate(prompts))
     assert [r.cached_tokens for r in responses] == [0, *[shared - end + 1] * 7]
 
 
 @pytest.mark.parametrize("size", [1, 2, 4])
-def test_computed_tokens_are_prompt_tokens_less_cached_ones(checkpoint: Path, size: int) -> None:
+def test_computed_tokens_are_prompt_tokens_minus_cached_tokens(checkpoint: Path, size: int) -> None:
     model = backend(checkpoint, batch_size=size, max_new_tokens=1)
     computed: list[int] = []
     model.model.model.language_model.layers[0].register_forward_pre_hook(
         lambda _module, inputs: computed.append(inputs[0].shape[0] * inputs[0].shape[1])
     )
-    # All as long, so that nothing is padding.
-    asked = [Prompt(f"p{i}", "in_context", policy(2, images=2) + parts(f"What {5 + i}")) for i in range(4)]
-    responses = list(model.generate(asked))
+    # All of the same length, so without padding.
+    prompts = [Prompt(f"p{i}", "in_context", policy(2, images=2) + parts(f"What {5 + i}")) for i in range(4)]
+    responses = list(model.generate(prompts))
     assert len({r.prompt_tokens for r in responses}) == 1
     assert sum(computed) == sum((r.prompt_tokens or 0) - (r.cached_tokens or 0) for r in responses)
     assert sum(computed) < (responses[0].prompt_tokens or 0) * 1.2
 
 
 @pytest.mark.parametrize("size", [1, 3, 16])
-def test_a_policys_images_are_read_and_encoded_once(
+def test_the_images_of_a_policy_are_read_and_encoded_once(
     checkpoint: Path, size: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = backend(checkpoint, batch_size=size, max_new_tokens=1)
-    prepared, encoded = [], []
+    processed, encoded = [], []
     kind = type(model.processor.image_processor)
     preprocess = kind.preprocess
 
     def counting(self: Any, images: Any, *more: Any, **settings: Any) -> Any:
         inputs = preprocess(self, images, *more, **settings)
-        prepared.append(len(inputs["image_grid_thw"]))
+        processed.append(len(inputs["image_grid_thw"]))
         return inputs
 
     monkeypatch.setattr(kind, "preprocess", counting)
     model.model.model.visual.register_forward_pre_hook(
         lambda _module, _args, named: encoded.append(len(named["grid_thw"])), with_kwargs=True
     )
-    asked = prompts([policy(2, images=2), policy(3, images=3)], 9)
-    answers(model, asked)
-    once = [part.value for part in dict.fromkeys(p for a in asked for p in a.parts) if part.kind == "image"]
-    assert sorted(model.reader.benchmark.asked) == sorted(once)  # type: ignore[attr-defined]
-    assert sum(prepared) == sum(encoded) == len(once) == 5 + 2 * 6
+    prompts = make_prompts([policy(2, images=2), policy(3, images=3)], 9)
+    answers(model, prompts)
+    images = [
+        part.value for part in dict.fromkeys(p for a in prompts for p in a.parts) if part.kind == "image"
+    ]
+    assert sorted(model.reader.benchmark.read) == sorted(images)  # type: ignore[attr-defined]
+    assert sum(processed) == sum(encoded) == len(images) == 5 + 2 * 6
 
 
-def test_the_memory_of_a_group_goes_before_the_next_one_begins(
+def test_the_memory_of_a_group_is_freed_before_the_next_group(
     checkpoint: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made: list[weakref.ref[Prefix]] = []
+    prefixes: list[weakref.ref[Prefix]] = []
 
-    class Seen(Prefix):
+    class TrackedPrefix(Prefix):
         def __init__(self, *args: Any) -> None:
             super().__init__(*args)
-            made.append(weakref.ref(self))
+            prefixes.append(weakref.ref(self))
 
-    monkeypatch.setattr("harness.backends.hf.Prefix", Seen)
-    responses = backend(checkpoint, batch_size=4, max_new_tokens=1).generate(prompts(MIXED[2:4], 4))
+    monkeypatch.setattr("harness.backends.hf.Prefix", TrackedPrefix)
+    responses = backend(checkpoint, batch_size=4, max_new_tokens=1).generate(make_prompts(MIXED[2:4], 4))
     alive = []
     for _ in responses:
         gc.collect()
-        alive.append([one() is not None for one in made])
+        alive.append([prefix() is not None for prefix in prefixes])
     assert alive == [[True]] * 4 + [[False, True]] * 4
-    assert made[1]() is None
+    assert prefixes[1]() is None
 
 
-# What can go wrong
+# Failures
 
 
 def test_a_batch_that_does_not_fit_is_halved(checkpoint: Path) -> None:
-    asked = prompts(MIXED[2:4], 8)
+    prompts = make_prompts(MIXED[2:4], 8)
     model = backend(checkpoint, batch_size=8)
-    expected = texts(plain(model, asked))
+    expected = texts(plain(model, prompts))
     generate, tried = model.model.generate, []
 
     def limited(**inputs: Any) -> Any:
@@ -256,37 +261,37 @@ def test_a_batch_that_does_not_fit_is_halved(checkpoint: Path) -> None:
         return generate(**inputs)
 
     model.model.generate = limited
-    responses = answers(model, asked)
+    responses = answers(model, prompts)
     assert texts(responses) == expected
     assert tried == [8, 4, *[2] * 8]
     assert sum(r.cached_tokens == 0 for r in responses.values()) == 2
 
 
-def test_no_memory_for_the_prefix_is_an_error_of_each_prompt(checkpoint: Path) -> None:
+def test_without_memory_for_the_prefix_each_prompt_is_an_error(checkpoint: Path) -> None:
     model = backend(checkpoint, batch_size=4)
 
-    def full(*_: Any) -> None:
+    def run_out_of_memory(*_: Any) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    model.model.model.visual.register_forward_pre_hook(full)
-    responses = answers(model, prompts([policy(0), policy(1, images=1)], 3))
+    model.model.model.visual.register_forward_pre_hook(run_out_of_memory)
+    responses = answers(model, make_prompts([policy(0), policy(1, images=1)], 3))
     assert {name for name, r in responses.items() if r.text is not None} == {"p0-0"}
-    assert {r.error for r in responses.values() if r.error} == {"cpu: no memory for this prompt alone"}
+    assert {r.error for r in responses.values() if r.error} == {"cpu: not enough memory for this prompt"}
 
 
-def test_a_broken_image_fails_its_own_prompt_or_those_of_its_policy(checkpoint: Path) -> None:
-    asked = prompts(MIXED[2:4], 4)
-    good = texts(answers(backend(checkpoint), asked))
-    lame = policy(5) + parts("broken.png")
+def test_a_broken_image_fails_only_its_prompt_or_the_prompts_of_its_policy(checkpoint: Path) -> None:
+    prompts = make_prompts(MIXED[2:4], 4)
+    good = texts(answers(backend(checkpoint), prompts))
+    broken = policy(5) + parts("broken.png")
     bad = [Prompt("bad", "in_context", policy(2, images=2) + parts("broken.png", "Hm?"))]
-    bad += [Prompt(f"lame{i}", "in_context", lame + query) for i, query in enumerate(queries(5, 8))]
-    responses = texts(answers(backend(checkpoint, batch_size=8), [*bad, *asked]))
+    bad += [Prompt(f"broken{i}", "in_context", broken + query) for i, query in enumerate(queries(5, 8))]
+    responses = texts(answers(backend(checkpoint, batch_size=8), [*bad, *prompts]))
     assert {name for name, text in responses.items() if text is None} == {p.instance for p in bad}
     assert good.items() <= responses.items()
 
 
-def test_a_model_that_forgets_takes_the_plain_path(checkpoint: Path, tmp_path: Path) -> None:
-    """A sliding window drops keys that a longer remainder would need again."""
+def test_a_model_with_a_sliding_window_does_not_reuse_prefixes(checkpoint: Path, tmp_path: Path) -> None:
+    """A sliding window drops keys that a longer query would need."""
     folder = tmp_path / "sliding"
     shutil.copytree(checkpoint, folder)
     config = json.loads((folder / "config.json").read_text())
@@ -295,75 +300,81 @@ def test_a_model_that_forgets_takes_the_plain_path(checkpoint: Path, tmp_path: P
     (folder / "config.json").write_text(json.dumps(config))
     model = backend(folder)
     assert model.description["prefix_reuse"] is False
-    assert {r.cached_tokens for r in model.generate(prompts(MIXED[:1], 3))} == {0}
+    assert {r.cached_tokens for r in model.generate(make_prompts(MIXED[:1], 3))} == {0}
 
 
-def test_a_template_that_moves_the_images_first_shares_what_it_can(checkpoint: Path) -> None:
-    """The query's image then stands in front of the policy's text."""
+def test_a_template_that_moves_images_to_the_front_shares_the_images(checkpoint: Path) -> None:
+    """The image of the query then comes before the text of the policy."""
     model = backend(checkpoint, batch_size=4)
     model.processor.chat_template = (
         "{% for part in messages[0].content if part.type == 'image' %}"
         "<|vision_start|><|image_pad|><|vision_end|>{% endfor %}"
         "{% for part in messages[0].content if part.type == 'text' %}{{ part.text }}{% endfor %}"
     )
-    asked = [Prompt(f"p{i}", "in_context", policy(3, images=3) + parts(f"{i}.png", "Hm?")) for i in range(4)]
+    prompts = [
+        Prompt(f"p{i}", "in_context", policy(3, images=3) + parts(f"{i}.png", "Hm?")) for i in range(4)
+    ]
     few = [Prompt(f"q{i}", "in_context", policy(2, images=1) + parts(f"{i}.png", "Hm?")) for i in range(4)]
-    responses = answers(model, [*asked, *few])
-    assert texts(responses) == texts(plain(model, [*asked, *few]))
+    responses = answers(model, [*prompts, *few])
+    assert texts(responses) == texts(plain(model, [*prompts, *few]))
     assert [r.cached_tokens for name, r in responses.items() if name[0] == "p"] == [0, 79, 79, 79]
     assert {r.cached_tokens for name, r in responses.items() if name[0] == "q"} == {0}
 
 
-def test_a_prefix_may_end_in_an_image(checkpoint: Path) -> None:
-    """With no text behind it, positions go on after the image's longer side."""
+def test_a_prefix_may_end_with_an_image(checkpoint: Path) -> None:
+    """Without text after it, the next position is the one after the image's longer side."""
     model = backend(checkpoint, batch_size=4)
     model.processor.chat_template = (
         "{% for part in messages[0].content %}{% if part.type == 'image' %}<|image_pad|>"
         "{% else %}{{ part.text }}{% endif %}{% endfor %}"
     )
-    shown = policy(1, images=1)
-    asked = [Prompt(word, "in_context", shown + parts(f"{word} it?")) for word in ("is", "at", "of", "What")]
-    responses = answers(model, asked)
-    whole = model.reader.read([Prompt("policy", "in_context", shown)])["input_ids"].shape[1]
-    assert [r.cached_tokens for r in responses.values()] == [0, whole, whole, whole]
-    assert texts(responses) == texts(plain(model, asked))
+    content = policy(1, images=1)
+    words = ("is", "at", "of", "What")
+    prompts = [Prompt(word, "in_context", content + parts(f"{word} it?")) for word in words]
+    responses = answers(model, prompts)
+    shared = model.reader.read([Prompt("policy", "in_context", content)])["input_ids"].shape[1]
+    assert [r.cached_tokens for r in responses.values()] == [0, shared, shared, shared]
+    assert texts(responses) == texts(plain(model, prompts))
 
 
-# Which prompts go together
+# Groups of prompts
 
 
-def grouped(asked: Sequence[Prompt], least: int = 2) -> list[tuple[int, list[str]]]:
-    return [(one.shared, [p.instance for p in one.prompts]) for one in group_by_prefix(asked, least)]
+def groups(prompts: Sequence[Prompt], min_prompts: int = 2) -> list[tuple[int, list[str]]]:
+    """For each group, the number of shared parts and its instances."""
+    return [(g.shared, [p.instance for p in g.prompts]) for g in group_by_prefix(prompts, min_prompts)]
 
 
-def test_policies_are_groups_and_what_shows_none_stays_together() -> None:
-    shown = prompts([policy(0), policy(1, images=2)], 3)
-    hidden = [Prompt(f"q{i}", "internalized", query) for i, query in enumerate(queries(0, 3))]
-    assert grouped([*shown, *hidden]) == [
+def test_each_policy_is_a_group_and_prompts_without_one_are_another() -> None:
+    in_context = make_prompts([policy(0), policy(1, images=2)], 3)
+    internalized = [Prompt(f"q{i}", "internalized", query) for i, query in enumerate(queries(0, 3))]
+    assert groups([*in_context, *internalized]) == [
         (0, ["q0", "q1", "q2"]),
         (3, ["p0-0", "p0-1", "p0-2"]),
         (4, ["p1-0", "p1-1", "p1-2"]),
     ]
 
 
-def test_several_samples_do_not_break_a_policys_group_apart() -> None:
-    asked = [
-        Prompt(p.instance, p.variant, p.parts, k) for p in prompts([parts(RULES * 20)], 4) for k in range(3)
+def test_several_samples_stay_in_the_group_of_their_policy() -> None:
+    prompts = [
+        Prompt(p.instance, p.variant, p.parts, k)
+        for p in make_prompts([parts(RULES * 20)], 4)
+        for k in range(3)
     ]
-    [(shared, names)] = grouped(asked)
+    [(shared, names)] = groups(prompts)
     assert (shared, len(names)) == (1, 12)
 
 
-def test_a_common_introduction_does_not_hide_the_policies_behind_it() -> None:
-    asked = prompts([parts("Obey. " * 50) + policy(n) for n in range(3)], 4)
-    assert [shared for shared, _ in grouped(asked)] == [4, 4, 4]
+def test_a_common_introduction_does_not_merge_the_groups_of_policies() -> None:
+    prompts = make_prompts([parts("Obey. " * 50) + policy(n) for n in range(3)], 4)
+    assert [shared for shared, _ in groups(prompts)] == [4, 4, 4]
 
 
-def test_few_prompts_or_few_tokens_are_no_group() -> None:
+def test_few_prompts_or_few_tokens_do_not_form_a_group() -> None:
     short = [Prompt(f"s{i}", "internalized", parts("What now?", f"{i}.png")) for i in range(8)]
-    asked = [*prompts([policy(0), policy(1)], 3), *short]
-    assert grouped(asked, least=4) == [(0, [p.instance for p in asked])]
+    prompts = [*make_prompts([policy(0), policy(1)], 3), *short]
+    assert groups(prompts, min_prompts=4) == [(0, [p.instance for p in prompts])]
 
 
-def test_no_prompts_are_no_groups() -> None:
-    assert grouped([]) == []
+def test_no_prompts_form_no_groups() -> None:
+    assert groups([]) == []

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from markupsafe import escape
 
 from harness import backends, cli
-from harness.backends import Endpoint, Sampling
+from harness.backends import Backend, Endpoint, Sampling
 from harness.errors import UserError
 from harness.files import store
 from harness.files.benchmark import Benchmark
@@ -39,7 +39,7 @@ def saying(score: object) -> str:
     return json.dumps({"citations": [{"cited": "a", "policy": "b", "agrees": False}], "score": score})
 
 
-class FakeJudge:
+class FakeJudge(Backend):
     """Answers by a script, and remembers what it was asked over all sittings."""
 
     batched = False

@@ -1,4 +1,4 @@
-"""MMLU-Pro: which letter a response gives, what is asked, and what an answer is worth."""
+"""MMLU-Pro: which letter is extracted from a response, and how it is scored."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from harness.general.mmlu_pro import MmluPro, extract_answer
 from harness.records import Instance
 
-ADVERSE = [
+ADVERSARIAL = [
     "answer: ",
     "answer:",
     "Answer:\n",
@@ -38,14 +38,14 @@ ADVERSE = [
 
 
 def in_three_steps(text: str) -> str | None:
-    """The script's own patterns, as its description has them; quadratic, so for short texts."""
+    """The official script's patterns. They take quadratic time, so for short texts only."""
     for pattern in (
         r"answer is \(?([A-J])\)?",
         r".*[aA]nswer:\s*([A-J])",
         r"\b([A-J])\b(?!(?s:.*)\b[A-J]\b)",
     ):
-        if found := re.search(pattern, text):
-            return found[1]
+        if match := re.search(pattern, text):
+            return match[1]
     return None
 
 
@@ -67,7 +67,7 @@ def in_three_steps(text: str) -> str | None:
         ("<think>the answer is (A)", None),
     ],
 )
-def test_the_letter_that_a_response_gives(text: str, letter: str | None) -> None:
+def test_the_letter_in_a_response(text: str, letter: str | None) -> None:
     assert extract_answer(text, 10) == letter
 
 
@@ -76,19 +76,19 @@ def test_the_letter_that_a_response_gives(text: str, letter: str | None) -> None
         st.sampled_from(["answer is ", "Answer:", "answer:", "(", ")", "A", "B", "J", "K", " ", "\n", "a"])
     )
 )
-def test_it_is_the_script_s_three_steps(words: list[str]) -> None:
+def test_the_letter_is_that_of_the_official_three_steps(words: list[str]) -> None:
     text = "".join(words)
     assert extract_answer(text, 10) == in_three_steps(text)
 
 
-def test_a_letter_that_is_not_offered_is_an_answer_as_in_the_script() -> None:
+def test_a_letter_without_an_option_is_returned_as_in_the_script() -> None:
     assert extract_answer("the answer is (J)", 4) == "J"
     assert extract_answer("the answer is (K)", 10) is None
     assert extract_answer("the answer is (K)", 11) == "K"
 
 
-@pytest.mark.parametrize("piece", ADVERSE)
-def test_a_megabyte_of_anything_is_read(piece: str) -> None:
+@pytest.mark.parametrize("piece", ADVERSARIAL)
+def test_a_megabyte_of_adversarial_text_takes_little_time(piece: str) -> None:
     text = piece * (1_000_000 // len(piece))
     assert extract_answer(text + "\nthe answer is (D)", 10) == (None if piece == "<think>" else "D")
     extract_answer(text, 10)
@@ -98,15 +98,15 @@ def instance(options: int = 4) -> Instance:
     return Instance("1", "test", (), {"category": "law", "options": ["x"] * options}, None, "B")
 
 
-def test_what_follows_the_stop_is_cut_but_not_inside_thinking() -> None:
+def test_text_after_the_stop_string_is_ignored_except_in_the_think_block() -> None:
     family = MmluPro(None)  # type: ignore[arg-type]
     assert family.grade(instance(), "B", "The answer is (B). Question: next? The answer is (C).").value == 1
     assert family.grade(instance(), "B", "Hm. Question: next? The answer is (B).").reason == "unparsed"
-    thought = "<think>Question: is the answer is (C)?</think>The answer is (B)."
-    assert family.grade(instance(), "B", thought).value == 1
+    text = "<think>Question: is the answer is (C)?</think>The answer is (B)."
+    assert family.grade(instance(), "B", text).value == 1
 
 
-def test_guessing_at_random_is_told_beside_the_score() -> None:
+def test_the_expected_score_of_a_random_guess_is_a_part() -> None:
     family = MmluPro(None)  # type: ignore[arg-type]
     none = family.grade(instance(), "B", "no idea")
     assert (none.value, none.reason, none.parts) == (0, "unparsed", {"official random": 0.25})
@@ -114,7 +114,7 @@ def test_guessing_at_random_is_told_beside_the_score() -> None:
     assert family.grade(instance(), "B", "The answer is (B).").parts == {"official random": 1}
 
 
-def test_importing_the_extraction_is_light() -> None:
+def test_importing_the_extraction_loads_no_large_library() -> None:
     code = (
         "import sys, harness.general.mmlu_pro, harness.general.mmmu_pro;"
         "print(*{'torch', 'pyarrow', 'huggingface_hub', 'matplotlib', 'numpy'} & sys.modules.keys())"
@@ -130,7 +130,7 @@ def test_importing_the_extraction_is_light() -> None:
 def test_agreement_with_the_official_extraction(era: str, least: float) -> None:
     with gzip.open(Path(os.environ["BENCH_DATA"]) / "mmlu_pro" / "responses.jsonl.gz") as file:
         rows = [row for row in map(json.loads, file) if row["era"] == era]
-    if era == "level1":  # only its first step was applied
+    if era == "level1":  # only the first step was applied in these
         rows = [row for row in rows if row["official_pred"]]
     same = [extract_answer(row["response"], row["options"]) == row["official_pred"] for row in rows]
     assert len(same) > 900

@@ -1,4 +1,4 @@
-"""The openai backend: what it asks for, and a real server's answers beside the transformers backend's."""
+"""The openai backend: its requests, and the answers of a real server compared with the hf backend's."""
 
 from __future__ import annotations
 
@@ -28,14 +28,15 @@ ONE = [Prompt("i", "internalized", (Part("text", "one"),))]
 
 
 def request_for(prompts: list[Prompt] = ONE, schema: Any = None, **sampling: Any) -> list[dict[str, Any]]:
-    """What is sent for these prompts."""
+    """The bodies that are sent for these prompts."""
     with serving(lambda _: completion("{}")) as server:
         backend: Any = backends.make("openai:m", None, Sampling(**sampling), Endpoint(server.url))
         list(backend.structured(prompts, schema) if schema else backend.generate(prompts))
         return [request.body for request in server.requests]
 
 
-def answer_of(reply: Reply) -> Response:
+def response_to(reply: Reply) -> Response:
+    """The response that the backend makes of a server's reply."""
     with serving(lambda _: reply) as server:
         (response,) = backends.make("openai:m", None, Sampling(), Endpoint(server.url)).generate(ONE)
         return response
@@ -43,7 +44,7 @@ def answer_of(reply: Reply) -> Response:
 
 @pytest.fixture(scope="module")
 def llava(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small random LLaVA: without torchvision the Idefics3 of this version cannot be loaded."""
+    """A small random LLaVA, because this version cannot load its Idefics3 without torchvision."""
     pytest.importorskip("transformers")
     from small_models import random_model
 
@@ -55,15 +56,15 @@ def llava(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def transformers_server(llava: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    """The address of `transformers serve`, whose command itself would import more than serving needs."""
+    """The address of `transformers serve`; the command itself would import more than serving needs."""
     for module in ("fastapi", "uvicorn"):
         pytest.importorskip(module)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    line = f"Serve({str(llava)!r}, host='127.0.0.1', port={port}, device='cpu')"
+    code = f"Serve({str(llava)!r}, host='127.0.0.1', port={port}, device='cpu')"
     process = subprocess.Popen(
-        [sys.executable, "-c", f"from transformers.cli.serve import Serve; {line}"],
+        [sys.executable, "-c", f"from transformers.cli.serve import Serve; {code}"],
         env={**os.environ, "HF_HUB_OFFLINE": "1"},
         stderr=subprocess.DEVNULL,
     )
@@ -82,27 +83,27 @@ def transformers_server(llava: Path) -> Iterator[tuple[str, subprocess.Popen[byt
         process.wait()
 
 
-def test_a_real_server_answers_as_the_transformers_backend_and_may_go_away(
+def test_a_real_server_answers_like_the_hf_backend_and_may_be_killed(
     transformers_server: tuple[str, subprocess.Popen[bytes]],
     llava: Path,
     visual_folder: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Images included: in the policy and in the question."""
+    """With images in the policy and in the question."""
     url, process = transformers_server
     benchmark, sampling = Benchmark(visual_folder), Sampling(max_new_tokens=12)
     instances = benchmark.instances("test")[:4]
-    made = [variants.prompt(i, v, benchmark.policies) for v in VARIANTS.values() for i in instances]
-    prompts = [p for p in made if p is not None]
+    by_variant = [variants.prompt(i, v, benchmark.policies) for v in VARIANTS.values() for i in instances]
+    prompts = [p for p in by_variant if p is not None]
     backend = backends.make(f"openai:{llava}", benchmark, sampling, Endpoint(url, concurrency=3))
     served = {r.key: r for r in backend.generate(prompts)}
     local = {r.key: r for r in backends.make(f"hf:{llava}", benchmark, sampling).generate(prompts)}
 
-    def told(response: Response) -> tuple[object, ...]:
+    def facts(response: Response) -> tuple[object, ...]:
         counts = response.prompt_tokens, response.completion_tokens
         return response.text, response.error, response.finish_reason, *counts
 
-    assert {key: told(r) for key, r in served.items()} == {key: told(r) for key, r in local.items()}
+    assert {key: facts(r) for key, r in served.items()} == {key: facts(r) for key, r in local.items()}
     assert len({r.text for r in served.values()}) > 3
 
     monkeypatch.setattr("harness.backends.remote.RETRIES", 0)
@@ -114,12 +115,12 @@ def test_a_real_server_answers_as_the_transformers_backend_and_may_go_away(
             process.kill()
             process.wait()
     assert sorted(r.key for r in responses) == sorted(p.key for p in prompts)
-    kept = [r for r in responses if r.error is None]
-    assert 2 <= len(kept) <= 4
-    assert all(told(r) == told(served[r.key]) for r in kept)
+    answered = [r for r in responses if r.error is None]
+    assert 2 <= len(answered) <= 4
+    assert all(facts(r) == facts(served[r.key]) for r in answered)
 
 
-def test_greedy_says_so_and_draws_have_a_seed_for_each_sample() -> None:
+def test_greedy_requests_have_temperature_0_and_each_sample_has_its_own_seed() -> None:
     (greedy,) = request_for(max_new_tokens=9)
     assert greedy == {
         "model": "m",
@@ -128,51 +129,51 @@ def test_greedy_says_so_and_draws_have_a_seed_for_each_sample() -> None:
         "temperature": 0,
     }
     samples = [Prompt("i", "internalized", ONE[0].parts, n) for n in range(5)]
-    drawn, again = (request_for(samples, temperature=0.7, top_p=0.9, seed=3) for _ in range(2))
-    assert {(r["temperature"], r["top_p"]) for r in drawn} == {(0.7, 0.9)}
-    seeds = {r["seed"] for r in drawn}
+    sampled, again = (request_for(samples, temperature=0.7, top_p=0.9, seed=3) for _ in range(2))
+    assert {(r["temperature"], r["top_p"]) for r in sampled} == {(0.7, 0.9)}
+    seeds = {r["seed"] for r in sampled}
     assert len(seeds) == 5
     assert seeds == {r["seed"] for r in again}
     assert seeds.isdisjoint({r["seed"] for r in request_for(samples, temperature=0.7, seed=4)})
 
 
-def test_structured_asks_for_json_of_the_schema() -> None:
+def test_structured_requests_json_of_the_schema() -> None:
     schema = {"type": "object", "properties": {"score": {"type": "integer"}}}
     (body,) = request_for(schema=schema)
-    wanted = body["response_format"]
-    assert (wanted["type"], wanted["json_schema"]["schema"]) == ("json_schema", schema)
+    requested = body["response_format"]
+    assert (requested["type"], requested["json_schema"]["schema"]) == ("json_schema", schema)
 
 
-def test_reasoning_that_the_server_splits_off_is_put_back() -> None:
+def test_separate_reasoning_becomes_a_think_block() -> None:
     for name in ("reasoning_content", "reasoning"):
-        response = answer_of(completion("\\boxed{b}", message={name: "since a"}))
+        response = response_to(completion("\\boxed{b}", message={name: "since a"}))
         assert response.text == "<think>since a</think>\\boxed{b}"
 
 
-def test_filtered_answers_are_refusals_and_counts_may_be_missing() -> None:
-    response = answer_of(completion("I must", finish_reason="content_filter"))
+def test_a_filtered_answer_is_a_refusal_and_token_counts_may_be_missing() -> None:
+    response = response_to(completion("I must", finish_reason="content_filter"))
     assert (response.text, response.finish_reason) == ("I must", "refusal")
     bare = completion("a")
     bare.body.pop("usage")
-    response = answer_of(bare)
+    response = response_to(bare)
     assert (response.text, response.prompt_tokens, response.completion_tokens) == ("a", None, None)
 
 
 def test_a_local_server_needs_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
-    assert answer_of(completion("none at hand")).text == "none at hand"
+    assert response_to(completion("none at hand")).text == "none at hand"
 
 
-def test_what_it_cannot_do_is_said() -> None:
+def test_a_missing_name_and_batches_are_errors() -> None:
     with pytest.raises(UserError, match="expected openai:NAME"):
         backends.make("openai", None, Sampling())
-    with pytest.raises(UserError, match="openai has no batches"):
+    with pytest.raises(UserError, match="--batch: expected only with anthropic"):
         backends.make("openai:m", None, Sampling(), Endpoint(batch=True))
 
 
-def test_openai_itself_is_asked_by_the_new_name_of_the_limit() -> None:
-    local, own = (
+def test_only_openai_gets_the_new_name_of_the_token_limit() -> None:
+    local, openai = (
         backends.make("openai:m", None, Sampling(), Endpoint(url))
         for url in ("http://127.0.0.1:1/v1", "https://api.openai.com/v1")
     )
-    assert (local.limit, own.limit) == ("max_tokens", "max_completion_tokens")
+    assert (local.limit_field, openai.limit_field) == ("max_tokens", "max_completion_tokens")

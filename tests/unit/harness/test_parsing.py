@@ -1,4 +1,4 @@
-"""What counts as the answer of a response."""
+"""Which part of a response is its answer."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_the_last_box_after_thinking_is_the_answer(text: str, answer: str | None
 
 
 @given(st.text(alphabet="{}abc \\"))
-def test_any_balanced_answer_is_read_back(text: str) -> None:
+def test_any_balanced_answer_is_extracted_from_its_box(text: str) -> None:
     depth = low = 0
     for c in text:
         depth += {"{": 1, "}": -1}.get(c, 0)
@@ -40,16 +40,16 @@ def test_any_balanced_answer_is_read_back(text: str) -> None:
         assert boxed(rf"<think>x</think>\boxed{{{text}}} y") == text.strip() or r"\boxed{" in text
 
 
-WRAPPINGS = (
+WRAPPERS = (
     r"\text{@}", r"\textbf{@}", r"\mathrm{@}", "**@**", '"@"', "'@'", "```json\n@\n```", "@."
 )  # fmt: skip
 
 
-@given(st.text(alphabet="{}Case 1.\\"), st.lists(st.sampled_from(WRAPPINGS), max_size=3, unique=True))
-def test_wrappings_of_the_whole_answer_are_taken_off(text: str, wrappings: list[str]) -> None:
+@given(st.text(alphabet="{}Case 1.\\"), st.lists(st.sampled_from(WRAPPERS), max_size=3, unique=True))
+def test_wrappers_around_the_whole_answer_are_removed(text: str, wrappers: list[str]) -> None:
     wrapped = text = unwrapped(text)
-    for wrapping in wrappings:
-        wrapped = wrapping.replace("@", wrapped)
+    for wrapper in wrappers:
+        wrapped = wrapper.replace("@", wrapped)
     balanced = boxed(rf"\boxed{{{text}}}") == text
     if text and balanced and not text.endswith("."):
         assert unwrapped(wrapped) == text
@@ -60,23 +60,23 @@ def test_wrappings_of_the_whole_answer_are_taken_off(text: str, wrappings: list[
     ["Case 10", '"Case 1', "**Case 1", r"\text{Case 1", r"\text{Case} 1", r"\box{Case 1}", "(Case 1)",
      r"\text{Case 1} or \text{Case 2}", '"Case 1" or "Case 2"', "```Case 1", "Case 1..", "Case 1!"],
 )  # fmt: skip
-def test_nothing_else_is_forgiven(answer: str) -> None:
+def test_other_differences_are_kept(answer: str) -> None:
     assert plain(answer) != "case 1"
     assert plain(f"**{answer}**") != "case 1"
 
 
-def test_a_megabyte_of_braces_is_read_in_linear_time() -> None:
+def test_a_megabyte_of_braces_takes_linear_time() -> None:
     started = time.process_time()
     boxed(r"\boxed{" * 150_000)
     boxed(r"\boxed{" + "{" * 10**6)
-    for wrapping in (r"\text{", "**", "'", "```", "."):
-        unwrapped(wrapping * 200_000)
+    for wrapper in (r"\text{", "**", "'", "```", "."):
+        unwrapped(wrapper * 200_000)
     unwrapped(r"\text{" * 100_000 + "}" * 100_000)
     assert time.process_time() - started < 5
 
 
 @given(n=st.integers(1, 500), data=st.data())
-def test_wilson_holds_the_share_and_shrinks_with_n(n: int, data) -> None:
+def test_wilson_contains_the_share_and_shrinks_with_n(n: int, data) -> None:
     k = data.draw(st.integers(0, n))
     low, high = wilson(k, n)
     assert 0 <= low <= k / n + 1e-12
@@ -85,7 +85,7 @@ def test_wilson_holds_the_share_and_shrinks_with_n(n: int, data) -> None:
     assert high - low <= wider[1] - wider[0] + 1e-12 or n < 4
 
 
-def test_wilson_as_published() -> None:
+def test_wilson_equals_a_published_interval() -> None:
     """Newcombe (1998), table I: 81 of 263."""
     low, high = wilson(81, 263)
     assert (round(low, 4), round(high, 4)) == (0.2553, 0.3662)

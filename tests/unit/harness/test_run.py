@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness import backends
-from harness.backends.remote import writable
+from harness.backends.remote import without_surrogates
 from harness.errors import UserError
 from harness.files import store
 from harness.files.benchmark import Benchmark
@@ -22,19 +22,19 @@ def test_a_checkpoint_that_was_trained_anew_is_another_model(
     checkpoint = tmp_path / "checkpoint"
     checkpoint.mkdir()
     (checkpoint / "model.safetensors").write_bytes(b"one")
-    before = backends.weights(f"hf:{checkpoint}")
-    assert before == backends.weights(f"vllm:{checkpoint}?dtype=float32")
-    assert backends.weights("oracle") is backends.weights("hf:someone/model") is None
+    before = backends.weights_digest(f"hf:{checkpoint}")
+    assert before == backends.weights_digest(f"vllm:{checkpoint}?dtype=float32")
+    assert backends.weights_digest("oracle") is backends.weights_digest("hf:someone/model") is None
 
-    monkeypatch.setattr(backends, "weights", lambda _: before)
+    monkeypatch.setattr(backends, "weights_digest", lambda _: before)
     benchmark, out = Benchmark(text_folder), tmp_path / "run"
     first = evaluate(benchmark, EvalRequest("oracle"), out)
     assert first.run.weights == before
-    monkeypatch.setattr(backends, "weights", lambda _: "another")
-    with pytest.raises(UserError, match=r"holds a run with weights .* asked was 'another'"):
+    monkeypatch.setattr(backends, "weights_digest", lambda _: "another")
+    with pytest.raises(UserError, match=r"contains a run with weights .* but 'another' was requested"):
         evaluate(benchmark, EvalRequest("oracle"), out)
     # Where the finished run was copied to, the checkpoint need not be.
-    monkeypatch.setattr(backends, "weights", lambda _: None)
+    monkeypatch.setattr(backends, "weights_digest", lambda _: None)
     assert evaluate(benchmark, EvalRequest("oracle"), out).run == first.run
 
 
@@ -50,11 +50,11 @@ def test_a_benchmark_that_was_moved_is_found_from_then_on(text_folder: Path, tmp
 
 def test_a_mistaken_command_leaves_the_folder_free(text_folder: Path, tmp_path: Path) -> None:
     out, benchmark = tmp_path / "run", Benchmark(text_folder)
-    with pytest.raises(UserError, match=r"expected a backend in front, such as hf:"):
+    with pytest.raises(UserError, match=r"expected a backend before the path, such as hf:"):
         evaluate(benchmark, EvalRequest(str(tmp_path)), out)
     (out / ".run.json.123.tmp").write_text("half")  # as a kill in the middle of writing leaves it
     evaluate(benchmark, EvalRequest("oracle"), out)
-    with pytest.raises(UserError, match="holds a run with model 'oracle'"):
+    with pytest.raises(UserError, match="contains a run with model 'oracle'"):
         evaluate(benchmark, EvalRequest("random"), out)
 
 
@@ -70,5 +70,5 @@ def test_two_processes_do_not_share_a_run(text_folder: Path, tmp_path: Path) -> 
 
 
 def test_half_a_character_is_not_lost_with_its_response(tmp_path: Path) -> None:
-    store.write_json(tmp_path / "a.json", {"text": writable("a \ud83d and é")})
+    store.write_json(tmp_path / "a.json", {"text": without_surrogates("a \ud83d and é")})
     assert store.read_json(tmp_path / "a.json", dict[str, str]) == {"text": "a ? and é"}

@@ -1,4 +1,4 @@
-"""Files: whole lines only, whole files only, nothing outside the folder."""
+"""Files are complete or absent, logs contain complete lines, and no path leaves its folder."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from harness.records import Instance, Part, Response
 RESPONSES = [Response(f"i{n}", "internalized", 0, f"line\n{n}\u2028 é") for n in range(5)]
 
 
-def test_a_log_gives_back_what_was_appended(tmp_path: Path) -> None:
+def test_a_log_returns_the_records_that_were_appended(tmp_path: Path) -> None:
     log = store.Log(tmp_path / "log", Response)
     assert log.read() == []
     log.append(RESPONSES[:2])
@@ -25,19 +25,19 @@ def test_a_log_gives_back_what_was_appended(tmp_path: Path) -> None:
 
 
 @given(cut=st.integers(1, 400))
-def test_a_torn_last_line_is_dropped_and_written_again(tmp_path_factory, cut: int) -> None:
+def test_an_incomplete_last_line_is_ignored_and_replaced(tmp_path_factory, cut: int) -> None:
     log = store.Log(tmp_path_factory.mktemp("log") / "log", Response)
     log.append(RESPONSES)
     size = log.path.stat().st_size
     os.truncate(log.path, max(0, size - cut))
-    log = store.Log(log.path, Response)  # as the next process finds it
-    kept = log.read()
-    assert kept == RESPONSES[: len(kept)]
-    log.append(RESPONSES[len(kept) :])
+    log = store.Log(log.path, Response)  # of the next process
+    complete = log.read()
+    assert complete == RESPONSES[: len(complete)]
+    log.append(RESPONSES[len(complete) :])
     assert log.read() == RESPONSES
 
 
-def test_a_broken_line_in_the_middle_is_named(tmp_path: Path) -> None:
+def test_a_broken_line_in_the_middle_is_an_error_with_its_number(tmp_path: Path) -> None:
     log = store.Log(tmp_path / "log", Response)
     log.append(RESPONSES)
     lines = log.path.read_bytes().splitlines()
@@ -46,7 +46,7 @@ def test_a_broken_line_in_the_middle_is_named(tmp_path: Path) -> None:
         log.read()
 
 
-def test_a_wrong_field_is_named(tmp_path: Path) -> None:
+def test_a_wrong_field_is_an_error_with_its_name(tmp_path: Path) -> None:
     path = tmp_path / "instances.test.jsonl"
     store.write_lines(path, [Instance("a", "test", (Part("text", "?"),), {}, "p", "Case 1")])
     path.write_text(path.read_text().replace('"Case 1"', "1"))
@@ -54,7 +54,7 @@ def test_a_wrong_field_is_named(tmp_path: Path) -> None:
         list(store.read_lines(path, Instance))
 
 
-def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
+def test_a_failed_write_keeps_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     store.write_json(path, {"a": 1})
     with pytest.raises(TypeError):
@@ -63,19 +63,19 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["a.json"]
 
 
-def test_a_full_disk_is_a_sentence_and_nothing_looks_complete(tiny_disk: Path) -> None:
+def test_a_full_disk_is_an_error_of_one_sentence_and_leaves_no_partial_file(tiny_disk: Path) -> None:
     with pytest.raises(UserError, match="no space left"):
         store.write(tiny_disk / "big", b"x" * 10**6)
     assert list(tiny_disk.iterdir()) == []
     log = store.Log(tiny_disk / "log", Response)
-    with pytest.raises(UserError, match="same command again"):
+    with pytest.raises(UserError, match="rerun the command"):
         for _ in range(10**4):
             log.append(RESPONSES)
-    kept = log.read()
-    assert kept == (RESPONSES * len(kept))[: len(kept)]
+    records = log.read()
+    assert records == (RESPONSES * len(records))[: len(records)]
 
 
 @pytest.mark.parametrize("path", ["../a.png", "/etc/passwd", "images/../../a.png", "", "a\\b.png"])
-def test_a_path_that_leaves_the_folder_is_refused(path: str) -> None:
+def test_a_path_outside_the_folder_is_an_error(path: str) -> None:
     with pytest.raises(UserError, match="inside the benchmark's folder"):
         benchmark.refuse_outside(path)

@@ -348,9 +348,9 @@ def test_chains_that_were_changed_are_refused(text: Benchmark, tmp_path: Path) -
 
 def test_a_folder_goes_on_only_with_what_it_was_begun_for(text: Benchmark, tmp_path: Path) -> None:
     make(text, tmp_path / "cot", Cot(limit=2))
-    with pytest.raises(UserError, match="holds chains of thought with limit 2, asked was 3"):
+    with pytest.raises(UserError, match="contains chains of thought with limit 2, but 3 was requested"):
         make(text, tmp_path / "cot", Cot(limit=3))
-    with pytest.raises(UserError, match="how 'gold', asked was 'forward'"):
+    with pytest.raises(UserError, match="how 'gold', but 'forward' was requested"):
         make(text, tmp_path / "cot", Cot("forward", "oracle", limit=2))
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("mine")

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 
+from harness.backends import SCRIPTED
 from harness.files import store
 from harness.metrics.metric import DASH, Quantity, find
 from harness.records import Json, Report
 from harness.report.text import escape_markdown, markdown_table
-from training.sweep.grid import SCRIPTED
 from training.sweep.report import tables
 from training.sweep.report.plots import PlotFile, plot_lines, plot_methods
 from training.sweep.report.results import MethodRow, StoredSweep, with_gains
