@@ -20,10 +20,10 @@ from harness.run import EvalRequest, evaluate
 from harness.variants import INTERNALIZED
 from training.config import Recipe, Stage
 from training.cot import generate
-from training.curves.history import LOG, Line
+from training.curves.history import LOG, RECORD_FILE, LogEntry
 from training.sweep import grid
 from training.sweep.grid import BASE, SCRIPTED, SWEEP, Cell, Sweep
-from training.train import RECORD, Record, begin, provenance, train
+from training.train import TrainingRecord, provenance, reserve_run, train
 
 ERROR = "error.txt"
 """Why a cell failed."""
@@ -42,11 +42,11 @@ def run(sweep: Sweep, cell: Cell) -> None:
 
 def _trained(sweep: Sweep, cell: Cell, base: str) -> Path:
     model = None if cell.how == "gold" else f"hf:{base}"
-    asked = generate.Cot(cell.how, model, cell.chains, sampling=sweep.scoring.sampling)
+    asked = generate.CotRequest(cell.how, model, cell.chains, sampling=sweep.scoring.sampling)
     for name in cell.data if cell.chains is not None else ():
         out = Path(cell.chains_of(name))
         with store.locked(out.with_name(f".{out.name}.lock"), wait=True):
-            generate.make(Benchmark(Path("data", name)), out, asked)
+            generate.make_chains(Benchmark(Path("data", name)), out, asked)
     recipe, folder = grid.recipe(sweep, cell, base), Path(cell.folder)
     alike = [Path(other.folder) for other in grid.cells(sweep) if other.lane == cell.lane and other != cell]
     adopt(recipe, folder / "train", [other / "train" for other in alike])
@@ -72,17 +72,17 @@ def _evaluations(sweep: Sweep, cell: Cell, model: str) -> Iterator[tuple[str, Be
 def adopt(recipe: Recipe, run: Path, others: Iterable[Path]) -> None:
     """Links the first stages that another run has trained just so: the same base, data, seed and settings."""
     data = tuple(provenance(recipe))
-    begin(run, recipe, data)
+    reserve_run(run, recipe, data)
     wanted = [(stage, asdict(recipe.rl if stage == "rl" else recipe.sft[stage])) for stage in recipe.stages]  # type: ignore[arg-type]
     for index, stage in enumerate(recipe.stages):
-        if (run / stage / RECORD).exists():
+        if (run / stage / RECORD_FILE).exists():
             continue
         if (run / f".{stage}").exists():
             return
         for other in others:
-            if not (other / stage / RECORD).exists():
+            if not (other / stage / RECORD_FILE).exists():
                 continue
-            record = store.read_json(other / stage / RECORD, Record)
+            record = store.read_json(other / stage / RECORD_FILE, TrainingRecord)
             same = (record.base, record.seed, record.data) == (f"hf:{recipe.base}", recipe.seed, data)
             if same and [(done.stage, done.settings) for done in record.stages] == wanted[: index + 1]:
                 _link(other, run, stage)
@@ -93,8 +93,8 @@ def adopt(recipe: Recipe, run: Path, others: Iterable[Path]) -> None:
 
 def _link(other: Path, run: Path, stage: Stage) -> None:
     """Hard links take no space; what was logged of the stage comes along."""
-    lines = [line for line in store.Log(other / LOG, Line).read() if line.stage == stage]
-    store.Log(run / LOG, Line).append(lines)
+    lines = [line for line in store.Log(other / LOG, LogEntry).read() if line.stage == stage]
+    store.Log(run / LOG, LogEntry).append(lines)
     aside = run / f".{stage}.linked"
     shutil.rmtree(aside, ignore_errors=True)
     shutil.copytree(other / stage, aside, copy_function=os.link)

@@ -25,8 +25,8 @@ from harness.run import EvalRequest
 from harness.variants import VARIANTS
 from training import config
 from training.config import Recipe
-from training.cot.prompts import How
-from training.dataset import KINDS
+from training.cot.prompts import CotMethod
+from training.dataset import needs_chains
 
 HERE = Path(__file__).parent
 SWEEP, BASE = "sweep.toml", "base"
@@ -59,7 +59,7 @@ class Method(Table, frozen=True):
 
     recipe: str | None = None
     """Of `trimpi train`; none: the one that has the method's name."""
-    how: How = "gold"
+    how: CotMethod = "gold"
     """Whose chains of thought; a model that writes them is the base."""
     changes: dict[str, Any] = {}
     """Laid over the recipe, as is what all methods have in common."""
@@ -131,7 +131,7 @@ class Cell:
     """Their folders in data/."""
     method: str
     chains: int | None = None
-    how: How = "gold"
+    how: CotMethod = "gold"
     seed: int | None = None
 
     @property
@@ -241,7 +241,7 @@ def of_grid(sweep: Sweep, grid: Grid) -> Iterator[Cell]:
 
 def reads_chains(sweep: Sweep, method: str) -> bool:
     stages = _recipe(sweep, method, base=BASE, data=[{"benchmark": "any"}]).stages
-    return any(stage != "rl" and KINDS[stage].reasoned for stage in stages)
+    return needs_chains(stages)
 
 
 def recipe(sweep: Sweep, cell: Cell, base: str = BASE) -> Recipe:
