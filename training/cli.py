@@ -6,6 +6,7 @@ import os
 import signal
 from pathlib import Path
 
+from tabulate import tabulate
 from tyro.conf import Positional
 
 from harness.console import command_line
@@ -116,8 +117,9 @@ def curves(runs: Positional[tuple[Path, ...]], /, *, out: Path | None = None) ->
 
 def recipes() -> None:
     """List the recipes and scales that come with the project."""
-    print(f"recipes: {', '.join(config.names(config.RECIPES))}")
-    print(f"scales: {', '.join(config.names(config.SCALES))}")
+    rows = [(name, r["title"], ", ".join(r["stages"])) for name, r in config.recipe_files().items()]
+    print(tabulate(rows, ("recipe", "title", "stages")))
+    print(f"\nscales: {', '.join(config.names(config.SCALES))}")
 
 
 def main() -> None:

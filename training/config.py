@@ -23,6 +23,8 @@ Stage = Literal[SftStage, "rl"]
 
 HERE = Path(__file__).parent
 RECIPES, SCALES = HERE / "recipes", HERE / "scales"
+# Keys of a recipe file that say how tables present it. They do not affect training and are not inherited.
+PRESENTATION = ("title", "order")
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +159,7 @@ def load(recipe: str, scale: str | None = None, **overrides: Any) -> Recipe:
     `scale` is a name in training/scales or a TOML file, and `overrides` are keys of the recipe; None leaves
     the value of the files. Raises UserError with the key that is unknown, missing or wrong.
     """
-    settings = _read(recipe, RECIPES)
+    settings = _without_presentation(_read(recipe, RECIPES))
     scale = scale or settings.get("scale")
     if scale is None:
         raise UserError(f"--scale: expected one of {', '.join(names(SCALES))} or a TOML file, got none")
@@ -190,6 +192,22 @@ def names(folder: Path) -> list[str]:
     return sorted(path.stem for path in folder.glob("*.toml"))
 
 
+def recipe_files() -> dict[str, dict[str, Any]]:
+    """Contents of the recipes that come with the project, by name, in the order of the paper's tables."""
+    contents = {name: _read(name, RECIPES) for name in names(RECIPES)}
+    return dict(sorted(contents.items(), key=lambda item: item[1]["order"]))
+
+
+def recipe_titles() -> dict[str, str]:
+    """Titles of these recipes, by name, in the same order."""
+    return {name: contents["title"] for name, contents in recipe_files().items()}
+
+
+def recipe_title(recipe: str) -> str:
+    """Title of any recipe, given by name or TOML file; the name of the file if it has none."""
+    return str(_read(recipe, RECIPES).get("title", Path(recipe).stem))
+
+
 def _read(name: Any, folder: Path, descendants: tuple[Path, ...] = ()) -> dict[str, Any]:
     """Reads a TOML file, by path or by its name in `folder`, merged over the file that it extends.
 
@@ -211,7 +229,11 @@ def _read(name: Any, folder: Path, descendants: tuple[Path, ...] = ()) -> dict[s
         return contents
     if isinstance(parent, str) and parent.endswith(".toml"):
         parent = str(path.parent / parent)
-    return merge(_read(parent, folder, (*descendants, path.resolve())), contents)
+    return merge(_without_presentation(_read(parent, folder, (*descendants, path.resolve()))), contents)
+
+
+def _without_presentation(contents: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in contents.items() if key not in PRESENTATION}
 
 
 def merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

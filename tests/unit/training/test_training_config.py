@@ -22,6 +22,25 @@ def test_every_recipe_loads_at_every_scale(name: str, scale: str) -> None:
     assert ("rl" in recipe.stages) <= (recipe.rl is not None)
 
 
+def test_titles_are_unique_and_in_the_order_of_the_paper() -> None:
+    titles = config.recipe_titles()
+    assert sorted(titles) == config.names(config.RECIPES)
+    assert len(set(titles.values())) == len(titles)
+    orders = [contents["order"] for contents in config.recipe_files().values()]
+    assert orders == sorted(set(orders))
+    paper = ["Direct SFT", "CoT SFT", "VM-CPT + CoT SFT", "CoT SFT + GRPO", "CoT SFT + DAPO"]
+    assert [title for title in titles.values() if title in paper] == paper
+
+
+def test_a_title_is_not_inherited(tmp_path: Path) -> None:
+    mine = tmp_path / "mine.toml"
+    mine.write_text('extends = "cot-sft"')
+    assert config.recipe_title(str(mine)) == "mine"
+    mine.write_text('extends = "cot-sft"\ntitle = "Mine"')
+    assert config.recipe_title(str(mine)) == "Mine"
+    assert config.load(str(mine), "tiny", **REQUIRED).name == "mine"
+
+
 def test_the_methods_of_the_paper() -> None:
     def loaded(name: str) -> config.Recipe:
         return config.load(name, "paper-clevr", **REQUIRED)
