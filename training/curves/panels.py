@@ -72,11 +72,7 @@ PANELS = (
         {"sampled": ("groups/zero_variance",), "trained on": ("frac_reward_zero_std",)},
         "Share of groups whose responses all have the same reward, so nothing can be learned.",
     ),
-    Panel(
-        "Dynamic sampling",
-        {"retries": ("dynamic_sampling/retries",)},
-        "Rounds in which groups without variance were replaced.",
-    ),
+    Panel("Dynamic sampling", {"retries": ("dynamic_sampling/retries",)}, "Rounds of replacing groups."),
     Panel(
         "Clipped tokens",
         {"low": ("clip_ratio/low_mean",), "high": ("clip_ratio/high_mean",)},
@@ -85,11 +81,7 @@ PANELS = (
     Panel("KL", {"KL": ("kl",)}, "To the model at the start of the stage, per token."),
     Panel("Entropy", {"entropy": ("entropy",)}, "Of the next token, in nats."),
     Panel("Response length", {"tokens": ("completions/mean_length",)}, "Mean, in tokens."),
-    Panel(
-        "Truncated responses",
-        {"share": ("completions/clipped_ratio",)},
-        "Share of responses cut at the limit of new tokens.",
-    ),
+    Panel("Truncated responses", {"share": ("completions/clipped_ratio",)}, "Cut at the limit of tokens."),
 )
 
 LISTED = {name for panel in PANELS for names in panel.lines.values() for name in names}
