@@ -1,10 +1,12 @@
-"""From nothing to a model that knows a policy by heart, by the commands that anyone would type: `make demo`.
+"""`make demo`: three small benchmarks, a tiny model that learns a policy, its reports and leaderboards.
 
-Everything lands in demo/. Run again, it goes on with what is there.
+Runs the commands that a user would type, and prints each of them. Everything is written to demo/. If the
+demo is interrupted, run it again to resume.
 """
 
 from __future__ import annotations
 
+import os
 import shlex
 import subprocess
 import sys
@@ -14,59 +16,60 @@ from pathlib import Path
 import training
 
 DEMO = Path("demo")
-BASE = Path(training.__file__).parent / "tiny"
-"""The checkpoint that comes with the project: it sees such scenes, and has never seen these policies."""
+CHAINS, TRAINED, BOARDS = DEMO / "chains", DEMO / "trained", DEMO / "boards"
+# The checkpoint that comes with the project. It knows such scenes, but not the policies of these benchmarks.
+BASE = Path(os.path.relpath(Path(training.__file__).parent / "tiny"))
 SMALL = "--depth 2 --policies 1 --width 160 --height 112 --min-objects 2 --max-objects 4"
+# ClevrPolicy with all values as text (t) and with some as images (m), and GTAPolicy with versioned tools.
 BENCHMARKS = {
     "clevr-t": f"clevrpolicy generate {DEMO}/clevr-t --train 480 --test 60 {SMALL}",
     "clevr-m": f"clevrpolicy generate {DEMO}/clevr-m --train 40 --test 40 {SMALL} --visual",
     "gta": f"gtapolicy generate {DEMO}/gta",
 }
-"""ClevrPolicy-T writes every value, -M shows some as pictures; GTAPolicy has versioned tools."""
-CHAINS, TRAINED = DEMO / "chains", DEMO / "trained"
-BOARDS = DEMO / "boards"
 
 
 def main() -> None:
     started = time.monotonic()
+    print("1. Generate three benchmarks.")
     for command in BENCHMARKS.values():
         run(*command.split())
-    scored = [score(name, model) for name in BENCHMARKS for model in ("oracle", "majority", "random")]
-    scored.insert(3, score("clevr-t", f"hf:{BASE}", "before"))
+    print("\n2. Score three scripted models: oracle is always right; majority and random ignore the prompt.")
+    scripted = [score(name, model) for name in BENCHMARKS for model in ("oracle", "majority", "random")]
+    print("\n3. Score a tiny model, train it to know the policy without seeing it, score it again.")
+    before = score("clevr-t", f"hf:{BASE}", "before")
     run("trimpi", "cot", DEMO / "clevr-t", CHAINS)
-    data = ["--data", DEMO / "clevr-t", "--cot", CHAINS]
+    data = ("--data", DEMO / "clevr-t", "--cot", CHAINS)
     run("trimpi", "train", "cot-sft", "--scale", "tiny", "--base", BASE, *data, "--out", TRAINED)
-    scored.insert(4, score("clevr-t", f"hf:{TRAINED}/cot-sft", "after"))
-    run("harness", "report", *scored)
-    run("harness", "compare", scored[3], scored[4], "--out", DEMO / "comparison")
-    for out in scored:
-        run("leaderboard", "submit", out, "--board", BOARDS)
+    after = score("clevr-t", f"hf:{TRAINED}/cot-sft", "after")
+    print("\n4. Compare all runs in one table, and the model before and after training.")
+    runs = [*scripted[:3], before, after, *scripted[3:]]
+    run("harness", "report", *runs)
+    run("harness", "compare", before, after, "--out", DEMO / "comparison")
+    print("\n5. Submit all runs to leaderboards.")
+    for folder in runs:
+        run("leaderboard", "submit", folder, "--board", BOARDS)
     run("leaderboard", "export", DEMO / "leaderboards", "--board", BOARDS)
-    print(f"\nDone in {time.monotonic() - started:.0f} s. To open in a browser:")
-    pages = [
-        TRAINED / "curves.html",
-        DEMO / "comparison" / "compare.html",
-        DEMO / "leaderboards" / "index.html",
-    ]
-    for page in [*pages, *(out / "report.html" for out in scored)]:
+    print(f"\nThe demo took {time.monotonic() - started:.0f} s. Open these pages in a browser:")
+    pages = ["trained/curves.html", "comparison/compare.html", "leaderboards/index.html"]
+    for page in [*(DEMO / page for page in pages), *(folder / "report.html" for folder in runs)]:
         print(f"  {page.resolve().as_uri()}")
 
 
-def score(name: str, model: str, called: str = "") -> Path:
-    """Scores a model on a benchmark of the demo; the run's folder."""
-    out = DEMO / "runs" / f"{name}-{called or model}"
-    run("harness", "eval", DEMO / name, "--model", model, "--max-new-tokens", "192", "--out", out)
+def score(benchmark: str, model: str, label: str = "") -> Path:
+    """Scores a model on a benchmark of the demo and returns the folder of the run."""
+    out = DEMO / "runs" / f"{benchmark}-{label or model}"
+    run("harness", "eval", DEMO / benchmark, "--model", model, "--max-new-tokens", "192", "--out", out)
     return out
 
 
 def run(*words: str | Path) -> None:
-    """Prints a command so that it can be copied, then runs it; ends the demo with its exit code."""
+    """Prints a command so that it can be copied, and runs it. If it fails, the demo ends too."""
     command = [str(word) for word in words]
     print(f"\n$ {shlex.join(['.venv/bin/' + command[0], *command[1:]])}", flush=True)
     command[0] = str(Path(sys.executable).with_name(command[0]))
-    done = subprocess.run(command, check=False)
-    if done.returncode:
-        sys.exit(done.returncode)
+    exit_code = subprocess.run(command, check=False).returncode
+    if exit_code:
+        sys.exit(exit_code)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import os
 import signal
 from pathlib import Path
 
+from tabulate import tabulate
 from tyro.conf import Positional
 
 from harness.console import command_line
@@ -13,8 +14,7 @@ from harness.files.benchmark import Benchmark
 from training import config
 from training.base.curriculum import BaseConfig
 from training.config import Stage
-from training.cot.generate import Cot
-from training.cot.generate import make as make_chains
+from training.cot.generate import CotRequest, make_chains
 from training.sweep.run import run_sweep
 from training.train import train as train_recipe
 
@@ -31,48 +31,47 @@ def train(
     seed: int | None = None,
     stage: Stage | None = None,
 ) -> None:
-    """Train a checkpoint by a recipe, stage after stage. Interrupted, the same command goes on.
+    """Train a checkpoint with a recipe, stage by stage. Run the same command again to resume.
 
-    OUT/STAGE is the checkpoint of each stage, with its training.json; OUT/curves.html shows how it went.
-    `trimpi recipes` lists what there is.
+    OUT/STAGE is the checkpoint of each stage, with its training.json. OUT/curves.html shows the metrics.
 
     Args:
-        recipe: Name of a recipe, or a TOML file of your own that states what differs.
+        recipe: A recipe that `trimpi recipes` lists, or a TOML file that states only what differs from one.
         out: Folder of the training run.
         base: Checkpoint to start from: a folder, or an id on the Hugging Face hub.
-        data: Benchmarks to learn, by folder; their training split is read.
-        cot: Folders of `trimpi cot`, one for each benchmark in their order, where a stage needs them.
+        data: Folders of the benchmarks to learn; only their training splits are read.
+        cot: Folders of `trimpi cot`, one for each benchmark in the same order, if a stage needs them.
         scale: Hyperparameters: tiny, paper-clevr, paper-gta, or a TOML file.
-        seed: Of the order of the data, of sampling and of new weights.
-        stage: Only this stage; the ones before it must be there.
+        seed: Seed for the order of the data, for sampling and for new weights.
+        stage: Train only this stage; the earlier ones must be finished.
     """
-    asked = config.load(recipe, scale, base=base, data=config.pair(data, cot), seed=seed)
-    print(f"checkpoint: {train_recipe(asked, out, stage)}")
+    loaded = config.load(recipe, scale, base=base, data=config.pair_data(data, cot), seed=seed)
+    print(f"checkpoint: {train_recipe(loaded, out, stage)}")
 
 
-def cot(benchmark: Positional[Path], out: Positional[Path], /, asked: Cot) -> None:
-    """Make chains of thought for a benchmark's training split. The same command again resumes.
+def cot(benchmark: Positional[Path], out: Positional[Path], /, request: CotRequest) -> None:
+    """Generate chains of thought for a benchmark's training split. Run the same command again to resume.
 
     Args:
         benchmark: Folder of a complete benchmark.
-        out: Folder of the chains.
-        asked: Which chains, and who writes them.
+        out: Folder for the chains.
+        request: Which chains, and the model that writes them.
     """
-    print(make_chains(Benchmark(benchmark), out, asked))
+    print(make_chains(Benchmark(benchmark), out, request))
 
 
 def sweep(file: Positional[Path], out: Positional[Path], /, *, jobs: int = 1) -> None:
-    """Train and score every method on every benchmark with every seed. The same command again resumes.
+    """Train and score every method on every benchmark with every seed. Run the same command again to resume.
 
-    OUT/runs/BENCHMARK/METHOD/SEED/ contains each training run with its scores; `trimpi report OUT` writes
-    a page of tables and plots of them.
+    OUT/runs/BENCHMARK/METHOD/SEED/ contains each training run and its scores. `trimpi report OUT` writes
+    one page of tables and plots from them.
 
     Args:
-        file: What to compare: a TOML file, or smoke or tiny, which come with the project.
+        file: What to compare: a TOML file, or one that comes with the project, smoke or tiny.
         out: Folder of the sweep.
-        jobs: Number of cells to run at the same time.
+        jobs: Number of training runs at a time.
     """
-    # A scheduler stops a job with SIGTERM. Handle it like Ctrl-C, so that the running cells end too.
+    # A scheduler stops a job with SIGTERM. Treat it like Ctrl-C, so that the processes of the sweep end too.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     print(f"{run_sweep(file, out, jobs)} cells are finished: {out}")
 
@@ -81,7 +80,7 @@ def report(sweep: Positional[Path], /, *, into: Path) -> None:
     """Write the results of a sweep as one Markdown page with plots, next to the paper's results.
 
     Args:
-        sweep: Folder of the sweep; cells that have not run yet are shown as not run.
+        sweep: Folder of the sweep; cells that have not run yet are marked.
         into: The page to write, such as docs/results.md; its plots go into a folder of the same name.
     """
     from training.sweep.report.page import write_results
@@ -90,11 +89,13 @@ def report(sweep: Positional[Path], /, *, into: Path) -> None:
 
 
 def base(out: Positional[Path], /, config: BaseConfig) -> None:
-    """Train the tiny base model from nothing; OUT/latest is its checkpoint. The same command again goes on.
+    """Train the tiny base model from scratch. Run the same command again to resume.
+
+    OUT/latest is its checkpoint.
 
     Args:
         out: Folder of the training run.
-        config: How long, and on what.
+        config: How long to train, and on what.
     """
     from training.base.loop import train_base
 
@@ -103,11 +104,11 @@ def base(out: Positional[Path], /, config: BaseConfig) -> None:
 
 
 def curves(runs: Positional[tuple[Path, ...]], /, *, out: Path | None = None) -> None:
-    """Draw what was logged: loss, rewards with and without the policy, lengths. Also while it trains.
+    """Plot the logged metrics: loss, rewards with and without the policy, lengths. Works during training.
 
     Args:
-        runs: Folders of training runs; several are laid over each other.
-        out: The page to write; needed for several runs, RUN/curves.html for one.
+        runs: Folders of training runs; the curves of several runs share their plots.
+        out: The page to write. The default for one run is RUN/curves.html; several runs need it.
     """
     from training.curves.page import write_curves
 
@@ -116,25 +117,19 @@ def curves(runs: Positional[tuple[Path, ...]], /, *, out: Path | None = None) ->
 
 def recipes() -> None:
     """List the recipes and scales that come with the project."""
-    print(f"recipes: {', '.join(config.names(config.RECIPES))}")
-    print(f"scales: {', '.join(config.names(config.SCALES))}")
+    rows = [(name, r["title"], ", ".join(r["stages"])) for name, r in config.recipe_files().items()]
+    print(tabulate(rows, ("recipe", "title", "stages")))
+    print(f"\nscales: {', '.join(config.names(config.SCALES))}")
 
 
 def main() -> None:
-    # TRL reports each trainer that is made to its makers.
+    # Otherwise TRL reports the creation of each trainer to its developers.
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    functions = (train, cot, sweep, report, curves, recipes, base)
     command_line(
-        {
-            "train": train,
-            "cot": cot,
-            "sweep": sweep,
-            "report": report,
-            "curves": curves,
-            "recipes": recipes,
-            "base": base,
-        },
+        {function.__name__: function for function in functions},
         prog="trimpi",
-        description="Moves a policy into the weights of a model: VM-CPT, CoT-SFT, RL with PolicyRollout.",
+        description="Trains policies into the weights of a model: VM-CPT, CoT SFT, RL with PolicyRollout.",
     )
 
 

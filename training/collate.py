@@ -1,4 +1,12 @@
-"""Which tokens are learned: those of the response, or all that are not visual (VM-CPT)."""
+"""Batches of the supervised stages, and the tokens that their loss counts.
+
+SFT learns the response. VM-CPT (visually masked continual pretraining) also learns the policy and the
+question, but no visual token: images are input and are never predicted (paper, TriMPI, stage 1).
+
+    tokens    user <vision_start> <image_pad> <image_pad> <vision_end> Which ... | <think> ... | <pad>
+    SFT        -        -              -           -           -         -           loss          -
+    VM-CPT    loss      -              -           -           -        loss         loss          -
+"""
 
 from __future__ import annotations
 
@@ -10,51 +18,52 @@ from trl.trainer.sft_trainer import DataCollatorForVisionLanguageModeling
 
 from harness.errors import UserError
 
+# The label that PyTorch's cross entropy ignores.
 IGNORED = -100
-"""The label that PyTorch's cross entropy leaves out."""
 
 
-class Collator(DataCollatorForVisionLanguageModeling):  # type: ignore[misc]
-    """TRL's collator of images and text, which masks only padding and prompt, with visual tokens masked too.
+class MaskingCollator(DataCollatorForVisionLanguageModeling):  # type: ignore[misc]
+    """TRL's collator for images and text, which masks padding and prompt, with visual tokens masked too.
 
-    Nothing is truncated: a sequence that does not fit is an error that names its instance.
+    Nothing is truncated: a sequence of more than `limit` tokens is a UserError that names its instance.
     """
 
-    def __init__(self, processor: Any, whole: bool, visual: Collection[int], limit: int | None) -> None:
-        super().__init__(processor, completion_only_loss=not whole)
+    def __init__(self, processor: Any, prompt_loss: bool, visual: Collection[int], limit: int | None) -> None:
+        super().__init__(processor, completion_only_loss=not prompt_loss)
         self.visual = torch.tensor(sorted(visual))
         tokenizer = processor.tokenizer
-        ends = {tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id}
+        text_marks = {tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id}
         added = tokenizer.added_tokens_decoder.items()
-        self.special = torch.tensor(sorted(i for i, token in added if token.special and i not in ends))
+        self.special = torch.tensor(sorted(i for i, token in added if token.special and i not in text_marks))
         self.limit = limit
 
     def torch_call(self, examples: Sequence[dict[str, Any]]) -> dict[str, Any]:
         """Tensors input_ids, attention_mask and labels of shape (B, T), and the pixels of all images."""
         batch: dict[str, Any] = super().torch_call(list(examples))
-        lengths = batch["attention_mask"].sum(1).tolist()
-        for example, length in zip(examples, lengths, strict=True):
+        lengths_B = batch["attention_mask"].sum(1).tolist()
+        for example, length in zip(examples, lengths_B, strict=True):
             if self.limit is not None and length > self.limit:
                 raise UserError(
                     f"{example['id']}: expected a sequence of at most {self.limit} tokens, the positions of "
-                    f"the checkpoint, got {length}; nothing is truncated, so take a shorter policy or "
-                    "smaller pictures"
+                    f"the checkpoint, got {length}; sequences are not truncated, so use a shorter policy or "
+                    "smaller images"
                 )
-        # Pictures and the marks around them are given, never predicted (paper, TriMPI, stage 1).
-        batch["labels"][self._given(batch["input_ids"])] = IGNORED
+        batch["labels"][self._visual_mask(batch["input_ids"])] = IGNORED
         return batch
 
-    def _given(self, ids: torch.Tensor) -> torch.Tensor:
-        """Which of (B, T) tokens stand for pictures, or are special ones in a row with such.
+    def _visual_mask(self, ids_BT: torch.Tensor) -> torch.Tensor:
+        """Which tokens are image placeholders, or special tokens in an unbroken sequence with one; (B, T).
 
-        Only the Qwen family names all its marks; Idefics3 has others before each of a picture's tiles.
+        The neighbors matter because only the Qwen family names all its image marks in its config. Idefics3
+        puts other special tokens before each tile of an image.
         """
-        given, special = torch.isin(ids, self.visual), torch.isin(ids, self.special)
+        mask_BT, special_BT = torch.isin(ids_BT, self.visual), torch.isin(ids_BT, self.special)
+        # Extend the mask by one special token to each side until nothing changes.
         while True:
-            beside = given.clone()
-            beside[:, 1:] |= given[:, :-1]
-            beside[:, :-1] |= given[:, 1:]
-            more = given | (beside & special)
-            if torch.equal(more, given):
-                return given
-            given = more
+            neighbors_BT = torch.zeros_like(mask_BT)
+            neighbors_BT[:, 1:] |= mask_BT[:, :-1]
+            neighbors_BT[:, :-1] |= mask_BT[:, 1:]
+            extended_BT = mask_BT | (neighbors_BT & special_BT)
+            if torch.equal(extended_BT, mask_BT):
+                return mask_BT
+            mask_BT = extended_BT

@@ -1,15 +1,15 @@
-"""What a training run is asked for: a method (which stages) at a scale (how large, how long), in TOML.
+"""Configuration of a training run: a recipe (which stages) at a scale (hyperparameters), both TOML files.
 
-A recipe states only what differs: the method's file names its stages, the scale's file gives the
-hyperparameters of every stage, and a file of your own may `extend` either. Later words win:
-scale, then method, then your file, then the command line.
+A recipe file states only what differs from the scale, which has the hyperparameters of every stage. A file of
+either kind may name another one as `extends`. Later values win: scale, extended recipe, recipe, command line.
 """
 
 from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -20,77 +20,76 @@ from training.rl.rewards import FORMAT_WEIGHT
 
 SftStage = Literal["vm-cpt", "direct-sft", "cot-sft", "prompt-sft"]
 Stage = Literal[SftStage, "rl"]
-STAGES: tuple[str, ...] = get_args(Stage)
 
 HERE = Path(__file__).parent
 RECIPES, SCALES = HERE / "recipes", HERE / "scales"
-# Keys of a recipe file that only tables use: its name and its place.
+# Keys of a recipe file that say how tables present it. They do not affect training and are not inherited.
 PRESENTATION = ("title", "order")
 
 
 @dataclass(frozen=True, slots=True)
-class Sft:
+class SftSettings:
     """Hyperparameters of a supervised stage."""
 
     learning_rate: float
     epochs: float
+    # Sequences per update, over all devices.
     batch_size: int
-    """Sequences an update, over all devices."""
+    # Sequences per pass on one device.
     micro_batch: int
-    """Sequences on a device at a time."""
+    # Rank of a LoRA adapter, which is merged when the stage ends; 0 trains every weight.
     lora_rank: int = 0
-    """0 trains every weight; an adapter is merged when the stage ends."""
     weight_decay: float = 0.0
+    # Share of the updates in which the learning rate rises; after them it falls linearly to 0.
     warmup_ratio: float = 0.0
-    """Of the stage's updates; then the rate falls linearly to 0."""
 
     def __post_init__(self) -> None:
-        _positive(self, "learning_rate", "epochs", "batch_size", "micro_batch")
+        _require(self, "learning_rate", "epochs", "batch_size", "micro_batch")
         if self.batch_size % self.micro_batch:
             raise UserError(
                 f"batch_size: expected a multiple of micro_batch {self.micro_batch}, got {self.batch_size}"
             )
-        _not_negative(self, "lora_rank", "weight_decay")
+        _require(self, "lora_rank", "weight_decay", zero=True)
         if not 0 <= self.warmup_ratio < 1:
             raise UserError(f"warmup_ratio: expected 0 or more and below 1, got {self.warmup_ratio}")
 
 
 @dataclass(frozen=True, slots=True)
-class Rl:
+class RlSettings:
     """Hyperparameters of reinforcement learning (paper, RL: GRPO or DAPO, with or without PolicyRollout)."""
 
     learning_rate: float
     epochs: float
+    # Different prompts per rollout batch.
     prompts: int
-    """Different prompts a rollout batch."""
+    # Responses per prompt, the group for the advantages. With PolicyRollout 2G, half of them policy-aware.
     responses: int
-    """Of one prompt: a group for the advantage; 2G with PolicyRollout, half of them policy-aware."""
+    # Responses per pass on one device.
     micro_batch: int
-    """Responses on a device at a time."""
     algorithm: Literal["grpo", "dapo"] = "grpo"
     policy_rollout: bool = False
+    # Updates per rollout batch. From the second on the ratio differs from 1, and clipping has an effect.
     updates: int = 1
-    """Of the weights a rollout batch; from the second on the ratio leaves 1 and clipping matters."""
     max_new_tokens: int = 1024
     temperature: float = 1.0
+    # Share of the format in the reward; the rest is the harness's score of the answer.
     format_weight: float = FORMAT_WEIGHT
-    """Share of the format in the reward; the rest is the harness's score of the answer."""
+    # DAPO: how often to sample replacements for groups without reward variance before training stops early.
     retries: int = 20
-    """DAPO: further batches sampled for groups without reward variance before training stops early."""
+    # Upper limit on the number of updates.
     max_steps: int | None = None
-    """Updates at most."""
+    # Updates until the full learning rate: Adam's first updates are several times as large as later ones.
     warmup_steps: int = 0
-    """Updates until the full learning rate; Adam's first ones are several times as large as later ones."""
+    # Samples with transformers, with vLLM on the same devices, or with `trl vllm-serve` at vllm_server.
     vllm: Literal["off", "colocate", "server"] = "off"
-    """Who samples: transformers, vLLM on the same devices, or a `trl vllm-serve` at vllm_server."""
     vllm_server: str = "http://127.0.0.1:8000"
 
     def __post_init__(self) -> None:
-        _positive(self, "learning_rate", "epochs", "prompts", "micro_batch", "updates", "max_new_tokens")
-        _positive(self, "temperature")
-        _not_negative(self, "warmup_steps", "retries")
+        _require(self, "learning_rate", "epochs", "prompts", "micro_batch", "updates", "max_new_tokens")
+        _require(self, "temperature")
         if self.max_steps is not None:
-            _positive(self, "max_steps")
+            _require(self, "max_steps")
+        _require(self, "warmup_steps", "retries", zero=True)
         if self.responses < 2:
             raise UserError(f"responses: expected 2 or more to compare with each other, got {self.responses}")
         if self.policy_rollout and self.responses % 2:
@@ -108,14 +107,14 @@ class Rl:
 
 
 @dataclass(frozen=True, slots=True)
-class Data:
+class TrainingData:
     """A benchmark to train on; only its training split is read."""
 
     benchmark: Path
+    # Folder of `trimpi cot`, for stages that learn from chains of thought.
     cot: Path | None = None
-    """A folder of `trimpi cot`, for the stages that learn from chains of thought."""
+    # Share of the sequences among all benchmarks; None takes every sequence of each benchmark.
     weight: float | None = None
-    """Share of the sequences next to the other benchmarks; none: by their number."""
 
     def __post_init__(self) -> None:
         if self.weight is not None and self.weight <= 0:
@@ -124,149 +123,165 @@ class Data:
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """A whole training run."""
+    """All settings of a training run."""
 
     name: str
     scale: str
+    # Folder of the checkpoint to start from, or its id on the Hugging Face hub.
     base: str
-    """Folder of the checkpoint to start from, or its id on the Hugging Face hub."""
-    data: tuple[Data, ...]
+    data: tuple[TrainingData, ...]
     stages: tuple[Stage, ...]
-    sft: Mapping[SftStage, Sft] = field(default_factory=dict)
-    rl: Rl | None = None
+    sft: Mapping[SftStage, SftSettings] = field(default_factory=dict)
+    rl: RlSettings | None = None
     seed: int = 0
+    # Updates between two checkpoints from which an interrupted run can resume.
     save_steps: int = 50
-    """Updates between two points from which a killed run goes on."""
+    # Saves memory and costs time; not useful for a tiny model.
     gradient_checkpointing: bool = True
-    """Less memory for more time; of no use to a tiny model."""
 
     def __post_init__(self) -> None:
-        _positive(self, "save_steps")
+        _require(self, "save_steps")
         if not self.stages or len(set(self.stages)) < len(self.stages):
             raise UserError(f"stages: expected one or more, each once, got {list(self.stages)}")
         if not self.data:
             raise UserError("data: expected a benchmark to train on, got none")
         for stage in self.stages:
-            if (self.rl is None) if stage == "rl" else (stage not in self.sft):
+            settings = self.rl if stage == "rl" else self.sft.get(stage)
+            if settings is None:
                 raise UserError(f"{self.name}: expected settings for the stage {stage}, the scale has none")
         if len({data.weight is None for data in self.data}) > 1:
             raise UserError("data: expected a weight for each benchmark or for none")
 
 
-def load(recipe: str, scale: str | None = None, **changes: Any) -> Recipe:
-    """The recipe of a name in training/recipes or of a TOML file, at a scale, with changes laid over it.
+def load(recipe: str, scale: str | None = None, **overrides: Any) -> Recipe:
+    """Loads a recipe by its name in training/recipes or by the path of a TOML file.
 
-    A change of None leaves what the files say. UserError names the key that is unknown or wrong.
+    `scale` is a name in training/scales or a TOML file, and `overrides` are keys of the recipe; None leaves
+    the value of the files. Raises UserError with the key that is unknown, missing or wrong.
     """
-    table = {key: value for key, value in _read(recipe, RECIPES).items() if key not in PRESENTATION}
-    scale = scale or table.get("scale")
+    settings = _without_presentation(_read(recipe, RECIPES))
+    scale = scale or settings.get("scale")
     if scale is None:
-        raise UserError(f"scale: expected one of {', '.join(names(SCALES))} or a TOML file; give --scale")
-    table = merge(_read(scale, SCALES), table)
-    table = merge(table, {key: value for key, value in changes.items() if value is not None})
-    table |= {"name": table.get("name", Path(recipe).stem), "scale": Path(scale).stem}
-    _refuse_unknown(table, Recipe, recipe)
+        raise UserError(f"--scale: expected one of {', '.join(names(SCALES))} or a TOML file, got none")
+    settings = merge(_read(scale, SCALES), settings)
+    settings = merge(settings, {key: value for key, value in overrides.items() if value is not None})
+    settings |= {"name": settings.get("name", Path(recipe).stem), "scale": Path(scale).stem}
     for key in ("base", "data"):
-        if key not in table:
+        if key not in settings:
             raise UserError(f"{recipe}: expected {key}, got none; give --{key} or write it into the recipe")
+    _check_sft(settings.get("sft", {}), recipe)
     try:
-        return msgspec.convert(table, Recipe, dec_hook=_path)
+        loaded = msgspec.convert(settings, Recipe, dec_hook=_path)
     except msgspec.ValidationError as error:
-        raise UserError(f"{recipe}: {_plain(error)}") from error
+        # "Expected `str`, got `int` - at `$.rl.prompts`" -> "..., at `rl.prompts`", as the key is in TOML.
+        raise UserError(f"{recipe}: {error}".replace(" - at `$.", ", at `")) from error
+    _check_keys(settings, msgspec.to_builtins(loaded, enc_hook=str), recipe)
+    return loaded
 
 
-def pair(benchmarks: Sequence[Path], chains: Sequence[Path]) -> list[dict[str, Path]] | None:
-    """The table `data` of benchmarks and their chains of thought; None where no benchmark is given."""
+def pair_data(benchmarks: Sequence[Path], chains: Sequence[Path]) -> list[dict[str, Any]] | None:
+    """The recipe's `data` for benchmarks and their chains of thought; None if there is no benchmark."""
     if chains and len(chains) != len(benchmarks):
         raise UserError(
-            f"cot: expected a folder for each of the {len(benchmarks)} benchmarks, got {len(chains)}"
+            f"--cot: expected a folder for each of the {len(benchmarks)} benchmarks, got {len(chains)}"
         )
-    if not chains:
-        return [{"benchmark": benchmark} for benchmark in benchmarks] or None
-    return [{"benchmark": b, "cot": c} for b, c in zip(benchmarks, chains, strict=True)]
-
-
-def recipe_titles() -> dict[str, str]:
-    """Titles of the recipes that come with the project, by name, in the order of the paper's tables."""
-    tables = {name: _read(name, RECIPES) for name in names(RECIPES)}
-    return {name: tables[name]["title"] for name in sorted(tables, key=lambda name: tables[name]["order"])}
+    return [{"benchmark": b, "cot": c} for b, c in zip_longest(benchmarks, chains)] or None
 
 
 def names(folder: Path) -> list[str]:
     return sorted(path.stem for path in folder.glob("*.toml"))
 
 
-def _read(name: Any, folder: Path, below: tuple[Path, ...] = ()) -> dict[str, Any]:
-    """A TOML file by path, or by its name in a folder of ours; what it extends comes first."""
+def recipe_files() -> dict[str, dict[str, Any]]:
+    """Contents of the recipes that come with the project, by name, in the order of the paper's tables."""
+    contents = {name: _read(name, RECIPES) for name in names(RECIPES)}
+    return dict(sorted(contents.items(), key=lambda item: item[1]["order"]))
+
+
+def recipe_titles() -> dict[str, str]:
+    """Titles of these recipes, by name, in the same order."""
+    return {name: contents["title"] for name, contents in recipe_files().items()}
+
+
+def recipe_title(recipe: str) -> str:
+    """Title of any recipe, given by name or TOML file; the name of the file if it has none."""
+    return str(_read(recipe, RECIPES).get("title", Path(recipe).stem))
+
+
+def _read(name: Any, folder: Path, descendants: tuple[Path, ...] = ()) -> dict[str, Any]:
+    """Reads a TOML file, by path or by its name in `folder`, merged over the file that it extends.
+
+    `descendants` are the files that led here by `extends`.
+    """
     if not isinstance(name, str):
-        raise UserError(f"expected a name out of {', '.join(names(folder))} or a TOML file, got {name!r}")
+        raise UserError(f"expected one of {', '.join(names(folder))} or a TOML file, got {name!r}")
     path = Path(name) if name.endswith(".toml") else folder / f"{name}.toml"
-    if path.resolve() in below:
-        raise UserError(f"{path}: expected a file that does not extend itself, by way of others either")
+    if path.resolve() in descendants:
+        raise UserError(f"{path}: expected a file that does not extend itself, directly or through others")
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        contents = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(f"{name}: expected {', '.join(names(folder))} or a TOML file, got neither") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
         raise UserError(f"{path}: expected TOML: {error}") from error
-    parent = table.pop("extends", None)
+    parent = contents.pop("extends", None)
     if parent is None:
-        return table
+        return contents
     if isinstance(parent, str) and parent.endswith(".toml"):
         parent = str(path.parent / parent)
-    return merge(_read(parent, folder, (*below, path.resolve())), table)
+    return merge(_without_presentation(_read(parent, folder, (*descendants, path.resolve()))), contents)
 
 
-def merge(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """Tables are merged key by key, anything else is replaced."""
-    merged = dict(under)
-    for key, value in over.items():
-        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
-        merged[key] = merge(merged[key], value) if both else value
+def _without_presentation(contents: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in contents.items() if key not in PRESENTATION}
+
+
+def merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Merges nested tables key by key; any other value of `changes` replaces that of `base`."""
+    merged = dict(base)
+    for key, value in changes.items():
+        both_tables = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        merged[key] = merge(merged[key], value) if both_tables else value
     return merged
 
 
-def _refuse_unknown(table: Any, type_: Any, where: str) -> None:
-    """msgspec lets unknown keys of a dataclass pass; a misspelt one would silently do nothing."""
-    if isinstance(table, list | tuple):
-        for item in table:
-            _refuse_unknown(item, type_, where)
-    if not isinstance(table, dict) or not is_dataclass(type_):
-        return
-    known = {f.name for f in fields(type_)}
-    if unknown := sorted(table.keys() - known):
-        raise UserError(f"{where}: unknown key {unknown[0]!r}; expected one of {', '.join(sorted(known))}")
-    for key, inner in (("rl", Rl), ("data", Data)):
-        _refuse_unknown(table.get(key), inner, f"{where}, {key}") if key in known else None
-    sft, stages = table.get("sft", {}), get_args(SftStage)
-    if not isinstance(sft, dict) or not sft.keys() <= set(stages):
-        got = ", ".join(sorted(sft.keys() - set(stages))) if isinstance(sft, dict) else repr(sft)
+def _check_sft(sft: Any, where: str) -> None:
+    stages = get_args(SftStage)
+    wrong = sorted(sft.keys() - set(stages)) if isinstance(sft, dict) else [repr(sft)]
+    if wrong:
         raise UserError(
             f"{where}: sft: expected settings by stage, such as sft.{stages[0]}.epochs, for "
-            f"{', '.join(stages)}, got {got}"
+            f"{', '.join(stages)}, got {', '.join(wrong)}"
         )
-    for stage, settings in sft.items():
-        _refuse_unknown(settings, Sft, f"{where}, sft.{stage}")
 
 
-def _positive(settings: Any, *names: str) -> None:
+def _check_keys(settings: Any, known: Any, recipe: str, parent: str = "") -> None:
+    """Refuses keys of the files that are not in `known`, the loaded recipe as plain JSON.
+
+    msgspec ignores unknown keys of a dataclass, so a typo would silently do nothing.
+    """
+    if isinstance(settings, dict):
+        for key, value in settings.items():
+            if key not in known:
+                expected = ", ".join(sorted(known))
+                raise UserError(f"{recipe}: unknown key {parent + key!r}; expected one of {expected}")
+            _check_keys(value, known[key], recipe, f"{parent}{key}.")
+    elif isinstance(settings, list):
+        for value, known_value in zip(settings, known, strict=True):
+            _check_keys(value, known_value, recipe, parent)
+
+
+def _require(settings: Any, *names: str, zero: bool = False) -> None:
+    """Raises UserError for the first of these fields that is negative, or 0 unless `zero` is allowed."""
     for name in names:
-        if not getattr(settings, name) > 0:
-            raise UserError(f"{name}: expected above 0, got {getattr(settings, name)}")
-
-
-def _not_negative(settings: Any, *names: str) -> None:
-    for name in names:
-        if not getattr(settings, name) >= 0:
-            raise UserError(f"{name}: expected 0 or more, got {getattr(settings, name)}")
+        value = getattr(settings, name)
+        # Written this way because a comparison with NaN is false.
+        if not (value > 0 or (zero and value == 0)):
+            raise UserError(f"{name}: expected {'0 or more' if zero else 'above 0'}, got {value}")
 
 
 def _path(type_: type, value: object) -> Path:
+    """Converts a TOML string where msgspec needs a Path."""
     if type_ is Path and isinstance(value, str | Path):
         return Path(value)
     raise TypeError(f"expected {type_.__name__}, got {value!r}")
-
-
-def _plain(error: Exception) -> str:
-    """msgspec's words, with the place as TOML writes it."""
-    return str(error).replace(" - at `$.", ", at `")

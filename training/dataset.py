@@ -1,12 +1,12 @@
-"""One sequence type for every stage: what is shown, what is answered, and which of its tokens are learned.
+"""Training sequences for every stage: the prompt, the response, and which tokens the loss counts.
 
-Rows name a benchmark and an instance; texts and pictures are looked up when a batch is made, so that 20,000
-instances with their policies take no memory to speak of.
+A dataset row only names a benchmark and an instance. Texts and images are loaded when a batch is made, so
+20,000 instances with their policies need almost no memory.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import cycle, islice
 from typing import Any
@@ -14,132 +14,142 @@ from typing import Any
 from harness import variants
 from harness.errors import UserError
 from harness.files.benchmark import Benchmark
-from harness.records import Instance, Part, Prompt
+from harness.records import Instance
 from harness.variants import IN_CONTEXT, INTERNALIZED, Variant
-from training.config import Data, SftStage
-from training.cot import generate
+from training.config import SftStage, Stage, TrainingData
+from training.cot.generate import read_chains
 
 SPLIT = "train"
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
-    """What a supervised stage makes of an instance (paper, TriMPI, stages 1 and 2)."""
+class SequenceFormat:
+    """How a supervised stage turns an instance into a sequence (paper, TriMPI, stages 1 and 2)."""
 
+    # Whether the prompt contains the policy.
     variant: Variant
-    reasoned: bool
-    """The response is a chain of thought and the answer, not the answer alone."""
-    whole: bool = False
-    """Every token that is not visual is learned, not the response alone (visually masked pretraining)."""
+    # The response is a chain of thought and the answer, or the answer alone.
+    chain_of_thought: bool
+    # The loss counts every text token (visually masked pretraining), or the response alone.
+    prompt_loss: bool = False
 
 
-KINDS: Mapping[SftStage, Kind] = {
-    "vm-cpt": Kind(IN_CONTEXT, reasoned=True, whole=True),
-    "direct-sft": Kind(INTERNALIZED, reasoned=False),
-    "cot-sft": Kind(INTERNALIZED, reasoned=True),
-    "prompt-sft": Kind(IN_CONTEXT, reasoned=True),
+SEQUENCE_FORMATS: Mapping[SftStage, SequenceFormat] = {
+    "vm-cpt": SequenceFormat(IN_CONTEXT, chain_of_thought=True, prompt_loss=True),
+    "direct-sft": SequenceFormat(INTERNALIZED, chain_of_thought=False),
+    "cot-sft": SequenceFormat(INTERNALIZED, chain_of_thought=True),
+    "prompt-sft": SequenceFormat(IN_CONTEXT, chain_of_thought=True),
 }
 
 
+def needs_chains(stages: Iterable[Stage]) -> bool:
+    """Whether any of the stages learns from chains of thought."""
+    return any(stage != "rl" and SEQUENCE_FORMATS[stage].chain_of_thought for stage in stages)
+
+
 class Mixture:
-    """The benchmarks of one run, their training instances and chains of thought."""
+    """The benchmarks of one run, with their training instances and chains of thought."""
 
-    def __init__(self, data: Sequence[Data], *, reasoned: bool) -> None:
-        self.benchmarks = [Benchmark(d.benchmark) for d in data]
-        self.weights = [d.weight for d in data]
+    def __init__(self, data: Sequence[TrainingData], stages: Iterable[Stage]) -> None:
+        self.benchmarks = [Benchmark(entry.benchmark) for entry in data]
+        self.weights = [entry.weight for entry in data]
+        # One dictionary per benchmark: instance id -> instance, and instance id -> chain of thought.
         self.instances = [{i.id: i for i in b.instances(SPLIT)} for b in self.benchmarks]
-        self.chains = [_chains(d, b) if reasoned else {} for d, b in zip(data, self.benchmarks, strict=True)]
-        for d, instances in zip(data, self.instances, strict=True):
+        self.chains: list[dict[str, str]] = [{} for _ in data]
+        if needs_chains(stages):
+            self.chains = [_read_chains(*pair) for pair in zip(data, self.benchmarks, strict=True)]
+        for entry, instances in zip(data, self.instances, strict=True):
             if not instances:
-                raise UserError(f"{d.benchmark}: expected training instances, its split {SPLIT} has none")
+                raise UserError(f"{entry.benchmark}: expected training instances, its split {SPLIT} has none")
 
-    def supervised(self, stage: SftStage) -> Any:
-        """Rows of prompt, completion, images and id, as TRL's SFTTrainer takes them."""
-        kind = KINDS[stage]
-        return self._dataset(
-            self.chains if kind.reasoned else self.instances, lambda row: self._pair(row, kind)
-        )
+    def sft_dataset(self, stage: SftStage) -> Any:
+        """Rows of prompt, completion, images and id, as TRL's SFTTrainer expects them."""
+        format_ = SEQUENCE_FORMATS[stage]
+        ids = self.chains if format_.chain_of_thought else self.instances
+        return self._dataset(ids, lambda benchmark, instance: self._sft_row(benchmark, instance, format_))
 
-    def rollouts(self) -> Any:
-        """Rows of (Q, I) and of (Q, I, P), and whose answer they want, for the PolicyRolloutTrainer."""
-        return self._dataset(self.instances, self._question)
+    def rl_dataset(self) -> Any:
+        """Rows with the prompts (Q, I) and (Q, I, P) and the instance, for the PolicyRolloutTrainer."""
+        return self._dataset(self.instances, self._rl_row)
 
-    def _dataset(self, ids: Sequence[Mapping[str, object]], make: Any) -> Any:
+    def _dataset(
+        self, ids: Sequence[Mapping[str, object]], make_row: Callable[[int, str], dict[str, Any]]
+    ) -> Any:
+        """A datasets.Dataset of (index of benchmark, instance id), turned into full rows when accessed."""
         from datasets import Dataset
 
-        chosen = shares([len(of) for of in ids], self.weights)
+        counts = sequences_per_epoch([len(benchmark_ids) for benchmark_ids in ids], self.weights)
         rows = [
             {"benchmark": index, "instance": instance}
-            for index, (of, count) in enumerate(zip(ids, chosen, strict=True))
-            for instance in islice(cycle(of), count)
+            for index, (benchmark_ids, count) in enumerate(zip(ids, counts, strict=True))
+            for instance in islice(cycle(benchmark_ids), count)
         ]
 
-        def look_up(columns: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
-            asked = list(zip(columns["benchmark"], columns["instance"], strict=True))
-            # A group of rollouts asks for the same row many times over.
-            made = {row: make(row) for row in dict.fromkeys(asked)}
-            return {name: [made[row][name] for row in asked] for name in made[asked[0]]}
+        def load(columns: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
+            keys = list(zip(columns["benchmark"], columns["instance"], strict=True))
+            # All rollouts of a group share one row, so load each row once.
+            loaded = {key: make_row(*key) for key in dict.fromkeys(keys)}
+            return {name: [loaded[key][name] for key in keys] for name in loaded[keys[0]]}
 
         dataset = Dataset.from_list(rows)
-        dataset.set_transform(look_up)
+        dataset.set_transform(load)
         return dataset
 
-    def _pair(self, row: tuple[int, str], kind: Kind) -> dict[str, Any]:
-        index, instance = row[0], self.instances[row[0]][row[1]]
-        benchmark = self.benchmarks[index]
-        if kind.reasoned:
-            response = self.chains[index][instance.id]
+    def _sft_row(self, index: int, instance_id: str, format_: SequenceFormat) -> dict[str, Any]:
+        benchmark, instance = self.benchmarks[index], self.instances[index][instance_id]
+        if format_.chain_of_thought:
+            response = self.chains[index][instance_id]
         else:
             response = benchmark.family.respond(instance.target)
-        prompt, images = _message(_prompt(benchmark, instance, kind.variant), benchmark)
-        answer = [{"role": "assistant", "content": [{"type": "text", "text": response}]}]
-        return {"prompt": prompt, "completion": answer, "images": images, "id": instance.id}
+        prompt, images = _messages(benchmark, instance, format_.variant)
+        completion = [{"role": "assistant", "content": [{"type": "text", "text": response}]}]
+        return {"prompt": prompt, "completion": completion, "images": images, "id": instance_id}
 
-    def _question(self, row: tuple[int, str]) -> dict[str, Any]:
-        index, instance = row[0], self.instances[row[0]][row[1]]
-        benchmark = self.benchmarks[index]
-        prompt, images = _message(_prompt(benchmark, instance, INTERNALIZED), benchmark)
-        policy_prompt, policy_images = _message(_prompt(benchmark, instance, IN_CONTEXT), benchmark)
+    def _rl_row(self, index: int, instance_id: str) -> dict[str, Any]:
+        benchmark, instance = self.benchmarks[index], self.instances[index][instance_id]
+        prompt, images = _messages(benchmark, instance, INTERNALIZED)
+        policy_prompt, policy_images = _messages(benchmark, instance, IN_CONTEXT)
         return {
             "prompt": prompt,
             "images": images,
             "policy_prompt": policy_prompt,
             "policy_images": policy_images,
-            "instance": instance.id,
+            "instance": instance_id,
             "benchmark": index,
             "family": benchmark.manifest.family,
         }
 
 
-def shares(counts: Sequence[int], weights: Sequence[float | None]) -> list[int]:
-    """How many sequences an epoch takes of each benchmark: all of them, or as many in all by weight."""
+def sequences_per_epoch(counts: Sequence[int], weights: Sequence[float | None]) -> list[int]:
+    """How many sequences an epoch takes from each benchmark.
+
+    Without weights all of them. With weights the total stays the same and is divided in their proportion.
+    """
     given = [weight for weight in weights if weight is not None]
     if not given:
         return list(counts)
     return [max(1, round(sum(counts) * weight / sum(given))) for weight in given]
 
 
-def _chains(data: Data, benchmark: Benchmark) -> dict[str, str]:
+def _read_chains(data: TrainingData, benchmark: Benchmark) -> dict[str, str]:
     if data.cot is None:
         raise UserError(
             f"{data.benchmark}: expected chains of thought for this recipe, got none; "
-            f"make them with `trimpi cot {data.benchmark} OUT` and give --cot OUT"
+            f"generate them with `trimpi cot {data.benchmark} OUT` and give --cot OUT"
         )
-    return generate.read(data.cot, benchmark)
+    return read_chains(data.cot, benchmark)
 
 
-def _prompt(benchmark: Benchmark, instance: Instance, variant: Variant) -> Prompt:
+def _messages(
+    benchmark: Benchmark, instance: Instance, variant: Variant
+) -> tuple[list[dict[str, Any]], list[Any]]:
+    """One user message with a placeholder for each image, and the images in order, as TRL expects them."""
     prompt = variants.prompt(instance, variant, benchmark.policies)
     if prompt is None:
-        raise UserError(f"{instance.id}: expected an instance that a policy governs, got one without")
-    return prompt
-
-
-def _message(prompt: Prompt, benchmark: Benchmark) -> tuple[list[dict[str, Any]], list[Any]]:
-    """One user message with a place for each image, and the images in order, apart: as TRL wants them."""
+        raise UserError(f"{instance.id}: expected an instance with a policy, got one without")
     images = [benchmark.image(part.value) for part in prompt.parts if part.kind == "image"]
-    return [{"role": "user", "content": [_content(part) for part in prompt.parts]}], images
-
-
-def _content(part: Part) -> dict[str, str]:
-    return {"type": "image"} if part.kind == "image" else {"type": "text", "text": part.value}
+    content = [
+        {"type": "image"} if part.kind == "image" else {"type": "text", "text": part.value}
+        for part in prompt.parts
+    ]
+    return [{"role": "user", "content": content}], images

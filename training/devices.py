@@ -1,4 +1,4 @@
-"""What a run trains on: the processes of `accelerate launch` or torchrun, and how they share an update."""
+"""The processes of a run (`accelerate launch` or torchrun) and how they share an update."""
 
 from __future__ import annotations
 
@@ -8,27 +8,25 @@ from accelerate import PartialState
 from harness.errors import UserError
 
 
-def gpu() -> bool:
-    return torch.cuda.is_available()
-
-
-def processes() -> PartialState:
-    """All processes of the run; accelerate must be told where there is no GPU, or it sees only this one."""
-    state = PartialState(cpu=not gpu())
-    # transformers would split each batch over them in threads, and no stage here reckons with that.
+def process_state() -> PartialState:
+    """The state of all processes of the run. Raises UserError if one process sees several GPUs."""
+    # Without a GPU accelerate sees only this process, unless `cpu` is set.
+    state = PartialState(cpu=not torch.cuda.is_available())
+    # transformers would split each batch over the GPUs in threads, which the batch sizes here do not include.
     if state.num_processes == 1 and torch.cuda.device_count() > 1:
         raise UserError(
-            f"expected a process for each of {torch.cuda.device_count()} GPUs, got one for all: start it as "
-            "`accelerate launch -m training.cli train ...`, or show it one GPU by CUDA_VISIBLE_DEVICES=0"
+            f"expected one process per GPU, got one process for {torch.cuda.device_count()} GPUs: run "
+            "`accelerate launch -m training.cli train ...`, or select one GPU with CUDA_VISIBLE_DEVICES=0"
         )
     return state
 
 
-def accumulation(batch: int, micro_batch: int) -> int:
-    """How many passes make an update of `batch` sequences over all devices."""
-    at_once: int = micro_batch * processes().num_processes
-    if batch % at_once:
+def accumulation_steps(batch_size: int, micro_batch: int) -> int:
+    """Number of passes per update of `batch_size` sequences over all devices."""
+    sequences_per_pass: int = micro_batch * process_state().num_processes
+    if batch_size % sequences_per_pass:
         raise UserError(
-            f"batch of {batch}: expected a multiple of micro_batch x processes = {at_once}; change either"
+            f"batch of {batch_size}: expected a multiple of micro_batch x processes = {sequences_per_pass}; "
+            "change the batch size or micro_batch"
         )
-    return batch // at_once
+    return batch_size // sequences_per_pass

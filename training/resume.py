@@ -1,4 +1,13 @@
-"""What transformers and TRL lose when a killed run goes on, put right: weights, and the order of prompts."""
+"""Exact resuming: two things that transformers and TRL do not restore when an interrupted run continues.
+
+With both, a run that was killed ends with the weights of one that was not.
+
+1. Weights. A Trainer saves them under the names of published checkpoints and loads them under the names of
+   the model in memory. Where the two differ, as in Qwen2.5-VL, it loads none of them and only logs this, so
+   training would continue from the base model.
+2. The order of prompts. TRL's sampler has a generator that starts from the seed in every process, so a run
+   resumed in its second epoch would repeat the order of the first.
+"""
 
 from __future__ import annotations
 
@@ -11,36 +20,29 @@ from transformers import PreTrainedModel
 from harness.seeds import rng
 
 
-class Resumes:
-    """Goes before a Trainer among the bases of a class.
-
-    A Trainer saves weights under the names that published checkpoints have and reads them under those of the
-    model in memory. Where these differ, as in Qwen2.5-VL, not one is read: the run would go on from the base
-    and only log it.
-    """
+class ResumeMixin:
+    """Loads the saved weights correctly. Must come before a Trainer among the bases of a class."""
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
-        own: Any = self
-        # Adapters and shards have ways of their own, which keep the names.
-        if not isinstance(own.model, PreTrainedModel) or own.is_fsdp_enabled:
+        """Replaces Trainer._load_from_checkpoint."""
+        trainer: Any = self
+        # Adapters and shards are saved in other ways, which keep the names.
+        if not isinstance(trainer.model, PreTrainedModel) or trainer.is_fsdp_enabled:
             super()._load_from_checkpoint(resume_from_checkpoint, model)  # type: ignore[misc]
             return
-        saved = type(own.model).from_pretrained(resume_from_checkpoint, dtype=own.model.dtype)
-        own.model.load_state_dict(saved.state_dict())
+        saved = type(trainer.model).from_pretrained(resume_from_checkpoint, dtype=trainer.model.dtype)
+        trainer.model.load_state_dict(saved.state_dict())
 
 
-class EpochOrder(Sampler[int]):
-    """TRL's sampler of prompts in an order that depends on seed and epoch alone.
-
-    Its own generator starts anew when a run goes on, and a later epoch would repeat the first one's order.
-    """
+class EpochOrderSampler(Sampler[int]):
+    """TRL's sampler of prompts, in an order that depends on seed and epoch alone."""
 
     def __init__(self, sampler: Any, epoch: Callable[[], int]) -> None:
         self.sampler, self.epoch = sampler, epoch
 
     def __iter__(self) -> Iterator[int]:
-        order = rng(self.sampler.seed, "order", self.epoch())
-        self.sampler.generator.manual_seed(order.getrandbits(63))
+        generator = rng(self.sampler.seed, "order", self.epoch())
+        self.sampler.generator.manual_seed(generator.getrandbits(63))
         return iter(self.sampler)
 
     def __len__(self) -> int:

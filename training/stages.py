@@ -1,7 +1,11 @@
-"""One stage: a checkpoint in, a checkpoint out, trained by TRL; killed at any moment, it goes on.
+"""Runs one stage with TRL: reads a checkpoint, trains it, writes a checkpoint.
 
-While it trains, RUN/.STAGE holds what is needed to go on. RUN/STAGE appears when it is finished, whole: with
-adapters merged, so that the harness, vLLM and the next stage load it as it is.
+    parent checkpoint --load--> TRL trainer --every save_steps--> RUN/.STAGE/checkpoint-N   (to resume)
+                                     |
+                                     +--at the end--> RUN/.STAGE/trained --export--> RUN/STAGE
+
+RUN/STAGE appears only when it is complete. It is an ordinary checkpoint with adapters merged, so the harness,
+vLLM and the next stage load it as it is. After a kill, the stage resumes from its last complete checkpoint-N.
 """
 
 from __future__ import annotations
@@ -23,77 +27,81 @@ from trl import SFTConfig, SFTTrainer
 from harness.backends.chat import placeholders
 from harness.backends.checkpoint import load_checkpoint
 from harness.errors import UserError
-from training.collate import Collator
-from training.config import Recipe, Rl, Sft, SftStage, Stage
-from training.curves.log import watch
-from training.dataset import KINDS, Mixture
-from training.devices import accumulation, gpu, processes
-from training.resume import Resumes
+from training.collate import MaskingCollator
+from training.config import Recipe, RlSettings, SftSettings, Stage
+from training.curves.log import log_to_run
+from training.dataset import SEQUENCE_FORMATS, Mixture
+from training.devices import accumulation_steps, process_state
+from training.resume import ResumeMixin
 
-logging.disable_progress_bar()  # that of loading weights, which would stand between those of the stages
+# The bar for loading weights would appear between those of the stages.
+logging.disable_progress_bar()
 
+# Marks a checkpoint-N that was written completely.
 COMPLETE = ".complete"
-"""Marks a step's checkpoint that was written whole."""
 TRAINED = "trained"
 CPU = torch.device("cpu")
 
 
-class SupervisedTrainer(Resumes, SFTTrainer):  # type: ignore[misc]
-    """TRL's, which goes on with the weights that it saved."""
+class SupervisedTrainer(ResumeMixin, SFTTrainer):  # type: ignore[misc]
+    """TRL's SFTTrainer, which resumes from the weights that it saved."""
 
 
 def train_stage(recipe: Recipe, stage: Stage, parent: str, run: Path) -> tuple[int, str | None]:
-    """Trains and writes RUN/STAGE, all but its training.json.
+    """Trains a stage and writes RUN/STAGE, all but its training.json.
 
-    Returns the number of updates that it took, and why it ended early if it did.
-
-    Raises UserError when the loss is no number or when there is nothing to learn from.
+    Returns the number of updates, and the reason if the stage ended early. Raises UserError if the loss is
+    not finite or if there is nothing to learn from.
     """
     work = run / f".{stage}"
-    mixture = Mixture(recipe.data, reasoned=stage != "rl" and KINDS[stage].reasoned)
     os.environ["TENSORBOARD_LOGGING_DIR"] = str(run / "tensorboard" / stage)
-    last = _last_whole(work)
-    trainer = _trainer(recipe, stage, parent, work, mixture)
-    watch(trainer, run, stage)
-    trainer.add_callback(Guard(work))
+    resume_from = _last_complete_checkpoint(work)
+    trainer = make_trainer(recipe, stage, parent, work, Mixture(recipe.data, [stage]))
+    log_to_run(trainer, run, stage)
+    trainer.add_callback(CheckpointGuard(work))
     try:
-        trainer.train(resume_from_checkpoint=last)
+        trainer.train(resume_from_checkpoint=resume_from)
     except UserError:
         print(file=sys.stderr)  # ends the line of the progress bar
         raise
     trainer.save_model(str(work / TRAINED))
-    steps, stopped = int(trainer.state.global_step), getattr(trainer, "stopped", None)
+    steps, stop_reason = int(trainer.state.global_step), getattr(trainer, "stop_reason", None)
+    # The export loads the model again; two copies might not fit into memory.
     del trainer
     gc.collect()
-    state = processes()
+    state = process_state()
     if state.is_main_process:
-        _finish(work, parent, run / stage)
+        _export(work, parent, run / stage)
     state.wait_for_everyone()
-    return steps, stopped
+    return steps, stop_reason
 
 
-def _trainer(recipe: Recipe, stage: Stage, parent: str, work: Path, mixture: Mixture) -> Any:
+def make_trainer(recipe: Recipe, stage: Stage, parent: str, work: Path, mixture: Mixture) -> Any:
+    """A TRL trainer for a stage of a recipe that starts from the checkpoint `parent`."""
     model, processor = load_checkpoint(parent, CPU)
-    # Updates smaller than bfloat16 can hold would be lost; on a GPU the arithmetic is bfloat16 all the same.
+    # bfloat16 weights would lose small updates. On a GPU the passes still run in bfloat16.
     model = model.float()
     if stage == "rl":
-        from training.rl.trainer import make_trainer
+        from training.rl.trainer import make_rl_trainer
 
-        # A recipe checks that it has settings for each of its stages.
-        return make_trainer(cast(Rl, recipe.rl), model, processor, mixture, common(recipe, work))
-    settings = recipe.sft[stage]
+        # Recipe checks that each of its stages has settings.
+        settings = cast(RlSettings, recipe.rl)
+        return make_rl_trainer(settings, model, processor, mixture, trainer_arguments(recipe, work))
+    prompt_loss, visual = SEQUENCE_FORMATS[stage].prompt_loss, placeholders(model.config, processor)
+    limit = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+    arguments = trainer_arguments(recipe, work) | sft_arguments(recipe.sft[stage])
     return SupervisedTrainer(
         model=model,
-        args=SFTConfig(**common(recipe, work), **_supervised(settings), max_length=None),
+        args=SFTConfig(**arguments, max_length=None),
         processing_class=processor,
-        data_collator=_collator(model, processor, stage),
-        train_dataset=mixture.supervised(stage),
-        peft_config=_adapter(settings),
+        data_collator=MaskingCollator(processor, prompt_loss, visual, limit),
+        train_dataset=mixture.sft_dataset(stage),
+        peft_config=lora_config(recipe.sft[stage]),
     )
 
 
-def common(recipe: Recipe, work: Path) -> dict[str, Any]:
-    """What every stage's trainer is told."""
+def trainer_arguments(recipe: Recipe, work: Path) -> dict[str, Any]:
+    """Arguments of TrainingArguments that all stages share."""
     return {
         "output_dir": str(work),
         "seed": recipe.seed,
@@ -101,37 +109,33 @@ def common(recipe: Recipe, work: Path) -> dict[str, Any]:
         "save_steps": recipe.save_steps,
         "save_total_limit": 2,
         "logging_steps": 1,
-        # transformers would report the last loss that was a number in place of one that is not.
+        # The filter would report the last finite loss in place of one that is not finite.
         "logging_nan_inf_filter": False,
         "report_to": ["tensorboard"],
         "disable_tqdm": True,
         # The collator needs the id of each row, and the rewards its instance.
         "remove_unused_columns": False,
         "gradient_checkpointing": recipe.gradient_checkpointing,
-        "bf16": gpu(),
-        "use_cpu": not gpu(),
+        "bf16": torch.cuda.is_available(),
+        "use_cpu": not torch.cuda.is_available(),
     }
 
 
-def _supervised(settings: Sft) -> dict[str, Any]:
+def sft_arguments(settings: SftSettings) -> dict[str, Any]:
     return {
         "learning_rate": settings.learning_rate,
         "num_train_epochs": settings.epochs,
         "per_device_train_batch_size": settings.micro_batch,
-        "gradient_accumulation_steps": accumulation(settings.batch_size, settings.micro_batch),
+        "gradient_accumulation_steps": accumulation_steps(settings.batch_size, settings.micro_batch),
         "weight_decay": settings.weight_decay,
+        # transformers reads a value below 1 as a share of all updates.
         "warmup_steps": settings.warmup_ratio,
         "lr_scheduler_type": "linear",
     }
 
 
-def _collator(model: Any, processor: Any, stage: SftStage) -> Collator:
-    limit = getattr(model.config.get_text_config(), "max_position_embeddings", None)
-    return Collator(processor, KINDS[stage].whole, placeholders(model.config, processor), limit)
-
-
-def _adapter(settings: Sft) -> LoraConfig | None:
-    """On every linear layer of the language model; the vision tower and what joins them stay as they are."""
+def lora_config(settings: SftSettings) -> LoraConfig | None:
+    """LoRA on every linear layer of the language model; vision tower and projector are not trained."""
     if not settings.lora_rank:
         return None
     return LoraConfig(
@@ -143,8 +147,8 @@ def _adapter(settings: Sft) -> LoraConfig | None:
     )
 
 
-class Guard(TrainerCallback):  # type: ignore[misc]
-    """Stops at a loss that is no number, before it is saved, and marks what was saved whole."""
+class CheckpointGuard(TrainerCallback):  # type: ignore[misc]
+    """Raises UserError at a loss that is not finite, before it is saved, and marks complete checkpoints."""
 
     def __init__(self, work: Path) -> None:
         self.work = work
@@ -154,8 +158,8 @@ class Guard(TrainerCallback):  # type: ignore[misc]
             value = (logs or {}).get(name)
             if value is not None and not math.isfinite(float(value)):
                 raise UserError(
-                    f"step {state.global_step}: the {name} is {value}; lower learning_rate, delete "
-                    f"{self.work}, where lies what was saved before, and train again"
+                    f"step {state.global_step}: expected a finite {name}, got {value}; lower learning_rate, "
+                    f"delete {self.work}, which contains the checkpoints saved so far, and train again"
                 )
 
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
@@ -163,36 +167,32 @@ class Guard(TrainerCallback):  # type: ignore[misc]
             (self.work / f"checkpoint-{state.global_step}" / COMPLETE).touch()
 
 
-def _last_whole(work: Path) -> str | None:
-    """The latest step that was saved whole; what a kill left half written is deleted."""
-    whole = []
+def _last_complete_checkpoint(work: Path) -> str | None:
+    """Path of the latest complete checkpoint-N. Deletes those that a kill left incomplete."""
+    complete = {}
     for folder in work.glob("checkpoint-*"):
         if (folder / COMPLETE).exists():
-            whole.append(folder)
-        elif processes().is_main_process:
+            complete[int(folder.name.removeprefix("checkpoint-"))] = folder
+        elif process_state().is_main_process:
             shutil.rmtree(folder)
-    processes().wait_for_everyone()
-    return str(max(whole, key=_step)) if whole else None
+    process_state().wait_for_everyone()
+    return str(complete[max(complete)]) if complete else None
 
 
-def _step(folder: Path) -> int:
-    return int(folder.name.removeprefix("checkpoint-"))
-
-
-def _finish(work: Path, parent: str, out: Path) -> None:
-    """Writes the trained checkpoint aside, in its parent's precision, and renames it."""
+def _export(work: Path, parent: str, out: Path) -> None:
+    """Writes the trained weights as an ordinary checkpoint in the parent's precision."""
     model, processor = load_checkpoint(parent, CPU)
     precision, generation = model.dtype, model.generation_config
     if (work / TRAINED / "adapter_config.json").exists():
         model = PeftModel.from_pretrained(model.float(), work / TRAINED).merge_and_unload()
     else:
         model = type(model).from_pretrained(work / TRAINED)
-    # Training changes what a checkpoint is sampled with (TRL pads and stops its own way); its parent's holds.
+    # TRL changes the generation config (padding and stop tokens) for training; restore the parent's.
     model.generation_config = generation
     aside = out.with_name(f".{out.name}.new")
     shutil.rmtree(aside, ignore_errors=True)
     model.to(precision).save_pretrained(aside)
     processor.save_pretrained(aside)
-    # A kill before the record was written leaves a checkpoint that counts as unfinished.
+    # A checkpoint without training.json counts as unfinished, so one that an earlier kill left is replaced.
     shutil.rmtree(out, ignore_errors=True)
     aside.replace(out)

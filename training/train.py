@@ -1,4 +1,9 @@
-"""A whole recipe, stage after stage: what is finished is not done again, what was begun goes on."""
+"""Runs a recipe stage by stage. Finished stages are kept, and an interrupted stage resumes.
+
+RUN/recipe.json, written first, contains what was requested. RUN/STAGE/training.json, written last, marks a
+finished stage. So one command can be interrupted and repeated at any time, and a different request is
+refused.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +11,7 @@ import platform
 import shutil
 from collections.abc import Iterable, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from statistics import fmean
@@ -20,152 +25,144 @@ from harness.files.benchmark import Benchmark
 from harness.files.workdir import reserve
 from harness.records import Json
 from training.config import Recipe, Stage, merge
-from training.cot import generate
-from training.curves import history
-from training.curves.history import Values
-from training.dataset import KINDS, SPLIT, Mixture
+from training.cot.generate import CHAINS, read_chains
+from training.curves.history import RECORD_FILE, MetricValues, read_history
+from training.dataset import SPLIT, Mixture
 
-ASKED, LOCK = "recipe.json", ".lock"
-RECORD = "training.json"
-"""Beside every checkpoint that is finished: written last."""
-Told = tuple[Json, ...]
-"""What is said of the data: for each benchmark its folder, digest, split and chains."""
+RECIPE_FILE, LOCK = "recipe.json", ".lock"
 PACKAGES = ("torch", "transformers", "trl", "peft", "accelerate", "datasets")
 
 
-def _versions() -> dict[str, str]:
+def package_versions() -> dict[str, str]:
     return {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
 
 
 @dataclass(frozen=True, slots=True)
 class StageRecord:
-    """How one stage went."""
+    """How one stage was trained."""
 
     stage: Stage
     parent: str
     settings: Json
+    # Number of updates.
     steps: int
+    # The reason if the stage ended early.
     stopped: str | None
-    """Why it ended before its time, where it did."""
     wall_seconds: float
     device_seconds: float
     processes: int
+    # Mean over the updates of every logged metric.
     means: Mapping[str, float]
-    """Of what was logged, over the stage's updates."""
-
-
-Stages = tuple[StageRecord, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
-    """training.json: where a checkpoint comes from, back to the base."""
+class TrainingRecord:
+    """training.json: how a checkpoint was trained, back to the base model."""
 
     recipe: str
     scale: str
+    # As in `harness eval --model`, so that a leaderboard finds the runs of the base model.
     base: str
-    """As the harness names a model, so that a board finds the base's own runs."""
-    data: Told
+    # For each benchmark its folder, digest, split and chains.
+    data: tuple[Json, ...]
     seed: int
-    stages: Stages
-    versions: Mapping[str, str] = field(default_factory=_versions)
+    # The stages up to this checkpoint.
+    stages: tuple[StageRecord, ...] = ()
+    versions: Mapping[str, str] = field(default_factory=package_versions)
+    # All stages of the recipe.
     planned: tuple[Stage, ...] = ()
-    """All stages of the recipe: more than `stages` where the checkpoint is not its last one."""
 
 
 def train(recipe: Recipe, run: Path, only: Stage | None = None) -> Path:
-    """Trains what is missing of a recipe, or one stage of it; the folder of the last checkpoint made.
+    """Trains the missing stages of a recipe, or only one, and returns the folder of the last checkpoint.
 
-    Raises UserError where the run's folder holds another recipe or another state of its data, where another
-    process is at work in it, and where the parent of the only stage is missing.
+    Raises UserError if the folder contains a run of another recipe or of other data, if another process uses
+    it, or if the checkpoint that the only stage starts from is missing.
     """
     if only is not None and only not in recipe.stages:
-        raise UserError(f"stage: expected one of {', '.join(recipe.stages)} with {recipe.name}, got {only}")
-    # Only here, because torch takes some seconds to load.
-    from training.devices import processes
+        raise UserError(f"--stage: expected one of {', '.join(recipe.stages)} for {recipe.name}, got {only}")
+    # torch takes some seconds to load, so it is imported late.
+    from training.devices import process_state
 
-    state, data = processes(), tuple(provenance(recipe))
-    check(recipe)
+    state, data = process_state(), tuple(provenance(recipe))
+    record = TrainingRecord(
+        recipe=recipe.name,
+        scale=recipe.scale,
+        base=f"hf:{recipe.base}",
+        data=data,
+        seed=recipe.seed,
+        planned=recipe.stages,
+    )
+    check_data(recipe)
     with store.writing(run):
         run.mkdir(parents=True, exist_ok=True)
     with store.locked(run / LOCK) if state.is_main_process else nullcontext():
-        # One process begins the run's folder; the others find it begun.
         with state.main_process_first():
-            begin(run, recipe, data)
-        return _train(recipe, run, data, only)
+            reserve_run(run, recipe, data)
+        return _train_stages(recipe, run, record, only)
 
 
-def _train(recipe: Recipe, run: Path, data: Told, only: Stage | None) -> Path:
+def _train_stages(recipe: Recipe, run: Path, record: TrainingRecord, only: Stage | None) -> Path:
     parent = recipe.base
-    done: Stages = ()
     for stage in recipe.stages:
         folder = run / stage
-        if (folder / RECORD).exists():
-            done = store.read_json(folder / RECORD, Record).stages
-        elif only is not None and stage != only:
-            raise UserError(
-                f"{folder}: expected the checkpoint that {only} starts from, got none; "
-                f"train --stage {stage} first, or leave --stage out"
-            )
-        else:
-            done = _run(recipe, stage, parent, run, data, done)
+        if not (folder / RECORD_FILE).exists():
+            if only not in (None, stage):
+                raise UserError(
+                    f"{folder}: expected the checkpoint that {only} starts from, got none; "
+                    f"train --stage {stage} first, or omit --stage"
+                )
+            _train_one(recipe, stage, parent, run, record)
         parent = str(folder)
+        # Only the stages: a sweep may have linked this folder from a run of another recipe.
+        record = replace(record, stages=store.read_json(folder / RECORD_FILE, TrainingRecord).stages)
         if stage == only:
             break
     return Path(parent)
 
 
-def _run(recipe: Recipe, stage: Stage, parent: str, run: Path, data: Told, done: Stages) -> Stages:
-    """Trains a stage; the main process writes its record, with which it is finished."""
+def _train_one(recipe: Recipe, stage: Stage, parent: str, run: Path, earlier: TrainingRecord) -> None:
+    """Trains a stage and writes its record, which adds to that of the earlier stages (main process only)."""
     from training.curves.page import write_curves
-    from training.devices import processes
+    from training.devices import process_state
     from training.stages import train_stage
 
-    steps, stopped = train_stage(recipe, stage, parent, run)
-    state = processes()
+    steps, stop_reason = train_stage(recipe, stage, parent, run)
+    state = process_state()
     if state.is_main_process:
-        logged = history.read(run)[stage]
-        settings = recipe.rl if stage == "rl" else recipe.sft[stage]
-        record = StageRecord(
+        history = read_history(run)[stage]
+        stage_record = StageRecord(
             stage=stage,
             parent=parent,
-            settings=msgspec.to_builtins(settings),
+            settings=msgspec.to_builtins(recipe.rl if stage == "rl" else recipe.sft[stage]),
             steps=steps,
-            stopped=stopped,
-            wall_seconds=logged.seconds,
-            device_seconds=logged.seconds * state.num_processes,
+            stopped=stop_reason,
+            wall_seconds=history.seconds,
+            device_seconds=history.seconds * state.num_processes,
             processes=state.num_processes,
-            means=_means(logged.steps.values()),
+            means=_means(history.steps.values()),
         )
-        whole = Record(
-            recipe.name,
-            recipe.scale,
-            f"hf:{recipe.base}",
-            data,
-            recipe.seed,
-            (*done, record),
-            planned=recipe.stages,
-        )
-        store.write_json(run / RECORD, whole)
+        record = replace(earlier, stages=(*earlier.stages, stage_record))
+        # The page shows RUN/training.json. The stage's own record is last: it marks the stage as finished.
+        store.write_json(run / RECORD_FILE, record)
         write_curves(run)
-        store.write_json(run / stage / RECORD, whole)
+        store.write_json(run / stage / RECORD_FILE, record)
         shutil.rmtree(run / f".{stage}")
     state.wait_for_everyone()
-    return store.read_json(run / stage / RECORD, Record).stages
 
 
-def _means(steps: Iterable[Values]) -> dict[str, float]:
+def _means(steps: Iterable[MetricValues]) -> dict[str, float]:
     values: dict[str, list[float]] = {}
     for step in steps:
         for name, value in step.items():
             if value is not None:
                 values.setdefault(name, []).append(value)
-    return {name: fmean(found) for name, found in values.items()}
+    return {name: fmean(of_metric) for name, of_metric in values.items()}
 
 
 def provenance(recipe: Recipe) -> list[dict[str, Any]]:
-    """What is trained on, by content: a benchmark that was made anew is another."""
-    told = []
+    """Identifies the training data by content: a benchmark that was generated again is another one."""
+    entries = []
     for data in recipe.data:
         benchmark = Benchmark(data.benchmark)
         entry = {
@@ -175,50 +172,58 @@ def provenance(recipe: Recipe) -> list[dict[str, Any]]:
             "weight": data.weight,
         }
         if data.cot is not None:
-            entry["chains"] = len(generate.read(data.cot, benchmark))
-            entry |= {"cot": str(data.cot), "cot_sha256": store.sha256(data.cot / generate.CHAINS)}
-        told.append(entry)
-    return told
+            entry["chains"] = len(read_chains(data.cot, benchmark))
+            entry |= {"cot": str(data.cot), "cot_sha256": store.sha256(data.cot / CHAINS)}
+        entries.append(entry)
+    return entries
 
 
-def check(recipe: Recipe) -> None:
-    """Raises UserError for what a stage would find only when its turn comes, after hours of another."""
-    mixture = Mixture(recipe.data, reasoned=any(s != "rl" and KINDS[s].reasoned for s in recipe.stages))
-    prompts = recipe.rl.prompts if recipe.rl is not None and "rl" in recipe.stages else 0
-    # TRL would train for no step at all and say nothing.
-    if prompts > (most := len(mixture.rollouts())):
+def check_data(recipe: Recipe) -> None:
+    """Raises UserError for problems with the data that a later stage would find only after hours."""
+    mixture = Mixture(recipe.data, recipe.stages)
+    if recipe.rl is None or "rl" not in recipe.stages:
+        return
+    # With more prompts in a batch than there are instances, TRL would train for zero steps without an error.
+    instances = len(mixture.rl_dataset())
+    if recipe.rl.prompts > instances:
         raise UserError(
-            f"rl.prompts: expected at most as many a batch as there are training instances, {most}, got "
-            f"{prompts}"
+            f"rl.prompts: expected at most as many per batch as there are training instances, {instances}, "
+            f"got {recipe.rl.prompts}"
         )
 
 
-def begin(run: Path, recipe: Recipe, data: Told) -> None:
-    """Begins a run in a folder, or goes on with one of the same recipe and data.
+def reserve_run(run: Path, recipe: Recipe, data: tuple[Json, ...]) -> None:
+    """Writes recipe.json into a new folder, or checks that the folder has a run of the same recipe and data.
 
-    Settings of a stage may be others than before, as long as nothing of it is trained.
+    The settings of a stage may change as long as nothing of it is trained; otherwise raises UserError.
     """
-    asked = msgspec.json.decode(msgspec.json.encode({"recipe": recipe, "data": data}, enc_hook=str))
-    told = asked["recipe"]
-    begun = told
-    if (run / ASKED).is_file():
-        begun = store.read_json(run / ASKED, dict[str, Any]).get("recipe", told)
-    untrained = [stage for stage in recipe.stages if not (run / stage / RECORD).exists()]
-    changed = [stage for stage in untrained if _settings(begun, stage) != _settings(told, stage)]
+    request = msgspec.json.decode(msgspec.json.encode({"recipe": recipe, "data": data}, enc_hook=str))
+    requested = request["recipe"]
+    stored = requested
+    if (run / RECIPE_FILE).is_file():
+        stored = store.read_json(run / RECIPE_FILE, dict[str, Any]).get("recipe", requested)
+    changed = [
+        stage
+        for stage in recipe.stages
+        if not (run / stage / RECORD_FILE).exists()
+        and _stage_settings(stored, stage) != _stage_settings(requested, stage)
+    ]
+    # `reserve` refuses any difference, so these stages are compared with their stored settings.
+    comparable = requested
     for stage in changed:
-        told = merge(told, _settings(begun, stage))
-    reserve(run, ASKED, asked | {"recipe": told}, "a training run")
+        comparable = merge(comparable, _stage_settings(stored, stage))
+    reserve(run, RECIPE_FILE, request | {"recipe": comparable}, "a training run")
     for stage in changed:
         if any((run / f".{stage}").glob("*")):
             raise UserError(
-                f"{run}: {stage} is half trained with other settings; delete {run / f'.{stage}'} to train it "
-                "anew with these, or ask for it as before"
+                f"{run}: {stage} is partly trained with other settings; delete {run / f'.{stage}'} to train "
+                "it again with the new settings, or use the previous ones"
             )
     if changed:
-        store.write_json(run / ASKED, asked)
+        store.write_json(run / RECIPE_FILE, request)
 
 
-def _settings(recipe: dict[str, Any], stage: Stage) -> dict[str, Any]:
-    """The part of a recipe that one stage is trained by."""
+def _stage_settings(recipe: dict[str, Any], stage: Stage) -> dict[str, Any]:
+    """The part of recipe.json that affects one stage."""
     own = {"rl": recipe["rl"]} if stage == "rl" else {"sft": {stage: recipe["sft"].get(stage)}}
     return own | {name: recipe[name] for name in ("save_steps", "gradient_checkpointing")}

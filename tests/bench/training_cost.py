@@ -1,11 +1,10 @@
-"""What a stage costs next to TRL used plainly on the same rows: seconds a step, tokens a second, memory.
+"""Cost of a stage compared with plain TRL on the same rows: seconds per step, tokens per second, memory.
 
     python tests/bench/training_cost.py CHECKPOINT BENCHMARK COT [ROUNDS]
 
-Each figure is of a process of its own, the two taking turns, so that what else the machine does meets both;
-without a GPU, seconds are those that the processor worked.
-Rows are looked up and pictures read while training on our side, as always, and lie in memory on TRL's.
-PolicyRollout stands against GRPO with the same number of responses.
+Each measurement is a separate process, and the two sides alternate, so that other load on the machine affects
+both. Without a GPU, seconds are processor time. Our side loads rows and images while it trains, as always;
+the rows of plain TRL are in memory. PolicyRollout is compared with GRPO with the same number of responses.
 """
 
 from __future__ import annotations
@@ -21,31 +20,32 @@ from statistics import median
 from typing import Any
 
 STAGES = ("vm-cpt", "cot-sft", "rl")
-STEPS, SKIPPED = {"vm-cpt": 12, "cot-sft": 20, "rl": 6}, 2
+STEPS, WARM_UP_STEPS = {"vm-cpt": 12, "cot-sft": 20, "rl": 6}, 2
 RECIPE = {"vm-cpt": "vm-cpt-cot-sft", "cot-sft": "cot-sft", "rl": "rl-from-base"}
 RL = {"prompts": 4, "responses": 8, "micro_batch": 32, "max_new_tokens": 256, "policy_rollout": True}
-TARGET = {"vm-cpt": 1.05, "cot-sft": 1.05, "rl": 1.25}
-MEMORY = 1.1
+# The largest acceptable ratios of time and of memory.
+MAX_TIME_RATIO = {"vm-cpt": 1.05, "cot-sft": 1.05, "rl": 1.25}
+MAX_MEMORY_RATIO = 1.1
 
 
 def measure(stage: str, plain: bool, checkpoint: str, benchmark: str, cot: str) -> dict[str, float]:
-    """Trains a few steps; median seconds a step, tokens a second, peak memory in MiB."""
+    """Trains a few steps. Returns median seconds per step, tokens per second and peak memory in MiB."""
     import torch
     from transformers import TrainerCallback
 
     from training import config
-    from training.dataset import KINDS, Mixture
-    from training.stages import _trainer
+    from training.dataset import Mixture
+    from training.stages import make_trainer
 
     seconds: list[float] = []
     now = time.perf_counter if torch.cuda.is_available() else time.process_time
 
     class Clock(TrainerCallback):  # type: ignore[misc]
         def on_step_begin(self, *_: Any, **__: Any) -> None:
-            self.began = now()
+            self.started = now()
 
         def on_step_end(self, *_: Any, **__: Any) -> None:
-            seconds.append(now() - self.began)
+            seconds.append(now() - self.started)
 
     recipe = config.load(
         RECIPE[stage],
@@ -55,25 +55,25 @@ def measure(stage: str, plain: bool, checkpoint: str, benchmark: str, cot: str) 
         rl=RL,
         save_steps=1000,
     )
-    mixture = Mixture(recipe.data, reasoned=stage != "rl" and KINDS[stage].reasoned)
+    mixture = Mixture(recipe.data, [stage])
     with tempfile.TemporaryDirectory() as work:
-        make = _plain if plain else _trainer
+        make = plain_trainer if plain else make_trainer
         trainer = make(recipe, stage, checkpoint, Path(work), mixture)
         trainer.add_callback(Clock())
         trainer.args.max_steps = STEPS[stage]
         trainer.args.save_strategy = "no"
         trainer.train()
-    kept = seconds[SKIPPED:]
+    step_seconds = median(seconds[WARM_UP_STEPS:])
     tokens = trainer._total_train_tokens if stage != "rl" else trainer.state.num_input_tokens_seen
     return {
-        "seconds": median(kept),
-        "tokens": tokens / STEPS[stage] / median(kept),
+        "seconds": step_seconds,
+        "tokens": tokens / STEPS[stage] / step_seconds,
         "memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     }
 
 
-def _plain(recipe: Any, stage: str, checkpoint: str, work: Path, mixture: Any) -> Any:
-    """TRL as its own examples use it."""
+def plain_trainer(recipe: Any, stage: str, checkpoint: str, work: Path, mixture: Any) -> Any:
+    """A TRL trainer as TRL's own examples use it."""
     from datasets import Dataset
     from trl import GRPOConfig, GRPOTrainer, SFTConfig, SFTTrainer
 
@@ -83,26 +83,27 @@ def _plain(recipe: Any, stage: str, checkpoint: str, work: Path, mixture: Any) -
     from training.stages import CPU, load_checkpoint
 
     model, processor = load_checkpoint(checkpoint, CPU)
-    shared = stages.common(recipe, work)
+    shared = stages.trainer_arguments(recipe, work)
     if stage == "rl":
-        rows = mixture.rollouts()
+        rows = mixture.rl_dataset()
         columns = ("prompt", "images", "instance", "benchmark")
-        held = [{name: rows[i][name] for name in columns} for i in range(len(rows))]
+        in_memory = [{name: rows[i][name] for name in columns} for i in range(len(rows))]
         return GRPOTrainer(
             model=model,
-            args=GRPOConfig(**shared, **rl._arguments(recipe.rl)),
+            args=GRPOConfig(**shared, **rl.rl_arguments(recipe.rl)),
             processing_class=processor,
-            train_dataset=Dataset.from_list(held),
-            reward_funcs=rewards.functions(mixture.benchmarks, "train"),
+            train_dataset=Dataset.from_list(in_memory),
+            reward_funcs=rewards.reward_functions(mixture.benchmarks, "train"),
         )
-    rows = mixture.supervised(stage)
-    held = [{name: rows[i][name] for name in ("prompt", "completion", "images")} for i in range(len(rows))]
-    settings = stages._supervised(recipe.sft[stage])
+    rows = mixture.sft_dataset(stage)
+    columns = ("prompt", "completion", "images")
+    in_memory = [{name: rows[i][name] for name in columns} for i in range(len(rows))]
+    settings = stages.sft_arguments(recipe.sft[stage])
     return SFTTrainer(
         model=model,
         args=SFTConfig(**shared, **settings, max_length=None, completion_only_loss=stage != "vm-cpt"),
         processing_class=processor,
-        train_dataset=Dataset.from_list(held),
+        train_dataset=Dataset.from_list(in_memory),
     )
 
 
@@ -114,25 +115,26 @@ def main() -> None:
     if len(sys.argv) not in (4, 5):
         sys.exit(__doc__)
     where, rounds = sys.argv[1:4], int(sys.argv[4]) if len(sys.argv) == 5 else 3
-    print(f"{'stage':8} {'whose':6} {'s/step':>8} {'tokens/s':>9} {'MiB':>7}")
+    print(f"{'stage':8} {'side':6} {'s/step':>8} {'tokens/s':>9} {'MiB':>7}")
     for stage in STAGES:
-        found: dict[str, list[dict[str, float]]] = {"plain": [], "ours": []}
+        measured: dict[str, list[dict[str, float]]] = {"plain": [], "ours": []}
         for _ in range(rounds):
-            for whose in found:
-                command = [sys.executable, __file__, "--one", stage, whose, *where]
-                done = subprocess.run(command, capture_output=True, text=True, check=True)
-                found[whose].append(json.loads(done.stdout.splitlines()[-1]))
-        best = {
-            whose: {name: median(one[name] for one in runs) for name in runs[0]}
-            for whose, runs in found.items()
+            for side in measured:
+                command = [sys.executable, __file__, "--one", stage, side, *where]
+                process = subprocess.run(command, capture_output=True, text=True, check=True)
+                measured[side].append(json.loads(process.stdout.splitlines()[-1]))
+        medians = {
+            side: {name: median(one[name] for one in runs) for name in runs[0]}
+            for side, runs in measured.items()
         }
-        for whose, figures in best.items():
-            print(f"{stage:8} {whose:6}", "{seconds:8.3f} {tokens:9.0f} {memory:7.0f}".format(**figures))
-        time_ratio, memory_ratio = (best["ours"][n] / best["plain"][n] for n in ("seconds", "memory"))
-        within = (
-            f"{time_ratio:8.3f} of at most {TARGET[stage]}, memory {memory_ratio:.3f} of at most {MEMORY}"
+        for side, values in medians.items():
+            print(f"{stage:8} {side:6}", "{seconds:8.3f} {tokens:9.0f} {memory:7.0f}".format(**values))
+        time_ratio, memory_ratio = (medians["ours"][n] / medians["plain"][n] for n in ("seconds", "memory"))
+        print(
+            f"{stage:8} ratio  {time_ratio:8.3f} of at most {MAX_TIME_RATIO[stage]}, "
+            f"memory {memory_ratio:.3f} of at most {MAX_MEMORY_RATIO}",
+            flush=True,
         )
-        print(f"{stage:8} ratio  {within}", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""RL on two processes: one group may lie on both, and both agree on everything."""
+"""RL on two processes: a group may span both, and both agree on the batch and the weights."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ HERE = Path(__file__).parent
 def ranks(checkpoint: Path, visual_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Any]:
     out = tmp_path_factory.mktemp("two")
     launch = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone"]
-    done = subprocess.run(
+    process = subprocess.run(
         [*launch, HERE.parent / "support" / "two_processes.py", checkpoint, visual_folder, out],
         capture_output=True,
         text=True,
         env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(HERE.parents[1])},
         timeout=300,
     )
-    assert done.returncode == 0, done.stderr[-4000:]
+    assert process.returncode == 0, process.stderr[-4000:]
     return [json.loads((out / f"{rank}.json").read_text(encoding="utf-8")) for rank in range(2)]
 
 
@@ -35,40 +35,40 @@ def test_both_end_with_the_same_weights(ranks: list[Any]) -> None:
     assert ranks[0]["weights"] == ranks[1]["weights"]
 
 
-def test_both_draw_the_same_batch(ranks: list[Any], visual_folder: Path) -> None:
+def test_both_have_the_same_batch(ranks: list[Any], visual_folder: Path) -> None:
     names = [instance.id for instance in Benchmark(visual_folder).instances("train")]
     replaced = 0
     for first, second in zip(ranks[0]["batches"], ranks[1]["batches"], strict=True):
         assert first["rewards"] == second["rewards"] and len(first["rewards"]) == 12
-        whole = first["instances"] + second["instances"]
-        asked = first["asked"] + second["asked"]
-        assert len(whole) == 12 and set(whole) <= set(names[1::2])
+        instances = first["instances"] + second["instances"]
+        requested = first["requested"] + second["requested"]
+        assert len(instances) == 12 and set(instances) <= set(names[1::2])
         advantages = first["advantages"] + second["advantages"]
         prompts = first["prompts"] + second["prompts"]
         for group in range(0, 12, 4):
-            assert len(set(whole[group : group + 4])) == 1
+            assert len(set(instances[group : group + 4])) == 1
             assert all(prompt == prompts[group] for prompt in prompts[group : group + 4])
             assert abs(sum(advantages[group : group + 4])) < 1e-4
             assert max(advantages[group : group + 4]) > 0.1
-            replaced += asked[group] != whole[group]
+            replaced += requested[group] != instances[group]
     assert replaced
 
 
-def test_the_second_half_of_a_group_is_policy_aware_wherever_it_lies(ranks: list[Any]) -> None:
+def test_the_second_half_of_each_group_is_policy_aware(ranks: list[Any]) -> None:
     for first, second in zip(ranks[0]["batches"], ranks[1]["batches"], strict=True):
-        lengths = first["sampled"] + second["sampled"]
+        lengths = first["prompt_lengths"] + second["prompt_lengths"]
         for group in range(0, 12, 4):
             free, aware = lengths[group : group + 2], lengths[group + 2 : group + 4]
             assert free[0] == free[1] < aware[0] == aware[1]
 
 
-def test_what_is_logged_counts_both(ranks: list[Any], visual_folder: Path) -> None:
+def test_logged_metrics_include_both_processes(ranks: list[Any], visual_folder: Path) -> None:
     names = [instance.id for instance in Benchmark(visual_folder).instances("train")]
     first, second = (rank["log"] for rank in ranks)
     for step in range(2):
-        asked = [name for rank in ranks for name in rank["batches"][step]["asked"]]
-        dull = sum(name in names[::2] for name in asked[::4]) / 3
-        assert first[step]["groups/zero_variance"] == pytest.approx(dull)
+        requested = [name for rank in ranks for name in rank["batches"][step]["requested"]]
+        constant = sum(name in names[::2] for name in requested[::4]) / 3
+        assert first[step]["groups/zero_variance"] == pytest.approx(constant)
         for name in (
             "reward/policy_free",
             "reward/policy_aware",

@@ -1,4 +1,4 @@
-"""Small random checkpoints of the architectures that the transformers backend knows besides Qwen2.5-VL."""
+"""Small random checkpoints of the architectures that the transformers backend supports besides Qwen2.5-VL."""
 
 from __future__ import annotations
 
@@ -40,28 +40,31 @@ def mrope(*sections: int) -> dict[str, Any]:
 
 
 def qwen(config: Any, processor: Any, patch: int, text: dict[str, Any], vision: dict[str, Any]) -> Any:
+    """A function that makes config and processor of a Qwen architecture for a tokenizer."""
+
     def make(tokenizer: Any) -> tuple[Any, Any]:
         names = ("image_pad", "video_pad", "vision_start", "vision_end")
         keys = ("image_token_id", "video_token_id", "vision_start_token_id", "vision_end_token_id")
         ids = {k: tokenizer.convert_tokens_to_ids(f"<|{n}|>") for k, n in zip(keys, names, strict=True)}
         edge = (2 * patch) ** 2
-        pictures = tf.Qwen2VLImageProcessorPil(
+        images = tf.Qwen2VLImageProcessorPil(
             size={"shortest_edge": edge, "longest_edge": 9 * edge}, patch_size=patch
         )
-        made = config(text_config=TEXT | {"vocab_size": len(tokenizer)} | text, vision_config=vision, **ids)
-        return made, image_only(processor, VIDEO)(pictures, tokenizer, chat_template=CHAT_TEMPLATE)
+        text_config = TEXT | {"vocab_size": len(tokenizer)} | text
+        model_config = config(text_config=text_config, vision_config=vision, **ids)
+        return model_config, image_only(processor, VIDEO)(images, tokenizer, chat_template=CHAT_TEMPLATE)
 
     return make
 
 
 def llava(tokenizer: Any) -> tuple[Any, Any]:
-    """Its template, like the usual one of this family, shows all images in front of all text."""
+    """LLaVA. Like the usual template of this family, this one puts all images before all text."""
     image = tokenizer.convert_tokens_to_ids("<|image_pad|>")
     tokenizer.image_token = "<|image_pad|>"
     vision = tf.CLIPVisionConfig(**VISION, image_size=56, patch_size=14)
     text = tf.LlamaConfig(**TEXT, vocab_size=len(tokenizer))
     config = tf.LlavaConfig(vision_config=vision, text_config=text, image_token_id=image)
-    pictures = tf.CLIPImageProcessorPil(
+    images = tf.CLIPImageProcessorPil(
         size={"shortest_edge": 56}, crop_size={"height": 56, "width": 56}, do_center_crop=True
     )
     template = (
@@ -69,21 +72,21 @@ def llava(tokenizer: Any) -> tuple[Any, Any]:
         "{% for part in messages[0].content if part.type == 'text' %}{{ part.text }}{% endfor %} ASSISTANT:"
     )
     processor = tf.LlavaProcessor(
-        pictures, tokenizer, 14, "default", template, "<|image_pad|>", num_additional_image_tokens=1
+        images, tokenizer, 14, "default", template, "<|image_pad|>", num_additional_image_tokens=1
     )
     return config, processor
 
 
 def idefics(tokenizer: Any) -> tuple[Any, Any]:
-    """Shows each image in tiles and once whole."""
+    """Idefics3, which splits each image into tiles and adds the whole image."""
     tiles = [f"<row_{row}_col_{column}>" for row in range(1, 7) for column in range(1, 7)]
     tokenizer.add_special_tokens({"additional_special_tokens": ["<global-img>", *tiles]})
-    pictures = Idefics3ImageProcessorPil(size={"longest_edge": 128}, max_image_size={"longest_edge": 64})
+    images = Idefics3ImageProcessorPil(size={"longest_edge": 128}, max_image_size={"longest_edge": 64})
     template = (
         "User:{% for part in messages[0].content %}{% if part.type == 'image' %}<image>"
         "{% else %}{{ part.text }}{% endif %}{% endfor %}\nAssistant:"
     )
-    processor = tf.Idefics3Processor(pictures, tokenizer, image_seq_len=4, chat_template=template)
+    processor = tf.Idefics3Processor(images, tokenizer, image_seq_len=4, chat_template=template)
     config = tf.Idefics3Config(
         vision_config=VISION | {"image_size": 64, "patch_size": 16},
         text_config=tf.LlamaConfig(**TEXT, vocab_size=len(tokenizer)),
@@ -123,7 +126,7 @@ OTHERS: dict[str, Callable[[Any], tuple[Any, Any]]] = {
 
 
 def random_model(architecture: str) -> tuple[Any, Any]:
-    """Model and processor, never saved: without torchvision not every one of these processors loads."""
+    """Model and processor, in memory only: without torchvision some saved processors cannot be loaded."""
     tokenizer = train_tokenizer()
     config, processor = OTHERS[architecture](tokenizer)
     with torch.random.fork_rng(devices=[]):

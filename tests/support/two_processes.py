@@ -8,79 +8,75 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from rollouts import lottery, mixture, trainer
+from rollouts import hash_reward, make_mixture, make_trainer
 
-from training.rl.rollout import Drawn, PolicyRolloutTrainer
+from training.rl.rollout import PolicyRolloutTrainer, RolloutBatch
 
 
-class Kept(PolicyRolloutTrainer):  # type: ignore[misc]
-    """Keeps what this process was given of each batch."""
+class RecordingTrainer(PolicyRolloutTrainer):  # type: ignore[misc]
+    """Records the part of each batch that this process has."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.kept: list[dict[str, Any]] = []
-        self.sampled: list[list[int]] = []
+        self.batches: list[dict[str, Any]] = []
+        self.prompt_lengths: list[list[int]] = []
 
     def _generate_and_score_completions(self, inputs: Any) -> Any:
-        asked = [row["instance"] for row in inputs]
+        requested = [row["instance"] for row in inputs]
         output = super()._generate_and_score_completions(inputs)
         masks, ids = output["prompt_mask"].bool(), output["prompt_ids"]
-        self.kept[-1] |= {
-            "asked": asked,
+        self.batches[-1] |= {
+            "requested": requested,
             "prompts": [row[mask].tolist() for row, mask in zip(ids, masks, strict=True)],
             "advantages": output["advantages"].tolist(),
-            "sampled": self.sampled[0],
+            "prompt_lengths": self.prompt_lengths[0],
         }
-        self.sampled.clear()
+        self.prompt_lengths.clear()
         return output
 
-    def _generate_single_turn(self, prompt_ids: Any, *rest: Any, **named: Any) -> Any:
-        self.sampled.append([len(ids) for ids in prompt_ids])
-        return super()._generate_single_turn(prompt_ids, *rest, **named)
+    def _generate_single_turn(self, prompt_ids: Any, *args: Any) -> Any:
+        self.prompt_lengths.append([len(ids) for ids in prompt_ids])
+        return super()._generate_single_turn(prompt_ids, *args)
 
-    def _draw(self, rows: Any) -> Drawn:
-        drawn = super()._draw(rows)
-        self.kept.append(
-            {
-                "instances": [row["instance"] for row in drawn.rows],
-                "rewards": drawn.rewards.flatten().tolist(),
-            }
-        )
-        return drawn
+    def _sample_batch(self, rows: Any) -> RolloutBatch:
+        batch = super()._sample_batch(rows)
+        instances = [row["instance"] for row in batch.rows]
+        self.batches.append({"instances": instances, "rewards": batch.rewards_NF.flatten().tolist()})
+        return batch
 
 
 def main(checkpoint: Path, benchmark: Path, out: Path) -> None:
-    data = mixture(benchmark)
-    names = list(data.instances[0])
+    mixture = make_mixture(benchmark)
+    names = list(mixture.instances[0])
 
     def reward(completion_ids: Any, instance: list[str], **_: Any) -> list[float]:
-        """Every other instance teaches nothing."""
-        won = lottery(completion_ids)
+        """Gives no variance to every other instance."""
+        values = hash_reward(completion_ids)
         return [
-            0.0 if name in names[::2] else n + i
-            for i, (n, name) in enumerate(zip(won, instance, strict=True))
+            0.0 if name in names[::2] else place + value
+            for place, (value, name) in enumerate(zip(values, instance, strict=True))
         ]
 
-    made = trainer(
+    trainer = make_trainer(
         checkpoint,
-        data,
+        mixture,
         out / "run",
-        Kept,
+        RecordingTrainer,
         reward=reward,
         retries=20,
-        # 2 x 2 x 3 rows a batch in three groups of 4, of which the second one spans both processes.
+        # 2 x 2 x 3 rows per batch in three groups of 4, of which the second one spans both processes.
         per_device_train_batch_size=2,
         gradient_accumulation_steps=3,
         max_steps=2,
         ddp_backend="gloo",
     )
-    made.train()
+    trainer.train()
     weights = hashlib.sha256()
-    for value in made.model.state_dict().values():
+    for value in trainer.model.state_dict().values():
         weights.update(value.numpy().tobytes())
-    found = {"weights": weights.hexdigest(), "batches": made.kept, "log": made.state.log_history}
-    path = out / f"{made.accelerator.process_index}.json"
-    path.write_text(json.dumps(found), encoding="utf-8")
+    result = {"weights": weights.hexdigest(), "batches": trainer.batches, "log": trainer.state.log_history}
+    path = out / f"{trainer.accelerator.process_index}.json"
+    path.write_text(json.dumps(result), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,16 +1,10 @@
-"""`trimpi cot`: chains of thought for the training split of a benchmark, in four ways (paper, CoT-SFT).
+"""`trimpi cot`: chains of thought for the training split of a benchmark, by four methods (paper, CoT-SFT).
 
-| how | whose words | kept when |
-|---|---|---|
-| gold | the family's own, from tree and scene or from the table of rules; no model | right |
-| forward | a model's that is shown the policy (the paper, for ClevrPolicy) | right |
-| reverse | a model's that is shown the policy and the right answer (the paper, for GTAPolicy) | right |
-| teacher | a model's that is shown the policy: distillation | always |
-
-All are kept only in the form <think>...</think> \\boxed{...}. The folder holds asked.json (what was asked),
-responses.jsonl (what a model said, appended as it comes), cot.jsonl (one Chain a line, in the order of
-`choose`), and cot.json, written last: its presence means complete. Killed at any moment, the same command
-goes on where it stopped.
+The paper uses `forward` for ClevrPolicy and `reverse` for GTAPolicy. All chains are kept only in the format
+<think>...</think> \\boxed{...}. The folder contains asked.json (benchmark and request), responses.jsonl (what
+the model answered, appended one by one), cot.jsonl (one ChainOfThought per line, in the order of
+`select_instances`), and cot.json, which is written last and marks the folder as complete. After a kill, the
+same command resumes.
 """
 
 from __future__ import annotations
@@ -23,6 +17,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import msgspec
+from tabulate import tabulate
 from tqdm import tqdm
 
 from harness import backends
@@ -33,25 +28,33 @@ from harness.files.benchmark import Benchmark
 from harness.files.workdir import reserve
 from harness.records import Instance, Json, Response
 from harness.variants import INTERNALIZED
-from training.cot.prompts import ERROR, How, Reading, best, choose, examine, prompt
+from training.cot.prompts import (
+    ERROR,
+    CotMethod,
+    FilterResult,
+    best_sample,
+    filter_response,
+    make_prompt,
+    select_instances,
+)
 
-ASKED, MADE, CHAINS, RESPONSES = "asked.json", "cot.json", "cot.jsonl", "responses.jsonl"
+SPEC, MANIFEST, CHAINS, RESPONSES = "asked.json", "cot.json", "cot.jsonl", "responses.jsonl"
 
 
 @dataclass(frozen=True)
-class Cot:
-    """What `trimpi cot` is asked for."""
+class CotRequest:
+    """The flags of `trimpi cot`."""
 
-    how: How = "gold"
-    """gold: from the benchmark itself, no model. forward: a model answers with the policy in context, kept
-    when right. reverse: a model is given the right answer too and writes the reasoning. teacher: a model's
-    answers with the policy in context, right or wrong."""
+    how: CotMethod = "gold"
+    """gold: from the benchmark itself, without a model. forward: a model answers with the policy in context,
+    and right responses are kept. reverse: the model also sees the right answer and writes the reasoning.
+    teacher: like forward, but wrong responses are kept too (distillation)."""
     model: str | None = None
-    """Who writes, as in --model of `harness eval`, such as hf:PATH or openai:NAME; none for gold."""
+    """Model that writes the chains, as in `harness eval`, such as hf:PATH or openai:NAME; none for gold."""
     limit: int | None = None
-    """Instances asked about in all, spread evenly over policies and answers; more adds to fewer."""
+    """Number of instances, balanced over policies and answers; a larger limit extends a smaller one."""
     samples: int = 1
-    """Attempts at an instance: the first that can be kept is, and the rest are not asked for."""
+    """Attempts per instance, until one of them can be kept."""
     sampling: Sampling = field(default_factory=Sampling)
     endpoint: Endpoint = field(default_factory=Endpoint)
 
@@ -59,212 +62,204 @@ class Cot:
         for name in ("limit", "samples"):
             value = getattr(self, name)
             if value is not None and value < 1:
-                raise UserError(f"{name}: expected 1 or more, got {value}")
+                raise UserError(f"--{name}: expected 1 or more, got {value}")
         if self.how == "gold" and (self.model is not None or self.samples > 1):
-            raise UserError("how: gold asks no model; leave --model and --samples out, or take another --how")
+            raise UserError("--how: gold uses no model; omit --model and --samples, or choose another --how")
         if self.how != "gold" and self.model is None:
-            raise UserError(f"model: expected who writes the {self.how} chains, such as hf:PATH, got none")
+            raise UserError(f"--model: expected a model for {self.how} chains, such as hf:PATH, got none")
         if self.how == "reverse" and self.model is not None and is_scripted(self.model):
-            raise UserError(f"model: expected one that can read, such as hf:PATH, got {self.model}")
+            raise UserError(f"--model: expected one that reads its prompt, such as hf:PATH, got {self.model}")
         if self.samples > 1 and self.sampling.temperature == 0:
-            raise UserError("samples: greedy decoding gives the same response each time; set a temperature")
+            raise UserError("--samples: greedy decoding gives the same response each time; set --temperature")
 
 
 @dataclass(frozen=True, slots=True)
-class Chain:
-    """A response worth learning from."""
+class ChainOfThought:
+    """A response to learn from."""
 
     instance: str
     text: str
-    how: How
+    how: CotMethod
     model: str | None
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
-    """What became of some instances: asked = kept + all the rejected."""
+class ChainCounts:
+    """Counts of instances: asked = kept + the sum of rejected."""
 
     asked: int
     kept: int
+    # By reason: error, truncated, refused, no think block, no box, wrong. Each instance counts once: as error
+    # if a request failed, else with the reason of its last attempt.
     rejected: Mapping[str, int]
-    """By reason: error, truncated, refused, no think block, no box, wrong; an instance counts once, as error
-    where an attempt failed, else for its last attempt."""
+    # Mean length of the kept chains.
     mean_characters: float | None
-    """Of the kept."""
 
 
 @dataclass(frozen=True, slots=True)
-class Statistics:
-    total: Share
-    policies: Mapping[str, Share]
+class ChainStatistics:
+    """Counts over all instances and by policy; str() is a table for the terminal."""
+
+    total: ChainCounts
+    policies: Mapping[str, ChainCounts]
 
     def __str__(self) -> str:
-        """One table for the terminal: a row a policy, then all."""
         reasons = sorted(self.total.rejected)
-        lines = [("policy", "asked", "kept", *reasons, "characters")]
-        for name, share in [*self.policies.items(), ("all", self.total)]:
-            mean = "–" if share.mean_characters is None else f"{share.mean_characters:.0f}"
-            counts = (share.asked, share.kept, *(share.rejected.get(reason, 0) for reason in reasons))
-            lines.append((name, *map(str, counts), mean))
-        first, *widths = (max(map(len, column)) for column in zip(*lines, strict=True))
-        return "\n".join(
-            "  ".join([name.ljust(first), *(c.rjust(w) for c, w in zip(cells, widths, strict=True))])
-            for name, *cells in lines
-        )
+        rows = [
+            (name, c.asked, c.kept, *(c.rejected.get(reason, 0) for reason in reasons), c.mean_characters)
+            for name, c in [*self.policies.items(), ("all", self.total)]
+        ]
+        headers = ("policy", "asked", "kept", *reasons, "characters")
+        # Names of policies are text, even if they look like numbers.
+        text_columns = [0]
+        return str(tabulate(rows, headers, "plain", ".0f", missingval="–", disable_numparse=text_columns))
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """What a folder was asked for: the same again goes on with it, anything else is refused."""
+class ChainsManifest:
+    """cot.json: how the chains were generated; exists only when they are complete."""
 
-    family: str
-    digest: str
-    """The benchmark's."""
-    how: How
-    model: str | None
-    limit: int | None
-    samples: int
-    sampling: Json
-
-
-@dataclass(frozen=True, slots=True)
-class Made:
-    """All about a folder's chains; there only when they are complete."""
-
-    asked: Asked
+    # The contents of asked.json: benchmark and request.
+    asked: Json
+    # The backend's description of the model; empty for gold.
     backend: Json
-    """The model in the words of its backend; empty for gold."""
     versions: Mapping[str, str]
     scorer: str
     chains_sha256: str
-    statistics: Statistics
+    statistics: ChainStatistics
 
 
-def make(benchmark: Benchmark, out: Path, asked: Cot) -> Statistics:
-    """Makes what is still missing and says what was kept; requests that failed before are made again.
+def make_chains(benchmark: Benchmark, out: Path, request: CotRequest) -> ChainStatistics:
+    """Generates the missing chains of thought and returns what was kept. Failed requests are retried.
 
-    Raises UserError where out holds something else, or where no policy governs what could be asked.
+    Raises UserError if `out` contains something else, or if no instance of the benchmark has a policy.
     """
-    begun = Asked(
-        benchmark.manifest.family,
-        benchmark.manifest.digest,
-        asked.how,
-        asked.model,
-        asked.limit,
-        asked.samples,
-        msgspec.to_builtins(asked.sampling),
-    )
-    chosen = choose(benchmark, asked.limit)
-    reserve(out, ASKED, begun, "chains of thought")
-    if (out / MADE).exists():
-        made = store.read_json(out / MADE, Made)
-        if ERROR not in made.statistics.total.rejected:
-            return made.statistics
-    readings, backend = (
-        _gold(benchmark, chosen) if asked.how == "gold" else _ask(benchmark, out, asked, chosen)
-    )
+    spec = {"family": benchmark.manifest.family, "digest": benchmark.manifest.digest}
+    spec |= msgspec.to_builtins(request)
+    # The server does not change the responses, so another one may finish the work.
+    del spec["endpoint"]
+    instances = select_instances(benchmark, request.limit)
+    reserve(out, SPEC, spec, "chains of thought")
+    if (out / MANIFEST).exists():
+        manifest = store.read_json(out / MANIFEST, ChainsManifest)
+        if ERROR not in manifest.statistics.total.rejected:
+            return manifest.statistics
+    backend: Json = {}
+    if request.how == "gold":
+        results = _gold_chains(benchmark, instances)
+    else:
+        results, backend = _request_chains(benchmark, out, request, instances)
     chains = [
-        Chain(instance.id, reading.text, asked.how, asked.model)
-        for instance, reading in zip(chosen, readings, strict=True)
-        if reading.text is not None
+        ChainOfThought(instance.id, result.text, request.how, request.model)
+        for instance, result in zip(instances, results, strict=True)
+        if result.text is not None
     ]
-    (out / MADE).unlink(missing_ok=True)
+    (out / MANIFEST).unlink(missing_ok=True)
     store.write_lines(out / CHAINS, chains)
-    made = Made(
-        asked=begun,
+    ours = "policy-internalization"
+    manifest = ChainsManifest(
+        asked=spec,
         backend=backend,
-        versions={
-            "policy-internalization": version("policy-internalization"),
-            "python": platform.python_version(),
-        },
+        versions={ours: version(ours), "python": platform.python_version()},
         scorer=benchmark.family.scorer,
         chains_sha256=store.sha256(out / CHAINS),
-        statistics=_count(chosen, readings),
+        statistics=_statistics(instances, results),
     )
-    store.write_json(out / MADE, made)
-    return made.statistics
+    store.write_json(out / MANIFEST, manifest)
+    return manifest.statistics
 
 
-def read(folder: Path, benchmark: Benchmark) -> dict[str, str]:
-    """Instance id -> response, in the order of `choose`: the first n of a folder are as balanced as all.
+def read_chains(folder: Path, benchmark: Benchmark) -> dict[str, str]:
+    """Instance id -> response, in the order of `select_instances`, so that any prefix is balanced.
 
-    Raises UserError where they are unfinished, changed, none, or of another benchmark than this.
+    Raises UserError if the chains are incomplete, changed, empty, or of another benchmark.
     """
-    again = "run the same `trimpi cot` command again"
-    if not (folder / MADE).is_file():
-        raise UserError(f"{folder}: no {MADE}: expected finished chains of thought; if interrupted, {again}")
-    made = store.read_json(folder / MADE, Made)
-    made_for, digest = made.asked.digest, benchmark.manifest.digest
-    if made_for != digest:
+    rerun = "run the same `trimpi cot` command again"
+    if not (folder / MANIFEST).is_file():
+        raise UserError(f"{folder}: expected finished chains of thought, found no {MANIFEST}; {rerun}")
+    manifest = store.read_json(folder / MANIFEST, ChainsManifest)
+    used, given = manifest.asked["digest"], benchmark.manifest.digest
+    if used != given:
         raise UserError(
-            f"{folder}: its chains of thought were made for a benchmark with digest {made_for[:12]}…, this "
-            f"one has {digest[:12]}…: put back the other, or make chains for this one in another folder"
+            f"{folder}: expected chains of thought for the benchmark with digest {given[:12]}…, these were "
+            f"generated for {used[:12]}…; restore that benchmark, or generate chains in another folder"
         )
     file = folder / CHAINS
-    if not file.is_file() or store.sha256(file) != made.chains_sha256:
-        raise UserError(f"{file}: not as it was made: delete {folder / MADE} and {again}; responses are kept")
-    chains = {chain.instance: chain.text for chain in store.read_lines(file, Chain)}
-    if not chains:
+    if not file.is_file() or store.sha256(file) != manifest.chains_sha256:
         raise UserError(
-            f"{folder}: expected chains of thought, none was kept of {made.statistics.total.asked}"
+            f"{file}: expected the file as it was generated, but it has changed; delete "
+            f"{folder / MANIFEST} and {rerun}; the model's responses are kept"
         )
+    chains = {chain.instance: chain.text for chain in store.read_lines(file, ChainOfThought)}
+    if not chains:
+        total = manifest.statistics.total.asked
+        raise UserError(f"{folder}: expected chains of thought, but none of {total} responses was kept")
     return chains
 
 
-def _gold(benchmark: Benchmark, chosen: Sequence[Instance]) -> tuple[list[Reading], Json]:
-    def reading(instance: Instance) -> Reading:
+def _gold_chains(benchmark: Benchmark, instances: Sequence[Instance]) -> list[FilterResult]:
+    results = []
+    for instance in tqdm(instances, desc="chains of thought", unit=""):
         text = benchmark.family_of(instance).gold(instance, INTERNALIZED)
-        return examine(benchmark, "gold", instance, Response(instance.id, INTERNALIZED.name, 0, text))
+        response = Response(instance.id, INTERNALIZED.name, 0, text)
+        results.append(filter_response(benchmark, "gold", instance, response))
+    return results
 
-    return [reading(instance) for instance in tqdm(chosen, desc="chains of thought", unit="")], {}
 
+def _request_chains(
+    benchmark: Benchmark, out: Path, request: CotRequest, instances: Sequence[Instance]
+) -> tuple[list[FilterResult], Json]:
+    """Requests what is missing: a further sample only for instances without one that is kept."""
+    by_id = {instance.id: instance for instance in instances}
+    # Instance id -> sample -> result.
+    results: dict[str, dict[int, FilterResult]] = {instance.id: {} for instance in instances}
 
-def _ask(
-    benchmark: Benchmark, out: Path, asked: Cot, chosen: Sequence[Instance]
-) -> tuple[list[Reading], Json]:
-    """Asks what is missing, a further sample only where no earlier one could be kept."""
-    instances = {i.id: i for i in chosen}
-    readings: dict[str, dict[int, Reading]] = {i.id: {} for i in chosen}
-
-    def take(response: Response) -> None:
-        reading = examine(benchmark, asked.how, instances[response.instance], response)
-        readings[response.instance][response.sample] = reading
+    def add(response: Response) -> None:
+        result = filter_response(benchmark, request.how, by_id[response.instance], response)
+        results[response.instance][response.sample] = result
 
     log = store.Log(out / RESPONSES, Response)
     for response in log.read():
         if response.error is None:
-            take(response)
-    backend = backends.make(asked.model or "", benchmark, asked.sampling, asked.endpoint, out)
-    # A provider's batch may take a day, and a sitting collects only what it asks for itself: all at once.
-    every = range(asked.samples)
-    for turn in [every] if asked.endpoint.batch else [[sample] for sample in every]:
-        wanted = [i for i in chosen if best(readings[i.id]).text is None]
+            add(response)
+    backend = backends.make(request.model or "", benchmark, request.sampling, request.endpoint, out)
+    rounds = [[sample] for sample in range(request.samples)]
+    if request.endpoint.batch:
+        # A provider's batch may take a day, so all samples are sent at once.
+        rounds = [list(range(request.samples))]
+    for samples in rounds:
+        unsolved = [i for i in instances if best_sample(results[i.id]).text is None]
         missing = [
-            prompt(benchmark, asked.how, i, s) for s in turn for i in wanted if s not in readings[i.id]
+            make_prompt(benchmark, request.how, instance, sample)
+            for sample in samples
+            for instance in unsolved
+            if sample not in results[instance.id]
         ]
         if not missing:
             continue
-        total = len(turn) * len(chosen)
+        total = len(samples) * len(instances)
         with tqdm(total=total, initial=total - len(missing), desc="chains of thought", unit="") as progress:
             for response in backend.generate(missing):
                 log.append([response])
-                take(response)
+                add(response)
                 progress.update()
-    return [best(readings[i.id]) for i in chosen], backend.description
+    return [best_sample(results[instance.id]) for instance in instances], backend.description
 
 
-def _count(chosen: Sequence[Instance], readings: Sequence[Reading]) -> Statistics:
-    by_policy: dict[str, list[Reading]] = {}
-    for instance, reading in zip(chosen, readings, strict=True):
-        by_policy.setdefault(instance.policy_id or "", []).append(reading)
-    return Statistics(_share(readings), {policy: _share(by_policy[policy]) for policy in sorted(by_policy)})
+def _statistics(instances: Sequence[Instance], results: Sequence[FilterResult]) -> ChainStatistics:
+    by_policy: dict[str, list[FilterResult]] = {}
+    for instance, result in zip(instances, results, strict=True):
+        by_policy.setdefault(instance.policy_id or "", []).append(result)
+    counts = {policy: _counts(of_policy) for policy, of_policy in sorted(by_policy.items())}
+    return ChainStatistics(_counts(results), counts)
 
 
-def _share(readings: Sequence[Reading]) -> Share:
-    lengths = [len(reading.text) for reading in readings if reading.text is not None]
-    return Share(
-        asked=len(readings),
+def _counts(results: Sequence[FilterResult]) -> ChainCounts:
+    lengths = [len(result.text) for result in results if result.text is not None]
+    reasons = Counter(result.reason for result in results if result.text is None)
+    return ChainCounts(
+        asked=len(results),
         kept=len(lengths),
-        rejected=dict(sorted(Counter(r.reason for r in readings if r.text is None).items())),
+        rejected=dict(sorted(reasons.items())),
         mean_characters=sum(lengths) / len(lengths) if lengths else None,
     )

@@ -1,4 +1,4 @@
-"""Chains of thought: which instances come first, what a model is asked, what of its responses can be kept."""
+"""Chains of thought: which instances to use, the prompt for the model, and which of its responses to keep."""
 
 from __future__ import annotations
 
@@ -15,106 +15,104 @@ from harness.records import Instance, Part, Prompt, Response
 from harness.seeds import rng
 from harness.variants import IN_CONTEXT
 
-How = Literal["gold", "forward", "reverse", "teacher"]
+CotMethod = Literal["gold", "forward", "reverse", "teacher"]
+# The reason when a request failed. The response is not known to be wrong, so the same command retries it.
 ERROR = "error"
-"""The reason where a request failed: not known to be wrong, so that the same command asks again."""
+# Our wording; the paper does not give its own.
 REVERSE = (
     "The right response to this is known: {response}. Write the reasoning that leads to it from the policy: "
     "what is to be seen and read here, and each rule that applies, by the name that the policy gives it, in "
     "the order in which the rules apply. Write as if you were finding the response yourself, without a word "
     "about having been given it, and end with the response, both in the form that is asked for above."
 )
-"""The paper does not give its words."""
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
-    """A response in the form to learn from, or the reason why it is not kept."""
+class FilterResult:
+    """The text of a response to learn from, or None and the reason why it is rejected."""
 
     text: str | None
     reason: str = ""
 
 
-def choose(benchmark: Benchmark, limit: int | None) -> list[Instance]:
-    """The first so many training instances by a lot that is the same for every way and every model.
+def select_instances(benchmark: Benchmark, limit: int | None) -> list[Instance]:
+    """The first `limit` training instances in an order that is the same for every method and model.
 
-    The policies take turns, and within each its answers do, so that any beginning is balanced, and a smaller
-    limit is the beginning of a larger one. Recall items are a split of their own and never among them.
+    The policies alternate, and within a policy its answers do, so any prefix is balanced and a smaller limit
+    is a prefix of a larger one. Recall items are in their own split and are never selected.
     """
-    # By policy, then by target; sorted by lot first, so that all that follows is in this order.
+    # Policy -> target -> instances. Sorting by a random key first makes the order inside each group random.
     groups: dict[str, dict[str, list[Instance]]] = {}
-    for instance in sorted(benchmark.instances("train"), key=lambda i: _lot(i.id)):
+    for instance in sorted(benchmark.instances("train"), key=lambda i: rng(0, "cot", i.id).random()):
         if instance.policy_id is not None:
             groups.setdefault(instance.policy_id, {}).setdefault(instance.target, []).append(instance)
     if not groups:
         raise UserError(
-            f"{benchmark.folder}: expected training instances that a policy governs, got none; "
+            f"{benchmark.folder}: expected training instances with a policy, got none; "
             "chains of thought are for benchmarks with policies"
         )
-    return _in_turn(_in_turn(targets.values()) for targets in groups.values())[:limit]
+    return _alternate(_alternate(targets.values()) for targets in groups.values())[:limit]
 
 
-def _lot(instance: str) -> float:
-    return rng(0, "cot", instance).random()
-
-
-def _in_turn(groups: Iterable[Sequence[Instance]]) -> list[Instance]:
+def _alternate(groups: Iterable[Sequence[Instance]]) -> list[Instance]:
     """The first of each group, then the second of each, and so on."""
-    return [i for turn in zip_longest(*groups) for i in turn if i is not None]
+    return [i for round_ in zip_longest(*groups) for i in round_ if i is not None]
 
 
-def prompt(benchmark: Benchmark, how: How, instance: Instance, sample: int) -> Prompt:
-    """(P, Q, I), and for reverse the right answer behind it.
+def make_prompt(benchmark: Benchmark, method: CotMethod, instance: Instance, sample: int) -> Prompt:
+    """The prompt (P, Q, I), followed by the right answer for the method `reverse`.
 
-    A Prompt has no field for the answer, so that no model that is scored can see it. Here the model is meant
-    to: the prompt's last part says it in words.
+    A Prompt has no field for the answer, so a model that is scored cannot see it. Here the model is meant to
+    see it, so the last part of the prompt states it in words.
     """
-    shown = variants.prompt(instance, IN_CONTEXT, benchmark.policies, sample)
-    if shown is None:
-        raise UserError(f"{instance.id}: expected an instance that a policy governs, got one without")
-    if how != "reverse":
-        return shown
+    prompt = variants.prompt(instance, IN_CONTEXT, benchmark.policies, sample)
+    if prompt is None:
+        raise UserError(f"{instance.id}: expected an instance with a policy, got one without")
+    if method != "reverse":
+        return prompt
     answer = Part("text", REVERSE.format(response=benchmark.family.respond(instance.target)))
-    return Prompt(instance.id, how, (*shown.parts, answer), sample)
+    return Prompt(instance.id, method, (*prompt.parts, answer), sample)
 
 
-def examine(benchmark: Benchmark, how: How, instance: Instance, response: Response) -> Reading:
-    """Kept is what has the form and the family's full score; a teacher's response for its form alone."""
+def filter_response(
+    benchmark: Benchmark, method: CotMethod, instance: Instance, response: Response
+) -> FilterResult:
+    """Keeps a response with the right format and the full score; a teacher's for its format alone."""
     if response.text is None:
-        return Reading(None, ERROR)
+        return FilterResult(None, ERROR)
     if response.finish_reason in ("length", "refusal"):
-        return Reading(None, "truncated" if response.finish_reason == "length" else "refused")
-    reading = in_form(response.text)
-    if reading.text is None or how == "teacher":
-        return reading
-    right = benchmark.family_of(instance).grade(instance, instance.target, reading.text).value == 1
-    return reading if right else Reading(None, "wrong")
+        return FilterResult(None, "truncated" if response.finish_reason == "length" else "refused")
+    result = normalize(response.text)
+    if result.text is None or method == "teacher":
+        return result
+    correct = benchmark.family_of(instance).grade(instance, instance.target, result.text).value == 1
+    return result if correct else FilterResult(None, "wrong")
 
 
-def in_form(text: str) -> Reading:
-    """One think block and the box behind it, on lines of their own; words around the box are dropped."""
+def normalize(text: str) -> FilterResult:
+    """Reduces a response to one think block and one box, on separate lines; drops words around the box."""
     before, _, thought = text.partition("<think>")
-    reasoning, closed, answer = thought.partition("</think>")
-    once = closed and "<think>" not in thought and "</think>" not in answer
-    if not once or before.strip() or not reasoning.strip():
-        return Reading(None, "no think block")
-    inside = _inside(answer.strip())
-    if not inside:
-        return Reading(None, "no box")
-    return Reading(f"<think>\n{reasoning.strip()}\n</think>\n{in_box(inside)}")
+    reasoning, end, answer = thought.partition("</think>")
+    one_block = end and "<think>" not in thought and "</think>" not in answer
+    if not one_block or before.strip() or not reasoning.strip():
+        return FilterResult(None, "no think block")
+    contents = _box_contents(answer.strip())
+    if not contents:
+        return FilterResult(None, "no box")
+    return FilterResult(f"<think>\n{reasoning.strip()}\n</think>\n{in_box(contents)}")
 
 
-def _inside(answer: str) -> str | None:
-    """What a box that stands alone holds to its end: a call's text may hold a brace that closes nothing."""
-    box = in_box("").removesuffix("}")
-    if answer.startswith(box) and answer.endswith("}") and answer.count(box) == 1:
-        return answer.removeprefix(box).removesuffix("}").strip()
+def _box_contents(answer: str) -> str | None:
+    # A tool call may contain an unbalanced brace in a string, so a single box is read up to the last brace.
+    start = in_box("").removesuffix("}")
+    if answer.startswith(start) and answer.endswith("}") and answer.count(start) == 1:
+        return answer.removeprefix(start).removesuffix("}").strip()
     return boxed(answer)
 
 
-def best(readings: Mapping[int, Reading]) -> Reading:
-    """The first sample that can be kept; else a failed request, which may still bring one; else the last."""
-    in_order = [readings[sample] for sample in sorted(readings)]
-    kept = [reading for reading in in_order if reading.text is not None]
-    failed = [reading for reading in in_order if reading.reason == ERROR]
-    return [*kept, *failed, *in_order[-1:], Reading(None, ERROR)][0]
+def best_sample(results: Mapping[int, FilterResult]) -> FilterResult:
+    """The first sample that is kept, else a failed request, because a retry may succeed, else the last."""
+    in_order = [results[sample] for sample in sorted(results)]
+    kept = [result for result in in_order if result.text is not None]
+    failed = [result for result in in_order if result.reason == ERROR]
+    return [*kept, *failed, *in_order[-1:], FilterResult(None, ERROR)][0]

@@ -1,1 +1,4 @@
-"""What is seen of a training run: a line for each step while it trains, curves of one run or of several."""
+"""Metrics of a training run: logged while it trains, and drawn as curves of one run or several.
+
+Read `history` first (the log and its format), then `log` (writes it), `panels` and `page` (draw it).
+"""

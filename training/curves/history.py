@@ -1,4 +1,10 @@
-"""What was logged while a run trained, RUN/log.jsonl: its lines, and how they are read."""
+"""RUN/log.jsonl, the metrics logged while a run trains: its entries, and the history of each stage.
+
+A killed session has logged steps after its last checkpoint. The next session resumes there and repeats them:
+
+    session 1: resumed=0, steps 1 2 3 4 5        killed; its last checkpoint is of step 4
+    session 2: resumed=4, steps 5 6 7            history: 1-4 of session 1, 5-7 of session 2
+"""
 
 from __future__ import annotations
 
@@ -9,67 +15,58 @@ from pathlib import Path
 import msgspec
 
 from harness.errors import UserError
-from harness.files.store import DECODE_ERRORS
+from harness.files import store
 
-LOG = "log.jsonl"
-Values = dict[str, float | None]
-"""By metric; None for what was no finite number."""
+# RECORD_FILE (training.train.TrainingRecord) is in the run's folder and in that of each finished stage.
+LOG, RECORD_FILE = "log.jsonl", "training.json"
+# By metric. None if the value was not a finite number.
+MetricValues = dict[str, float | None]
 
 
-class Line(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The values of one step or, with `resumed`, the step that a sitting went on from; 0 begins the stage."""
+class LogEntry(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The metrics of one step. An entry with `resumed` instead marks the start of a session."""
 
     stage: str
     step: int = 0
+    # Number of steps of the stage.
     of: int = 0
-    """Steps of the whole stage."""
+    # Since the stage began, summed over its sessions.
     seconds: float = 0.0
-    """Since the stage began, over all its sittings; the time between them is not counted."""
-    values: Values = {}
+    values: MetricValues = {}
+    # The step from which the session resumed; 0 if it started the stage.
     resumed: int | None = None
 
 
 @dataclass(slots=True)
-class Stage:
-    """What stands of a stage's lines."""
+class StageHistory:
+    """The metrics of a stage by step, without steps that were repeated after a kill."""
 
-    of: int = 0
+    total_steps: int = 0
     seconds: float = 0.0
-    steps: dict[int, Values] = field(default_factory=dict)
+    steps: dict[int, MetricValues] = field(default_factory=dict)
 
     @property
-    def done(self) -> int:
+    def last_step(self) -> int:
         return max(self.steps, default=0)
 
 
-def history(lines: Iterable[Line]) -> dict[str, Stage]:
-    """Stages in the order they began.
-
-    What a killed sitting logged after the checkpoint that the next one went on from was done again: it is
-    dropped. Lines of the same step (training and evaluation) are put together.
-    """
-    stages: dict[str, Stage] = {}
-    for line in lines:
-        stage = stages.setdefault(line.stage, Stage())
-        if line.resumed is not None:
-            stage.steps = {step: values for step, values in stage.steps.items() if step <= line.resumed}
-            stage.seconds = stage.seconds if line.resumed else 0.0
+def build_history(entries: Iterable[LogEntry]) -> dict[str, StageHistory]:
+    """History of each stage, in the order in which they began. Entries of the same step are merged."""
+    stages: dict[str, StageHistory] = {}
+    for entry in entries:
+        stage = stages.setdefault(entry.stage, StageHistory())
+        if entry.resumed is not None:
+            stage.steps = {step: values for step, values in stage.steps.items() if step <= entry.resumed}
+            stage.seconds = stage.seconds if entry.resumed else 0.0
         else:
-            stage.of, stage.seconds = line.of, line.seconds
-            stage.steps[line.step] = stage.steps.get(line.step, {}) | line.values
+            stage.total_steps, stage.seconds = entry.of, entry.seconds
+            stage.steps[entry.step] = stage.steps.get(entry.step, {}) | entry.values
     return stages
 
 
-def read(run: Path) -> dict[str, Stage]:
-    """The history of a run that may be training right now: a torn last line is left out, and left alone."""
+def read_history(run: Path) -> dict[str, StageHistory]:
+    """The history of a run, which may be training: an incomplete last line is ignored and not removed."""
     path = run / LOG
     if not path.is_file():
         raise UserError(f"{path}: no such file; expected the folder of a `trimpi train` run")
-    data = path.read_bytes()
-    decoder, lines = msgspec.json.Decoder(Line), []
-    for number, text in enumerate(data[: data.rfind(b"\n") + 1].splitlines(), 1):
-        try:
-            lines.append(decoder.decode(text))
-        except DECODE_ERRORS as error:
-            raise UserError(f"{path}, line {number}: {error}") from error
-    return history(lines)
+    return build_history(store.Log(path, LogEntry).read())

@@ -1,4 +1,4 @@
-"""What is seen of a stage while it trains: a line of RUN/log.jsonl for each logged step, and a bar."""
+"""Output of a stage while it trains: an entry of RUN/log.jsonl per logged step, and a progress bar."""
 
 from __future__ import annotations
 
@@ -14,55 +14,52 @@ from tqdm import tqdm
 from transformers import PrinterCallback, ProgressCallback, TrainerCallback
 
 from harness.files import store
-from training.curves.history import LOG, Line, Values, history
+from training.curves.history import LOG, LogEntry, MetricValues, build_history
 
-SHOWN = ("reward/policy_free", "reward", "loss")
-"""What the bar shows, the first that has been logged; rewards are not at every step."""
-CALM = 30.0
-"""Seconds between two lines of progress where there is no terminal to draw a bar on."""
+# The bar shows the first of these that has been logged. Rewards are not logged at every step.
+BAR_METRICS = ("reward/policy_free", "reward", "loss")
+# Seconds between two lines of progress if the output is not a terminal.
+LINE_INTERVAL = 30.0
 
 
-def watch(trainer: Any, run: Path, stage: str) -> None:
-    """Logs to the run's folder, in place of transformers' own bar and printing of dictionaries."""
+def log_to_run(trainer: Any, run: Path, stage: str) -> None:
+    """Logs to the run's folder, in place of transformers' own bar and printed dictionaries."""
     for callback in (ProgressCallback, PrinterCallback):
         trainer.remove_callback(callback)
-    trainer.add_callback(Log(run, stage))
+    trainer.add_callback(RunLogger(run, stage))
 
 
-class Log(TrainerCallback):  # type: ignore[misc]
-    """On the main process; the others are silent.
+class RunLogger(TrainerCallback):  # type: ignore[misc]
+    """Logs on the main process only.
 
-    Give the Trainer `logging_nan_inf_filter=False`, or it hides a loss that is no number behind older ones.
+    The Trainer needs `logging_nan_inf_filter=False`; otherwise it reports older values in place of a loss
+    that is not finite.
     """
 
     def __init__(self, run: Path, stage: str) -> None:
         self.stage = stage
-        self._lines = store.Log(run / LOG, Line)
-        self._began = 0.0
-        """When the stage would have begun, had it been one sitting; by the monotonic clock."""
-        self._bar: Bar | None = None
+        self._entries = store.Log(run / LOG, LogEntry)
+        # Monotonic time at which the stage would have started if it had run in one session.
+        self._started = 0.0
+        self._bar: StageProgressBar | None = None
 
     def on_train_begin(self, _args: Any, state: Any, _control: Any, **_: Any) -> None:
         if not state.is_world_process_zero:
             return
-        before = history(self._lines.read()).get(self.stage)
-        earlier = before.seconds if before and state.global_step else 0.0
-        self._began = time.monotonic() - earlier
-        self._lines.append([Line(self.stage, resumed=state.global_step)])
-        self._bar = Bar(self.stage, state.global_step, state.max_steps)
-
-    def on_step_end(self, _args: Any, state: Any, _control: Any, **_: Any) -> None:
-        if self._bar is not None:
-            self._bar.update(state.global_step - self._bar.n)
+        previous = build_history(self._entries.read()).get(self.stage)
+        elapsed = previous.seconds if previous and state.global_step else 0.0
+        self._started = time.monotonic() - elapsed
+        self._entries.append([LogEntry(self.stage, resumed=state.global_step)])
+        self._bar = StageProgressBar(self.stage, state.global_step, state.max_steps)
 
     def on_log(
         self, _args: Any, state: Any, _control: Any, logs: Mapping[str, Any] | None = None, **_: Any
     ) -> None:
         if self._bar is None or not logs:
             return
-        values, seconds = finite(logs), round(time.monotonic() - self._began, 3)
-        self._lines.append([Line(self.stage, state.global_step, state.max_steps, seconds, values)])
-        self._bar.show(values)
+        values, seconds = finite(logs), round(time.monotonic() - self._started, 3)
+        self._entries.append([LogEntry(self.stage, state.global_step, state.max_steps, seconds, values)])
+        self._bar.show(values, state.global_step)
 
     def on_train_end(self, _args: Any, _state: Any, _control: Any, **_: Any) -> None:
         if self._bar is not None:
@@ -70,8 +67,8 @@ class Log(TrainerCallback):  # type: ignore[misc]
             self._bar = None
 
 
-def finite(logs: Mapping[str, Any]) -> Values:
-    """The numbers among what a Trainer logs; None where TRL has no value or no finite one."""
+def finite(logs: Mapping[str, Any]) -> MetricValues:
+    """The numbers that a Trainer logs; None if TRL has no value or one that is not finite."""
     return {
         name: float(value) if value is not None and math.isfinite(value) else None
         for name, value in logs.items()
@@ -79,22 +76,25 @@ def finite(logs: Mapping[str, Any]) -> Values:
     }
 
 
-class Bar(tqdm):  # type: ignore[misc]
-    """A stage's progress; where it is no terminal that reads it, a line now and then."""
+class StageProgressBar(tqdm):  # type: ignore[misc]
+    """A bar on a terminal; in a file or pipe, a line every LINE_INTERVAL seconds."""
 
-    def __init__(self, stage: str, done: int, of: int) -> None:
-        self.latest: Values = {}
-        pause = {} if sys.stderr.isatty() else {"mininterval": CALM, "maxinterval": CALM}
-        super().__init__(desc=stage, initial=done, total=of, unit="step", dynamic_ncols=True, **pause)
+    def __init__(self, stage: str, done: int, total: int) -> None:
+        self.latest: MetricValues = {}
+        terminal = sys.stderr.isatty()
+        pause = {} if terminal else {"mininterval": LINE_INTERVAL, "maxinterval": LINE_INTERVAL}
+        super().__init__(desc=stage, initial=done, total=total, unit="step", dynamic_ncols=True, **pause)
 
-    def show(self, values: Values) -> None:
+    def show(self, values: MetricValues, step: int) -> None:
         self.latest |= {name: value for name, value in values.items() if value is not None}
-        if name := next((name for name in SHOWN if name in self.latest), None):
+        if name := next((name for name in BAR_METRICS if name in self.latest), None):
             self.set_postfix_str(f"{name} {self.latest[name]:.3g}", refresh=False)
+        self.update(step - self.n)
 
     @staticmethod
     def status_printer(file: TextIO) -> Callable[[str], None]:
+        """Replaces tqdm's printer, which ends updates with a carriage return, where there is no terminal."""
         if file.isatty():
-            draw: Callable[[str], None] = tqdm.status_printer(file)
-            return draw
+            printer: Callable[[str], None] = tqdm.status_printer(file)
+            return printer
         return lambda text: print(text.strip(), file=file, flush=True) if text.strip() else None

@@ -1,4 +1,4 @@
-"""Curves of a run, or of several over each other: one HTML file that needs no network."""
+"""Curves of one run, or of several in the same plots, as one HTML file that needs no network."""
 
 from __future__ import annotations
 
@@ -18,40 +18,40 @@ from harness.metrics.metric import TOKENS
 from harness.report.page import environment, packaged
 from harness.report.plots import INLINE, drawing
 from harness.report.text import printable
-from training.curves.history import Stage, read
-from training.curves.panels import PANELS, Panel, by_metric, lines
+from training.curves.history import RECORD_FILE, StageHistory, read_history
+from training.curves.panels import PANELS, Panel, metric_values, panel_lines
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 PAGE = "curves.html"
-TRAINING = "training.json"
+# Dash patterns, in line widths. Each is used with all colors in turn; after 16 lines they repeat.
 DASHES = ((), (4, 2), (1, 1.5), (6, 1.5, 1, 1.5))
-"""One for each round through the colours, in widths of the line; after 16 lines they begin again."""
-PART = 20
-"""A line is the mean of the last twentieth of what there is of its metric."""
-DOTTED = 25
-"""Up to so many values, each is a dot."""
-MOST = 400
-"""Values that a plot has room to show one by one."""
+# The window of the moving mean is the number of logged values divided by this.
+WINDOWS = 20
+# Up to so many values, each has a dot.
+MAX_DOTS = 25
+# Of more values than this, a plot shows the range instead of each value.
+MAX_VALUES = 400
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
-    """`training` is what training.json says, nothing while there is none."""
+class TrainingRun:
+    """A run with its label on the page."""
 
     label: str
+    # The contents of training.json; empty until the first stage is finished.
     training: Mapping[str, Any]
-    stages: Mapping[str, Stage]
+    stages: Mapping[str, StageHistory]
 
     def settings(self) -> dict[str, Any]:
-        """training.json with the members of a list under their numbers, so that each has a line."""
+        """training.json with lists as dictionaries by index, so that each entry has its own line."""
         return {k: dict(enumerate(v)) if isinstance(v, list) else v for k, v in self.training.items()}
 
 
 @dataclass(frozen=True, slots=True)
-class Series:
-    """The finite values of a metric of a run, and of each the mean with those before it in a window."""
+class Curve:
+    """The finite values of a metric of a run, and the moving mean that ends at each of them."""
 
     label: str
     style: int
@@ -60,39 +60,39 @@ class Series:
     means: Sequence[float]
 
     def figures(self) -> list[tuple[str, int]]:
-        """First, last, lowest and highest mean, each with its step."""
+        """First, last, lowest and highest mean, formatted, each with its step."""
         places = range(len(self.means))
-        lowest, highest = (extreme(places, key=self.means.__getitem__) for extreme in (min, max))
-        return [(figure(self.means[i]), self.steps[i]) for i in (0, places[-1], lowest, highest)]
+        lowest, highest = min(places, key=self.means.__getitem__), max(places, key=self.means.__getitem__)
+        return [(format_value(self.means[i]), self.steps[i]) for i in (0, places[-1], lowest, highest)]
 
 
 @dataclass(frozen=True, slots=True)
-class Plot:
+class CurvePlot:
     title: str
     note: str
+    # Values per moving mean.
     window: int
-    series: Sequence[Series]
+    curves: Sequence[Curve]
     svg: Markup
 
 
 @dataclass(frozen=True, slots=True)
-class Section:
-    """One stage of all runs that have it, by their place on the page."""
+class StageSection:
+    """The plots of one stage."""
 
     name: str
-    stages: Mapping[int, Stage]
-    plots: Sequence[Plot]
-    rest: Sequence[Series]
-    """What a run logged besides; empty where several are compared."""
+    plots: Sequence[CurvePlot]
+    # Metrics without a panel, of a single run only.
+    rest: Sequence[Curve]
 
 
 def write_curves(*runs: Path, out: Path | None = None) -> Path:
-    """Draws the page, into the run's own folder unless told otherwise; a run may still be training."""
+    """Writes the page to `out`, by default RUN/curves.html for one run. A run may still be training."""
     if out is None:
         if len(runs) != 1:
-            raise UserError(f"out: expected the file to write a page of {len(runs)} runs to, got none")
+            raise UserError(f"--out: expected a file for the page of {len(runs)} runs, got none")
         out = runs[0] / PAGE
-    page = render([_run(path, label) for path, label in zip(runs, _labels(runs), strict=True)])
+    page = render([_read_run(path, label) for path, label in zip(runs, _labels(runs), strict=True)])
     with store.writing(out):
         out.parent.mkdir(parents=True, exist_ok=True)
     store.write(out, page.encode())
@@ -100,27 +100,28 @@ def write_curves(*runs: Path, out: Path | None = None) -> Path:
 
 
 def _labels(runs: Sequence[Path]) -> list[str]:
-    """Names of folders; whole paths where two have the same name."""
+    """Names of the folders, or their paths if two have the same name."""
     names = [path.resolve().name for path in runs]
     return names if len(set(names)) == len(names) else [str(path) for path in runs]
 
 
-def _run(path: Path, label: str) -> Run:
-    stages, training = read(path), path / TRAINING
-    return Run(label, store.read_json(training, dict[str, Any]) if training.exists() else {}, stages)
+def _read_run(path: Path, label: str) -> TrainingRun:
+    stages, record = read_history(path), path / RECORD_FILE
+    training = store.read_json(record, dict[str, Any]) if record.exists() else {}
+    return TrainingRun(label, training, stages)
 
 
-def render(runs: Sequence[Run]) -> str:
-    made = environment()
-    made.loader = PackageLoader("training.curves", "")
-    made.filters |= {"printable": printable, "duration": duration}
+def render(runs: Sequence[TrainingRun]) -> str:
+    jinja = environment()
+    jinja.loader = PackageLoader("training.curves", "")
+    jinja.filters |= {"printable": printable, "duration": duration}
     names = dict.fromkeys(name for run in runs for name in run.stages)
-    return made.get_template("curves.html").render(
+    return jinja.get_template("curves.html").render(
         runs=runs,
         sections=[_section(name, runs) for name in names],
         warnings=list(warnings(runs)),
         style=packaged("report.css"),
-        look=look,
+        line_style=line_style,
     )
 
 
@@ -129,65 +130,67 @@ def duration(seconds: float) -> str:
     return str(timedelta(seconds=round(seconds)))
 
 
-def figure(value: float) -> str:
-    """Three digits that count, and more only before the point."""
+def format_value(value: float) -> str:
+    """Three significant digits, or all digits before the decimal point."""
     return TOKENS.format(value) if abs(value) >= 1000 else f"{value:.3g}"
 
 
-def look(style: int) -> tuple[int, tuple[float, ...]]:
-    """Colour and dashes of a line, on the page and in its plots."""
+def line_style(style: int) -> tuple[int, tuple[float, ...]]:
+    """Index of the color, and dashes, of a line on the page and in its plots."""
     return style % len(INLINE.colors), DASHES[style // len(INLINE.colors) % len(DASHES)]
 
 
-def warnings(runs: Sequence[Run]) -> Iterator[str]:
-    """What a reader must know before believing the curves."""
+def warnings(runs: Sequence[TrainingRun]) -> Iterator[str]:
+    """Problems that a reader needs to know before trusting the curves."""
     for run in runs:
         for name, stage in run.stages.items():
             for metric in ("loss", "grad_norm"):
-                bad = [step for step, values in stage.steps.items() if values.get(metric, 0) is None]
-                if bad:
+                missing = [step for step, values in stage.steps.items() if values.get(metric, 0) is None]
+                if missing:
                     yield (
-                        f"{run.label}, {name}: {metric} was no finite number at {len(bad)} of "
-                        f"{len(stage.steps)} logged steps, first at step {min(bad)}; they are in no curve."
+                        f"{run.label}, {name}: {metric} was not finite at {len(missing)} of "
+                        f"{len(stage.steps)} logged steps, first at step {min(missing)}; no curve shows them."
                     )
 
 
-def _section(name: str, runs: Sequence[Run]) -> Section:
-    stages = {place: run.stages[name] for place, run in enumerate(runs) if name in run.stages}
-    logged = {place: by_metric(stage) for place, stage in stages.items()}
-    metrics = list(dict.fromkeys(metric for found in logged.values() for metric in found))
-    plots: list[Plot] = []
-    drawn: set[str] = set()
+def _section(name: str, runs: Sequence[TrainingRun]) -> StageSection:
+    # Index of the run -> metric -> step -> value.
+    logged = {index: metric_values(run.stages[name]) for index, run in enumerate(runs) if name in run.stages}
+    metrics = list(dict.fromkeys(metric for values in logged.values() for metric in values))
+    plots: list[CurvePlot] = []
+    plotted: set[str] = set()
     for panel in PANELS:
-        named: dict[str, list[tuple[str, int, Mapping[int, float]]]] = {}
-        wanted = lines(panel, metrics)
-        for number, (line, names) in enumerate(wanted):
-            for place, found in logged.items():
-                if metric := next((name for name in names if name in found), None):
-                    drawn.add(metric)
-                    # One run has its lines together; of several, each metric has a plot of its own.
-                    title = panel.title if len(runs) == 1 or len(wanted) == 1 else f"{panel.title}: {line}"
-                    label, style = (line, number) if len(runs) == 1 else (runs[place].label, place)
-                    named.setdefault(title, []).append((label, style, found[metric]))
-        plots += [_plot(panel, title, found) for title, found in named.items()]
-    rest = [] if len(runs) > 1 else [_series(m, 0, logged[0][m], 1) for m in metrics if m not in drawn]
-    return Section(name, stages, plots, rest)
+        # Title of a plot -> label, style and values of each of its curves.
+        by_title: dict[str, list[tuple[str, int, Mapping[int, float]]]] = {}
+        panel_curves = panel_lines(panel, metrics)
+        for number, (line, names) in enumerate(panel_curves):
+            for index, values in logged.items():
+                if metric := next((name for name in names if name in values), None):
+                    plotted.add(metric)
+                    # The lines of a panel share a plot, but with several runs each line has its own.
+                    shared = len(runs) == 1 or len(panel_curves) == 1
+                    title = panel.title if shared else f"{panel.title}: {line}"
+                    label, style = (line, number) if len(runs) == 1 else (runs[index].label, index)
+                    by_title.setdefault(title, []).append((label, style, values[metric]))
+        plots += [_plot(panel, title, curves) for title, curves in by_title.items()]
+    rest = [] if len(runs) > 1 else [_curve(m, 0, logged[0][m], 1) for m in metrics if m not in plotted]
+    return StageSection(name, plots, rest)
 
 
-def _plot(panel: Panel, title: str, found: Sequence[tuple[str, int, Mapping[int, float]]]) -> Plot:
-    longest = max(len(values) for *_, values in found)
-    window = max(1, longest // PART) if panel.noisy else 1
-    series = [_series(label, style, values, window) for label, style, values in found]
-    return Plot(title, panel.note, window, series, _draw(series, panel.zero))
+def _plot(panel: Panel, title: str, curves: Sequence[tuple[str, int, Mapping[int, float]]]) -> CurvePlot:
+    longest = max(len(values) for *_, values in curves)
+    window = max(1, longest // WINDOWS) if panel.smooth else 1
+    smoothed = [_curve(label, style, values, window) for label, style, values in curves]
+    return CurvePlot(title, panel.note, window, smoothed, _draw(smoothed, panel.zero))
 
 
-def _series(label: str, style: int, found: Mapping[int, float], window: int) -> Series:
-    values = list(found.values())
+def _curve(label: str, style: int, values_by_step: Mapping[int, float], window: int) -> Curve:
+    values = list(values_by_step.values())
     means = [fmean(values[max(0, i + 1 - window) : i + 1]) for i in range(len(values))]
-    return Series(label, style, list(found), values, means)
+    return Curve(label, style, list(values_by_step), values, means)
 
 
-def _draw(series: Sequence[Series], zero: bool) -> Markup:
+def _draw(series: Sequence[Curve], zero: bool) -> Markup:
     with drawing((5, 2.9), "curves") as plot:
         # Imported here because importing matplotlib takes most of a second, and training draws nothing.
         from matplotlib.ticker import MaxNLocator
@@ -195,12 +198,12 @@ def _draw(series: Sequence[Series], zero: bool) -> Markup:
         axes = plot.axes
         axes.margins(x=0.02)
         for s in series:
-            color, dashes = look(s.style)
-            # Not clipped at the frame, where a line of zeros would be cut in half.
+            color, dashes = line_style(s.style)
+            # Do not clip at the frame, because a line of zeros is on it.
             line: dict[str, Any] = {"color": INLINE.colors[color], "clip_on": False}
             if s.means != s.values and len(series) <= len(INLINE.colors):
                 _faint(axes, s, INLINE.colors[color])
-            if len(s.steps) <= DOTTED:
+            if len(s.steps) <= MAX_DOTS:
                 line |= {"marker": "o", "markersize": 3}
             axes.plot(s.steps, s.means, linewidth=1.8, linestyle=(0, dashes) if dashes else "solid", **line)
         if zero:
@@ -212,12 +215,12 @@ def _draw(series: Sequence[Series], zero: bool) -> Markup:
     return plot.inline
 
 
-def _faint(axes: Axes, s: Series, colour: str) -> None:
-    """The values behind the means: as they are or, of more than can be seen, their range."""
-    each = -(-len(s.values) // MOST)
+def _faint(axes: Axes, s: Curve, color: str) -> None:
+    """Draws the values behind the means, or their range if there are more than a plot can show."""
+    each = -(-len(s.values) // MAX_VALUES)
     if each == 1:
-        axes.plot(s.steps, s.values, linewidth=0.8, alpha=0.35, color=colour, clip_on=False)
+        axes.plot(s.steps, s.values, linewidth=0.8, alpha=0.35, color=color, clip_on=False)
         return
     parts = [s.values[i : i + each] for i in range(0, len(s.values), each)]
     low, high = [min(part) for part in parts], [max(part) for part in parts]
-    axes.fill_between(s.steps[::each], low, high, alpha=0.25, linewidth=0, color=colour)
+    axes.fill_between(s.steps[::each], low, high, alpha=0.25, linewidth=0, color=color)

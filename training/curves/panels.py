@@ -1,4 +1,4 @@
-"""Which plots a stage's curves are drawn in: one table, and how a metric finds its place in it."""
+"""The panels of a stage's curves, and which logged metrics each of them shows."""
 
 from __future__ import annotations
 
@@ -6,33 +6,35 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from training.curves.history import Stage
+from training.curves.history import StageHistory
 
 FREE, AWARE = "reward/policy_free", "reward/policy_aware"
+# Not logged, but computed from the two.
 DIFFERENCE = f"{AWARE} less {FREE}"
-"""Not logged: computed where both are."""
 
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """A plot: its title, its lines, and what a reader must know of it."""
+    """A plot with one line or several."""
 
     title: str
+    # Label of a line -> names of its metric, of which the first that was logged is used. A "*" in a name
+    # matches any metric that no other panel lists; what it matches becomes the label.
     lines: Mapping[str, tuple[str, ...]]
-    """By label the names of its metric, the first that is logged counts; a "*" in a name stands for
-    whatever no other panel has as its own, which then is the label."""
+    # What a reader needs to know.
     note: str = ""
+    # Whether the axis includes zero.
     zero: bool = True
-    """Whether the axis begins at zero."""
-    noisy: bool = True
-    """Whether a moving mean says more than the values."""
-    least: int = 1
-    """Lines without which it says no more than another panel."""
+    # Whether to draw a moving mean.
+    smooth: bool = True
+    # With fewer lines the panel is omitted, because another one already shows them.
+    min_lines: int = 1
 
 
+# In the order of the page.
 PANELS = (
     Panel("Loss", {"training": ("loss",), "held out": ("eval_loss",)}, zero=False),
-    Panel("Learning rate", {"rate": ("learning_rate",)}, noisy=False),
+    Panel("Learning rate", {"rate": ("learning_rate",)}, smooth=False),
     Panel("Gradient norm", {"norm": ("grad_norm",)}, "Before clipping."),
     Panel(
         "Token accuracy",
@@ -49,55 +51,46 @@ PANELS = (
     Panel(
         "Reward: policy-aware less policy-free",
         {"difference": (DIFFERENCE,)},
-        "What PolicyRollout lives on: above zero, the policy in context helps.",
+        "PolicyRollout learns from this difference: above zero, the policy in context helps.",
         zero=False,
     ),
-    Panel("Reward by family", {"*": ("reward/*",)}, "Of policy-free responses.", zero=False, least=2),
+    Panel("Reward by family", {"*": ("reward/*",)}, "For policy-free responses.", zero=False, min_lines=2),
     Panel(
         "Accuracy",
         {"policy-free": ("accuracy/policy_free",), "policy-aware": ("accuracy/policy_aware",)},
-        "The answer's part of the reward.",
+        "The part of the reward for the answer.",
         zero=False,
     ),
     Panel(
         "Format",
         {"policy-free": ("format/policy_free",), "policy-aware": ("format/policy_aware",)},
-        "The form's part of the reward.",
+        "The part of the reward for the format.",
         zero=False,
     ),
     Panel(
         "Groups without variance",
         {"sampled": ("groups/zero_variance",), "trained on": ("frac_reward_zero_std",)},
-        "Share of groups whose responses all have one reward: nothing to learn from.",
+        "Share of groups whose responses all have the same reward, so nothing can be learned.",
     ),
-    Panel(
-        "Dynamic sampling",
-        {"retries": ("dynamic_sampling/retries",)},
-        "Further batches sampled in place of groups without variance.",
-    ),
+    Panel("Dynamic sampling", {"retries": ("dynamic_sampling/retries",)}, "Rounds of replacing groups."),
     Panel(
         "Clipped tokens",
         {"low": ("clip_ratio/low_mean",), "high": ("clip_ratio/high_mean",)},
-        "Share of tokens held back from becoming still rarer (low) or more frequent (high).",
+        "Share of tokens whose ratio is clipped from below (low) or above (high).",
     ),
-    Panel("KL", {"KL": ("kl",)}, "From the model that the stage began with, per token."),
+    Panel("KL", {"KL": ("kl",)}, "To the model at the start of the stage, per token."),
     Panel("Entropy", {"entropy": ("entropy",)}, "Of the next token, in nats."),
     Panel("Response length", {"tokens": ("completions/mean_length",)}, "Mean, in tokens."),
-    Panel(
-        "Truncated responses",
-        {"share": ("completions/clipped_ratio",)},
-        "Share cut off at the limit of new tokens.",
-    ),
+    Panel("Truncated responses", {"share": ("completions/clipped_ratio",)}, "Cut at the limit of tokens."),
 )
-"""In the page's order."""
 
-OWN = {name for panel in PANELS for names in panel.lines.values() for name in names}
+LISTED = {name for panel in PANELS for names in panel.lines.values() for name in names}
 
 
-def lines(panel: Panel, metrics: Sequence[str]) -> list[tuple[str, tuple[str, ...]]]:
-    """Label and names of each line of the panel that the metrics have something of."""
+def panel_lines(panel: Panel, metrics: Sequence[str]) -> list[tuple[str, tuple[str, ...]]]:
+    """Label and metric names of each line of the panel for which something was logged."""
     found = list(_lines(panel, metrics))
-    return found if len(found) >= panel.least else []
+    return found if len(found) >= panel.min_lines else []
 
 
 def _lines(panel: Panel, metrics: Sequence[str]) -> Iterator[tuple[str, tuple[str, ...]]]:
@@ -108,18 +101,18 @@ def _lines(panel: Panel, metrics: Sequence[str]) -> Iterator[tuple[str, tuple[st
             continue
         pattern = re.escape(names[0]).replace(r"\*", "(.+)")
         for metric in metrics:
-            if metric not in OWN and (match := re.fullmatch(pattern, metric, re.DOTALL)):
+            if metric not in LISTED and (match := re.fullmatch(pattern, metric, re.DOTALL)):
                 yield match[1], (metric,)
 
 
-def by_metric(stage: Stage) -> dict[str, dict[int, float]]:
-    """The finite values by metric and step, the difference of the two kinds of rollouts among them."""
-    found: dict[str, dict[int, float]] = {}
-    for step, values in sorted(stage.steps.items()):
-        for metric, value in values.items():
+def metric_values(stage: StageHistory) -> dict[str, dict[int, float]]:
+    """Finite values by metric and step, including the difference between the two kinds of rollouts."""
+    values: dict[str, dict[int, float]] = {}
+    for step, logged in sorted(stage.steps.items()):
+        for metric, value in logged.items():
             if value is not None:
-                found.setdefault(metric, {})[step] = value
-    free, aware = found.get(FREE, {}), found.get(AWARE, {})
+                values.setdefault(metric, {})[step] = value
+    free, aware = values.get(FREE, {}), values.get(AWARE, {})
     if difference := {step: aware[step] - free[step] for step in free if step in aware}:
-        found[DIFFERENCE] = difference
-    return found
+        values[DIFFERENCE] = difference
+    return values

@@ -1,7 +1,13 @@
-"""Dynamic sampling (DAPO): which groups teach nothing, and which prompts are sampled in their place.
+"""Dynamic sampling (DAPO): which groups teach nothing, and which prompts replace theirs.
 
-Every process computes the same from the same numbers, so that all agree without a word between them; and the
-prompts depend on nothing but the seed and the step, so that a run that was killed draws the same again.
+The advantage of a response is its reward minus the mean of its group, so a group whose rewards are all equal
+has no gradient. Such a group is replaced by a group of responses to another prompt:
+
+    rewards    group 0: 1 0 0 1     group 1: 0 0 0 0     group 2: 1 1 0 1
+    varied     yes                  no -> sample replacement_prompts(seed, step) until one varies
+
+Every process computes the same replacements from the same gathered rewards, so the processes agree. The
+prompts depend only on seed and step, so a resumed run samples the same ones again.
 """
 
 from __future__ import annotations
@@ -14,25 +20,25 @@ import torch
 
 from harness.seeds import rng
 
-SAME = 1e-6
-"""Rewards that differ by less are the same: float32 of a weighted sum."""
+# Rewards that differ by less are equal: float32 rounding of a weighted sum.
+TOLERANCE = 1e-6
 
 
-def varied(rewards: torch.Tensor, size: int) -> torch.Tensor:
-    """Whether a group's rewards differ at all: (groups * size,) to (groups,) of bool."""
-    grouped = rewards.view(-1, size)
-    return grouped.amax(1) - grouped.amin(1) > SAME
+def groups_with_variance(rewards_N: torch.Tensor, group_size: int) -> torch.Tensor:
+    """Whether the rewards of each group differ; shape (N,) to bool of shape (N / group_size,)."""
+    grouped = rewards_N.view(-1, group_size)
+    return grouped.amax(1) - grouped.amin(1) > TOLERANCE
 
 
-def fresh_prompts(seed: int, step: int, prompts: int) -> Iterator[int]:
-    """Indices of further prompts for a step, without end: the whole pool in a random order, then again."""
-    for turn in count():
+def replacement_prompts(seed: int, step: int, prompts: int) -> Iterator[int]:
+    """Endless indices into a pool of `prompts` for one step: the pool in one random order after another."""
+    for epoch in count():
         order = list(range(prompts))
-        rng(seed, "dynamic sampling", step, turn).shuffle(order)
+        rng(seed, "dynamic sampling", step, epoch).shuffle(order)
         yield from order
 
 
-def groups_to_sample(missing: int, size: int, processes: int) -> int:
-    """At least as many groups as are missing, and as many responses on every process as on any other."""
-    unit = processes // math.gcd(size, processes)
+def groups_to_sample(missing: int, group_size: int, processes: int) -> int:
+    """The smallest number of groups, at least `missing`, whose responses divide evenly among processes."""
+    unit = processes // math.gcd(group_size, processes)
     return math.ceil(missing / unit) * unit

@@ -1,10 +1,10 @@
-"""GRPO's KL, in which no token drowns all others.
+"""GRPO's KL term with an upper bound per token, so that no single token dominates the loss.
 
-Of a token that is d nats less likely than it was to the first model, the usual estimate (k3) is
-exp(d) - d - 1. A policy-aware response may hold tokens that the model would never say by itself: at d = 12
-the estimate is 160,000, in a loss where a reward is 1. EasyR1, whose defaults the paper's settings are,
-therefore bounds the estimate of a token at 10. There a token beyond the bound is drawn back no more; here it
-is, no harder than one at the bound.
+For a token that is d nats less likely now than under the reference model, the usual estimate (k3) is
+exp(d) - d - 1. A policy-aware response may contain tokens that the model would never sample by itself. With
+d = 12 the estimate is 160,000, in a loss where a reward is 1. EasyR1, whose defaults the paper uses,
+clamps the estimate at 10 per token, which removes the gradient of every token beyond that bound. Here
+such a token keeps the gradient that it has at the bound, because the reference value is moved instead.
 """
 
 from __future__ import annotations
@@ -14,26 +14,35 @@ from typing import Any
 import torch
 from trl import GRPOTrainer
 
-FURTHEST = 2.61087
-"""The d at which the estimate is 10."""
+# The d at which the estimate is 10.
+MAX_LOG_RATIO = 2.61087
 
 
 class BoundedKl(GRPOTrainer):  # type: ignore[misc]
-    """Moves the first model's log-probabilities within reach, once those of the model as it is are known."""
+    """Lowers log-probabilities of the reference model that are too far above those of the current model.
 
-    _scored: dict[str, Any] | None = None
-    """What the loss is computed of, while it is."""
+    TRL computes the current ones inside _compute_loss and then reads the reference from `inputs`. The bound
+    needs both, so the first override exposes `inputs` and the second one changes the reference in between.
+    """
+
+    # The inputs of the loss while it is computed.
+    _loss_inputs: dict[str, Any] | None = None
 
     def _compute_loss(self, model: Any, inputs: dict[str, Any]) -> Any:
-        self._scored = dict(inputs)  # a copy: later updates on the same batch begin from what it said
+        """Extends TRL's method, which computes the loss of one micro-batch."""
+        # A copy, because later updates on the same batch start from the original reference.
+        self._loss_inputs = dict(inputs)
         try:
-            return super()._compute_loss(model, self._scored)
+            return super()._compute_loss(model, self._loss_inputs)
         finally:
-            self._scored = None
+            self._loss_inputs = None
 
-    def _get_per_token_logps_and_entropies(self, *args: Any, **named: Any) -> Any:
-        now, *rest = super()._get_per_token_logps_and_entropies(*args, **named)
-        if self._scored is not None and "ref_per_token_logps" in self._scored:
-            first = self._scored["ref_per_token_logps"]
-            self._scored["ref_per_token_logps"] = torch.minimum(first, now.detach() + FURTHEST)
-        return now, *rest
+    def _get_per_token_logps_and_entropies(self, *args: Any, **kwargs: Any) -> Any:
+        """Extends TRL's method, which returns (logps_BT, entropies_BT, auxiliary loss)."""
+        logps_BT, *rest = super()._get_per_token_logps_and_entropies(*args, **kwargs)
+        # Outside of the loss this computes old or reference values, which stay as they are.
+        if self._loss_inputs is not None and "ref_per_token_logps" in self._loss_inputs:
+            ref_logps_BT = self._loss_inputs["ref_per_token_logps"]
+            bounded_BT = torch.minimum(ref_logps_BT, logps_BT.detach() + MAX_LOG_RATIO)
+            self._loss_inputs["ref_per_token_logps"] = bounded_BT
+        return logps_BT, *rest

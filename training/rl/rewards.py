@@ -1,6 +1,6 @@
-"""What a rollout earns: right by the harness's own scoring, and in the format that was asked for.
+"""The reward of a response: (1 - w) x accuracy by the harness's own scoring + w x format.
 
-Two reward functions as TRL takes them, and their weights: reward = (1 - w) accuracy + w format.
+Accuracy and format are two reward functions as TRL expects them, and 1 - w and w are their weights.
 """
 
 from __future__ import annotations
@@ -13,64 +13,52 @@ from harness.files.benchmark import Benchmark
 from harness.parsing import boxed
 from harness.records import Instance
 
-Reward = Callable[..., list[float | None]]
+RewardFunction = Callable[..., list[float | None]]
 
+# The paper adds a format reward without its weight. EasyR1, very likely what its authors used, takes 0.1 by
+# default. That is enough to keep the format, and never worth as much as a right answer.
 FORMAT_WEIGHT = 0.1
-"""The paper adds a format reward and does not say how much of it; EasyR1, very likely what its authors used,
-takes a tenth by default. That keeps the format, and is never worth as much as a right answer."""
 
-FORMATTED = re.compile(r"\s*<think>(?P<thought>.*)</think>\s*(?P<answer>\\boxed\{.*\})\s*", re.DOTALL)
+FORMAT = re.compile(r"\s*<think>(?P<thought>.*)</think>\s*(?P<answer>\\boxed\{.*\})\s*", re.DOTALL)
 MARKS = ("<think>", "</think>", r"\boxed{")
 
 
-def functions(benchmarks: Sequence[Benchmark], split: str) -> list[Reward]:
-    """Accuracy and format, in the order of `weights`; rows name their benchmark by its index here."""
-    return [_accuracy(benchmarks, split), _format]
+def reward_functions(benchmarks: Sequence[Benchmark], split: str) -> list[RewardFunction]:
+    """Accuracy and format, in the order of `reward_weights`. TRL logs each under the name of its function.
+
+    Accuracy is the family's grade under the instance's own policy: 1 or 0 on ClevrPolicy; on GTAPolicy half
+    for the tool and half for its arguments (paper, GTAPolicy). TRL passes the columns of the dataset's rows.
+    """
+    instances: list[dict[str, Instance]] = [{i.id: i for i in b.instances(split)} for b in benchmarks]
+
+    def accuracy(
+        completions: Sequence[Any], benchmark: Sequence[int], instance: Sequence[str], **_: Any
+    ) -> list[float | None]:
+        grades = []
+        for completion, index, instance_id in zip(completions, benchmark, instance, strict=True):
+            graded, text = instances[index][instance_id], completion_text(completion)
+            family = benchmarks[index].family_of(graded)
+            grades.append(family.grade(graded, graded.target, text).value)
+        return grades
+
+    def format(completions: Sequence[Any], **_: Any) -> list[float | None]:
+        return [float(has_format(completion_text(completion))) for completion in completions]
+
+    return [accuracy, format]
 
 
-def weights(format_weight: float) -> list[float]:
+def reward_weights(format_weight: float) -> list[float]:
     return [1 - format_weight, format_weight]
 
 
-def formatted(text: str) -> bool:
-    """One <think>...</think>, then one \\boxed{...} with balanced braces, and nothing else."""
-    match = FORMATTED.fullmatch(text)
+def has_format(text: str) -> bool:
+    """Whether a text is one <think>...</think>, one \\boxed{...} with balanced braces, and nothing else."""
+    match = FORMAT.fullmatch(text)
     if match is None or any(text.count(mark) != 1 for mark in MARKS):
         return False
     return boxed(text) == match["answer"][len(MARKS[-1]) : -1].strip()
 
 
-def _accuracy(benchmarks: Sequence[Benchmark], split: str) -> Reward:
-    """The family's grade under the instance's own policy.
-
-    1 or 0 on ClevrPolicy; on GTAPolicy half for the tool and half for its arguments (paper, GTAPolicy).
-    """
-    instances: list[dict[str, Instance]] = [{i.id: i for i in b.instances(split)} for b in benchmarks]
-
-    def accuracy(
-        completions: Sequence[Any], benchmark: Sequence[int], instance: Sequence[str], **columns: Any
-    ) -> list[float | None]:
-        del columns
-        rewards = []
-        for completion, index, name in zip(completions, benchmark, instance, strict=True):
-            asked = instances[index][name]
-            rewards.append(
-                benchmarks[index].family_of(asked).grade(asked, asked.target, said(completion)).value
-            )
-        return rewards
-
-    return accuracy
-
-
-def _format(completions: Sequence[Any], **columns: Any) -> list[float | None]:
-    del columns
-    return [float(formatted(said(completion))) for completion in completions]
-
-
-# TRL logs a reward under the name of its function.
-_format.__name__ = "format"
-
-
-def said(completion: Sequence[Any]) -> str:
-    """The text of a completion as TRL hands it over: a list of one assistant's message."""
+def completion_text(completion: Sequence[Any]) -> str:
+    """The text of a completion in TRL's form: a list of one assistant message."""
     return str(completion[0]["content"])

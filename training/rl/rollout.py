@@ -1,18 +1,36 @@
-"""PolicyRollout on TRL's GRPOTrainer: half of each group is sampled with the policy in context, all of it is
-learned without (paper, TriMPI, stage 3).
+"""PolicyRollout on TRL's GRPOTrainer (paper, TriMPI, stage 3).
 
-TRL makes a batch in one method: it samples, scores under the current and the reference model, and rewards.
-Here sampling and rewards come first, on their own, so that the batch can be mixed (PolicyRollout) and filled
-up (dynamic sampling); then TRL's method runs on what was drawn, and scores nothing but policy-free prompts
-with their responses. tests/unit/training/test_trl_hooks.py names every private method of TRL that this
-rests on.
+Half of each group of 2G responses is sampled with the policy P in context. Everything after sampling is
+conditioned on (Q, I) alone, so the model learns to give such responses without seeing the policy.
+
+    prompt (Q, I)     policy prompt (Q, I, P)
+          | G responses         | G responses      _sample_rollouts, with TRL's _generate
+          +--------- 2G --------+
+                     | rewards_NF                  TRL's _calculate_rewards
+                     | groups without variance     _replace_groups (dynamic sampling, DAPO only)
+                     v
+    RolloutBatch: for every row (Q, I) and a response
+                     |                             TRL's _generate_and_score_completions
+                     v
+    old_logps_BT and ref_logps_BT given (Q, I); advantages_B over all 2G rewards of a group
+                     |                             BoundedKl, with TRL's _compute_loss
+                     v
+    GRPO or DAPO loss on the ratio pi(o | Q, I) / pi_old(o | Q, I)
+
+B: rows of this process; N: rows of all processes, a group after the other; T: tokens; F: reward functions.
+
+TRL's _generate_and_score_completions samples, rewards and scores in one method, by calling _generate and
+_calculate_rewards. It has no place for a second prompt or for replacing groups. So the class below samples
+and rewards first, then calls TRL's method, and overrides the two inner methods to return what was sampled.
+tests/unit/training/test_trl_hooks.py lists every private method of TRL used here, and fails if one changes.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import islice
 from typing import Any
 
@@ -23,286 +41,262 @@ from trl.data_utils import prepare_multimodal_messages
 
 from harness.backends.chat import placeholders
 from harness.errors import UserError
-from training.resume import EpochOrder, Resumes
-from training.rl.dynamic_sampling import fresh_prompts, groups_to_sample, varied
+from training.resume import EpochOrderSampler, ResumeMixin
+from training.rl.dynamic_sampling import groups_to_sample, groups_with_variance, replacement_prompts
 from training.rl.kl import BoundedKl
 
-LOSSES: Mapping[str, Mapping[str, Any]] = {
-    "grpo": {
-        "loss_type": "grpo",
-        "epsilon": 0.2,
-        "epsilon_high": 0.3,
-        "beta": 0.01,
-        "use_bias_correction_kl": False,
-    },
-    "dapo": {"loss_type": "dapo", "epsilon": 0.2, "epsilon_high": 0.28, "beta": 0.0},
-}
-"""What GRPOConfig is told of each algorithm (paper, TriMPI, RL). GRPO takes the mean over a response and then
-over responses, with the classic k3 estimate of the KL; DAPO the mean over all tokens, without KL."""
-
+# Batches in a row without variance in any group after which training ends, as many as DAPO retries.
 PATIENCE = 20
-"""Batches in a row in which no group varies before training ends; as many as dynamic sampling tries."""
 
-Row = dict[str, Any]
+PromptRow = dict[str, Any]
 log = logging.getLogger(__name__)
 
 
 @dataclass
-class Drawn:
-    """What was sampled: lists with an entry for each row of this process, rewards of all processes."""
+class RolloutBatch:
+    """Sampled responses. Lists have an entry for each of the B rows of this process."""
 
-    rows: list[Row]
+    rows: list[PromptRow]
+    # Tokens of the prompt (Q, I), also for responses that were sampled from (Q, I, P).
     prompt_ids: list[list[int]]
-    """Of the policy-free prompt, whatever the response was sampled from."""
     completion_ids: list[list[int]]
     completions: list[Any]
-    logprobs: list[list[float | None]] | None
-    """Of the sampler, where vLLM is; None for tokens that were sampled from another prompt than is scored."""
-    rewards: torch.Tensor
-    """(rows of all processes, reward functions)"""
+    # vLLM's log-probabilities, if vLLM samples. None for each token that was sampled from (Q, I, P).
+    sampling_logps: list[list[float | None]] | None
+    # Rewards of all processes, shape (N, F).
+    rewards_NF: torch.Tensor
 
-    def generated(self) -> tuple[Any, ...]:
-        """As TRL's _generate returns it: no tools, no fields of its own, the policy-free images."""
+    def as_trl_output(self) -> tuple[Any, ...]:
+        """The return value of TRL's _generate: no tools, no extra fields, and the images of (Q, I)."""
         images = [row.get("images") or [] for row in self.rows]
-        pictured = images if any(images) else None
-        return (
-            self.prompt_ids, self.completion_ids, None, self.completions, self.logprobs, {}, pictured, []
-        )  # fmt: skip
+        responses = (self.prompt_ids, self.completion_ids, None, self.completions, self.sampling_logps)
+        return (*responses, {}, images if any(images) else None, [])
 
 
-class PolicyRolloutTrainer(Resumes, BoundedKl):
-    """GRPO or DAPO on rows of prompt, images, policy_prompt, policy_images and whatever the rewards ask for.
+class PolicyRolloutTrainer(ResumeMixin, BoundedKl):
+    """GRPO or DAPO on rows of prompt, images, policy_prompt, policy_images and the columns that rewards need.
 
-    With policy_rollout, of the 2G = args.num_generations responses to a prompt the second half is sampled
-    from (Q, I, P). Advantages are taken over all 2G, and every ratio is pi(o|Q,I) / pi_old(o|Q,I).
-    With retries above 0, groups without reward variance are sampled anew from other prompts, so many times;
-    when that is not enough the step is made with what there is and training ends: `stopped` says why.
+    With policy_rollout, the second half of each group of 2G = args.num_generations responses is sampled from
+    (Q, I, P). Groups without reward variance are replaced by responses to other prompts in at most `retries`
+    rounds. If some remain, the update still uses the batch, and training then ends with a `stop_reason`.
     """
 
     def __init__(self, *args: Any, policy_rollout: bool, retries: int = 0, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.policy_rollout, self.retries = policy_rollout, retries
-        self.stopped: str | None = None
-        self._drawn: Drawn | None = None
-        self._barren, self._ever_varied = 0, False
+        self.stop_reason: str | None = None
+        # The sampled batch while TRL's _generate_and_score_completions runs on it.
+        self._rollouts: RolloutBatch | None = None
+        self._batches_without_variance, self._ever_varied = 0, False
         visual = placeholders(self.model.config, self.processing_class)
-        self._forbid({*visual, self._tokenizer.pad_token_id})
-        self.add_callback(_Bounds(self))
+        self._suppress({*visual, self._tokenizer.pad_token_id})
+        self.add_callback(_ResumeAndStop(self))
 
-    def _forbid(self, tokens: set[int]) -> None:
-        """Of the tokens that no response has any business with, TRL itself forbids only the image's."""
-        banned = sorted(tokens - set(self.eos_token_ids))
+    def _suppress(self, tokens: set[int]) -> None:
+        """Prevents sampling of tokens that never belong in a response; TRL suppresses only one of them."""
+        suppressed = sorted(tokens - set(self.eos_token_ids))
         if self.use_vllm:
-            self.vllm_generation.generation_kwargs["logit_bias"] = dict.fromkeys(banned, -100.0)
+            self.vllm_generation.generation_kwargs["logit_bias"] = dict.fromkeys(suppressed, -100.0)
         else:
-            self.generation_kwargs["suppress_tokens"] = banned
-            self.generation_config.suppress_tokens = banned
+            self.generation_kwargs["suppress_tokens"] = suppressed
+            self.generation_config.suppress_tokens = suppressed
 
     def _get_train_sampler(self, dataset: Any = None) -> Any:
+        """Wraps TRL's sampler, so that a resumed run has the same order of prompts (training/resume.py)."""
         sampler = super()._get_train_sampler(dataset)
-        return EpochOrder(sampler, lambda: int(self.state.epoch or 0)) if self.shuffle_dataset else sampler
+        if not self.shuffle_dataset:
+            return sampler
+        return EpochOrderSampler(sampler, lambda: int(self.state.epoch or 0))
 
-    def _generate_and_score_completions(self, inputs: list[Row]) -> dict[str, Any]:
+    def _generate_and_score_completions(self, inputs: list[PromptRow]) -> dict[str, Any]:
+        """Samples a batch first, then runs TRL's method on its rows, some of which may have been replaced."""
         if not self.model.training:
             return super()._generate_and_score_completions(inputs)  # type: ignore[no-any-return]
-        self._drawn = self._draw(inputs)
+        self._rollouts = self._sample_batch(inputs)
         try:
-            return super()._generate_and_score_completions(self._drawn.rows)  # type: ignore[no-any-return]
+            return super()._generate_and_score_completions(self._rollouts.rows)  # type: ignore[no-any-return]
         finally:
-            self._drawn = None
+            self._rollouts = None
 
     def _generate(self, prompts: list[Any]) -> Any:
-        return super()._generate(prompts) if self._drawn is None else self._drawn.generated()
+        """Replaces TRL's sampling from `prompts`: returns the responses that were sampled before."""
+        return super()._generate(prompts) if self._rollouts is None else self._rollouts.as_trl_output()
 
-    def _calculate_rewards(
-        self, inputs: Any, prompts: Any, completions: Any, completion_ids_list: Any
-    ) -> Any:
-        if self._drawn is None:
-            return super()._calculate_rewards(inputs, prompts, completions, completion_ids_list)
-        return self._drawn.rewards
+    def _calculate_rewards(self, *args: Any) -> Any:
+        """Replaces TRL's call of the reward functions: returns the rewards that were computed before."""
+        return super()._calculate_rewards(*args) if self._rollouts is None else self._rollouts.rewards_NF
 
     def _generate_single_turn(
-        self,
-        prompt_ids: Any,
-        images: Any,
-        multimodal_fields: Any,
-        num_generations: int,
-        *rest: Any,
-        **named: Any,
+        self, prompt_ids: Any, images: Any, multimodal_fields: Any, num_generations: int, *args: Any
     ) -> Any:
-        """Two ways in which vLLM needs other prompts than TRL hands it.
+        """Changes what TRL passes to vLLM.
 
-        In the same process it expands image placeholders itself, and TRL's are expanded already (trl#6294). A
-        server is asked for n responses to each n-th prompt, and a group here has two prompts.
+        In the same process, vLLM expands image placeholders itself, but TRL's are already expanded
+        (trl#6294). A server takes every num_generations-th prompt and samples that many responses to it, but
+        with PolicyRollout the prompt changes in the middle of a group.
         """
         if self.use_vllm and self.vllm_mode == "colocate" and images is not None:
             token = self.model.config.image_token_id
-            prompt_ids = [collapsed(ids, token) for ids in prompt_ids]
+            prompt_ids = [collapse_repeats(ids, token) for ids in prompt_ids]
         elif self.use_vllm and self.policy_rollout and self.model.training:
             num_generations //= 2
-        return super()._generate_single_turn(
-            prompt_ids, images, multimodal_fields, num_generations, *rest, **named
-        )
+        return super()._generate_single_turn(prompt_ids, images, multimodal_fields, num_generations, *args)
 
-    def _draw(self, rows: list[Row]) -> Drawn:
-        """A batch for one update or several, filled up by dynamic sampling."""
-        drawn = self._sample(rows)
-        useful = self._varied(drawn)
-        self._report(drawn, useful)
-        fresh = fresh_prompts(self.args.seed, self.state.global_step, len(self.train_dataset))
+    def _sample_batch(self, rows: list[PromptRow]) -> RolloutBatch:
+        """A batch for one update or several, with groups replaced by dynamic sampling."""
+        batch = self._sample_rollouts(rows)
+        varied = self._varied_groups(batch)
+        self._log_rewards(batch, varied)
+        prompts = replacement_prompts(self.args.seed, self.state.global_step, len(self.train_dataset))
         tries = 0
-        while tries < self.retries and not useful.all():
+        while tries < self.retries and not varied.all():
             tries += 1
-            self._refill(drawn, useful, fresh)
+            self._replace_groups(batch, varied, prompts)
         if self.retries:
             self._metrics["train"]["dynamic_sampling/retries"].append(float(tries))
-        self._judge(drawn, useful, tries)
-        return drawn
+        self._stop_without_variance(batch, varied, tries)
+        return batch
 
-    def _sample(self, rows: list[Row]) -> Drawn:
-        """A response for each row of this process; in each group the second half has seen the policy."""
+    def _sample_rollouts(self, rows: list[PromptRow]) -> RolloutBatch:
+        """One response per row of this process; the second half of each group with the policy in context."""
         questions = [_messages(row, "prompt", "images") for row in rows]
-        aware = self._aware(len(rows))
-        shown = [
+        aware = self._policy_aware_rows(len(rows))
+        prompts = [
             _messages(row, "policy_prompt", "policy_images") if place in aware else question
             for place, (row, question) in enumerate(zip(rows, questions, strict=True))
         ]
-        prompt_ids, completion_ids, _, completions, logprobs, _, _, _ = super()._generate(shown)
+        prompt_ids, completion_ids, _, completions, logps, _, _, _ = super()._generate(prompts)
         if aware:
-            # Those of one group have one prompt, and to make its tokens takes its images.
-            prompts = {group: questions[place] for place, group in aware.items()}
-            tokens = dict(zip(prompts, self._tokenize_prompts(list(prompts.values()))[0], strict=True))
+            # From here on the prompt is (Q, I). Tokenizing processes the images, so do it once per group.
+            by_group = {group: questions[place] for place, group in aware.items()}
+            tokenized = self._tokenize_prompts(list(by_group.values()))[0]
+            ids_of_group = dict(zip(by_group, tokenized, strict=True))
             for place, group in aware.items():
-                prompt_ids[place] = tokens[group]
-                if logprobs is not None:
-                    # Theirs are of (Q, I, P): held against (Q, I) they would undo what PolicyRollout is for.
-                    logprobs[place] = [None] * len(logprobs[place])
-        rewards = super()._calculate_rewards(rows, questions, completions, completion_ids)
-        return Drawn(list(rows), prompt_ids, completion_ids, completions, logprobs, rewards)
+                prompt_ids[place] = ids_of_group[group]
+                if logps is not None:
+                    # TRL corrects for vLLM's log-probabilities if they differ from its own. These differ
+                    # because of P, and the correction would undo PolicyRollout. None prevents it.
+                    logps[place] = [None] * len(logps[place])
+        rewards_NF = super()._calculate_rewards(rows, questions, completions, completion_ids)
+        return RolloutBatch(list(rows), prompt_ids, completion_ids, completions, logps, rewards_NF)
 
-    def _aware(self, rows: int) -> dict[int, int]:
-        """The rows of this process in the second half of a group, and that group; it may span processes."""
+    def _policy_aware_rows(self, rows: int) -> dict[int, int]:
+        """Rows of this process in the second half of a group -> index of the group, which may span two."""
         if not self.policy_rollout:
             return {}
         first, size = self.accelerator.process_index * rows, self.num_generations
         return {row: (first + row) // size for row in range(rows) if (first + row) % size >= size // 2}
 
-    def _varied(self, drawn: Drawn) -> torch.Tensor:
-        return varied(self._totals(drawn), self.num_generations)
+    def _varied_groups(self, batch: RolloutBatch) -> torch.Tensor:
+        return groups_with_variance(self._total_rewards(batch), self.num_generations)
 
-    def _totals(self, drawn: Drawn) -> torch.Tensor:
-        totals: torch.Tensor = (drawn.rewards * self.reward_weights.to(drawn.rewards.device)).sum(1)
-        return totals
+    def _total_rewards(self, batch: RolloutBatch) -> torch.Tensor:
+        """Weighted sum of the reward functions, shape (N,)."""
+        totals_N: torch.Tensor = (batch.rewards_NF * self.reward_weights.to(batch.rewards_NF.device)).sum(1)
+        return totals_N
 
-    def _refill(self, drawn: Drawn, useful: torch.Tensor, fresh: Iterator[int]) -> None:
-        """Samples a group for each useless one, and puts those that vary in their places."""
-        size, here = self.num_generations, self.accelerator.process_index
-        slots = (~useful).nonzero().flatten().tolist()
-        prompts = list(islice(fresh, groups_to_sample(len(slots), size, self.accelerator.num_processes)))
-        share = len(prompts) * size // self.accelerator.num_processes
-        looked_up: dict[int, Row] = {}
+    def _replace_groups(self, batch: RolloutBatch, varied: torch.Tensor, prompts: Iterator[int]) -> None:
+        """Samples one group for each group without variance, and puts those that vary in their places.
 
-        def row(index: int) -> Row:
-            if index not in looked_up:
-                looked_up[index] = self.train_dataset[index]
-            return looked_up[index]
-
-        more = self._sample(
-            [row(prompts[place // size]) for place in range(here * share, (here + 1) * share)]
+        Changes `batch` and `varied`, the latter in the same way on every process.
+        """
+        size, process = self.num_generations, self.accelerator.process_index
+        processes = self.accelerator.num_processes
+        to_replace = (~varied).nonzero().flatten().tolist()
+        chosen = list(islice(prompts, groups_to_sample(len(to_replace), size, processes)))
+        per_process = len(chosen) * size // processes
+        # A group shares one lookup, which reads images.
+        row = cache(lambda group: self.train_dataset[chosen[group]])
+        mine = range(process * per_process, (process + 1) * per_process)
+        new = self._sample_rollouts([row(place // size) for place in mine])
+        # A new group may have been sampled by another process than the one whose rows it replaces.
+        logps: Sequence[Any] = new.sampling_logps or [None] * per_process
+        responses_N = gather_object(
+            list(zip(new.prompt_ids, new.completion_ids, new.completions, logps, strict=True))
         )
-        logprobs: Sequence[Any] = more.logprobs or [None] * share
-        everywhere = gather_object(
-            list(zip(more.prompt_ids, more.completion_ids, more.completions, logprobs, strict=True))
-        )
-        for slot, group in zip(slots, self._varied(more).nonzero().flatten().tolist(), strict=False):
-            useful[slot] = True
-            for to, of in zip(_places(slot, size), _places(group, size), strict=True):
-                drawn.rewards[to] = more.rewards[of]
-                place = to - here * len(drawn.rows)
-                if 0 <= place < len(drawn.rows):
-                    self._put(drawn, place, row(prompts[group]), everywhere[of])
+        new_varied = self._varied_groups(new).nonzero().flatten().tolist()
+        for old_group, new_group in zip(to_replace, new_varied, strict=False):
+            varied[old_group] = True
+            for offset in range(size):
+                target, source = old_group * size + offset, new_group * size + offset
+                batch.rewards_NF[target] = new.rewards_NF[source]
+                place = target - process * len(batch.rows)
+                if 0 <= place < len(batch.rows):
+                    self._replace_row(batch, place, row(new_group), responses_N[source])
 
     @staticmethod
-    def _put(drawn: Drawn, place: int, row: Row, result: tuple[Any, ...]) -> None:
-        drawn.rows[place] = row
-        drawn.prompt_ids[place], drawn.completion_ids[place], drawn.completions[place], logprobs = result
-        if drawn.logprobs is not None:
-            drawn.logprobs[place] = logprobs
+    def _replace_row(batch: RolloutBatch, place: int, row: PromptRow, response: tuple[Any, ...]) -> None:
+        batch.rows[place] = row
+        batch.prompt_ids[place], batch.completion_ids[place], batch.completions[place], logps = response
+        if batch.sampling_logps is not None:
+            batch.sampling_logps[place] = logps
 
-    def _report(self, drawn: Drawn, useful: torch.Tensor) -> None:
-        """Logs what the batch's own prompts gave, before any was replaced: so GRPO and DAPO compare."""
-        metrics, total = self._metrics["train"], self._totals(drawn)
-        columns = dict(zip(self.reward_func_names, drawn.rewards.T, strict=True)) | {"reward": total}
+    def _log_rewards(self, batch: RolloutBatch, varied: torch.Tensor) -> None:
+        """Logs rewards of the batch before groups are replaced, so that GRPO and DAPO are comparable."""
+        metrics, totals_N = self._metrics["train"], self._total_rewards(batch)
+        columns = dict(zip(self.reward_func_names, batch.rewards_NF.T, strict=True)) | {"reward": totals_N}
         halves = 2 if self.policy_rollout else 1
-        for name, values in columns.items():
-            means = values.view(-1, halves, self.num_generations // halves).mean((0, 2)).tolist()
-            for half, mean in zip(("policy_free", "policy_aware"), means, strict=False):
-                metrics[f"{name}/{half}"].append(mean)
-        metrics["groups/zero_variance"].append(1 - useful.float().mean().item())
-        if "family" not in drawn.rows[0]:
+        half = self.num_generations // halves
+        for name, values_N in columns.items():
+            means = values_N.view(-1, halves, half).mean((0, 2)).tolist()
+            for kind, mean in zip(("policy_free", "policy_aware"), means, strict=False):
+                metrics[f"{name}/{kind}"].append(mean)
+        metrics["groups/zero_variance"].append(1 - varied.float().mean().item())
+        if "family" not in batch.rows[0]:
             return
-        families = gather_object([row["family"] for row in drawn.rows])
-        free = [
-            place % self.num_generations < self.num_generations // halves for place in range(len(families))
-        ]
-        for family in sorted(set(families)):
-            rewards = [
-                r for r, f, of in zip(total.tolist(), free, families, strict=True) if f and of == family
-            ]
-            metrics[f"reward/{family}"].append(sum(rewards) / len(rewards))
+        by_family: dict[str, list[float]] = {}
+        families_N = gather_object([row["family"] for row in batch.rows])
+        for place, (family, total) in enumerate(zip(families_N, totals_N.tolist(), strict=True)):
+            if place % self.num_generations < half:
+                by_family.setdefault(family, []).append(total)
+        for family, policy_free in sorted(by_family.items()):
+            metrics[f"reward/{family}"].append(sum(policy_free) / len(policy_free))
 
-    def _judge(self, drawn: Drawn, useful: torch.Tensor, tries: int) -> None:
-        """Ends training when there is nothing left to learn from; UserError when there never was anything."""
-        if useful.any():
-            self._barren, self._ever_varied = 0, True
+    def _stop_without_variance(self, batch: RolloutBatch, varied: torch.Tensor, tries: int) -> None:
+        """Ends training if groups without variance remain. Raises UserError if no group has ever varied."""
+        if varied.any():
+            self._batches_without_variance, self._ever_varied = 0, True
         else:
-            self._barren += 1 + tries
-        if useful.all() or (not self.retries and self._barren < PATIENCE):
+            self._batches_without_variance += 1 + tries
+        if varied.all() or (not self.retries and self._batches_without_variance < PATIENCE):
             return
-        found = (
-            f"after {tries} retries the rewards of {(~useful).sum()} of {len(useful)} groups do not differ"
+        reason = (
+            f"after {tries} retries the rewards of {(~varied).sum()} of {len(varied)} groups do not differ"
         )
-        if self._barren:
-            mean = self._totals(drawn).mean()
-            found = f"in {self._barren} batches no group's rewards differed (mean reward {mean:.2f})"
-        seen = any(entry.get("groups/zero_variance", 1.0) < 1 for entry in self.state.log_history)
-        if not seen and not self._ever_varied:
+        if self._batches_without_variance:
+            mean, count = self._total_rewards(batch).mean(), self._batches_without_variance
+            reason = f"in {count} batches no group's rewards differed (mean reward {mean:.2f})"
+        # A resumed run only knows from the log whether groups varied before.
+        logged = any(entry.get("groups/zero_variance", 1.0) < 1 for entry in self.state.log_history)
+        if not logged and not self._ever_varied:
             raise UserError(
-                f"rl: expected responses of which some are better than others, {found}; start from a "
-                "checkpoint that is right sometimes (more cot-sft), raise temperature or responses, or check "
-                f"the reward; delete {self.args.output_dir} before you train it again with other settings"
+                f"rl: expected some responses to be better than others, but {reason}; start from a "
+                "checkpoint that is sometimes right (more cot-sft), raise temperature or responses, or check "
+                f"the reward; delete {self.args.output_dir} before training again with other settings"
             )
-        self._stop(found)
-
-    def _stop(self, reason: str) -> None:
-        """After this step."""
-        self.stopped = f"step {self.state.global_step + 1}: {reason}"
+        self.stop_reason = f"step {self.state.global_step + 1}: {reason}"
         if self.accelerator.is_main_process:
-            log.warning("training ends early, %s", self.stopped)
+            log.warning("training ends early, %s", self.stop_reason)
 
 
-class _Bounds(TrainerCallback):  # type: ignore[misc]
-    """Where training begins and where it ends early."""
+class _ResumeAndStop(TrainerCallback):  # type: ignore[misc]
+    """Restores TRL's count of passes in a resumed run, and stops training once there is a stop_reason."""
 
     def __init__(self, trainer: PolicyRolloutTrainer) -> None:
         self.trainer = trainer
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """TRL counts passes from zero when a run goes on, and would sample at other steps than it did."""
+        # TRL samples whenever its count is a multiple; from 0 it would sample at other updates.
         self.trainer._step = state.global_step * args.gradient_accumulation_steps
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        control.should_training_stop |= self.trainer.stopped is not None
+        control.should_training_stop |= self.trainer.stop_reason is not None
 
 
-def collapsed(ids: Sequence[int], token: int) -> list[int]:
-    """One token for each run of it."""
+def collapse_repeats(ids: Sequence[int], token: int) -> list[int]:
+    """Replaces each run of `token` by a single one."""
     return [i for place, i in enumerate(ids) if i != token or place == 0 or ids[place - 1] != token]
 
 
-def _messages(row: Row, prompt: str, images: str) -> list[dict[str, Any]]:
+def _messages(row: PromptRow, prompt: str, images: str) -> list[dict[str, Any]]:
     return prepare_multimodal_messages(row[prompt], images=row.get(images) or [])  # type: ignore[no-any-return]
-
-
-def _places(group: int, size: int) -> range:
-    return range(group * size, (group + 1) * size)

@@ -1,38 +1,52 @@
-"""Reinforcement learning as TRL is told of it: the settings of a recipe, the losses, the rewards."""
+"""A trainer for the settings of a recipe: TRL's arguments, the losses and the rewards."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from trl import GRPOConfig
 
-from training.config import Rl
+from training.config import RlSettings
 from training.dataset import SPLIT, Mixture
-from training.devices import accumulation
+from training.devices import accumulation_steps
 from training.rl import rewards
-from training.rl.rollout import LOSSES, PolicyRolloutTrainer
+from training.rl.rollout import PolicyRolloutTrainer
+
+# The arguments of GRPOConfig that differ by algorithm (paper, TriMPI, RL). GRPO averages over each response
+# and then over responses, and adds the k3 estimate of the KL. DAPO averages over all tokens, without KL.
+LOSSES: Mapping[str, Mapping[str, Any]] = {
+    "grpo": {
+        "loss_type": "grpo",
+        "epsilon": 0.2,
+        "epsilon_high": 0.3,
+        "beta": 0.01,
+        "use_bias_correction_kl": False,
+    },
+    "dapo": {"loss_type": "dapo", "epsilon": 0.2, "epsilon_high": 0.28, "beta": 0.0},
+}
 
 
-def make_trainer(
-    settings: Rl, model: Any, processor: Any, mixture: Mixture, common: dict[str, Any]
+def make_rl_trainer(
+    settings: RlSettings, model: Any, processor: Any, mixture: Mixture, shared: dict[str, Any]
 ) -> PolicyRolloutTrainer:
-    """A trainer for GRPO or DAPO, with or without PolicyRollout (paper, TriMPI, stage 3)."""
+    """A trainer for GRPO or DAPO; `shared` are the arguments that all stages have in common."""
     return PolicyRolloutTrainer(
         model=model,
-        args=GRPOConfig(**common, **_arguments(settings)),
+        args=GRPOConfig(**shared, **rl_arguments(settings)),
         processing_class=processor,
-        train_dataset=mixture.rollouts(),
-        reward_funcs=rewards.functions(mixture.benchmarks, SPLIT),
+        train_dataset=mixture.rl_dataset(),
+        reward_funcs=rewards.reward_functions(mixture.benchmarks, SPLIT),
         policy_rollout=settings.policy_rollout,
         retries=settings.retries if settings.algorithm == "dapo" else 0,
     )
 
 
-def _arguments(settings: Rl) -> dict[str, Any]:
+def rl_arguments(settings: RlSettings) -> dict[str, Any]:
+    # TRL counts in passes: passes per update (gradient accumulation) and passes per rollout batch.
     responses = settings.prompts * settings.responses
-    passes = accumulation(responses // settings.updates, settings.micro_batch)
-    vllm = settings.vllm != "off"
-    return {
+    passes_per_update = accumulation_steps(responses // settings.updates, settings.micro_batch)
+    arguments = {
         **LOSSES[settings.algorithm],
         "learning_rate": settings.learning_rate,
         "lr_scheduler_type": "constant_with_warmup",
@@ -40,12 +54,14 @@ def _arguments(settings: Rl) -> dict[str, Any]:
         "num_train_epochs": settings.epochs,
         "max_steps": settings.max_steps or -1,
         "per_device_train_batch_size": settings.micro_batch,
-        "gradient_accumulation_steps": passes,
-        "steps_per_generation": passes * settings.updates,
+        "gradient_accumulation_steps": passes_per_update,
+        "steps_per_generation": passes_per_update * settings.updates,
         "num_generations": settings.responses,
         "max_completion_length": settings.max_new_tokens,
         "temperature": settings.temperature,
-        "reward_weights": rewards.weights(settings.format_weight),
-        "use_vllm": vllm,
-        **({"vllm_mode": settings.vllm, "vllm_server_base_url": settings.vllm_server} if vllm else {}),
+        "reward_weights": rewards.reward_weights(settings.format_weight),
     }
+    if settings.vllm != "off":
+        server = settings.vllm_server
+        arguments |= {"use_vllm": True, "vllm_mode": settings.vllm, "vllm_server_base_url": server}
+    return arguments

@@ -21,10 +21,10 @@ from harness.run import EvalRequest, evaluate
 from harness.variants import INTERNALIZED
 from training.config import Recipe, Stage
 from training.cot import generate
-from training.curves.history import LOG, Line
+from training.curves.history import LOG, RECORD_FILE, LogEntry
 from training.sweep import grid
 from training.sweep.grid import BASE, SWEEP, Cell, Sweep
-from training.train import RECORD, Record, begin, provenance, train
+from training.train import TrainingRecord, provenance, reserve_run, train
 
 # The reason why a cell failed.
 ERROR = "error.txt"
@@ -53,11 +53,11 @@ def _train(sweep: Sweep, cell: Cell, base: str) -> Path:
     """Generates chains of thought if the cell needs them, trains it, and returns the checkpoint."""
     if cell.chains is not None:
         model = None if cell.how == "gold" else f"hf:{base}"
-        request = generate.Cot(cell.how, model, cell.chains, sampling=sweep.scoring.sampling)
+        request = generate.CotRequest(cell.how, model, cell.chains, sampling=sweep.scoring.sampling)
         for name in cell.data:
             folder = Path(cell.chains_folder(name))
             with store.locked(folder.with_name(f".{folder.name}.lock"), wait=True):
-                generate.make(Benchmark(Path("data", name)), folder, request)
+                generate.make_chains(Benchmark(Path("data", name)), folder, request)
     recipe, run = grid.recipe(sweep, cell, base), Path(cell.folder, "train")
     others = [Path(c.folder, "train") for c in grid.cells(sweep) if c.lane == cell.lane and c != cell]
     link_shared_stages(recipe, run, others)
@@ -71,15 +71,15 @@ def link_shared_stages(recipe: Recipe, run: Path, others: Sequence[Path]) -> Non
     already begun here.
     """
     data = tuple(provenance(recipe))
-    begin(run, recipe, data)
+    reserve_run(run, recipe, data)
     wanted = [(stage, asdict(recipe.rl if stage == "rl" else recipe.sft[stage])) for stage in recipe.stages]  # type: ignore[arg-type]
     for index, stage in enumerate(recipe.stages):
-        if (run / stage / RECORD).exists():
+        if (run / stage / RECORD_FILE).exists():
             continue
         if (run / f".{stage}").exists():
             return
-        for other in (other for other in others if (other / stage / RECORD).exists()):
-            record = store.read_json(other / stage / RECORD, Record)
+        for other in (other for other in others if (other / stage / RECORD_FILE).exists()):
+            record = store.read_json(other / stage / RECORD_FILE, TrainingRecord)
             same = (record.base, record.seed, record.data) == (f"hf:{recipe.base}", recipe.seed, data)
             if same and [(done.stage, done.settings) for done in record.stages] == wanted[: index + 1]:
                 _link(other, run, stage)
@@ -90,8 +90,8 @@ def link_shared_stages(recipe: Recipe, run: Path, others: Sequence[Path]) -> Non
 
 def _link(other: Path, run: Path, stage: Stage) -> None:
     """Hard links use no disk space. The log of the stage is copied too."""
-    lines = [line for line in store.Log(other / LOG, Line).read() if line.stage == stage]
-    store.Log(run / LOG, Line).append(lines)
+    lines = [line for line in store.Log(other / LOG, LogEntry).read() if line.stage == stage]
+    store.Log(run / LOG, LogEntry).append(lines)
     unfinished = run / f".{stage}.linked"
     shutil.rmtree(unfinished, ignore_errors=True)
     shutil.copytree(other / stage, unfinished, copy_function=os.link)

@@ -27,8 +27,8 @@ from harness.run import EvalRequest
 from harness.variants import VARIANTS
 from training import config
 from training.config import Recipe, Stage
-from training.cot.prompts import How
-from training.dataset import KINDS
+from training.cot.prompts import CotMethod
+from training.dataset import needs_chains
 
 HERE = Path(__file__).parent
 SWEEP, BASE = "sweep.toml", "base"
@@ -65,7 +65,7 @@ class Method(TomlTable, frozen=True):
     # A recipe of `trimpi train`. None: the recipe that has the method's name.
     recipe: str | None = None
     # Where chains of thought come from. If a model writes them, it is the base model.
-    how: How = "gold"
+    how: CotMethod = "gold"
     # Changes to the recipe, applied after those of the sweep.
     changes: dict[str, Any] = {}
 
@@ -137,7 +137,7 @@ class Cell:
     recipe: str
     stages: tuple[Stage, ...] = ()
     chains: int | None = None
-    how: How = "gold"
+    how: CotMethod = "gold"
     seed: int | None = None
 
     @property
@@ -236,7 +236,7 @@ def grid_cells(sweep: Sweep, grid: Grid) -> Iterator[Cell]:
         folder, source = f"runs/{mixture}/{name}", method.recipe or name
         cell = Cell(f"{folder}/seed{seed}", benchmarks, data, name, source, how=method.how, seed=seed)
         cell = replace(cell, stages=recipe(sweep, cell).stages)
-        if any(stage != "rl" and KINDS[stage].reasoned for stage in cell.stages):
+        if needs_chains(cell.stages):
             for chains in grid.chains:
                 yield replace(cell, folder=f"{folder}-cot{chains}/seed{seed}", chains=chains)
         else:

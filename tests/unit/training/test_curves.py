@@ -1,4 +1,4 @@
-"""What stands of a run's log, and the page of its curves: plots where there is something, safe to open."""
+"""The history of a run's log, and the page of its curves, which is safe to open."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ import pytest
 
 from harness.errors import UserError
 from harness.files import store
-from training.curves.history import LOG, Line, Values, read
-from training.curves.page import MOST, PAGE, TRAINING, write_curves
+from training.curves.history import LOG, RECORD_FILE, LogEntry, MetricValues, read_history
+from training.curves.page import MAX_VALUES, PAGE, write_curves
 from training.curves.panels import PANELS
 
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)>'\"&amp;{{7*7}}{%x%}$\\frac{ ]]>-->"
-TAKEN = {name for panel in PANELS for names in panel.lines.values() for name in names if "*" not in name}
+LISTED = {name for panel in PANELS for names in panel.lines.values() for name in names if "*" not in name}
 
 
-class Reader(HTMLParser):
-    """Tags, attributes and text of a page; the titles of its plots, and the rows of its tables."""
+class PageParser(HTMLParser):
+    """Tags, attributes and text of a page, titles of its plots and rows of its tables."""
 
     def __init__(self, file: Path) -> None:
         super().__init__(convert_charrefs=True)
@@ -42,7 +42,7 @@ class Reader(HTMLParser):
         self.text += data
 
     def rows(self, plot: str) -> dict[str, list[list[str]]]:
-        """By a line's label its figures, each with its step."""
+        """Label of a line -> its figures, each with its step."""
         start = self.source.index(f'aria-label="{plot}: figures"')
         body = self.source[start : self.source.index("</table>", start)]
         cells = (
@@ -53,71 +53,73 @@ class Reader(HTMLParser):
         return {" ".join(label): figures for label, *figures in texts}
 
 
-def run(folder: Path, steps: dict[int, Values], stage: str = "rl", **training: Any) -> Path:
+def run(folder: Path, steps: dict[int, MetricValues], stage: str = "rl", **training: Any) -> Path:
     folder.mkdir(exist_ok=True)
-    store.Log(folder / LOG, Line).append(
+    store.Log(folder / LOG, LogEntry).append(
         [
-            Line(stage, resumed=0),
-            *(Line(stage, step, 2 * len(steps), 60.0 * step, values) for step, values in steps.items()),
+            LogEntry(stage, resumed=0),
+            *(LogEntry(stage, step, 2 * len(steps), 60.0 * step, values) for step, values in steps.items()),
         ]
     )
     if training:
-        store.write_json(folder / TRAINING, training)
+        store.write_json(folder / RECORD_FILE, training)
     return folder
 
 
-def alike(*metrics: str, steps: int = 4) -> dict[int, Values]:
+def same_values(*metrics: str, steps: int = 4) -> dict[int, MetricValues]:
     return {step: dict.fromkeys(metrics, step / 4) for step in range(1, steps + 1)}
 
 
-def test_lines_after_the_step_that_a_sitting_went_on_from_are_superseded(tmp_path: Path) -> None:
-    log = store.Log(run(tmp_path, {k: {"loss": float(k)} for k in (5, 10, 15)}) / LOG, Line)
-    log.append([Line("cot-sft", 15, 15, 9.0, {"loss": 0.0})])
-    log.append([Line("rl", resumed=9), Line("rl", 10, 20, 7.0, {"loss": -10.0})])
-    log.append([Line("rl", 10, 20, 8.0, {"eval_loss": -1.0})])
-    found = read(tmp_path)
-    assert found["rl"].steps == {5: {"loss": 5.0}, 10: {"loss": -10.0, "eval_loss": -1.0}}
-    assert (found["rl"].of, found["rl"].seconds, found["rl"].done) == (20, 8.0, 10)
-    assert list(found["cot-sft"].steps) == [15], "another stage is untouched"
+def test_steps_after_the_one_that_a_session_resumed_from_are_replaced(tmp_path: Path) -> None:
+    log = store.Log(run(tmp_path, {k: {"loss": float(k)} for k in (5, 10, 15)}) / LOG, LogEntry)
+    log.append([LogEntry("cot-sft", 15, 15, 9.0, {"loss": 0.0})])
+    log.append([LogEntry("rl", resumed=9), LogEntry("rl", 10, 20, 7.0, {"loss": -10.0})])
+    log.append([LogEntry("rl", 10, 20, 8.0, {"eval_loss": -1.0})])
+    history = read_history(tmp_path)
+    assert history["rl"].steps == {5: {"loss": 5.0}, 10: {"loss": -10.0, "eval_loss": -1.0}}
+    assert (history["rl"].total_steps, history["rl"].seconds, history["rl"].last_step) == (20, 8.0, 10)
+    assert list(history["cot-sft"].steps) == [15], "another stage is unchanged"
 
 
-def test_reading_a_log_leaves_it_as_it_is(tmp_path: Path) -> None:
-    log = run(tmp_path, alike("loss")) / LOG
-    whole = read(tmp_path)
+def test_reading_a_log_does_not_change_it(tmp_path: Path) -> None:
+    log = run(tmp_path, same_values("loss")) / LOG
+    whole = read_history(tmp_path)
     log.write_bytes(torn := log.read_bytes() + b'{"stage":"rl","st')
-    assert read(tmp_path) == whole
-    assert log.read_bytes() == torn, "a run that is training may be about to end this line"
+    assert read_history(tmp_path) == whole
+    assert log.read_bytes() == torn, "a run that is training may still complete this line"
 
 
 @pytest.mark.parametrize(
-    ("text", "said"), [(None, "no such file"), ('{"stage":"rl"}\n{"stage":3}\n', "line 2: Expected `str`")]
+    ("text", "message"), [(None, "no such file"), ('{"stage":"rl"}\n{"stage":3}\n', "line 2: Expected `str`")]
 )
-def test_a_log_that_cannot_be_read_is_an_error(tmp_path: Path, text: str | None, said: str) -> None:
+def test_an_unreadable_log_is_an_error(tmp_path: Path, text: str | None, message: str) -> None:
     if text is not None:
         (tmp_path / LOG).write_text(text)
-    with pytest.raises(UserError, match=re.escape(said)):
+    with pytest.raises(UserError, match=re.escape(message)):
         write_curves(tmp_path)
 
 
-def test_a_plot_for_each_metric_that_is_logged_and_no_other(tmp_path: Path) -> None:
-    every = Reader(
-        write_curves(run(tmp_path / "all", alike(*TAKEN, "reward/clevrpolicy", "reward/gtapolicy")))
+def test_there_is_a_plot_for_each_logged_metric_and_no_other(tmp_path: Path) -> None:
+    every = PageParser(
+        write_curves(run(tmp_path / "all", same_values(*LISTED, "reward/clevrpolicy", "reward/gtapolicy")))
     )
     assert every.plots == [panel.title for panel in PANELS]
     assert len(re.findall(r'<div class="plot"[^>]*><svg ', every.source)) == len(PANELS)
-    few = Reader(write_curves(run(tmp_path / "few", alike("loss", "kl", "reward/clevrpolicy", "mine"))))
+    few = PageParser(
+        write_curves(run(tmp_path / "few", same_values("loss", "kl", "reward/clevrpolicy", "mine")))
+    )
     assert few.plots == ["Loss", "KL"]
-    # What has no plot is not lost; one family alone is all of the reward.
-    assert few.rows("What else was logged").keys() == {"reward/clevrpolicy", "mine"}
+    # Metrics without a plot are in a table. With a single family, its reward is the total reward.
+    assert few.rows("Other logged metrics").keys() == {"reward/clevrpolicy", "mine"}
 
 
-def test_policy_aware_and_policy_free_in_one_plot_and_their_difference(tmp_path: Path) -> None:
-    steps: dict[int, Values] = {
+def test_policy_aware_and_policy_free_share_a_plot_and_their_difference_has_one(tmp_path: Path) -> None:
+    steps: dict[int, MetricValues] = {
         1: {"reward/policy_free": 0.25, "reward/policy_aware": 0.75},
         2: {"reward/policy_free": 0.5, "reward/policy_aware": None},
         3: {"reward/policy_free": 0.75, "reward/policy_aware": 0.5},
     }
-    page = Reader(write_curves(run(tmp_path, steps)))
+    page = PageParser(write_curves(run(tmp_path, steps)))
     assert page.rows("Reward") == {
         "policy-free": [["0.25", "1"], ["0.75", "3"], ["0.25", "1"], ["0.75", "3"]],
         "policy-aware": [["0.75", "1"], ["0.5", "3"], ["0.5", "3"], ["0.75", "1"]],
@@ -126,40 +128,42 @@ def test_policy_aware_and_policy_free_in_one_plot_and_their_difference(tmp_path:
     assert gain == {"difference": [["0.5", "1"], ["-0.25", "3"], ["-0.25", "3"], ["0.5", "1"]]}
 
 
-def test_figures_are_of_the_moving_mean(tmp_path: Path) -> None:
-    steps: dict[int, Values] = {
+def test_figures_show_the_moving_mean(tmp_path: Path) -> None:
+    steps: dict[int, MetricValues] = {
         k: {"kl": float(k % 2), "learning_rate": 1 / k, "num_tokens": 1000.0 * k} for k in range(1, 41)
     }
-    page = Reader(write_curves(run(tmp_path, steps)))
-    assert page.text.count("mean of 2") == 1, "of KL, over its table"
+    page = PageParser(write_curves(run(tmp_path, steps)))
+    assert page.text.count("mean of 2") == 1, "for KL, above its table"
     assert page.rows("KL") == {"KL": [["1", "1"], ["0.5", "40"], ["0.5", "2"], ["1", "1"]]}
-    assert page.rows("Learning rate")["rate"][1] == ["0.025", "40"], "no mean of what is no noise"
-    assert page.rows("What else was logged")["num_tokens"][1] == ["40", "000", "40"]
+    assert page.rows("Learning rate")["rate"][1] == ["0.025", "40"], "a metric without noise has no mean"
+    assert page.rows("Other logged metrics")["num_tokens"][1] == ["40", "000", "40"]
 
 
-@pytest.mark.parametrize(("values", "ranges"), [(1, 0), (MOST, 0), (MOST + 1, 1)])
-def test_of_more_values_than_can_be_seen_the_range_is_drawn(tmp_path: Path, values: int, ranges: int) -> None:
-    steps: dict[int, Values] = {k: {"kl": float(k % 7)} for k in range(1, values + 1)}
-    page = Reader(write_curves(run(tmp_path, steps)))
+@pytest.mark.parametrize(("values", "ranges"), [(1, 0), (MAX_VALUES, 0), (MAX_VALUES + 1, 1)])
+def test_the_range_is_drawn_if_there_are_too_many_values(tmp_path: Path, values: int, ranges: int) -> None:
+    steps: dict[int, MetricValues] = {k: {"kl": float(k % 7)} for k in range(1, values + 1)}
+    page = PageParser(write_curves(run(tmp_path, steps)))
     assert page.source.count("fill-opacity: 0.25") == ranges
     assert page.rows("KL")["KL"][1][1] == str(values)
 
 
-def test_a_loss_that_is_no_number_is_said_and_drawn_nowhere(tmp_path: Path) -> None:
-    steps: dict[int, Values] = {1: {"loss": 2.0}, 2: {"loss": None}, 3: {"loss": None, "kl": None}}
-    page = Reader(write_curves(run(tmp_path, steps)))
-    said = "loss was no finite number at 2 of 3 logged steps, first at step 2"
-    assert f"{tmp_path.name}, rl: {said}" in page.text
+def test_a_loss_that_is_not_finite_is_reported_and_not_drawn(tmp_path: Path) -> None:
+    steps: dict[int, MetricValues] = {1: {"loss": 2.0}, 2: {"loss": None}, 3: {"loss": None, "kl": None}}
+    page = PageParser(write_curves(run(tmp_path, steps)))
+    warning = "loss was not finite at 2 of 3 logged steps, first at step 2"
+    assert f"{tmp_path.name}, rl: {warning}" in page.text
     assert page.plots == ["Loss"]
     assert page.rows("Loss") == {"training": [["2", "1"]] * 4}
-    assert "Before you believe" not in Reader(write_curves(run(tmp_path / "good", alike("loss")))).text
+    assert (
+        "Before you trust" not in PageParser(write_curves(run(tmp_path / "good", same_values("loss")))).text
+    )
 
 
-def test_what_the_run_was_is_told(tmp_path: Path) -> None:
+def test_the_page_shows_the_training_record(tmp_path: Path) -> None:
     page = write_curves(
         run(
-            tmp_path / "told",
-            alike("loss"),
+            tmp_path / "described",
+            same_values("loss"),
             recipe="trimpi-poro-dapo",
             base="hf:base",
             data=[{"benchmark": "bench/n4", "digest": "abcd" * 16}, {}],
@@ -167,54 +171,54 @@ def test_what_the_run_was_is_told(tmp_path: Path) -> None:
             versions={"trl": "1.16.0"},
         )
     )
-    assert page == tmp_path / "told" / PAGE
-    source = Reader(page).source
-    for told in (
+    assert page == tmp_path / "described" / PAGE
+    source = PageParser(page).source
+    for text in (
         "trimpi-poro-dapo",
         "hf:base",
         "bench/n4 <code>abcdabcdabcd</code>",
         "4 of 8 steps, 0:04:00",
     ):
-        assert told in source
+        assert text in source
     assert "<dt>stages.0.settings.learning_rate</dt><dd>1e-06</dd>" in source
     assert "<dt>versions.trl</dt><dd>1.16.0</dd>" in source
 
 
-def test_a_run_that_has_just_begun_has_a_page(tmp_path: Path) -> None:
-    page = Reader(write_curves(run(tmp_path, {})))
+def test_a_run_without_logged_steps_has_a_page(tmp_path: Path) -> None:
+    page = PageParser(write_curves(run(tmp_path, {})))
     assert page.plots == []
     assert "0 of 0 steps" in page.text
 
 
-def test_several_runs_over_each_other(tmp_path: Path) -> None:
-    poro = run(tmp_path / "poro", alike("loss", "reward/policy_free", "reward/policy_aware", "reward"))
-    grpo = run(tmp_path / "grpo", alike("loss", "reward", steps=3))
-    vm = run(tmp_path / "vm", alike("loss", "mine"), stage="vm-cpt")
+def test_several_runs_share_plots(tmp_path: Path) -> None:
+    poro = run(tmp_path / "poro", same_values("loss", "reward/policy_free", "reward/policy_aware", "reward"))
+    grpo = run(tmp_path / "grpo", same_values("loss", "reward", steps=3))
+    vm = run(tmp_path / "vm", same_values("loss", "mine"), stage="vm-cpt")
     out = write_curves(poro, grpo, vm, out=tmp_path / "new" / "page.html")
     assert out == tmp_path / "new" / "page.html"
-    page = Reader(out)
+    page = PageParser(out)
     reward = ["Reward: policy-free", "Reward: policy-aware", "Reward: policy-aware less policy-free"]
     assert page.plots == ["Loss", *reward, "Loss"]
     assert list(page.rows("Loss")) == ["poro", "grpo"]
-    # Without PolicyRollout the only reward there is is that of policy-free responses.
+    # Without PolicyRollout all responses are policy-free.
     assert page.rows("Reward: policy-free")["grpo"][1] == ["0.75", "3"]
     assert page.rows("Reward: policy-aware").keys() == {"poro"}
-    with pytest.raises(UserError, match="expected the file to write a page of 2 runs to"):
+    with pytest.raises(UserError, match="--out: expected a file for the page of 2 runs"):
         write_curves(poro, grpo)
 
 
-def test_runs_of_one_name_are_told_apart(tmp_path: Path) -> None:
+def test_runs_with_the_same_name_are_labeled_by_path(tmp_path: Path) -> None:
     runs = []
     for method in ("grpo", "poro"):
         (tmp_path / method).mkdir()
-        runs.append(run(tmp_path / method / "seed-0", alike("loss")))
-    page = Reader(write_curves(*runs, out=tmp_path / PAGE))
+        runs.append(run(tmp_path / method / "seed-0", same_values("loss")))
+    page = PageParser(write_curves(*runs, out=tmp_path / PAGE))
     assert list(page.rows("Loss")) == [str(path) for path in runs]
 
 
-def test_lines_are_told_apart_by_colour_and_dashes(tmp_path: Path) -> None:
-    runs = [run(tmp_path / f"run-{k}", alike("loss")) for k in range(16)]
-    page = Reader(write_curves(*runs, out=tmp_path / PAGE)).source
+def test_lines_differ_by_color_and_dashes(tmp_path: Path) -> None:
+    runs = [run(tmp_path / f"run-{k}", same_values("loss")) for k in range(16)]
+    page = PageParser(write_curves(*runs, out=tmp_path / PAGE)).source
     table = page[page.index('aria-label="Loss: figures"') :]
     strokes = re.findall(r'<svg class="(stroke variant-\d)".*?<path (.*?)/>', table, re.DOTALL)
     assert len(set(strokes)) == len(strokes) == 16
@@ -222,15 +226,17 @@ def test_lines_are_told_apart_by_colour_and_dashes(tmp_path: Path) -> None:
     assert len(set(drawn)) == 16
 
 
-def test_nothing_is_fetched_and_hostile_names_stay_text(tmp_path: Path) -> None:
-    harmless = Reader(
-        write_curves(run(tmp_path / "a", alike("loss", "reward/b", "reward/c", "mine"), recipe="d"))
+def test_nothing_is_fetched_and_hostile_names_remain_text(tmp_path: Path) -> None:
+    harmless = PageParser(
+        write_curves(run(tmp_path / "a", same_values("loss", "reward/b", "reward/c", "mine"), recipe="d"))
     )
     name = HOSTILE.replace("/", "∕")
     metrics = ("loss", f"reward/{HOSTILE}", "reward/c", HOSTILE)
-    told = {"recipe": HOSTILE, "base": HOSTILE, "data": [{"benchmark": HOSTILE, "digest": HOSTILE}]}
-    made = run(tmp_path / name, alike(*metrics), f"rl{HOSTILE}", **told, versions={HOSTILE: HOSTILE})
-    page = Reader(write_curves(made))
+    record = {"recipe": HOSTILE, "base": HOSTILE, "data": [{"benchmark": HOSTILE, "digest": HOSTILE}]}
+    folder = run(
+        tmp_path / name, same_values(*metrics), f"rl{HOSTILE}", **record, versions={HOSTILE: HOSTILE}
+    )
+    page = PageParser(write_curves(folder))
     assert {tag for tag, _ in page.tags} <= {tag for tag, _ in harmless.tags} | {"code"}
     assert "script" not in {tag for tag, _ in page.tags}
     assert not [a for _, attributes in page.tags for a in attributes if a.startswith("on") or a == "src"]

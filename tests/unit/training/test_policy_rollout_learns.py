@@ -1,4 +1,4 @@
-"""PolicyRollout learns a policy that plain GRPO must guess; tests/bench measures by how much sooner."""
+"""PolicyRollout learns a policy that plain GRPO must guess; tests/bench measures how much faster."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ SEEDS = range(5)
 
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model that can read a table and knows none."""
+    """A model that can read a table but does not know one."""
     out = tmp_path_factory.mktemp("toy")
-    shown, alone = warm_up(out)
-    assert shown > 0.95
-    assert alone < 2 / CODES
+    with_table, without = warm_up(out)
+    assert with_table > 0.95
+    assert without < 2 / CODES
     return out
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_it_takes_fewer_updates_than_grpo(base: Path, tmp_path: Path, seed: int) -> None:
-    """With as many responses an update, and all else the same."""
+    """With the same number of responses per update and the same settings."""
     updates = steps_to_learn(base, tmp_path, seed, policy_rollout=True, at_most=100)
     assert updates is not None
     assert steps_to_learn(base, tmp_path, seed, policy_rollout=False, at_most=updates) is None

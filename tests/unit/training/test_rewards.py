@@ -11,7 +11,7 @@ import pytest
 from harness.files.benchmark import Benchmark
 from harness.variants import INTERNALIZED
 from training.rl import rewards
-from training.rl.rollout import LOSSES
+from training.rl.trainer import LOSSES
 
 GOOD = r"<think>A red cube. Yes.</think>\boxed{Case 1}"
 
@@ -24,8 +24,8 @@ GOOD = r"<think>A red cube. Yes.</think>\boxed{Case 1}"
         r'<think></think> \boxed{{"name": "OCR", "arguments": {"image": "a"}}}',
     ],
 )
-def test_what_was_asked_for_is_formatted(text: str) -> None:
-    assert rewards.formatted(text)
+def test_the_requested_format_is_recognized(text: str) -> None:
+    assert rewards.has_format(text)
 
 
 @pytest.mark.parametrize(
@@ -47,29 +47,27 @@ def test_what_was_asked_for_is_formatted(text: str) -> None:
         r"\boxed{Case 1}<think>A red cube.</think>",
     ],
 )
-def test_anything_else_is_not(text: str) -> None:
-    assert not rewards.formatted(text)
+def test_any_other_format_is_rejected(text: str) -> None:
+    assert not rewards.has_format(text)
 
 
-def test_gold_earns_all_and_nothing_said_earns_nothing(benchmark_: Benchmark) -> None:
-    """In every family; in TRL's own form of completions and columns."""
+def test_gold_responses_get_1_and_empty_ones_0(benchmark_: Benchmark) -> None:
+    """In every family, with completions and columns in TRL's form."""
     instances = benchmark_.instances("train")
     columns = {"benchmark": [0] * len(instances), "instance": [i.id for i in instances], "prompts": None}
-    functions = rewards.functions([benchmark_], "train")
+    functions = rewards.reward_functions([benchmark_], "train")
     assert [f.__name__ for f in functions] == ["accuracy", "format"]
     for reward in functions:
         gold = [[_message(benchmark_.family.gold(i, INTERNALIZED))] for i in instances]
         assert reward(completions=gold, **columns) == [1.0] * len(instances)
-        silent = [[_message("")] for _ in instances]
-        assert reward(completions=silent, **columns) == [0.0] * len(instances)
+        empty = [[_message("")] for _ in instances]
+        assert reward(completions=empty, **columns) == [0.0] * len(instances)
 
 
-def test_accuracy_is_the_harness_grade_of_each_row_own_benchmark(
-    text_folder: Path, rules_folder: Path
-) -> None:
+def test_accuracy_is_the_grade_by_the_benchmark_of_each_row(text_folder: Path, rules_folder: Path) -> None:
     both = [Benchmark(text_folder), Benchmark(rules_folder)]
     case, call = (b.instances("train")[0] for b in both)
-    accuracy = rewards.functions(both, "train")[0]
+    accuracy = rewards.reward_functions(both, "train")[0]
     right, half = both[0].family.respond(case.target), _tool_alone(both[1].family.respond, call.target)
     texts = [right, half, right]
     values = accuracy(
@@ -81,11 +79,11 @@ def test_accuracy_is_the_harness_grade_of_each_row_own_benchmark(
 
 
 def test_the_weights_sum_to_one() -> None:
-    assert rewards.weights(rewards.FORMAT_WEIGHT) == [0.9, 0.1]
-    assert rewards.weights(0.25) == [0.75, 0.25]
+    assert rewards.reward_weights(rewards.FORMAT_WEIGHT) == [0.9, 0.1]
+    assert rewards.reward_weights(0.25) == [0.75, 0.25]
 
 
-def test_each_algorithm_has_the_paper_clipping() -> None:
+def test_each_algorithm_has_the_clipping_of_the_paper() -> None:
     assert LOSSES["grpo"]["epsilon_high"] == 0.3 and LOSSES["grpo"]["beta"] == 0.01
     assert LOSSES["dapo"]["epsilon_high"] == 0.28 and LOSSES["dapo"]["beta"] == 0.0
 

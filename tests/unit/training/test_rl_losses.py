@@ -1,4 +1,4 @@
-"""The losses of GRPO, DAPO and PolicyRollout are those of the formulas, written out here a second time."""
+"""The losses of GRPO, DAPO and PolicyRollout equal the formulas, which are implemented here independently."""
 
 from __future__ import annotations
 
@@ -8,35 +8,35 @@ from typing import Any
 
 import pytest
 import torch
-from rollouts import batch, logprobs, lottery, mixture, read, trainer
+from rollouts import eval_inputs, hash_reward, make_mixture, make_trainer, next_rows, response_logps
 from trl import GRPOTrainer
 
-from training.rl.kl import FURTHEST
-from training.rl.rollout import LOSSES
+from training.rl.kl import MAX_LOG_RATIO
+from training.rl.trainer import LOSSES
 
 SEEDS = range(5)
 LOW, HIGH = 0.2, {"grpo": 0.3, "dapo": 0.28}
 
 
-def reference(
+def expected_loss(
     algorithm: str,
-    now: torch.Tensor,
-    old: torch.Tensor,
-    first: torch.Tensor,
-    a: torch.Tensor,
-    mask: torch.Tensor,
+    logps_BT: torch.Tensor,
+    old_logps_BT: torch.Tensor,
+    ref_logps_BT: torch.Tensor,
+    advantages_B: torch.Tensor,
+    mask_BT: torch.Tensor,
 ) -> torch.Tensor:
-    """Of log-probabilities now, when sampled and of the first model, all (B, T), and advantages a (B,)."""
-    ratio, a = torch.exp(now - old), a[:, None]
-    gain = torch.minimum(ratio * a, ratio.clamp(1 - LOW, 1 + HIGH[algorithm]) * a)
+    """The loss from log-probabilities of the current, the sampling and the reference model."""
+    ratio_BT, a_B1 = torch.exp(logps_BT - old_logps_BT), advantages_B[:, None]
+    gain_BT = torch.minimum(ratio_BT * a_B1, ratio_BT.clamp(1 - LOW, 1 + HIGH[algorithm]) * a_B1)
     if algorithm == "dapo":
-        return -(gain * mask).sum() / mask.sum()
-    less = first - now
-    near = less < FURTHEST
-    # Beyond the bound: 10, and a line through it with the slope that it has there.
-    beyond = 10 - (math.exp(FURTHEST) - 1) * (now - now.detach())
-    kl = torch.where(near, torch.exp(less.clamp(max=FURTHEST)) - less - 1, beyond)
-    return -(((gain - 0.01 * kl) * mask).sum(1) / mask.sum(1)).mean()
+        return -(gain_BT * mask_BT).sum() / mask_BT.sum()
+    d_BT = ref_logps_BT - logps_BT
+    # Beyond the bound the value is 10, with the gradient at the bound.
+    beyond_BT = 10 - (math.exp(MAX_LOG_RATIO) - 1) * (logps_BT - logps_BT.detach())
+    k3_BT = torch.exp(d_BT.clamp(max=MAX_LOG_RATIO)) - d_BT - 1
+    kl_BT = torch.where(d_BT < MAX_LOG_RATIO, k3_BT, beyond_BT)
+    return -(((gain_BT - 0.01 * kl_BT) * mask_BT).sum(1) / mask_BT.sum(1)).mean()
 
 
 @pytest.fixture(scope="module", params=["grpo", "dapo"])
@@ -46,28 +46,34 @@ def learner(
     visual_folder: Path,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> tuple[str, Any, Any]:
-    data = mixture(visual_folder)
+    data = make_mixture(visual_folder)
     settings = {"gradient_accumulation_steps": 1, "steps_per_generation": 1, "per_device_train_batch_size": 8}
-    made = trainer(checkpoint, data, tmp_path_factory.mktemp("loss"), **LOSSES[request.param], **settings)
-    made.model.train()
-    made.current_gradient_accumulation_steps = 1
-    return request.param, made, data
+    trainer = make_trainer(
+        checkpoint, data, tmp_path_factory.mktemp("loss"), **LOSSES[request.param], **settings
+    )
+    trainer.model.train()
+    trainer.current_gradient_accumulation_steps = 1
+    return request.param, trainer, data
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_value_and_gradient_on_random_tensors(
     learner: tuple[str, Any, Any], seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    algorithm, made, _ = learner
-    draw = torch.Generator().manual_seed(seed)
+    algorithm, trainer, _ = learner
+    generator = torch.Generator().manual_seed(seed)
     shape = (8, 7)
-    old = -3 * torch.rand(shape, generator=draw)
-    # Far enough apart for both bounds to be crossed with both signs of the advantage.
-    now = (old + 0.4 * torch.randn(shape, generator=draw)).requires_grad_()
-    # Some tokens are far less likely than to the first model, as those of policy-aware responses can be.
-    first = old + 0.2 * torch.randn(shape, generator=draw) + 12.0 * (torch.rand(shape, generator=draw) < 0.2)
-    advantages = torch.randn(8, generator=draw)
-    lengths = torch.randint(1, 8, (8,), generator=draw)
+    old = -3 * torch.rand(shape, generator=generator)
+    # Far enough apart to cross both bounds with both signs of the advantage.
+    now = (old + 0.4 * torch.randn(shape, generator=generator)).requires_grad_()
+    # Some tokens are far less likely than under the reference model, as in policy-aware responses.
+    ref = (
+        old
+        + 0.2 * torch.randn(shape, generator=generator)
+        + 12.0 * (torch.rand(shape, generator=generator) < 0.2)
+    )
+    advantages = torch.randn(8, generator=generator)
+    lengths = torch.randint(1, 8, (8,), generator=generator)
     mask = (torch.arange(7)[None] < lengths[:, None]).long()
     inputs = {
         "prompt_ids": torch.ones((8, 3), dtype=torch.long),
@@ -76,52 +82,53 @@ def test_value_and_gradient_on_random_tensors(
         "completion_mask": mask,
         "advantages": advantages,
         "old_per_token_logps": old,
-        "ref_per_token_logps": first,
+        "ref_per_token_logps": ref,
         "num_items_in_batch": mask.sum(),
     }
     monkeypatch.setattr(
         GRPOTrainer, "_get_per_token_logps_and_entropies", lambda *_, **__: (now, torch.zeros(shape), None)
     )
-    loss = made._compute_loss(made.model, inputs)
-    expected = reference(algorithm, now, old, first, advantages, mask)
+    loss = trainer._compute_loss(trainer.model, inputs)
+    expected = expected_loss(algorithm, now, old, ref, advantages, mask)
     assert loss.item() == pytest.approx(expected.item(), abs=1e-6)
-    (ours,), (theirs,) = (torch.autograd.grad(of, now) for of in (loss, expected))
-    assert torch.allclose(ours, theirs, atol=1e-6)
-    assert torch.equal(inputs["ref_per_token_logps"], first)
+    (gradient,), (expected_gradient,) = (torch.autograd.grad(value, now) for value in (loss, expected))
+    assert torch.allclose(gradient, expected_gradient, atol=1e-6)
+    assert torch.equal(inputs["ref_per_token_logps"], ref), "later updates need the original reference"
     ratio = torch.exp(now - old)[mask.bool()]
     assert (ratio < 1 - LOW).any() and (ratio > 1 + HIGH[algorithm]).any()
 
 
-def test_of_policy_rollout_from_rewards_to_the_loss(learner: tuple[str, Any, Any]) -> None:
-    """All 2G rewards in one advantage, every probability without the policy; after the weights have moved."""
-    algorithm, made, data = learner
-    made._buffered_inputs = None
-    made.args.steps_per_generation = 2  # TRL keeps the old log-probabilities when it expects two updates
-    rows = batch(made)
-    output = made._generate_and_score_completions(rows)
-    made.args.steps_per_generation = 1
-    before = _all_logprobs(made, data, rows, output)
+def test_policy_rollout_from_rewards_to_the_loss(learner: tuple[str, Any, Any]) -> None:
+    """All 2G rewards in one advantage and all probabilities without the policy, after the weights changed."""
+    algorithm, trainer, data = learner
+    trainer._buffered_inputs = None
+    trainer.args.steps_per_generation = 2  # TRL keeps the old log-probabilities if it expects two updates
+    rows = next_rows(trainer)
+    output = trainer._generate_and_score_completions(rows)
+    trainer.args.steps_per_generation = 1
+    old = _logps(trainer, data, rows, output)
     with torch.no_grad():
-        for weight in made.model.parameters():
+        for weight in trainer.model.parameters():
             weight.mul_(1.02)
-    now, mask = _all_logprobs(made, data, rows, output), output["completion_mask"]
-    rewards = torch.tensor(lottery([ids[m.bool()].tolist() for ids, m in _pairs(output)])).view(-1, 4)
+    now, mask = _logps(trainer, data, rows, output), output["completion_mask"]
+    rewards = torch.tensor(hash_reward([ids[m.bool()].tolist() for ids, m in _pairs(output)])).view(-1, 4)
     advantages = ((rewards - rewards.mean(1, keepdim=True)) / (rewards.std(1, keepdim=True) + 1e-4)).flatten()
-    # The first model is the one that the trainer began with.
-    expected = reference(algorithm, now, before, before, advantages, mask)
-    loss = made._compute_loss(made.model, output)
+    # The reference model is the one that the trainer started with.
+    expected = expected_loss(algorithm, now, old, old, advantages, mask)
+    loss = trainer._compute_loss(trainer.model, output)
     assert loss.item() == pytest.approx(expected.item(), abs=1e-5)
-    assert (now - before)[mask.bool()].abs().max() > 0.05
+    assert (now - old)[mask.bool()].abs().max() > 0.05
 
 
 def _pairs(output: Any) -> Any:
     return zip(output["completion_ids"], output["completion_mask"], strict=True)
 
 
-def _all_logprobs(made: Any, data: Any, rows: Any, output: Any) -> torch.Tensor:
-    found = torch.zeros(output["completion_ids"].shape)
+def _logps(trainer: Any, data: Any, rows: Any, output: Any) -> torch.Tensor:
+    logps_BT = torch.zeros(output["completion_ids"].shape)
     with torch.no_grad():
         for place, (row, (ids, mask)) in enumerate(zip(rows, _pairs(output), strict=True)):
             response = ids[mask.bool()].tolist()
-            found[place, : len(response)] = logprobs(made.model, read(made, data, row, shown=False), response)
-    return found
+            inputs = eval_inputs(trainer, data, row, with_policy=False)
+            logps_BT[place, : len(response)] = response_logps(trainer.model, inputs, response)
+    return logps_BT

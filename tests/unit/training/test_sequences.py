@@ -1,4 +1,4 @@
-"""What each stage learns: its tokens and its mask; and that training asks as the harness does."""
+"""Tokens and mask of each stage, and prompts that equal those of the harness."""
 
 from __future__ import annotations
 
@@ -17,14 +17,13 @@ from harness.backends.chat import Reader, placeholders
 from harness.backends.checkpoint import load_checkpoint
 from harness.errors import UserError
 from harness.files.benchmark import Benchmark
-from training.collate import IGNORED, Collator
-from training.config import Data, Sft
-from training.cot import generate
-from training.cot.generate import Cot
-from training.dataset import KINDS, Mixture, shares
-from training.stages import _adapter
+from training.collate import IGNORED, MaskingCollator
+from training.config import SftSettings, TrainingData
+from training.cot.generate import CotRequest, make_chains
+from training.dataset import SEQUENCE_FORMATS, Mixture, sequences_per_epoch
+from training.stages import lora_config
 
-STAGES = sorted(KINDS)
+STAGES = sorted(SEQUENCE_FORMATS)
 
 
 @pytest.fixture(scope="module")
@@ -33,42 +32,50 @@ def loaded(checkpoint: Path) -> tuple[Any, Any]:
 
 
 @pytest.fixture(scope="module", params=["text_folder", "visual_folder", "rules_folder"])
-def data(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Data:
+def data(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> TrainingData:
     folder = request.getfixturevalue(request.param)
     chains = tmp_path_factory.mktemp("chains") / request.param
-    generate.make(Benchmark(folder), chains, Cot(limit=4))
-    return Data(folder, chains)
+    make_chains(Benchmark(folder), chains, CotRequest(limit=4))
+    return TrainingData(folder, chains)
 
 
-def collated(stage: str, data: Data, loaded: tuple[Any, Any], limit: int | None = None) -> tuple[Any, Any]:
+def collated(
+    stage: Any, data: TrainingData, loaded: tuple[Any, Any], limit: int | None = None
+) -> tuple[Any, Any]:
+    """The first rows of a stage, and their batch."""
     model, processor = loaded
-    rows = Mixture([data], reasoned=KINDS[stage].reasoned).supervised(stage)
+    rows = Mixture([data], [stage]).sft_dataset(stage)
     rows = [rows[i] for i in range(min(4, len(rows)))]
-    collate = Collator(processor, KINDS[stage].whole, placeholders(model.config, processor), limit)
+    visual = placeholders(model.config, processor)
+    collate = MaskingCollator(processor, SEQUENCE_FORMATS[stage].prompt_loss, visual, limit)
     return rows, collate([dict(row) for row in rows])
 
 
-def read(ids: torch.Tensor | list[int], processor: Any) -> str:
+def decode(ids: torch.Tensor | list[int], processor: Any) -> str:
     return str(processor.tokenizer.decode(ids))
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_the_prompt_is_the_one_that_the_harness_asks(stage: str, data: Data, loaded: tuple[Any, Any]) -> None:
+def test_the_prompt_equals_that_of_the_harness(
+    stage: Any, data: TrainingData, loaded: tuple[Any, Any]
+) -> None:
     model, processor = loaded
     rows, batch = collated(stage, data, loaded)
     benchmark = Benchmark(data.benchmark)
     instances = {i.id: i for i in benchmark.instances("train")}
     reader = Reader(processor, model.config, benchmark, None, 0)
     for i, row in enumerate(rows):
-        prompt = variants.prompt(instances[row["id"]], KINDS[stage].variant, benchmark.policies)
-        asked = reader.read([prompt])["input_ids"][0]
-        kept = batch["input_ids"][i][batch["attention_mask"][i] == 1]
-        assert torch.equal(kept[: len(asked)], asked)
-        answer = read(kept[len(asked) :], processor)
+        prompt = variants.prompt(instances[row["id"]], SEQUENCE_FORMATS[stage].variant, benchmark.policies)
+        prompt_ids = reader.read([prompt])["input_ids"][0]
+        ids = batch["input_ids"][i][batch["attention_mask"][i] == 1]
+        assert torch.equal(ids[: len(prompt_ids)], prompt_ids)
+        answer = decode(ids[len(prompt_ids) :], processor)
         assert answer == row["completion"][0]["content"][0]["text"] + "<|im_end|>\n"
 
 
-def test_pretraining_learns_every_token_but_the_visual_ones(data: Data, loaded: tuple[Any, Any]) -> None:
+def test_pretraining_learns_every_token_except_visual_ones(
+    data: TrainingData, loaded: tuple[Any, Any]
+) -> None:
     rows, batch = collated("vm-cpt", data, loaded)
     visual = torch.isin(batch["input_ids"], torch.tensor(sorted(placeholders(loaded[0].config, loaded[1]))))
     padding = batch["attention_mask"] == 0
@@ -79,8 +86,8 @@ def test_pretraining_learns_every_token_but_the_visual_ones(data: Data, loaded: 
 
 
 @pytest.mark.parametrize("architecture", ["llava", "idefics3"])
-def test_other_families_marks_of_pictures_are_not_learned(architecture: str, data: Data) -> None:
-    """Idefics3 writes special tokens before each tile of a picture, of which its config says nothing."""
+def test_image_marks_of_other_architectures_are_not_learned(architecture: str, data: TrainingData) -> None:
+    """Idefics3 has special tokens before each tile of an image, which its config does not name."""
     _, processor = model = random_model(architecture)
     processor.chat_template = (
         "{% for message in messages %}{{ message.role }}: {% for part in message.content %}"
@@ -89,26 +96,28 @@ def test_other_families_marks_of_pictures_are_not_learned(architecture: str, dat
     )
     rows, batch = collated("vm-cpt", data, model)
     for row, labels in zip(rows, batch["labels"], strict=True):
-        kept = labels[labels != IGNORED].tolist()
-        assert not set(kept) & set(processor.tokenizer.all_special_ids)
-        assert row["completion"][0]["content"][0]["text"] in read(kept, processor)
+        learned = labels[labels != IGNORED].tolist()
+        assert not set(learned) & set(processor.tokenizer.all_special_ids)
+        assert row["completion"][0]["content"][0]["text"] in decode(learned, processor)
 
 
 @pytest.mark.parametrize("architecture", OTHERS)
-def test_an_adapter_touches_the_language_model_alone(architecture: str) -> None:
-    asked = _adapter(Sft(learning_rate=1, epochs=1, batch_size=1, micro_batch=1, lora_rank=2))
-    model = get_peft_model(random_model(architecture)[0], asked)
+def test_an_adapter_changes_only_the_language_model(architecture: str) -> None:
+    settings = SftSettings(learning_rate=1, epochs=1, batch_size=1, micro_batch=1, lora_rank=2)
+    model = get_peft_model(random_model(architecture)[0], lora_config(settings))
     adapted = [name for name, weight in model.named_parameters() if weight.requires_grad]
     assert adapted
     assert all("language_model" in name or "text_model" in name for name in adapted)
 
 
-def test_pretraining_reads_policy_query_reasoning_and_answer(data: Data, loaded: tuple[Any, Any]) -> None:
+def test_pretraining_learns_policy_query_reasoning_and_answer(
+    data: TrainingData, loaded: tuple[Any, Any]
+) -> None:
     rows, batch = collated("vm-cpt", data, loaded)
     benchmark = Benchmark(data.benchmark)
     instances = {i.id: i for i in benchmark.instances("train")}
     for row, labels in zip(rows, batch["labels"], strict=True):
-        learned = read(labels[labels != IGNORED], loaded[1])
+        learned = decode(labels[labels != IGNORED], loaded[1])
         instance = instances[row["id"]]
         texts = [p.value for p in benchmark.policies[instance.policy_id or ""].content if p.kind == "text"]
         texts += [p.value for p in instance.query if p.kind == "text"]
@@ -116,16 +125,18 @@ def test_pretraining_reads_policy_query_reasoning_and_answer(data: Data, loaded:
         assert all(text in learned for text in texts)
 
 
-@pytest.mark.parametrize("stage", [stage for stage in STAGES if not KINDS[stage].whole])
-def test_other_stages_learn_the_response_alone(stage: str, data: Data, loaded: tuple[Any, Any]) -> None:
+@pytest.mark.parametrize("stage", [stage for stage in STAGES if not SEQUENCE_FORMATS[stage].prompt_loss])
+def test_other_stages_learn_only_the_response(
+    stage: Any, data: TrainingData, loaded: tuple[Any, Any]
+) -> None:
     rows, batch = collated(stage, data, loaded)
     for row, labels in zip(rows, batch["labels"], strict=True):
-        learned = read(labels[labels != IGNORED], loaded[1])
+        learned = decode(labels[labels != IGNORED], loaded[1])
         assert learned == row["completion"][0]["content"][0]["text"] + "<|im_end|>\n"
-        assert ("<think>" in learned) == KINDS[stage].reasoned
+        assert ("<think>" in learned) == SEQUENCE_FORMATS[stage].chain_of_thought
 
 
-def test_what_does_not_fit_is_named_and_never_cut(data: Data, loaded: tuple[Any, Any]) -> None:
+def test_a_sequence_that_does_not_fit_is_an_error(data: TrainingData, loaded: tuple[Any, Any]) -> None:
     rows, batch = collated("vm-cpt", data, loaded)
     longest = int(batch["attention_mask"].sum(1).max())
     collated("vm-cpt", data, loaded, limit=longest)
@@ -134,39 +145,40 @@ def test_what_does_not_fit_is_named_and_never_cut(data: Data, loaded: tuple[Any,
     assert str(caught.value).partition(":")[0] in {row["id"] for row in rows}
 
 
-def test_rollouts_are_asked_with_and_without_the_policy(data: Data) -> None:
-    mixture = Mixture([data], reasoned=False)
-    row = mixture.rollouts()[0]
+def test_rollouts_have_prompts_with_and_without_the_policy(data: TrainingData) -> None:
+    mixture = Mixture([data], ["rl"])
+    row = mixture.rl_dataset()[0]
     benchmark = mixture.benchmarks[0]
     policy = benchmark.policies[mixture.instances[0][row["instance"]].policy_id or ""]
-    shown = list(row["policy_prompt"][0]["content"])
-    assert shown[len(policy.content) :] == list(row["prompt"][0]["content"])
-    assert [part["type"] for part in shown[: len(policy.content)]] == [part.kind for part in policy.content]
-    assert len(row["policy_images"]) == sum(part["type"] == "image" for part in shown)
+    parts = list(row["policy_prompt"][0]["content"])
+    assert parts[len(policy.content) :] == list(row["prompt"][0]["content"])
+    assert [part["type"] for part in parts[: len(policy.content)]] == [part.kind for part in policy.content]
+    assert len(row["policy_images"]) == sum(part["type"] == "image" for part in parts)
     assert len(row["images"]) == sum(part["type"] == "image" for part in row["prompt"][0]["content"])
 
 
-def test_chains_that_a_stage_needs_are_asked_for(text_folder: Path) -> None:
+def test_missing_chains_are_an_error(text_folder: Path) -> None:
     with pytest.raises(UserError, match=r"trimpi cot .* --cot OUT"):
-        Mixture([Data(text_folder)], reasoned=True)
+        Mixture([TrainingData(text_folder)], ["vm-cpt", "rl"])
 
 
-def test_a_mixture_takes_each_benchmark_by_its_weight(text_folder: Path, visual_folder: Path) -> None:
-    mixture = Mixture([Data(text_folder, weight=3), Data(visual_folder, weight=1)], reasoned=False)
-    rows = mixture.rollouts()
-    of = [rows[i]["benchmark"] for i in range(len(rows))]
-    assert (of.count(0), of.count(1)) == (12, 4)
+def test_a_mixture_follows_the_weights(text_folder: Path, visual_folder: Path) -> None:
+    data = [TrainingData(text_folder, weight=3), TrainingData(visual_folder, weight=1)]
+    mixture = Mixture(data, ["rl"])
+    rows = mixture.rl_dataset()
+    indices = [rows[i]["benchmark"] for i in range(len(rows))]
+    assert (indices.count(0), indices.count(1)) == (12, 4)
     assert {rows[i]["instance"] for i in range(12)} == set(mixture.instances[0])
 
 
 @given(
     st.lists(st.tuples(st.integers(1, 1000), st.floats(0.01, 100)), min_size=1, max_size=5),
 )
-def test_shares_follow_the_weights(benchmarks: list[tuple[int, float]]) -> None:
+def test_sequences_per_epoch_follow_the_weights(benchmarks: list[tuple[int, float]]) -> None:
     counts, weights = [c for c, _ in benchmarks], [w for _, w in benchmarks]
-    taken = shares(counts, weights)
+    sequences = sequences_per_epoch(counts, weights)
     assert all(
-        abs(share - sum(counts) * weight / sum(weights)) <= 1
-        for share, weight in zip(taken, weights, strict=True)
+        abs(count - sum(counts) * weight / sum(weights)) <= 1
+        for count, weight in zip(sequences, weights, strict=True)
     )
-    assert shares(counts, [None] * len(counts)) == counts
+    assert sequences_per_epoch(counts, [None] * len(counts)) == counts

@@ -20,11 +20,11 @@ from harness.files import store
 from harness.files.benchmark import Benchmark
 from harness.records import Report
 from training.config import load
-from training.curves.history import LOG, Line, read
+from training.curves.history import LOG, RECORD_FILE, LogEntry, read_history
 from training.sweep import cell, grid
 from training.sweep import run as sweep_run
 from training.sweep.run import OUTCOME, Outcome
-from training.train import RECORD, Record, StageRecord, provenance
+from training.train import StageRecord, TrainingRecord, provenance
 
 GRID = """
 [[grids]]
@@ -99,7 +99,7 @@ def test_changes_of_a_method_override_those_of_the_sweep(tmp_path: Path) -> None
         (RUN.replace('"cot-sft"]', '"oracle"]'), "", "got oracle, which is always scored"),
         (RUN.replace("[0, 1]", "[]"), "", "seeds: expected one or more, got none"),
         (RUN, 'methods.mine.recipe = "cot-sft"\n', "got mine in none"),
-        (RUN, "changes.rl.max_step = 2\n", "unknown key 'max_step'"),
+        (RUN, "changes.rl.max_step = 2\n", "unknown key 'rl.max_step'"),
         (RUN, 'general.one.make = "true"\n', "one: expected a benchmark or a general benchmark, got both"),
         (RUN, 'general.all.make = "make {seed}"\n', "all: expected one for all seeds"),
         (RUN, 'general."../x".make = "true"\n', "expected the name of a benchmark"),
@@ -313,9 +313,11 @@ def trained(tmp_path: Path, text_folder: Path) -> Callable[..., Path]:
             )
             (run / stage).mkdir(parents=True)
             (run / stage / "weights").write_bytes(b"w")
-            record = Record(method, "tiny", "hf:base", tuple(provenance(recipe)), seed, records, {})
-            store.write_json(run / stage / RECORD, record)
-            store.Log(run / LOG, Line).append([Line(stage, resumed=0), Line(stage, 1, 1, 1.0, {"loss": 2.0})])
+            record = TrainingRecord(method, "tiny", "hf:base", tuple(provenance(recipe)), seed, records, {})
+            store.write_json(run / stage / RECORD_FILE, record)
+            store.Log(run / LOG, LogEntry).append(
+                [LogEntry(stage, resumed=0), LogEntry(stage, 1, 1, 1.0, {"loss": 2.0})]
+            )
         return run
 
     return make
@@ -336,9 +338,12 @@ def test_finished_stages_are_linked_from_a_run_with_equal_settings(
     assert sorted(path.name for path in run.iterdir() if path.is_dir()) == ["cot-sft", "vm-cpt"]
     for stage in ("cot-sft", "vm-cpt"):
         assert (run / stage / "weights").samefile(others[-1] / stage / "weights")
-    assert {stage: list(of.steps) for stage, of in read(run).items()} == {"vm-cpt": [1], "cot-sft": [1]}
+    assert {stage: list(of.steps) for stage, of in read_history(run).items()} == {
+        "vm-cpt": [1],
+        "cot-sft": [1],
+    }
     cell.link_shared_stages(recipe, run, others)
-    assert len(store.Log(run / LOG, Line).read()) == 4
+    assert len(store.Log(run / LOG, LogEntry).read()) == 4
 
 
 def test_nothing_is_linked_if_seed_or_settings_differ(
@@ -384,7 +389,7 @@ def test_cells_are_trained_and_scored(
         Path("runs/one", f"{name}-cot2", "seed0/train/cot-sft") for name in ("cot-sft", "cot-sft-grpo")
     )
     assert (grpo / "model.safetensors").samefile(cot / "model.safetensors")
-    record = store.read_json(grpo.parent / "rl" / RECORD, Record)
+    record = store.read_json(grpo.parent / "rl" / RECORD_FILE, TrainingRecord)
     assert [stage.stage for stage in record.stages] == ["cot-sft", "rl"]
     assert record.data[0]["chains"] == 2
 

@@ -1,4 +1,4 @@
-"""Recipes: every method at every scale, what a file of one's own changes, and what is refused."""
+"""Recipes at every scale, recipe files of the user, and settings that are refused."""
 
 from __future__ import annotations
 
@@ -11,20 +11,39 @@ import torch
 from harness.errors import UserError
 from training import config, devices
 
-GIVEN: dict[str, Any] = {"base": "base", "data": [{"benchmark": "bench", "cot": "chains"}]}
+REQUIRED: dict[str, Any] = {"base": "base", "data": [{"benchmark": "bench", "cot": "chains"}]}
 
 
 @pytest.mark.parametrize("scale", config.names(config.SCALES))
 @pytest.mark.parametrize("name", config.names(config.RECIPES))
-def test_every_recipe_is_whole_at_every_scale(name: str, scale: str) -> None:
-    recipe = config.load(name, scale, **GIVEN)
+def test_every_recipe_loads_at_every_scale(name: str, scale: str) -> None:
+    recipe = config.load(name, scale, **REQUIRED)
     assert (recipe.name, recipe.scale) == (name, scale)
     assert ("rl" in recipe.stages) <= (recipe.rl is not None)
 
 
-def test_the_rows_of_the_papers_table() -> None:
+def test_titles_are_unique_and_in_the_order_of_the_paper() -> None:
+    titles = config.recipe_titles()
+    assert sorted(titles) == config.names(config.RECIPES)
+    assert len(set(titles.values())) == len(titles)
+    orders = [contents["order"] for contents in config.recipe_files().values()]
+    assert orders == sorted(set(orders))
+    paper = ["Direct SFT", "CoT SFT", "VM-CPT + CoT SFT", "CoT SFT + GRPO", "CoT SFT + DAPO"]
+    assert [title for title in titles.values() if title in paper] == paper
+
+
+def test_a_title_is_not_inherited(tmp_path: Path) -> None:
+    mine = tmp_path / "mine.toml"
+    mine.write_text('extends = "cot-sft"')
+    assert config.recipe_title(str(mine)) == "mine"
+    mine.write_text('extends = "cot-sft"\ntitle = "Mine"')
+    assert config.recipe_title(str(mine)) == "Mine"
+    assert config.load(str(mine), "tiny", **REQUIRED).name == "mine"
+
+
+def test_the_methods_of_the_paper() -> None:
     def loaded(name: str) -> config.Recipe:
-        return config.load(name, "paper-clevr", **GIVEN)
+        return config.load(name, "paper-clevr", **REQUIRED)
 
     assert loaded("trimpi-poro-dapo").stages == ("vm-cpt", "cot-sft", "rl")
     tuned = {name: loaded(name).rl for name in ("cot-sft-dapo", "trimpi-grpo", "trimpi-poro-grpo")}
@@ -35,12 +54,12 @@ def test_the_rows_of_the_papers_table() -> None:
     }
 
 
-def test_a_file_of_ones_own_states_only_what_differs(tmp_path: Path) -> None:
+def test_a_recipe_file_states_only_what_differs(tmp_path: Path) -> None:
     mine = tmp_path / "mine.toml"
     mine.write_text(
         'extends = "cot-sft"\nscale = "tiny"\nbase = "b"\ndata = [{benchmark = "x"}]\nsft.cot-sft.epochs = 1'
     )
-    recipe, stock = config.load(str(mine)), config.load("cot-sft", "tiny", **GIVEN)
+    recipe, stock = config.load(str(mine)), config.load("cot-sft", "tiny", **REQUIRED)
     assert recipe.sft["cot-sft"].epochs == 1
     assert recipe.sft["cot-sft"].learning_rate == stock.sft["cot-sft"].learning_rate
     assert config.load(str(mine), seed=7).seed == 7
@@ -48,12 +67,13 @@ def test_a_file_of_ones_own_states_only_what_differs(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ({"stagse": []}, "unknown key 'stagse'"),
-        ({"rl": {"lerning_rate": 1}}, "rl: unknown key 'lerning_rate'"),
-        ({"sft": {"cot-sft": {"epoch": 1}}}, "sft.cot-sft: unknown key 'epoch'"),
-        ({"data": [{"bench": "x"}]}, "data: unknown key 'bench'"),
+        ({"rl": {"lerning_rate": 1}}, "unknown key 'rl.lerning_rate'; expected one of algorithm"),
+        ({"sft": {"cot-sft": {"epoch": 1}}}, "unknown key 'sft.cot-sft.epoch'; expected one of batch_size"),
+        ({"data": [{"bench": "x"}]}, "missing required field `benchmark`, at `data"),
+        ({"data": [{"benchmark": "x", "wait": 1}]}, "unknown key 'data.wait'; expected one of benchmark"),
         ({"stages": ["sft"]}, "'sft'"),
         ({"stages": ["rl", "rl"]}, "each once"),
         ({"base": 3}, "`base`"),
@@ -66,13 +86,13 @@ def test_a_file_of_ones_own_states_only_what_differs(tmp_path: Path) -> None:
         ({"sft": {"cot_sft": {"epochs": 1}}}, "settings by stage, .*, got cot_sft"),
     ],
 )
-def test_what_a_recipe_must_not_say(change: dict[str, Any], said: str) -> None:
-    with pytest.raises(UserError, match=said):
-        config.load("cot-sft", "tiny", **{**GIVEN, **change})
+def test_wrong_settings_are_refused(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        config.load("cot-sft", "tiny", **{**REQUIRED, **change})
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ({"policy_rollout": True, "responses": 7, "prompts": 64}, "even number"),
         ({"responses": 1}, "2 or more"),
@@ -84,43 +104,43 @@ def test_what_a_recipe_must_not_say(change: dict[str, Any], said: str) -> None:
         ({"retries": -1}, "retries: expected 0 or more"),
     ],
 )
-def test_what_reinforcement_learning_must_not_be_asked(change: dict[str, Any], said: str) -> None:
-    with pytest.raises(UserError, match=said):
-        config.load("cot-sft-grpo", "tiny", **GIVEN, rl=change)
+def test_wrong_settings_of_rl_are_refused(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        config.load("cot-sft-grpo", "tiny", **REQUIRED, rl=change)
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ('extends = ["cot-sft"]', r"or a TOML file, got \['cot-sft'\]"),
-        ('extends = "cot-sft"\nscale = 3', "expected a name out of paper-clevr.* or a TOML file, got 3"),
+        ('extends = "cot-sft"\nscale = 3', "expected one of paper-clevr.* or a TOML file, got 3"),
         ('extends = "../own/mine.toml"', "does not extend itself"),
     ],
 )
-def test_a_file_that_leads_nowhere(tmp_path: Path, text: str, said: str) -> None:
+def test_extending_something_else_is_refused(tmp_path: Path, text: str, message: str) -> None:
     mine = tmp_path / "own" / "mine.toml"
     mine.parent.mkdir()
     mine.write_text(text)
-    with pytest.raises(UserError, match=said):
-        config.load(str(mine), **GIVEN)
+    with pytest.raises(UserError, match=message):
+        config.load(str(mine), **REQUIRED)
 
 
-def test_one_process_does_not_take_several_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_process_with_several_gpus_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     with pytest.raises(UserError, match=r"accelerate launch .* CUDA_VISIBLE_DEVICES"):
-        devices.processes()
+        devices.process_state()
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"), [({"data": GIVEN["data"]}, "--base"), ({"base": "b"}, "--data")]
+    ("arguments", "message"), [({"data": REQUIRED["data"]}, "--base"), ({"base": "b"}, "--data")]
 )
-def test_what_only_the_user_knows_is_asked_for(arguments: dict[str, Any], said: str) -> None:
-    with pytest.raises(UserError, match=said):
+def test_missing_arguments_are_named(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError, match=message):
         config.load("cot-sft", "tiny", **arguments)
 
 
-def test_names_that_exist_are_listed() -> None:
+def test_errors_list_the_existing_names() -> None:
     with pytest.raises(UserError, match=r"expected cot-sft, .* or a TOML file"):
-        config.load("sft", "tiny", **GIVEN)
+        config.load("sft", "tiny", **REQUIRED)
     with pytest.raises(UserError, match=r"paper-clevr, paper-gta, tiny"):
-        config.load("cot-sft", **GIVEN)
+        config.load("cot-sft", **REQUIRED)

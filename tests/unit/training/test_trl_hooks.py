@@ -1,4 +1,4 @@
-"""What PolicyRolloutTrainer rests on in TRL that TRL promises nobody; an upgrade that moves it fails here."""
+"""The private parts of TRL that PolicyRolloutTrainer depends on. An upgrade that changes one fails here."""
 
 from __future__ import annotations
 
@@ -44,51 +44,51 @@ RETURNED = (
 )
 
 
-def test_trl_is_the_one_that_was_read() -> None:
+def test_the_version_of_trl_is_the_one_that_was_read() -> None:
     assert version("trl") == "1.16.0", (
-        "read GRPOTrainer again, all that this file names, before another version of TRL is pinned"
+        "read the methods of GRPOTrainer that this file names before you pin another version of TRL"
     )
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_a_hook_is_there_and_takes_what_it_took(name: str) -> None:
+def test_a_hook_has_the_same_parameters(name: str) -> None:
     method = getattr(GRPOTrainer, name, None)
     assert method is not None, (
-        f"TRL's GRPOTrainer has no {name} any more, which training/rl/rollout.py overrides"
+        f"TRL's GRPOTrainer no longer has {name}, which training/rl/rollout.py overrides"
     )
-    taken = list(inspect.signature(method).parameters)[1:]
-    assert taken == METHODS[name], f"TRL's GRPOTrainer.{name} takes {taken} now; see training/rl/rollout.py"
+    parameters = list(inspect.signature(method).parameters)[1:]
+    assert parameters == METHODS[name], f"GRPOTrainer.{name} now has {parameters}; see training/rl/rollout.py"
 
 
 @pytest.mark.parametrize("name", CALLS)
-def test_a_hook_is_called_from_where_it_was(name: str) -> None:
+def test_a_hook_is_called_by_the_same_methods(name: str) -> None:
     source = inspect.getsource(getattr(GRPOTrainer, name))
     for call in CALLS[name]:
         assert call in source, f"TRL's GRPOTrainer.{name} no longer has {call}; see training/rl/rollout.py"
 
 
-def test_what_is_generated_comes_back_in_the_same_order() -> None:
+def test_generate_returns_the_same_values() -> None:
     assert RETURNED in inspect.getsource(GRPOTrainer._generate), (
-        "TRL's GRPOTrainer._generate returns other things now; see Drawn.generated in training/rl/rollout.py"
+        "GRPOTrainer._generate now returns other values; see RolloutBatch.as_trl_output"
     )
 
 
 def test_the_sampler_has_its_own_generator() -> None:
-    """training.resume.EpochOrder seeds it."""
+    """training.resume.EpochOrderSampler seeds it."""
     sampler = RepeatSampler([1, 2, 3], 2, seed=5)
     assert sampler.seed == 5 and hasattr(sampler.generator, "manual_seed")
 
 
-def test_a_checkpoint_is_read_where_it_was() -> None:
-    """training.resume.Resumes reads the weights in its place."""
-    taken = list(inspect.signature(Trainer._load_from_checkpoint).parameters)
-    assert taken == ["self", "resume_from_checkpoint", "model"]
+def test_a_checkpoint_is_loaded_by_the_same_method() -> None:
+    """training.resume.ResumeMixin replaces it."""
+    parameters = list(inspect.signature(Trainer._load_from_checkpoint).parameters)
+    assert parameters == ["self", "resume_from_checkpoint", "model"]
 
 
-def test_every_override_is_named_here() -> None:
+def test_every_override_is_listed_here() -> None:
     own: dict[str, Any] = {**vars(BoundedKl), **vars(PolicyRolloutTrainer)}
     overridden = {
         name for name in own if name != "__init__" and name in dir(GRPOTrainer) and callable(own[name])
     }
-    # It is passed whatever it is passed.
+    # This one passes on all its arguments.
     assert overridden - {"_get_per_token_logps_and_entropies"} <= METHODS.keys()

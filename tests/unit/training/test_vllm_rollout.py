@@ -1,4 +1,4 @@
-"""PolicyRollout with vLLM as the sampler, played by a stand-in: what it is asked, how its answer is used."""
+"""PolicyRollout with a stand-in for vLLM: what is requested from it, and how its responses are used."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from typing import Any
 
 import pytest
 import torch
-from rollouts import batch, logprobs, mixture, read, trainer
+from rollouts import eval_inputs, make_mixture, make_trainer, next_rows, response_logps
 from trl.trainer import grpo_trainer
 
 LENGTH = 5
 
 
-class Sampler:
-    """Takes the place of TRL's VLLMGeneration; every response has log-probabilities of -1, -2, ..."""
+class FakeVllm:
+    """Replaces TRL's VLLMGeneration. Every response has log-probabilities of -1, -2, ..."""
 
     def __init__(self, mode: str, **_: Any) -> None:
         self.mode = mode
         self.vllm_client = self
         self.generation_kwargs: dict[str, Any] = {}
-        self.asked: list[tuple[list[list[int]], Any, int]] = []
+        self.requests: list[tuple[list[list[int]], Any, int]] = []
 
     def get_server_info(self) -> Any:
         return {"model_config": {"logprobs_mode": "processed_logprobs"}}
@@ -30,15 +30,15 @@ class Sampler:
 
     def generate(self, prompts: Any, images: Any, num_generations: int, profiler: Any) -> Any:
         del profiler
-        self.asked.append((list(prompts), images, num_generations))
+        self.requests.append((list(prompts), images, num_generations))
         if self.mode == "server":
-            # It is asked for so many responses to each so-manieth prompt, whatever stands between.
+            # A server samples n responses to every n-th prompt and ignores the prompts between them.
             prompts = [ids for ids in prompts[::num_generations] for _ in range(num_generations)]
-        said = [
+        responses = [
             [10 + (sum(ids) + place + i) % 200 for i in range(LENGTH)] for place, ids in enumerate(prompts)
         ]
-        sampled = [[[-float(i + 1)] for i in range(LENGTH)] for _ in prompts]
-        return prompts, said, sampled, None
+        logps = [[[-float(i + 1)] for i in range(LENGTH)] for _ in prompts]
+        return prompts, responses, logps, None
 
 
 @pytest.fixture(params=["token_truncate", "token_mask", "sequence_truncate", "sequence_mask"])
@@ -47,20 +47,20 @@ def correction(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def drawn(checkpoint: Path, visual_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+def sample(checkpoint: Path, visual_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     def make(mode: str, **settings: Any) -> tuple[Any, Any, list[Any], Any]:
-        monkeypatch.setattr(grpo_trainer, "VLLMGeneration", Sampler)
-        data = mixture(visual_folder)
-        made = trainer(checkpoint, data, tmp_path, use_vllm=True, vllm_mode=mode, **settings)
-        rows = batch(made)
-        return made, data, rows, made._generate_and_score_completions(rows)
+        monkeypatch.setattr(grpo_trainer, "VLLMGeneration", FakeVllm)
+        data = make_mixture(visual_folder)
+        trainer = make_trainer(checkpoint, data, tmp_path, use_vllm=True, vllm_mode=mode, **settings)
+        rows = next_rows(trainer)
+        return trainer, data, rows, trainer._generate_and_score_completions(rows)
 
     return make
 
 
-def test_policy_aware_rows_are_not_corrected(drawn: Any, correction: str) -> None:
-    """They were sampled from another prompt on purpose; policy-free ones are corrected as TRL does."""
-    made, data, rows, output = drawn("colocate", vllm_importance_sampling_mode=correction)
+def test_policy_aware_rows_are_not_corrected(sample: Any, correction: str) -> None:
+    """They are sampled from another prompt on purpose. TRL corrects the policy-free ones."""
+    trainer, data, rows, output = sample("colocate", vllm_importance_sampling_mode=correction)
     ratio = output["importance_sampling_ratio"]
     aware = torch.tensor([False, False, True, True] * 2)
     assert (ratio[aware] == 1).all()
@@ -68,46 +68,51 @@ def test_policy_aware_rows_are_not_corrected(drawn: Any, correction: str) -> Non
     for place in (~aware).nonzero().flatten().tolist():
         response = output["completion_ids"][place].tolist()
         with torch.no_grad():
-            old = logprobs(made.model, read(made, data, rows[place], shown=False), response)
+            old = response_logps(
+                trainer.model, eval_inputs(trainer, data, rows[place], with_policy=False), response
+            )
         assert torch.allclose(output["old_per_token_logps"][place], old, atol=1e-5)
         expected = torch.exp(
             (old - sampled).sum(0, keepdim=True) if "sequence" in correction else old - sampled
         )
         expected = expected.clamp(max=3) if "truncate" in correction else expected * (expected <= 3)
         assert torch.allclose(ratio[place], expected, atol=1e-4)
-    assert torch.isfinite(made._compute_loss(made.model, output))
+    assert torch.isfinite(trainer._compute_loss(trainer.model, output))
 
 
-def test_in_the_same_process_each_picture_is_one_placeholder(drawn: Any) -> None:
-    """vLLM expands them itself; what is scored stays expanded."""
-    made, _, rows, output = drawn("colocate")
-    token = made.model.config.image_token_id
-    ((prompts, images, _),) = made.vllm_generation.asked
+def test_in_the_same_process_each_image_is_one_placeholder(sample: Any) -> None:
+    """vLLM expands them itself. The scored sequences stay expanded."""
+    trainer, _, rows, output = sample("colocate")
+    token = trainer.model.config.image_token_id
+    ((prompts, images, _),) = trainer.vllm_generation.requests
     for place, (ids, row) in enumerate(zip(prompts, rows, strict=True)):
-        shown = row["policy_images"] if place % 4 >= 2 else row["images"]
-        assert ids.count(token) == len(shown) == len(images[place])
+        expected = row["policy_images"] if place % 4 >= 2 else row["images"]
+        assert ids.count(token) == len(expected) == len(images[place])
     assert (output["prompt_ids"] == token).sum(1).min() > len(rows[0]["images"])
 
 
-def test_a_server_is_asked_for_each_half_apart(drawn: Any) -> None:
-    """And there placeholders stay expanded: TRL sends it the pictures' features, which lie upon them."""
-    made, data, rows, _ = drawn("server")
-    ((prompts, _, responses),) = made.vllm_generation.asked
+def test_a_server_gets_separate_requests_for_each_half(sample: Any) -> None:
+    """Placeholders stay expanded, because TRL sends the server image features for each of them."""
+    trainer, data, rows, _ = sample("server")
+    ((prompts, _, responses),) = trainer.vllm_generation.requests
     assert responses == 2
-    whole = [read(made, data, row, shown=p % 4 >= 2)["input_ids"][0].tolist() for p, row in enumerate(rows)]
-    assert prompts == whole
+    expected = [
+        eval_inputs(trainer, data, row, with_policy=place % 4 >= 2)["input_ids"][0].tolist()
+        for place, row in enumerate(rows)
+    ]
+    assert prompts == expected
     for_each = prompts[::responses]
-    assert [for_each[place // responses] for place in range(len(rows))] == whole
+    assert [for_each[place // responses] for place in range(len(rows))] == expected
 
 
-def test_without_policy_rollout_a_group_is_asked_for_at_once(drawn: Any) -> None:
-    made, _, _, output = drawn("server", policy_rollout=False)
-    assert made.vllm_generation.asked[0][2] == 4
+def test_without_policy_rollout_a_group_is_one_request(sample: Any) -> None:
+    trainer, _, _, output = sample("server", policy_rollout=False)
+    assert trainer.vllm_generation.requests[0][2] == 4
     assert not (output["importance_sampling_ratio"] == 1).all(1).any()
 
 
-def test_vllm_is_forbidden_the_same_tokens_in_its_own_words(drawn: Any) -> None:
-    made, *_ = drawn("colocate")
-    bias = made.vllm_generation.generation_kwargs["logit_bias"]
-    assert made.model.config.image_token_id in bias and set(bias.values()) == {-100.0}
-    assert not set(bias) & set(made.eos_token_ids)
+def test_vllm_suppresses_the_same_tokens_by_a_bias(sample: Any) -> None:
+    trainer, *_ = sample("colocate")
+    bias = trainer.vllm_generation.generation_kwargs["logit_bias"]
+    assert trainer.model.config.image_token_id in bias and set(bias.values()) == {-100.0}
+    assert not set(bias) & set(trainer.eos_token_ids)

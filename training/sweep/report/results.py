@@ -22,9 +22,10 @@ from harness.files.benchmark import MANIFEST, Manifest
 from harness.records import Report
 from harness.report.savings import savings
 from training.curves import history
+from training.curves.history import RECORD_FILE
 from training.sweep.grid import Cell
 from training.sweep.run import read_outcome, read_plan
-from training.train import RECORD, Record
+from training.train import TrainingRecord
 
 Key = tuple[str, ...]
 Figures = Mapping[Key, float]
@@ -125,7 +126,7 @@ class StoredSweep:
         """The mean reward of policy_free or policy_aware rollouts at each update."""
         rewards: dict[int, list[float]] = {}
         for cell in self._finished(row.cells) if "rl" in row.cell.stages else ():
-            for step, values in history.read(self.folder / cell.folder / "train")["rl"].steps.items():
+            for step, values in history.read_history(self.folder / cell.folder / "train")["rl"].steps.items():
                 reward = values.get(f"reward/{rollouts}")
                 if reward is not None:
                     rewards.setdefault(step, []).append(reward)
@@ -148,7 +149,7 @@ def _figures(folder: Path, cell: Cell, data: str) -> Iterator[tuple[Key, float]]
             yield ("savings", saving.what, "saved"), saving.share
     if cell.seed is None:
         return
-    stages = store.read_json(folder / "train" / cell.stages[-1] / RECORD, Record).stages
+    stages = store.read_json(folder / "train" / cell.stages[-1] / RECORD_FILE, TrainingRecord).stages
     yield ("training", "seconds"), sum(stage.wall_seconds for stage in stages)
     for stage in stages:
         if stage.stage == "rl":
