@@ -1,7 +1,5 @@
 """The `clevrpolicy` command: generate, import, skills, show, scenes."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 from typing import Any, Literal

@@ -4,8 +4,6 @@ Three questions per scene: list its objects, does such an object exist, how many
 balanced and independent of the question's words, so that only the picture reveals them.
 """
 
-from __future__ import annotations
-
 import random
 from collections import Counter
 from collections.abc import Mapping, Sequence

@@ -4,8 +4,6 @@ Runs the commands that a user would type, and prints each of them. Everything is
 demo is interrupted, run it again to resume.
 """
 
-from __future__ import annotations
-
 import os
 import shlex
 import subprocess

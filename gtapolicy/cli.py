@@ -1,7 +1,5 @@
 """The `gtapolicy` command: generate, import, show, rules."""
 
-from __future__ import annotations
-
 import sys
 from pathlib import Path
 

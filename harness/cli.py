@@ -1,7 +1,5 @@
 """The `harness` command: eval, judge, report, compare, show, verify, list."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from tyro.conf import Positional

@@ -1,7 +1,5 @@
 """What all commands share: names in the usage line, and errors as a sentence with exit code 2."""
 
-from __future__ import annotations
-
 import dataclasses
 import inspect
 import os

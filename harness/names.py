@@ -1,7 +1,5 @@
 """Pronounceable random names, such as "Surinu"."""
 
-from __future__ import annotations
-
 import random
 from collections.abc import Sequence
 

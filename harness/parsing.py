@@ -1,7 +1,5 @@
 r"""Parses responses: an optional <think>...</think>, then the answer in the last \boxed{...}."""
 
-from __future__ import annotations
-
 import re
 
 # Part of every query. Changing it changes the digest of every benchmark.

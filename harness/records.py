@@ -5,8 +5,6 @@
 A Prompt has no field for the answer, so no backend can see the target.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal

@@ -1,7 +1,5 @@
 """Finds families, backends, metrics and general benchmarks by entry point, without importing them."""
 
-from __future__ import annotations
-
 from importlib.metadata import entry_points
 from typing import Any
 

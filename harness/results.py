@@ -1,7 +1,5 @@
 """The results of a run: each instance with its response and score."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field

@@ -11,8 +11,6 @@ A run that was killed at any moment resumes when the same command is run again: 
 and only prompts without a successful response are sent.
 """
 
-from __future__ import annotations
-
 import sys
 import time
 from collections import Counter

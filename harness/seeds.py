@@ -3,8 +3,6 @@
 Draws with different seeds or names are independent, and each can be made alone, in any process and order.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import random

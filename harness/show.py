@@ -1,7 +1,5 @@
 """`harness show`: one instance with its policy, its images and the reasoning that leads to its answer."""
 
-from __future__ import annotations
-
 import io
 import shutil
 import sys

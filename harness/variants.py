@@ -1,7 +1,5 @@
 """Variants: which policy governs the answer, and whether the model is shown that policy."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 

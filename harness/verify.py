@@ -1,7 +1,5 @@
 """`harness verify`: checks that a benchmark is complete, readable and consistent with its own rules."""
 
-from __future__ import annotations
-
 from tqdm import tqdm
 
 from harness import variants

@@ -1,7 +1,5 @@
 """The `leaderboard` command: submit, show, serve, export."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from tyro.conf import Positional

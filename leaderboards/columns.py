@@ -4,8 +4,6 @@ Every row of an entry's report under the board's variant is a column, named by t
 unit, direction and explanation come from the metric. The quantities that only boards have are declared here.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 

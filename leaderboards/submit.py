@@ -1,7 +1,5 @@
 """From the folder of a run to entries on boards: read, verify, recompute, and store or refuse."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Small real benchmarks, generated once for all tests, and copies that a test may spoil."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import signal

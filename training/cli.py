@@ -1,7 +1,5 @@
 """The `trimpi` command: train, cot, sweep, report, curves, recipes, base."""
 
-from __future__ import annotations
-
 import os
 import signal
 from pathlib import Path

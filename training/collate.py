@@ -8,8 +8,6 @@ question, but no visual token: images are input and are never predicted (paper, 
     VM-CPT    loss      -              -           -           -        loss         loss          -
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Sequence
 from typing import Any
 

@@ -4,8 +4,6 @@ A recipe file states only what differs from the scale, which has the hyperparame
 either kind may name another one as `extends`. Later values win: scale, extended recipe, recipe, command line.
 """
 
-from __future__ import annotations
-
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

@@ -4,8 +4,6 @@ A dataset row only names a benchmark and an instance. Texts and images are loade
 20,000 instances with their policies need almost no memory.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import cycle, islice

@@ -1,7 +1,5 @@
 """The processes of a run (`accelerate launch` or torchrun) and how they share an update."""
 
-from __future__ import annotations
-
 import torch
 from accelerate import PartialState
 

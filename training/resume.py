@@ -9,8 +9,6 @@ With both, a run that was killed ends with the weights of one that was not.
    resumed in its second epoch would repeat the order of the first.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from typing import Any
 

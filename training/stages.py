@@ -8,8 +8,6 @@ RUN/STAGE appears only when it is complete. It is an ordinary checkpoint with ad
 vLLM and the next stage load it as it is. After a kill, the stage resumes from its last complete checkpoint-N.
 """
 
-from __future__ import annotations
-
 import gc
 import math
 import os

@@ -5,8 +5,6 @@ finished stage. So one command can be interrupted and repeated at any time, and 
 refused.
 """
 
-from __future__ import annotations
-
 import platform
 import shutil
 from collections.abc import Iterable, Mapping

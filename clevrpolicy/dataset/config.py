@@ -1,7 +1,5 @@
 """The configuration of a benchmark: the flags of `clevrpolicy generate`, stored in the manifest."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal

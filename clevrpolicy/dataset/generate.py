@@ -4,8 +4,6 @@ Only rendering takes long. To resume an interrupted command, everything else is 
 result, and only the missing pictures are rendered (workers.py).
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import msgspec

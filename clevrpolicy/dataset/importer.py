@@ -5,8 +5,6 @@ training split takes its training scenes. The test split takes its validation sc
 same objects as a scene of the training split.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any

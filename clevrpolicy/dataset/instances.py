@@ -1,7 +1,5 @@
 """The instances of a benchmark, from policies and scenes: question, answer, override, recall questions."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path

@@ -13,8 +13,6 @@ With `--balance natural` (the paper's setting), every policy asks about the same
 uses the same Quotas, but goes through CLEVR's scenes in random order and takes those that serve a policy.
 """
 
-from __future__ import annotations
-
 import random
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass

@@ -10,8 +10,6 @@ A kill loses at most the pictures being rendered; they are rendered again. Every
 the result depends on neither the number of workers nor the order of the jobs.
 """
 
-from __future__ import annotations
-
 import io
 import multiprocessing
 import multiprocessing.process

@@ -4,8 +4,6 @@ A part of a rule is true only if everything that the response states about this 
 statement can therefore never raise a score, and nor can words that are not statements about conditions.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 

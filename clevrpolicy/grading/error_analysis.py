@@ -20,8 +20,6 @@ followed is passed over. The labels:
 - "wrong answer after correct reasoning": none of these, but the answer is wrong.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 
 from clevrpolicy.grading.check import Rule, Rules, statements, states_correct_test

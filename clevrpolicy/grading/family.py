@@ -1,7 +1,5 @@
 """The families of ClevrPolicy: how responses and recited conditions are graded."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping, Sequence
 from functools import cache, cached_property

@@ -16,8 +16,6 @@ wordings of models are understood:
 - Target: the next condition after "go to" or an arrow, or the next case, except in the final \boxed{...}.
 """
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass, field
 

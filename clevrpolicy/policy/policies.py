@@ -1,7 +1,5 @@
 """Samples the policies of a benchmark: name, tree, wording and, in -M, which values are shown as pictures."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace

@@ -1,7 +1,5 @@
 """Gold reasoning for a tree and a scene, and questions that ask a model to recite a condition."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 
 from clevrpolicy.policy.tree import Leaf, Node, Tree, Visit, child, mask

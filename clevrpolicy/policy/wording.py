@@ -4,8 +4,6 @@ The text determines the tree: tests/support/policy_parser.py reads it back with 
 text first contains "<image:path>" for each image, which then becomes a separate Part.
 """
 
-from __future__ import annotations
-
 import random
 import re
 

@@ -4,8 +4,6 @@ Projection uses only + - * / and sqrt, which are rounded exactly, so that pixel 
 on every machine.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 from typing import NamedTuple

@@ -1,7 +1,5 @@
 """Scenes as CLEVR's JSON: the fields that its tools read, and camera, lights, boxes and pixel counts."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from typing import Any
 

@@ -4,8 +4,6 @@ A demonstration is a scene of one object; benchmark scenes have at least two. Al
 so that a small object fills visibly less of the picture than a large one.
 """
 
-from __future__ import annotations
-
 import random
 
 from PIL import Image

@@ -3,8 +3,6 @@
 Values, radii and colors are those that CLEVR publishes (Johnson et al., CVPR 2017).
 """
 
-from __future__ import annotations
-
 import itertools
 from dataclasses import dataclass
 from typing import NamedTuple

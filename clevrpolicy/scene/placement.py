@@ -11,8 +11,6 @@ The split of a scene depends on its kinds of object alone. So no benchmark of an
 any benchmark trains on, whatever the layout.
 """
 
-from __future__ import annotations
-
 import hashlib
 import math
 import random

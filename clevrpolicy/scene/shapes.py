@@ -3,8 +3,6 @@
 One list, because every separate mesh costs some forty OpenGL calls per picture.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from typing import NamedTuple

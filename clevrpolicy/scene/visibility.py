@@ -18,8 +18,6 @@ A ray is inside an intersection from the latest entry to the earliest exit, and 
 first. A pixel shows the solid with the nearest entry.
 """
 
-from __future__ import annotations
-
 import itertools
 import math
 from collections.abc import Sequence

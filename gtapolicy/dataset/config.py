@@ -1,7 +1,5 @@
 """The flags of `gtapolicy generate` and `gtapolicy import`, which are also the config in the manifest."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 

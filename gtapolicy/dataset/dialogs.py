@@ -4,8 +4,6 @@ A dialog is independent of any policy, so its tools have no versions. Dialogs ar
 or generated (gtapolicy/scenarios). Profiles, versions and instances are added in the same way to both.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 

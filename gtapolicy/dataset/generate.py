@@ -1,7 +1,5 @@
 """`gtapolicy generate` and `gtapolicy import`: from dialogs, generated or read from GTA, to a benchmark."""
 
-from __future__ import annotations
-
 import io
 from collections.abc import Callable, Sequence
 from dataclasses import replace

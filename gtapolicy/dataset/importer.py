@@ -4,8 +4,6 @@ The published file has some irregular entries, such as boxes in two notations. A
 skipped, and a message names it and says why.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path

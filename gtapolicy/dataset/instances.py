@@ -1,7 +1,5 @@
 """Turns dialogs into instances: a profile for each dialog, a question for each call, and recall questions."""
 
-from __future__ import annotations
-
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

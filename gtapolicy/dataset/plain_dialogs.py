@@ -4,8 +4,6 @@ They make it possible to use a table of your own, or random tables of any size. 
 knows the rules, but not whether it can see.
 """
 
-from __future__ import annotations
-
 import random
 from collections.abc import Iterator, Sequence
 

@@ -4,8 +4,6 @@ They answer the same instances. An agent responds with nothing; with an empty ca
 frequent call of the training split; or with the correct call, but always in version 1.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from statistics import mode

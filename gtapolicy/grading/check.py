@@ -1,7 +1,5 @@
 """Finds the version rules that a response cites and checks them against the table of rules."""
 
-from __future__ import annotations
-
 import re
 
 from gtapolicy.policy.rules import Predicate, RuleTable, versioned

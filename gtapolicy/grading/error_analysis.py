@@ -8,8 +8,6 @@
 - "missing argument: k", "unknown argument: k", "wrong argument: k": the first argument with this error.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

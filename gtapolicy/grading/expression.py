@@ -8,8 +8,6 @@ simpleeval evaluates the syntax tree of an expression. This module restricts it:
   functions are bounded, so that no expression takes noticeable time or memory.
 """
 
-from __future__ import annotations
-
 import ast
 import math
 import operator

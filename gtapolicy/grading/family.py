@@ -1,7 +1,5 @@
 """The families of GTAPolicy: how tool calls and recited conditions are graded."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from functools import cache
 

@@ -9,8 +9,6 @@ The paper uses BERTScore without naming the model (Appendix C.2). There are two 
 `scorer_id` names the one in use and is part of every result. Scores of different ids are not comparable.
 """
 
-from __future__ import annotations
-
 import importlib.util
 from collections.abc import Callable
 from functools import cache, lru_cache

@@ -12,8 +12,6 @@
 the view's seed, so that it can be drawn later and in another process.
 """
 
-from __future__ import annotations
-
 import functools
 import random
 from collections.abc import Sequence

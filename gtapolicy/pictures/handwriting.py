@@ -1,7 +1,5 @@
 """Handwritten mathematics: typeset by matplotlib, then distorted, with uneven pressure."""
 
-from __future__ import annotations
-
 import numpy as np
 from PIL import Image, ImageColor
 

@@ -4,8 +4,6 @@ Each function draws one object in a given color, with a pen that stands on the o
 (0, 0) and the top at about (0, -1).
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Props beside a document: small objects at the edge of a desk, seen from above, partly hidden."""
 
-from __future__ import annotations
-
 import math
 import random
 

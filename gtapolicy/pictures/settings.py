@@ -1,7 +1,5 @@
 """Backgrounds on which objects stand, float or fly, and where on them the objects go."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Paints shapes: each goes into a stencil, through which a lit color is laid over the image."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Sequence
 from typing import Literal

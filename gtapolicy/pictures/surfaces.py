@@ -1,7 +1,5 @@
 """What documents lie on or hang on: wood, stone, cloth and walls, as textures made of noise."""
 
-from __future__ import annotations
-
 import itertools
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Overrides: the same tools with changed version rules (paper, Policy Override)."""
 
-from __future__ import annotations
-
 import random
 from collections.abc import Mapping
 

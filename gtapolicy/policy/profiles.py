@@ -1,7 +1,5 @@
 """Samples the user profile of each dialog. Many profiles are on or next to a threshold of some rule."""
 
-from __future__ import annotations
-
 import random
 from collections import Counter
 from collections.abc import Sequence

@@ -3,8 +3,6 @@
 The paper's policy has a fixed size. A random policy can be larger or smaller, as ClevrPolicy's trees can.
 """
 
-from __future__ import annotations
-
 import random
 from collections.abc import Mapping
 

@@ -3,8 +3,6 @@
 The reasoning is written from the known answer, as in the paper (GTAPolicy, reverse chain of thought).
 """
 
-from __future__ import annotations
-
 import json
 
 from gtapolicy.dataset.dialogs import Step

@@ -3,8 +3,6 @@
 The text of a rule (wording.py) and the decision are both derived from the same Rule, so they cannot differ.
 """
 
-from __future__ import annotations
-
 import itertools
 import re
 import tomllib

@@ -1,7 +1,5 @@
 """Writes the text of a policy, and parses conditions from such a text. Both use the phrases below."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Sequence
 

@@ -16,8 +16,6 @@ in documents/ (images to read), scenes/ (images to look at) and searches/ (image
 Their words, prices and phrasings are in TOML files, which data.py reads.
 """
 
-from __future__ import annotations
-
 import functools
 import re
 

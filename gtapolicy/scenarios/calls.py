@@ -3,8 +3,6 @@
 An origin says, for the chain of thought, where the value of an argument comes from.
 """
 
-from __future__ import annotations
-
 import math
 import re
 from collections.abc import Mapping, Sequence

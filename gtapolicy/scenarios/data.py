@@ -4,8 +4,6 @@ They contain word lists, price ranges, styles, facts and the phrasings of querie
 choices are made by position, so another order gives other dialogs.
 """
 
-from __future__ import annotations
-
 import functools
 import tomllib
 from collections.abc import Mapping

@@ -5,8 +5,6 @@ randomness from the generator that it is given. The order of its random choices 
 decides the digests of benchmarks.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random

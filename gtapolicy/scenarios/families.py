@@ -1,7 +1,5 @@
 """GTA's families of queries (its Table 3), and the makers that create drafts of each."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from gtapolicy.scenarios.data import load

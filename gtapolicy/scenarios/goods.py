@@ -1,7 +1,5 @@
 """What is sold, at what price, and how lists of goods and prices are written."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from random import Random

@@ -1,7 +1,5 @@
 """Invented people, towns, brands and shops, which no search engine and no model knows; and other words."""
 
-from __future__ import annotations
-
 from random import Random
 
 from gtapolicy.scenarios.data import load

@@ -5,8 +5,6 @@ Read this file first, then `scripted.py` for the shortest examples. `hf.py` runs
 `remote.py` is the base of `openai.py` and `anthropic.py`; `anthropic_batches.py` sends batches.
 """
 
-from __future__ import annotations
-
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence

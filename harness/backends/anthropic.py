@@ -3,8 +3,6 @@
 The API has no temperature, top_p or seed to set: the same request may give another response.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Iterator, Sequence

@@ -11,8 +11,6 @@ that an earlier session has stored belong to no missing prompt and are skipped. 
 its prompt is the request's custom id, which is therefore a hash of the prompt, the same in every session.
 """
 
-from __future__ import annotations
-
 import hashlib
 import sys
 import time

@@ -1,7 +1,5 @@
 """Turns prompts into a checkpoint's inputs: one user message each, in the checkpoint's chat format."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

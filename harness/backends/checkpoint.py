@@ -1,7 +1,5 @@
 """Loads a transformers checkpoint, or says what is missing from it."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 from typing import Any

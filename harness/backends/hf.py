@@ -10,8 +10,6 @@ B is the number of prompts in a batch, T that of tokens of the longest, V the si
 checkpoint's generation config only the end tokens are used: no repetition penalty or top-k changes a score.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterator, Sequence
 from typing import Any

@@ -5,8 +5,6 @@ their video processors. No benchmark here contains videos, so the processor clas
 processor. Saving it writes the video configuration back, so that other programs can load the checkpoint.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

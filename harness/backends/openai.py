@@ -1,7 +1,5 @@
 """Any server of OpenAI's chat completions API, such as vLLM, SGLang or `transformers serve`: openai:NAME."""
 
-from __future__ import annotations
-
 import os
 from typing import Any, Literal
 

@@ -17,8 +17,6 @@ contains all images of the shared parts and no other image. The memory is freed 
 has one at a time, that of the current group.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass

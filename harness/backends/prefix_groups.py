@@ -7,8 +7,6 @@ Policies may share an introduction. Then one group shares only that, or one grou
 whatever saves more tokens.
 """
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -10,8 +10,6 @@ Up to --concurrency requests are in flight. Each Response is yielded as soon as 
                              being sent. Rerunning the command sends every prompt without a response.
 """
 
-from __future__ import annotations
-
 import asyncio
 import base64
 import sys

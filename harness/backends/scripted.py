@@ -1,7 +1,5 @@
 """Backends that load no model: the baselines random and majority, the oracle, and the replay of a run."""
 
-from __future__ import annotations
-
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from functools import cached_property

@@ -3,8 +3,6 @@
 The part after the question mark contains options of vllm.LLM, written as in a URL, with JSON values.
 """
 
-from __future__ import annotations
-
 import json
 import os
 from collections.abc import Iterator, Sequence

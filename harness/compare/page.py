@@ -3,8 +3,6 @@
 Names come from other people's runs, so all of them are escaped.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path

@@ -4,8 +4,6 @@ Forgetting is measured in this way: the same benchmarks before and after trainin
 both scored the same instances: the same benchmark digest, split, variant, limit and scorer.
 """
 
-from __future__ import annotations
-
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence

@@ -1,7 +1,5 @@
 """A benchmark's folder: started under a marker, filled by a generator, then sealed by its manifest."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property

@@ -1,7 +1,5 @@
 """The files of a complete benchmark, checked against its manifest as they are read."""
 
-from __future__ import annotations
-
 import hashlib
 import io
 from collections.abc import Iterable, Iterator, Mapping

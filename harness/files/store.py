@@ -4,8 +4,6 @@
 file or the new one. A `Log` is appended to record by record. `locked` admits one process at a time.
 """
 
-from __future__ import annotations
-
 import errno
 import fcntl
 import hashlib

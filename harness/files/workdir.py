@@ -8,8 +8,6 @@ another request and work        UserError, naming the first field that differs
 work without a request file     UserError: the folder belongs to something else
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any

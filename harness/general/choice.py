@@ -1,7 +1,5 @@
 """A question with lettered options, as the harness sees it: a family without policies."""
 
-from __future__ import annotations
-
 import string
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence

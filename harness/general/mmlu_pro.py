@@ -4,8 +4,6 @@ Layout, examples, stop string and extraction of answers are those of the benchma
 introduction differs. Where the script finds no answer it guesses randomly; here that is a wrong answer.
 """
 
-from __future__ import annotations
-
 import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence

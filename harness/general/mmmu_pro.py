@@ -5,8 +5,6 @@ question is a screenshot. Order of parts, options and extraction of answers are 
 scripts; only the instructions differ. Where the scripts guess randomly, the answer is wrong here.
 """
 
-from __future__ import annotations
-
 import ast
 import re
 from collections.abc import Mapping

@@ -5,8 +5,6 @@ Published files exist in several versions, so the user's cache folder has one co
 files and options, and the digest of the benchmark identifies the questions.
 """
 
-from __future__ import annotations
-
 import hashlib
 import os
 import tempfile

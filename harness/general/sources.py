@@ -3,8 +3,6 @@
 A source that exists locally is read locally, without any network access.
 """
 
-from __future__ import annotations
-
 import gzip
 import io
 import re

@@ -1,7 +1,5 @@
 """The request of `harness judge`, whose fields are its flags."""
 
-from __future__ import annotations
-
 import hashlib
 from dataclasses import dataclass, field
 

@@ -4,8 +4,6 @@ The response is untrusted text. It is quoted between delimiters that it cannot c
 delimiters and chat templates replaced. A verdict is read only from the end of the judge's own text.
 """
 
-from __future__ import annotations
-
 import hashlib
 import re
 import tomllib

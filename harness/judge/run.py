@@ -6,8 +6,6 @@ instructions, policy and response), and its sample is the number of the repeat. 
 RUN/judgement.<digest>.json and shown in RUN/report.html.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain

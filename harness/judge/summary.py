@@ -1,7 +1,5 @@
 """The figures of a judge on a run, and their table."""
 
-from __future__ import annotations
-
 import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,5 @@
 """Mean score by variant, and by each group of the family, with chance and the majority answer beside it."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace

@@ -7,8 +7,6 @@ but its 39.74 for 2,000 instances can only be counts]. That grows with the numbe
 has the distance of the two as shares of all citations (total variation), and the distribution has the counts.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace

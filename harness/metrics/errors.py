@@ -1,7 +1,5 @@
 """The first error of each wrong answer, as the family determines it: its share of all scored responses."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 from harness.metrics.metric import Metric, mean_row

@@ -3,8 +3,6 @@
 Only for benchmarks without policies, some of which publish figures of this kind.
 """
 
-from __future__ import annotations
-
 import math
 from collections import defaultdict
 from collections.abc import Iterator

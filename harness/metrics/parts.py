@@ -1,7 +1,5 @@
 """The mean of each named part of a score, such as the tool and the arguments of a call."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 from harness.metrics.metric import Metric, mean_row

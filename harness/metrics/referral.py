@@ -4,8 +4,6 @@ Each stated part of a rule (what it tests, where it leads) is one claim. A rule 
 false claim. A rule that is only named is no claim, so listing names earns nothing.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 
 from harness.metrics.metric import Metric

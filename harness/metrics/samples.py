@@ -5,8 +5,6 @@ wrong, and pass@k only if another sample is correct. Votes are counted only wher
 are boxed, as the prompts of policies ask for.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """Reads the result tables of the paper from the TOML files in this folder."""
 
-from __future__ import annotations
-
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass

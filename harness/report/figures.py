@@ -1,7 +1,5 @@
 """From results to the report: figures as JSON, tables for the terminal, and the HTML page."""
 
-from __future__ import annotations
-
 import platform
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.metadata import version

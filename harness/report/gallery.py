@@ -1,7 +1,5 @@
 """Chooses the samples that a report shows, and collects what the page needs of them."""
 
-from __future__ import annotations
-
 import base64
 import io
 from collections.abc import Iterator, Mapping, Sequence

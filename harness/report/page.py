@@ -3,8 +3,6 @@
 Everything from data is escaped, and the page's content security policy allows no script but its own.
 """
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import json

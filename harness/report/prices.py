@@ -1,7 +1,5 @@
 """The cost of responses, according to prices.toml and the user's table in HARNESS_PRICES."""
 
-from __future__ import annotations
-
 import os
 import tomllib
 from collections.abc import Iterable

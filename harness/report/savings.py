@@ -1,7 +1,5 @@
 """What a prompt without the policy saves in tokens and time (paper, Figure 6)."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

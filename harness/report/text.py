@@ -1,7 +1,5 @@
 """Tables as text, for terminals and Markdown, and names from other people's data made safe to print."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 

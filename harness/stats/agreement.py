@@ -1,7 +1,5 @@
 """Do two judges agree beyond chance? Krippendorff's alpha for figures on an interval scale."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 
 

@@ -1,7 +1,5 @@
 """95 % intervals for means. The unit is the instance, however many samples it has."""
 
-from __future__ import annotations
-
 import math
 import random
 from collections.abc import Iterable, Sequence

@@ -4,8 +4,6 @@ A judgement is accepted if its judge, settings and responses are those of the ru
 very text of the response (the digest of the prompt proves this), and if all scores follow from the verdicts.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import replace

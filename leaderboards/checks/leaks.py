@@ -4,8 +4,6 @@ A training.json may name its data anywhere in it, as {"benchmark": FOLDER, "dige
 is compared only if its folder is on this machine with this digest; the result says how much was not compared.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import suppress

@@ -4,8 +4,6 @@ Only regular files within size limits are read, and every record is validated. A
 links are not followed, and nothing is executed. A file that is too large is refused before it is read.
 """
 
-from __future__ import annotations
-
 import hashlib
 import math
 import os

@@ -10,8 +10,6 @@ What is stored afterwards is the recomputed version; of the submitted report, on
 backend and the batch check are kept.
 """
 
-from __future__ import annotations
-
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence

@@ -1,7 +1,5 @@
 """Boards as static HTML, CSV, Markdown and JSON, and as tables for the terminal."""
 
-from __future__ import annotations
-
 import csv
 import io
 from pathlib import Path

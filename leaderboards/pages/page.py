@@ -3,8 +3,6 @@
 They load nothing from elsewhere, and everything from submissions is escaped.
 """
 
-from __future__ import annotations
-
 import base64
 import hashlib
 from collections import Counter

@@ -5,8 +5,6 @@ from, so only the first view after a submission takes this time. The interval in
 drawn by matplotlib, because a board can have thousands of rows.
 """
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 from functools import lru_cache

@@ -1,7 +1,5 @@
 """A board as it is displayed everywhere: ranked entries, columns that have values, scores of the paper."""
 
-from __future__ import annotations
-
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Serves boards over HTTP, read-only: GET and HEAD, and by default only to this machine."""
 
-from __future__ import annotations
-
 import re
 from contextlib import closing
 from functools import partial

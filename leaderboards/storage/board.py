@@ -10,8 +10,6 @@ files are stored before its rows are committed in one transaction. A crash in be
 rows, which is reused when the same run is submitted again.
 """
 
-from __future__ import annotations
-
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager

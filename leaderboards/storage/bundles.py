@@ -1,7 +1,5 @@
 """The files of each submission in BOARD/submissions/<sha256>, written once and verified when read."""
 
-from __future__ import annotations
-
 import fcntl
 import hashlib
 import os

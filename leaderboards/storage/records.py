@@ -1,7 +1,5 @@
 """The records of a folder of boards: boards, entries and their figures, stored bundles, and attempts."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

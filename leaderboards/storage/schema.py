@@ -1,7 +1,5 @@
 """The tables of board.sqlite by version, and the triggers that prevent changes to their rows."""
 
-from __future__ import annotations
-
 # The statements of each version. A database of version k (its user_version) needs those after the k-th.
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (

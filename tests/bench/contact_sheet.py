@@ -3,8 +3,6 @@
 python tests/bench/contact_sheet.py docs
 """
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Sequence
 from pathlib import Path

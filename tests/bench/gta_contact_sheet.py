@@ -3,8 +3,6 @@
 python tests/bench/gta_contact_sheet.py docs
 """
 
-from __future__ import annotations
-
 import sys
 from itertools import zip_longest
 from pathlib import Path

@@ -4,8 +4,6 @@ Entries and bundles are random and added by Boards.add. Two runs of 2,000 respon
 does, with everything recomputed.
 """
 
-from __future__ import annotations
-
 import random
 import tempfile
 import time

@@ -6,8 +6,6 @@ The network gets the surroundings of one object, cut out around its box, and the
 the position, a near small object cannot be distinguished from a far large one.
 """
 
-from __future__ import annotations
-
 import argparse
 from collections.abc import Iterator
 

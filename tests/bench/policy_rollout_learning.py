@@ -16,8 +16,6 @@ A dash means not within 1000 updates, or stopped early because no rewards differ
 five minutes on a shared core.
 """
 
-from __future__ import annotations
-
 import tempfile
 from pathlib import Path
 

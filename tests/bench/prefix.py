@@ -6,8 +6,6 @@ computation takes longer than the Python code. "Seconds in total" includes readi
 response.
 """
 
-from __future__ import annotations
-
 import random
 import sys
 import tempfile

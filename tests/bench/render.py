@@ -5,8 +5,6 @@
 CPU time, because generation runs one process per core, and because other processes hardly affect it.
 """
 
-from __future__ import annotations
-
 import resource
 import statistics
 import time

@@ -1,7 +1,5 @@
 """Measures the time to open and check a benchmark of 20,000 instances: python tests/bench/store.py"""
 
-from __future__ import annotations
-
 import tempfile
 import time
 from pathlib import Path

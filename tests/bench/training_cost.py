@@ -7,8 +7,6 @@ both. Without a GPU, seconds are processor time. Our side loads rows and images 
 the rows of plain TRL are in memory. PolicyRollout is compared with GRPO with the same number of responses.
 """
 
-from __future__ import annotations
-
 import json
 import resource
 import subprocess

@@ -4,8 +4,6 @@ ARGUMENT is the part after `vllm:`, such as PATH?dtype=float32. The prompts shar
 2,000 tokens for the tiny checkpoint, and have one image each. Both backends get the same prompts.
 """
 
-from __future__ import annotations
-
 import sys
 import time
 from collections.abc import Iterable

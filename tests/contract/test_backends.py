@@ -1,7 +1,5 @@
 """The contract of every registered backend: one response per prompt, a JSON description, repeatable texts."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 

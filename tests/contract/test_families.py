@@ -1,7 +1,5 @@
 """What every registered family promises the harness, whatever it is about."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import msgspec

@@ -1,7 +1,5 @@
 """What every registered general benchmark promises: it is converted from published files, offline."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The shape of the house: who may import whom, what stays unloaded, and which rooms there are not."""
 
-from __future__ import annotations
-
 import ast
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """What every registered metric promises: it explains itself, and all its figures are well-formed."""
 
-from __future__ import annotations
-
 import pytest
 from conftest import FAMILY_FIXTURES
 

@@ -1,7 +1,5 @@
 """The commands end to end, as a user runs them: what they print, leave behind and refuse."""
 
-from __future__ import annotations
-
 import json
 import shutil
 import subprocess

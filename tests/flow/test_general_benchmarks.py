@@ -1,7 +1,5 @@
 """Published benchmarks from local files: every format, end to end, offline; and errors."""
 
-from __future__ import annotations
-
 import base64
 import gzip
 import io

@@ -1,7 +1,5 @@
 """Importing the real GTA, from a folder that the test writes, like the published file."""
 
-from __future__ import annotations
-
 import json
 import shutil
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Importing CLEVR's scenes and pictures, from a small folder in CLEVR's format."""
 
-from __future__ import annotations
-
 import json
 import shutil
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Killed at any moment, the same command goes on and ends as if nothing had happened."""
 
-from __future__ import annotations
-
 import os
 import signal
 import subprocess

@@ -1,7 +1,5 @@
 """A package of somebody else: installed from its folder, then used through the commands alone."""
 
-from __future__ import annotations
-
 import json
 import os
 import re

@@ -1,7 +1,5 @@
 """`trimpi train` end to end: checkpoints for the harness, resuming after kill -9, and errors."""
 
-from __future__ import annotations
-
 import json
 import os
 import shutil

@@ -1,7 +1,5 @@
 """RL on two processes: a group may span both, and both agree on the batch and the weights."""
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

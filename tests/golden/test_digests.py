@@ -1,7 +1,5 @@
 """What a seed gives never changes by accident; a change on purpose renews these and is in CHANGELOG.md."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from harness import variants

@@ -4,8 +4,6 @@ After an intended change of the look, raise VERSION in clevrpolicy/scene/render.
 script.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

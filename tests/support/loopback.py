@@ -1,7 +1,5 @@
 """A model server on the loopback interface, with an API's wire format and any failure that a test needs."""
 
-from __future__ import annotations
-
 import json
 import threading
 from collections.abc import Callable, Iterator

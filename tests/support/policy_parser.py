@@ -1,7 +1,5 @@
 """Reads the text of a ClevrPolicy back into its tree, which shows that the text determines the tree."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping, Sequence
 

@@ -1,7 +1,5 @@
 """Small files in the form in which MMLU-Pro and MMMU-Pro are published."""
 
-from __future__ import annotations
-
 import base64
 import io
 import json

@@ -1,7 +1,5 @@
 """A PolicyRolloutTrainer on the tiny random checkpoint, with rewards that need no skill."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Small random checkpoints of the architectures that the transformers backend supports besides Qwen2.5-VL."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

@@ -6,8 +6,6 @@ it answers with a random code, which is right once in CODES times. So plain GRPO
 chance, while PolicyRollout also samples with the table in context.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

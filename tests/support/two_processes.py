@@ -1,7 +1,5 @@
 """What each of two processes runs in test_two_processes.py: CHECKPOINT BENCHMARK OUT, under torchrun."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import sys

@@ -3,8 +3,6 @@
 The folder is not called vllm: pytest puts its parent on sys.path, and `import vllm` would import the folder.
 """
 
-from __future__ import annotations
-
 import copy
 import json
 import os

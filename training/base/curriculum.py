@@ -9,8 +9,6 @@ A gate is an accuracy that a task must reach. Time that a stage does not need go
 of a stage includes tasks of earlier stages, so that they are not forgotten.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal

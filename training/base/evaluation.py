@@ -1,7 +1,5 @@
 """Accuracy of the base model: greedy answers on scenes and policies that are never used for training."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

@@ -11,8 +11,6 @@ training time and is part of the progress. A resumed run repeats the steps since
 take the same time, it ends with the same weights as a run without interruption.
 """
 
-from __future__ import annotations
-
 import copy
 import os
 import shutil

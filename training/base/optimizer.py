@@ -11,8 +11,6 @@ The model computes in bfloat16, which is five times as fast on a CPU that suppor
 small for bfloat16 accumulate in the float32 master weights, which are copied to the model after each step.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

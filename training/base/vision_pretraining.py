@@ -16,8 +16,6 @@ positions only represents distances. A linear head on the image tokens predicts 
 after this stage.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import torch

@@ -7,8 +7,6 @@ the model answered, appended one by one), cot.jsonl (one ChainOfThought per line
 same command resumes.
 """
 
-from __future__ import annotations
-
 import platform
 from collections import Counter
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,5 @@
 """Chains of thought: which instances to use, the prompt for the model, and which of its responses to keep."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest

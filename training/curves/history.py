@@ -6,8 +6,6 @@ A killed session has logged steps after its last checkpoint. The next session re
     session 2: resumed=4, steps 5 6 7            history: 1-4 of session 1, 5-7 of session 2
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path

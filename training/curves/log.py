@@ -1,7 +1,5 @@
 """Output of a stage while it trains: an entry of RUN/log.jsonl per logged step, and a progress bar."""
 
-from __future__ import annotations
-
 import math
 import sys
 import time

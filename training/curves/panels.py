@@ -1,7 +1,5 @@
 """The panels of a stage's curves, and which logged metrics each of them shows."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass

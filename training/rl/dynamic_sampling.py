@@ -10,8 +10,6 @@ Every process computes the same replacements from the same gathered rewards, so 
 prompts depend only on seed and step, so a resumed run samples the same ones again.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator
 from itertools import count

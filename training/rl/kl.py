@@ -7,8 +7,6 @@ clamps the estimate at 10 per token, which removes the gradient of every token b
 such a token keeps the gradient that it has at the bound, because the reference value is moved instead.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import torch

@@ -3,8 +3,6 @@
 Accuracy and format are two reward functions as TRL expects them, and 1 - w and w are their weights.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Sequence
 from typing import Any

@@ -25,8 +25,6 @@ and rewards first, then calls TRL's method, and overrides the two inner methods 
 tests/unit/training/test_trl_hooks.py lists every private method of TRL used here, and fails if one changes.
 """
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

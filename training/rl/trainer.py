@@ -1,7 +1,5 @@
 """A trainer for the settings of a recipe: TRL's arguments, the losses and the rewards."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

@@ -4,8 +4,6 @@ Every cell is a process, so that its memory is freed and a crash affects no othe
 skipped, so this command also resumes a single cell by hand.
 """
 
-from __future__ import annotations
-
 import os
 import shutil
 import sys

@@ -10,8 +10,6 @@ All paths inside a sweep's folder OUT are relative to it, so it can be moved:
 If the command that generates a benchmark contains {seed}, every seed has its own: data/BENCH-seed0, ...
 """
 
-from __future__ import annotations
-
 import itertools
 import re
 from collections.abc import Iterator

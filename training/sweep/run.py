@@ -4,8 +4,6 @@ An interrupted sweep resumes with the same command: a finished cell has an outco
 a process that a killed sweep left behind. If a cell fails, the error is recorded and the other cells run.
 """
 
-from __future__ import annotations
-
 import os
 import platform
 import shlex

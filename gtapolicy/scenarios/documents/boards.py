@@ -1,7 +1,5 @@
 """Boards: a title and rows of words and numbers, on paper, chalkboards, displays and enamel signs."""
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Charts whose numbers can be read, and tables to be plotted like another chart."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random

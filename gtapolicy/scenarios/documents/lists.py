@@ -1,7 +1,5 @@
 """Boards of other numbers: timetables, labels, hours, scores, distances, recipes."""
 
-from __future__ import annotations
-
 from random import Random
 
 from gtapolicy.scenarios import names

@@ -1,7 +1,5 @@
 """Town maps with streets, a park, a river, and a legend of five places with their distances."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from random import Random
 

@@ -1,7 +1,5 @@
 """Handwritten mathematics on paper, chalkboards and whiteboards: equations to solve and functions to plot."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from random import Random

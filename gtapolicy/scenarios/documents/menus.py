@@ -1,7 +1,5 @@
 """A table with food, and the menu that says what the food costs."""
 
-from __future__ import annotations
-
 from collections import Counter
 from dataclasses import dataclass, replace
 from random import Random

@@ -1,7 +1,5 @@
 """Notices to explain: warnings, house rules, care labels, opening hours."""
 
-from __future__ import annotations
-
 from random import Random
 
 from gtapolicy.pictures.camera import CameraView, tilted_view

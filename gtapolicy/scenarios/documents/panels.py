@@ -1,7 +1,5 @@
 """Control panels of machines, with dials, displays and switches."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 from random import Random

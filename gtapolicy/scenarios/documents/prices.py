@@ -1,7 +1,5 @@
 """Boards of prices: market stalls, tickets, parking, exchange rates, dishes."""
 
-from __future__ import annotations
-
 from random import Random
 
 from gtapolicy.scenarios import names

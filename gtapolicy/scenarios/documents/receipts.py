@@ -1,7 +1,5 @@
 """Receipts: quantities of some goods, the total, and how it was paid."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from random import Random
 

@@ -1,7 +1,5 @@
 """Drawn scenes of nature: coast, mountains, desert, beach, winter, space."""
 
-from __future__ import annotations
-
 import math
 from random import Random
 

@@ -1,7 +1,5 @@
 """Pictures of several objects: to count, to find, to describe."""
 
-from __future__ import annotations
-
 from collections import Counter
 from dataclasses import dataclass
 from random import Random

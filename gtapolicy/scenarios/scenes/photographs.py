@@ -3,8 +3,6 @@
 docs/gtapolicy_pictures.md lists the source and license of each photograph.
 """
 
-from __future__ import annotations
-
 import functools
 from dataclasses import dataclass, replace
 from random import Random

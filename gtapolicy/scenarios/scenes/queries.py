@@ -1,7 +1,5 @@
 """Queries about scenes: to draw them anew, to restyle them, to write on them, to look at a part of them."""
 
-from __future__ import annotations
-
 from random import Random
 
 from gtapolicy.scenarios import calls, names

@@ -1,7 +1,5 @@
 """A scene: a picture of a place or an object, its description, and the parts that can be found in it."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from random import Random

@@ -1,7 +1,5 @@
 """Drawn scenes of what people built: a village, a skyline, a living room, a garden."""
 
-from __future__ import annotations
-
 from random import Random
 
 from gtapolicy.pictures.canvas import Canvas

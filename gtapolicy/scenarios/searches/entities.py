@@ -3,8 +3,6 @@
 A function per kind draws the picture and chooses the values that entities.toml fills into its sentences.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from random import Random

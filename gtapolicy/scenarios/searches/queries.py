@@ -1,7 +1,5 @@
 """Questions about named entities, answered by a search after a description or after reading."""
 
-from __future__ import annotations
-
 from random import Random
 
 from gtapolicy.dataset.dialogs import Step

@@ -1,7 +1,5 @@
 """Cited conditions in many wordings, checked against the tree, and the first error of a wrong response."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from pathlib import Path

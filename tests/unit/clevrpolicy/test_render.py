@@ -1,7 +1,5 @@
 """Pictures agree with visibility, and are the same each time."""
 
-from __future__ import annotations
-
 import dataclasses
 import hashlib
 import os

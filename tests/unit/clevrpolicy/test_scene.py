@@ -1,7 +1,5 @@
 """Scenes: CLEVR's placement rules, splits by content, balanced quotas."""
 
-from __future__ import annotations
-
 import json
 import math
 from collections import Counter

@@ -1,7 +1,5 @@
 """clevr-skills: right and balanced answers, and grading."""
 
-from __future__ import annotations
-
 from collections import Counter
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Trees: number of leaves, reachable leaves, and the text of a policy."""
 
-from __future__ import annotations
-
 from collections import Counter
 
 import policy_parser

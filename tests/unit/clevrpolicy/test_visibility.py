@@ -1,7 +1,5 @@
 """Visibility is exact: it decides which scenes are accepted, and it is part of a benchmark's digest."""
 
-from __future__ import annotations
-
 import math
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """Tool calls: what is parsed as a call, and how it is scored."""
 
-from __future__ import annotations
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st

@@ -1,7 +1,5 @@
 """Expressions of a model: valid ones are evaluated, hostile ones are rejected before they take any time."""
 
-from __future__ import annotations
-
 import math
 
 import pytest

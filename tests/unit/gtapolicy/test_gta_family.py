@@ -1,7 +1,5 @@
 """The families of GTAPolicy: cited rules, first errors, recall and baselines."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

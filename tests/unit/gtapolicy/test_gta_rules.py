@@ -1,7 +1,5 @@
 """Version rules: one for each profile, the same in text and data, changed by overrides and a user's file."""
 
-from __future__ import annotations
-
 import itertools
 import re
 import tomllib

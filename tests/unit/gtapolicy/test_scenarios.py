@@ -1,7 +1,5 @@
 """The generated dialogs have GTA's shape, are reproducible, and agree with their own pictures."""
 
-from __future__ import annotations
-
 import ast
 import hashlib
 import json

@@ -1,7 +1,5 @@
 """The similarity of texts: properties that both scorers have, and the id of the one in use."""
 
-from __future__ import annotations
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st

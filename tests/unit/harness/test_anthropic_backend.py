@@ -1,7 +1,5 @@
 """The anthropic backend: its requests, prompt caching, and batches that outlive a killed process."""
 
-from __future__ import annotations
-
 import json
 import os
 import signal

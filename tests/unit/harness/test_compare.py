@@ -1,7 +1,5 @@
 """Comparing runs: what is matched, what the paired intervals promise, what the page says."""
 
-from __future__ import annotations
-
 import json
 import random
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,5 @@
 """The hf backend with a tiny random Qwen2.5-VL: batches, token counts, failures and error messages."""
 
-from __future__ import annotations
-
 import json
 import math
 import random

@@ -1,7 +1,5 @@
 """A shared prefix is computed once, and all responses stay the same."""
 
-from __future__ import annotations
-
 import gc
 import json
 import random

@@ -1,7 +1,5 @@
 """The LLM judge: what it is asked, how its verdict is read, and that no response can forge one."""
 
-from __future__ import annotations
-
 import json
 import random
 from collections.abc import Callable, Iterator, Sequence

@@ -1,7 +1,5 @@
 """Intervals and metrics: figures known by hand on made-up results, and what oracle and random must get."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """MMLU-Pro: which letter is extracted from a response, and how it is scored."""
 
-from __future__ import annotations
-
 import gzip
 import json
 import os

@@ -1,7 +1,5 @@
 """MMMU-Pro: which letter is extracted from a response."""
 
-from __future__ import annotations
-
 import ast
 import gzip
 import json

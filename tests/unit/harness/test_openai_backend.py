@@ -1,7 +1,5 @@
 """The openai backend: its requests, and the answers of a real server compared with the hf backend's."""
 
-from __future__ import annotations
-
 import os
 import socket
 import subprocess

@@ -1,7 +1,5 @@
 """The HTML report on a made-up family: what it says, that it is safe to open, and that its filters work."""
 
-from __future__ import annotations
-
 import base64
 import io
 import re

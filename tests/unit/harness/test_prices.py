@@ -1,7 +1,5 @@
 """Cost: by the table of prices, none where it is not known, and the user's table before ours."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 from typing import Any

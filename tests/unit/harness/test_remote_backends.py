@@ -1,7 +1,5 @@
 """Both API backends, with the providers' own clients and a server on the loopback interface."""
 
-from __future__ import annotations
-
 import base64
 import os
 import signal

@@ -1,7 +1,5 @@
 """A run's folder: whose it is, who may work in it, and what may move without the run being another."""
 
-from __future__ import annotations
-
 import shutil
 from pathlib import Path
 

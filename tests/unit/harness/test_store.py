@@ -1,7 +1,5 @@
 """Files are complete or absent, logs contain complete lines, and no path leaves its folder."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The database of the boards: nothing is incomplete, lost, duplicated or changed, whatever happens."""
 
-from __future__ import annotations
-
 import multiprocessing
 import os
 import signal

@@ -1,7 +1,5 @@
 """The boards in a real browser: sort, filter, open an entry, compare two."""
 
-from __future__ import annotations
-
 import json
 import os
 import shutil

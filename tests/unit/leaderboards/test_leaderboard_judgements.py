@@ -1,7 +1,5 @@
 """Judgements on a board: their verdicts are complete and of this run, and their figures follow from them."""
 
-from __future__ import annotations
-
 import json
 import random
 import shutil

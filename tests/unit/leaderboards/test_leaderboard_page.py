@@ -1,7 +1,5 @@
 """How boards are displayed: figures, hostile names, the server, exports, and a real browser."""
 
-from __future__ import annotations
-
 import csv
 import http.client
 import io

@@ -1,7 +1,5 @@
 """Submissions that are accepted, and every reason for a refusal."""
 
-from __future__ import annotations
-
 import json
 import shutil
 import tarfile

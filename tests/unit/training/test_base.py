@@ -1,7 +1,5 @@
 """The tiny base model: its examples are right and match the benchmarks, and its training can be resumed."""
 
-from __future__ import annotations
-
 import itertools
 import json
 import random

@@ -1,7 +1,5 @@
 """Chains of thought: which prompts are sent, which responses are kept, and that a kill loses none."""
 
-from __future__ import annotations
-
 import json
 import os
 import signal

@@ -1,7 +1,5 @@
 """The history of a run's log, and the page of its curves, which is safe to open."""
 
-from __future__ import annotations
-
 import re
 from html.parser import HTMLParser
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Groups without reward variance are replaced, and training ends if no replacement is found."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from itertools import islice
 from pathlib import Path

@@ -1,7 +1,5 @@
 """PolicyRollout learns a policy that plain GRPO must guess; tests/bench measures how much faster."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """The page of `trimpi report`: its figures come from the stored runs, and missing ones are marked."""
 
-from __future__ import annotations
-
 import itertools
 import math
 import re

@@ -1,7 +1,5 @@
 """Rewards: the harness's own grade, and the format."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The losses of GRPO, DAPO and PolicyRollout equal the formulas, which are implemented here independently."""
 
-from __future__ import annotations
-
 import math
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """PolicyRollout: responses sampled with the policy are learned without it."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Tokens and mask of each stage, and prompts that equal those of the harness."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Sweeps: the cells of a file, how they run side by side, and the stages that they share."""
 
-from __future__ import annotations
-
 import os
 import signal
 import subprocess

@@ -1,7 +1,5 @@
 """Recipes at every scale, recipe files of the user, and settings that are refused."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The log and the terminal output of a Trainer, also when it is killed and resumed."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any

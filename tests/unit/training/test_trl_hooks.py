@@ -1,7 +1,5 @@
 """The private parts of TRL that PolicyRolloutTrainer depends on. An upgrade that changes one fails here."""
 
-from __future__ import annotations
-
 import inspect
 from importlib.metadata import version
 from typing import Any

@@ -1,7 +1,5 @@
 """PolicyRollout with a stand-in for vLLM: what is requested from it, and how its responses are used."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

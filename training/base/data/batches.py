@@ -1,7 +1,5 @@
 """Groups the examples of a training step into padded batches of similar length."""
 
-from __future__ import annotations
-
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """A training example: a question, its answer, and the weight of the loss on each token of the answer."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 from typing import Any, Literal

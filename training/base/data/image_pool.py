@@ -4,8 +4,6 @@ All scenes belong to the training split by their content (clevrpolicy.scene.plac
 tests on a scene with the same content.
 """
 
-from __future__ import annotations
-
 import multiprocessing
 import os
 from dataclasses import dataclass, fields

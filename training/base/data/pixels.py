@@ -4,8 +4,6 @@ All pictures of the pool are kept on the training device. A batch only contains 
 mirroring, small shifts, and changes of contrast and brightness, which make few pictures last longer.
 """
 
-from __future__ import annotations
-
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Random scenes that reach a given leaf, and random policies in the wording of a benchmark."""
 
-from __future__ import annotations
-
 import random
 from dataclasses import dataclass, replace
 

@@ -4,8 +4,6 @@ Answers have the form that the benchmarks expect. If a task asks for a decision,
 balanced, because a model that does well by guessing never learns to look.
 """
 
-from __future__ import annotations
-
 import random
 import re
 from collections.abc import Callable

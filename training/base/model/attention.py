@@ -3,8 +3,6 @@
 Measured on one core in bfloat16 with 64 rows of 160 tokens: a training step takes 1.2 s instead of 2.1 s.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import torch

@@ -3,8 +3,6 @@
 Code that runs on this checkpoint therefore also runs on a full-size Qwen2.5-VL.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any

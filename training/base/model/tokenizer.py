@@ -10,8 +10,6 @@ conditions, the values of attributes. Prompts become much shorter:
 Any other text is split into words and encoded by BPE. Every byte is a token, so each string round-trips.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Iterator

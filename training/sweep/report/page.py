@@ -1,7 +1,5 @@
 """`trimpi report`: the results of a sweep as Markdown with plots, beside those that the paper reports."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib import resources

@@ -1,7 +1,5 @@
 """The plots of a sweep, as SVG files on white: one with a row for each method, one with a line for each."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Mapping
 from itertools import cycle
 from typing import NamedTuple

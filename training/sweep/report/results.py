@@ -8,8 +8,6 @@ Every figure of a cell has a key:
     ("gain", "over CoT SFT")                       difference of two methods with the same seed
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace

@@ -1,7 +1,5 @@
 """Tables of methods: their columns, how figures are written, and the figures of the paper."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
