@@ -20,7 +20,7 @@ from training.sweep.report import tables
 from training.sweep.report.page import write_results
 from training.sweep.report.results import StoredSweep, T, seed_mean
 from training.sweep.report.tables import paper_scores
-from training.train import Record, StageRecord
+from training.train import StageRecord, TrainingRecord
 
 STAGES = {
     "direct-sft": ["direct-sft"],
@@ -91,7 +91,7 @@ class FakeSweep:
         self._report(folder / "skills", "skills", "test", {"internalized": 0.5})
         stages = tuple(StageRecord(s, "base", {}, 4, None, 400.0, 400.0, 1, MEANS) for s in cell["stages"])
         if stages:
-            record = Record(cell["recipe"], "tiny", "hf:base", (), cell["seed"], stages, {})
+            record = TrainingRecord(cell["recipe"], "tiny", "hf:base", (), cell["seed"], stages, {})
             (folder / "train" / cell["stages"][-1]).mkdir(parents=True)
             store.write_json(folder / "train" / cell["stages"][-1] / "training.json", record)
             store.write_lines(folder / "train" / "log.jsonl", LOGGED)
