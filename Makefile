@@ -1,4 +1,4 @@
-# The two commands of this project are `make demo` and `make test`; each installs what is missing first.
+# The main commands are `make demo` and `make test`. Each installs what is missing first.
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
@@ -7,34 +7,34 @@
 READY := .venv/.ready
 READY_VLLM := .venv-vllm/.ready
 
-# The models of demo and tests are tiny: threads that wait for each other soon cost more than they bring.
+# The models of the demo and the tests are tiny, so more threads would make them slower.
 demo: export OMP_NUM_THREADS ?= 2
 test test-vllm: export OMP_NUM_THREADS ?= 1
 
-help: ## say what can be made
+help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
 
-setup: $(READY) ## make .venv and install the pinned versions, and what headless GL needs
+setup: $(READY) ## create .venv with the pinned versions, and install the packages for headless GL
 	@echo 'setup: .venv is ready'
 
-demo: $(READY) ## three benchmarks, a tiny model that learns a policy by heart, reports, leaderboards
+demo: $(READY) ## generate benchmarks, train a tiny model on a policy, write reports and leaderboards
 	@.venv/bin/python examples/demo.py
 
-lint: $(READY) ## ruff and mypy --strict
+lint: $(READY) ## run ruff and mypy --strict
 	@echo 'lint: ruff'
 	@.venv/bin/ruff check --quiet .
 	@.venv/bin/ruff format --check --quiet .
 	@echo 'lint: mypy --strict'
 	@.venv/bin/mypy
 
-test: lint ## lint, then the whole test suite
+test: lint ## run lint, then all tests
 	@echo 'test: pytest'
 	@.venv/bin/pytest
 
-# Of the CPU build: GiB of cache, and threads that the scheduler may move, on a machine that others use too.
+# Settings of vLLM's CPU build: 1 GiB of cache, and threads that are not bound to cores, for a shared machine.
 test-vllm: export VLLM_CPU_KVCACHE_SPACE ?= 1
 test-vllm: export VLLM_CPU_OMP_THREADS_BIND ?= nobind
-test-vllm: $(READY_VLLM) ## the vllm backend against a real vLLM, built for CPUs, in .venv-vllm (4 GB)
+test-vllm: $(READY_VLLM) ## test the vllm backend with vLLM's CPU build, installed in .venv-vllm (4 GB)
 	@echo 'test-vllm: pytest'
 	@.venv-vllm/bin/pytest -rP tests/with_vllm
 	@.venv-vllm/bin/pytest tests/contract/test_backends.py -k vllm

@@ -10,21 +10,22 @@ from leaderboards.storage.board import Boards
 
 
 def submit(run: Positional[Path], /, *, board: Path, benchmark: str | None = None) -> None:
-    """Verify a finished run against its benchmark, score it again, and put it on its boards.
+    """Verify a finished run against its benchmark, score it again, and add it to the boards.
 
     Args:
         run: Folder of a run.
         board: Folder of the boards; created if it does not exist.
-        benchmark: Folder of the run's benchmark, or a published one as NAME[:SOURCE]; by default the folder
-            that is recorded in the run.
+        benchmark: Folder of the benchmark, or a published one as NAME[:SOURCE]. By default the folder that
+            the run recorded.
     """
     from leaderboards.submit import submit as submit_run
 
     result = submit_run(Boards(board, create=True), run, benchmark)
-    for entered, f in result.entries:
-        judge = f", judged by {entered.key.judge}" if entered.key.judge else ""
+    for on_board, f in result.entries:
+        key = on_board.key
+        judge = f", judged by {key.judge}" if key.judge else ""
         figures = f"{SHARE.format(f.mean)} ({SHARE.interval(f.low, f.high)}), n {f.n}"
-        print(f"{entered.benchmark} {entered.key.split} {entered.key.variant}{judge}: {figures}")
+        print(f"{on_board.benchmark} {key.split} {key.variant}{judge}: {figures}")
         if f.leaks:
             print(f"warning: {f.leak}")
     print(f"{'stored' if result.stored else 'already on the boards, not stored again'}: {result.bundle}")
@@ -74,5 +75,5 @@ def main() -> None:
     command_line(
         {"submit": submit, "show": show, "serve": serve, "export": export},
         prog="leaderboard",
-        description="Local leaderboards that recompute what they show.",
+        description="Local leaderboards that recompute every figure that they show.",
     )

@@ -1,7 +1,8 @@
-"""The columns of a board: the figures of an entry beside its score.
+"""The columns of a board: every figure of an entry except its score.
 
-Every row of an entry's report under the board's variant is a column, named by the row's label; its title,
-unit, direction and explanation come from the metric. The quantities that only boards have are declared here.
+Each row of an entry's report under the board's variant becomes a column with the row's label as its name.
+Its title, unit, direction and explanation come from the metric. Columns that are not metrics of a report are
+declared here.
 """
 
 from collections.abc import Iterable, Mapping
@@ -16,13 +17,13 @@ from harness.variants import IN_CONTEXT, INTERNALIZED, OVERRIDE
 
 @dataclass(frozen=True, slots=True)
 class ChangeUnit(Unit):
-    """The unit of a difference, which is always written with its sign."""
+    """The unit of a difference, whose sign is always written."""
 
     def format(self, value: float | None) -> str:
         return self.change(value)
 
 
-# The accuracy of a run under each variant. A board shows it for the variants other than its own.
+# The accuracy of a run under each variant. A board shows those of the other variants.
 ACCURACIES = (
     Quantity(name=INTERNALIZED.name, explanation="Accuracy of the run without the policy in the prompt."),
     Quantity(name=IN_CONTEXT.name, explanation="Accuracy of the run with the policy in the prompt."),
@@ -49,7 +50,7 @@ COST = Quantity(
 )
 BOARD_ONLY = RECALL, FORGETTING, TOKENS_SAVED, PROMPT_TOKENS, COST
 DECLARED: Mapping[str, Quantity] = {q.name: q for q in (*ACCURACIES, *BOARD_ONLY)}
-# Columns under which entries were stored before the columns were named by the metrics.
+# Older entries were stored under these names, before columns had the names of their metrics.
 RENAMED: Mapping[str, str] = {
     "referral": "referral precision",
     "rule recall": "referral recall",
@@ -58,7 +59,7 @@ RENAMED: Mapping[str, str] = {
 
 
 def report_columns(report: Report, variant: str) -> dict[str, float]:
-    """The columns that follow from a report, by label, for a board of this variant."""
+    """The columns of a board of this variant that are computed from the report, by label."""
     rows = [row for row in report.rows if not row.group]
     columns = {row.label: row.mean for row in rows if row.variant == variant and row.label != ACCURACY.name}
     columns |= {row.variant: row.mean for row in rows if row.label == ACCURACY.name}
@@ -71,32 +72,32 @@ def report_columns(report: Report, variant: str) -> dict[str, float]:
 
 
 def stored_columns(columns: Mapping[str, float | None]) -> dict[str, float]:
-    """The columns of a stored entry that have a value, under today's names."""
+    """The columns of a stored entry that have a value, under their present names."""
     return {RENAMED.get(label, label): value for label, value in columns.items() if value is not None}
 
 
 def quantities(labels: Iterable[str]) -> list[Quantity]:
-    """What each column is, in the order of display: accuracies, metrics, and what only boards have."""
-    order = [*(q.name for q in ACCURACIES), *installed(), "", *(q.name for q in BOARD_ONLY)]
+    """The quantity of each column, in the order of display: accuracies, metrics, then BOARD_ONLY."""
+    uninstalled = ""  # the place of metrics that are no longer installed, after the installed ones
+    order = [*(q.name for q in ACCURACIES), *installed(), uninstalled, *(q.name for q in BOARD_ONLY)]
 
     def position(label: str) -> int:
         name = label if label in DECLARED else find(label).name
-        # A metric that is no longer installed comes after the others.
-        return order.index(name if name in order else "")
+        return order.index(name if name in order else uninstalled)
 
     return [replace(DECLARED.get(label) or find(label), name=label) for label in sorted(labels, key=position)]
 
 
 def description(quantity: Quantity) -> str:
-    """The explanation of a column and which values are better; empty for an unknown metric."""
+    """The explanation of a column, and whether higher or lower is better. Empty for an unknown metric."""
     if quantity.direction == "neither":
         return quantity.explanation
     return f"{quantity.explanation} {quantity.direction.capitalize()} is better.".lstrip()
 
 
 def legend(columns: Iterable[Quantity]) -> dict[str, str]:
-    """The description of each column by its title, or by several titles if they have the same description."""
+    """The description of each column by its title. Columns with the same description share one item."""
     titles: dict[str, list[str]] = {}
     for column in columns:
         titles.setdefault(description(column), []).append(column.title)
-    return {", ".join(same): text for text, same in titles.items() if text}
+    return {", ".join(sharing): text for text, sharing in titles.items() if text}

@@ -1,4 +1,4 @@
-"""From the folder of a run to entries on boards: read, verify, recompute, and store or refuse."""
+"""Submits the folder of a run: reads it, verifies and recomputes it, and stores or refuses it."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,13 +16,7 @@ from harness.report.page import render_page
 from harness.results import Results
 from leaderboards.checks.judgements import judge_figures, judge_id
 from leaderboards.checks.leaks import check_leaks
-from leaderboards.checks.submission import (
-    Refusal,
-    Submission,
-    read_submission,
-    run_sha256,
-    verdicts_name,
-)
+from leaderboards.checks.submission import Refusal, Submission, read_submission, run_sha256, verdicts_name
 from leaderboards.checks.verify import verify
 from leaderboards.columns import report_columns
 from leaderboards.storage.board import Boards
@@ -43,9 +37,9 @@ class SubmissionResult:
 
 
 def submit(boards: Boards, folder: Path, benchmark: str | None = None) -> SubmissionResult:
-    """Puts a run on its boards. Raises UserError with every reason for a refusal, and records the attempt.
+    """Adds a run to its boards. Every attempt is recorded. Raises UserError with every reason for a refusal.
 
-    The benchmark is a folder or the name of a published one; by default, the folder named in run.json.
+    The benchmark is a folder or the name of a published one. By default it is the folder named in run.json.
     """
     attempt = boards.begin_attempt(folder.resolve().name)
     try:
@@ -54,10 +48,8 @@ def submit(boards: Boards, folder: Path, benchmark: str | None = None) -> Submis
         boards.name_attempt(attempt, run.model, run.digest)
         opened = published.open(benchmark) if benchmark is not None else _benchmark_of(run)
         results, report = verify(submission, opened)
-        bundle, entries = (
-            make_bundle(submission, results, report),
-            list(_entries(submission, results, report)),
-        )
+        bundle = _make_bundle(submission, results, report)
+        entries = list(_entries(submission, results, report))
     except UserError as error:
         boards.refuse(attempt, error.reasons if isinstance(error, Refusal) else [str(error)])
         raise
@@ -67,15 +59,15 @@ def submit(boards: Boards, folder: Path, benchmark: str | None = None) -> Submis
 
 
 def _benchmark_of(run: Run) -> Benchmark:
-    """The benchmark in the folder named by the run, whose digest is verified later."""
+    """The benchmark in the folder that run.json names. Its digest is verified later."""
     try:
         return Benchmark(Path(run.benchmark))
     except (UserError, ValueError, OSError) as error:
         raise Refusal([f"benchmark: {error}; specify its folder with --benchmark"]) from error
 
 
-def make_bundle(submission: Submission, results: Results, report: Report) -> Bundle:
-    """The files to store: responses, everything recomputed from them, and the submitted judgements."""
+def _make_bundle(submission: Submission, results: Results, report: Report) -> Bundle:
+    """The files to store: the responses, all that is recomputed from them, and the submitted judgements."""
     lines = msgspec.json.Encoder().encode_lines
     files = {
         "run.json": _json(report.run),
@@ -98,7 +90,7 @@ def _json(value: Any) -> bytes:
 
 
 def _entries(submission: Submission, results: Results, report: Report) -> Iterator[BoardEntry]:
-    """An entry for each variant, and for each variant and judge."""
+    """One entry for each variant, and one for each judgement of a variant."""
     run, benchmark, manifest = submission.run, results.benchmark, results.benchmark.manifest
     training = submission.training or {}
     leak_check = check_leaks(submission.training, benchmark, [r.instance for r in results.results])
@@ -139,20 +131,20 @@ class _CompletedStage(msgspec.Struct):
 
 
 class _TrainingStages(msgspec.Struct):
-    """The stages of a recipe as `trimpi train` records them in training.json."""
+    """The completed and the planned stages, as `trimpi train` records them in training.json."""
 
     stages: tuple[_CompletedStage, ...]
     planned: tuple[str, ...] = ()
 
 
 def _method(training: Json) -> str:
-    """The name of the recipe, with the completed stages if the checkpoint is not that of the last stage."""
+    """The name of the recipe. If stages are missing, the completed ones come first: "cot-sft, of NAME"."""
     name = training.get("method") or training.get("recipe")
     if not isinstance(name, str):
         return ""
     try:
         recorded = msgspec.convert(training, _TrainingStages)
-    except msgspec.ValidationError:  # from another trainer, whose format is unknown
+    except msgspec.ValidationError:  # written by another trainer
         return name
     completed = [stage.stage for stage in recorded.stages]
     return name if completed == list(recorded.planned) else f"{', '.join(completed)}, of {name}"

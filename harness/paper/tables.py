@@ -20,24 +20,24 @@ class ReportedScore:
     family: str
     variant: str
     score: float
-    # The depth and the kind of the policies; None for a family without them.
+    # The depth N of the policies and whether they contain images; None for a family without depth and images.
     depth: int | None = None
     visual: bool | None = None
-    # The language model that judged, for referral scores.
+    # The language model that gave the score, for referral scores.
     judge: str = ""
-    # What the model was trained on before, if not on this benchmark.
+    # The benchmark that the model was trained on, if it is not the scored one.
     after: str = ""
-    # The parts of the score, for tool calls.
+    # The two parts of the score of a tool call, in percent.
     tool: float | None = None
     arguments: float | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.score <= 100:
-            raise ValueError(f"score: expected 0 to 100 percent, got {self.score}")
+            raise ValueError(f"score: expected a percentage from 0 to 100, got {self.score}")
 
     @property
     def setting(self) -> str:
-        """The kind of benchmark, such as "clevrpolicy-T N=6"."""
+        """The kind of benchmark and the training data, such as "clevrpolicy-T N=6"."""
         kind = {None: "", False: "-T", True: "-M"}[self.visual]
         depth = f" N={self.depth}" if self.depth is not None else ""
         return f"{self.family}{kind}{depth}" + (f" after {self.after}" if self.after else "")
@@ -55,12 +55,12 @@ class PaperTable:
 
     @property
     def settings(self) -> list[str]:
-        """The columns of the table."""
+        """The settings of the rows, which are the columns when the table is displayed."""
         return list(dict.fromkeys(row.setting for row in self.rows))
 
     @property
     def scores_by_method(self) -> list[tuple[str, str, list[float | None]]]:
-        """Method, model, and the score in each setting."""
+        """Method, model, and the score in each setting; None if we have no score."""
         by_model: dict[tuple[str, str], dict[str, float]] = {}
         for row in self.rows:
             by_model.setdefault((row.method, row.model), {})[row.setting] = row.score
@@ -76,13 +76,16 @@ class PaperTable:
 
 @cache
 def tables() -> tuple[PaperTable, ...]:
-    """All tables by their number. Raises UserError if a file is not valid."""
-    files = [file for file in resources.files("harness.paper").iterdir() if file.name.endswith(".toml")]
+    """All tables in the order of their numbers. Raises UserError if a file is not valid."""
     read = []
-    for file in files:
+    for file in resources.files("harness.paper").iterdir():
+        if not file.name.endswith(".toml"):
+            continue
         try:
             data = tomllib.loads(file.read_text(encoding="utf-8"))
+            shared = data.pop("shared", {})
+            data["rows"] = [shared | row for row in data["rows"]]
             read.append(msgspec.convert(data, PaperTable, strict=True))
-        except ValueError as error:
+        except (ValueError, KeyError) as error:
             raise UserError(f"harness/paper/{file.name}: {error}") from error
     return tuple(sorted(read, key=lambda t: (t.table is None, t.table, t.title)))

@@ -1,5 +1,5 @@
-"""What a submission is checked for before it is stored. Nothing in it is trusted.
+"""The checks of a submission before it is stored. Nothing in it is trusted.
 
-Read `submission` (reading a folder safely) first, then `verify` (recomputing all figures), which uses
-`judgements`; `leaks` compares training data with the test set.
+Read `submission` first: it reads a folder safely. Then read `verify`, which recomputes all figures with
+`judgements`, and `leaks`, which compares the training data with the test set.
 """

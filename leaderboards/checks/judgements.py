@@ -1,7 +1,7 @@
-"""Checks of a language model's judgement. The model is not asked again, but all figures are recomputed.
+"""Verifies judgements by a language model. The judge is not run again, but all figures are recomputed.
 
-A judgement is accepted if its judge, settings and responses are those of the run, if each verdict is on the
-very text of the response (the digest of the prompt proves this), and if all scores follow from the verdicts.
+A judgement is accepted if its model, benchmark and responses match the run, if each verdict is on the exact
+text of the response (the digest of the prompt proves this), and if all scores follow from the verdicts.
 """
 
 import math
@@ -13,6 +13,7 @@ import msgspec
 from harness import variants
 from harness.backends import Sampling
 from harness.errors import UserError
+from harness.files.benchmark import Benchmark
 from harness.judge.config import JudgeRequest, sample_order
 from harness.judge.prompt import MOST, parse
 from harness.judge.prompt import prompt as judge_prompt
@@ -21,7 +22,6 @@ from harness.records import Response, Run
 from harness.results import Result, Results
 from harness.seeds import rng
 from harness.stats.intervals import bootstrap
-from harness.variants import VARIANTS
 from leaderboards.checks.submission import SubmittedJudgement, equal
 from leaderboards.storage.records import Figures
 
@@ -29,15 +29,15 @@ Verdicts = Mapping[tuple[str, str, int], Response]
 
 
 def judge_id(j: Judgement) -> str:
-    """Identifies the judge and its settings, which all entries of a board have in common."""
+    """Identifies the judge and its settings. All entries of a board have the same."""
     digest = _judge_request(j).digest
     return f"{j.judge}, {j.setting} setting, {j.limit} responses, {j.repeats} repeats, {digest}"
 
 
 def judge_figures(judgement: Judgement, results: Results, figures: Figures) -> Figures | None:
-    """The figures of a run with the judge's scores, from 0 to 1, instead of its own.
+    """The figures of a run with the judge's scores, rescaled to 0 to 1, in place of its own scores.
 
-    They are over the responses that have a score from the judge; None if there are none.
+    Only responses with a score from the judge count. None if there are no such responses.
     """
     scores = {
         (j.instance, j.variant, j.sample): j.score / MOST for j in judgement.responses if j.score is not None
@@ -60,7 +60,7 @@ def judge_figures(judgement: Judgement, results: Results, figures: Figures) -> F
 
 
 def judgement_errors(submitted: SubmittedJudgement, run: Run, results: Results) -> Iterator[str]:
-    """Every reason to refuse a judgement."""
+    """Yields every reason to refuse a judgement."""
     name, j, responses = submitted
     try:
         request = _judge_request(j)
@@ -70,9 +70,9 @@ def judgement_errors(submitted: SubmittedJudgement, run: Run, results: Results) 
     if name != f"judgement.{request.digest}.json":
         yield f"{name}: expected the name judgement.{request.digest}.json for its judge, setting and sampling"
     if (j.benchmark_digest, j.model) != (run.digest, run.model):
-        yield f"{name}: expected a judgement of the run's model and benchmark, got one of others"
+        yield f"{name}: expected a judgement of the run's model and benchmark, got another one"
     if j.judge == run.model:
-        yield f"{name}: expected another judge than the judged model"
+        yield f"{name}: expected a judge other than the judged model, {j.judge!r}"
     if j.variants not in run.variants:
         yield f"{name}: expected one variant of the run, got {j.variants!r}; judge one variant at a time"
         return
@@ -86,15 +86,12 @@ def judgement_errors(submitted: SubmittedJudgement, run: Run, results: Results) 
         yield f"{name}: expected the {len(chosen)} responses of the random sample, got others"
         return
     verdicts = {v.key: v for v in responses if v.error is None}
-    wrong = [
-        r
-        for r in j.responses
-        if not _follows(j, verdicts, r, judgeable[r.instance, r.variant, r.sample], results)
-    ]
+    pairs = [(judged, judgeable[key]) for judged, key in zip(j.responses, chosen, strict=True)]
+    wrong = [judged for judged, r in pairs if not _follows(j, verdicts, judged, r, results.benchmark)]
     if wrong:
         yield (
             f"{name}: {len(wrong)} of {len(j.responses)} scores do not follow from the verdicts, "
-            f"or a verdict is missing, the first on {wrong[0].instance}"
+            f"or a verdict is missing; the first is on {wrong[0].instance}"
         )
     scores = [r.score for r in j.responses if r.score is not None]
     mean = math.fsum(scores) / len(scores) if scores else None
@@ -103,7 +100,7 @@ def judgement_errors(submitted: SubmittedJudgement, run: Run, results: Results) 
 
 
 def _judge_request(j: Judgement) -> JudgeRequest:
-    """Raises UserError or ValidationError if no judge could have been asked in this way."""
+    """The request that these settings describe. Raises UserError or ValidationError if they are not valid."""
     sampling = msgspec.convert(dict(j.sampling), Sampling, strict=True)
     if not 1 <= j.repeats <= 100:
         raise UserError(f"repeats: expected 1..100, got {j.repeats}")
@@ -111,11 +108,10 @@ def _judge_request(j: Judgement) -> JudgeRequest:
 
 
 def _follows(
-    j: Judgement, verdicts: Verdicts, judged: JudgedResponse, result: Result, results: Results
+    j: Judgement, verdicts: Verdicts, judged: JudgedResponse, result: Result, benchmark: Benchmark
 ) -> bool:
-    """Whether the scores of a response are those of the verdicts on its text."""
-    benchmark = results.benchmark
-    policy = benchmark.policies[variants.policy_id(result.instance, VARIANTS[judged.variant]) or ""]
+    """Whether the scores of a response follow from the verdicts on its text."""
+    policy = benchmark.policies[variants.policy_id(result.instance, result.variant) or ""]
     scores: list[float | None] = []
     for repeat in range(j.repeats):
         prompt = judge_prompt(j.setting, benchmark, policy, result.response.text or "", repeat)

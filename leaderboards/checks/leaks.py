@@ -1,7 +1,7 @@
-"""Was a model trained on the test set? This compares pictures and questions, not names.
+"""Checks whether a model was trained on the test set. Compares pictures and questions, not names.
 
-A training.json may name its data anywhere in it, as {"benchmark": FOLDER, "digest": ..., "split": ...}. Data
-is compared only if its folder is on this machine with this digest; the result says how much was not compared.
+A training.json names training data as {"benchmark": FOLDER, "digest": ..., "split": ...}, at any depth. Data
+is compared only if its folder is on this machine with this digest. The result says how much was not compared.
 """
 
 import hashlib
@@ -17,15 +17,16 @@ from harness.errors import UserError
 from harness.files.benchmark import Benchmark
 from harness.records import Instance, Json
 
-# How deep in training.json data is searched for, and how many benchmarks are compared at most.
-DEEPEST = 8
-MOST_DATA = 32
+# The levels of training.json that are searched, and the number of benchmarks that are compared.
+MAX_NESTING = 8
+MAX_BENCHMARKS = 32
 
 
 @dataclass(frozen=True, slots=True)
 class LeakCheck:
-    """The result in words, empty if nothing is known about the training, and whether there is a leak."""
+    """The result of comparing the training data with the test set."""
 
+    # Empty if nothing is known about the training.
     text: str
     leaks: bool = False
 
@@ -47,8 +48,8 @@ def check_leaks(training: Json | None, benchmark: Benchmark, tested: Sequence[In
     test_contents = {content(benchmark, instance) for instance in tested}
     training_contents: set[str] = set()
     missing = len(named)
-    for data in named[:MOST_DATA]:
-        # ValueError: the path contains a NUL. OSError: it is too long.
+    for data in named[:MAX_BENCHMARKS]:
+        # ValueError: the path contains a NUL character. OSError: the path is too long.
         with suppress(UserError, ValueError, OSError):
             other = _open(data, benchmark)
             training_contents |= {content(other, instance) for instance in other.instances(data.split)}
@@ -83,7 +84,7 @@ def _training_data(training: Json) -> Iterator[TrainingData]:
 
 
 def _open(data: TrainingData, tested: Benchmark) -> Benchmark:
-    """Raises UserError if the benchmark is not in its folder, or has another digest."""
+    """The benchmark of training data. Raises UserError if its folder has none, or one with another digest."""
     if data.digest == tested.manifest.digest:
         return tested
     other = Benchmark(Path(data.folder))
@@ -93,8 +94,8 @@ def _open(data: TrainingData, tested: Benchmark) -> Benchmark:
 
 
 def _objects(value: Any, depth: int = 0) -> Iterator[dict[str, Any]]:
-    """All JSON objects in a value."""
-    if depth < DEEPEST and isinstance(value, dict | list):
+    """All JSON objects in a value, down to MAX_NESTING levels."""
+    if depth < MAX_NESTING and isinstance(value, dict | list):
         if isinstance(value, dict):
             yield value
         for item in value.values() if isinstance(value, dict) else value:

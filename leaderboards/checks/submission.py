@@ -1,4 +1,4 @@
-"""A submission: the folder of a run, read without trusting it.
+"""Reads the folder of a submitted run without trusting it.
 
 Only regular files within size limits are read, and every record is validated. Archives are not unpacked,
 links are not followed, and nothing is executed. A file that is too large is refused before it is read.
@@ -22,27 +22,26 @@ from harness.report.text import printable, short
 
 T = TypeVar("T")
 MIB = 1 << 20
-# Limits in bytes: a file of records, another JSON file, a line, and settings that a page displays.
-LARGEST_RECORDS = 1024 * MIB
-LARGEST_JSON = 64 * MIB
-LONGEST_LINE = 16 * MIB
-LARGEST_SETTINGS = 64 << 10
-MOST_LINES = 2_000_000
-MOST_JUDGEMENTS = 16
-# In characters.
-LONGEST_NAME = 400
-# Levels of nesting in settings that a page displays.
-DEEPEST = 16
-# A count or a time that is larger than this cannot be right.
-LARGEST_NUMBER = 1 << 40
+MAX_JSONL_BYTES = 1024 * MIB
+MAX_JSON_BYTES = 64 * MIB
+MAX_LINE_BYTES = 16 * MIB
+MAX_SETTINGS_BYTES = 64 << 10
+MAX_LINES = 2_000_000
+MAX_JUDGEMENTS = 16
+# The characters of a model's or a benchmark's name.
+MAX_NAME_LENGTH = 400
+# The levels of settings that a page displays.
+MAX_NESTING = 16
+# Larger counts and times are implausible.
+MAX_NUMBER = 1 << 40
 # Backends whose argument may be the folder of a local checkpoint, which may contain a training.json.
-CHECKPOINTS = "hf", "vllm"
-# Figures may differ by this much, because their last digits depend on the machine.
+CHECKPOINT_BACKENDS = "hf", "vllm"
+# Figures may differ by this much, because their last digits depend on the machine that computed them.
 TOLERANCE = 1e-6
 
 
 class Refusal(UserError):
-    """Why a run is refused: one sentence for each reason."""
+    """Refuses a run for one or more reasons, each of which is one sentence."""
 
     def __init__(self, reasons: Sequence[str]) -> None:
         self.reasons = tuple(reasons)
@@ -50,7 +49,7 @@ class Refusal(UserError):
 
 
 class SubmittedJudgement(NamedTuple):
-    """The figures of a language model on a run, and the verdicts that they are computed from."""
+    """A language model's judgement of a run, and the verdicts that its figures are computed from."""
 
     # The name of the judgement's file.
     name: str
@@ -66,28 +65,28 @@ class Submission:
     run: Run
     report: Report
     scores: Sequence[Score]
-    # A request that failed and was repeated has several responses.
+    # Several for a request that failed and was repeated.
     responses: Sequence[Response]
     sessions: Sequence[Session]
     judgements: Sequence[SubmittedJudgement]
-    # How the model was trained: training.json in the run's folder or beside the checkpoint.
+    # The content of training.json, from the run's folder or the checkpoint's; None if there is no such file.
     training: Json | None
 
 
 def read_submission(folder: Path) -> Submission:
-    """Raises Refusal if the folder is not that of a finished run, or exceeds a limit."""
+    """Raises Refusal if this is not the folder of a finished run, or if it exceeds a limit."""
     if not folder.is_dir():
         found = "no such folder" if not folder.exists() else "a file; archives are not read"
         raise Refusal([f"{folder}: expected the folder of a run, got {found}"])
     run = read_json(folder / "run.json", Run)
     judgements = sorted(folder.glob("judgement.*.json"))
-    if len(judgements) > MOST_JUDGEMENTS:
-        raise Refusal([f"expected at most {MOST_JUDGEMENTS} judgements, got {len(judgements)}"])
+    if len(judgements) > MAX_JUDGEMENTS:
+        raise Refusal([f"expected at most {MAX_JUDGEMENTS} judgements, got {len(judgements)}"])
     report = read_json(folder / "report.json", Report)
     _check_settings("backend", report.backend)
     for field in ("model", "benchmark"):
-        if len(getattr(run, field)) > LONGEST_NAME:
-            raise Refusal([f"{field}: expected at most {LONGEST_NAME} characters"])
+        if len(getattr(run, field)) > MAX_NAME_LENGTH:
+            raise Refusal([f"{field}: expected at most {MAX_NAME_LENGTH} characters"])
     return Submission(
         name=folder.resolve().name,
         run=run,
@@ -106,7 +105,7 @@ def _responses(path: Path) -> list[Response]:
     for r in responses:
         tokens = r.prompt_tokens, r.cached_tokens, r.written_tokens, r.completion_tokens
         for number in (r.sample, r.batch - 1, *tokens, r.prefill_seconds, r.seconds):
-            if number is not None and not (0 <= number < LARGEST_NUMBER and math.isfinite(number)):
+            if number is not None and not (0 <= number < MAX_NUMBER and math.isfinite(number)):
                 raise Refusal([f"responses: {shown(r.instance)} has a count or a time of {number:.4g}"])
         if (r.text is None) == (r.error is None):
             raise Refusal([f"responses: {shown(r.instance)}: expected either a text or an error"])
@@ -117,7 +116,7 @@ def _sessions(path: Path) -> list[Session]:
     if not path.exists():
         return []
     sessions = list(read_lines(path, Session))
-    if not all(0 <= s.requests < LARGEST_NUMBER and 0 <= s.seconds < LARGEST_NUMBER for s in sessions):
+    if not all(0 <= s.requests < MAX_NUMBER and 0 <= s.seconds < MAX_NUMBER for s in sessions):
         raise Refusal([f"{path.name}: expected plausible counts and seconds of 0 or more"])
     return sessions
 
@@ -128,14 +127,14 @@ def _judgement(path: Path) -> SubmittedJudgement:
 
 
 def verdicts_name(judgement: str) -> str:
-    """The name of the file with the verdicts of a judgement, from the name of the judgement's file."""
+    """From the name of a judgement's file, the name of the file with its verdicts."""
     return f"verdicts.{judgement.split('.')[1]}.jsonl"
 
 
 def _training(folder: Path, run: Run) -> Json | None:
     backend, _, argument = run.model.partition(":")
     paths = [folder / "training.json"]
-    if backend in CHECKPOINTS and argument and "\0" not in argument:
+    if backend in CHECKPOINT_BACKENDS and argument and "\0" not in argument:
         paths.append(Path(argument) / "training.json")
     for path in paths:
         if os.path.lexists(path):
@@ -146,14 +145,14 @@ def _training(folder: Path, run: Run) -> Json | None:
 
 
 def _check_settings(name: str, settings: Json) -> None:
-    """Raises Refusal if settings, whose keys can be anything, are too large or too deep for a page."""
+    """Raises Refusal if settings are too large or too deeply nested for a page."""
     try:
-        fits = len(msgspec.json.encode(settings)) <= LARGEST_SETTINGS and _depth(settings) <= DEEPEST
+        fits = len(msgspec.json.encode(settings)) <= MAX_SETTINGS_BYTES and _depth(settings) <= MAX_NESTING
     except RecursionError:
         fits = False
     if not fits:
-        size = LARGEST_SETTINGS >> 10
-        raise Refusal([f"{name}: expected at most {size} KiB and {DEEPEST} levels"])
+        size = MAX_SETTINGS_BYTES >> 10
+        raise Refusal([f"{name}: expected at most {size} KiB and {MAX_NESTING} levels of nesting"])
 
 
 def _depth(value: Any) -> int:
@@ -162,8 +161,8 @@ def _depth(value: Any) -> int:
 
 
 def read_json(path: Path, type_: type[T]) -> T:
-    """Raises Refusal if the file is missing, a link, too large, or not a record of this type."""
-    _check_file(path, LARGEST_JSON)
+    """Raises Refusal if the file is missing, a link, too large, or does not contain a record of this type."""
+    _check_file(path, MAX_JSON_BYTES)
     try:
         return msgspec.json.decode(path.read_bytes(), type=type_)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -172,19 +171,19 @@ def read_json(path: Path, type_: type[T]) -> T:
 
 def read_lines(path: Path, type_: type[T]) -> Iterator[T]:
     """The records of a file with one record per line; raises Refusal like read_json."""
-    _check_file(path, LARGEST_RECORDS)
+    _check_file(path, MAX_JSONL_BYTES)
     decoder = msgspec.json.Decoder(type_)
     with path.open("rb") as file:
-        for number in range(1, MOST_LINES + 2):
-            line = file.readline(LONGEST_LINE)
+        for number in range(1, MAX_LINES + 2):
+            line = file.readline(MAX_LINE_BYTES)
             if not line:
                 return
             where = f"{path.name}, line {number}"
             if not line.endswith(b"\n"):
-                limit = f"{LONGEST_LINE // MIB} MiB"
+                limit = f"{MAX_LINE_BYTES // MIB} MiB"
                 raise Refusal([f"{where}: incomplete or longer than {limit}; finish the run first"])
-            if number > MOST_LINES:
-                raise Refusal([f"{path.name}: expected at most {MOST_LINES} lines"])
+            if number > MAX_LINES:
+                raise Refusal([f"{path.name}: expected at most {MAX_LINES} lines"])
             try:
                 yield decoder.decode(line)
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -201,30 +200,30 @@ def _check_file(path: Path, largest: int) -> None:
     except OSError as error:
         raise Refusal([f"{path.name}: cannot be read: {error.strerror}"]) from error
     if not stat.S_ISREG(status.st_mode):
-        raise Refusal([f"{path.name}: expected a regular file, got a link or something else"])
+        raise Refusal([f"{path.name}: expected a regular file, not a link or folder"])
     if status.st_size > largest:
         size = f"{status.st_size / MIB:,.0f} MiB"
         raise Refusal([f"{path.name}: expected at most {largest // MIB} MiB, got {size}"])
 
 
 def shown(name: str, most: int = 60) -> str:
-    """A submitted name as part of a message: printable and short."""
+    """A submitted name, made printable and short for a message."""
     return short(printable(name[: most + 1]), most)
 
 
 def equal(one: float | None, other: float | None) -> bool:
-    """Whether a submitted figure is the recomputed one."""
+    """Whether a submitted figure equals the recomputed one, within TOLERANCE."""
     if one is None or other is None:
         return one is other
     return abs(one - other) <= TOLERANCE
 
 
 def run_sha256(run: Run, responses: Sequence[Response]) -> str:
-    """Identifies a run by its settings and its responses, whatever their scores."""
+    """Identifies a run by its settings and responses. Scores do not count."""
     data = msgspec.json.encode([without_folder(run), list(responses)])
     return hashlib.sha256(data).hexdigest()
 
 
 def without_folder(run: Run) -> Run:
-    """The run without the location of its benchmark on a machine."""
+    """The run with the name of its benchmark's folder instead of the path, which is private."""
     return replace(run, benchmark=Path(run.benchmark).name)

@@ -1,13 +1,13 @@
-"""Verifies a submission against its benchmark: everything that can be recomputed is recomputed.
+"""Verifies a submission against its benchmark. Everything that can be recomputed is recomputed.
 
-A submission is refused with all reasons at once if possible:
+The steps, each of which reports all of its reasons for a refusal at once:
 
-    1. run.json       asks for the benchmark as it is here, all of a split, with valid sampling settings
-    2. responses      are complete: exactly one for each prompt
-    3. scores, figures, judgements    are what they are when recomputed from the responses
+    1. run.json                       has the digests of the benchmark, a complete split, and valid settings
+    2. responses                      are complete: exactly one for each prompt
+    3. scores, figures, judgements    equal those that are recomputed from the responses
 
-What is stored afterwards is the recomputed version; of the submitted report, only the description of the
-backend and the batch check are kept.
+The recomputed report is stored. Only the description of the backend and the batch check are copied from the
+submitted report, because they cannot be recomputed.
 """
 
 import math
@@ -29,15 +29,15 @@ from harness.variants import VARIANTS
 from leaderboards.checks.judgements import judgement_errors
 from leaderboards.checks.submission import Refusal, Submission, equal, shown, without_folder
 
-MOST_SAMPLES = 1000
-# There is no board for the split that models are trained on.
+MAX_SAMPLES = 1000
+# The split that models are trained on has no board.
 TRAINING_SPLIT = "train"
-# Instance, variant and sample.
+# The instance, variant and sample of a response.
 ResponseKey = tuple[str, str, int]
 
 
 def verify(submission: Submission, benchmark: Benchmark) -> tuple[Results, Report]:
-    """The results, in the order of the benchmark, and the report. Raises Refusal with all reasons."""
+    """The recomputed results, in the order of the benchmark, and the report. Raises Refusal."""
     run, submitted = submission.run, submission.report
     _refuse_if(_run_errors(run, benchmark))
     _refuse_if(_sampling_errors(submission))
@@ -91,23 +91,23 @@ def _sampling_errors(submission: Submission) -> Iterator[str]:
         return
     if not math.isfinite(sampling.temperature):
         yield f"sampling: expected a finite temperature, got {sampling.temperature}"
-    if not 1 <= run.samples <= MOST_SAMPLES:
-        yield f"samples: expected 1..{MOST_SAMPLES}, got {run.samples}"
+    if not 1 <= run.samples <= MAX_SAMPLES:
+        yield f"samples: expected 1..{MAX_SAMPLES}, got {run.samples}"
     elif run.samples > 1 and sampling.temperature == 0:
-        yield f"samples: expected 1 at temperature 0, where all samples are the same, got {run.samples}"
+        yield f"samples: expected 1 at temperature 0, which makes all samples equal, got {run.samples}"
     limit = sampling.max_new_tokens
     too_long = [r for r in submission.responses if (r.completion_tokens or 0) > limit]
     if too_long:
         yield (
             f"{len(too_long)} responses are longer than max_new_tokens, {limit}; the first, "
-            f"{_name(too_long[0].key)}, has {too_long[0].completion_tokens} tokens"
+            f"{_key_text(too_long[0].key)}, has {too_long[0].completion_tokens} tokens"
         )
     if submission.report.run != run:
-        yield "report.json: expected the report of the run in run.json, got that of another run"
+        yield "report.json: expected the report of the run in run.json, got the report of another run"
 
 
 def _expected_keys(run: Run, benchmark: Benchmark, instances: Sequence[Instance]) -> Iterator[ResponseKey]:
-    """In the order of the run's prompts."""
+    """The keys of all responses that the run should have, in the order of its prompts."""
     for name in run.variants:
         for instance in instances:
             if variants.prompt(instance, VARIANTS[name], benchmark.policies) is not None:
@@ -115,50 +115,51 @@ def _expected_keys(run: Run, benchmark: Benchmark, instances: Sequence[Instance]
 
 
 def _response_errors(expected: Sequence[ResponseKey], responses: Sequence[Response]) -> Iterator[str]:
-    """Expects exactly one response for each prompt, besides failed requests that were repeated."""
+    """Expects exactly one response for each prompt. Failed requests that were repeated do not count."""
     expected_set = set(expected)
     if not expected_set:
         yield "nothing to score: no instance has a prompt under the run's variants"
     if unknown := list(dict.fromkeys(r.key for r in responses if r.key not in expected_set)):
-        yield f"{len(unknown)} responses belong to no prompt of this test set: {_first(unknown)}"
+        yield f"{len(unknown)} responses belong to no prompt of this test set: {_first_keys(unknown)}"
     counts = Counter(r.key for r in responses if r.error is None)
     if repeated := [key for key, count in counts.items() if count > 1]:
-        yield f"{len(repeated)} prompts have more than one response: {_first(repeated)}"
+        yield f"{len(repeated)} prompts have more than one response: {_first_keys(repeated)}"
     failed_set = {r.key for r in responses if r.error is not None} - counts.keys()
     if failed := [key for key in expected if key in failed_set]:
         yield (
-            f"{len(failed)} of {len(expected_set)} requests failed and were not repeated: {_first(failed)}; "
-            "run the same `harness eval` command again to repeat them"
+            f"{len(failed)} of {len(expected_set)} requests failed and were not repeated: "
+            f"{_first_keys(failed)}; run the same `harness eval` command again to repeat them"
         )
     if missing := [key for key in expected if key not in counts and key not in failed_set]:
-        yield f"{len(missing)} of {len(expected_set)} prompts have no response: {_first(missing)}"
+        yield f"{len(missing)} of {len(expected_set)} prompts have no response: {_first_keys(missing)}"
 
 
 def _range_errors(results: Results) -> Iterator[str]:
     for result in results.results:
         for value in (result.score.value, *result.score.parts.values()):
             if value is not None and not 0 <= value <= 1:
-                yield f"{_name(result.score.key)}: expected a score of 0 to 1, got {value}"
+                yield f"{_key_text(result.score.key)}: expected a score of 0 to 1, got {value}"
                 return
 
 
 def _score_errors(submitted: Sequence[Score], recomputed: Sequence[Score]) -> Iterator[str]:
     if repeated := [key for key, count in Counter(s.key for s in submitted).items() if count > 1]:
-        yield f"scores.jsonl: {len(repeated)} responses have more than one score: {_first(repeated)}"
+        yield f"scores.jsonl: {len(repeated)} responses have more than one score: {_first_keys(repeated)}"
     by_key = {s.key: s for s in submitted}
     if by_key.keys() != {s.key for s in recomputed}:
-        yield f"scores.jsonl: expected scores of {len(recomputed)} responses, got {len(by_key)}, or of others"
+        expected = f"scores.jsonl: expected scores of {len(recomputed)} responses"
+        yield f"{expected}, got scores of {len(by_key)}, which are not the same responses"
         return
     if wrong := [s for s in recomputed if not equal(by_key[s.key].value, s.value)]:
         first = wrong[0]
         yield (
-            f"scores.jsonl: {len(wrong)} scores are wrong; the first, {_name(first.key)}, is "
+            f"scores.jsonl: {len(wrong)} scores are wrong; the first, {_key_text(first.key)}, is "
             f"{by_key[first.key].value} in the file, but {first.value} when recomputed"
         )
 
 
 def _report_errors(submitted: Report, recomputed: Report) -> Iterator[str]:
-    """Compares every figure that both reports have, since other metrics may be installed elsewhere."""
+    """Compares the figures that both reports have: the submitter may have other metrics installed."""
     if submitted.scorer != recomputed.scorer:
         yield (
             f"scorer: expected {recomputed.scorer!r}, which is installed here, got "
@@ -188,10 +189,10 @@ def _row_key(row: ReportRow) -> tuple[str, ...]:
     return row.variant, row.label, row.group, row.member
 
 
-def _first(keys: Sequence[ResponseKey]) -> str:
-    return ", ".join(map(_name, keys[:3])) + (" and more" if len(keys) > 3 else "")
+def _first_keys(keys: Sequence[ResponseKey]) -> str:
+    return ", ".join(map(_key_text, keys[:3])) + (" and more" if len(keys) > 3 else "")
 
 
-def _name(key: ResponseKey) -> str:
+def _key_text(key: ResponseKey) -> str:
     instance, variant, sample = key
     return f"{shown(instance)} under {shown(variant)}" + (f" (sample {sample})" if sample else "")

@@ -1,4 +1,5 @@
-"""How boards are displayed. Read `ranking` first: the ranked entries and columns that all forms share.
+"""How boards are displayed in a browser, in the terminal and as files.
 
-`page` renders HTML with `plots`, `serve` serves it over HTTP, and `export` writes files.
+Read `ranking` first: it computes the ranked entries and columns that are displayed everywhere. `page` renders
+HTML with `plots`, `serve` serves the pages over HTTP, and `export` prints tables and writes files.
 """

@@ -1,4 +1,4 @@
-"""Boards as static HTML, CSV, Markdown and JSON, and as tables for the terminal."""
+"""Writes boards as static HTML, CSV, Markdown and JSON, and formats them as tables for the terminal."""
 
 import csv
 import io
@@ -15,12 +15,12 @@ from leaderboards.pages.ranking import RankedBoard, rank, reported_scores, title
 from leaderboards.storage.board import Boards
 from leaderboards.storage.records import Board
 
-# Rank, model and run are left-aligned in tables.
-TEXT_COLUMNS = 3
+# The first columns of a table, rank, model and run, are left-aligned.
+LEFT_ALIGNED = 3
 
 
 def terminal(boards: Boards, legacy: bool = False) -> str:
-    """All boards as tables, and an explanation of their columns."""
+    """All boards as tables, followed by an explanation of their columns."""
     sections: list[str] = []
     columns: dict[str, Quantity] = {}
     for board in boards.boards():
@@ -28,19 +28,19 @@ def terminal(boards: Boards, legacy: bool = False) -> str:
             ranked = rank(boards, board)
             columns |= {column.name: column for column in ranked.columns}
             heading = title(board) + (" (legacy)" if board.legacy else "")
-            table = terminal_table(*_table(ranked), TEXT_COLUMNS)
-            sections.append(f"{heading}\n{_source(board)}\n{table}")
+            table = terminal_table(*_head_and_rows(ranked), LEFT_ALIGNED)
+            sections.append(f"{heading}\n{_versions(board)}\n{table}")
     if described := legend(columns.values()):
         sections.append("\n".join(f"{titles}: {text}" for titles, text in described.items()))
     return "\n\n".join(sections) or "no entries yet"
 
 
-def _source(board: Board) -> str:
+def _versions(board: Board) -> str:
     return f"digest {board.key.digest[:12]}, scorer {printable(board.key.scorer)}"
 
 
-def _table(ranked: RankedBoard) -> tuple[list[str], list[list[str]]]:
-    """The head and the rows of a board for people to read."""
+def _head_and_rows(ranked: RankedBoard) -> tuple[list[str], list[list[str]]]:
+    """The table of a board, with rounded figures, for the terminal and Markdown."""
     head = ["rank", "model", "run", "score (%)", "95 % interval", "n", "unparsed (%)"]
     head += [*(column.title for column in ranked.columns), "attempts", "bundle"]
     rows = []
@@ -72,7 +72,7 @@ def export(boards: Boards, out: Path) -> list[Path]:
 
 
 def as_csv(ranked: RankedBoard) -> str:
-    """All values unscaled and unrounded: shares are from 0 to 1."""
+    """The entries of a board with values that are neither scaled nor rounded: shares are from 0 to 1."""
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
     figures = ("mean", "low", "high", "n", "unparsed", "truncated", "unscored", "samples", "leak")
@@ -88,7 +88,7 @@ def as_csv(ranked: RankedBoard) -> str:
 
 
 def _not_a_formula(text: str) -> str:
-    """The text, quoted if a spreadsheet would evaluate it."""
+    """The text, with an apostrophe in front if a spreadsheet would evaluate it as a formula."""
     return f"'{text}" if text.lstrip()[:1] in ("=", "+", "-", "@") else text
 
 
@@ -98,9 +98,9 @@ def as_markdown(ranked: RankedBoard) -> str:
     lines = [
         f"# {escape_markdown(title(board))}",
         "",
-        f"{escape_markdown(_source(board))}. {legacy}Rank: 1 + the number of significantly better entries.",
+        f"{escape_markdown(_versions(board))}. {legacy}Rank: 1 + the number of significantly better entries.",
         "",
-        markdown_table(*_table(ranked), TEXT_COLUMNS),
+        markdown_table(*_head_and_rows(ranked), LEFT_ALIGNED),
         "",
         *(escape_markdown(f"{titles}: {text}\n") for titles, text in legend(ranked.columns).items()),
         "",
@@ -113,7 +113,7 @@ def as_markdown(ranked: RankedBoard) -> str:
 
 
 def as_json(ranked: RankedBoard) -> str:
-    """The values are unscaled; `columns` describes them."""
+    """A board as JSON. Values are not scaled, and `columns` describes them."""
     data = {
         "board": ranked.board,
         "columns": {

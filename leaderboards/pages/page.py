@@ -1,6 +1,6 @@
 """The HTML pages of a folder of boards.
 
-They load nothing from elsewhere, and everything from submissions is escaped.
+Pages load nothing from other addresses, and everything that comes from submissions is escaped.
 """
 
 import base64
@@ -27,16 +27,16 @@ from leaderboards.storage.board import Boards
 from leaderboards.storage.records import Board
 
 DISCLAIMER = (
-    "Scores are recomputed from the stored responses by the scorer installed here. A sha256 proves that a "
-    "bundle is unchanged since it was submitted; it cannot prove that a model wrote the responses."
+    "Scores were recomputed from the stored responses by the scorer installed here. A sha256 proves that a "
+    "bundle is unchanged since it was submitted. It does not prove that a model wrote the responses."
 )
-# How many attempts a page lists.
-MOST_ATTEMPTS = 50
+# The number of attempts listed on a page.
+MAX_ATTEMPTS = 50
 
 
 @dataclass(frozen=True, slots=True)
 class Links:
-    """The addresses of pages; None for a page that a static copy does not have."""
+    """The address of each kind of page. An exported copy has no pages of entries and comparisons: None."""
 
     index: str
     reported: str
@@ -50,7 +50,7 @@ EXPORTED = Links("index.html", "reported.html", "board-{}.html", None, None)
 
 
 class Pages:
-    """All pages of a folder of boards. Raises KeyError for a board or a bundle that does not exist."""
+    """The pages of a folder of boards. Methods raise KeyError for a board or a bundle that does not exist."""
 
     def __init__(self, boards: Boards, links: Links = SERVED) -> None:
         self.boards, self.links = boards, links
@@ -63,7 +63,7 @@ class Pages:
         return self._render(
             "index.html",
             benchmarks=benchmarks,
-            attempts=attempts[:MOST_ATTEMPTS],
+            attempts=attempts[:MAX_ATTEMPTS],
             outcomes=Counter(attempt.outcome for attempt in attempts),
             total=len(attempts),
         )
@@ -71,15 +71,14 @@ class Pages:
     def board(self, id_: str) -> str:
         board = self.boards.board(id_)
         ranked = rank(self.boards, board)
+        same_benchmark = [b for b in self.boards.boards() if b.key.digest == board.key.digest]
         board_plots = plots.by_depth(self.boards, board), plots.by_tokens(self.boards, board)
         return self._render(
             "board.html",
             board=board,
             ranked=ranked,
             reported=reported_scores(board),
-            siblings=[
-                b for b in self.boards.boards() if b.key.digest == board.key.digest and b.id != board.id
-            ],
+            siblings=[b for b in same_benchmark if b.id != board.id],
             plots=[plot for plot in board_plots if plot is not None],
             bars=plots.bars(ranked),
         )
@@ -97,18 +96,18 @@ class Pages:
             report=report,
             training=training,
             boards=[(b, figures[b.id]) for b in self.boards.boards() if b.id in figures],
-            attempts=self.boards.attempts(report.run.digest, bundle.model)[:MOST_ATTEMPTS],
+            attempts=self.boards.attempts(report.run.digest, bundle.model)[:MAX_ATTEMPTS],
         )
 
     def compare(self, first: str, second: str) -> str:
-        """Two bundles, instance by instance. Raises UserError if they have no board in common."""
+        """The paired differences of two bundles. Raises UserError if they have no board in common."""
         bundles = [self.boards.stored_bundle(sha256) for sha256 in (first, second)]
         figures = [self.boards.figures(sha256) for sha256 in (first, second)]
         shared = [b for b in self.boards.boards() if all(b.id in of_bundle for of_bundle in figures)]
         if not shared:
             raise UserError("expected two entries of the same board, got entries without a common board")
         for bundle in bundles:
-            # Verifies that the files that `compare` is about to read are unchanged.
+            # `compare` reads these two files itself. Reading them here verifies that they are unchanged.
             for name in ("run.json", "scores.jsonl"):
                 self.boards.bundles.read(bundle, name)
         folder = self.boards.bundles.folder
@@ -130,17 +129,14 @@ class Pages:
 
     def _render(self, template: str, **values: object) -> str:
         script = _template_file("board.js")
-        return (
-            _environment()
-            .get_template(template)
-            .render(
-                links=self.links,
-                style=packaged("report.css") + _template_file("board.css"),
-                script=script,
-                script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
-                disclaimer=DISCLAIMER,
-                **values,
-            )
+        loaded = _environment().get_template(template)
+        return loaded.render(
+            links=self.links,
+            style=packaged("report.css") + _template_file("board.css"),
+            script=script,
+            script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+            disclaimer=DISCLAIMER,
+            **values,
         )
 
 
@@ -160,5 +156,5 @@ def _environment() -> Environment:
 
 
 def _template_file(name: str) -> Markup:
-    """A file that goes into a page unchanged."""
+    """The text of a template file, which is inserted into pages without escaping."""
     return Markup((resources.files("leaderboards.pages") / "templates" / name).read_text(encoding="utf-8"))

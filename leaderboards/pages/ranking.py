@@ -1,4 +1,4 @@
-"""A board as it is displayed everywhere: ranked entries, columns that have values, scores of the paper."""
+"""What every display of a board contains: ranked entries, columns with values, and scores of the paper."""
 
 from bisect import bisect_right
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from leaderboards.storage.records import Board, Entry
 class RankedEntry:
     rank: int
     entry: Entry
-    # By the name of the column, without columns that have no value.
+    # The values by the name of the column. A column without a value is missing.
     columns: dict[str, float]
 
 
@@ -26,27 +26,27 @@ class RankedEntry:
 class RankedBoard:
     board: Board
     entries: Sequence[RankedEntry]
-    # The columns that any entry has.
+    # The columns that at least one entry has.
     columns: Sequence[Quantity]
 
 
 def ranks(intervals: Sequence[tuple[float, float]]) -> list[int]:
-    """1 + the number of entries that are significantly better: their low is above this entry's high.
+    """The rank of each entry: 1 + the number of entries whose low is above its high.
 
-    Several entries can have the same rank, and rank 1 means that no entry is significantly better.
+    Those entries are significantly better. Several entries can have the same rank.
     """
     lows = sorted(low for low, _ in intervals)
     return [1 + len(lows) - bisect_right(lows, high) for _, high in intervals]
 
 
 def rank(boards: Boards, board: Board) -> RankedBoard:
-    """Ranks the entries of a board, and adds the columns that come from other boards."""
+    """Ranks the entries of a board, and adds the columns that are computed from other boards."""
     entries = boards.entries(board)
     recalls = _recalls(boards, board)
     changes = _forgetting(boards, entries) if board.governed else {}
     ranked = []
     intervals = [(entry.figures.low, entry.figures.high) for entry in entries]
-    for place, entry in zip(ranks(intervals), entries, strict=True):
+    for entry_rank, entry in zip(ranks(intervals), entries, strict=True):
         columns = stored_columns(entry.figures.columns)
         if entry.model in recalls:
             columns[RECALL.name] = recalls[entry.model]
@@ -55,12 +55,12 @@ def rank(boards: Boards, board: Board) -> RankedBoard:
         if not board.key.judge:
             # The accuracy under the board's own variant is the score itself.
             columns.pop(board.key.variant, None)
-        ranked.append(RankedEntry(place, entry, columns))
+        ranked.append(RankedEntry(entry_rank, entry, columns))
     return RankedBoard(board, ranked, quantities(dict.fromkeys(c for e in ranked for c in e.columns)))
 
 
 def title(board: Board) -> str:
-    """What a board ranks, in one line."""
+    """The benchmark, variant and judge of a board in one line."""
     split = "" if board.key.split == "test" else f" ({board.key.split})"
     judge = f", judged by {board.key.judge}" if board.key.judge else ""
     return printable(f"{board.benchmark}{split}, {board.key.variant}{judge}")
@@ -73,7 +73,7 @@ def _latest_scores(boards: Boards, board: Board) -> dict[str, float]:
 
 
 def _recalls(boards: Boards, board: Board) -> dict[str, float]:
-    """The score of each model on the recall split of the same benchmark, by the same scorer."""
+    """The latest score of each model on the recall split of the same benchmark, by the same scorer."""
     if board.key.split == "recall":
         return {}
     key = board.key._replace(split="recall", variant=INTERNALIZED.name, judge="")
@@ -82,14 +82,11 @@ def _recalls(boards: Boards, board: Board) -> dict[str, float]:
 
 
 def _forgetting(boards: Boards, entries: Sequence[Entry]) -> dict[str, float]:
-    """By bundle: the mean change over the general benchmarks that both the model and its base have."""
+    """For each bundle, the mean change over the general benchmarks with scores of the model and its base."""
     if not any(entry.figures.base for entry in entries):
         return {}
-    general = [
-        _latest_scores(boards, b)
-        for b in boards.boards()
-        if not b.governed and not b.legacy and not b.key.judge
-    ]
+    current = [b for b in boards.boards() if not b.governed and not b.legacy and not b.key.judge]
+    general = [_latest_scores(boards, b) for b in current]
     changes = {}
     for entry in entries:
         base, model = entry.figures.base, entry.model
@@ -100,7 +97,7 @@ def _forgetting(boards: Boards, entries: Sequence[Entry]) -> dict[str, float]:
 
 
 def reported_scores(board: Board) -> list[tuple[PaperTable, ReportedScore]]:
-    """The paper's scores for this kind of benchmark and variant, each with its table, the best first."""
+    """The paper's scores for this kind of benchmark and variant, the best first, each with its table."""
     if board.key.split != "test":
         return []
     wanted = board.family, board.key.variant, bool(board.key.judge)

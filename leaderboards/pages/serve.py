@@ -1,4 +1,4 @@
-"""Serves boards over HTTP, read-only: GET and HEAD, and by default only to this machine."""
+"""Serves boards over HTTP, read-only: only GET and HEAD, and by default only to this machine."""
 
 import re
 from contextlib import closing
@@ -24,9 +24,9 @@ HEADERS = {
     "Cache-Control": "no-cache",
 }
 _RESOURCES = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
-# For our own pages. Each restricts its scripts further, to the one with the right hash.
+# For pages rendered here. A meta element in each page allows only the script with the expected hash.
 PAGE_POLICY = f"frame-ancestors 'none'; base-uri 'none'; form-action 'self'; {_RESOURCES}"
-# For files of a bundle, which were submitted: a sandbox without access to the boards.
+# For the files of a bundle, which are not trusted: a sandbox without access to the boards.
 BUNDLE_POLICY = f"sandbox allow-scripts; frame-ancestors 'none'; {_RESOURCES}"
 
 
@@ -55,8 +55,8 @@ class Handler(BaseHTTPRequestHandler):
         self._send(self._answer(), body=False)
 
     def _answer(self) -> Answer:
-        if not is_own_name(self.headers.get("Host", "")):
-            # Otherwise a foreign web page whose domain resolves to this machine could read the boards.
+        if not _is_own_host(self.headers.get("Host", "")):
+            # Prevents DNS rebinding: a web page whose domain resolves to this machine could read the boards.
             return Answer(421, TEXT, BUNDLE_POLICY, b"open this server by its address or as localhost\n")
         try:
             with closing(Boards(self.folder)) as boards:
@@ -81,7 +81,7 @@ class Handler(BaseHTTPRequestHandler):
 
 
 def respond(boards: Boards, target: str) -> Answer:
-    """The answer for a path. Names in it are looked up and never joined to a path on disk."""
+    """Answers a request for a path. Names in the path are looked up, and never joined to a path on disk."""
     pages = Pages(boards)
     try:
         address = urlsplit(target)
@@ -101,7 +101,7 @@ def _page_answer(status: int, page: str) -> Answer:
 
 
 def _page(pages: Pages, path: str, query: dict[str, list[str]]) -> str:
-    """Raises KeyError if there is no such page."""
+    """The page at a path. Raises KeyError if there is none."""
     if path == "/":
         return pages.index()
     if path == "/reported":
@@ -117,7 +117,7 @@ def _page(pages: Pages, path: str, query: dict[str, list[str]]) -> str:
     return pages.board(address[2]) if address[1] == "board" else pages.entry(address[2])
 
 
-def is_own_name(host: str) -> bool:
+def _is_own_host(host: str) -> bool:
     """Whether a request names this server by an IP address or as localhost, and not by a domain."""
     name = urlsplit(f"//{host}").hostname or ""
     try:
@@ -127,11 +127,11 @@ def is_own_name(host: str) -> bool:
 
 
 def make_server(folder: Path, host: str, port: int, quiet: bool = False) -> ThreadingHTTPServer:
-    """Raises UserError if there are no boards in the folder, or the address cannot be listened on."""
+    """A server of the boards in a folder. Raises UserError if it has none, or the address is unavailable."""
     Boards(folder).close()
-    # The first plot takes most of a second, because matplotlib is imported. No request should wait for that.
+    # Draw one plot now. The first plot imports matplotlib, which takes most of a second.
     draw(BoardPlot("", "", ()))
     try:
         return ThreadingHTTPServer((host, port), partial(Handler, folder, quiet))
     except (OSError, OverflowError) as error:
-        raise UserError(f"{host}:{port}: cannot be listened on: {error}") from error
+        raise UserError(f"--host, --port: cannot listen on {host}:{port}: {error}") from error

@@ -1,4 +1,4 @@
-"""What is on disk of a folder of boards: a database, and the submitted files beside it.
+"""How a folder of boards is stored: a database and the submitted files.
 
 Read `records` first, then `board` (the database) and `bundles` (the files).
 """

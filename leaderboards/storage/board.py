@@ -1,12 +1,14 @@
-"""A folder of boards: a SQLite database, and beside it the bundles that its entries are computed from.
+"""A folder of boards: a SQLite database, and the bundles that its entries are computed from.
+
+The tables of the database:
 
     attempts    every call of `leaderboard submit`, with its outcome
-    bundles     the files of an accepted run, by sha256
-    boards      by benchmark digest, split, variant, scorer and judge
+    bundles     the names and sha256 of the files of each accepted run
+    boards      one for each benchmark digest, split, variant, scorer and judge
     entries     the figures of a bundle on a board
 
-Nothing is changed or deleted (triggers prevent it), except that an attempt gets its outcome once. A bundle's
-files are stored before its rows are committed in one transaction. A crash in between leaves a folder without
+Triggers prevent all changes and deletions, except that the outcome of an attempt is set once. The files of a
+bundle are stored before its rows are committed in one transaction. A crash in between leaves a folder without
 rows, which is reused when the same run is submitted again.
 """
 
@@ -25,12 +27,12 @@ from leaderboards.storage.records import Attempt, Board, BoardKey, Entry, Figure
 from leaderboards.storage.schema import MIGRATIONS
 
 DATABASE = "board.sqlite"
-# Seconds to wait while another submission is being committed.
+# Seconds to wait for another submission to be committed.
 WAIT = 60.0
 
 
 class Boards:
-    """All boards of a folder."""
+    """The boards in a folder."""
 
     def __init__(self, folder: Path, create: bool = False) -> None:
         """Raises UserError if the folder has no boards, or boards of a newer version."""
@@ -56,7 +58,7 @@ class Boards:
             self._db.row_factory = sqlite3.Row
             self._db.execute("PRAGMA foreign_keys = ON")
             if create or self._version() < len(MIGRATIONS):
-                # SQLite does not wait if another process is changing the journal mode at this moment.
+                # SQLite fails at once, without waiting, if another process is changing the journal mode.
                 with self.bundles.locked():
                     self._migrate()
             if self._version() > len(MIGRATIONS):
@@ -88,7 +90,7 @@ class Boards:
                 raise
 
     def begin_attempt(self, run: str) -> int:
-        """Records an attempt, which counts even if it is killed, and returns its id."""
+        """Records an attempt and returns its id. An attempt counts even if it is killed afterwards."""
         with self._transaction():
             cursor = self._db.execute(
                 "INSERT INTO attempts (made, run, outcome) VALUES (?, ?, ?)", (_now(), run, Outcome.BEGUN)
@@ -121,9 +123,9 @@ class Boards:
         model: str,
         entries: Sequence[tuple[Board, Figures]],
     ) -> str | None:
-        """Stores the bundle and its entries, unless the run already has an entry on all these boards.
+        """Stores the bundle and its entries, unless the run already has an entry on each of these boards.
 
-        Returns the sha256 of the bundle that the run already has, or None if it is new.
+        Returns the sha256 of the bundle that is already stored for the run, or None if the run is new.
         """
         with self.bundles.locked():
             known = [self._bundle_of(board.id, run_sha256) for board, _ in entries]
@@ -135,8 +137,8 @@ class Boards:
             with self._transaction():
                 self._insert("bundles", sha256, run_sha256, _now(), name, model, _json(bundle.hashes))
                 for board, figures in entries:
-                    described = board.family, board.benchmark, _json(board.config), board.governed
-                    self._insert("boards", board.id, *board.key, *described, _now())
+                    details = board.family, board.benchmark, _json(board.config), board.governed
+                    self._insert("boards", board.id, *board.key, *details, _now())
                     self._insert("entries", board.id, sha256, run_sha256, _json(figures))
                 self._update(attempt, outcome=Outcome.ACCEPTED, bundle=sha256)
         return None
@@ -169,7 +171,7 @@ class Boards:
         ]
 
     def board(self, id_: str) -> Board:
-        """Raises KeyError if there is none."""
+        """The board with this id. Raises KeyError if there is none."""
         return {board.id: board for board in self.boards()}[id_]
 
     def entries(self, board: Board) -> list[Entry]:
@@ -189,7 +191,7 @@ class Boards:
         return sorted(entries, key=lambda entry: (-entry.figures.mean, entry.added, entry.bundle))
 
     def stored_bundle(self, sha256: str) -> StoredBundle:
-        """Raises KeyError if there is none."""
+        """The bundle with this sha256. Raises KeyError if there is none."""
         row = self._db.execute("SELECT * FROM bundles WHERE sha256 = ?", (sha256,)).fetchone()
         if row is None:
             raise KeyError(sha256)
@@ -197,12 +199,12 @@ class Boards:
         return StoredBundle(sha256, row["model"], row["name"], row["added"], files)
 
     def figures(self, sha256: str) -> dict[str, Figures]:
-        """The figures of a bundle by the id of the board."""
+        """The figures of a bundle on each of its boards, by the id of the board."""
         rows = self._db.execute("SELECT board, figures FROM entries WHERE bundle = ?", (sha256,))
         return {row["board"]: msgspec.json.decode(row["figures"], type=Figures) for row in rows}
 
     def attempts(self, digest: str | None = None, model: str | None = None) -> list[Attempt]:
-        """The attempts of a model on a benchmark, or all attempts; the newest first."""
+        """The attempts with this digest and this model (None: any), the newest first."""
         rows = self._db.execute(
             "SELECT id, made AS time, run, model, digest, bundle, outcome, reasons FROM attempts "
             "WHERE (?1 IS NULL OR digest = ?1) AND (?2 IS NULL OR model = ?2) ORDER BY id DESC",
@@ -212,7 +214,7 @@ class Boards:
 
 
 def _lineage(row: Mapping[str, Any] | sqlite3.Row) -> tuple[str, ...]:
-    """The same for all versions of a benchmark and its scorer: only the newest of their boards is current."""
+    """What the boards of all versions of a benchmark and its scorer share. All but the newest are legacy."""
     return tuple(row[name] for name in ("family", "config", "split", "variant", "judge"))
 
 
@@ -226,14 +228,14 @@ def _now() -> str:
 
 @contextmanager
 def _user_errors(file: Path) -> Iterator[None]:
-    """Turns an error of SQLite into a UserError."""
+    """Raises errors of SQLite as UserError."""
     try:
         yield
     except sqlite3.OperationalError as error:
         if "full" in str(error) or "disk I/O" in str(error):
             raise UserError(
-                f"{file}: no space left on the device; free some and submit again, nothing was lost"
+                f"{file}: no space left on the device; free some space and submit again, no entry was lost"
             ) from error
         raise UserError(f"{file}: {error}") from error
     except sqlite3.DatabaseError as error:
-        raise UserError(f"{file}: not a board that can be read or added to: {error}") from error
+        raise UserError(f"{file}: expected a readable and writable database of boards: {error}") from error

@@ -1,4 +1,4 @@
-"""The files of each submission in BOARD/submissions/<sha256>, written once and verified when read."""
+"""The files of each submission, in BOARD/submissions/SHA256. They are written once and verified when read."""
 
 import fcntl
 import hashlib
@@ -18,7 +18,7 @@ SUBMISSIONS = "submissions"
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """The files to store of a submission, by name."""
+    """The files of a submission that are to be stored, by name."""
 
     files: Mapping[str, bytes]
 
@@ -28,13 +28,13 @@ class Bundle:
 
     @property
     def sha256(self) -> str:
-        """Identifies the bundle. report.html does not count, because it only displays the other files."""
+        """Identifies the bundle. It ignores report.html, which only displays the other files."""
         lines = (f"{sha}  {name}\n" for name, sha in self.hashes.items() if name != "report.html")
         return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 class Bundles:
-    """The bundles of a folder of boards."""
+    """The stored bundles of a folder of boards."""
 
     def __init__(self, board: Path) -> None:
         self.folder, self._lock = board / SUBMISSIONS, board / ".lock"
@@ -45,17 +45,17 @@ class Bundles:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """One writer at a time. The system releases the lock however the process ends."""
+        """Allows one writer at a time. The system releases the lock even if the process is killed."""
         with store.writing(self._lock.parent), self._lock.open("ab") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
-            for leftover in self.folder.glob(".*.tmp"):  # of a writer that was killed
+            for leftover in self.folder.glob(".*.tmp"):  # from a writer that was killed
                 shutil.rmtree(leftover)
             yield
 
     def write(self, bundle: Bundle) -> str:
-        """Stores the bundle unless it is already there, and returns its sha256.
+        """Stores the bundle unless it is already stored, and returns its sha256.
 
-        The files are written to a temporary folder, which is then renamed, so a bundle is never incomplete.
+        The files are written to a temporary folder that is then renamed, so a bundle is never incomplete.
         """
         sha256 = bundle.sha256
         final, temporary = self.folder / sha256, self.folder / f".{sha256}.tmp"
@@ -74,9 +74,9 @@ class Bundles:
         return sha256
 
     def read(self, bundle: StoredBundle, name: str) -> bytes:
-        """A file of a bundle.
+        """The content of a file.
 
-        Raises KeyError if it has no file of this name, and UserError if the file was changed or removed.
+        Raises KeyError if the bundle has no file of this name, UserError if the file was changed or removed.
         """
         expected = bundle.files[name]
         path = self.folder / bundle.sha256 / name

@@ -19,13 +19,13 @@ class Outcome(StrEnum):
 
 
 class BoardKey(NamedTuple):
-    """What all entries of a board have in common."""
+    """Identifies a board: all of its entries have these values."""
 
     digest: str
     split: str
     variant: str
     scorer: str
-    # Empty unless the scores are those of a language model.
+    # The language model that gives the scores; empty for the family's scorer.
     judge: str
 
     @property
@@ -35,19 +35,19 @@ class BoardKey(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Board:
-    """One leaderboard."""
+    """One leaderboard, without its entries."""
 
     key: BoardKey
     family: str
     # The name of the benchmark's folder, for display only.
     benchmark: str
     config: Json
-    # False for a general benchmark, which has no policies: forgetting is measured on these.
+    # False for a general benchmark, which has no policies. Forgetting is measured on general benchmarks.
     governed: bool
     # When the first entry was added, in UTC.
     begun: str = ""
     entries: int = 0
-    # Whether a newer board has the same benchmark, generated or scored by a newer version.
+    # Whether a newer board has the same benchmark, but generated or scored by a newer version of the code.
     legacy: bool = False
 
     @property
@@ -57,7 +57,7 @@ class Board:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What a board shows of an entry, copied from its bundle when it was added."""
+    """The figures of an entry, computed when it was added."""
 
     mean: float
     low: float
@@ -66,9 +66,9 @@ class Figures:
     unparsed: int
     truncated: int
     samples: int
-    # Responses without a value, which are not in the mean.
+    # The number of responses without a value. The mean excludes them.
     unscored: int = 0
-    # The other figures of the run by name; see leaderboards.columns.
+    # The other figures of the run by the name of their column; see leaderboards.columns.
     columns: Mapping[str, float | None] = field(default_factory=dict)
     # The model before training, and how it was trained, both from training.json.
     base: str | None = None
@@ -80,7 +80,7 @@ class Figures:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """An entry of a board."""
+    """The figures of a bundle on a board, with the facts about the bundle that a table shows."""
 
     bundle: str
     model: str
@@ -88,7 +88,7 @@ class Entry:
     name: str
     added: str
     figures: Figures
-    # How often this model was submitted on this benchmark, refused submissions included.
+    # How often this model was submitted on this benchmark, including refused submissions.
     attempts: int
 
 
@@ -112,7 +112,7 @@ class Attempt:
     # In UTC.
     time: str
     run: str
-    # The model and the digest of its benchmark; both empty if the run could not be read.
+    # The model and the digest of the benchmark. Both are empty if the run could not be read.
     model: str
     digest: str
     bundle: str

@@ -1,6 +1,6 @@
-"""The tables of board.sqlite by version, and the triggers that prevent changes to their rows."""
+"""The SQL that creates the tables of board.sqlite, and the triggers that prevent changes to their rows."""
 
-# The statements of each version. A database of version k (its user_version) needs those after the k-th.
+# One item for each version of the schema. A database whose user_version is k needs the items from index k on.
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (
         """CREATE TABLE boards (id TEXT PRIMARY KEY, digest TEXT NOT NULL, split TEXT NOT NULL,
@@ -19,13 +19,13 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE INDEX attempts_by_model ON attempts (digest, model)",
         *(
             f"CREATE TRIGGER {table}_{what.lower()} BEFORE {what} ON {table} "
-            "BEGIN SELECT RAISE(ABORT, 'boards are only added to'); END"
+            "BEGIN SELECT RAISE(ABORT, 'rows of boards are never changed or deleted'); END"
             for table in ("boards", "bundles", "entries")
             for what in ("UPDATE", "DELETE")
         ),
         """CREATE TRIGGER attempts_delete BEFORE DELETE ON attempts
-        BEGIN SELECT RAISE(ABORT, 'every attempt is kept'); END""",
+        BEGIN SELECT RAISE(ABORT, 'attempts are never changed or deleted'); END""",
         """CREATE TRIGGER attempts_update BEFORE UPDATE ON attempts WHEN OLD.outcome != 'begun'
-        BEGIN SELECT RAISE(ABORT, 'every attempt is kept'); END""",
+        BEGIN SELECT RAISE(ABORT, 'attempts are never changed or deleted'); END""",
     ),
 )

@@ -1,6 +1,6 @@
 "use strict";
 
-// Sorts and filters the entries and selects two to compare. The state is kept in the address, to be shared.
+// Sorts and filters the entries, and selects two to compare. The address contains the sorting and the filter, so a view can be shared.
 const table = document.getElementById("table");
 if (table) {
   const body = table.tBodies[0];
@@ -22,7 +22,7 @@ if (table) {
   }
 
   function sort() {
-    // Without a name, the rows are in the order of their ranks.
+    // If no column is selected, keep the order of the ranks.
     const index = sorted.name ? heads.findIndex((head) => name(head) === sorted.name) : -1;
     for (const head of heads) head.removeAttribute("aria-sort");
     const order = [...rows];

@@ -1,4 +1,4 @@
-"""The database of the boards: nothing is incomplete, lost, duplicated or changed, whatever happens."""
+"""The database of boards: no entry is incomplete, lost, duplicated or changed, even after a crash."""
 
 import multiprocessing
 import os
@@ -31,7 +31,7 @@ def bundle(text: str = "a") -> Bundle:
 
 
 def submit(folder: Path, text: str = "a", board: Board = BOARD) -> str | None:
-    """Adds an entry as `leaderboard submit` does, without a run."""
+    """Adds an entry like `leaderboard submit`, but without a run."""
     with closing(Boards(folder, create=True)) as boards:
         attempt = boards.begin_attempt("run")
         boards.name_attempt(attempt, f"model {text}", board.key.digest)
@@ -54,7 +54,7 @@ def intact_bundles(folder: Path) -> list[str]:
     return bundles
 
 
-def test_an_entry_is_what_was_stored(tmp_path: Path) -> None:
+def test_an_entry_is_read_as_it_was_stored(tmp_path: Path) -> None:
     assert submit(tmp_path) is None
     boards = Boards(tmp_path)
     (board,) = boards.boards()
@@ -76,7 +76,7 @@ def test_the_same_run_is_stored_once_and_both_attempts_count(tmp_path: Path) -> 
     assert boards.entries(boards.boards()[0])[0].attempts == 2
 
 
-def test_refused_attempts_are_kept(tmp_path: Path) -> None:
+def test_refused_attempts_are_recorded(tmp_path: Path) -> None:
     boards = Boards(tmp_path, create=True)
     attempt = boards.begin_attempt("run")
     boards.name_attempt(attempt, "model a", BOARD.key.digest)
@@ -122,7 +122,7 @@ def test_a_changed_file_is_not_shown(tmp_path: Path) -> None:
         boards.bundles.read(stored, "run.json")
 
 
-def test_keys_are_never_mixed_and_older_ones_become_legacy(tmp_path: Path) -> None:
+def test_each_key_has_its_own_board_and_older_versions_become_legacy(tmp_path: Path) -> None:
     others = [
         replace(BOARD, key=BOARD.key._replace(variant="override")),
         replace(BOARD, key=BOARD.key._replace(judge="a judge")),
@@ -139,11 +139,11 @@ def test_keys_are_never_mixed_and_older_ones_become_legacy(tmp_path: Path) -> No
     submit(tmp_path, board=newly_generated)
     boards = Boards(tmp_path)
     assert [b.key for b in boards.boards() if b.legacy] == [BOARD.key, newly_scored.key]
-    assert len(boards.entries(boards.board(BOARD.id))) == 1, "legacy boards stay readable"
+    assert len(boards.entries(boards.board(BOARD.id))) == 1, "legacy boards remain readable"
 
 
 def killed_at(step: int, work: Callable[[], Any], folder: Path) -> int:
-    """The exit code of a process that is killed before its step-th write to a file or the database."""
+    """The exit code of a process that is killed before its step-th operation on files or the database."""
 
     def run() -> None:
         left = step
@@ -179,7 +179,7 @@ def killed_at(step: int, work: Callable[[], Any], folder: Path) -> int:
     return process.exitcode
 
 
-def test_killed_between_any_two_steps(tmp_path: Path) -> None:
+def test_killing_between_any_two_steps_loses_nothing(tmp_path: Path) -> None:
     step = done = 0
     while True:
         step += 1
@@ -203,7 +203,7 @@ def test_killed_between_any_two_steps(tmp_path: Path) -> None:
     assert done >= 1
 
 
-def test_processes_submit_at_the_same_time(tmp_path: Path) -> None:
+def test_several_processes_submit_at_the_same_time(tmp_path: Path) -> None:
     processes = [
         FORK.Process(target=lambda text=text: [submit(tmp_path, f"{text}{n % 3}") for n in range(6)])
         for text in ("", "", "x")
@@ -220,7 +220,7 @@ def test_processes_submit_at_the_same_time(tmp_path: Path) -> None:
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 1 MiB, if this user may mount one."""
+    """A file system of 1 MiB. Skips the test if this user may not mount it."""
     disk = tmp_path / "disk"
     disk.mkdir()
     command = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", disk]
@@ -230,7 +230,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "--lazy", disk], check=True)
 
 
-def test_a_full_disk(small_disk: Path) -> None:
+def test_a_full_disk_leaves_no_incomplete_entry(small_disk: Path) -> None:
     folder, ballast = small_disk / "board", small_disk / "ballast"
     submit(folder, "earlier")
     with closing(Boards(folder)) as boards:
@@ -242,7 +242,7 @@ def test_a_full_disk(small_disk: Path) -> None:
     assert len(list((folder / SUBMISSIONS).iterdir())) == 1
     stored = [bundle("earlier").sha256]
     stopped = 0
-    for room in range(0, 48, 3):  # free pages: it fails at different steps
+    for room in range(0, 48, 3):  # the number of free pages, so that it fails at different steps
         with ballast.open("wb", buffering=0) as file, suppress(OSError):
             while file.write(bytes(4096)):
                 pass
@@ -260,7 +260,7 @@ def test_a_full_disk(small_disk: Path) -> None:
     assert submit(folder, "later 0") is None
 
 
-def test_no_room_for_a_new_board(tiny_disk: Path) -> None:
+def test_a_full_disk_has_no_room_for_a_new_board(tiny_disk: Path) -> None:
     with pytest.raises(UserError, match="no space left"):
         Boards(tiny_disk / "board", create=True)
 
@@ -276,7 +276,7 @@ def test_a_newer_or_foreign_database_is_rejected(tmp_path: Path) -> None:
     foreign = tmp_path / "foreign"
     foreign.mkdir()
     (foreign / DATABASE).write_bytes(b"not a database" * 100)
-    with pytest.raises(UserError, match="not a board"):
+    with pytest.raises(UserError, match="expected a readable and writable database"):
         Boards(foreign)
     with pytest.raises(UserError, match="submit a run first"):
         Boards(tmp_path / "none")

@@ -1,103 +1,16 @@
-"""The boards in a real browser: sort, filter, open an entry, compare two."""
+"""The boards in a real browser: sort, filter, compare two entries, open one."""
 
-import json
-import os
-import shutil
-import subprocess
-import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
+from browser import Browser
+from submissions import serving
 
 from harness.files.benchmark import Benchmark
 from harness.run import EvalRequest, evaluate
-from leaderboards.pages.serve import make_server
 from leaderboards.storage.board import Boards
 from leaderboards.submit import submit
-
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs chromium")
-FLAGS = (
-    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-sync "
-    "--disable-background-networking --disable-component-update --remote-debugging-pipe"
-).split()
-
-
-class Browser:
-    """Chromium with one page, controlled through two pipes that it has as file descriptors 3 and 4."""
-
-    def __init__(self, folder: Path) -> None:
-        assert CHROMIUM is not None
-        requests, self._requests = os.pipe()
-        self._answers, answers = os.pipe()
-        command = ["bash", "-c", f'exec "$0" "$@" 3<&{requests} 4>&{answers}', CHROMIUM, *FLAGS]
-        self._process = subprocess.Popen(
-            [*command, f"--user-data-dir={folder}"], pass_fds=(requests, answers), stderr=subprocess.DEVNULL
-        )
-        os.close(requests)
-        os.close(answers)
-        self._reader = os.fdopen(self._answers, "rb")
-        self._number, self._session = 0, ""
-        self.errors: list[str] = []
-        target = self.call("Target.createTarget", url="about:blank")["targetId"]
-        self._session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
-        for domain in ("Runtime", "Log", "Page"):
-            self.call(f"{domain}.enable")
-
-    def call(self, method: str, **parameters: object) -> Any:
-        self._number += 1
-        message = {"id": self._number, "method": method, "params": parameters}
-        if self._session:
-            message["sessionId"] = self._session
-        os.write(self._requests, json.dumps(message).encode() + b"\0")
-        while True:
-            answer = json.loads(self._read())
-            if answer.get("method") in ("Runtime.exceptionThrown", "Log.entryAdded"):
-                self.errors.append(json.dumps(answer["params"]))
-            if answer.get("id") == self._number:
-                return answer["result"]
-
-    def _read(self) -> bytes:
-        data = b""
-        while not data.endswith(b"\0"):
-            piece = self._reader.read(1)
-            assert piece, "the browser has ended"
-            data += piece
-        return data[:-1]
-
-    def run(self, script: str) -> Any:
-        """The value of an expression on the page."""
-        answer = self.call("Runtime.evaluate", expression=script, returnByValue=True)
-        assert "exceptionDetails" not in answer, answer
-        return answer["result"].get("value")
-
-    def wait(self, script: str) -> None:
-        """Waits until an expression on the page is true, also while the page is loading."""
-        for _ in range(300):
-            answer = self.call("Runtime.evaluate", expression=script, returnByValue=True)
-            if answer["result"].get("value") is True:
-                return
-            time.sleep(0.05)
-        raise AssertionError(f"not true after 15 s: {script}; {self.run('document.body.innerText')}")
-
-    def open(self, url: str) -> None:
-        self.call("Page.navigate", url=url)
-        self.wait(f"document.readyState === 'complete' && location.href.startsWith({json.dumps(url)})")
-
-    def press(self, key: str) -> None:
-        for kind in ("keyDown", "keyUp"):
-            text = {"text": "\r"} if key == "Enter" and kind == "keyDown" else {}
-            code = {"Enter": 13, "Tab": 9, " ": 32}[key]
-            self.call("Input.dispatchKeyEvent", type=kind, key=key, windowsVirtualKeyCode=code, **text)
-
-    def close(self) -> None:
-        self._process.kill()
-        self._process.wait()
-        self._reader.close()
-        os.close(self._requests)
 
 
 @pytest.fixture(scope="module")
@@ -109,20 +22,8 @@ def served(text_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
         submit(boards, folder / model)
     board = next(b.id for b in boards.boards() if b.key.variant == "internalized")
     boards.close()
-    server = make_server(folder / "board", "127.0.0.1", 0, quiet=True)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}/board/{board}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
-
-
-@pytest.fixture
-def browser(tmp_path: Path) -> Iterator[Browser]:
-    browser = Browser(tmp_path / "user")
-    yield browser
-    browser.close()
+    with serving(folder / "board") as port:
+        yield f"http://127.0.0.1:{port}/board/{board}"
 
 
 MODELS = "[...document.querySelectorAll('#table tbody tr:not([hidden]) th a')].map((a) => a.textContent)"

@@ -1,4 +1,4 @@
-"""Judgements on a board: their verdicts are complete and of this run, and their figures follow from them."""
+"""Judgements on boards: their verdicts are complete and on this run, and their figures follow from them."""
 
 import json
 import random
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from submissions import Json, edit, edit_lines
 
 from harness import backends
 from harness.backends import Sampling
@@ -27,7 +28,7 @@ class Judge:
     """Gives random scores, and one verdict that cannot be parsed."""
 
     batched = False
-    description: dict[str, Any] = {}  # noqa: RUF012
+    description: Json = {}  # noqa: RUF012
 
     def generate(self, prompts: Sequence[Prompt]) -> Iterator[Response]:
         for number, prompt in enumerate(prompts):
@@ -55,12 +56,6 @@ def submitted(run: Path) -> SubmissionResult:
     return submit(Boards(run.parent / "board", create=True), run)
 
 
-def edit(path: Path, change: Callable[[dict[str, Any]], Any]) -> None:
-    data = json.loads(path.read_text())
-    change(data)
-    path.write_text(json.dumps(data))
-
-
 def test_judgements_have_their_own_board(run: Path) -> None:
     result = submitted(run)
     judgement = json.loads(next(run.glob("judgement.*")).read_text())
@@ -79,10 +74,12 @@ def test_judgements_have_their_own_board(run: Path) -> None:
 
 def test_only_judged_responses_are_counted(run: Path) -> None:
     """The run has 12 unparsed responses, of which 8 were judged."""
-    lines = [json.loads(line) for line in (run / "responses.jsonl").read_text().splitlines()]
-    for line in lines:
-        line.update(text=line["text"].replace("boxed", "box"), finish_reason="length")
-    (run / "responses.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+    def spoil(lines: list[Json]) -> None:
+        for line in lines:
+            line.update(text=line["text"].replace("boxed", "box"), finish_reason="length")
+
+    edit_lines(run / "responses.jsonl", spoil)
     for file in run.glob("*.*"):
         if file.name not in ("run.json", "responses.jsonl"):
             file.unlink()
@@ -129,14 +126,14 @@ def test_a_run_that_is_judged_later_keeps_its_entries(run: Path) -> None:
         (lambda j: j["responses"][0].update(prompt="0" * 64), "scores do not follow from the verdicts"),
     ],
 )
-def test_figures_that_do_not_follow(run: Path, change: Callable[[dict[str, Any]], Any], message: str) -> None:
+def test_wrong_figures_are_refused(run: Path, change: Callable[[Json], Any], message: str) -> None:
     edit(next(run.glob("judgement.*")), change)
     with pytest.raises(Refusal) as refused:
         submitted(run)
     assert message in str(refused.value)
 
 
-def test_a_missing_verdict(run: Path) -> None:
+def test_a_missing_verdict_is_refused(run: Path) -> None:
     verdicts = next(run.glob("verdicts.*"))
     lines = verdicts.read_text().splitlines(keepends=True)
     verdicts.write_text("".join(lines[:-1]))
@@ -149,11 +146,13 @@ def test_a_missing_verdict(run: Path) -> None:
         submitted(run)
 
 
-def test_verdicts_on_another_text(run: Path) -> None:
+def test_verdicts_on_another_text_are_refused(run: Path) -> None:
     """The responses were changed after they were judged."""
-    lines = [json.loads(line) for line in (run / "responses.jsonl").read_text().splitlines()]
-    for line in lines:
-        line["text"] = line["text"].replace("Condition 1:", "Condition 1: as I said,")
-    (run / "responses.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+    def reword(lines: list[Json]) -> None:
+        for line in lines:
+            line["text"] = line["text"].replace("Condition 1:", "Condition 1: as I said,")
+
+    edit_lines(run / "responses.jsonl", reword)
     with pytest.raises(Refusal, match="8 of 8 scores do not follow"):
         submitted(run)

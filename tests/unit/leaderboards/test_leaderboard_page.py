@@ -1,13 +1,10 @@
-"""How boards are displayed: figures, hostile names, the server, exports, and a real browser."""
+"""The display of boards: figures, hostile names, the server, exports, and pages in a browser."""
 
 import csv
 import http.client
 import io
 import json
 import re
-import shutil
-import subprocess
-import threading
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -16,6 +13,8 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from browser import Browser
+from submissions import serving
 
 from harness.metrics import metric
 from harness.metrics.metric import Metric, Unit
@@ -26,12 +25,11 @@ from leaderboards.pages.export import as_csv, as_json, as_markdown, export, term
 from leaderboards.pages.page import Pages
 from leaderboards.pages.plots import bars
 from leaderboards.pages.ranking import RankedBoard, rank, reported_scores
-from leaderboards.pages.serve import BUNDLE_POLICY, PAGE_POLICY, make_server
+from leaderboards.pages.serve import BUNDLE_POLICY, PAGE_POLICY, respond
 from leaderboards.storage.board import Boards
 from leaderboards.storage.bundles import SUBMISSIONS, Bundle
 from leaderboards.storage.records import Board, BoardKey, Figures
 
-BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
 HOSTILE = "<script>alert(1)</script></style></title><img src=x onerror=alert(2)>'\"&amp;{{7*7}}{%x%}|`"
 REPORT_PAGE = b"<!doctype html><p>Report</p><script>top.location = 'http://evil.test'</script>"
 N = 40
@@ -45,15 +43,11 @@ class Model:
     training: str | None = None
 
 
-MODELS = (
-    Model("hf:alpha", 36),
-    Model("hf:beta", 34),
-    Model("hf:gamma", 12, 900.0),
-    Model("=1+1", 4, 2500.0),
-)
+MODELS = (Model("hf:alpha", 36), Model("hf:beta", 34), Model("hf:gamma", 12, 900.0), Model("=1+1", 4, 2500.0))
 
 
 def board_of(variant: str, tail: str = "", depth: int = 6, governed: bool = True) -> Board:
+    """A board without entries. The tail is appended to its names."""
     digest = f"{depth}{int(governed)}".ljust(64, "d")
     key = BoardKey(digest, "test", variant, f"exact/1{tail}", "")
     return Board(key, "clevrpolicy", f"bench-{depth}{tail}", {"depth": depth, "visual": False}, governed)
@@ -62,7 +56,7 @@ def board_of(variant: str, tail: str = "", depth: int = 6, governed: bool = True
 def add(
     folder: Path, model: Model, depth: int = 6, tail: str = "", governed: bool = True, **more: object
 ) -> str:
-    """Adds a bundle of correct and wrong responses under every variant; returns its sha256."""
+    """Adds a bundle with `model.right` correct responses under each variant, and returns its sha256."""
     scores = [Score(f"i{k}{tail}", v, 0, float(k < model.right)) for v in VARIANTS for k in range(N)]
     digest = board_of("override", tail, depth, governed).key.digest
     run = Run(
@@ -152,14 +146,19 @@ class Reader(HTMLParser):
 
 
 def words_of(page: str) -> str:
-    """The text of a page with a space at the end of each element."""
+    """The text of a page, with a space between elements."""
     return " ".join(Reader(page.replace("</", " </").replace("<small", " <small")).text.split())
+
+
+def internalized(boards: Boards) -> Board:
+    """The internalized board of all four models."""
+    return next(b for b in boards.boards() if b.key.variant == "internalized" and b.entries == 4)
 
 
 def every_page(folder: Path) -> dict[str, str]:
     with closing(Boards(folder)) as boards:
         pages = Pages(boards)
-        board = next(b for b in boards.boards() if b.key.variant == "internalized" and b.entries == 4)
+        board = internalized(boards)
         one, other = (entry.bundle for entry in boards.entries(board)[:2])
         return {
             "index": pages.index(),
@@ -180,7 +179,7 @@ def test_hostile_data_stays_text(folder: Path, hostile: Path, name: str) -> None
     tags = {tag for tag, _ in page.elements}
     assert not tags & {"img", "iframe", "object", "base"}
     assert not [a for _, attributes in page.elements for a in attributes if a.startswith("on")]
-    # An address that starts with "#" is a place in the same page.
+    # An address that starts with "#" is in the same page.
     assert not re.search(r"https?://|@import|url\((?!#)", source)
     if name != "reported":
         assert HOSTILE in page.text
@@ -188,7 +187,7 @@ def test_hostile_data_stays_text(folder: Path, hostile: Path, name: str) -> None
 
 def test_a_board_shows_figures_ranks_and_attempts(folder: Path) -> None:
     with closing(Boards(folder)) as boards:
-        board = next(b for b in boards.boards() if b.key.variant == "internalized" and b.entries == 4)
+        board = internalized(boards)
         ranked = rank(boards, board)
     assert [(place.rank, place.entry.model) for place in ranked.entries] == [
         (1, "hf:alpha"),
@@ -206,8 +205,8 @@ def test_a_board_shows_figures_ranks_and_attempts(folder: Path) -> None:
     assert "sha256 proves" in text
 
 
-def columns_of(boards: Boards, columns: dict[str, float]) -> RankedBoard:
-    """The board of one entry that was stored with these columns."""
+def board_with_columns(boards: Boards, columns: dict[str, float]) -> RankedBoard:
+    """A board with one entry, which was stored with these columns."""
     figures = Figures(0.5, 0.4, 0.6, N, 0, 0, 1, columns=columns)
     attempt = boards.begin_attempt("run")
     boards.name_attempt(attempt, "hf:alpha", board_of("internalized").key.digest)
@@ -227,7 +226,7 @@ def test_a_metric_of_another_package_is_shown_in_its_unit(
     )
     monkeypatch.setattr(metric, "installed", lambda: {words.name: words})
     with closing(Boards(tmp_path, create=True)) as boards:
-        ranked = columns_of(boards, {words.name: 7.0})
+        ranked = board_with_columns(boards, {words.name: 7.0})
         page = Pages(boards).board(ranked.board.id)
         printed = terminal(boards)
     head, row = (printed.splitlines()[line].split() for line in (2, 3))
@@ -249,10 +248,10 @@ def test_a_metric_of_another_package_is_shown_in_its_unit(
 
 
 def test_entries_with_columns_of_older_versions_are_shown(tmp_path: Path) -> None:
-    """They were stored under names of the boards, not of the metrics."""
+    """In older versions, some columns had other names than their metrics."""
     stored = {"referral": 0.9, "rule recall": 0.8, "nonexistent": 0.1, "branching": 0.2, "override": 0.7}
     with closing(Boards(tmp_path, create=True)) as boards:
-        ranked = columns_of(boards, {**stored, "tokens saved": 0.25, "cost": 1.5})
+        ranked = board_with_columns(boards, {**stored, "tokens saved": 0.25, "cost": 1.5})
         printed = terminal(boards)
     shown = {
         column.title: column.unit.format(ranked.entries[0].columns[column.name]) for column in ranked.columns
@@ -271,7 +270,7 @@ def test_entries_with_columns_of_older_versions_are_shown(tmp_path: Path) -> Non
 
 def test_a_column_whose_metric_is_not_installed_is_a_plain_number(tmp_path: Path) -> None:
     with closing(Boards(tmp_path, create=True)) as boards:
-        ranked = columns_of(boards, {"part: tool": 0.5, "no such metric": 0.5, "recall": 0.5})
+        ranked = board_with_columns(boards, {"part: tool": 0.5, "no such metric": 0.5, "recall": 0.5})
     assert [(c.title, c.unit.format(0.5)) for c in ranked.columns] == [
         ("part: tool (%)", "50.0"),
         ("no such metric", "0.5"),
@@ -293,7 +292,7 @@ def test_models_of_one_method_have_a_bar_each(tmp_path: Path) -> None:
     assert [bar.name for bar in shown if not bar.reported] == ["cot-sft, hf:alpha", "cot-sft, hf:beta"]
 
 
-def test_side_by_side(folder: Path) -> None:
+def test_a_comparison_shows_both_values_and_their_difference(folder: Path) -> None:
     text = words_of(every_page(folder)["compare"])
     assert "internalized accuracy (%) 90.0 85.0 -5.0" in text
 
@@ -319,7 +318,7 @@ def test_scores_of_the_paper_are_shown_only_on_boards_of_the_same_kind() -> None
     assert {t.table for t in tables()} >= {2, 4, 9, 10}
     rows = [(r.method, r.score) for _, r in reported_scores(board_of("internalized"))]
     assert ("TriMPI, PoRo-DAPO", 77.8) in rows
-    assert ("TriMPI, PoRo-DAPO", 85.0) not in rows, "this score is for policies with pictures"
+    assert ("TriMPI, PoRo-DAPO", 85.0) not in rows, "this score is on policies with images"
     assert rows == sorted(rows, key=lambda row: -row[1])
     assert reported_scores(board_of("internalized", depth=3)) == []
     judged = board_of("internalized")
@@ -329,13 +328,8 @@ def test_scores_of_the_paper_are_shown_only_on_boards_of_the_same_kind() -> None
 
 @pytest.fixture(scope="module")
 def address(folder: Path) -> Iterator[tuple[str, int]]:
-    server = make_server(folder, "127.0.0.1", 0, quiet=True)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield "127.0.0.1", server.server_port
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(folder) as port:
+        yield "127.0.0.1", port
 
 
 def request(
@@ -395,7 +389,7 @@ def test_submitted_files_are_served_in_a_sandbox(address: tuple[str, int], folde
         "/board/<script>alert(1)</script>",
     ],
 )
-def test_missing_pages(address: tuple[str, int], folder: Path, path: str) -> None:
+def test_missing_pages_are_not_found(address: tuple[str, int], folder: Path, path: str) -> None:
     response, data = request(address, path.replace("{sha}", a_bundle(folder)))
     assert response.status == 404
     assert b"alert(1)" not in data
@@ -428,16 +422,13 @@ def test_a_tampered_bundle_is_not_shown(tmp_path: Path) -> None:
     sha256 = add(tmp_path, MODELS[0])
     path = tmp_path / SUBMISSIONS / sha256 / "report.json"
     path.write_bytes(path.read_bytes() + b" ")
-    with closing(make_server(tmp_path, "127.0.0.1", 0, quiet=True).socket):
-        from leaderboards.pages.serve import respond
-
-        with closing(Boards(tmp_path)) as boards:
-            status, _, _, data = respond(boards, f"/entry/{sha256}")
-    assert status == 409
-    assert b"changed after it was stored" in data
+    with closing(Boards(tmp_path)) as boards:
+        answer = respond(boards, f"/entry/{sha256}")
+    assert answer.status == 409
+    assert b"changed after it was stored" in answer.body
 
 
-def test_exports(hostile: Path, tmp_path: Path) -> None:
+def test_exported_files_are_complete_and_safe(hostile: Path, tmp_path: Path) -> None:
     with closing(Boards(hostile)) as boards:
         files = export(boards, tmp_path / "out")
         printed = terminal(boards)
@@ -468,29 +459,12 @@ def test_names_cannot_control_the_terminal(tmp_path: Path) -> None:
         assert "\x1b" not in terminal(boards)
 
 
-def browse(url: str, folder: Path) -> tuple[Reader, str]:
-    """The page after its script ran, and the messages of the console."""
-    assert BROWSER is not None
-    arguments = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-sync".split()
-    arguments += ["--disable-background-networking", "--disable-component-update", "--enable-logging=stderr"]
-    arguments += [f"--user-data-dir={folder / 'user'}", "--virtual-time-budget=3000", "--dump-dom", url]
-    done = subprocess.run([BROWSER, *arguments], capture_output=True, text=True, timeout=120, check=True)
-    return Reader(done.stdout), "\n".join(line for line in done.stderr.splitlines() if "CONSOLE" in line)
+VISIBLE_MODELS = (
+    "[...document.querySelectorAll('#table tbody tr:not([hidden]) th')].map((h) => h.firstChild.textContent)"
+)
+SHOWN = "document.getElementById('shown').textContent"
 
 
-def shown(page: Reader) -> list[str]:
-    """The models of the visible rows of a board, in order."""
-    rows: list[str] = []
-    hidden = False
-    for tag, attributes in page.elements:
-        if tag == "tr":
-            hidden = "hidden" in attributes
-        if tag == "input" and attributes.get("name") == "entry" and not hidden:
-            rows.append(attributes["aria-label"].removeprefix("compare "))
-    return rows
-
-
-@pytest.mark.skipif(BROWSER is None, reason="needs chromium")
 @pytest.mark.parametrize(
     ("fragment", "expected"),
     [
@@ -498,34 +472,32 @@ def shown(page: Reader) -> list[str]:
         ("#sort=model&down=1&text=HF", ["hf:gamma", "hf:beta", "hf:alpha"]),
     ],
 )
-def test_sort_and_filter_in_a_browser(
-    address: tuple[str, int], folder: Path, tmp_path: Path, fragment: str, expected: list[str]
+def test_an_address_contains_sorting_and_filter(
+    browser: Browser, address: tuple[str, int], folder: Path, fragment: str, expected: list[str]
 ) -> None:
     with closing(Boards(folder)) as boards:
-        board = next(b for b in boards.boards() if b.key.variant == "internalized" and b.entries == 4)
-    page, console = browse(f"http://127.0.0.1:{address[1]}/board/{board.id}{fragment}", tmp_path)
-    assert shown(page) == expected
-    assert f"{len(expected)} of 4 shown" in page.text
-    assert console == ""
+        board = internalized(boards)
+    browser.open(f"http://127.0.0.1:{address[1]}/board/{board.id}{fragment}")
+    assert browser.run(VISIBLE_MODELS) == expected
+    assert browser.run(SHOWN) == f"{len(expected)} of 4 shown"
+    assert browser.errors == []
 
 
-@pytest.mark.skipif(BROWSER is None, reason="needs chromium")
-def test_hostile_names_in_a_browser(hostile: Path, tmp_path: Path) -> None:
+def test_hostile_names_in_a_browser(browser: Browser, hostile: Path, tmp_path: Path) -> None:
     with closing(Boards(hostile)) as boards:
         files = export(boards, tmp_path / "out")
-    page, console = browse(next(f for f in files if f.name.startswith("board-")).as_uri(), tmp_path)
-    assert "4 of 4 shown" in page.text
-    assert not [a for _, attributes in page.elements for a in attributes if a.startswith("on")]
-    assert console == ""
+    browser.open(next(f for f in files if f.name.startswith("board-")).as_uri())
+    assert browser.run(SHOWN) == "4 of 4 shown"
+    attributes = browser.run("[...document.querySelectorAll('*')].flatMap((e) => e.getAttributeNames())")
+    assert not [name for name in attributes if name.startswith("on")]
+    assert browser.errors == []
 
 
-@pytest.mark.skipif(BROWSER is None, reason="needs chromium")
-def test_exported_rows_are_in_the_order_of_their_ranks(folder: Path, tmp_path: Path) -> None:
+def test_exported_rows_are_in_the_order_of_their_ranks(
+    browser: Browser, folder: Path, tmp_path: Path
+) -> None:
     with closing(Boards(folder)) as boards:
-        board = next(b for b in boards.boards() if b.key.variant == "internalized" and b.entries == 4)
+        board = internalized(boards)
         files = export(boards, tmp_path / "out")
-    file = next(f for f in files if f.name == f"board-{board.id}.html")
-    page, _ = browse(file.as_uri(), tmp_path)
-    models = ["hf:alpha", "hf:beta", "hf:gamma"]
-    written = Reader(file.read_text()).text
-    assert sorted(models, key=page.text.index) == sorted(models, key=written.index)
+    browser.open(next(f for f in files if f.name == f"board-{board.id}.html").as_uri())
+    assert browser.run(VISIBLE_MODELS) == [model.name for model in MODELS]

@@ -1,4 +1,4 @@
-"""Submissions that are accepted, and every reason for a refusal."""
+"""The verification of submissions: what is accepted, and every reason for a refusal."""
 
 import json
 import shutil
@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from submissions import Json, edit, edit_lines
 
 from harness.backends import Sampling
 from harness.errors import UserError
@@ -25,12 +26,10 @@ from leaderboards.storage.bundles import SUBMISSIONS
 from leaderboards.storage.records import Figures, Outcome
 from leaderboards.submit import submit
 
-Json = dict[str, Any]
-
 
 @pytest.fixture(scope="module")
 def finished(text_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run of random answers, so that neither all scores are 1 nor all are 0."""
+    """A run of random answers. Some of its scores are 1 and others are 0."""
     out = tmp_path_factory.mktemp("runs") / "guesses"
     evaluate(Benchmark(text_folder), EvalRequest("random", sampling=Sampling(seed=3)), out)
     return out
@@ -38,7 +37,7 @@ def finished(text_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
 
 @pytest.fixture
 def run(finished: Path, tmp_path: Path) -> Path:
-    """A copy to damage."""
+    """A copy of the run that a test may damage."""
     return Path(shutil.copytree(finished, tmp_path / "guesses"))
 
 
@@ -50,11 +49,11 @@ def accepted(run: Path) -> Figures:
     return {b.key.variant: f for b, f in result.entries}["internalized"]
 
 
-def reasons(run: Path, benchmark: Path | None = None) -> str:
-    """The message of the refusal. Nothing is on the board except the attempt."""
+def reasons(run: Path) -> str:
+    """The message of the refusal, after verifying that only the attempt was stored."""
     boards = Boards(run.parent / "board", create=True)
     with pytest.raises(Refusal) as refused:
-        submit(boards, run, benchmark and str(benchmark))
+        submit(boards, run)
     assert boards.boards() == []
     assert list(boards.bundles.folder.iterdir()) == []
     attempt = boards.attempts()[0]
@@ -62,25 +61,13 @@ def reasons(run: Path, benchmark: Path | None = None) -> str:
     return str(refused.value)
 
 
-def edit(path: Path, change: Callable[[Json], Any]) -> None:
-    data = json.loads(path.read_text())
-    change(data)
-    path.write_text(json.dumps(data))
-
-
 def edit_run(run: Path, change: Callable[[Json], Any]) -> None:
-    """Changes both copies of the run's settings."""
+    """Changes the run's settings in run.json and in report.json."""
     edit(run / "run.json", change)
     edit(run / "report.json", lambda report: change(report["run"]))
 
 
-def edit_lines(path: Path, change: Callable[[list[Json]], Any]) -> None:
-    lines = [json.loads(line) for line in path.read_text().splitlines()]
-    change(lines)
-    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
-
-
-def test_figures_of_an_entry_are_those_of_its_bundle(run: Path, text_folder: Path) -> None:
+def test_an_entry_has_the_figures_of_its_bundle(run: Path, text_folder: Path) -> None:
     figures = accepted(run)
     boards = Boards(run.parent / "board")
     own = store.read_json(run / "report.json", Report)
@@ -104,7 +91,7 @@ def test_figures_of_an_entry_are_those_of_its_bundle(run: Path, text_folder: Pat
     assert figures.leak == ""
 
 
-def test_a_run_is_the_same_in_another_folder_or_order(run: Path) -> None:
+def test_the_same_run_in_another_folder_or_order_is_stored_once(run: Path) -> None:
     accepted(run)
     edit_lines(run / "responses.jsonl", lambda lines: lines.reverse())
     edit(run / "run.json", lambda r: r.update(benchmark=r["benchmark"] + "/"))
@@ -115,7 +102,7 @@ def test_a_run_is_the_same_in_another_folder_or_order(run: Path) -> None:
 
 
 def test_every_metric_of_the_report_is_a_column(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also a metric of another package, in its own unit."""
+    """This includes a metric of another package."""
     words = Metric(name="words", explanation="", unit=Unit("words"), value=lambda *_: 7.0)
     installed = {**metric.installed(), words.name: words}
     monkeypatch.setattr(metric, "installed", lambda: installed)
@@ -154,8 +141,8 @@ def test_a_wrong_report_is_refused_with_both_figures(run: Path) -> None:
     assert f"mean of internalized accuracy, is 0.99 in the file, but {mean} when recomputed" in reasons(run)
 
 
-def test_rows_that_differ_in_their_detail_are_kept_apart(rules_folder: Path, tmp_path: Path) -> None:
-    """The rows of the metric "part" differ only in which part they are of."""
+def test_rows_that_differ_only_in_their_detail_are_not_mixed_up(rules_folder: Path, tmp_path: Path) -> None:
+    """The rows of the metric "part" differ only in the name of the part."""
     run = tmp_path / "run"
     evaluate(Benchmark(rules_folder), EvalRequest("random", variants="internalized"), run)
     rows = store.read_json(run / "report.json", Report).rows
@@ -163,7 +150,7 @@ def test_rows_that_differ_in_their_detail_are_kept_apart(rules_folder: Path, tmp
     assert submit(Boards(tmp_path / "board", create=True), run).stored
 
 
-def test_another_scorer(run: Path) -> None:
+def test_another_scorer_is_refused(run: Path) -> None:
     ours = store.read_json(run / "report.json", Report).scorer
     edit(run / "report.json", lambda r: r.update(scorer="kind/9"))
     assert f"expected {ours!r}, which is installed here, got 'kind/9'" in reasons(run)
@@ -190,7 +177,7 @@ def test_another_scorer(run: Path) -> None:
         ({"sampling": {"max_new_tokens": 1}}, None),
     ],
 )
-def test_other_settings_than_those_of_a_board(run: Path, change: Json, message: str | None) -> None:
+def test_invalid_settings_are_refused(run: Path, change: Json, message: str | None) -> None:
     edit_run(run, lambda r: r.update(change))
     if message is None:  # the responses have no counts of tokens
         assert accepted(run).n == 12
@@ -198,14 +185,14 @@ def test_other_settings_than_those_of_a_board(run: Path, change: Json, message: 
         assert message in reasons(run)
 
 
-def test_longer_than_the_sampling_allows(run: Path) -> None:
+def test_a_response_longer_than_max_new_tokens_is_refused(run: Path) -> None:
     edit_lines(run / "responses.jsonl", lambda lines: lines[0].update(completion_tokens=5000))
     assert "1 responses are longer than max_new_tokens, 1024" in reasons(run)
 
 
-def test_the_report_of_another_run(run: Path) -> None:
+def test_the_report_of_another_run_is_refused(run: Path) -> None:
     edit(run / "run.json", lambda r: r.update(model="better"))
-    assert "got that of another run" in reasons(run)
+    assert "got the report of another run" in reasons(run)
 
 
 def damage(lines: list[Json], how: str) -> None:
@@ -232,7 +219,7 @@ def damage(lines: list[Json], how: str) -> None:
         ("another sample", "1 responses belong to no prompt"),
     ],
 )
-def test_exactly_one_response_for_each_prompt(run: Path, how: str, message: str) -> None:
+def test_each_prompt_needs_exactly_one_response(run: Path, how: str, message: str) -> None:
     edit_lines(run / "responses.jsonl", lambda lines: damage(lines, how))
     assert message in reasons(run)
 
@@ -255,19 +242,19 @@ HOSTILE_LINES = {
 
 @pytest.mark.parametrize("file", ["scores.jsonl", "responses.jsonl"])
 @pytest.mark.parametrize("name", HOSTILE_LINES)
-def test_lines_that_are_no_records(run: Path, file: str, name: str) -> None:
+def test_lines_that_are_not_records_are_refused(run: Path, file: str, name: str) -> None:
     with (run / file).open("ab") as lines:
         lines.write(HOSTILE_LINES[name] + b"\n")
     assert f"{file}, line 37" in reasons(run)
 
 
 @pytest.mark.parametrize("value", [7.5, -1.0])
-def test_scores_outside_of_0_to_1(run: Path, value: float) -> None:
+def test_scores_outside_of_0_to_1_are_refused(run: Path, value: float) -> None:
     edit_lines(run / "scores.jsonl", lambda lines: lines[0].update(value=value))
     assert f"is {value} in the file" in reasons(run)
 
 
-def test_scores_twice_or_of_others(run: Path) -> None:
+def test_repeated_and_unknown_scores_are_refused(run: Path) -> None:
     edit_lines(run / "scores.jsonl", lambda lines: lines.append(lines[0]))
     assert "1 responses have more than one score" in reasons(run)
     edit_lines(run / "scores.jsonl", lambda lines: lines.pop())
@@ -278,17 +265,17 @@ def test_scores_twice_or_of_others(run: Path) -> None:
 @pytest.mark.parametrize(
     "change", [{"seconds": -1.0}, {"prompt_tokens": 10**30}, {"batch": 0}, {"sample": -1}]
 )
-def test_counts_that_cannot_be(run: Path, change: Json) -> None:
+def test_implausible_counts_are_refused(run: Path, change: Json) -> None:
     edit_lines(run / "responses.jsonl", lambda lines: lines[0].update(change))
     assert "has a count or a time of" in reasons(run)
 
 
-def test_a_text_and_an_error_at_once(run: Path) -> None:
-    edit_lines(run / "responses.jsonl", lambda lines: lines[0].update(error="but it came"))
+def test_a_response_with_a_text_and_an_error_is_refused(run: Path) -> None:
+    edit_lines(run / "responses.jsonl", lambda lines: lines[0].update(error="TimeoutError"))
     assert "expected either a text or an error" in reasons(run)
 
 
-def test_a_torn_last_line(run: Path) -> None:
+def test_an_incomplete_last_line_is_refused(run: Path) -> None:
     log = run / "responses.jsonl"
     log.write_bytes(log.read_bytes()[:-5])
     size = log.stat().st_size
@@ -305,15 +292,15 @@ def test_a_huge_file_is_not_read(run: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_a_huge_line_is_not_read(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(submission, "LONGEST_LINE", 4096)
+    monkeypatch.setattr(submission, "MAX_LINE_BYTES", 4096)
     edit_lines(run / "responses.jsonl", lambda lines: lines[0].update(text="x" * 5000))
     assert "line 1: incomplete or longer" in reasons(run)
 
 
-def test_more_lines_than_any_run_has(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(submission, "MOST_LINES", 36)
+def test_too_many_lines_are_refused(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(submission, "MAX_LINES", 36)
     assert len(list(submission.read_lines(run / "scores.jsonl", Score))) == 36
-    monkeypatch.setattr(submission, "MOST_LINES", 35)
+    monkeypatch.setattr(submission, "MAX_LINES", 35)
     assert "expected at most 35 lines" in reasons(run)
 
 
@@ -335,7 +322,7 @@ def test_archives_are_not_read(run: Path) -> None:
 
 
 @pytest.mark.parametrize("place", ["../../../etc", "/nowhere", "", "\0", "x" * 300])
-def test_a_missing_benchmark(run: Path, place: str) -> None:
+def test_a_missing_benchmark_is_refused(run: Path, place: str) -> None:
     edit_run(run, lambda r: r.update(benchmark=place))
     assert "specify its folder with --benchmark" in reasons(run)
 
@@ -347,7 +334,7 @@ def test_a_moved_benchmark_can_be_specified(run: Path, text_folder: Path) -> Non
 
 @pytest.mark.parametrize("shape", ["deep", "large"])
 @pytest.mark.parametrize("name", ["backend", "training.json"])
-def test_settings_that_are_too_large_for_a_page(run: Path, name: str, shape: str) -> None:
+def test_settings_that_are_too_large_for_a_page_are_refused(run: Path, name: str, shape: str) -> None:
     deep: Json = {}
     for _ in range(200):
         deep = {"a": deep}
@@ -359,13 +346,13 @@ def test_settings_that_are_too_large_for_a_page(run: Path, name: str, shape: str
     assert f"{name}: expected at most 64 KiB" in reasons(run)
 
 
-def test_a_name_that_is_too_long(run: Path) -> None:
+def test_a_name_that_is_too_long_is_refused(run: Path) -> None:
     edit_run(run, lambda r: r.update(model="x" * 500))
     assert "model: expected at most 400 characters" in reasons(run)
 
 
-def test_an_easier_benchmark_under_the_same_digest(run: Path, spoiled: Path) -> None:
-    """The run names its own benchmark, whose manifest has the expected digest but other targets."""
+def test_an_easier_benchmark_under_the_same_digest_is_refused(run: Path, spoiled: Path) -> None:
+    """The run names a benchmark whose manifest has the expected digest, but whose targets were changed."""
 
     def ease(lines: list[Json]) -> None:
         for line in lines:
@@ -382,7 +369,7 @@ def test_an_easier_benchmark_under_the_same_digest(run: Path, spoiled: Path) -> 
 
 @pytest.mark.parametrize("split", ["train", "test"])
 def test_leaks_are_found_by_content(run: Path, spoiled: Path, split: str) -> None:
-    """Another benchmark with other ids and the same pictures."""
+    """The training data is another benchmark, with other ids but the same pictures."""
     true = store.read_json(spoiled / "manifest.json", Manifest)
     edit_lines(spoiled / "instances.test.jsonl", lambda lines: [x.update(id=x["id"] + "b") for x in lines])
     (spoiled / "manifest.json").unlink()
@@ -414,7 +401,7 @@ def test_data_that_was_not_compared_is_reported(run: Path, text_folder: Path) ->
         submit(Boards(run.parent / "third", create=True), run)
 
 
-def test_training_beside_the_checkpoint(run: Path) -> None:
+def test_training_json_is_read_from_the_checkpoint(run: Path) -> None:
     checkpoint = run.parent / "checkpoint"
     checkpoint.mkdir()
     (checkpoint / "training.json").write_text(json.dumps({"method": "grpo"}))
@@ -436,8 +423,8 @@ def test_the_method_of_an_intermediate_checkpoint_names_its_stages(
     assert accepted(run).method == method
 
 
-def test_a_stored_run_is_a_run(run: Path) -> None:
-    """The folder of a bundle can be submitted to another board."""
+def test_a_stored_bundle_can_be_submitted_again(run: Path) -> None:
+    """The folder of a bundle is the folder of a run, and can be submitted to another board."""
     boards = Boards(run.parent / "board", create=True)
     result = submit(boards, run)
     again = submit(
