@@ -10,9 +10,9 @@ from harness.errors import UserError
 
 
 def make_override(table: RuleTable, rng: random.Random, change_bands: bool = False) -> RuleTable:
-    """The table after every rule was given another version.
+    """A copy of the table in which every rule has another version.
 
-    With `change_bands`, the thresholds of the bands are also replaced by random ones.
+    With `change_bands`, the thresholds of the bands are also replaced by random numbers.
     """
     tools = []
     for tool in table.tools:
@@ -24,7 +24,7 @@ def make_override(table: RuleTable, rng: random.Random, change_bands: bool = Fal
 
 
 def _permute_versions(tool: Tool, rng: random.Random) -> Tool:
-    """A random permutation of the versions that leaves none in its place."""
+    """The tool with its versions permuted at random, so that every rule has another version."""
     old = list(tool.versions)
     new = old[:]
     while any(a == b for a, b in zip(old, new, strict=True)):
@@ -35,16 +35,17 @@ def _permute_versions(tool: Tool, rng: random.Random) -> Tool:
 
 
 def _change_bands(tool: Tool, table: RuleTable, rng: random.Random) -> Tool:
-    """Each threshold is replaced in all rules at once, and the order of thresholds stays the same.
+    """The tool with random thresholds.
 
-    Therefore exactly one rule still applies to every profile.
+    A threshold changes in all rules at once, and the order of the thresholds stays the same. Therefore
+    exactly one rule still applies to every profile.
     """
-    # The new threshold for each old one, by field.
-    moved: dict[str, dict[int, int]] = {}
+    # For each field: from the old threshold to the new one.
+    replacements: dict[str, dict[int, int]] = {}
     for name, span in table.profile.items():
         if isinstance(span, Span):
             thresholds = tool.thresholds(name)
-            # At a distance of two, or there would be no whole number between "above 20" and "below 21".
+            # Thresholds differ by at least two; no integer is between "above 20" and "below 21".
             candidates = range(span.least + 1, span.most, 2)
             if len(thresholds) > len(candidates):
                 raise UserError(
@@ -52,14 +53,14 @@ def _change_bands(tool: Tool, table: RuleTable, rng: random.Random) -> Tool:
                     f"distance of two, between {span.least} and {span.most} for {tool.name}; omit the flag"
                 )
             new = sorted(rng.sample(candidates, len(thresholds)))
-            moved[name] = dict(zip(thresholds, new, strict=True))
+            replacements[name] = dict(zip(thresholds, new, strict=True))
     rules = []
     for rule in tool.rules:
-        when = {n: _moved(p, moved[n]) if isinstance(p, Band) else p for n, p in rule.when.items()}
+        when = {n: _moved(p, replacements[n]) if isinstance(p, Band) else p for n, p in rule.when.items()}
         rules.append(msgspec.structs.replace(rule, when=when))
     return msgspec.structs.replace(tool, rules=tuple(rules))
 
 
-def _moved(band: Band, moved: Mapping[int, int]) -> Band:
+def _moved(band: Band, replacement: Mapping[int, int]) -> Band:
     bounds = msgspec.structs.asdict(band)
-    return Band(**{name: moved[bound] for name, bound in bounds.items() if bound is not None})
+    return Band(**{name: replacement[bound] for name, bound in bounds.items() if bound is not None})

@@ -56,7 +56,7 @@ def condition(rule: Rule) -> str:
 
 
 def parse_condition(text: str) -> dict[str, Predicate]:
-    """The predicate of each field in a condition. Other wordings give predicates that equal no rule's."""
+    """The predicate of each field in a condition. Texts in another wording match no rule."""
     parts = (part.partition(" is ") for part in " ".join(text.split()).rstrip(".").split(", and "))
     return {re.sub("^if ", "", n, flags=re.IGNORECASE): _parse_predicate(phrase) for n, _, phrase in parts}
 

@@ -1,4 +1,4 @@
-"""What is sold, at what price, and how lists of goods and prices are written."""
+"""Goods and their prices, and how they are listed in sentences."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -10,7 +10,7 @@ from gtapolicy.pictures.pen import Box
 from gtapolicy.pictures.settings import SKIES
 from gtapolicy.scenarios.data import load_filled
 
-# How sentences call the skies of SKIES.
+# The phrase in sentences for each sky of SKIES.
 TIMES = {"noon": "around noon", "dusk": "at dusk", "dawn": "at dawn", "overcast": "under an overcast sky"}
 
 
@@ -18,11 +18,11 @@ TIMES = {"noon": "around noon", "dusk": "at dusk", "dawn": "at dawn", "overcast"
 class SceneTexts:
     # Describes the picture.
     sentence: str
-    # The same without the time of day, for a new picture.
+    # Describes the picture without the time of day, as keywords for a new picture.
     keywords: str
     # The main subject, to be redrawn in another style.
     noun: str
-    # The parts that can be found: an attribute to ask about, and its value.
+    # The parts that can be found, each with an attribute to ask about and the value of the attribute.
     parts: dict[str, tuple[str, str]]
 
 
@@ -30,7 +30,7 @@ class SceneTexts:
 class Scene:
     texts: SceneTexts
     view: CameraView
-    # Of each part, in pixels of the picture.
+    # The box of each part, in pixels of the picture.
     boxes: dict[str, Box]
 
 
