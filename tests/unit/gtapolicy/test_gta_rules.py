@@ -156,6 +156,14 @@ def test_a_user_defined_tool_is_in_the_text_and_gets_a_version(tmp_path: Path) -
     assert "If age is below 40, use Translate_v1." in wording.policy_text(table, "GTA-Test")
 
 
+def test_bands_that_meet_as_le_and_ge_can_be_changed() -> None:
+    text = RULES_FILE + OWN_TOOL.replace("{ lt = 40 }", "{ le = 39 }")
+    changed = make_override(msgspec.convert(tomllib.loads(text), RuleTable), rng(0, "o"), change_bands=True)
+    below, above = (rule.when["age"] for rule in changed.tool("Translate").rules)
+    assert below.le != 39
+    assert above.ge == below.le + 1
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
