@@ -37,6 +37,10 @@ def draw_surface(canvas: Canvas, box: Box, name: str, rng: Random) -> None:
     canvas.paste_image(box, load)
 
 
+def draw_sky(canvas: Canvas, name: str, height: float) -> None:
+    canvas.gradient(0, 0, canvas.width, height, *SKIES[name])
+
+
 def draw_cloud(canvas: Canvas, x: float, y: float, size: float) -> None:
     for dx, dy, r in ((-0.7, 0.1, 0.5), (-0.2, -0.15, 0.65), (0.4, -0.02, 0.55), (0.85, 0.15, 0.4)):
         left, right = x + (dx - r) * size, x + (dx + r) * size
@@ -82,7 +86,7 @@ def shelf(canvas: Canvas, rng: Random) -> None:
 
 
 def sky(canvas: Canvas, rng: Random) -> None:
-    canvas.gradient(0, 0, canvas.width, canvas.height, *SKIES[rng.choice(("noon", "dawn", "overcast"))])
+    draw_sky(canvas, rng.choice(("noon", "dawn", "overcast")), canvas.height)
     for _ in range(rng.randint(2, 5)):
         x, y = rng.uniform(0, canvas.width), rng.uniform(0.05, 0.7) * canvas.height
         draw_cloud(canvas, x, y, rng.uniform(30, 70))
@@ -91,7 +95,7 @@ def sky(canvas: Canvas, rng: Random) -> None:
 
 def lake(canvas: Canvas, rng: Random) -> None:
     edge = canvas.height * 0.34
-    canvas.gradient(0, 0, canvas.width, edge, *SKIES[rng.choice(sorted(SKIES))])
+    draw_sky(canvas, rng.choice(sorted(SKIES)), edge)
     draw_hills(canvas, rng, edge, 40, rng.choice(("#55735a", "#6a7f86", "#4b6170")))
     deep = rng.choice(("#2c5f7c", "#356f6d", "#3a6491"))
     canvas.gradient(0, edge, canvas.width, canvas.height, "#86b3c4", deep)
@@ -104,7 +108,7 @@ def lake(canvas: Canvas, rng: Random) -> None:
 
 def meadow(canvas: Canvas, rng: Random) -> None:
     edge = canvas.height * 0.34
-    canvas.gradient(0, 0, canvas.width, edge, *SKIES[rng.choice(("noon", "dawn", "overcast"))])
+    draw_sky(canvas, rng.choice(("noon", "dawn", "overcast")), edge)
     draw_hills(canvas, rng, edge + 4, 34, rng.choice(("#4f7348", "#66864f", "#5a7a6a")))
     draw_surface(canvas, Box(0, round(edge), canvas.width, canvas.height), "grass", rng)
 
@@ -112,7 +116,7 @@ def meadow(canvas: Canvas, rng: Random) -> None:
 def street(canvas: Canvas, rng: Random) -> None:
     """A row of houses behind a street."""
     edge = canvas.height * 0.36
-    canvas.gradient(0, 0, canvas.width, edge, *SKIES[rng.choice(("noon", "overcast", "dusk"))])
+    draw_sky(canvas, rng.choice(("noon", "overcast", "dusk")), edge)
     x = -20.0
     while x < canvas.width:
         wide, tall = rng.uniform(60, 110), rng.uniform(0.45, 0.95) * edge

@@ -7,12 +7,13 @@ from random import Random
 from gtapolicy.pictures.camera import frontal_view
 from gtapolicy.pictures.canvas import Canvas
 from gtapolicy.pictures.settings import SETTINGS, place_objects
+from gtapolicy.policy.wording import enumeration
 from gtapolicy.scenarios import names
 from gtapolicy.scenarios.calls import calculate, count, describe, ocr
 from gtapolicy.scenarios.data import calculation, load
 from gtapolicy.scenarios.documents.boards import board
 from gtapolicy.scenarios.draft import Draft
-from gtapolicy.scenarios.goods import CURRENCY_SIGNS, DISHES, PriceRange, enumeration, items
+from gtapolicy.scenarios.goods import CURRENCY_SIGNS, DISHES, PriceRange, items
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,11 +2,12 @@
 
 from random import Random
 
+from gtapolicy.policy.wording import enumeration
 from gtapolicy.scenarios import names
 from gtapolicy.scenarios.data import load, phrase
 from gtapolicy.scenarios.documents.boards import board
 from gtapolicy.scenarios.draft import Draft, read_and_box, read_and_calculate
-from gtapolicy.scenarios.goods import CURRENCY_SIGNS, DISHES, enumeration, items
+from gtapolicy.scenarios.goods import CURRENCY_SIGNS, DISHES, items
 
 PRODUCE = load("goods.toml", "produce", list[str])
 CURRENCIES = load("goods.toml", "currencies", list[str])

@@ -7,10 +7,11 @@ from gtapolicy.pictures.camera import CameraView, tilted_view
 from gtapolicy.pictures.canvas import Canvas
 from gtapolicy.pictures.pen import Box
 from gtapolicy.pictures.surfaces import DESKS
+from gtapolicy.policy.wording import enumeration
 from gtapolicy.scenarios import names
 from gtapolicy.scenarios.data import phrase
 from gtapolicy.scenarios.draft import Draft, read_and_box, read_and_calculate
-from gtapolicy.scenarios.goods import CURRENCY_SIGNS, DISHES, GROCERIES, enumeration, items
+from gtapolicy.scenarios.goods import CURRENCY_SIGNS, DISHES, GROCERIES, items
 
 
 @dataclass(frozen=True, slots=True)

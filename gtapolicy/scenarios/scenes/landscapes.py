@@ -5,8 +5,8 @@ from random import Random
 
 from gtapolicy.pictures.objects import COLORS, draw_object
 from gtapolicy.pictures.pen import Box, Pen
-from gtapolicy.pictures.settings import SKIES, draw_cloud, draw_hills
-from gtapolicy.scenarios.scenes.scene import TIMES, Scene, blank_canvas, draw_sky, draw_sun, drawn_scene
+from gtapolicy.pictures.settings import SKIES, draw_cloud, draw_hills, draw_sky
+from gtapolicy.scenarios.scenes.scene import TIMES, Scene, blank_canvas, draw_sun, drawn_scene
 
 
 def coast(rng: Random) -> Scene:

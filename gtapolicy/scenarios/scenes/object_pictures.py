@@ -9,11 +9,12 @@ from gtapolicy.pictures.canvas import Canvas
 from gtapolicy.pictures.objects import COLORS
 from gtapolicy.pictures.pen import Box
 from gtapolicy.pictures.settings import SETTINGS, PlacedObject, place_objects
+from gtapolicy.policy.wording import enumeration
 from gtapolicy.scenarios import names
 from gtapolicy.scenarios.calls import calculate, count, describe, find, imagine, region, search
 from gtapolicy.scenarios.data import calculation, load, phrase
 from gtapolicy.scenarios.draft import Draft
-from gtapolicy.scenarios.goods import PriceRange, enumeration
+from gtapolicy.scenarios.goods import PriceRange
 from gtapolicy.scenarios.names import plural
 
 PRICES = load("goods.toml", "objects", dict[str, PriceRange])

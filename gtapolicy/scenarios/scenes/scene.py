@@ -7,7 +7,6 @@ from random import Random
 from gtapolicy.pictures.camera import CameraView, frontal_view
 from gtapolicy.pictures.canvas import Canvas
 from gtapolicy.pictures.pen import Box
-from gtapolicy.pictures.settings import SKIES
 from gtapolicy.scenarios.data import load_filled
 
 # The phrase in sentences for each sky of SKIES.
@@ -36,10 +35,6 @@ class Scene:
 
 def blank_canvas(rng: Random) -> Canvas:
     return Canvas(rng.choice((480, 540, 600)), rng.choice((340, 370, 400)))
-
-
-def draw_sky(canvas: Canvas, time: str, height: float) -> None:
-    canvas.gradient(0, 0, canvas.width, height, *SKIES[time])
 
 
 def draw_sun(canvas: Canvas, rng: Random, time: str) -> None:

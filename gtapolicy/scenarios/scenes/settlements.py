@@ -5,9 +5,9 @@ from random import Random
 from gtapolicy.pictures.canvas import Canvas
 from gtapolicy.pictures.objects import COLORS, draw_object
 from gtapolicy.pictures.pen import Box, Pen
-from gtapolicy.pictures.settings import SKIES, draw_cloud, draw_hills, draw_surface
+from gtapolicy.pictures.settings import SKIES, draw_cloud, draw_hills, draw_sky, draw_surface
 from gtapolicy.scenarios.names import NUMBERS
-from gtapolicy.scenarios.scenes.scene import TIMES, Scene, blank_canvas, draw_sky, draw_sun, drawn_scene
+from gtapolicy.scenarios.scenes.scene import TIMES, Scene, blank_canvas, draw_sun, drawn_scene
 
 
 def village(rng: Random) -> Scene:

@@ -11,7 +11,7 @@ from gtapolicy.pictures.camera import CameraView, frontal_view, tilted_view
 from gtapolicy.pictures.canvas import Canvas, font
 from gtapolicy.pictures.objects import COLORS, OBJECTS, draw_object
 from gtapolicy.pictures.pen import Box
-from gtapolicy.pictures.settings import SKIES, draw_cloud, draw_hills, draw_surface
+from gtapolicy.pictures.settings import SKIES, draw_cloud, draw_hills, draw_sky, draw_surface
 from gtapolicy.pictures.surfaces import DESKS, WALLS
 from gtapolicy.scenarios import names
 from gtapolicy.scenarios.data import load, load_filled
@@ -151,7 +151,7 @@ def poster(rng: Random) -> Entity:
     event = rng.choice(EVENTS)
     town, day = names.town(rng), names.date(rng)
     canvas = Canvas(330, 450)
-    canvas.gradient(0, 0, 330, 450, *SKIES[rng.choice(sorted(SKIES))])
+    draw_sky(canvas, rng.choice(sorted(SKIES)), 450)
     draw_cloud(canvas, 80, 150, 38)
     draw_cloud(canvas, 260, 120, 30)
     draw_hills(canvas, rng, 400, 60, rng.choice(("#3f5f57", "#4f4a6a", "#6b4a3a")))
