@@ -77,15 +77,12 @@ def league(rng: Random, paths: tuple[str, ...]) -> Draft:
     rows = [(team, str(won), str(drawn), str(lost)) for team, won, drawn, lost in results]
     table = board(rng, kind, title, rows, ("Team", "Won", "Drawn", "Lost"))
     team, won, drawn, lost = rng.choice(results)
-    if rng.random() < 0.5:
-        query = phrase(rng, "league_points", team=team)
-        expression = f"3 * {won} + {drawn}"
-    else:
-        query = phrase(rng, "league_wins", team=team)
+    ask_points = rng.random() < 0.5
+    query = phrase(rng, "league_points" if ask_points else "league_wins", team=team)
+    # A team without matches has no share of wins; this expression is 0 then.
+    expression = f"3 * {won} + {drawn}"
+    if not ask_points and won + drawn + lost > 0:
         expression = f"{won} / ({won} + {drawn} + {lost}) * 100"
-        # A team without matches has no share of wins.
-        if won + drawn + lost == 0:
-            expression = f"3 * {won} + {drawn}"
     origin = "the row of that team that OCR read"
     return read_and_calculate(query, paths[0], table.view, expression, origin)
 

@@ -88,9 +88,8 @@ def calculate_with_reading(rng: Random, paths: tuple[str, ...]) -> Draft:
     shown = panel(rng)
     name = rng.choice(sorted(shown.readings))
     percent, number = rng.randint(12, 95), rng.randint(3, 48)
-    values = {"percent": percent, "number": number, "limit": percent + 100}
-    reading = shown.readings[name]
-    query, expression = calculation(rng, "reading", name=name.lower(), reading=reading, **values)
+    values = {"name": name.lower(), "reading": shown.readings[name], "percent": percent, "number": number}
+    query, expression = calculation(rng, "reading", **values, limit=percent + 100)
     origin = "the reading that OCR found, and the query's number"
     return read_and_calculate(query, paths[0], shown.view, expression, origin)
 
