@@ -1,7 +1,7 @@
 """A dialog as in GTA: a query about images, and the tool calls that answer it, with their results.
 
 A dialog is independent of any policy, so its tools have no versions. Dialogs are imported from the real GTA
-or generated (gtapolicy/scenarios). Profiles, versions and instances are added in the same way to both.
+or generated (gtapolicy/scenarios). Profiles and versions are added later, in the same way for both.
 """
 
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""`gtapolicy generate` and `gtapolicy import`: from dialogs, generated or read from GTA, to a benchmark."""
+"""`gtapolicy generate` and `gtapolicy import`: create a benchmark from generated or imported dialogs."""
 
 import io
 from collections.abc import Callable, Sequence
@@ -25,9 +25,9 @@ from harness.files import benchmark, store
 from harness.files.benchmark import BenchmarkSpec, Manifest
 from harness.names import pronounceable
 
-# Dialogs of a random policy at scale 1, as many as GTA has.
+# Number of dialogs of a random policy at scale 1, as many as GTA has.
 QUERIES = 229
-# Plain dialogs for each tool that no other dialog calls, at scale 1.
+# Number of plain dialogs for each tool that no other dialog calls, at scale 1.
 PLAIN_QUERIES = 16
 JPEG_QUALITY = 90
 
@@ -54,7 +54,7 @@ def _write(
     dialogs: Sequence[Dialog],
     image: Callable[[str], Image.Image],
 ) -> Manifest:
-    # A file of rules is represented by its hash.
+    # The manifest contains the hash of a file of rules, not its path.
     rules_id = "paper" if config.rules is None else store.sha256(config.rules)
     fields: dict[str, object] = msgspec.to_builtins(replace(config, rules=None))
     spec = BenchmarkSpec(FAMILY, {"dialogs": source, **fields, "rules": rules_id}, {})
@@ -82,9 +82,9 @@ def _policies(config: PolicyConfig) -> PolicyPair:
 
 
 def _dialogs(config: GenerateConfig, table: RuleTable) -> list[Dialog]:
-    """Dialogs with pictures, if the table has all of their tools; plain dialogs for the other tools.
+    """The generated dialogs whose tools are all in the table, and plain dialogs for the table's other tools.
 
-    A tool of the table counts as one of GTA's only if it has the same arguments.
+    A tool of the table is treated as a tool of GTA only if it has the same arguments.
     """
     rng = seeds.rng(config.seed, FAMILY, "plain")
     if config.invented_tools:

@@ -1,7 +1,7 @@
 """Reads dialogs from a local copy of the real GTA (Wang et al., NeurIPS 2024): dataset.json and image/.
 
-The published file has some irregular entries, such as boxes in two notations. An entry that cannot be used is
-skipped, and a message names it and says why.
+The published file has some irregular entries, such as boxes in two notations. Unusable entries are skipped; a
+message gives the reason for each.
 """
 
 import json
@@ -87,7 +87,7 @@ def _steps(turns: list[Mapping[str, Any]], table: RuleTable) -> Iterator[Step]:
 
 
 def _arguments(tool: Tool, arguments: Any) -> Iterator[tuple[str, Argument]]:
-    """The arguments that the tool has; others are ignored (one call of CountGivenObject has a bbox)."""
+    """The arguments that the tool has. Others are ignored (one call of CountGivenObject has a bbox)."""
     given = json.loads(arguments) if isinstance(arguments, str) else arguments
     for argument in tool.arguments:
         value = given.get(argument.name)
@@ -98,7 +98,7 @@ def _arguments(tool: Tool, arguments: Any) -> Iterator[tuple[str, Argument]]:
                 raise _Skip(
                     f"{tool.name}: expected a text, number or truth value as {argument.name}, got {value!r}"
                 )
-            # A value that does not even match itself cannot be graded, such as an invalid expression.
+            # A value that does not match itself, such as an invalid expression, cannot be graded.
             if compare(argument, value, value) < 1:
                 raise _Skip(f"{tool.name}: {argument.name} {value!r} has no value to compare with")
             yield argument.name, value

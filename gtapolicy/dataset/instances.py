@@ -42,7 +42,7 @@ class PolicyPair:
         return f"{self.name}.r0"
 
     def policies(self) -> list[Policy]:
-        """Both as records. The text of the override contains only the changed rules."""
+        """The policy and the override as records. The override's text contains only the changed rules."""
         changed = [tool.name for tool in self.table.tools if tool.rules]
         text = Part("text", wording.policy_text(self.table, self.name))
         notice = Part("text", wording.notice_text(self.override, self.name, changed))
@@ -72,7 +72,7 @@ def write(
 
 
 def _sample_test_ids(dialogs: Sequence[Dialog], rng: random.Random) -> set[str]:
-    """Dialogs that together have about TEST_SHARE of all calls. All calls of a dialog share its split."""
+    """Ids of dialogs that together have about TEST_SHARE of all calls. No dialog is in two splits."""
     remaining = TEST_SHARE * sum(len(dialog.steps) for dialog in dialogs)
     ids: set[str] = set()
     for dialog in rng.sample(dialogs, len(dialogs)):
@@ -84,7 +84,7 @@ def _sample_test_ids(dialogs: Sequence[Dialog], rng: random.Random) -> set[str]:
 
 
 def _instance(pair: PolicyPair, dialog: Dialog, profile: Profile, index: int, split: str) -> Instance:
-    """The question for the call number `index` of a dialog. The calls before it are its history."""
+    """The question about the call at `index` in a dialog. The earlier calls are its history."""
     step = dialog.steps[index]
     history = [gold_call(pair.table, profile, s).to_json() for s in dialog.steps[:index]]
     target, other = (gold_call(table, profile, step).to_json() for table in (pair.table, pair.override))

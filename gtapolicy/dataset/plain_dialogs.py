@@ -1,7 +1,7 @@
 """Plain dialogs: requests without images that state every value, for tools that GTA does not have.
 
-They make it possible to use a table of your own, or random tables of any size. They test whether a model
-knows the rules, but not whether it can see.
+They are used for your own tables and for random tables. They test whether a model knows the rules, but do not
+test vision.
 """
 
 import random
@@ -17,7 +17,7 @@ MAX_CALLS = 3
 
 
 def plain_dialogs(tools: Sequence[Tool], count: int, rng: random.Random) -> Iterator[Dialog]:
-    """`count` dialogs of 1 to MAX_CALLS calls. The tools take turns in being called first."""
+    """`count` dialogs of 1 to MAX_CALLS calls. Each tool in turn is the first that a dialog calls."""
     for number in range(count):
         first = tools[number % len(tools)]
         chosen = [first, *(rng.choice(tools) for _ in range(rng.randint(0, MAX_CALLS - 1)))]

@@ -1,7 +1,7 @@
 """The scores of agents that know none of the rules, as a lower bound for the scores of a model.
 
-They answer the same instances. An agent responds with nothing; with an empty call; always with the most
-frequent call of the training split; or with the correct call, but always in version 1.
+There are four agents, which answer the same instances as the model. They respond with nothing, with an empty
+call, with the most frequent call of the training split, or with the correct call in version 1.
 """
 
 import re
@@ -20,7 +20,7 @@ from harness.results import Result, Results
 from harness.variants import Variant
 
 EMPTY = Call("", {}).to_json()
-# From the id of the policy and the target to a response. Only "always version 1" uses the target.
+# Returns a response, given the policy's id and the target. Only "always version 1" uses the target.
 Agent = Callable[[str | None, str], str]
 
 
@@ -57,8 +57,8 @@ def _frequent_calls(benchmark: Benchmark) -> dict[str | None, str]:
 def _most_frequent(calls: Sequence[Call]) -> Call:
     """The most frequent name with the most frequent value of each of its arguments.
 
-    Hardly any complete call occurs twice, so each value is chosen separately. An argument is omitted if
-    omitting it is most frequent. Of equally frequent values the first is chosen.
+    Hardly any complete call occurs twice, so each value is chosen separately. An argument is omitted if most
+    calls omit it. If two values are equally frequent, the first is chosen.
     """
     name = mode(call.name for call in calls)
     given: list[Mapping[str, Any]] = [call.arguments for call in calls if call.name == name]

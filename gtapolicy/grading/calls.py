@@ -1,12 +1,12 @@
-"""Tool calls: how one is read from a response and compared with the gold call.
+"""Parses the tool call in a response, and compares it with the gold call.
 
 The score is also the reward in RL:
 
     score = tool / 2 + tool * arguments / 2
 
-`tool` is 1 if the name is correct, including its version. `arguments` is the mean over the names of the
-arguments that either call has; a name that is missing in one call or unknown to the tool scores 0. How two
-values are compared depends on the name of the argument:
+`tool` is 1 if the name is correct, including its version. `arguments` is the mean score of all arguments in
+either call. An argument scores 0 if one call lacks it or the tool does not have it. Otherwise the name of the
+argument determines how its two values are compared:
 
     query, text, command, ...   text similarity in [0, 1] (text_similarity.py)
     expression                  1 if the values of both expressions are equal (expression.py)
@@ -33,7 +33,7 @@ from gtapolicy.policy.rules import Argument, RuleTable, base_name
 from harness.parsing import after_thinking, boxed, unwrapped
 from harness.records import Grade
 
-# Arguments that are compared by their similarity (paper, Appendix C.2).
+# Arguments that are compared by text similarity (paper, Appendix C.2).
 SIMILARITY_ARGUMENTS = frozenset("attribute text query command annotation keywords instruction".split())
 SCORE_PARTS = ("tool", "arguments", "overall", "arguments_ungated", "base_type")
 UNPARSED = Grade(0.0, "unparsed", dict.fromkeys(SCORE_PARTS, 0.0))
@@ -58,7 +58,7 @@ class Call(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class CallError(ValueError):
-    """A text is not exactly one call. The message says why."""
+    """A text does not consist of exactly one call. The message says why."""
 
 
 def _refuse_constant(name: str) -> None:
@@ -70,7 +70,7 @@ _DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
 
 
 def parse_call(text: str) -> Call:
-    """The call in the last box, or in the text after thinking if there is no box. Raises CallError."""
+    """The call in the last box; without a box, the call in the text after thinking. Raises CallError."""
     if "<think>" in text and "</think>" not in text:
         raise CallError("expected a call after thinking, got a think block that does not end")
     _, box, answer = after_thinking(text).rpartition(r"\boxed{")
@@ -80,7 +80,7 @@ def parse_call(text: str) -> Call:
         answer = unwrapped(boxed(text) or answer) + "}"
     answer = answer.lstrip()
     try:
-        # The end of the box is found by decoding, because a text in the call can have unbalanced braces.
+        # Decoding determines the end of the box, because texts in the call can have unbalanced braces.
         data, end = _DECODER.raw_decode(answer)
         call = msgspec.convert(data, Call)
     except (ValueError, RecursionError, msgspec.ValidationError) as error:
@@ -94,8 +94,8 @@ def parse_call(text: str) -> Call:
 def score_call(call: Call, gold: Call, table: RuleTable) -> Grade:
     """The grade of a call.
 
-    Of its parts, `overall` is the score, `arguments` is 0 if the tool is wrong, `arguments_ungated` is the
-    mean over the arguments even then, and `base_type` is 1 if the name without its version is correct.
+    The part `overall` is the score. `arguments` is 0 if the tool is wrong, `arguments_ungated` is the mean
+    over the arguments in any case, and `base_type` is 1 if the name without its version is correct.
     """
     tool = float(call.name == gold.name)
     scores = argument_scores(call, gold, table).values()
@@ -107,7 +107,7 @@ def score_call(call: Call, gold: Call, table: RuleTable) -> Grade:
 
 
 def argument_scores(call: Call, gold: Call, table: RuleTable) -> dict[str, float]:
-    """The score of each argument of the call or of the gold call, after defaults are filled in in both."""
+    """The score of each argument in either call, after adding the defaults to both."""
     schema = {argument.name: argument for argument in table.tool(base_name(gold.name)).arguments}
     defaults = {name: argument.default for name, argument in schema.items() if not argument.required}
     given, correct = {**defaults, **call.arguments}, {**defaults, **gold.arguments}
@@ -137,7 +137,7 @@ def compare(argument: Argument, given: Json, correct: Json) -> float:
 
 
 def convert(value: Json, type_: str) -> Json:
-    """The value as the type in the tool's schema, such as "1" as 1; unchanged if that would lose anything."""
+    """Converts a value to the type in the tool's schema, such as "1" to 1, if the conversion is lossless."""
     if type_ == "int" and isinstance(value, str) and re.fullmatch(r"\s*[+-]?\d{1,18}\s*", value):
         return int(value)
     if type_ == "int" and isinstance(value, float) and value.is_integer():
@@ -184,7 +184,7 @@ def iou(one: Box | None, other: Box | None) -> float:
 
 
 def _position(value: Json) -> Json | tuple[float, ...]:
-    """A pair of numbers as numbers; other texts in lower case, without spaces around them."""
+    """A pair of numbers as floats; any other text in lower case, without surrounding spaces."""
     if isinstance(value, list):
         value = ", ".join(map(str, value))
     if not isinstance(value, str):

@@ -12,9 +12,9 @@ QUOTED = re.compile(r"\bif ([^.\n]{1,300}?), (?:then )?use ([A-Za-z0-9_-]+_v\d+)
 
 
 def check_citations(text: str, table: RuleTable) -> list[CitedRule]:
-    """One CitedRule for each quoted rule ("If ..., use X_v2") and for each version that is only named.
+    """One CitedRule for each quoted rule ("If ..., use X_v2") and for each version named without a rule.
 
-    The boxed answer is not part of the reasoning and cites nothing.
+    The boxed answer is ignored, because it is not part of the reasoning.
     """
     if boxed(text) is not None:
         text = text[: text.rfind(r"\boxed{")]

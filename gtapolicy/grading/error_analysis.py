@@ -1,7 +1,7 @@
 """Determines the first error of a wrong call. The labels, in the order in which they are tested:
 
-- "unparsed": the response has no readable call.
-- "repeated call": it is a call that the interaction history already contains.
+- "unparsed": the response contains no valid call.
+- "repeated call": the interaction history already contains this call.
 - "wrong tool".
 - "unknown version": the tool is correct, but does not have this version.
 - "wrong version: credits": the version's rule does not apply, because of this field of the user's profile.
@@ -16,7 +16,7 @@ from gtapolicy.policy.rules import Profile, RuleTable, base_name, satisfies, ver
 
 
 def first_error(text: str, gold: Call, facts: Mapping[str, Any], table: RuleTable) -> str | None:
-    """The label; None if the call is correct. `facts` are those of the instance."""
+    """The label of the first error; None if the call is correct. `facts` are the facts of the instance."""
     try:
         call = parse_call(text)
     except CallError:
@@ -33,7 +33,7 @@ def first_error(text: str, gold: Call, facts: Mapping[str, Any], table: RuleTabl
     if missing := [name for name in wrong if name not in call.arguments]:
         return f"missing argument: {min(missing)}"
     if unknown := [name for name in wrong if name not in known]:
-        # The name was written by a model and becomes part of a label, so its length is limited.
+        # A model wrote the name, and labels contain it, so its length is limited.
         return f"unknown argument: {min(unknown) if len(min(unknown)) < 30 else 'a long name'}"
     return f"wrong argument: {wrong[0]}" if wrong else None
 

@@ -1,4 +1,4 @@
-"""Evaluates arithmetic expressions that a model wrote. They must never reach Python's own eval.
+"""Evaluates arithmetic expressions that a model wrote. They must never be passed to Python's eval.
 
 simpleeval evaluates the syntax tree of an expression. This module restricts it:
 
@@ -19,7 +19,7 @@ from typing import Any
 from simpleeval import InvalidExpression, SimpleEval
 
 MAX_CHARACTERS = 500
-# Largest size of a whole number, including intermediate results.
+# Largest size of an integer, including intermediate results.
 MAX_BITS = 4096
 # Largest argument of factorial, comb and perm.
 MAX_COUNT = 400
@@ -58,14 +58,14 @@ def _number(value: Any) -> Number:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise ExpressionError(f"expected a number, got {type(value).__name__}")
     if isinstance(value, int) and value.bit_length() > MAX_BITS:
-        raise ExpressionError(f"expected whole numbers of at most {MAX_BITS} bits, got a larger one")
+        raise ExpressionError(f"expected integers of at most {MAX_BITS} bits, got a larger one")
     if isinstance(value, float) and not math.isfinite(value):
         raise ExpressionError(f"expected a finite number, got {value}")
     return value
 
 
 def _power(base: Number, exponent: Number) -> Any:
-    # Bounded in advance, since the power itself may be too large to compute.
+    # Checked in advance, because the power may be too large to compute.
     if isinstance(base, int) and isinstance(exponent, int) and base.bit_length() * abs(exponent) > MAX_BITS:
         raise ExpressionError(f"expected powers of at most {MAX_BITS} bits, got the exponent {exponent}")
     return base**exponent

@@ -30,7 +30,7 @@ class GtaRecall(Family):
     scorer = SCORER
 
     def grade(self, instance: Instance, target: str, text: str) -> Grade:
-        """1 if all predicates are correct and none is added; `parts` has the grade of each field."""
+        """1 if all predicates are correct and there are no others; `parts` has the grade of each field."""
         answer = boxed(text)
         if answer is None:
             return Grade(0.0, "unparsed")
@@ -53,7 +53,7 @@ class GtaPolicy(Family):
         self._table = cache(lambda policy: msgspec.convert(benchmark.policies[policy].rules, RuleTable))
 
     def grade(self, instance: Instance, target: str, text: str) -> Grade:
-        """Half for the tool with its version, half for the arguments (paper, GTAPolicy)."""
+        """Half the tool with its version, half the arguments (paper, GTAPolicy)."""
         if instance.policy_id is None:
             raise UserError(f"{instance.id}: expected an instance with a policy, got none")
         try:

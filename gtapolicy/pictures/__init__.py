@@ -1,5 +1,5 @@
 """Pictures whose texts, counts, boxes and numbers are known before a pixel is drawn.
 
-Read canvas.py (a drawing), then camera.py (a picture of it). The other files supply what is drawn: objects,
-their settings, surfaces, props on desks, handwriting and photographs.
+Read canvas.py (a drawing), then camera.py (a picture of a drawing). The other files draw objects, their
+settings, surfaces, props on desks, and handwriting.
 """

@@ -1,15 +1,15 @@
-"""A picture of a canvas: what a camera would see of the drawing, and where each box is in the picture.
+"""The picture that a camera would take of a canvas, and the position of each box in the picture.
 
     canvas (a flat drawing)
-      |  perspective: its four corners come to lie on four points of the picture
+      |  perspective: the four corners are mapped to four points of the picture
       v
-    on a surface, with props beside it and a soft shadow below it         only with tilted_view
-      |  reduced to the picture's size, which smooths edges
+    on a surface, with props beside it and a soft shadow below it         only for a tilted_view
+      |  reduced to the size of the picture, which smooths edges
       v
     uneven light, a tint, sensor grain
 
-`box` and `lines` need only the perspective; `image` does all of it. All random numbers of the image come from
-the view's seed, so that it can be drawn later and in another process.
+`box` and `lines` need only the perspective; `image` runs all steps. All random numbers of the image come from
+the view's seed, so the image can be drawn later and in another process.
 """
 
 import functools
@@ -34,16 +34,16 @@ SUPERSAMPLING = 2
 
 @dataclass(frozen=True)
 class CameraView:
-    """The picture of one canvas: where everything is in it, and its pixels once they are needed."""
+    """The picture of one canvas. Positions are computed at once, pixels only by `image`."""
 
     canvas: Canvas
     # Width and height of the picture in pixels.
     size: tuple[int, int]
-    # Where the canvas's corners lie in the picture: upper left, upper right, lower right, lower left.
+    # The corners of the canvas in the picture: upper left, upper right, lower right, lower left.
     corners: Sequence[Point]
-    # What the canvas lies on; "" if it fills the picture.
+    # The surface below or behind the canvas; "" if the canvas fills the picture.
     surface: str
-    # For all random numbers of the image.
+    # The seed of all random numbers of the image.
     seed: int
     # Drawn on the surface, below the canvas, in pixels of the picture.
     props: Canvas | None = None
@@ -53,7 +53,7 @@ class CameraView:
         return _homography(self.canvas.width, self.canvas.height, self.corners)
 
     def box(self, box: Box) -> Box:
-        """The upright box, in whole pixels of the picture, around a box of the canvas."""
+        """The axis-aligned box in the picture, in whole pixels, that encloses a box of the canvas."""
         around = bounds(self._project(x, y) for x in (box.x1, box.x2) for y in (box.y1, box.y2))
         x1, y1, x2, y2 = (round(value) for value in around)
         return Box(max(0, x1), max(0, y1), min(self.size[0], x2), min(self.size[1], y2))
@@ -80,13 +80,13 @@ class CameraView:
         if self.props:
             scene.alpha_composite(self.props.render(SUPERSAMPLING))
         outline = [(x * SUPERSAMPLING, y * SUPERSAMPLING) for x, y in self.corners]
-        # The shadow of the sheet: drawn at a quarter of the size, a little to the lower right.
+        # The shadow of the canvas, slightly to its lower right, drawn at a quarter of the size.
         shade = Image.new("L", (width // 4, height // 4))
         ImageDraw.Draw(shade).polygon([(x / 4 + 3, y / 4 + 4) for x, y in outline], fill=130)
         dark = Image.new("RGBA", (width, height), "#140f0a")
         dark.putalpha(shade.filter(ImageFilter.GaussianBlur(4)).resize((width, height)))
         scene.alpha_composite(dark)
-        # Pillow needs the inverse: for each pixel of the picture, its place on the drawing.
+        # Pillow needs the inverse mapping, from each pixel of the picture to a point of the drawing.
         enlarge, reduce = np.diag([SUPERSAMPLING, SUPERSAMPLING, 1]), np.diag([1 / SUPERSAMPLING] * 2 + [1])
         inverse = np.linalg.inv(enlarge @ self._matrix @ reduce)
         coefficients = list((inverse / inverse[2, 2]).ravel()[:8])
@@ -108,9 +108,9 @@ def frontal_view(canvas: Canvas, rng: random.Random) -> CameraView:
 
 
 def tilted_view(canvas: Canvas, surface: str, rng: random.Random, margin: float = 0.06) -> CameraView:
-    """The canvas as a sheet on a surface, slightly turned; the margin is a share of its shorter side.
+    """The canvas as a slightly rotated sheet on a surface, on a desk sometimes with props beside the sheet.
 
-    On a desk there may be props beside it.
+    The margin is a fraction of the shorter side of the canvas.
     """
     width, height = canvas.width, canvas.height
     props = surface in DESKS and rng.random() < 0.45
@@ -129,8 +129,8 @@ def tilted_view(canvas: Canvas, surface: str, rng: random.Random, margin: float 
 def _homography(width: float, height: float, corners: Sequence[Point]) -> np.ndarray:
     """The 3x3 matrix that maps a rectangle at the origin to four corners.
 
-    In closed form (Heckbert, "Fundamentals of Texture Mapping and Image Warping", 1989) rather than by a
-    solver, so that all machines round alike.
+    Uses the closed form (Heckbert, "Fundamentals of Texture Mapping and Image Warping", 1989) and no solver,
+    so that all machines round in the same way.
     """
     (x0, y0), (x1, y1), (x2, y2), (x3, y3) = corners
     dx1, dx2, sx = x1 - x2, x3 - x2, x0 - x1 + x2 - x3

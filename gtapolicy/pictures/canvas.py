@@ -1,7 +1,7 @@
 """A drawing as a list of marks.
 
 Adding a mark records its box, and for text also its line. Pixels are created only by `render`, at any scale.
-So a dialog can report the texts and boxes of a picture without drawing it.
+Therefore the texts and boxes of a picture are known without drawing it.
 
     canvas.rect(...)  ->  mark + box
     canvas.text(...)  ->  mark + box + text line      canvas.render(scale)  ->  all marks painted in order
@@ -24,7 +24,7 @@ from PIL import Image, ImageColor, ImageDraw, ImageFilter, ImageFont
 from gtapolicy.pictures.pen import Box, Pen, bounds, union
 from gtapolicy.pictures.shading import composite
 
-# Fonts that matplotlib ships, so that the glyphs are the same on every machine.
+# Fonts that are part of matplotlib, so that the glyphs are the same on every machine.
 FONT_FILES = {
     "sans": "DejaVuSans.ttf",
     "bold": "DejaVuSans-Bold.ttf",
@@ -62,7 +62,7 @@ def text_width(text: str, size: float, face: str) -> float:
 
 
 class Canvas(Pen):
-    """A drawing: marks, and the text lines among them. As a pen it draws in pixels."""
+    """A drawing: marks, and the text lines among them. A canvas is also a pen, which draws in pixels."""
 
     def __init__(self, width: int, height: int, background: str | None = "#ffffff") -> None:
         """A background of None is transparent."""
@@ -88,7 +88,7 @@ class Canvas(Pen):
         anchor: str = "la",
         is_line: bool = True,
     ) -> Box:
-        """Writes text; is_line=False if it is only a part of a line.
+        """Writes text. Use is_line=False if the text is only a part of a line.
 
         Anchors are Pillow's, such as la (left, ascender), lm (left, middle), mm (center, middle), rm.
         """
@@ -110,7 +110,7 @@ class Canvas(Pen):
         return self.lines[-1].box
 
     def paste_canvas(self, other: Canvas, x: float, y: float, degrees: float = 0) -> Box:
-        """Another canvas, turned clockwise and centered at (x, y). Its text lines are not taken over."""
+        """Draws another canvas, rotated clockwise and centered at (x, y), but does not add its text lines."""
         turn = math.radians(degrees)
         half_w = (abs(other.width * math.cos(turn)) + abs(other.height * math.sin(turn))) / 2
         half_h = (abs(other.width * math.sin(turn)) + abs(other.height * math.cos(turn))) / 2
@@ -123,7 +123,7 @@ class Canvas(Pen):
         return self.mark(Box(x - half_w, y - half_h, x + half_w, y + half_h), draw)
 
     def paste_image(self, box: Box, load: Callable[[], Image.Image]) -> Box:
-        """An image, stretched over the box. It is loaded only when the canvas is rendered."""
+        """Draws an image, stretched to the box. The image is loaded only when the canvas is rendered."""
 
         def draw(image: Image.Image, scale: float) -> None:
             x1, y1, x2, y2 = (round(value * scale) for value in box)
@@ -138,7 +138,7 @@ class Canvas(Pen):
         around = box.grown(2 * blur)
 
         def draw(image: Image.Image, scale: float) -> None:
-            # A quarter of the resolution is enough for something blurred.
+            # A blurred shape needs only a quarter of the resolution.
             small = scale / 4
             sides = (around.x2 - around.x1, around.y2 - around.y1)
             width, height = (max(1, round(side * small)) for side in sides)

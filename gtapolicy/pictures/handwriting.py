@@ -11,9 +11,9 @@ from gtapolicy.pictures.surfaces import smooth_noise
 def write_math(
     canvas: Canvas, x: float, y: float, latex: str, size: float, ink: str, face: str, seed: int
 ) -> Box:
-    """Writes LaTeX between dollar signs with its upper left corner at (x, y).
+    """Writes LaTeX (between dollar signs) with the upper left corner at (x, y).
 
-    `size` is an em in pixels, `face` one of matplotlib's math font sets, and `seed` decides the distortion.
+    `size` is the em in pixels, `face` one of matplotlib's math fonts, and `seed` determines the distortion.
     """
     width, height = (side / 4 for side in _typeset(latex, 4 * size, face).shape[::-1])
     box = Box(x, y, x + width, y + height)
@@ -28,7 +28,7 @@ def write_math(
 
 
 def _distorted(alpha: np.ndarray, em: float, noise: np.random.Generator) -> np.ndarray:
-    """Fetches each pixel from a point nearby; the shift varies within a letter and slowly along the line."""
+    """Copies each pixel from a nearby point. The shift varies within a letter, and slowly along the line."""
     height, width = alpha.shape
     cells = max(2, round(min(width, height) / (0.55 * em)))
     shift_x, shift_y = (0.055 * em * smooth_noise(width, height, cells, noise) for _ in range(2))
@@ -42,7 +42,7 @@ def _distorted(alpha: np.ndarray, em: float, noise: np.random.Generator) -> np.n
 
 
 def _typeset(latex: str, size: float, face: str) -> np.ndarray:
-    """Coverage from 0 to 255, shape (height, width), with a margin into which the distortion may reach."""
+    """Coverage from 0 to 255, shape (height, width), with a margin for the distortion."""
     from matplotlib.font_manager import FontProperties
     from matplotlib.mathtext import MathTextParser
 

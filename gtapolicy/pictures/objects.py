@@ -1,7 +1,7 @@
 """Objects that can be counted, found and described.
 
-Each function draws one object in a given color, with a pen that stands on the object's foot: the foot is at
-(0, 0) and the top at about (0, -1).
+Each function draws one object in a given color. The pen's origin is the middle of the object's base; the
+top of the object is at about (0, -1).
 """
 
 import math
@@ -29,7 +29,7 @@ COLORS = {
 
 
 def _angles(number: int) -> list[float]:
-    """So many angles around a circle, in radians."""
+    """`number` equally spaced angles around a circle, in radians."""
     return [2 * math.pi * step / number for step in range(number)]
 
 
@@ -40,7 +40,7 @@ def apple(pen: Pen, color: str) -> None:
 
 
 def _egg_shape(half_width: float, taper: float, half_height: float) -> list[Point]:
-    """Wider at the bottom the larger the taper is."""
+    """The outline of an egg. A larger taper makes the bottom wider."""
     return [
         (half_width * math.sin(t) * (1 + taper * math.cos(t)), -half_height + half_height * math.cos(t))
         for t in _angles(48)
@@ -87,7 +87,7 @@ def bottle(pen: Pen, color: str) -> None:
 
 
 def book(pen: Pen, color: str) -> None:
-    """Upright, its spine toward the viewer."""
+    """An upright book, seen from its spine."""
     pen.rect(-0.15, -1, 0.15, 0, color, radius=0.02, shade="cylinder")
     for height in (0.86, 0.8, 0.16):
         pen.line([(-0.13, -height), (0.13, -height)], "#f2e3b3", 0.02)
@@ -103,7 +103,7 @@ def candle(pen: Pen, color: str) -> None:
 
 
 def vase(pen: Pen, color: str) -> None:
-    """With three flowers."""
+    """A vase with three flowers."""
     for x, y, petal in ((-0.2, -0.86, "#e8a0bd"), (0.18, -0.82, "#f0d264"), (0.0, -0.94, "#d9614f")):
         pen.line([(0, -0.4), (x, y)], "#4b7d3c", 0.03)
         for t in _angles(6):
@@ -235,7 +235,7 @@ def mushroom(pen: Pen, color: str) -> None:
 
 
 def burger(pen: Pen, color: str) -> None:
-    """On a plate; the color is that of the bun."""
+    """A burger on a plate; the color is used for the bun."""
     pen.ellipse(-0.72, -0.34, 0.72, 0.06, "#e9e7e2", outline="#cfccc4", outline_width=1)
     pen.ellipse(-0.52, -0.28, 0.52, -0.01, "#fbfaf7")
     pen = pen.at(0, -0.14)
@@ -250,7 +250,7 @@ def burger(pen: Pen, color: str) -> None:
 
 
 def pizza(pen: Pen, color: str) -> None:
-    """On a plate; the color is that of the salami."""
+    """A pizza on a plate; the color is used for the salami."""
     pen.ellipse(-0.86, -0.52, 0.86, 0.06, "#e9e7e2", outline="#cfccc4", outline_width=1)
     pen.ellipse(-0.74, -0.52, 0.74, -0.02, "#c98d4b", shade="fade")
     pen.ellipse(-0.64, -0.48, 0.64, -0.07, "#f0c65a", shade="fade")
@@ -269,7 +269,7 @@ def soup(pen: Pen, color: str) -> None:
 @dataclass(frozen=True, slots=True)
 class ObjectKind:
     draw: Callable[[Pen, str], None]
-    # Its width as a share of its height.
+    # Width divided by height.
     aspect: float
 
 
@@ -306,9 +306,9 @@ OBJECTS = {
 
 
 def draw_object(pen: Pen, name: str, x: float, y: float, height: float, color: str) -> Box:
-    """Draws an object of OBJECTS that stands on (x, y), and returns its box.
+    """Draws an object of OBJECTS with its base at (x, y), and returns its box.
 
-    `color` is a name from COLORS or anything else that Pillow reads.
+    `color` is a name from COLORS or any color that Pillow can parse.
     """
     start = len(pen.marks)
     OBJECTS[name].draw(pen.at(x, y, height), COLORS.get(color, color))

@@ -1,4 +1,4 @@
-"""A pen that adds shapes to a drawing, in coordinates of its own."""
+"""A pen that adds shapes to a drawing, in its own coordinate system."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import NamedTuple, TypedDict, Unpack
 
 from PIL import Image, ImageDraw
 
-from gtapolicy.pictures.shading import PaintShape, Point, Shade, ToStencil, paint_shape
+from gtapolicy.pictures.shading import PaintShape, Point, Shade, ToMask, paint_shape
 
 
 class Box(NamedTuple):
@@ -39,7 +39,7 @@ def bounds(points: Iterable[Point]) -> Box:
 class Mark(NamedTuple):
     # In pixels of the canvas.
     box: Box
-    # Paints the mark on an image of the canvas at a scale.
+    # Paints the mark on an image of the canvas, given the scale of the image.
     paint: Callable[[Image.Image, float], None]
 
 
@@ -48,15 +48,15 @@ class Style(TypedDict, total=False):
     outline: str
     # In pixels.
     outline_width: float
-    # Of the inside.
+    # How light falls on the inside.
     shade: Shade
 
 
 class Pen:
-    """Adds marks at (x, y) of a canvas: its (0, 0) is that point, and one of its units is `size` pixels.
+    """Adds marks to a canvas. The pen's origin is the point (x, y) of the canvas, its unit is `size` pixels.
 
-    The widths of lines and the radii of corners are in units, too. A fill of "" leaves the inside empty. All
-    shapes return their box in pixels of the canvas.
+    Line widths and corner radii are also in the pen's units. A fill of "" leaves the inside empty. All shapes
+    return their box in pixels of the canvas.
     """
 
     def __init__(self, marks: list[Mark], x: float = 0, y: float = 0, size: float = 1) -> None:
@@ -67,16 +67,16 @@ class Pen:
         return box
 
     def bounds_since(self, start: int) -> Box:
-        """The box around all marks from number `start` on."""
+        """The box around all marks from index `start` to the end."""
         return union(mark.box for mark in self.marks[start:])
 
     def at(self, x: float, y: float, size: float = 1) -> Pen:
-        """A pen whose (0, 0) is this point, and whose unit is `size` of this pen's units."""
+        """A pen whose origin is this point and whose unit is `size` units of this pen."""
         return Pen(self.marks, *self.point(x, y), self.size * size)
 
     @property
     def in_pixels(self) -> Pen:
-        """For details that are equally large on small and on large objects."""
+        """A pen in canvas pixels, for details that have the same size on small and on large objects."""
         return Pen(self.marks)
 
     def point(self, x: float, y: float) -> Point:
@@ -94,7 +94,7 @@ class Pen:
     ) -> Box:
         box, radius = self.box(x1, y1, x2, y2), radius * self.size
 
-        def paint(pen: ImageDraw.ImageDraw, place: ToStencil, scale: float, **how: int) -> None:
+        def paint(pen: ImageDraw.ImageDraw, place: ToMask, scale: float, **how: int) -> None:
             pen.rounded_rectangle(place([box[:2], box[2:]]), radius * scale, corners=None, **how)
 
         return self._shape(box, paint, fill, **style)
@@ -102,30 +102,30 @@ class Pen:
     def ellipse(self, x1: float, y1: float, x2: float, y2: float, fill: str, **style: Unpack[Style]) -> Box:
         box = self.box(x1, y1, x2, y2)
 
-        def paint(pen: ImageDraw.ImageDraw, place: ToStencil, _: float, **how: int) -> None:
+        def paint(pen: ImageDraw.ImageDraw, place: ToMask, _: float, **how: int) -> None:
             pen.ellipse(place([box[:2], box[2:]]), **how)
 
         return self._shape(box, paint, fill, **style)
 
     def disc(self, x: float, y: float, r: float, fill: str, shade: Shade = "flat") -> Box:
-        # Computed in pixels, because rounding would make it oval otherwise.
+        # Computed in pixels; otherwise rounding would make the disc oval.
         (x, y), r = self.point(x, y), r * self.size
         return self.in_pixels.ellipse(x - r, y - r, x + r, y + r, fill, shade=shade)
 
     def pie(self, ellipse: Sequence[float], start: float, end: float, fill: str, outline: str = "") -> Box:
-        """A slice of the ellipse in a box, from start to end in degrees, clockwise from three o'clock."""
+        """A slice of the ellipse inscribed in a box. Angles are in degrees, clockwise from three o'clock."""
         box = self.box(*ellipse)
 
-        def paint(pen: ImageDraw.ImageDraw, place: ToStencil, _: float, **how: int) -> None:
+        def paint(pen: ImageDraw.ImageDraw, place: ToMask, _: float, **how: int) -> None:
             pen.pieslice(place([box[:2], box[2:]]), start, end, **how)
 
         return self._shape(box, paint, fill, outline=outline, outline_width=1.5)
 
     def arc(self, ellipse: Sequence[float], start: float, end: float, fill: str, width: float) -> Box:
-        """A part of the outline of the ellipse in a box; angles as for `pie`."""
+        """A part of the outline of the ellipse inscribed in a box; angles as in `pie`."""
         box, width = self.box(*ellipse), width * self.size
 
-        def paint(pen: ImageDraw.ImageDraw, place: ToStencil, scale: float, **how: int) -> None:
+        def paint(pen: ImageDraw.ImageDraw, place: ToMask, scale: float, **how: int) -> None:
             pen.arc(place([box[:2], box[2:]]), start, end, width=max(1, round(width * scale)), **how)
 
         return self._shape(box, paint, fill)
@@ -133,7 +133,7 @@ class Pen:
     def polygon(self, points: Iterable[Point], fill: str, shade: Shade = "flat") -> Box:
         corners = self.points(points)
 
-        def paint(pen: ImageDraw.ImageDraw, place: ToStencil, _: float, **how: int) -> None:
+        def paint(pen: ImageDraw.ImageDraw, place: ToMask, _: float, **how: int) -> None:
             pen.polygon(place(corners), **how)
 
         return self._shape(bounds(corners), paint, fill, shade=shade)
@@ -141,10 +141,10 @@ class Pen:
     def line(self, points: Iterable[Point], fill: str, width: float = 1) -> Box:
         path, width = self.points(points), width * self.size
 
-        def paint(pen: ImageDraw.ImageDraw, place: ToStencil, scale: float, **how: int) -> None:
+        def paint(pen: ImageDraw.ImageDraw, place: ToMask, scale: float, **how: int) -> None:
             placed, thick = place(path), max(1, round(width * scale))
             pen.line(placed, width=thick, joint="curve", **how)
-            # Pillow's lines end square; thick ones get round ends.
+            # Pillow draws square ends; add round ends to thick lines.
             for x, y in (placed[0], placed[-1]) if thick > 3 else ():
                 pen.ellipse((x - thick / 2, y - thick / 2, x + thick / 2, y + thick / 2), **how)
 

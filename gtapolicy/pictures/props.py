@@ -10,7 +10,7 @@ PEN_COLORS = ("#c8372d", "#3468b0", "#4e9a46", "#2b2b2e", "#ecc53a", "#7a4a9c")
 
 
 def desk_props(width: int, height: int, edge: float, rng: random.Random) -> Canvas:
-    """One to three props along different sides; `edge` is how many pixels the document leaves free there."""
+    """One to three props at different sides; `edge` is the margin around the document in pixels."""
     canvas = Canvas(width, height, None)
     places = {
         "left": (0.3 * edge, rng.uniform(0.2, 0.8) * height),
@@ -32,7 +32,7 @@ def _pen(c: Canvas, x: float, y: float, edge: float, rng: random.Random) -> None
     pen.rect(0, 5, length * 0.8, 8, "#ffffff50", radius=1)
     pen.polygon([(length * 0.8, 3), (length - 2, 3 + thick / 2), (length * 0.8, 3 + thick)], "#d9c3a0")
     pen.polygon([(length * 0.94, 7.5), (length - 2, 3 + thick / 2), (length * 0.94, 11.5)], "#2b2b2b")
-    # A pen lies along the nearest side, or most of it would be out of the picture.
+    # A pen is roughly parallel to the nearest side; otherwise most of it would be outside the picture.
     degrees = (90 if min(x, c.width - x) < edge else 0) + rng.uniform(-14, 14)
     turn = math.radians(degrees)
     ends = [(x + side * 90 * math.cos(turn) + 3, y + side * 90 * math.sin(turn) + 5) for side in (-1, 1)]

@@ -1,4 +1,4 @@
-"""Backgrounds on which objects stand, float or fly, and where on them the objects go."""
+"""Backgrounds on which objects stand, float or fly, and the placement of objects on them."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -22,7 +22,7 @@ SKIES = {
     "dawn": ("#8ea6cf", "#f8d9c0"),
     "overcast": ("#9aa5ad", "#d5d9da"),
 }
-# Where the boards of a shelf are, as shares of the height.
+# The y of the boards of a shelf, as fractions of the height.
 BOARDS = (0.47, 0.92)
 
 
@@ -37,6 +37,10 @@ def draw_surface(canvas: Canvas, box: Box, name: str, rng: Random) -> None:
     canvas.paste_image(box, load)
 
 
+def draw_sky(canvas: Canvas, name: str, height: float) -> None:
+    canvas.gradient(0, 0, canvas.width, height, *SKIES[name])
+
+
 def draw_cloud(canvas: Canvas, x: float, y: float, size: float) -> None:
     for dx, dy, r in ((-0.7, 0.1, 0.5), (-0.2, -0.15, 0.65), (0.4, -0.02, 0.55), (0.85, 0.15, 0.4)):
         left, right = x + (dx - r) * size, x + (dx + r) * size
@@ -44,7 +48,7 @@ def draw_cloud(canvas: Canvas, x: float, y: float, size: float) -> None:
 
 
 def draw_hills(canvas: Canvas, rng: Random, base: float, height: float, color: str) -> None:
-    """Fills the canvas below a soft skyline, the sum of three waves, that rises from y = base."""
+    """Fills the canvas below a skyline, which is the sum of three waves above y = base."""
     waves = [(rng.uniform(0.5, 3), rng.uniform(0, 6), rng.uniform(0.2, 0.6)) for _ in range(3)]
     points: list[Point] = []
     for step in range(41):
@@ -55,7 +59,7 @@ def draw_hills(canvas: Canvas, rng: Random, base: float, height: float, color: s
 
 
 def table(canvas: Canvas, rng: Random) -> None:
-    """A table top in front of a wall, perhaps with a window."""
+    """A table top in front of a wall, sometimes with a window."""
     edge = round(canvas.height * 0.36)
     wall = rng.choice(("#d9cfc0", "#c5d0cf", "#e3d7c6", "#b9c3cf", "#d8c3b8", "#cfd6c2"))
     canvas.gradient(0, 0, canvas.width, edge, wall, wall)
@@ -82,8 +86,7 @@ def shelf(canvas: Canvas, rng: Random) -> None:
 
 
 def sky(canvas: Canvas, rng: Random) -> None:
-    top, bottom = SKIES[rng.choice(("noon", "dawn", "overcast"))]
-    canvas.gradient(0, 0, canvas.width, canvas.height, top, bottom)
+    draw_sky(canvas, rng.choice(("noon", "dawn", "overcast")), canvas.height)
     for _ in range(rng.randint(2, 5)):
         x, y = rng.uniform(0, canvas.width), rng.uniform(0.05, 0.7) * canvas.height
         draw_cloud(canvas, x, y, rng.uniform(30, 70))
@@ -92,7 +95,7 @@ def sky(canvas: Canvas, rng: Random) -> None:
 
 def lake(canvas: Canvas, rng: Random) -> None:
     edge = canvas.height * 0.34
-    canvas.gradient(0, 0, canvas.width, edge, *SKIES[rng.choice(sorted(SKIES))])
+    draw_sky(canvas, rng.choice(sorted(SKIES)), edge)
     draw_hills(canvas, rng, edge, 40, rng.choice(("#55735a", "#6a7f86", "#4b6170")))
     deep = rng.choice(("#2c5f7c", "#356f6d", "#3a6491"))
     canvas.gradient(0, edge, canvas.width, canvas.height, "#86b3c4", deep)
@@ -105,7 +108,7 @@ def lake(canvas: Canvas, rng: Random) -> None:
 
 def meadow(canvas: Canvas, rng: Random) -> None:
     edge = canvas.height * 0.34
-    canvas.gradient(0, 0, canvas.width, edge, *SKIES[rng.choice(("noon", "dawn", "overcast"))])
+    draw_sky(canvas, rng.choice(("noon", "dawn", "overcast")), edge)
     draw_hills(canvas, rng, edge + 4, 34, rng.choice(("#4f7348", "#66864f", "#5a7a6a")))
     draw_surface(canvas, Box(0, round(edge), canvas.width, canvas.height), "grass", rng)
 
@@ -113,7 +116,7 @@ def meadow(canvas: Canvas, rng: Random) -> None:
 def street(canvas: Canvas, rng: Random) -> None:
     """A row of houses behind a street."""
     edge = canvas.height * 0.36
-    canvas.gradient(0, 0, canvas.width, edge, *SKIES[rng.choice(("noon", "overcast", "dusk"))])
+    draw_sky(canvas, rng.choice(("noon", "overcast", "dusk")), edge)
     x = -20.0
     while x < canvas.width:
         wide, tall = rng.uniform(60, 110), rng.uniform(0.45, 0.95) * edge
@@ -132,9 +135,9 @@ class Setting:
     draw: Callable[[Canvas, Random], None]
     # The objects that can be there.
     objects: tuple[str, ...]
-    # Where the back row and the front row of objects stand, as shares of the height.
+    # The y of the back row and of the front row of objects, as fractions of the height.
     rows: tuple[float, float]
-    # Whether objects may stand a little above or below their row.
+    # Whether objects may be slightly above or below their row.
     uneven: bool = True
     # Whether objects cast shadows.
     shadows: bool = True
@@ -165,14 +168,14 @@ class PlacedObject(NamedTuple):
 def place_objects(
     canvas: Canvas, rng: Random, setting: Setting, chosen: Sequence[tuple[str, str]]
 ) -> list[PlacedObject]:
-    """Draws objects, given as (name, color), in one row or in two, those in the front row larger."""
-    # Few objects need one row, many need two; in between it is random.
+    """Draws objects, given as (name, color), in one or two rows. Objects in the front row are larger."""
+    # Up to three objects are in one row, more than five in two; for four or five it is random.
     depth = 2 if len(chosen) > 5 else rng.choice((1, 2)) if len(chosen) > 3 else 1
     per_row = math.ceil(len(chosen) / depth)
     placed = []
     for row in range(depth):
         members = chosen[row * per_row : (row + 1) * per_row]
-        # A single row stands in front.
+        # A single row is the front row.
         share = setting.rows[1] if depth == 1 else setting.rows[row]
         slot = canvas.width / (len(members) + 0.3)
         for number, (name, color) in enumerate(members):
@@ -183,7 +186,7 @@ def place_objects(
             shift = rng.uniform(-0.03, 0.03) * canvas.height if setting.uneven else 0
             y = canvas.height * share + shift
             if setting.shadows:
-                # A little to the right, because the light comes from the left.
+                # Slightly to the right, because the light comes from the left.
                 half = aspect * height * 0.55
                 canvas.shadow(x - half * 0.8, y - 0.06 * height, x + half * 1.2, y + 0.07 * height, 0.36)
             placed.append(PlacedObject(name, color, draw_object(canvas, name, x, y, height, color)))

@@ -1,4 +1,4 @@
-"""Paints shapes: each goes into a stencil, through which a lit color is laid over the image."""
+"""Paints shapes: draws a shape as a mask, through which a shaded color is composited onto the image."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -8,11 +8,11 @@ import numpy as np
 from PIL import Image, ImageColor, ImageDraw
 
 Point = tuple[float, float]
-# How light falls on a shape: not at all, as on a sphere, as on an upright cylinder, or fading downward.
+# How light falls on a shape: uniformly, as on a sphere, as on an upright cylinder, or fading downward.
 Shade = Literal["flat", "sphere", "cylinder", "fade"]
-# Maps points of a canvas to pixels of a stencil.
-ToStencil = Callable[[Sequence[Point]], list[Point]]
-# Called with a pen, a ToStencil, the scale, and Pillow's fill or outline and width; paints a shape.
+# Maps points of a canvas to pixels of a mask.
+ToMask = Callable[[Sequence[Point]], list[Point]]
+# Paints a shape. Called with an ImageDraw, a ToMask, the scale, and a fill or an outline with its width.
 PaintShape = Callable[..., None]
 
 
@@ -26,23 +26,23 @@ def paint_shape(
     shade: Shade = "flat",
     outline_width: float | None = None,
 ) -> None:
-    """Paints a shape inside the box of a canvas, or only its outline if that has a width."""
+    """Paints a shape inside a box of the canvas; only its outline if `outline_width` is given."""
     left, upper = math.floor(box[0] * scale), math.floor(box[1] * scale)
     size = math.ceil(box[2] * scale) - left + 1, math.ceil(box[3] * scale) - upper + 1
 
-    def to_stencil(points: Sequence[Point]) -> list[Point]:
+    def to_mask(points: Sequence[Point]) -> list[Point]:
         return [(x * scale - left, y * scale - upper) for x, y in points]
 
-    stencil = Image.new("L", size)
+    mask = Image.new("L", size)
     style = {"fill": 255}
     if outline_width is not None:
         style = {"outline": 255, "width": max(1, round(outline_width * scale))}
-    paint(ImageDraw.Draw(stencil), to_stencil, scale, **style)
+    paint(ImageDraw.Draw(mask), to_mask, scale, **style)
     red, green, blue, alpha = ImageColor.getcolor(color, "RGBA")  # type: ignore[misc]
     if alpha < 255:
-        stencil = stencil.point(lambda value: value * alpha // 255)
-    layer = _lit((red, green, blue), *size, shade)
-    layer.putalpha(stencil)
+        mask = mask.point(lambda value: value * alpha // 255)
+    layer = _shaded((red, green, blue), *size, shade)
+    layer.putalpha(mask)
     composite(image, layer, (left, upper))
 
 
@@ -54,8 +54,8 @@ def composite(image: Image.Image, layer: Image.Image, corner: tuple[int, int]) -
         image.alpha_composite(layer.crop(cut), (max(0, x), max(0, y)))
 
 
-def _lit(color: tuple[int, int, int], width: int, height: int, shade: Shade) -> Image.Image:
-    """A rectangle of one color under a light from the upper left."""
+def _shaded(color: tuple[int, int, int], width: int, height: int, shade: Shade) -> Image.Image:
+    """A rectangle of one color, lit from the upper left."""
     if shade == "flat":
         return Image.new("RGB", (width, height), color)
     u = np.linspace(-1, 1, width)[None, :, None]

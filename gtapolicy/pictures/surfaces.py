@@ -1,4 +1,4 @@
-"""What documents lie on or hang on: wood, stone, cloth and walls, as textures made of noise."""
+"""Textures of the surfaces below or behind documents: wood, stone, cloth and walls, generated from noise."""
 
 import itertools
 
@@ -36,7 +36,7 @@ def surface_texture(name: str, width: int, height: int, noise: np.random.Generat
         light = 1 + 0.10 * smooth_noise(width, height, 6, noise)
         light = light + rough * smooth_noise(width, height, min(width, height) // 5, noise)
     if name == "marble":
-        # Veins run where the noise crosses zero.
+        # Veins are where the noise is close to zero.
         veins = np.abs(smooth_noise(width, height, 5, noise) + 0.25 * smooth_noise(width, height, 24, noise))
         light = light - 0.16 * np.exp(-((veins / 0.05) ** 2))
     return Image.fromarray(np.clip(color * light[..., None], 0, 255).astype(np.uint8))
@@ -71,7 +71,7 @@ def _planks(width: int, height: int, noise: np.random.Generator) -> np.ndarray:
 
 def _weave(width: int, height: int, noise: np.random.Generator) -> np.ndarray:
     x, y = np.arange(width)[None, :], np.arange(height)[:, None]
-    # The horizontal threads pass over and under the vertical ones by turns.
+    # The horizontal threads pass alternately over and under the vertical ones.
     threads = 0.06 * np.sin(x * 1.1) + 0.06 * np.sin(y * 1.1 + (x // 6) * np.pi)
     light: np.ndarray = 1 + threads + 0.07 * smooth_noise(width, height, 5, noise)
     return light + noise.normal(0, 0.02, (height, width))

@@ -1,5 +1,5 @@
 """A policy of GTAPolicy: tools, version rules that depend on the user's profile, and their text.
 
 Start with `rules` (the data) and `wording` (the text). `profiles` samples users, `override` changes the
-version rules, `random_rules` creates policies of any size, and `reasoning` writes gold responses.
+version rules, `random_rules` creates random policies of any size, and `reasoning` writes gold responses.
 """

@@ -1,4 +1,4 @@
-"""Samples the user profile of each dialog. Many profiles are on or next to a threshold of some rule."""
+"""Samples the user profile of each dialog. Many of the numbers are at or next to a threshold of a rule."""
 
 import random
 from collections import Counter
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from gtapolicy.policy.rules import Domain, Profile, RuleTable, Span, Value
 
-# Profiles that are sampled for a dialog. The one whose versions were used least so far is kept.
+# Number of profiles sampled for a dialog. The profile whose versions were used least so far is chosen.
 CANDIDATES = 12
 
 
@@ -25,7 +25,7 @@ def _value(table: RuleTable, name: str, domain: Domain, rng: random.Random) -> V
 
 
 class ProfileSampler:
-    """Samples profiles for one dialog after another. All versions of a tool are used about equally often."""
+    """Samples one profile per dialog, such that all versions of a tool are used about equally often."""
 
     def __init__(self, table: RuleTable, rng: random.Random) -> None:
         self.table, self.rng = table, rng

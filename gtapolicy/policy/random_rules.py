@@ -1,6 +1,6 @@
 """Random policies of any size, for sweeps: T invented tools with R version rules in total.
 
-The paper's policy has a fixed size. A random policy can be larger or smaller, as ClevrPolicy's trees can.
+The paper's policy has a fixed size. A random policy can have any size, like the trees of ClevrPolicy.
 """
 
 import random
@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from gtapolicy.policy.rules import Argument, Band, Domain, Predicate, Rule, RuleTable, Span, Tool, check, load
 from harness.errors import UserError
 
-# A tool's name is a verb and a thing. Its description begins with the verb in the third person.
+# A tool's name is a verb and a thing. Its description starts with the verb in the third person.
 VERBS = "Fetch Check Book Cancel Compare Translate Archive Print".split()
 THIRD_PERSON = "Fetches Checks Books Cancels Compares Translates Archives Prints".split()
 THINGS = "Invoice Ticket Route Parcel Menu Recipe Contract Forecast Playlist Receipt Badge Manual".split()
@@ -18,7 +18,7 @@ MIN_RULES, MAX_RULES = 2, 12  # for each tool
 
 
 def random_table(tools: int, rules: int, rng: random.Random) -> RuleTable:
-    """A table of this many invented tools that have this many rules in total."""
+    """A table with this many invented tools and this many rules in total."""
     if not 1 <= tools <= MAX_TOOLS:
         raise UserError(f"--invented-tools: expected 1..{MAX_TOOLS}, got {tools}")
     least, most = MIN_RULES * tools, MAX_RULES * tools
@@ -38,8 +38,8 @@ def random_table(tools: int, rules: int, rng: random.Random) -> RuleTable:
 def _tool(verb: str, thing: str, count: int, profile: Mapping[str, Domain], rng: random.Random) -> Tool:
     """A tool with `count` rules.
 
-    The space of all profiles is split into two parts, then one of the parts again, and so on until there
-    are `count` parts. Each part is the condition of one rule, so exactly one rule applies to each profile.
+    The set of all profiles is split into two parts, then one of the parts is split, and so on until there are
+    `count` parts. Each part is the condition of one rule, so exactly one rule applies to each profile.
     """
     parts: list[dict[str, Predicate]] = [{}]
     while len(parts) < count:
@@ -60,7 +60,7 @@ def _tool(verb: str, thing: str, count: int, profile: Mapping[str, Domain], rng:
 
 
 def _splits(predicate: Predicate | None, domain: Domain) -> list[tuple[Predicate, Predicate]]:
-    """Ways to split a predicate into two disjoint ones. None permits every value of the field's domain."""
+    """Ways to split a predicate into two disjoint ones. None is a predicate that permits every value."""
     if not isinstance(domain, Span):
         values = predicate if isinstance(predicate, tuple) else domain
         return [(values[:cut], values[cut:]) for cut in range(1, len(values))]

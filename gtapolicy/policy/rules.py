@@ -22,7 +22,7 @@ Profile = Mapping[str, Value]
 
 
 class Span(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The values of a numeric profile field: all whole numbers from `least` to `most`, both included."""
+    """The values of a numeric profile field: all integers from `least` to `most`, inclusive."""
 
     least: int
     most: int
@@ -33,7 +33,7 @@ Domain = Span | tuple[str, ...]
 
 
 class Band(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The numbers to which a rule applies, such as 250 < credits <= 750. A bound of None is absent."""
+    """The numbers to which a rule applies, such as 250 < credits <= 750. None means no bound."""
 
     gt: int | None = None
     ge: int | None = None
@@ -101,7 +101,7 @@ class Exclusion(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename=
 
     instead_of: str
     use: str
-    # The property in words, and a short name for it.
+    # The property in words, and its short name.
     condition: str
     fact: str
 
@@ -126,14 +126,14 @@ class RuleTable(
     tips: tuple[Tip, ...] = ()
 
     def tool(self, name: str) -> Tool:
-        """The tool with this name, given without a version. Raises UserError if there is none."""
+        """The tool with this name (without a version). Raises UserError if no tool has the name."""
         for tool in self.tools:
             if tool.name == name:
                 return tool
         raise UserError(f"tool: expected one of {', '.join(t.name for t in self.tools)}, got {name!r}")
 
     def decide(self, name: str, profile: Profile) -> str:
-        """The name to call for a tool: with the version that applies to the profile, if it has versions."""
+        """The callable name of a tool, with the version that applies to the profile if there are versions."""
         for rule in self.tool(name).rules:
             if rule.applies(profile):
                 return versioned(name, rule.use)
@@ -150,7 +150,7 @@ def base_name(name: str) -> str:
 
 
 def load(path: Path | None = None) -> RuleTable:
-    """The table in a file, or the default table. Raises UserError that says what is wrong in the file."""
+    """The table in a file, or the default table. Raises UserError if the file is invalid."""
     source = path if path is not None else resources.files("gtapolicy.policy") / "rules.toml"
     try:
         table = msgspec.convert(tomllib.loads(source.read_text(encoding="utf-8")), RuleTable)
@@ -211,7 +211,7 @@ def _check_names(tool: Tool) -> None:
     _check_unique(f"{tool.name}, rules", (rule.use for rule in tool.rules))
     _check_unique(f"{tool.name}, arguments", (argument.name for argument in tool.arguments))
     for argument in tool.arguments:
-        # Arguments with these names are graded in a way that needs a text (grading/calls.py).
+        # The grading of arguments with these names needs a text (grading/calls.py).
         if argument.name in ("expression", "bbox") and (argument.type, argument.default) != ("text", None):
             raise UserError(f"{tool.name}: expected {argument.name} to be a text without a default")
 
@@ -242,10 +242,9 @@ def _check_rule(table: RuleTable, tool: Tool, rule: Rule) -> None:
 
 
 def boundary_profiles(table: RuleTable, tool: Tool) -> Iterator[Profile]:
-    """Profiles on and next to every threshold of a tool.
+    """All combinations of values at and next to the thresholds of a tool, for the fields that its rules use.
 
-    The same rules apply to all numbers between two thresholds, so it suffices to check these profiles. Only
-    fields that the tool's rules use are set.
+    The same rules apply to all numbers between two thresholds, so it suffices to check these profiles.
     """
     choices: dict[str, list[Value]] = {}
     for name, values in table.profile.items():

@@ -23,7 +23,7 @@ BOUNDS = {"gt": "above {}", "ge": "{} or more", "lt": "below {}", "le": "at most
 def policy_text(table: RuleTable, name: str) -> str:
     """The entire policy: tools, the version rules of each tool, exclusions and tips (paper, Figure 20)."""
     example = next(t.callable_names[0] for t in table.tools if t.versions)
-    fields = _listed(list(table.profile), "and")
+    fields = enumeration(list(table.profile))
     lines = [HEAD.format(name=name, fields=fields, example=example), "", "Tools"]
     for tool in table.tools:
         arguments = ", ".join(map(_argument, tool.arguments))
@@ -56,14 +56,14 @@ def condition(rule: Rule) -> str:
 
 
 def parse_condition(text: str) -> dict[str, Predicate]:
-    """The predicate of each field in a condition. Other wordings give predicates that equal no rule's."""
+    """The predicate of each field in a condition. Texts in another wording match no rule."""
     parts = (part.partition(" is ") for part in " ".join(text.split()).rstrip(".").split(", and "))
     return {re.sub("^if ", "", n, flags=re.IGNORECASE): _parse_predicate(phrase) for n, _, phrase in parts}
 
 
 def _phrase(predicate: Predicate) -> str:
     if not isinstance(predicate, Band):
-        return _listed(predicate, "or")
+        return enumeration(predicate, "or")
     bounds = msgspec.structs.asdict(predicate)
     return " and ".join(form.format(bounds[b]) for b, form in BOUNDS.items() if bounds[b] is not None)
 
@@ -84,7 +84,7 @@ def _argument(argument: Argument) -> str:
     return f"{argument.name}: {argument.type}" + (", optional" if argument.optional else "")
 
 
-def _listed(names: Sequence[str], last: str) -> str:
-    """Such as "A, B or C", if `last` is "or"."""
-    *others, end = names
-    return f"{', '.join(others)} {last} {end}" if others else end
+def enumeration(names: Sequence[str], conjunction: str = "and") -> str:
+    """Such as "A, B and C"."""
+    *others, last = names
+    return f"{', '.join(others)} {conjunction} {last}" if others else last

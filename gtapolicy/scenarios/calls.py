@@ -1,6 +1,6 @@
-"""The tool calls that dialogs consist of, one function per tool, each with what the tool returns.
+"""The tool calls of dialogs, with the results of the tools. There is one function per tool.
 
-An origin says, for the chain of thought, where the value of an argument comes from.
+An origin says where the value of an argument comes from. It becomes part of the chain of thought.
 """
 
 import math
@@ -12,18 +12,18 @@ from gtapolicy.grading.expression import evaluate
 from gtapolicy.pictures.camera import CameraView
 from gtapolicy.pictures.pen import Box
 
-# How many results a search requests: for a question with one answer, and for an open question.
+# The number of results that a search requests for a question with one answer, and for an open question.
 CLOSED_RESULTS, OPEN_RESULTS = 1, 4
-# The color in which AddText writes if it is not given one.
+# The color of AddText if the call has no color.
 DEFAULT_TEXT_COLOR = "red"
-# An origin that several calls have.
+# An origin that several calls share.
 QUERY_IMAGE = "the image of the query"
 
 
 def _step(
     tool: str, arguments: Mapping[str, tuple[Argument, str]], returned: str, math: bool = False
 ) -> Step:
-    """A step from arguments that are given as (value, origin)."""
+    """A step, with each argument given as (value, origin)."""
     values = {name: value for name, (value, _) in arguments.items()}
     return Step(tool, values, returned, math, {name: origin for name, (_, origin) in arguments.items()})
 
@@ -38,19 +38,18 @@ def math_ocr(path: str, latex: Sequence[str]) -> Step:
 
 
 def solve(command: str, result: str) -> Step:
-    """Commands in SymPy."""
+    """A call of Solver with SymPy commands."""
     code = f"from sympy import *\n{command}"
     return _step("Solver", {"command": (code, "the mathematics that MathOCR read")}, result)
 
 
 def plot(path: str, command: str, origin: str) -> Step:
-    """Commands for matplotlib. The plot is stored as if it were generated from the image at this path."""
+    """A call of Plot with matplotlib commands. The path of the plot is derived from the path of the image."""
     return _step("Plot", {"command": (command, origin)}, generated_path(path))
 
 
 def describe(path: str, sentence: str) -> Step:
-    arguments = {"image": (path, "an image not described yet")}
-    return _step("ImageDescription", arguments, with_articles(sentence))
+    return _step("ImageDescription", {"image": (path, "an image not described yet")}, fix_articles(sentence))
 
 
 def count(path: str, noun: str, number: int, origin: str = "what the query wants counted") -> Step:
@@ -63,7 +62,7 @@ def calculate(expression: str, origin: str) -> Step:
 
 
 def search(query: str, results: Sequence[str], origin: str, open_question: bool = False) -> Step:
-    """Returns as many of the results as the kind of question requests."""
+    """A search that requests, and returns, as many results as the kind of question needs."""
     k = OPEN_RESULTS if open_question else CLOSED_RESULTS
     returned = "\n".join(f"{number}. {result}" for number, result in enumerate(results[:k], 1))
     kind = "an open question" if open_question else "a question with one answer"
@@ -71,7 +70,7 @@ def search(query: str, results: Sequence[str], origin: str, open_question: bool 
 
 
 def find(path: str, noun: str, boxes: Sequence[Box]) -> Step:
-    """One box, or all boxes if there are several."""
+    """A call of TextToBbox for one box, or for all boxes if there are several."""
     arguments: dict[str, tuple[Argument, str]] = {
         "image": (path, QUERY_IMAGE),
         "text": (noun, "what the query is about"),
@@ -91,7 +90,7 @@ def region(path: str, box: Box, attribute: str, returned: str, which: str = "the
 
 
 def draw_box(path: str, view: CameraView, line: Box, annotation: str = "") -> Step:
-    """Around a line that OCR read, given by its box on the canvas."""
+    """A box around a line that OCR read; `line` is the box of the line on the canvas."""
     box = format_box(view.box(line))
     arguments = {"image": (path, QUERY_IMAGE), "bbox": (box, "the box of the line that OCR read")}
     if annotation:
@@ -101,8 +100,8 @@ def draw_box(path: str, view: CameraView, line: Box, annotation: str = "") -> St
 
 
 def imagine(path: str, keywords: str, origin: str) -> Step:
-    """A new picture, stored as if it were generated from the image at this path."""
-    return _step("TextToImage", {"keywords": (with_articles(keywords), origin)}, generated_path(path))
+    """A call of TextToImage. The path of the new picture is derived from the path of the image."""
+    return _step("TextToImage", {"keywords": (fix_articles(keywords), origin)}, generated_path(path))
 
 
 def stylize(path: str, noun: str, style: str) -> Step:
@@ -113,7 +112,7 @@ def stylize(path: str, noun: str, style: str) -> Step:
 
 
 def add_text(path: str, text: str, position: str, color: str, position_origin: str) -> Step:
-    """On the stylized version of the image at this path."""
+    """A text on the stylized version of the image at this path."""
     arguments = {
         "image": (generated_path(path), "the image that ImageStylization returned"),
         "text": (text, "the query's words"),
@@ -124,18 +123,18 @@ def add_text(path: str, text: str, position: str, color: str, position_origin: s
     return _step("AddText", arguments, generated_path(path).replace(".jpg", "_text.jpg"))
 
 
-def with_articles(text: str) -> str:
-    """Replaces "a" by "an" before a vowel; sentences composed of parts have "a" before every noun."""
+def fix_articles(text: str) -> str:
+    """Replaces "a" by "an" before vowels, because sentences are composed with "a" before every noun."""
     return re.sub(r"\b([Aa]) (?=[aeiou])", r"\1n ", text)
 
 
 def generated_path(path: str) -> str:
-    """Where a tool stores the image that it generates from another."""
+    """The path of the image that a tool generates from another image."""
     return path.replace("image_", "generated_")
 
 
 def format_box(box: Box) -> str:
-    """As the policy writes boxes."""
+    """A box in the notation of the policy."""
     return "({:.0f}, {:.0f}, {:.0f}, {:.0f})".format(*box)
 
 

@@ -1,7 +1,7 @@
 """The data of the scenarios, read from the TOML files in this folder and its subfolders.
 
-They contain word lists, price ranges, styles, facts and the phrasings of queries. Their order matters: random
-choices are made by position, so another order gives other dialogs.
+They contain word lists, price ranges, styles, facts and the phrasings of queries. Random choices select by
+position, so changing the order of entries changes the dialogs.
 """
 
 import functools
@@ -22,12 +22,12 @@ def _read(file: str) -> dict[str, Any]:
 
 
 def load(file: str, key: str, kind: type[T]) -> T:
-    """The value of a key at the top level of a file, checked and converted to a type by msgspec."""
+    """The value of a top-level key of a file, converted to a type by msgspec, which also validates it."""
     return msgspec.convert(_read(file)[key], kind)
 
 
 def load_filled(file: str, key: str, kind: type[T], values: Mapping[str, object]) -> T:
-    """The same, with values in place of the {fields} of all its strings, at any depth."""
+    """Like `load`, but replaces the {fields} in all strings, at any depth, by the given values."""
 
     def filled(template: Any) -> Any:
         if isinstance(template, dict):
@@ -40,10 +40,10 @@ def load_filled(file: str, key: str, kind: type[T], values: Mapping[str, object]
 
 
 def phrase(rng: Random, name: str, /, **values: object) -> str:
-    """One of a query's phrasings in queries.toml, with the values filled in."""
+    """A random phrasing of a query from queries.toml, with the values filled in."""
     return str(rng.choice(_read("queries.toml")["phrases"][name]).format(**values))
 
 
 def calculation(rng: Random, name: str, /, **values: object) -> list[str]:
-    """A query from queries.toml and the expression that answers it, with the values filled in."""
+    """A random query from queries.toml and the expression that answers it, with the values filled in."""
     return [text.format(**values) for text in rng.choice(_read("queries.toml")["calculations"][name])]

@@ -1,8 +1,8 @@
-"""A draft: what a maker creates, from which a dialog and its pictures are taken.
+"""Drafts, from which a dialog and its pictures are derived. A maker is a function that creates a draft.
 
-A dialog and each of its pictures come from separate calls of the same maker, which therefore takes all its
-randomness from the generator that it is given. The order of its random choices must not change, because it
-decides the digests of benchmarks.
+A dialog and each of its pictures come from separate calls of the same maker. Therefore a maker uses only the
+random generator that it receives. The order of its random choices must not change, because benchmark digests
+depend on it.
 """
 
 from collections.abc import Callable
@@ -26,15 +26,15 @@ class Draft:
     open: bool = False
 
 
-# Creates a draft about the images that will have these paths.
+# Creates a draft, given the paths that its images will have.
 Maker = Callable[[Random, tuple[str, ...]], Draft]
 
 
 def read_and_calculate(query: str, path: str, view: CameraView, expression: str, origin: str) -> Draft:
-    """OCR > Calculator; `origin` says where the numbers of the expression come from."""
+    """OCR, then Calculator. `origin` says where the numbers of the expression come from."""
     return Draft(query, (view,), (ocr(path, view), calculate(expression, origin)))
 
 
 def read_and_box(query: str, path: str, view: CameraView, line: Box, annotation: str = "") -> Draft:
-    """OCR > DrawBox around a line of text, given by its box on the canvas."""
+    """OCR, then DrawBox around a line of text; `line` is the box of the line on the canvas."""
     return Draft(query, (view,), (ocr(path, view), draw_box(path, view, line, annotation)))

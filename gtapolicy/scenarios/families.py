@@ -1,4 +1,4 @@
-"""GTA's families of queries (its Table 3), and the makers that create drafts of each."""
+"""GTA's families of queries (its Table 3), and the makers that create drafts for each family."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ from gtapolicy.scenarios.searches import queries as searches
 @dataclass(frozen=True, slots=True)
 class Family:
     queries: int
-    # Per query.
+    # The number of images per query.
     images: int
     # The tools that answer a query, in order.
     tools: tuple[str, ...]
@@ -24,16 +24,16 @@ OCR_CALC = (
     prices.tickets,
     lists.journey,
     prices.parking,
-    lists.label,
-    lists.hours,
+    lists.nutrition_label,
+    lists.weekly_pay,
     prices.exchange,
     lists.league,
     lists.distances,
     lists.recipe,
     receipts.split_bill,
-    receipts.without_some,
+    receipts.total_without_some,
     receipts.cash_back,
-    receipts.one_unit,
+    receipts.other_quantity,
     charts.calculate_with_chart,
     maps.walk,
     panels.calculate_with_reading,
@@ -47,10 +47,10 @@ CIRCLE = (
     maps.mark_place,
     panels.mark_reading,
 )
-# The makers of a family take turns. The order of the families decides the order of the dialogs.
+# The makers of a family are used in turn. The order of the families determines the order of the dialogs.
 MAKERS: dict[str, tuple[Maker, ...]] = {
     "ocr_calc": OCR_CALC,
-    "menu_count": (menus.order,),
+    "menu_count": (menus.count_and_price,),
     "table_chart": (charts.plot_table,),
     "percentage": (object_pictures.color_percentage,),
     "describe_count": (object_pictures.count_described,),

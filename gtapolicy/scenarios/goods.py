@@ -1,4 +1,4 @@
-"""What is sold, at what price, and how lists of goods and prices are written."""
+"""Goods and their prices."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -28,9 +28,3 @@ def items(rng: Random, price_ranges: Mapping[str, PriceRange], number: int) -> l
             price = round(price + 0.1, 2)
         prices.append(price)
     return [Item(name, price) for name, price in zip(chosen, prices, strict=True)]
-
-
-def enumeration(names: list[str]) -> str:
-    """The names with commas, and "and" before the last."""
-    *others, last = names
-    return f"{', '.join(others)} and {last}" if others else last

@@ -1,4 +1,4 @@
-"""Invented people, towns, brands and shops, which no search engine and no model knows; and other words."""
+"""Invented names of people, towns, brands and shops, which no search engine or model knows; also dates."""
 
 from random import Random
 

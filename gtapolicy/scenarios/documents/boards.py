@@ -25,14 +25,14 @@ class BoardStyle:
     # The fonts of the rows and of the title.
     face: str
     title_face: str
-    # The colors of lines between rows, of every other row's background, and of the frame; "" for none.
+    # The colors of the lines between rows, of every second row's background, and of the frame; "" for none.
     rule: str = ""
     zebra: str = ""
     frame: str = ""
-    # Of the corners, in pixels.
+    # The radius of the corners, in pixels.
     radius: float = 0
     uppercase: bool = False
-    # What the board may lie on or hang on.
+    # The surfaces on which the board can be.
     surfaces: tuple[str, ...] = DESKS
 
 
@@ -42,7 +42,7 @@ STYLES = load("documents/documents.toml", "boards", dict[str, tuple[BoardStyle, 
 @dataclass(frozen=True, slots=True)
 class Board:
     view: CameraView
-    # The box of each row on the canvas, by the first cell as it was given.
+    # The box of each row on the canvas, by the original text of its first cell.
     rows: dict[str, Box]
 
 
@@ -54,9 +54,9 @@ def board(
     header: Sequence[str] = (),
     notes: Sequence[str] = (),
 ) -> Board:
-    """A board of a kind from STYLES, photographed. OCR reads each row as one line.
+    """A photographed board in a random style of a kind in STYLES. OCR reads each row as one line.
 
-    The first column is aligned left, the others right.
+    The first column is left-aligned; the others are right-aligned.
     """
     style = rng.choice(STYLES[kind])
     size, pad = rng.choice((17, 18, 19)), rng.choice((24, 28, 32))
@@ -102,7 +102,7 @@ def _blank(style: BoardStyle, width: int, height: int) -> Canvas:
     canvas = Canvas(width, height, None)
     canvas.rect(0, 0, width - 1, height - 1, style.background, radius=style.radius)
     if style.frame:
-        # Rounded signs have a thin line inside their edge, the others a wide frame at their edge.
+        # Rounded signs have a thin line near their edge, other boards a wide frame at their edge.
         inset, thick = (5, 3) if style.radius else (0, 9)
         box = Box(0, 0, width - 1, height - 1).grown(-inset)
         canvas.rect(*box, "", outline=style.frame, outline_width=thick, radius=style.radius)
@@ -110,7 +110,7 @@ def _blank(style: BoardStyle, width: int, height: int) -> Canvas:
 
 
 def _column_places(columns: Sequence[float], pad: float, width: float) -> list[tuple[float, str]]:
-    """The x and the anchor of the text in each column; the free width is distributed between the columns."""
+    """The x and the anchor of the text in each column. The gaps between the columns are equal."""
     gap = (width - 2 * pad - sum(columns)) / max(1, len(columns) - 1)
     places = [(pad, "lm")]
     x = pad

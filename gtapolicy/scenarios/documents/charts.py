@@ -1,4 +1,4 @@
-"""Charts whose numbers can be read, and tables to be plotted like another chart."""
+"""Charts with printed numbers, and tables that are to be plotted like a given chart."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -40,7 +40,7 @@ def chart_data(rng: Random) -> ChartData:
 
 
 def chart(rng: Random, data: ChartData, kind: str) -> tuple[CameraView, dict[str, Box]]:
-    """A chart with a number at each bar, point or slice, and the box of each label on the canvas."""
+    """A chart with a number at each bar, point or slice. Also returns the box of each label on the canvas."""
     width, height = rng.choice((460, 520)), rng.choice((330, 360))
     canvas = Canvas(width, height, rng.choice(("#ffffff", "#fdfcf8", "#f6f8fa")))
     colors = list(rng.choice(PALETTES))
@@ -102,7 +102,7 @@ def _line(canvas: Canvas, data: ChartData, colors: Sequence[str], face: str) -> 
 
 
 def _pie(canvas: Canvas, data: ChartData, colors: Sequence[str], face: str) -> dict[str, Box]:
-    """With a legend on the right."""
+    """A pie chart with a legend on the right."""
     radius = (canvas.height - 90) / 2
     x, y = 34 + radius, 60 + radius
     canvas.shadow(x - radius, y + radius * 0.75, x + radius, y + radius * 1.12, 0.25)
@@ -119,7 +119,7 @@ def _pie(canvas: Canvas, data: ChartData, colors: Sequence[str], face: str) -> d
 
 
 def plot_table(rng: Random, paths: tuple[str, ...]) -> Draft:
-    """Family table_chart: the numbers of one image as a chart like that in the other."""
+    """Family table_chart: plot the table in one image as the kind of chart in the other image."""
     kind = rng.choice(sorted(KINDS))
     data, other = chart_data(rng), chart_data(rng)
     rows = [(label, str(number)) for label, number in data.points]
@@ -149,7 +149,7 @@ def plot_table(rng: Random, paths: tuple[str, ...]) -> Draft:
 
 
 def calculate_with_chart(rng: Random, paths: tuple[str, ...]) -> Draft:
-    """Family ocr_calc: shares, means and comparisons of the numbers."""
+    """Family ocr_calc: a share, mean, sum or comparison of the numbers in a chart."""
     data = chart_data(rng)
     view, _ = chart(rng, data, rng.choice(sorted(KINDS)))
     (a, first), (b, second) = rng.sample(data.points, 2)

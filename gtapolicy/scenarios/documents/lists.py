@@ -1,4 +1,4 @@
-"""Boards of other numbers: timetables, labels, hours, scores, distances, recipes."""
+"""Boards with numbers other than prices: timetables, labels, hours, scores, distances, recipes."""
 
 from random import Random
 
@@ -14,7 +14,7 @@ CLUBS = ("Rovers", "United", "Falcons", "Wanderers", "Hornets", "Otters", "Lynx"
 
 
 def _clock(minutes: int) -> str:
-    """The time so many minutes after midnight."""
+    """A time given in minutes after midnight."""
     return f"{minutes // 60:02d}:{minutes % 60:02d}"
 
 
@@ -36,7 +36,7 @@ def journey(rng: Random, paths: tuple[str, ...]) -> Draft:
     return read_and_calculate(query, paths[0], timetable.view, expression, origin)
 
 
-def label(rng: Random, paths: tuple[str, ...]) -> Draft:
+def nutrition_label(rng: Random, paths: tuple[str, ...]) -> Draft:
     """Family ocr_calc: what a serving contains."""
     grams_per_100 = {name: f"{rng.uniform(low, high):.1f}" for name, (low, high) in NUTRIENTS.items()}
     energy = rng.randint(180, 560)
@@ -45,23 +45,23 @@ def label(rng: Random, paths: tuple[str, ...]) -> Draft:
     package = board(rng, "paper", title, rows, ("Nutrition", "per 100 g"))
     name = rng.choice(["energy", *grams_per_100])
     grams = rng.choice((30, 40, 45, 60, 75, 80, 125, 150, 250))
-    quantity, per_100 = ("kcal", str(energy))
+    quantity, per_100 = "kcal", str(energy)
     if name != "energy":
         quantity, per_100 = f"grams of {name.lower()}", grams_per_100[name]
-    query = phrase(rng, "label", quantity=quantity, grams=grams)
+    query = phrase(rng, "nutrition_label", quantity=quantity, grams=grams)
     expression = f"{per_100} * {grams} / 100"
     origin = "the value per 100 g that OCR read, and the query's grams"
     return read_and_calculate(query, paths[0], package.view, expression, origin)
 
 
-def hours(rng: Random, paths: tuple[str, ...]) -> Draft:
+def weekly_pay(rng: Random, paths: tuple[str, ...]) -> Draft:
     """Family ocr_calc: the pay for a week."""
     days = names.WEEKDAYS[: rng.randint(4, 6)]
     worked = {day: f"{rng.randint(7, 19) / 2:g}" for day in days}
     rows = [(day, f"{time} h") for day, time in worked.items()]
     person, wage = names.person(rng), rng.randint(26, 62) / 2
     sheet = board(rng, "paper", f"Hours: {person}", rows, notes=[f"Week of {names.date(rng)}"])
-    query = phrase(rng, "hours", wage=wage, person=person)
+    query = phrase(rng, "weekly_pay", wage=wage, person=person)
     expression = f"({' + '.join(worked.values())}) * {wage:.2f}"
     origin = "the hours that OCR read, times the query's wage"
     return read_and_calculate(query, paths[0], sheet.view, expression, origin)
@@ -71,27 +71,24 @@ def league(rng: Random, paths: tuple[str, ...]) -> Draft:
     """Family ocr_calc: a team's points, or its share of wins."""
     teams = [f"{town} {rng.choice(CLUBS)}" for town in names.towns(rng, rng.randint(4, 6))]
     results = [(team, rng.randint(0, 12), rng.randint(0, 8), rng.randint(0, 9)) for team in teams]
-    # By points, as in a real league table.
+    # Sorted by points, as in a real league table.
     results.sort(key=lambda row: -(3 * row[1] + row[2]))
     kind, title = rng.choice(("led", "paper")), f"{names.town(rng)} League"
     rows = [(team, str(won), str(drawn), str(lost)) for team, won, drawn, lost in results]
     table = board(rng, kind, title, rows, ("Team", "Won", "Drawn", "Lost"))
     team, won, drawn, lost = rng.choice(results)
-    if rng.random() < 0.5:
-        query = phrase(rng, "league_points", team=team)
-        expression = f"3 * {won} + {drawn}"
-    else:
-        query = phrase(rng, "league_wins", team=team)
+    ask_points = rng.random() < 0.5
+    query = phrase(rng, "league_points" if ask_points else "league_wins", team=team)
+    # A team without matches has no share of wins; this expression is 0 then.
+    expression = f"3 * {won} + {drawn}"
+    if not ask_points and won + drawn + lost > 0:
         expression = f"{won} / ({won} + {drawn} + {lost}) * 100"
-        # Without a match there is no share.
-        if won + drawn + lost == 0:
-            expression = f"3 * {won} + {drawn}"
     origin = "the row of that team that OCR read"
     return read_and_calculate(query, paths[0], table.view, expression, origin)
 
 
 def distances(rng: Random, paths: tuple[str, ...]) -> Draft:
-    """Family ocr_calc: the way between two places, or the minutes to one."""
+    """Family ocr_calc: the distance between two places, or the minutes to one place."""
     places = names.towns(rng, rng.randint(3, 5))
     km = sorted(rng.sample(range(6, 240), len(places)))
     rows = [(place, f"{distance} km") for place, distance in zip(places, km, strict=True)]
@@ -140,14 +137,13 @@ def mark_departure(rng: Random, paths: tuple[str, ...]) -> Draft:
 
 def mark_day(rng: Random, paths: tuple[str, ...]) -> Draft:
     """Family circle, without annotation: the highest or lowest number of a week."""
-    counted = ("Visitors", ""), ("Rainfall", " mm"), ("Steps", ""), ("Sales", ""), ("Minutes read", "")
-    what, unit = rng.choice(counted)
+    subjects = ("Visitors", ""), ("Rainfall", " mm"), ("Steps", ""), ("Sales", ""), ("Minutes read", "")
+    subject, unit = rng.choice(subjects)
     numbers = rng.sample(range(12, 980), 7)
-    title = f"{what}, week {rng.randint(2, 51)}"
+    title = f"{subject}, week {rng.randint(2, 51)}"
     rows = [(day, f"{number}{unit}") for day, number in zip(names.WEEKDAYS, numbers, strict=True)]
     sheet = board(rng, "paper", title, rows)
     highest = rng.random() < 0.5
     day = names.WEEKDAYS[numbers.index(max(numbers) if highest else min(numbers))]
     rank = rng.choice(("highest", "largest", "biggest") if highest else ("lowest", "smallest", "weakest"))
-    query = phrase(rng, "mark_day", rank=rank)
-    return read_and_box(query, paths[0], sheet.view, sheet.rows[day])
+    return read_and_box(phrase(rng, "mark_day", rank=rank), paths[0], sheet.view, sheet.rows[day])

@@ -12,9 +12,9 @@ from gtapolicy.scenarios.data import calculation, load, phrase
 from gtapolicy.scenarios.draft import Draft, read_and_box, read_and_calculate
 
 PLACES = load("words.toml", "map_places", list[str])
-# The edges of three columns and three rows of blocks; streets run along the inner ones.
+# The edges of three columns and three rows of blocks. Streets are at the inner edges.
 EDGES_X, EDGES_Y = [10, 130, 245, 370], [50, 150, 260, 368]
-# Its column and its row.
+# Column and row.
 Block = tuple[int, int]
 
 
@@ -61,7 +61,7 @@ def _block_box(block: Block) -> Box:
 
 
 def _draw_blocks(canvas: Canvas, rng: Random) -> Block:
-    """Draws all blocks, one of them as a park with trees, and returns the park."""
+    """Draws all blocks, a random one as a park with trees. Returns the block with the park."""
     colors = ("#e3d6bd", "#bcd9a4"), ("#dcdfd6", "#b5d6ae"), ("#ecdcc8", "#c7dd9f")
     block_color, park_color = rng.choice(colors)
     for column in range(3):
@@ -87,7 +87,7 @@ def _draw_streets(canvas: Canvas, rng: Random) -> dict[str, Box]:
 
 
 def _draw_place(canvas: Canvas, rng: Random, number: int, name: str, distance: int, block: Block) -> Box:
-    """Draws a numbered dot on the block and an entry in the legend; returns the entry's box."""
+    """Draws a numbered dot on the block and an entry in the legend. Returns the box of the entry."""
     x, y = _block_box(block).center
     legend_x, legend_y = 411, 34 + number * 56
     color = rng.choice(("#c0392b", "#2c6fb0", "#7a4a9c"))

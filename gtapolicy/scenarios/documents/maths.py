@@ -28,7 +28,7 @@ def sheet(rng: Random, lines: Sequence[str]) -> CameraView:
     ink = {"chalk": "#f3f1e8", "whiteboard": marker}.get(kind, pen)
     width, step = (320 if kind == "sticky" else rng.randint(380, 450)), 2.3 * size
     seeds = [rng.getrandbits(32) for _ in lines]
-    # Written once on a scrap to measure it; lines that are too wide are written smaller.
+    # Lines are first measured on a scrap canvas. If one is too wide, all are written smaller.
     scrap = Canvas(width, 10)
     widest = max(write_math(scrap, 0, 0, f"${line}$", size, ink, face, 0).x2 for line in lines)
     size *= min(1, (width - 64) / widest)
@@ -100,7 +100,7 @@ def _background(rng: Random, kind: str, width: int, height: int) -> Canvas:
 
 
 def equation(rng: Random, paths: tuple[str, ...]) -> Draft:
-    """Family maths_solve: a linear or quadratic equation with whole roots."""
+    """Family maths_solve: a linear or quadratic equation with integer roots."""
     if rng.random() < 0.5:
         a, root, b = rng.randint(2, 9), rng.randint(-12, 12), rng.randint(1, 30)
         c = rng.randint(2, 9)
@@ -112,13 +112,12 @@ def equation(rng: Random, paths: tuple[str, ...]) -> Draft:
     else:
         low, high = sorted(rng.sample([n for n in range(-9, 10) if n], 2))
         b, c = -(low + high), low * high
-        # 1x is written as x, and 0x is left out.
+        # 1x is written as x, and 0x is omitted.
         middle = f"{_signed(b)}x " if abs(b) > 1 else {1: "+ x ", -1: "- x ", 0: ""}[b]
         latex = f"x^2 {middle}{_signed(c)} = 0"
         sides, answer = f"x**2 {f'{_signed(b)}*x ' if b else ''}{_signed(c)}, 0", f"[{low}, {high}]"
-    query = phrase(rng, "equation")
     command = f"x = symbols('x')\nprint(solve(Eq({sides}), x))"
-    return _solved(rng, query, paths[0], [latex], command, answer)
+    return _read_and_solve(rng, phrase(rng, "equation"), paths[0], [latex], command, answer)
 
 
 def system(rng: Random, paths: tuple[str, ...]) -> Draft:
@@ -131,9 +130,8 @@ def system(rng: Random, paths: tuple[str, ...]) -> Draft:
     rows = [(a, b, a * x + b * y), (c, d, c * x + d * y)]
     latex = [f"{p if p > 1 else ''}x {_signed(q)}y = {r}" for p, q, r in rows]
     equations = [f"Eq({f'{p}*' if p > 1 else ''}x {_signed(q)}*y, {r})" for p, q, r in rows]
-    query = phrase(rng, "system")
     command = f"x, y = symbols('x y')\nprint(solve([{', '.join(equations)}], [x, y]))"
-    return _solved(rng, query, paths[0], latex, command, f"{{x: {x}, y: {y}}}")
+    return _read_and_solve(rng, phrase(rng, "system"), paths[0], latex, command, f"{{x: {x}, y: {y}}}")
 
 
 def derivative(rng: Random, paths: tuple[str, ...]) -> Draft:
@@ -149,34 +147,32 @@ def derivative(rng: Random, paths: tuple[str, ...]) -> Draft:
     else:
         query = phrase(rng, "derivative")
         answer = f"{a * n}*x**{n - 1} - {2 * b}*x"
-    return _solved(rng, query, paths[0], [latex], f"x = symbols('x')\nprint({result})", answer)
+    return _read_and_solve(rng, query, paths[0], [latex], f"x = symbols('x')\nprint({result})", answer)
 
 
 def integral(rng: Random, paths: tuple[str, ...]) -> Draft:
-    """Family maths_solve: a definite integral with a whole value."""
+    """Family maths_solve: a definite integral with an integer value."""
     a, b, low = 3 * rng.randint(1, 5), 2 * rng.randint(1, 9), rng.randint(0, 3)
     high = low + rng.randint(1, 4)
     latex = rf"\int_{{{low}}}^{{{high}}} ({a}x^2 + {b}x)\, dx"
     answer = a // 3 * (high**3 - low**3) + b // 2 * (high**2 - low**2)
-    query = phrase(rng, "integral")
     command = f"x = symbols('x')\nprint(integrate({a}*x**2 + {b}*x, (x, {low}, {high})))"
-    return _solved(rng, query, paths[0], [latex], command, str(answer))
+    return _read_and_solve(rng, phrase(rng, "integral"), paths[0], [latex], command, str(answer))
 
 
 def fraction(rng: Random, paths: tuple[str, ...]) -> Draft:
     """Family maths_solve: a linear equation with a fraction."""
     a, c, root = rng.randint(2, 8), rng.randint(2, 9), rng.randint(2, 15)
-    # The b from 1 to c with which c divides a * root + b.
+    # The b in 1..c for which c divides a * root + b.
     b = -(a * root) % c + c
     right = (a * root + b) // c
     latex = rf"\frac{{{a}x + {b}}}{{{c}}} = {right}"
-    query = phrase(rng, "fraction")
     command = f"x = symbols('x')\nprint(solve(Eq(({a}*x + {b})/{c}, {right}), x))"
-    return _solved(rng, query, paths[0], [latex], command, f"[{root}]")
+    return _read_and_solve(rng, phrase(rng, "fraction"), paths[0], [latex], command, f"[{root}]")
 
 
 def plot_function(rng: Random, paths: tuple[str, ...]) -> Draft:
-    """Family maths_plot."""
+    """Family maths_plot: the graph of a function over an interval."""
     latex, code = rng.choice(FUNCTIONS)
     numbers = {name: rng.randint(2, 9) for name in "abc"}
     low, high = -rng.randint(2, 12), rng.randint(2, 12)
@@ -193,10 +189,13 @@ def plot_function(rng: Random, paths: tuple[str, ...]) -> Draft:
     return Draft(query, (sheet(rng, [written]),), steps)
 
 
-def _solved(rng: Random, query: str, path: str, latex: Sequence[str], command: str, answer: str) -> Draft:
+def _read_and_solve(
+    rng: Random, query: str, path: str, latex: Sequence[str], command: str, answer: str
+) -> Draft:
+    """MathOCR, then Solver."""
     return Draft(query, (sheet(rng, latex),), (math_ocr(path, latex), solve(command, answer)))
 
 
 def _signed(number: int) -> str:
-    """A term that follows others: the sign, a space, the amount."""
+    """The number as a later term of a sum: the sign, a space, the absolute value."""
     return f"{'-' if number < 0 else '+'} {abs(number)}"

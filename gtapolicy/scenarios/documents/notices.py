@@ -72,11 +72,11 @@ def opening_hours(rng: Random) -> Notice:
 
 
 def explain(rng: Random, paths: tuple[str, ...], open_question: bool = False) -> Draft:
-    """Family explain."""
+    """Family explain: what a notice says or demands."""
     kinds = (warning, warning, house_rules, care_label, opening_hours, panels.notice)
     view, sentence = rng.choice(kinds)(rng)
-    query = phrase(rng, "explain")
-    return Draft(query, (view,), (describe(paths[0], sentence), ocr(paths[0], view)), open_question)
+    steps = (describe(paths[0], sentence), ocr(paths[0], view))
+    return Draft(phrase(rng, "explain"), (view,), steps, open_question)
 
 
 def explain_open(rng: Random, paths: tuple[str, ...]) -> Draft:

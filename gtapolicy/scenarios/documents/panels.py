@@ -11,7 +11,7 @@ from gtapolicy.scenarios import names
 from gtapolicy.scenarios.data import calculation, load, phrase
 from gtapolicy.scenarios.draft import Draft, read_and_box, read_and_calculate
 
-# The unit and the end of the scale.
+# The unit and the maximum of the scale of each gauge.
 GAUGES = load("documents/documents.toml", "gauges", dict[str, tuple[str, int]])
 LIGHT_METALS = ("#aeb4b8", "#c9c2ae")
 
@@ -19,7 +19,7 @@ LIGHT_METALS = ("#aeb4b8", "#c9c2ae")
 @dataclass(frozen=True, slots=True)
 class Panel:
     view: CameraView
-    # By the gauge's name: what it shows, without the unit, and where on the canvas that is written.
+    # By the name of the gauge: the number that it shows, and the box of its text on the canvas.
     readings: dict[str, str]
     boxes: dict[str, Box]
 
@@ -60,7 +60,7 @@ def panel(rng: Random) -> Panel:
 
 
 def _draw_dial(canvas: Canvas, x: float, y: float, share: float) -> None:
-    """With a hand at this share of the scale, which begins at the lower left and covers 270 degrees."""
+    """A dial. Its scale starts at the lower left and spans 270 degrees; `share` is the hand's position."""
 
     def radial(degrees: float, inner: float, outer: float, color: str, width: float) -> None:
         cos, sin = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
@@ -77,26 +77,25 @@ def _draw_dial(canvas: Canvas, x: float, y: float, share: float) -> None:
 
 
 def notice(rng: Random) -> tuple[CameraView, str]:
-    """For the makers of notices: the picture of a panel, and the sentence that describes it."""
+    """The picture of a panel and a sentence that describes it, for notices.py."""
     shown = panel(rng)
     gauges = len(shown.readings)
     return shown.view, f"The control panel of a machine with {gauges} dials, displays and a row of switches."
 
 
 def calculate_with_reading(rng: Random, paths: tuple[str, ...]) -> Draft:
-    """Family ocr_calc: a change of a reading."""
+    """Family ocr_calc: a calculation with one reading."""
     shown = panel(rng)
     name = rng.choice(sorted(shown.readings))
     percent, number = rng.randint(12, 95), rng.randint(3, 48)
-    values = {"percent": percent, "number": number, "limit": percent + 100}
-    reading = shown.readings[name]
-    query, expression = calculation(rng, "reading", name=name.lower(), reading=reading, **values)
+    values = {"name": name.lower(), "reading": shown.readings[name], "percent": percent, "number": number}
+    query, expression = calculation(rng, "reading", **values, limit=percent + 100)
     origin = "the reading that OCR found, and the query's number"
     return read_and_calculate(query, paths[0], shown.view, expression, origin)
 
 
 def mark_reading(rng: Random, paths: tuple[str, ...]) -> Draft:
-    """Family circle: a reading, with the note "check"."""
+    """Family circle: one reading, with the annotation "check"."""
     shown = panel(rng)
     name = rng.choice(sorted(shown.readings))
     reader = rng.choice(("the technician", names.person(rng), "our log book"))

@@ -2,16 +2,17 @@
 
 from random import Random
 
+from gtapolicy.policy.wording import enumeration
 from gtapolicy.scenarios import names
 from gtapolicy.scenarios.data import load, phrase
 from gtapolicy.scenarios.documents.boards import board
 from gtapolicy.scenarios.draft import Draft, read_and_box, read_and_calculate
-from gtapolicy.scenarios.goods import CURRENCY_SIGNS, DISHES, enumeration, items
+from gtapolicy.scenarios.goods import CURRENCY_SIGNS, DISHES, items
 
 PRODUCE = load("goods.toml", "produce", list[str])
 CURRENCIES = load("goods.toml", "currencies", list[str])
 SIGHTS = ("Castle", "Aquarium", "Botanic Garden", "Cable Car", "Science Hall", "Zoo", "Tower")
-# How queries call those who pay a fare.
+# The words of queries for the people who pay each fare.
 VISITORS = {"Adult": "adults", "Child": "children", "Senior": "pensioners", "Student": "students"}
 
 
@@ -72,7 +73,7 @@ def exchange(rng: Random, paths: tuple[str, ...]) -> Draft:
     rows = [(name, *pair) for name, pair in rates.items()]
     office = board(rng, kind, title, rows, ("1 coin of", "we buy", "we sell"))
     name, amount = rng.choice(sorted(rates)), rng.randint(4, 60) * 10
-    # What the user sells the office buys.
+    # If the user sells, the office buys.
     selling = rng.random() < 0.5
     query = phrase(rng, "exchange_sell" if selling else "exchange_buy", amount=amount, name=name)
     expression = f"{amount} * {rates[name][0 if selling else 1]}"
@@ -81,7 +82,7 @@ def exchange(rng: Random, paths: tuple[str, ...]) -> Draft:
 
 
 def mark_dish(rng: Random, paths: tuple[str, ...]) -> Draft:
-    """Family circle: the dish is named only by its price relative to the others."""
+    """Family circle: a dish that the query identifies only by the rank of its price."""
     dishes = items(rng, DISHES, rng.randint(5, 8))
     sign = rng.choice(CURRENCY_SIGNS)
     kind, title = rng.choice(("chalk", "paper")), names.shop(rng)
@@ -99,6 +100,5 @@ def mark_dish(rng: Random, paths: tuple[str, ...]) -> Draft:
             ("Which one comes second if you go from cheap to expensive?", ranked[1]),
         )
     )
-    ending = phrase(rng, "mark_dish")
-    query, price = f"{goal} {ending}", f"{sign}{dish.price:.2f}"
+    query, price = goal + " " + phrase(rng, "mark_dish"), f"{sign}{dish.price:.2f}"
     return read_and_box(query, paths[0], menu.view, menu.rows[dish.name], price)

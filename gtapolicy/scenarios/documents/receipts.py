@@ -1,4 +1,4 @@
-"""Receipts: quantities of some goods, the total, and how it was paid."""
+"""Receipts: quantities and prices of goods, the total, and how it was paid."""
 
 from dataclasses import dataclass
 from random import Random
@@ -7,10 +7,11 @@ from gtapolicy.pictures.camera import CameraView, tilted_view
 from gtapolicy.pictures.canvas import Canvas
 from gtapolicy.pictures.pen import Box
 from gtapolicy.pictures.surfaces import DESKS
+from gtapolicy.policy.wording import enumeration
 from gtapolicy.scenarios import names
 from gtapolicy.scenarios.data import phrase
 from gtapolicy.scenarios.draft import Draft, read_and_box, read_and_calculate
-from gtapolicy.scenarios.goods import CURRENCY_SIGNS, DISHES, GROCERIES, enumeration, items
+from gtapolicy.scenarios.goods import CURRENCY_SIGNS, DISHES, GROCERIES, items
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,7 @@ class Receipt:
     sign: str
     rows: tuple[ReceiptRow, ...]
     view: CameraView
-    # On the canvas: by the name of the row's item, or "total".
+    # The box of each row on the canvas, by the name of its item; "total" is the row of the total.
     boxes: dict[str, Box]
 
     @property
@@ -58,7 +59,7 @@ def receipt(rng: Random) -> Receipt:
         boxes[row.name] = _row(canvas, y, f"{row.number} x {row.name}", f"{row.sum:.2f}", 17, face)
         y += step
     _dashes(canvas, y)
-    # The total, how it was paid, and below them a farewell.
+    # The total, the kind of payment, and a farewell.
     total = sum(row.sum for row in rows)
     boxes["total"] = _row(canvas, y + 20, "TOTAL", f"{sign}{total:.2f}", 20, bold)
     y += 2 * step
@@ -89,7 +90,7 @@ def _barcode(canvas: Canvas, rng: Random, y: float) -> None:
 
 
 def split_bill(rng: Random, paths: tuple[str, ...]) -> Draft:
-    """Family ocr_calc: an equal share, perhaps with a tip."""
+    """Family ocr_calc: an equal share of the total, sometimes with a tip."""
     bill, people, tip = receipt(rng), rng.randint(2, 7), rng.choice((5, 8, 10, 12, 15, 20))
     if rng.random() < 0.5:
         query = phrase(rng, "split_bill_with_tip", people=people, tip=tip)
@@ -101,18 +102,18 @@ def split_bill(rng: Random, paths: tuple[str, ...]) -> Draft:
     return read_and_calculate(query, paths[0], bill.view, expression, origin)
 
 
-def without_some(rng: Random, paths: tuple[str, ...]) -> Draft:
+def total_without_some(rng: Random, paths: tuple[str, ...]) -> Draft:
     """Family ocr_calc: the total without one or two of the rows."""
     bill = receipt(rng)
     excluded = rng.sample(bill.rows, rng.choice((1, 2)))
     goods = enumeration([f"the {row.name.lower()}" for row in excluded])
-    query = phrase(rng, "without_some", goods=goods, person=names.person(rng))
+    query = phrase(rng, "total_without_some", goods=goods, person=names.person(rng))
     expression = f"{bill.total:.2f} - " + " - ".join(f"{row.sum:.2f}" for row in excluded)
     return read_and_calculate(query, paths[0], bill.view, expression, "the total and the rows that OCR read")
 
 
 def cash_back(rng: Random, paths: tuple[str, ...]) -> Draft:
-    """Family ocr_calc: the change from the smallest banknote that pays for it."""
+    """Family ocr_calc: the change from the smallest banknote that is larger than the total."""
     bill = receipt(rng)
     note = next(note for note in (20, 50, 100, 200, 500) if note > bill.total)
     query = phrase(rng, "cash_back", note=note, sign=bill.sign)
@@ -120,34 +121,34 @@ def cash_back(rng: Random, paths: tuple[str, ...]) -> Draft:
     return read_and_calculate(query, paths[0], bill.view, f"{note} - {bill.total:.2f}", origin)
 
 
-def one_unit(rng: Random, paths: tuple[str, ...]) -> Draft:
-    """Family ocr_calc: another number of an item that was bought several times."""
+def other_quantity(rng: Random, paths: tuple[str, ...]) -> Draft:
+    """Family ocr_calc: the price of another quantity of an item that was bought several times."""
     bill = receipt(rng)
     while all(row.number == 1 for row in bill.rows):
         bill = receipt(rng)
     row = rng.choice([row for row in bill.rows if row.number > 1])
     number = rng.randint(4, 9)
-    query = phrase(rng, "one_unit", number=number, item=row.name.lower())
+    query = phrase(rng, "other_quantity", number=number, item=row.name.lower())
     expression = f"{row.sum:.2f} / {row.number} * {number}"
     origin = "the item's row that OCR read, and the number wanted"
     return read_and_calculate(query, paths[0], bill.view, expression, origin)
 
 
 def mark_row(rng: Random, paths: tuple[str, ...]) -> Draft:
-    """Family circle: the total, or the row of an item; to find it takes reading all rows."""
+    """Family circle: the total, or the row of an item, which can be found only by reading all rows."""
     bill = receipt(rng)
     # The most and the least expensive row must be unique.
     while len({round(row.sum, 2) for row in bill.rows}) < len(bill.rows):
         bill = receipt(rng)
     by_sum = sorted(bill.rows, key=lambda row: row.sum)
-    goal = rng.choice(("total", "dearest", "cheapest", "named"))
+    goal = rng.choice(("total", "highest", "lowest", "named"))
     if goal == "total":
         name, note = "total", f"{bill.sign}{bill.total:.2f}"
         query = "Put a frame around what had to be paid in the end, and write the amount on the frame."
-    elif goal == "dearest":
+    elif goal == "highest":
         name = note = by_sum[-1].name
         query = "Which entry on this slip cost the most? Box it and label it with its name."
-    elif goal == "cheapest":
+    elif goal == "lowest":
         name = note = by_sum[0].name
         query = "Frame the row on which I spent least, with the product's name beside the frame."
     else:

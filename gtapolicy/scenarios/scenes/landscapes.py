@@ -5,8 +5,8 @@ from random import Random
 
 from gtapolicy.pictures.objects import COLORS, draw_object
 from gtapolicy.pictures.pen import Box, Pen
-from gtapolicy.pictures.settings import SKIES, draw_cloud, draw_hills
-from gtapolicy.scenarios.scenes.scene import TIMES, Scene, blank_canvas, draw_sky, draw_sun, drawn_scene
+from gtapolicy.pictures.settings import SKIES, draw_cloud, draw_hills, draw_sky
+from gtapolicy.scenarios.scenes.scene import TIMES, Scene, blank_canvas, draw_sun, drawn_scene
 
 
 def coast(rng: Random) -> Scene:
@@ -20,7 +20,7 @@ def coast(rng: Random) -> Scene:
     canvas.gradient(0, horizon, w, h, "#7fb0c6", "#2b607f")
     for _ in range(110):
         x, y = rng.uniform(0, w), rng.uniform(horizon + 4, h)
-        # Waves are longer the nearer they are.
+        # Near waves are longer.
         canvas.line([(x, y), (x + (y - horizon) / 6 + 6, y)], "#ffffff28", 1.4)
     side, band = rng.choice((0.18, 0.8)), rng.choice(("red", "blue", "black", "green"))
     rock = [(-150, 70), (-60, -18), (70, -22), (150, 70)]
@@ -52,7 +52,7 @@ def mountains(rng: Random) -> Scene:
     draw_sky(canvas, time, h)
     draw_sun(canvas, rng, time)
     base = h * 0.66
-    # From the sides to the middle, so that the middle ones are in front.
+    # Drawn from the sides to the middle, so that the middle peaks are in front.
     for peak in sorted(rng.sample(range(1, 10), 4), key=lambda at: abs(at - 5), reverse=True):
         x, tall = peak / 10 * w, rng.uniform(0.34, 0.56) * h
         half = tall * rng.uniform(0.75, 1.0)
@@ -173,7 +173,7 @@ def _draw_rocket(pen: Pen, fins: str) -> Box:
     pen.polygon([(-0.04, 0), (0.04, 0), (0, 0.17)], "#fff3c4")
     for side in (-1, 1):
         pen.polygon([(side * 0.1, -0.24), (side * 0.22, 0.02), (side * 0.1, 0)], fins, "fade")
-    # The nose is half an ellipse, from right over top to left.
+    # The nose is half an ellipse, drawn from the right over the top to the left.
     angles = [math.pi * step / 24 for step in range(25)]
     nose = [(0.12 * math.cos(t), -0.3 - 0.5 * math.sin(t)) for t in angles]
     pen.polygon([*nose, (-0.12, 0), (0.12, 0)], "#eceae4", "cylinder")

@@ -1,4 +1,4 @@
-"""Pictures of several objects: to count, to find, to describe."""
+"""Pictures of several objects, for queries that count, find or describe them."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -9,11 +9,12 @@ from gtapolicy.pictures.canvas import Canvas
 from gtapolicy.pictures.objects import COLORS
 from gtapolicy.pictures.pen import Box
 from gtapolicy.pictures.settings import SETTINGS, PlacedObject, place_objects
+from gtapolicy.policy.wording import enumeration
 from gtapolicy.scenarios import names
 from gtapolicy.scenarios.calls import calculate, count, describe, find, imagine, region, search
 from gtapolicy.scenarios.data import calculation, load, phrase
 from gtapolicy.scenarios.draft import Draft
-from gtapolicy.scenarios.goods import PriceRange, enumeration
+from gtapolicy.scenarios.goods import PriceRange
 from gtapolicy.scenarios.names import plural
 
 PRICES = load("goods.toml", "objects", dict[str, PriceRange])
@@ -23,14 +24,14 @@ OBJECT_COLORS = load("scenes/scenes.toml", "object_colors", dict[str, list[str]]
 
 @dataclass(frozen=True, slots=True)
 class ObjectPicture:
-    # Where the objects are, in words.
+    # A phrase that says where the objects are.
     where: str
     objects: tuple[PlacedObject, ...]
     view: CameraView
 
     @property
     def counts(self) -> Counter[str]:
-        """By the name of the object."""
+        """The number of objects of each name."""
         return Counter(placed.name for placed in self.objects)
 
     def boxes(self, name: str) -> list[tuple[str, Box]]:
@@ -45,7 +46,7 @@ class ObjectPicture:
 
 
 def object_picture(rng: Random, kinds: int = 2, most: int = 10, least_of_first: int = 2) -> ObjectPicture:
-    """A picture of at most `most` objects of so many kinds, `least_of_first` or more of the first kind."""
+    """A picture of at most `most` objects of `kinds` kinds, at least `least_of_first` of the first kind."""
     name = rng.choice([name for name, setting in SETTINGS.items() if len(setting.objects) >= kinds])
     setting = SETTINGS[name]
     canvas = Canvas(rng.choice((480, 540, 600)), rng.choice((340, 380, 420)))
@@ -64,8 +65,8 @@ def object_picture(rng: Random, kinds: int = 2, most: int = 10, least_of_first: 
     return ObjectPicture(WHERE[name], tuple(placed), frontal_view(canvas, rng))
 
 
-def _several(rng: Random, shown: ObjectPicture) -> tuple[str, int]:
-    """A name that several objects have, and how many."""
+def _repeated_object(rng: Random, shown: ObjectPicture) -> tuple[str, int]:
+    """A name that several objects have, and their number."""
     name = rng.choice([name for name, number in shown.counts.items() if number > 1])
     return name, shown.counts[name]
 
@@ -73,7 +74,7 @@ def _several(rng: Random, shown: ObjectPicture) -> tuple[str, int]:
 def calculate_with_count(rng: Random, paths: tuple[str, ...]) -> Draft:
     """Family count_calc: what the objects cost, or another number of them."""
     shown = object_picture(rng, rng.choice((1, 2, 3)), 12)
-    name, number = _several(rng, shown)
+    name, number = _repeated_object(rng, shown)
     price, times = f"{rng.uniform(*PRICES[name]):.2f}", rng.randint(2, 6)
     values = {"name": name, "plural": plural(name), "number": number, "price": price}
     query, expression = calculation(rng, "count", **values, times=times, ordered=times * 12)
@@ -82,7 +83,7 @@ def calculate_with_count(rng: Random, paths: tuple[str, ...]) -> Draft:
 
 
 def count_described(rng: Random, paths: tuple[str, ...]) -> Draft:
-    """Family describe_count: which objects to count takes the description."""
+    """Family describe_count: only the description says which objects to count."""
     shown = object_picture(rng, 1, 9, 4)
     ((name, number),) = shown.counts.items()
     factor = rng.randint(3, 12)
@@ -96,7 +97,7 @@ def count_described(rng: Random, paths: tuple[str, ...]) -> Draft:
 
 
 def look_up_count(rng: Random, paths: tuple[str, ...]) -> Draft:
-    """Family count_search: what a number of objects means, according to an almanac."""
+    """Family count_search: the meaning of the number of objects, according to an almanac."""
     shown = object_picture(rng, 2, 9)
     name, number = rng.choice(sorted(shown.counts.items()))
     book, many = f"{names.town(rng)} Almanac", plural(name)
@@ -109,9 +110,9 @@ def look_up_count(rng: Random, paths: tuple[str, ...]) -> Draft:
 
 
 def redraw_count(rng: Random, paths: tuple[str, ...]) -> Draft:
-    """Family count_imagine: a new picture with as many objects."""
+    """Family count_imagine: a new picture with the same number of objects."""
     shown = object_picture(rng, 2, 8)
-    name, number = _several(rng, shown)
+    name, number = _repeated_object(rng, shown)
     style, many = rng.choice(("watercolour", "pencil sketch", "paper collage", "woodcut")), plural(name)
     query = f"Make a {style} with just as many {many} as there are in this picture, in the same place."
     keywords = f"{style}, {names.NUMBERS[number]} {many}, {shown.where}"
@@ -125,7 +126,7 @@ def redraw_count(rng: Random, paths: tuple[str, ...]) -> Draft:
 
 
 def color_percentage(rng: Random, paths: tuple[str, ...]) -> Draft:
-    """Family percentage: the color of each of three objects of one kind, which are not all alike."""
+    """Family percentage: the share of one color among three objects of one kind that differ in color."""
     while True:
         shown = object_picture(rng, 2, 8, 3)
         ((name, number),) = shown.counts.most_common(1)
@@ -148,7 +149,7 @@ def color_percentage(rng: Random, paths: tuple[str, ...]) -> Draft:
 
 
 def color_of_single(rng: Random, paths: tuple[str, ...]) -> Draft:
-    """Family region: the color of an object of which there is only one."""
+    """Family region: the color of the only object of its kind."""
     shown = object_picture(rng, 3, 7, 1)
     while 1 not in shown.counts.values():
         shown = object_picture(rng, 3, 7, 1)

@@ -1,4 +1,4 @@
-"""Scenes that are photographs, which scikit-image ships. Each time they have another tone.
+"""Scenes that are photographs from scikit-image. Each use varies the brightness and the color.
 
 docs/gtapolicy_pictures.md lists the source and license of each photograph.
 """
@@ -23,7 +23,7 @@ from harness.errors import UserError
 class Photo(SceneTexts):
     # Width and height in pixels.
     size: tuple[int, int]
-    # Of each part: left, top, right and bottom as shares of the size.
+    # The box of each part: left, top, right and bottom as fractions of the size.
     boxes: dict[str, tuple[float, float, float, float]]
 
 
@@ -45,10 +45,10 @@ def photo(name: str) -> Image.Image:
 
 
 def photograph(rng: Random) -> Scene:
-    """A photograph as it is, or printed and lying on a desk."""
+    """A photograph that fills the picture, or a print of it on a desk."""
     name, texts = rng.choice(list(PHOTOS.items()))
     brightness, mirrored, color = rng.uniform(0.8, 1.2), rng.random() < 0.5, rng.uniform(0.7, 1.2)
-    # The names of some parts say on which side they are.
+    # Photographs with "left" or "right" in the name of a part are not mirrored.
     mirrored = mirrored and not any("left" in part or "right" in part for part in texts.parts)
     wide = rng.randint(400, 500)
     tall = round(wide * texts.size[1] / texts.size[0])

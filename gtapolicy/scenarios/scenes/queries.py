@@ -1,4 +1,4 @@
-"""Queries about scenes: to draw them anew, to restyle them, to write on them, to look at a part of them."""
+"""Queries about scenes: generate a variant, restyle the scene, write on it, describe a part of it."""
 
 from random import Random
 
@@ -60,7 +60,7 @@ def add_title(rng: Random, paths: tuple[str, ...]) -> Draft:
 
 
 def label_part(rng: Random, paths: tuple[str, ...]) -> Draft:
-    """Family style_place: a text at a part that is found on the restyled picture."""
+    """Family style_place: a text at a part, whose box is found in the restyled picture."""
     scene = _scene_with_parts(rng)
     style, part = rng.choice(STYLES), rng.choice(sorted(scene.texts.parts))
     text, color = f"{names.first_name(rng)}'s", rng.choice(("red", "white", "yellow"))
@@ -80,7 +80,7 @@ def label_part(rng: Random, paths: tuple[str, ...]) -> Draft:
 
 
 def look_at_part(rng: Random, paths: tuple[str, ...]) -> Draft:
-    """Family region: an attribute of a part."""
+    """Family region: an attribute of a part of the scene."""
     scene = _scene_with_parts(rng)
     part = rng.choice(sorted(scene.texts.parts))
     attribute, value = scene.texts.parts[part]

@@ -7,10 +7,9 @@ from random import Random
 from gtapolicy.pictures.camera import CameraView, frontal_view
 from gtapolicy.pictures.canvas import Canvas
 from gtapolicy.pictures.pen import Box
-from gtapolicy.pictures.settings import SKIES
 from gtapolicy.scenarios.data import load_filled
 
-# How sentences call the skies of SKIES.
+# The phrase in sentences for each sky of SKIES.
 TIMES = {"noon": "around noon", "dusk": "at dusk", "dawn": "at dawn", "overcast": "under an overcast sky"}
 
 
@@ -18,11 +17,11 @@ TIMES = {"noon": "around noon", "dusk": "at dusk", "dawn": "at dawn", "overcast"
 class SceneTexts:
     # Describes the picture.
     sentence: str
-    # The same without the time of day, for a new picture.
+    # Describes the picture without the time of day, as keywords for a new picture.
     keywords: str
     # The main subject, to be redrawn in another style.
     noun: str
-    # The parts that can be found: an attribute to ask about, and its value.
+    # The parts that can be found, each with an attribute to ask about and the value of the attribute.
     parts: dict[str, tuple[str, str]]
 
 
@@ -30,16 +29,12 @@ class SceneTexts:
 class Scene:
     texts: SceneTexts
     view: CameraView
-    # Of each part, in pixels of the picture.
+    # The box of each part, in pixels of the picture.
     boxes: dict[str, Box]
 
 
 def blank_canvas(rng: Random) -> Canvas:
     return Canvas(rng.choice((480, 540, 600)), rng.choice((340, 370, 400)))
-
-
-def draw_sky(canvas: Canvas, time: str, height: float) -> None:
-    canvas.gradient(0, 0, canvas.width, height, *SKIES[time])
 
 
 def draw_sun(canvas: Canvas, rng: Random, time: str) -> None:

@@ -1,13 +1,13 @@
-"""Drawn scenes of what people built: a village, a skyline, a living room, a garden."""
+"""Drawn scenes of human surroundings: a village, a skyline, a living room, a garden."""
 
 from random import Random
 
 from gtapolicy.pictures.canvas import Canvas
 from gtapolicy.pictures.objects import COLORS, draw_object
 from gtapolicy.pictures.pen import Box, Pen
-from gtapolicy.pictures.settings import SKIES, draw_cloud, draw_hills, draw_surface
+from gtapolicy.pictures.settings import SKIES, draw_cloud, draw_hills, draw_sky, draw_surface
 from gtapolicy.scenarios.names import NUMBERS
-from gtapolicy.scenarios.scenes.scene import TIMES, Scene, blank_canvas, draw_sky, draw_sun, drawn_scene
+from gtapolicy.scenarios.scenes.scene import TIMES, Scene, blank_canvas, draw_sun, drawn_scene
 
 
 def village(rng: Random) -> Scene:
@@ -21,7 +21,7 @@ def village(rng: Random) -> Scene:
     draw_surface(canvas, Box(0, round(horizon + 24), w, h), "grass", rng)
     x, cap = rng.choice((0.22, 0.75)) * w, rng.choice(("red", "blue", "brown"))
     windmill = _draw_windmill(canvas.at(x, h * 0.8, h * 0.5), COLORS[cap])
-    # The houses stand where the windmill does not.
+    # The houses are on the side without the windmill.
     for share in (0.18, 0.32) if x > w / 2 else (0.5, 0.66, 0.84):
         y = h * rng.uniform(0.74, 0.84)
         draw_object(canvas, "house", w * share, y, h * 0.2, rng.choice(("red", "orange", "brown")))
@@ -105,7 +105,7 @@ def room(rng: Random) -> Scene:
 
 
 def _draw_sofa(canvas: Canvas, x: float, half: float, color: str) -> Box:
-    """With its middle at x; `half` is half of its width."""
+    """A sofa centered at x; `half` is half of its width."""
     start, h = len(canvas.marks), canvas.height
     canvas.rect(x - half, 0.5 * h, x + half, 0.84 * h, color, radius=16, shade="fade")
     for side in (-1, 1):

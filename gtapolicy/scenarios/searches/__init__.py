@@ -1,4 +1,4 @@
-"""Makers of images of something with a name, about which a query asks what only a search can answer.
+"""Makers of images of a named entity, such as a book. Their queries can be answered only by a search.
 
-Read entities.py (what is shown, and what a search finds), then queries.py.
+Read entities.py (the pictures and the search results), then queries.py.
 """

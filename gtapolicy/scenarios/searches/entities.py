@@ -1,6 +1,6 @@
-"""Invented entities with a name: books, shops, plaques, posters, tins; and what a search finds about them.
+"""Invented named entities (books, shops, plaques, posters, tins), and what a search finds about them.
 
-A function per kind draws the picture and chooses the values that entities.toml fills into its sentences.
+One function per kind draws the picture and chooses the values for the {fields} in entities.toml.
 """
 
 from collections.abc import Callable, Mapping
@@ -11,7 +11,7 @@ from gtapolicy.pictures.camera import CameraView, frontal_view, tilted_view
 from gtapolicy.pictures.canvas import Canvas, font
 from gtapolicy.pictures.objects import COLORS, OBJECTS, draw_object
 from gtapolicy.pictures.pen import Box
-from gtapolicy.pictures.settings import SKIES, draw_cloud, draw_hills, draw_surface
+from gtapolicy.pictures.settings import SKIES, draw_cloud, draw_hills, draw_sky, draw_surface
 from gtapolicy.pictures.surfaces import DESKS, WALLS
 from gtapolicy.scenarios import names
 from gtapolicy.scenarios.data import load, load_filled
@@ -27,7 +27,7 @@ class Fact:
     question: str
     search: str
     result: str
-    # Queries and expressions about the number in the result.
+    # Queries that calculate with the number in the result, each with its expression.
     calculations: tuple[tuple[str, str], ...]
 
 
@@ -49,7 +49,7 @@ class Entity:
 
 
 def _numbers(rng: Random, kind: str, *chosen: str) -> dict[str, int]:
-    """Random numbers in the ranges of entities.toml: the chosen ones, or all of this kind."""
+    """Random numbers from the ranges of a kind in entities.toml: the chosen ones, or all."""
     ranges = RANGES[kind]
     return {name: rng.randint(*ranges[name]) for name in chosen or ranges}
 
@@ -59,7 +59,7 @@ def _entity(kind: str, values: Mapping[str, object], view: CameraView) -> Entity
 
 
 def _wrapped(text: str, size: float, face: str, width: float) -> list[str]:
-    """The text in lines of at most this width, broken at spaces."""
+    """The text split at spaces into lines of at most this width."""
     lines: list[str] = []
     for word in text.split():
         longer = f"{lines[-1]} {word}" if lines else word
@@ -71,7 +71,7 @@ def _wrapped(text: str, size: float, face: str, width: float) -> list[str]:
 
 
 def _fitting(text: str, large: float, small: float, width: float) -> float:
-    """The large size if the text is then narrower than the width, else the small one."""
+    """The large font size if the text then fits into the width, else the small size."""
     return large if font("serif bold", large).getlength(text) < width else small
 
 
@@ -151,7 +151,7 @@ def poster(rng: Random) -> Entity:
     event = rng.choice(EVENTS)
     town, day = names.town(rng), names.date(rng)
     canvas = Canvas(330, 450)
-    canvas.gradient(0, 0, 330, 450, *SKIES[rng.choice(sorted(SKIES))])
+    draw_sky(canvas, rng.choice(sorted(SKIES)), 450)
     draw_cloud(canvas, 80, 150, 38)
     draw_cloud(canvas, 260, 120, 30)
     draw_hills(canvas, rng, 400, 60, rng.choice(("#3f5f57", "#4f4a6a", "#6b4a3a")))

@@ -1,4 +1,4 @@
-"""The families of GTAPolicy: cited rules, first errors, recall and baselines."""
+"""The families of GTAPolicy: cited rules, first errors, recall questions and baselines."""
 
 import json
 from pathlib import Path
@@ -66,41 +66,26 @@ def test_first_error(call: Call | None, label: str | None) -> None:
 
 
 @pytest.mark.parametrize(
-    ("condition", "value", "parts"),
+    ("condition", "credits", "account_type"),
     [
-        (
-            "credits is above 250 and at most 750, and account_type is A or B",
-            1,
-            {"credits": 1, "account_type": 1},
-        ),
-        (
-            "account_type is A or B, and credits is above 250 and at most 750.",
-            1,
-            {"credits": 1, "account_type": 1},
-        ),
-        (
-            r"\text{If Credits is above 250 and at most 750, and account_type is b, or A.}",
-            1,
-            {"credits": 1, "account_type": 1},
-        ),
-        (
-            "credits is above 250 and at most 750, and account_type is A, B or C",
-            0,
-            {"credits": 1, "account_type": 0},
-        ),
-        ("credits is above 250, and account_type is A or B", 0, {"credits": 0, "account_type": 1}),
-        ("credits is above 250 and at most 750", 0, {"credits": 1, "account_type": 0}),
-        ("credits is above " + "9" * 5000, 0, {"credits": 0, "account_type": 0}),
-        ("nothing", 0, {"credits": 0, "account_type": 0}),
+        ("credits is above 250 and at most 750, and account_type is A or B", 1, 1),
+        ("account_type is A or B, and credits is above 250 and at most 750.", 1, 1),
+        (r"\text{If Credits is above 250 and at most 750, and account_type is b, or A.}", 1, 1),
+        ("credits is above 250 and at most 750, and account_type is A, B or C", 1, 0),
+        ("credits is above 250, and account_type is A or B", 0, 1),
+        ("credits is above 250 and at most 750", 1, 0),
+        ("credits is above " + "9" * 5000, 0, 0),
+        ("nothing", 0, 0),
     ],
 )
 def test_recall_is_graded_by_field(
-    condition: str, value: float, parts: dict[str, float], rules_folder: Path
+    condition: str, credits: float, account_type: float, rules_folder: Path
 ) -> None:
     target = "credits is above 250 and at most 750, and account_type is A or B"
     instance = Benchmark(rules_folder).instances("recall")[0]
     grade = GtaRecall(Benchmark(rules_folder)).grade(instance, target, in_box(condition))
-    assert (grade.value, dict(grade.parts)) == (value, parts)
+    assert dict(grade.parts) == {"credits": credits, "account_type": account_type}
+    assert grade.value == credits * account_type
 
 
 def test_the_most_frequent_call_has_the_most_frequent_name_and_values(

@@ -45,24 +45,21 @@ def dialogs_digest(seed: int) -> str:
 
 
 def digest(seed: int) -> str:
-    """Of the dialogs and one picture."""
+    """The digest of the dialogs and of one picture."""
     pixels = picture(seed, dialog(seed, 7).images[0]).tobytes()
     return dialogs_digest(seed) + hashlib.sha256(pixels).hexdigest()
 
 
 def test_the_dialogs_of_a_seed_never_change() -> None:
-    """They change with any random choice, word list or phrasing, and with them the digests of benchmarks."""
+    """Changing a random choice, word list or phrasing changes dialogs, and thus benchmark digests."""
     assert dialogs_digest(0) == "23990f9bc958cad10b3ebf2b9e15ab2d2b50edb692008a1ea38a6fbddb4330bb"
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_the_set_has_the_shape_of_gta(seed: int) -> None:
     items = SETS[seed]
-    assert (len(items), sum(len(d.steps) for d in items), sum(len(d.images) for d in items)) == (
-        229,
-        557,
-        252,
-    )
+    calls, images = sum(len(d.steps) for d in items), sum(len(d.images) for d in items)
+    assert (len(items), calls, images) == (229, 557, 252)
     assert Counter(d.family for d in items) == {name: family.queries for name, family in FAMILIES.items()}
     for item in items:
         family = FAMILIES[item.family]
@@ -135,7 +132,7 @@ def test_mathematics_is_marked() -> None:
             assert step.math == (step.tool == "MathOCR")
 
 
-def test_expressions_evaluate_and_use_what_is_known() -> None:
+def test_expressions_are_valid_and_use_known_numbers() -> None:
     for item, at, step in steps("Calculator"):
         expression = str(step.arguments["expression"])
         assert not {type(node).__name__ for node in ast.walk(ast.parse(expression))} & {"Attribute", "Name"}
@@ -145,16 +142,16 @@ def test_expressions_evaluate_and_use_what_is_known() -> None:
         assert float(step.returned) == pytest.approx(expected, abs=1e-6)
         known = " ".join([item.query, *(earlier.returned for earlier in item.steps[:at])])
         numbers = {float(number) for number in NUMBER.findall(known)}
-        # Minutes per hour, percent, there and back, one more person.
+        # Constants: minutes per hour, percent, there and back, one more person.
         numbers |= {60, 100, 2, 1}
-        # How many numbers a mean is taken of, and how many regions have the same color.
+        # The count of numbers in a mean, and the number of regions with the same color.
         numbers |= {expression.count("+") + 1}
-        looks = [earlier.returned for earlier in item.steps[:at] if earlier.tool.startswith("Region")]
-        numbers |= {len(looks), *Counter(looks).values()}
+        described = [earlier.returned for earlier in item.steps[:at] if earlier.tool.startswith("Region")]
+        numbers |= {len(described), *Counter(described).values()}
         assert {float(number) for number in NUMBER.findall(expression)} <= numbers, (item, step)
 
 
-def test_a_named_image_exists_or_was_returned() -> None:
+def test_calls_use_images_that_exist_or_were_returned() -> None:
     for item in ALL:
         known = set(item.images)
         for step in item.steps:
@@ -173,8 +170,7 @@ def boxed(number: int) -> list[tuple[str, tuple[int, ...]]]:
     found = []
     for step in SETS[0][number].steps:
         if step.tool in ("OCR", "TextToBbox"):
-            path = str(step.arguments["image"])
-            path = path.replace("generated_", "image_")
+            path = str(step.arguments["image"]).replace("generated_", "image_")
             found += [(path, tuple(map(int, box))) for box in BOX.findall(step.returned)]
     return found
 
@@ -188,11 +184,8 @@ def test_boxes_are_not_empty(family: str) -> None:
         for path, (x1, y1, x2, y2) in boxed(number):
             height, width = pictures[path].shape
             assert 0 <= x1 < x2 <= width and 0 <= y1 < y2 <= height
-            inside = pictures[path][y1:y2, x1:x2]
-            assert np.percentile(inside, 98) - np.percentile(inside, 2) > 25, (
-                SETS[0][number].query,
-                (x1, y1, x2, y2),
-            )
+            dark, bright = np.percentile(pictures[path][y1:y2, x1:x2], (2, 98))
+            assert bright - dark > 25, (SETS[0][number].query, (x1, y1, x2, y2))
 
 
 def test_text_is_large_enough_to_read_and_inside(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -241,7 +234,7 @@ def test_solver_commands_give_what_the_solver_returned() -> None:
 def test_a_path_that_no_dialog_has_is_rejected() -> None:
     unused = ({f"image/image_{n}.jpg" for n in range(1, 100)} - {p for d in SETS[0] for p in d.images}).pop()
     for path in ("image/picture.jpg", "../image_1.jpg", unused):
-        with pytest.raises(UserError, match="path: expected that of an image of seed 0"):
+        with pytest.raises(UserError, match="path: expected an image path of seed 0"):
             picture(0, path)
 
 
@@ -261,8 +254,8 @@ def test_every_phrase_is_used() -> None:
     assert not [name for table in queries.values() for name in table if f'"{name}"' not in source]
 
 
-def test_glyphs_exist() -> None:
-    """No text contains a character that the font lacks, which would be drawn as a box."""
+def test_fonts_have_all_special_characters() -> None:
+    """A character that a font lacks would be drawn as a box."""
     missing = font("sans", 40).getmask("\U0010ffff").getbbox()
     for sign in "€£°%":
         for face in ("sans", "bold", "serif", "mono bold", "book", "book bold", "book italic"):
