@@ -58,7 +58,7 @@ def test_no_attribute_is_tested_again_below_its_true_edge(seed: int, depth: int,
 
 @given(seed=seeds, kinds=st.lists(st.sampled_from(KINDS), min_size=3, max_size=10), accumulate=st.booleans())
 @settings(max_examples=100, deadline=None)
-def test_walk_agrees_with_testing_object_by_object(seed, kinds, accumulate) -> None:
+def test_walk_agrees_with_testing_each_object(seed, kinds, accumulate) -> None:
     sampled = sample(seed, 6, accumulate)
     branch: Node | Leaf = sampled.root
     considered = kinds
@@ -140,13 +140,12 @@ def test_branches_are_numbered_by_their_answer() -> None:
 
 
 def test_names_differ_within_a_benchmark() -> None:
-    names = [d.policy.name for d in policies.sample_policies(Config(1, 300))]
+    names = [sampled.policy.name for sampled in policies.sample_policies(Config(1, 300))]
     assert len(set(names)) == 300
     assert all(name.startswith("L1-") for name in names)
 
 
 def test_seeds_share_no_policy() -> None:
-    texts = [
-        {d.policy.content for d in policies.sample_policies(Config(3, 20, seed=seed))} for seed in (0, 1)
-    ]
-    assert not texts[0] & texts[1]
+    sampled = (policies.sample_policies(Config(3, 20, seed=seed)) for seed in (0, 1))
+    first, second = ({policy.policy.content for policy in same_seed} for same_seed in sampled)
+    assert not first & second
