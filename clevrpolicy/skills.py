@@ -90,7 +90,7 @@ def _sample(config: SkillsConfig, split: str, size: int) -> list[tuple[SceneSpec
     for index in range(size):
         count, exists = index % len(COUNTS), index % 2 == 1
         for _ in range(TRIES):
-            description, kinds = _sample_content(draw, count, config)
+            plural, kinds = _sample_content(draw, count, config)
             if split_of(kinds) == split and tuple(sorted(kinds)) not in used:
                 break
         else:
@@ -105,10 +105,7 @@ def _sample(config: SkillsConfig, split: str, size: int) -> list[tuple[SceneSpec
         questions = {
             "list": (LIST, SEPARATOR.join(map(str, sorted(kinds)))),
             "exists": (f"Is there a {described} in this scene? Answer yes or no.", "yes" if exists else "no"),
-            "count": (
-                f"How many {_plural(description)} are in this scene? Answer with a number.",
-                str(count),
-            ),
+            "count": (f"How many {plural} are in this scene? Answer with a number.", str(count)),
         }
         scenes.append((scene, [_instance(scene, skill, *question) for skill, question in questions.items()]))
     return scenes
@@ -125,7 +122,7 @@ def _instance(scene: SceneSpec, skill: str, question: str, target: str) -> Insta
     )
 
 
-def _sample_content(draw: random.Random, count: int, config: SkillsConfig) -> tuple[dict[str, str], Content]:
+def _sample_content(draw: random.Random, count: int, config: SkillsConfig) -> tuple[str, Content]:
     """A description by one or two attributes, and a scene's objects, of which exactly count meet it."""
     names = draw.sample(sorted(ATTRIBUTES), draw.randint(1, 2))
     description = {name: draw.choice(ATTRIBUTES[name]) for name in ATTRIBUTES if name in names}
@@ -134,7 +131,7 @@ def _sample_content(draw: random.Random, count: int, config: SkillsConfig) -> tu
     total = draw.randint(max(config.min_objects, count), config.max_objects)
     kinds = draw.choices(meeting, k=count) + draw.choices(others, k=total - count)
     draw.shuffle(kinds)
-    return description, tuple(kinds)
+    return _plural(description), tuple(kinds)
 
 
 def _sample_described_object(draw: random.Random, kinds: Content, exists: bool) -> str:
@@ -156,6 +153,7 @@ def _size_color_shape(kind: Kind) -> str:
 
 
 def _plural(description: Mapping[str, str]) -> str:
+    """The description as English words: "red cubes", "small objects"."""
     noun = f"{description['shape']}s" if "shape" in description else "objects"
     return " ".join([*(value for name, value in description.items() if name != "shape"), noun])
 

@@ -7,12 +7,9 @@ from typing import Literal
 from clevrpolicy.policy.tree import DEPTHS
 from harness.errors import UserError
 
-# Name, minimum and maximum of a field.
-Range = tuple[str, int, int]
 
-
-def check_ranges(config: object, ranges: Iterable[Range]) -> None:
-    """Raises UserError for the first field outside its range."""
+def check_ranges(config: object, ranges: Iterable[tuple[str, int, int]]) -> None:
+    """Raises UserError for the first field outside its range: (name, minimum, maximum)."""
     for name, minimum, maximum in ranges:
         value = getattr(config, name)
         if not minimum <= value <= maximum:
@@ -49,7 +46,7 @@ class Config:
         if not 0 < self.crop_share <= 1:
             raise UserError(f"--crop-share: expected above 0 and at most 1, got {self.crop_share}")
 
-    def ranges(self) -> list[Range]:
+    def ranges(self) -> list[tuple[str, int, int]]:
         return [
             ("depth", DEPTHS[0], DEPTHS[-1]),
             ("policies", 1, 10_000),
@@ -69,7 +66,7 @@ class SceneConfig(Config):
     Sizes in pixels cannot be compared between them and scenes of another width."""
     height: int = 320
 
-    def ranges(self) -> list[Range]:
+    def ranges(self) -> list[tuple[str, int, int]]:
         # A scene may need four different objects to reach a leaf. CLEVR's camera requires width >= height.
         objects = [("min_objects", 2, 10), ("max_objects", max(4, self.min_objects), 10)]
         return [*super().ranges(), *objects, ("width", 64, 4096), ("height", 64, self.width)]

@@ -66,11 +66,10 @@ def statements(cited: CitedCondition, rule: Rule) -> Iterator[tuple[str, bool]]:
         yield "test", test_is_true
     for holds, target in cited.routes:
         yield BRANCHES[holds], target == rule.targets[holds]
-    if cited.target is not None:
-        if cited.verdict is None:
-            yield "leads to", cited.target in rule.targets.values()
-        else:
-            yield BRANCHES[cited.verdict], cited.target == rule.targets[cited.verdict]
+    if cited.target is not None and cited.verdict is not None:
+        yield BRANCHES[cited.verdict], cited.target == rule.targets[cited.verdict]
+    elif cited.target is not None:
+        yield "leads to", cited.target in rule.targets.values()
 
 
 def states_correct_test(cited: CitedCondition, rule: Rule) -> bool | None:

@@ -243,11 +243,10 @@ def test_scenes_without_a_camera_have_perception_errors_too(text_folder: Path) -
     benchmark = Benchmark(text_folder)
     family = benchmark.family
     instance = benchmark.instances("test")[0]
-    verdict = re.compile(r"(Yes, [^.]*|No, none)\.")
+    first_verdict = r"(Yes, [^.]*|No, none)\."
     gold = family.gold(instance, INTERNALIZED)
-    flipped = verdict.sub(lambda match: "No." if "Yes" in match[0] else "Yes.", gold, 1)
+    flipped = re.sub(first_verdict, lambda match: "No." if "Yes" in match[0] else "Yes.", gold, count=1)
     label = family.first_error(instance, INTERNALIZED, flipped)
-    assert label is not None
     without_camera = label.removesuffix(error_analysis.HALF_HIDDEN)
     assert without_camera in error_analysis.PERCEPTION.values()
     family.__dict__["_scenes"] = {instance.facts["scene"]: b"{}"}
