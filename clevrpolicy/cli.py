@@ -22,12 +22,12 @@ CORES = os.cpu_count() or 1
 
 
 def generate(out: Positional[Path], /, config: SceneConfig, *, workers: int = CORES) -> None:
-    """Make a benchmark: policies, rendered scenes, questions. Interrupted, the same command goes on.
+    """Generate a benchmark: policies, rendered scenes, questions. Rerun the same command to resume.
 
     Args:
         out: Folder of the new benchmark.
-        config: What it is made of.
-        workers: Processes that draw.
+        config: Its complexity, size and presentation.
+        workers: Number of processes that render.
     """
     print(summary(out, generate_benchmark(out, config, workers)))
 
@@ -35,24 +35,24 @@ def generate(out: Positional[Path], /, config: SceneConfig, *, workers: int = CO
 def import_(
     clevr: Positional[Path], out: Positional[Path], /, config: Config, *, workers: int = CORES
 ) -> None:
-    """Make a benchmark on a local copy of the original CLEVR: its scenes JSON and images, not ours.
+    """Generate a benchmark from the scenes and images of a local copy of the original CLEVR.
 
     Args:
         clevr: Folder with CLEVR's scenes/ and images/.
         out: Folder of the new benchmark.
-        config: What it is made of.
-        workers: Processes that draw the policies' pictures.
+        config: Its complexity, size and presentation.
+        workers: Number of processes that render the pictures in the policies (--visual).
     """
     print(summary(out, import_clevr(clevr, out, config, workers)))
 
 
 def skills(out: Positional[Path], /, config: SkillsConfig, *, workers: int = CORES) -> None:
-    """Make clevr-skills, a benchmark without policies: list objects, say what exists, count.
+    """Generate clevr-skills, a benchmark without policies: list objects, decide whether one exists, count.
 
     Args:
         out: Folder of the new benchmark.
-        config: What it is made of.
-        workers: Processes that draw.
+        config: Number, size and contents of its scenes.
+        workers: Number of processes that render.
     """
     print(summary(out, generate_skills(out, config, workers)))
 
@@ -60,18 +60,18 @@ def skills(out: Positional[Path], /, config: SkillsConfig, *, workers: int = COR
 def scenes(
     benchmark: Positional[Path], split: Positional[Literal["train", "test"]], out: Positional[Path], /
 ) -> None:
-    """Write a split's scenes as the one JSON file that CLEVR's tools read.
+    """Write the scenes of a split as one JSON file in CLEVR's format.
 
     Args:
         benchmark: Folder of a complete benchmark.
-        split: Which scenes; the test split of an imported benchmark is CLEVR's val.
+        split: The split to write; the test split of an imported benchmark is CLEVR's val.
         out: The file to write, such as CLEVR_val_scenes.json.
     """
-    lines = Benchmark(benchmark).records(SCENES, dict[str, Any])
-    wanted = [scene for scene in lines if scene["split"] in (split, SPLITS[split])]
+    all_scenes = Benchmark(benchmark).records(SCENES, dict[str, Any])
+    selected = [scene for scene in all_scenes if scene["split"] in (split, SPLITS[split])]
     with store.writing(out):
         out.parent.mkdir(parents=True, exist_ok=True)
-    store.write_json(out, clevr_json.collection(wanted, split))
+    store.write_json(out, clevr_json.collection(selected, split))
     print(out)
 
 

@@ -1,7 +1,7 @@
-"""clevr-skills: what a model sees in a scene without any policy, to measure what training made it forget.
+"""clevr-skills: questions about scenes without a policy, to measure what a model forgets during training.
 
-Three questions per scene: list its objects, does such an object exist, how many are there. Answers are
-balanced and independent of the question's words, so that only the picture reveals them.
+Each scene has three questions: list all objects, does a described object exist, how many objects meet a
+description? Answers are balanced and independent of the wording, so that only the picture reveals them.
 """
 
 import random
@@ -30,7 +30,7 @@ from harness.variants import Variant
 
 FAMILY = "clevr-skills"
 COUNTS = ("0", "1", "2", "3", "4")
-# By skill: all possible answers, where they can be listed.
+# All possible answers by skill; empty for lists, which have too many.
 ANSWERS: dict[str, tuple[str, ...]] = {"list": (), "exists": ("no", "yes"), "count": COUNTS}
 SEPARATOR = "; "
 LIST = (
@@ -41,19 +41,19 @@ LIST = (
 
 @dataclass(frozen=True)
 class SkillsConfig:
-    """How many scenes, and how they look."""
+    """Number, size and contents of the scenes."""
 
     scenes: int = 200
     """Scenes of the test split; each has three questions."""
     train: int = 50
-    """Scenes of the training split, which determines the most frequent answers."""
+    """Scenes of the training split, which determines the majority answers."""
     min_objects: int = 3
     max_objects: int = 10
     width: int = 480
     """Width of the pictures in pixels."""
     height: int = 320
     seed: int = 0
-    """Benchmarks with different seeds share nothing."""
+    """Benchmarks with different seeds share no scenes."""
 
     def __post_init__(self) -> None:
         ranges = [("scenes", 1, 10**6), ("train", 0, 10**6), ("min_objects", 1, 10)]
@@ -62,7 +62,7 @@ class SkillsConfig:
 
 
 def generate(out: Path, config: SkillsConfig, workers: int) -> Manifest:
-    """Generates the benchmark in out, or resumes an interrupted one of the same configuration."""
+    """Generates the benchmark in out, or resumes an interrupted one with the same configuration."""
     spec = BenchmarkSpec(FAMILY, msgspec.to_builtins(config), {"renderer": VERSION})
     finished = benchmark.begin(out, spec)
     if finished is not None:
@@ -83,14 +83,14 @@ def generate(out: Path, config: SkillsConfig, workers: int) -> Manifest:
 
 
 def _sample(config: SkillsConfig, split: str, size: int) -> list[tuple[SceneSpec, list[Instance]]]:
-    """Different scenes of a split with their questions, whose answers are balanced."""
+    """Scenes of a split, no two with the same objects, with questions whose answers are balanced."""
     draw = rng(config.seed, FAMILY, split)
     used: set[Content] = set()
     scenes = []
     for index in range(size):
         count, exists = index % len(COUNTS), index % 2 == 1
         for _ in range(TRIES):
-            description, kinds = _sample_content(draw, count, config)
+            plural, kinds = _sample_content(draw, count, config)
             if split_of(kinds) == split and tuple(sorted(kinds)) not in used:
                 break
         else:
@@ -101,14 +101,11 @@ def _sample(config: SkillsConfig, split: str, size: int) -> list[tuple[SceneSpec
             )
         used.add(tuple(sorted(kinds)))
         scene = SceneSpec(f"{split}-{index:06d}", split, kinds)
-        sought = _sample_sought(draw, kinds, exists)
+        described = _sample_described_object(draw, kinds, exists)
         questions = {
             "list": (LIST, SEPARATOR.join(map(str, sorted(kinds)))),
-            "exists": (f"Is there a {sought} in this scene? Answer yes or no.", "yes" if exists else "no"),
-            "count": (
-                f"How many {_plural(description)} are in this scene? Answer with a number.",
-                str(count),
-            ),
+            "exists": (f"Is there a {described} in this scene? Answer yes or no.", "yes" if exists else "no"),
+            "count": (f"How many {plural} are in this scene? Answer with a number.", str(count)),
         }
         scenes.append((scene, [_instance(scene, skill, *question) for skill, question in questions.items()]))
     return scenes
@@ -125,8 +122,8 @@ def _instance(scene: SceneSpec, skill: str, question: str, target: str) -> Insta
     )
 
 
-def _sample_content(draw: random.Random, count: int, config: SkillsConfig) -> tuple[dict[str, str], Content]:
-    """A description by one or two attributes, and a scene with exactly count objects that meet it."""
+def _sample_content(draw: random.Random, count: int, config: SkillsConfig) -> tuple[str, Content]:
+    """A description by one or two attributes, and a scene's objects, of which exactly count meet it."""
     names = draw.sample(sorted(ATTRIBUTES), draw.randint(1, 2))
     description = {name: draw.choice(ATTRIBUTES[name]) for name in ATTRIBUTES if name in names}
     meeting = [kind for kind in KINDS if description.items() <= kind._asdict().items()]
@@ -134,16 +131,16 @@ def _sample_content(draw: random.Random, count: int, config: SkillsConfig) -> tu
     total = draw.randint(max(config.min_objects, count), config.max_objects)
     kinds = draw.choices(meeting, k=count) + draw.choices(others, k=total - count)
     draw.shuffle(kinds)
-    return description, tuple(kinds)
+    return _plural(description), tuple(kinds)
 
 
-def _sample_sought(draw: random.Random, kinds: Content, exists: bool) -> str:
-    """Size, color and shape of an object of the scene, or of an absent one that differs in one of them."""
-    present = [_short(kind) for kind in kinds]
+def _sample_described_object(draw: random.Random, kinds: Content, exists: bool) -> str:
+    """Size, color and shape of an object of the scene; if not exists, one of the three is changed."""
+    present = [_size_color_shape(kind) for kind in kinds]
     if exists:
         return draw.choice(present)
     changed = [
-        _short(kind._replace(**{name: value}))
+        _size_color_shape(kind._replace(**{name: value}))
         for kind in kinds
         for name in ("size", "color", "shape")
         for value in ATTRIBUTES[name]
@@ -151,22 +148,23 @@ def _sample_sought(draw: random.Random, kinds: Content, exists: bool) -> str:
     return draw.choice([description for description in changed if description not in present])
 
 
-def _short(kind: Kind) -> str:
+def _size_color_shape(kind: Kind) -> str:
     return f"{kind.size} {kind.color} {kind.shape}"
 
 
 def _plural(description: Mapping[str, str]) -> str:
+    """The description as English words: "red cubes", "small objects"."""
     noun = f"{description['shape']}s" if "shape" in description else "objects"
     return " ".join([*(value for name, value in description.items() if name != "shape"), noun])
 
 
 class ClevrSkills(Family):
-    """The family of clevr-skills: questions about scenes, without policies."""
+    """Grades answers to clevr-skills."""
 
     scorer = "clevr-skills/2"
 
     def grade(self, instance: Instance, target: str, text: str) -> Grade:
-        """Exact match of the last boxed answer; for a list, the F1 of its objects as a multiset."""
+        """Exact match of the last boxed answer; for a list, the F1 score of its objects as a multiset."""
         answer = boxed(text)
         if answer is None:
             return Grade(0.0, "unparsed")
@@ -184,6 +182,6 @@ class ClevrSkills(Family):
 
 
 def _objects(text: str) -> Counter[tuple[str, ...]]:
-    """The words of each object in any order: "red small metal cube" is as good as "small red metal cube"."""
+    """The sorted words of each object: "red small metal cube" is equal to "small red metal cube"."""
     lines = unwrapped(text).replace("\n", ";").split(";")
     return Counter(tuple(sorted(words)) for line in lines if (words := plain(line).split()))

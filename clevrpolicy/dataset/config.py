@@ -7,16 +7,13 @@ from typing import Literal
 from clevrpolicy.policy.tree import DEPTHS
 from harness.errors import UserError
 
-# Name, least and greatest value of a field.
-Range = tuple[str, int, int]
 
-
-def check_ranges(config: object, ranges: Iterable[Range]) -> None:
-    """Raises UserError for the first field outside its range."""
-    for name, least, greatest in ranges:
+def check_ranges(config: object, ranges: Iterable[tuple[str, int, int]]) -> None:
+    """Raises UserError for the first field outside its range: (name, minimum, maximum)."""
+    for name, minimum, maximum in ranges:
         value = getattr(config, name)
-        if not least <= value <= greatest:
-            raise UserError(f"--{name.replace('_', '-')}: expected {least}..{greatest}, got {value}")
+        if not minimum <= value <= maximum:
+            raise UserError(f"--{name.replace('_', '-')}: expected {minimum}..{maximum}, got {value}")
 
 
 @dataclass(frozen=True)
@@ -24,8 +21,8 @@ class Config:
     """A benchmark's complexity, size and presentation."""
 
     depth: int = 2
-    """Layers of conditions, N: 1..8 (2, 4 and 6 in the paper). They lead to 2, 4, 8, 16, 28, 40, 52 and 64
-    responses; chance at 6 is 2.5 %. At 1 the override variant always asks for the other of two responses."""
+    """Layers of conditions, N: 1..8 (2, 4 and 6 in the paper). They give 2, 4, 8, 16, 28, 40, 52 and 64
+    responses; chance is 2.5 % at 6. At 1, override always expects the other one of the two responses."""
     policies: int = 10
     train: int = 2000
     """Training instances per policy."""
@@ -36,20 +33,20 @@ class Config:
     crop_share: float = 0.5
     """With --visual: share of the conditions whose value is shown as a picture."""
     accumulate: bool = True
-    """A condition that holds narrows the conditions after it to the objects that met it."""
+    """After a condition that holds, the next conditions consider only the objects that met it."""
     shuffle: bool = True
     """List the policy's sections in random order."""
     balance: Literal["leaf", "natural"] = "leaf"
-    """leaf: each response of a policy equally often; natural: as often as in random scenes (the paper)."""
+    """leaf: each response of a policy equally often; natural: as often as in random scenes (as the paper)."""
     seed: int = 0
-    """Benchmarks with different seeds share nothing."""
+    """Benchmarks with different seeds share neither policies nor scenes."""
 
     def __post_init__(self) -> None:
         check_ranges(self, self.ranges())
         if not 0 < self.crop_share <= 1:
             raise UserError(f"--crop-share: expected above 0 and at most 1, got {self.crop_share}")
 
-    def ranges(self) -> list[Range]:
+    def ranges(self) -> list[tuple[str, int, int]]:
         return [
             ("depth", DEPTHS[0], DEPTHS[-1]),
             ("policies", 1, 10_000),
@@ -60,16 +57,16 @@ class Config:
 
 @dataclass(frozen=True)
 class SceneConfig(Config):
-    """The same, and how to generate the scenes."""
+    """Adds how to generate the scenes."""
 
     min_objects: int = 3
     max_objects: int = 10
     width: int = 480
-    """Width of the scenes' pictures in pixels. In -M the pictures in a policy keep the scale of 480 x 320: in
-    smaller scenes, an object's size in pixels cannot be compared with theirs."""
+    """Width of a scene's picture in pixels. The pictures in a policy (-M) always have the scale of 480 x 320.
+    Sizes in pixels cannot be compared between them and scenes of another width."""
     height: int = 320
 
-    def ranges(self) -> list[Range]:
-        # Reaching a leaf can take four different objects. CLEVR's camera requires width >= height.
+    def ranges(self) -> list[tuple[str, int, int]]:
+        # A scene may need four different objects to reach a leaf. CLEVR's camera requires width >= height.
         objects = [("min_objects", 2, 10), ("max_objects", max(4, self.min_objects), 10)]
         return [*super().ranges(), *objects, ("width", 64, 4096), ("height", 64, self.width)]

@@ -1,7 +1,7 @@
 """`clevrpolicy generate`: sample policies, plan scenes for them, render, write the benchmark.
 
-Only rendering takes long. To resume an interrupted command, everything else is computed again, with the same
-result, and only the missing pictures are rendered (workers.py).
+Only rendering takes long. An interrupted command, when it is rerun, recomputes everything else with the same
+result and renders only the missing pictures (workers.py).
 """
 
 from pathlib import Path
@@ -21,7 +21,7 @@ from harness.seeds import rng
 
 
 def generate(out: Path, config: SceneConfig, workers: int) -> Manifest:
-    """Generates a benchmark in out, or resumes an interrupted one of the same configuration."""
+    """Generates a benchmark in out, or resumes an interrupted one with the same configuration."""
     spec = BenchmarkSpec(FAMILY, msgspec.to_builtins(config), {"renderer": VERSION})
     finished = benchmark.begin(out, spec)
     if finished is not None:
@@ -37,7 +37,7 @@ def generate(out: Path, config: SceneConfig, workers: int) -> Manifest:
 
 
 def _plan(config: SceneConfig, policies: list[TreePolicy], split: str, count: int) -> list[SceneSpec]:
-    """The scenes of a split, for count instances per policy."""
+    """The scenes of a split that give count instances per policy."""
     trees = {policy.policy.id: policy.tree for policy in policies}
     draw = rng(config.seed, "plan", FAMILY, config.depth, split)
     sampler = SceneSampler(draw, split, config.min_objects, config.max_objects)

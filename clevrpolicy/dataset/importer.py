@@ -1,8 +1,8 @@
-"""`clevrpolicy import`: the same benchmark on the original CLEVR's scenes and pictures (the paper's setting).
+"""`clevrpolicy import`: a benchmark on the scenes and pictures of the original CLEVR (the paper's setting).
 
-Expects CLEVR as it is distributed: scenes/CLEVR_{train,val}_scenes.json and images/{train,val}/*.png. The
-training split takes its training scenes. The test split takes its validation scenes, except those with the
-same objects as a scene of the training split.
+Expects CLEVR's own folders: scenes/CLEVR_{train,val}_scenes.json and images/{train,val}/*.png. The training
+split uses CLEVR's training scenes. The test split uses CLEVR's validation scenes, except those with the same
+objects as a selected training scene.
 """
 
 from collections.abc import Iterator
@@ -24,12 +24,12 @@ from harness.files import benchmark, store
 from harness.files.benchmark import BenchmarkSpec, Manifest
 from harness.seeds import rng
 
-# Our split -> CLEVR's.
+# CLEVR's name of each of our splits.
 SPLITS = {"train": "train", "test": "val"}
 
 
 class _Collection(msgspec.Struct):
-    """CLEVR's file of one split. A scene is decoded only when it is needed."""
+    """CLEVR's file of one split. Each scene is decoded only when it is needed."""
 
     scenes: list[msgspec.Raw]
 
@@ -55,7 +55,7 @@ def import_clevr(clevr: Path, out: Path, config: Config, workers: int) -> Manife
 def _select(
     clevr: Path, split: str, policies: list[TreePolicy], config: Config, count: int, excluded: set[Content]
 ) -> Iterator[tuple[SceneSpec, dict[str, Any]]]:
-    """Random scenes of a split, each with its JSON, until every policy has count instances."""
+    """Random scenes of a split with their JSON, until every policy has count instances."""
     trees = {policy.policy.id: policy.tree for policy in policies}
     draw = rng(config.seed, "plan", FAMILY, config.depth, split)
     quotas = Quotas(trees, count, draw, balance=config.balance == "leaf")
@@ -68,13 +68,13 @@ def _select(
         policy_id, missing = max(quotas.by_policy.items(), key=lambda item: item[1])
         cases = [f"Case {case}" for case, needed in quotas.by_leaf[policy_id].items() if needed]
         raise UserError(
-            f"--{split}: expected {count} scenes for policy {policy_id}, CLEVR lacks {missing} "
+            f"--{split}: expected {count} scenes for policy {policy_id}, but CLEVR lacks {missing} "
             f"(for {', '.join(cases)}); request fewer, or use --balance natural"
         )
 
 
 def _read_scenes(clevr: Path, split: str, seed: int) -> Iterator[tuple[Content, str, dict[str, Any]]]:
-    """All scenes of a split in random order: kinds of the objects, id, JSON."""
+    """All scenes of a split in random order: the kinds of their objects, their ids and their JSON."""
     path = clevr / "scenes" / f"CLEVR_{SPLITS[split]}_scenes.json"
     scenes = store.read_json(path, _Collection).scenes
     rng(seed, "import", split).shuffle(scenes)
@@ -95,5 +95,5 @@ def _copy(source: Path, target: Path) -> None:
     try:
         data = source.read_bytes()
     except FileNotFoundError:
-        raise UserError(f"{source}: no such file; expected a picture for each of CLEVR's scenes") from None
+        raise UserError(f"{source}: no such file; expected CLEVR's picture of this scene") from None
     store.write(target, data)

@@ -1,4 +1,4 @@
-"""The instances of a benchmark, from policies and scenes: question, answer, override, recall questions."""
+"""Builds a benchmark's instances from policies and scenes, with override answers and recall questions."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -17,7 +17,7 @@ from harness.parsing import FORMAT
 from harness.records import Instance, Override, Part
 
 SCENES = "scenes.jsonl"
-# Replacements that every policy has; more are added where none of them changes an answer.
+# Initial number of replacements per policy; if none of them changes an instance's answer, more are sampled.
 REPLACEMENTS = 3
 QUESTION = "What is the response to this scene under policy {name}?"
 
@@ -25,9 +25,9 @@ QUESTION = "What is the response to this scene under policy {name}?"
 class BenchmarkBuilder:
     """Builds a benchmark's instances and the replacement policies that their override variants need.
 
-    Each instance takes, among the replacements that change its answer, the one whose new answer was used
+    Among the replacements that change its answer, each instance uses the one whose new answer has been used
     least so far. Otherwise a constant answer could score well under override, because scenes are balanced
-    for the policy itself only.
+    only for the policy itself.
     """
 
     def __init__(self, config: Config, policies: list[TreePolicy], scenes: Iterable[SceneSpec]) -> None:
@@ -37,7 +37,7 @@ class BenchmarkBuilder:
             [sample_replacement(config, policy, index, number) for number in range(REPLACEMENTS)]
             for index, policy in enumerate(policies)
         ]
-        # Instances by split, replacement and new case.
+        # Number of instances by split, id of the replacement and new case.
         self.override_counts: Counter[tuple[str, str, int]] = Counter()
         self.instances: Mapping[str, list[Instance]] = {"train": [], "test": [], "recall": []}
         index_by_id = {policy.policy.id: index for index, policy in enumerate(policies)}
@@ -59,7 +59,7 @@ class BenchmarkBuilder:
                 yield CropJob(path, self.config.seed, attribute, value)
 
     def write(self, out: Path, spec: BenchmarkSpec, scenes: Iterable[Mapping[str, Any]]) -> Manifest:
-        """Writes all records, the scenes as CLEVR's JSON, and completes the benchmark with its manifest."""
+        """Writes all records (scenes as CLEVR's JSON), then the manifest, which completes the benchmark."""
         store.write_lines(out / benchmark.POLICIES, (policy.policy for policy in self.all_policies()))
         store.write_lines(out / SCENES, scenes)
         for split, instances in self.instances.items():

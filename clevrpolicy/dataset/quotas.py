@@ -1,16 +1,17 @@
-"""Plans which scenes serve which policies, with as few scenes as possible: rendering is the expensive step.
+"""Plans which scenes serve which policies, with few scenes because rendering is the expensive step.
 
 With `--balance leaf`, the instances of a policy are spread evenly over its leaves (they differ by at most
-one). A leaf's quota is the number of instances that it still needs. `balanced` repeats, until all are zero:
+one). A leaf's quota is the number of instances that it still needs. `balanced` repeats these steps until all
+quotas are zero:
 
     quotas                          1. take the leaf with the largest quota (A, Case 0)
              Case 0  Case 1  ...    2. sample up to 12 scenes that reach this leaf
-    policy A    7       6           3. find, for each scene, the leaf that it reaches in every policy; it
+    policy A    7       6           3. for each scene, find the leaf that it reaches in every policy; it
     policy B    6       0              serves the policies where that leaf has a quota left
-    policy C    5       6           4. plan the scene that serves most policies, and lower their quotas by one
+    policy C    5       6           4. use the scene that serves most policies, and lower their quotas by one
 
 With `--balance natural` (the paper's setting), every policy asks about the same random scenes. An import
-uses the same Quotas, but goes through CLEVR's scenes in random order and takes those that serve a policy.
+uses the same Quotas, but reads CLEVR's scenes in random order and selects those that serve a policy.
 """
 
 import random
@@ -22,11 +23,11 @@ from clevrpolicy.scene.ontology import Kind
 from clevrpolicy.scene.placement import split_of
 from harness.errors import UserError
 
-# Scenes sampled for a leaf; the one that serves most policies is kept.
+# Scenes sampled for a leaf, of which the one that serves most policies is used.
 CANDIDATES = 12
-# Samples after which one candidate is enough.
+# After this many samples, one candidate is enough.
 FEW_TRIES = 100
-# Samples after which a leaf counts as having no unused scenes left.
+# After this many samples without a candidate, the leaf is considered to have no unused scenes left.
 TRIES = 4000
 
 # The kinds of a scene's objects.
@@ -37,7 +38,7 @@ Allocation = tuple[Content, tuple[str, ...]]
 
 @dataclass(frozen=True, slots=True)
 class SceneSpec:
-    """A scene of a benchmark, apart from where its objects are."""
+    """A planned scene of a benchmark. The positions of its objects are sampled when it is rendered."""
 
     scene_id: str
     split: str
@@ -51,7 +52,7 @@ class SceneSpec:
 
 
 class SceneSampler:
-    """Samples the contents of a split's scenes; no two used ones have the same objects."""
+    """Samples the contents of a split's scenes. No two used scenes have the same objects."""
 
     def __init__(self, rng: random.Random, split: str, min_objects: int, max_objects: int) -> None:
         self.rng, self.split = rng, split
@@ -59,9 +60,9 @@ class SceneSampler:
         self.used: set[Content] = set()
 
     def sample(self, constraint: PathConstraint, purpose: str, candidates: int = 1) -> list[Content]:
-        """Unused contents that meet a constraint: as many as candidates, or fewer where they are rare.
+        """Unused contents that meet a constraint: `candidates` of them, or fewer if they are rare.
 
-        Raises UserError with the purpose where TRIES samples give none.
+        Raises UserError, which names the purpose, if TRIES samples give none.
         """
         contents: list[Content] = []
         for tries in range(TRIES):
@@ -86,7 +87,7 @@ class Quotas:
     """How many instances each policy, and each of its leaves, still needs."""
 
     def __init__(self, trees: Mapping[str, Tree], count: int, rng: random.Random, balance: bool) -> None:
-        """count instances per policy; without balance, any leaf may have all of them."""
+        """Each policy needs count instances. Without balance, a single leaf may have all of them."""
         self.trees = trees
         self.by_policy = dict.fromkeys(trees, count)
         # Policy id -> case -> instances.
@@ -102,18 +103,18 @@ class Quotas:
         return not any(self.by_policy.values())
 
     def largest(self) -> tuple[str, int]:
-        """The policy and the case with the largest quota."""
+        """The id of the policy and the case with the largest quota."""
         leaves = ((policy_id, case) for policy_id, cases in self.by_leaf.items() for case in cases)
         return max(leaves, key=lambda leaf: self.by_leaf[leaf[0]][leaf[1]])
 
     def served(self, kinds: Content) -> dict[str, int]:
-        """The policies that need a scene with this content, each with the case that it leads to."""
+        """The policies that need a scene with this content, with the case that it reaches in each."""
         bits = mask(kinds)
         cases = {policy_id: tree.walk(bits)[1].case for policy_id, tree in self.trees.items()}
         return {p: case for p, case in cases.items() if self.by_policy[p] and self.by_leaf[p][case]}
 
     def take(self, kinds: Content) -> tuple[str, ...]:
-        """Lowers the quotas that a scene with this content serves; the ids of the policies served."""
+        """Lowers the quotas that a scene with this content serves. Returns the ids of the policies."""
         served = self.served(kinds)
         for policy_id, case in served.items():
             self.by_policy[policy_id] -= 1
@@ -122,7 +123,7 @@ class Quotas:
 
 
 def natural(trees: Mapping[str, Tree], count: int, sampler: SceneSampler) -> Iterator[Allocation]:
-    """The same count random scenes for every policy."""
+    """Random scenes, count in total, about which every policy asks."""
     for _ in range(count):
         (kinds,) = sampler.sample(PathConstraint(), "random sampling")
         sampler.use(kinds)
@@ -130,7 +131,7 @@ def natural(trees: Mapping[str, Tree], count: int, sampler: SceneSampler) -> Ite
 
 
 def balanced(trees: Mapping[str, Tree], count: int, sampler: SceneSampler) -> Iterator[Allocation]:
-    """Scenes for count instances per policy, spread evenly over its leaves."""
+    """Scenes that give count instances per policy, spread evenly over its leaves."""
     quotas = Quotas(trees, count, sampler.rng, balance=True)
     constraints = {
         (policy_id, leaf.case): constraint

@@ -1,4 +1,4 @@
-"""Places scenes and renders pictures in worker processes, and resumes after being killed at any moment.
+"""Places scenes and renders pictures in worker processes; can resume after a kill at any moment.
 
     parent                                            workers
     read .progress.jsonl, keep each result whose
@@ -6,8 +6,8 @@
     submit the jobs without a result  ------------>   place the scene, render it, write the picture
     append the result to .progress.jsonl  <--------   RenderResult: path, sha256, the scene's JSON
 
-A kill loses at most the pictures being rendered; they are rendered again. Every job has a seed of its own, so
-the result depends on neither the number of workers nor the order of the jobs.
+A kill loses only the pictures that are being rendered; the next run renders them again. Each job has its own
+seed, so the results depend neither on the number of workers nor on the order of the jobs.
 """
 
 import io
@@ -36,7 +36,7 @@ from harness.files import store
 from harness.files.benchmark import PROGRESS
 from harness.seeds import rng
 
-# PNG level 1 takes 6 ms per picture; level 6 takes five times as long and saves a tenth of the bytes.
+# PNG level 1 takes 6 ms per picture; level 6 takes five times as long for files that are a tenth smaller.
 COMPRESSION = 1
 
 
@@ -89,7 +89,7 @@ class RenderResult:
 
 
 def render_all(folder: Path, jobs: Sequence[Job], workers: int) -> list[RenderResult]:
-    """Runs the jobs that have no result yet; the results of all jobs, in their order."""
+    """Runs the jobs that have no result yet. Returns the results of all jobs in the order of the jobs."""
     if workers < 1:
         raise UserError(f"--workers: expected 1 or more, got {workers}")
     log = store.Log(folder / PROGRESS, RenderResult)
@@ -111,10 +111,10 @@ def _is_intact(folder: Path, result: RenderResult) -> bool:
 
 
 def _run(folder: Path, jobs: Sequence[Job], workers: int) -> Iterator[RenderResult]:
-    """Results in the order in which they are finished."""
+    """Yields the results in the order in which the jobs finish."""
     if not jobs:
         return
-    # Spawned, because an OpenGL context does not survive a fork.
+    # Workers are spawned, because an OpenGL context does not survive a fork.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(min(workers, len(jobs)), context, _start_worker, (workers,)) as pool:
         futures: list[Future[RenderResult]] = [pool.submit(_render, folder, job) for job in jobs]
@@ -131,10 +131,10 @@ def _run(folder: Path, jobs: Sequence[Job], workers: int) -> Iterator[RenderResu
 
 
 def _start_worker(workers: int) -> None:
-    """Lets the parent handle Ctrl-C, and ends the worker when the parent is killed."""
+    """Leaves Ctrl-C to the parent, and ends the worker when the parent is killed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if workers > 1:
-        os.environ["LP_NUM_THREADS"] = "0"  # otherwise Mesa starts one thread per core in each worker
+        os.environ["LP_NUM_THREADS"] = "0"  # by default, Mesa starts one thread per core in each worker
     parent = multiprocessing.parent_process()
     if parent is not None:
         threading.Thread(target=_exit_after, args=(parent,), daemon=True).start()
@@ -145,10 +145,8 @@ def _exit_after(parent: multiprocessing.process.BaseProcess) -> None:
     os._exit(1)
 
 
-@cache
-def _renderer() -> Renderer:
-    """The one renderer of a worker process."""
-    return Renderer()
+# Returns the only renderer of this worker process.
+_renderer = cache(Renderer)
 
 
 def _render(folder: Path, job: Job) -> RenderResult:

@@ -1,9 +1,9 @@
-"""Determines the first error of a wrong response from its reasoning, the tree and the scene.
+"""Finds the first error of a wrong response from its reasoning, the tree and the scene.
 
-The conditions that the response cites are followed in order until it leaves the correct path (paper, error
-analysis). For each one: does it exist, is it due, what does it test, does it hold, and where does it lead?
-A condition without a verdict or a target is only mentioned and need not be due. A condition that was already
-followed is passed over. The labels:
+The analysis follows the conditions that the response cites, in order, until the response leaves the correct
+path (paper, error analysis). It checks for each one: does it exist, is it due (the next one on the path),
+what does it test, does it hold, and where does it lead? A condition with neither a verdict nor a target is
+only mentioned and need not be due. A condition that was already followed is ignored. The labels:
 
 - "unparsed": the response has no readable answer.
 - "no condition cited": the reasoning cites no condition.
@@ -13,11 +13,11 @@ followed is passed over. The labels:
   this includes misreading the picture that shows the value.
 - "ruled-out object counted": it says yes because of an object that is in the scene and has the tested
   value, but that an earlier condition has ruled out.
-- "perception: size" and so on: its verdict is not that of the scene. If the object that it names differs in
-  exactly one attribute from the most similar object of the scene, it is this attribute; otherwise it is the
-  attribute that the condition tests. "(half hidden)" is added if other objects hide more than half of the
-  misread object, or of every object that was missed.
-- "wrong answer after correct reasoning": none of these, but the answer is wrong.
+- "perception: size" (or color, material, shape): it states a verdict that is wrong for the scene. If the
+  object that it names differs from the most similar object of the scene in exactly one attribute, the label
+  contains this attribute, otherwise the attribute that the condition tests. "(half hidden)" is added if other
+  objects hide more than half of the misread object, or more than half of each object that was missed.
+- "wrong answer after correct reasoning": the reasoning has none of these errors, but the answer is wrong.
 """
 
 from collections.abc import Callable, Sequence
@@ -40,7 +40,7 @@ WRONG_ANSWER = "wrong answer after correct reasoning"
 PERCEPTION = {attribute: f"perception: {attribute}" for attribute in ATTRIBUTES}
 HALF_HIDDEN = " (half hidden)"
 
-# Returns the scene with the positions of its objects, or None if they are unknown, as in CLEVR's own scenes.
+# Returns the scene with its camera, or None if the camera is unknown, as in CLEVR's own scenes.
 SceneLoader = Callable[[], Scene | None]
 
 
@@ -83,13 +83,13 @@ def first_error(
 
 
 def _numbers(cited: CitedCondition) -> list[str]:
-    """The numbers of the cited condition and of all conditions to which it is said to lead."""
+    """The number of the cited condition, and of each condition to which the response says that it leads."""
     targets = [target for _, target in cited.routes] + ([cited.target] if cited.target else [])
     return [cited.number, *(t.removeprefix("Condition ") for t in targets if t.startswith("Condition "))]
 
 
 def _verdict(cited: CitedCondition, rule: Rule) -> bool | None:
-    """The stated verdict; if there is none, that of the branch that the response takes."""
+    """The stated verdict. If none is stated, the verdict that leads to the stated target."""
     if cited.verdict is not None:
         return cited.verdict
     return next((holds for holds, target in rule.targets.items() if target == cited.target), None)
@@ -104,8 +104,8 @@ def _wrong_verdict(
         return _perception(tested, missed, load_scene)
     if not cited.evidence:
         return _perception(tested, [], load_scene)
-    # An object was seen that is not there. Which object of the scene is most like it, and in what does it
-    # differ? Among equally similar objects, prefer one that differs in the tested attribute.
+    # The response names an object, but no object of the scene meets the condition. Find the most similar one
+    # and the attributes that differ. On a tie, prefer an object that differs in the tested attribute.
     named = cited.evidence[0]
     differing = [[a for a, value in named.items() if getattr(kind, a) != value] for kind in kinds]
     nearest = min(range(len(kinds)), key=lambda i: (len(differing[i]), tested not in differing[i]))
@@ -117,14 +117,14 @@ def _wrong_verdict(
 
 
 def _perception(attribute: str, objects: Sequence[int], load_scene: SceneLoader) -> str:
-    """The label; `objects` are the indices of the objects that were misread or missed."""
+    """The label. `objects` are the indices of the objects that were misread or missed."""
     scene = load_scene() if objects else None
     hidden = scene is not None and all(_half_hidden(scene, index) for index in objects)
     return PERCEPTION[attribute] + (HALF_HIDDEN if hidden else "")
 
 
 def _half_hidden(scene: Scene, index: int) -> bool:
-    """Whether other objects cover more than half of the pixels that the object would have alone."""
+    """Whether other objects hide more than half of the pixels that the object would have alone."""
     item = scene.objects[index]
     camera = Camera(scene.camera, scene.width, scene.height)
     alone = visible([Solid(item.kind, item.coords, item.rotation)], camera)[0].pixels

@@ -1,4 +1,4 @@
-"""The families of ClevrPolicy: how responses and recited conditions are graded."""
+"""The families of ClevrPolicy: they grade answers to scenes, and recited conditions."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -36,13 +36,13 @@ class ClevrRecall(Family):
     scorer = SCORER
 
     def grade(self, instance: Instance, target: str, text: str) -> Grade:
-        """1 if all fields are correct; `parts` has the grade of each field."""
+        """1 if all fields are correct; `parts` contains the grade of each field."""
         answer = boxed(text)
         if answer is None:
             return Grade(0.0, "unparsed", dict.fromkeys(RECALL_FIELDS, 0.0))
         given, correct = (list(map(_field, fields.split(";"))) for fields in (unwrapped(answer), target))
         given += [""] * (len(correct) - len(given))
-        # Not strict: additional fields make the answer wrong, but belong to no part.
+        # Not strict: additional fields make the answer wrong, but they are not part of the condition.
         parts = {name: float(a == b) for name, a, b in zip(RECALL_FIELDS, given, correct, strict=False)}
         return Grade(float(len(given) == len(correct) and all(parts.values())), parts=parts)
 
@@ -51,14 +51,14 @@ class ClevrRecall(Family):
 
 
 class ClevrPolicy(Family):
-    """Decision trees that are applied to scenes."""
+    """Grades questions that apply a decision tree to a scene."""
 
     scorer = SCORER
     recall = ClevrRecall
 
     def __init__(self, benchmark: BenchmarkFiles) -> None:
         super().__init__(benchmark)
-        # The tree of a policy, and its conditions by number.
+        # Both take the id of a policy; _rules returns its conditions by number.
         self._tree = cache(lambda policy: from_json(benchmark.policies[policy].rules))
         self._rules = cache(lambda policy: rules_of(self._tree(policy)))
 
@@ -80,7 +80,7 @@ class ClevrPolicy(Family):
         return reasoning.gold(self._tree(policy), self._kinds[instance.facts["scene"]])
 
     def groups(self, instance: Instance, variant: Variant) -> Mapping[str, str]:
-        """By leaf depth, the number of conditions on the path to the answer, and by the number of objects."""
+        """The leaf depth (the number of conditions on the path to the answer) and the number of objects."""
         path = instance.facts["override_path" if variant.replaced else "path"]
         return {"leaf depth": str(len(path)), "objects": str(instance.facts["objects"])}
 
@@ -94,7 +94,7 @@ class ClevrPolicy(Family):
         return [f"Condition {condition}" for condition in visited]
 
     def first_error(self, instance: Instance, variant: Variant, text: str) -> str | None:
-        """One of the labels that error_analysis.py explains."""
+        """A label from error_analysis.py."""
         policy = variants.policy_id(instance, variant)
         if policy is None:
             return None
@@ -104,22 +104,22 @@ class ClevrPolicy(Family):
         return first_error(text, path, self._rules(policy), kinds, lambda: self._scene(scene))
 
     def _scene(self, scene: str) -> Scene | None:
-        """A scene with its camera; None for one of the original CLEVR, which does not record the camera."""
+        """The scene with its camera; None for a scene of the original CLEVR, which records no camera."""
         data = msgspec.json.decode(self._scenes[scene], type=dict[str, Any])
         return clevr_json.decode(data) if "camera" in data else None
 
     @cached_property
     def _scenes(self) -> dict[str, msgspec.Raw]:
-        """Undecoded JSON by scene: decoded scenes take many times the memory, and few are ever needed."""
+        """JSON by scene, not decoded: decoded scenes need many times the memory, and few are ever needed."""
         lines = msgspec.json.Decoder(msgspec.Raw).decode_lines(self.benchmark.check(SCENES))
         return dict(zip(self._kinds, lines, strict=True))
 
     @cached_property
     def _kinds(self) -> dict[str, tuple[Kind, ...]]:
-        """The kinds of the objects of each scene."""
+        """The kinds of objects by scene."""
         return dict(clevr_json.kinds(line) for line in self.benchmark.records(SCENES, dict[str, Any]))
 
 
 def _field(text: str) -> str:
-    """A field of a recited condition. "go to Condition 1.2" is equal to "Condition 1.2"."""
+    """A normalized field of a recited condition: "go to Condition 1.2" becomes "condition 1.2"."""
     return TARGET_PREFIX.sub("", plain(text))

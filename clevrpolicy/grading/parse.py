@@ -1,18 +1,18 @@
 r"""Parses what a text states about the conditions of a policy: their tests, verdicts and targets.
 
-The text is scanned once for cue words, in linear time. Both the wording of the gold reasoning and the free
-wordings of models are understood:
+The parser scans the text once for cue words, in linear time. It understands the wording of the gold reasoning
+and free wordings of models:
 
     text   Condition 1.2 asks whether there is a red object. Yes, so go to Condition 1.2.1.
     cues   condition          question           value     . yes,    go    condition      .
     gives  CitedCondition("1.2", values=[("color", "red")], verdict=True, target="Condition 1.2.1")
 
-- Current condition: the last one named, until a case is given. A condition that is named after "if ..." or
-  "otherwise" does not become the current one: it is the target of that branch.
+- Current condition: the last condition that was named, until the text names a case. A condition that is named
+  after "if ..." or "otherwise" does not become the current one: it is the target of that branch.
 - Test: the values and attributes that are named before any verdict, up to the next comma, colon or end of
   sentence, and those in a question ("Is there ...", "whether ...").
 - Verdict: the first "yes", "there is", "holds", "no", "none", ... outside of questions ("whether there is")
-  and assumptions ("if there is"). Objects that are named after a "yes" in its sentence are its evidence.
+  and assumptions ("if there is"). Objects named after a "yes", in the same sentence, are its evidence.
 - Target: the next condition after "go to" or an arrow, or the next case, except in the final \boxed{...}.
 """
 
@@ -38,7 +38,7 @@ _ATTRIBUTE = "|".join(ATTRIBUTES)
 _VERBS = r"ask|check|see|test|determin|verif|decid|find\s{1,3}out"
 _GO = "go|goes|proceed|continue|move|turn|jump|lead|send|direct|follow|next"
 
-# One named group for each kind of cue. All repetitions are bounded, so that matching takes linear time.
+# One named group for each kind of cue. All repetitions are bounded, so matching takes linear time.
 CUES = re.compile(
     rf"""
     \b(?:
@@ -69,7 +69,7 @@ class CitedCondition:
 
     # The number of the condition, such as "1.2".
     number: str
-    # Attribute and value of everything that it is said to test.
+    # Attribute and value of everything that the condition tests according to the text.
     values: list[tuple[str, str]] = field(default_factory=list)
     # Attributes that are named without a value, for example because a picture shows the value.
     attributes: list[str] = field(default_factory=list)
@@ -89,11 +89,11 @@ class CitedCondition:
 
 
 def parse_citations(text: str) -> list[CitedCondition]:
-    """The conditions that a text cites, in order; one that it returns to later is listed again."""
+    """The conditions that a text cites, in order. If the text returns to a condition, it is listed again."""
     parser = _Parser()
-    # Lowering the text is several times as fast as a pattern that ignores case.
+    # Converting the text to lower case is several times as fast as a pattern that ignores case.
     for cue in CUES.finditer(text.lower().replace("colour", "color")):
-        # The group for the kind of cue encloses all others, so it is the last one to be closed.
+        # The group for the kind of cue encloses all other groups, so it is the last group that closes.
         kind = cue.lastgroup or ""
         if kind == "condition" or parser.in_condition:
             parser.read(kind, cue)
@@ -102,20 +102,20 @@ def parse_citations(text: str) -> list[CitedCondition]:
 
 
 class _Parser:
-    """The conditions cited so far, and what the next cue would refer to."""
+    """The conditions cited so far, and the state that determines what the next cue refers to."""
 
     def __init__(self) -> None:
         self.conditions: list[CitedCondition] = []
-        # Whether the text is still about the last condition.
+        # Whether the text is still about the last condition: no case was named since.
         self.in_condition = False
         self.previous_kind = ""
         # After "go to" or an arrow: the next condition is the target of the current one.
-        self.going = False
-        # In a question, in which "there is" and the like are not a verdict.
+        self.expects_target = False
+        # In a question, "there is" and similar words are not a verdict.
         self.in_question = False
-        # Whether a value belongs to the test, or else to the evidence of a "yes".
+        # Whether the next value belongs to the test, or to the evidence of a "yes".
         self.in_test = self.in_evidence = False
-        # Whether the verdict was given in this sentence. A question mark at its end retracts it.
+        # Whether this sentence states the verdict. A question mark at the end of the sentence retracts it.
         self.verdict_in_sentence = False
         # The branch that an "if" or "otherwise" clause is about; None outside such a clause.
         self.branch: bool | None = None
@@ -143,7 +143,7 @@ class _Parser:
                 self._verdict(kind == "yes")
             case "go" | "arrow":
                 self._end_clause()
-                self.going, self.in_evidence = True, False
+                self.expects_target, self.in_evidence = True, False
             case "same" if self.in_test:
                 self.current.same_attribute = cue["same_attribute"]
             case "attribute" if self.in_test:
@@ -160,12 +160,12 @@ class _Parser:
         if self.branch is not None and self.previous_kind != "if":
             self._route(f"Condition {number}")
             return
-        if self.in_condition and self.going and self.current.target is None:
+        if self.in_condition and self.expects_target and self.current.target is None:
             self.current.target = f"Condition {number}"
         if not self.conditions or self.current.number != number:
             self.conditions.append(CitedCondition(number))
         self.in_condition = True
-        self.going = self.in_question = self.in_evidence = self.verdict_in_sentence = False
+        self.expects_target = self.in_question = self.in_evidence = self.verdict_in_sentence = False
         self.in_test = not self.current.states_test and self.current.verdict is None
 
     def _case(self, target: str) -> None:
@@ -178,7 +178,7 @@ class _Parser:
 
     def _route(self, target: str) -> None:
         self.current.routes.append((bool(self.branch), target))
-        self.branch, self.going = None, False
+        self.branch, self.expects_target = None, False
 
     def _verdict(self, verdict: bool) -> None:
         if self.branch is None and self.current.verdict is None and not self.in_question:
@@ -190,7 +190,8 @@ class _Parser:
             self.current.values.append((attribute, value))
         elif self.in_evidence:
             evidence = self.current.evidence
-            # English names the shape last: a value after it, or of the same attribute, is of another object.
+            # English names the shape last. So a value after a shape, or a second value of the same attribute,
+            # belongs to another object.
             if not evidence or {attribute, "shape"} & evidence[-1].keys():
                 evidence.append({})
             evidence[-1][attribute] = value
@@ -203,5 +204,5 @@ class _Parser:
         self._end_clause()
         if self.verdict_in_sentence and mark == "?":
             self.current.verdict = None
-        self.going = self.in_evidence = self.verdict_in_sentence = False
+        self.expects_target = self.in_evidence = self.verdict_in_sentence = False
         self.branch = None

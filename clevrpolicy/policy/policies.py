@@ -1,4 +1,4 @@
-"""Samples the policies of a benchmark: name, tree, wording and, in -M, which values are shown as pictures."""
+"""Samples the policies of a benchmark: names, trees, wordings and, in -M, the values shown as pictures."""
 
 import math
 from collections.abc import Iterator
@@ -37,8 +37,8 @@ def sample_policies(config: Config) -> list[TreePolicy]:
 
 
 def sample_replacement(config: Config, replaced: TreePolicy, index: int, number: int) -> TreePolicy:
-    """A new policy with the name of another. index is the place of the replaced policy in the benchmark;
-    number distinguishes the replacements of one policy."""
+    """A new policy with the name of the replaced one. index is the place of the replaced policy in the
+    benchmark; number distinguishes its replacements."""
     name = replaced.policy.name
     return _sample(config, f"{name}.r{number}", name, replaced.policy.id, index, number)
 
@@ -57,7 +57,7 @@ def _sample(
 
 
 def _with_crops(tree: Tree, policy_id: str, config: Config, *seed_path: str | int) -> Tree:
-    """The tree with pictures in place of the values of a random share of its conditions."""
+    """The tree, with pictures instead of values in a random share of its conditions."""
     conditions = [condition for condition, _, _ in tree.sections()]
     count = math.ceil(config.crop_share * len(conditions))
     pictured = set(rng(config.seed, "crops", *seed_path).sample(conditions, count))
@@ -74,7 +74,7 @@ def _with_crops(tree: Tree, policy_id: str, config: Config, *seed_path: str | in
 
 
 def _name(config: Config, index: int, taken: list[str]) -> str:
-    """A pronounceable name with the depth in front, as in the paper: "L3-Surinu"."""
+    """A pronounceable name that starts with the depth, as in the paper: "L3-Surinu"."""
     draw = rng(config.seed, "name", FAMILY, config.depth, index)
     while True:
         name = f"L{config.depth}-{pronounceable(draw)}"

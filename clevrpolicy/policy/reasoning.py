@@ -14,9 +14,9 @@ RECALL = (
 
 
 def gold(tree: Tree, kinds: Sequence[Kind]) -> str:
-    """The right response to a scene: its objects, every condition on its path with what was seen, the case.
+    """The correct response to a scene: its objects, each condition on its path with its answer, and the case.
 
-    Objects are listed in the order of `kinds`, which clevr_json gives from left to right in the picture.
+    Objects are listed in the order of `kinds` (clevr_json.kinds: from left to right in the picture).
     """
     visits, leaf = tree.walk(mask(kinds))
     lines = [f"The scene holds {enumeration(kinds)}.", *(_describe(visit, kinds) for visit in visits)]
@@ -42,12 +42,12 @@ def _describe(visit: Visit, kinds: Sequence[Kind]) -> str:
 
 
 def recall(tree: Tree, name: str) -> Iterator[tuple[str, str, str]]:
-    """For each condition: its number, a question that asks to recite it, and the right answer."""
+    """For each condition: its number, a question that asks to recite it, and the correct answer."""
     for condition, node, _ in tree.sections():
         yield condition, RECALL.format(condition=condition, name=name), "; ".join(fields(condition, node))
 
 
 def fields(condition: str, node: Node) -> tuple[str, str, str, str]:
-    """What a recall question asks for: attribute, value, and where both branches lead."""
+    """The answer to a recall question: attribute, value, and where the two branches lead."""
     yes, no = (destination(branch, number) for branch, number in node.branches(condition))
     return node.attribute, node.value, yes, no

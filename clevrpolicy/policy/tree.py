@@ -10,8 +10,8 @@ Each node asks one question about the objects of a scene. Conditions are numbere
             ├─ yes  Case 3
             └─ no   Case 1
 
-All that matters of a scene is which of the 96 kinds of object it contains. So a set of kinds is an int whose
-bit i stands for KINDS[i], and a condition holds where `kinds_of_the_scene & kinds_that_meet_it` is not 0.
+The answers depend only on which of the 96 kinds of object a scene contains. A set of kinds is an int whose
+bit i represents KINDS[i], and a condition holds if `kinds_of_the_scene & kinds_that_meet_it` is not 0.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from harness.errors import UserError
 
 DEPTHS = range(1, 9)
 EVERYTHING = (1 << len(KINDS)) - 1
-# A leaf allows at least this many kinds of object, so that its scenes are numerous and look different.
+# A leaf allows at least this many kinds of object, so that it has many scenes, which look different.
 MIN_KINDS = 4
 
 _BIT = {kind: 1 << i for i, kind in enumerate(KINDS)}
@@ -50,7 +50,7 @@ def members(bits: int) -> list[Kind]:
 
 
 def child(condition: str, holds: bool) -> str:
-    """The number of a branch: condition "1.2" leads to "1.2.1" where it holds, else to "1.2.2"."""
+    """The number of a branch: condition "1.2" leads to "1.2.1" if it holds, otherwise to "1.2.2"."""
     return f"{condition}.{1 if holds else 2}"
 
 
@@ -63,17 +63,17 @@ class Leaf:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """Is there an object (of those singled out so far) whose attribute has this value?"""
+    """A condition: is there an object (among those singled out so far) whose attribute has this value?"""
 
     attribute: str
     value: str
     yes: Node | Leaf
     no: Node | Leaf
-    # Path of the picture that shows the value in place of its name (ClevrPolicy-M).
+    # Path of the picture that the text contains instead of the value's name (ClevrPolicy-M).
     crop: str | None = None
 
     def branches(self, condition: str) -> tuple[tuple[Node | Leaf, str], tuple[Node | Leaf, str]]:
-        """The true and the false branch, each with its number, for a node with this number."""
+        """The true and the false branch of a node with this number, each with its own number."""
         return (self.yes, child(condition, True)), (self.no, child(condition, False))
 
 
@@ -83,9 +83,9 @@ class PathConstraint:
 
     # Kinds of object that may still occur.
     allowed: int = EVERYTHING
-    # Sets of kinds; of each, at least one kind occurs.
+    # Sets of kinds. At least one kind of each set must occur.
     needed: tuple[int, ...] = ()
-    # The kinds singled out so far: the next condition asks about these only.
+    # The kinds singled out so far. The next condition asks only about these.
     focus: int = EVERYTHING
 
     def after(self, node: Node, holds: bool, accumulate: bool) -> PathConstraint:
@@ -93,7 +93,7 @@ class PathConstraint:
         if not holds:
             return replace(self, allowed=self.allowed & ~met)
         if accumulate:
-            # An object that meets this condition has met all true ones before it: one need is enough.
+            # An object that meets this condition has met all true ones before it, so no other need remains.
             return PathConstraint(self.allowed, (met,), met)
         return PathConstraint(self.allowed, (*self.needed, met))
 
@@ -105,30 +105,30 @@ class PathConstraint:
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """A condition on the path of a scene, and its answer."""
+    """A condition on the path of a scene, with its answer."""
 
     condition: str
     node: Node
     # Whether an earlier condition has singled out objects.
     narrowed: bool
-    # The kinds that would meet the condition.
+    # The kinds that meet the condition, whether or not they are in the scene.
     met: int
     holds: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """A policy's decisions.
+    """The decision tree of a policy.
 
-    With accumulate (the paper's reading) a condition that holds singles out the objects that meet it, and the
-    conditions after it ask about those only (paper, error analysis).
+    With accumulate, a condition that holds singles out the objects that meet it, and the conditions after it
+    ask only about these objects (as in the paper's error analysis).
     """
 
     root: Node
     accumulate: bool = True
 
     def sections(self) -> Iterator[tuple[str, Node, PathConstraint]]:
-        """Every condition, depth first: its number, its node, and what its path implies for a scene."""
+        """Each condition, depth first: its number, its node, and what its path implies for a scene."""
         for condition, branch, constraint in self._branches():
             if isinstance(branch, Node):
                 yield condition, branch, constraint
@@ -167,9 +167,9 @@ class Tree:
 def sample(rng: random.Random, depth: int, accumulate: bool = True) -> Tree:
     """A random tree with depth layers of conditions (paper, ClevrPolicy).
 
-    No condition has an answer that its path already determines, and below its true branch an attribute is not
-    tested again. A path ends early where no such condition is left. Every draw gives 4, 16, 40 and 64 leaves
-    at depths 2, 4, 6 and 8 (the paper has 55 at 6). Raises ValueError for a depth below 1.
+    No condition has an answer that its path already determines. Below the true branch of a condition, its
+    attribute is not tested again. A path ends early if no condition meets these rules. All trees of depths 2,
+    4, 6 and 8 have 4, 16, 40 and 64 leaves (the paper has 55 at 6). Raises ValueError for a depth below 1.
     """
     root = _grow(rng, depth, accumulate, PathConstraint(), frozenset())
     if isinstance(root, Leaf):
@@ -182,7 +182,7 @@ def sample(rng: random.Random, depth: int, accumulate: bool = True) -> Tree:
 def _grow(
     rng: random.Random, depth: int, accumulate: bool, constraint: PathConstraint, settled: frozenset[str]
 ) -> Node | Leaf:
-    """A random tree below a path. settled: attributes that a true condition on the path has tested."""
+    """A random tree below a path. settled: the attributes tested by the true conditions on the path."""
     open_tests = _open_tests(constraint, settled, accumulate) if depth else {}
     if not open_tests:
         return Leaf(-1)
@@ -197,7 +197,7 @@ def _grow(
 def _open_tests(
     constraint: PathConstraint, settled: frozenset[str], accumulate: bool
 ) -> dict[str, list[str]]:
-    """By attribute: the values for which a scene at this point can still give either answer."""
+    """By attribute: the values for which both answers are still possible at the end of this path."""
     values_by_attribute: dict[str, list[str]] = {}
     for attribute in ATTRIBUTES.keys() - settled:
         for value in ATTRIBUTES[attribute]:
@@ -208,7 +208,7 @@ def _open_tests(
 
 
 def _numbered(node: Node, cases: Iterator[int]) -> Node:
-    """The same tree with these cases at its leaves, depth first."""
+    """The same tree with these cases at its leaves, in depth-first order."""
     yes, no = (
         Leaf(next(cases)) if isinstance(branch, Leaf) else _numbered(branch, cases)
         for branch in (node.yes, node.no)
@@ -217,9 +217,9 @@ def _numbered(node: Node, cases: Iterator[int]) -> Node:
 
 
 def witness(rng: random.Random, constraint: PathConstraint, objects: int) -> tuple[Kind, ...]:
-    """Random kinds for the objects of a scene that meets a constraint; objects >= len(constraint.needed)."""
+    """Random kinds of objects that meet a constraint together. Requires objects >= len(constraint.needed)."""
     kinds: list[Kind] = []
-    # The narrowest need first, because an object that meets it may meet others as well.
+    # Start with the smallest set, because an object from it may be in larger sets as well.
     for need in sorted(constraint.needed, key=int.bit_count):
         if not need & mask(kinds):
             kinds.append(rng.choice(members(need & constraint.allowed)))

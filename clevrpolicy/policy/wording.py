@@ -1,7 +1,7 @@
-"""The text of a policy, written from a tree.
+"""Writes the text of a policy from its tree.
 
-The text determines the tree: tests/support/policy_parser.py reads it back with the same templates. In -M the
-text first contains "<image:path>" for each image, which then becomes a separate Part.
+The text determines the tree: tests/support/policy_parser.py parses it with the same templates. In -M, each
+image is first written as "<image:path>"; then the text is split into text and image Parts.
 """
 
 import random
@@ -48,7 +48,7 @@ def scope(narrowed: bool) -> str:
 
 
 def destination(branch: Node | Leaf, number: str) -> str:
-    """Where a branch leads: the condition with this number, or the leaf's response."""
+    """Where a branch leads: to the condition with this number, or to the response of a leaf."""
     return f"Case {branch.case}" if isinstance(branch, Leaf) else f"Condition {number}"
 
 
@@ -60,11 +60,9 @@ def content(tree: Tree, name: str, rng: random.Random, shuffle: bool, replaces: 
     sections = []
     for condition, node, constraint in tree.sections():
         narrowed = tree.accumulate and bool(constraint.needed)
-        thing = (
-            BY_PICTURE.format(attribute=node.attribute, crop=node.crop)
-            if node.crop
-            else noun_phrase(node.attribute, node.value)
-        )
+        thing = noun_phrase(node.attribute, node.value)
+        if node.crop:
+            thing = BY_PICTURE.format(attribute=node.attribute, crop=node.crop)
         test = rng.choice(TESTS).format(thing=thing, where=scope(narrowed))
         yes, no = (
             rng.choice(GIVE if isinstance(branch, Leaf) else GO).format(destination(branch, number))
@@ -73,9 +71,8 @@ def content(tree: Tree, name: str, rng: random.Random, shuffle: bool, replaces: 
         sections.append(f"Condition {condition}: {test} {rng.choice(ROUTES).format(yes=yes, no=no)}")
     if shuffle:
         rng.shuffle(sections)
-    head = [HEAD.format(name=name)]
-    head += [REPLACES.format(name=name)] if replaces else []
-    head += [ACCUMULATE if tree.accumulate else ALONE]
+    replacement = [REPLACES.format(name=name)] if replaces else []
+    head = [HEAD.format(name=name), *replacement, ACCUMULATE if tree.accumulate else ALONE]
     return _split_images("\n".join([" ".join(head), *sections]) + "\n")
 
 

@@ -1,7 +1,7 @@
 """CLEVR's camera: a pinhole that looks at the origin, with z up.
 
-Projection uses only + - * / and sqrt, which are rounded exactly, so that pixel coordinates are the same bits
-on every machine.
+Projection uses only + - * / and sqrt, which IEEE 754 rounds exactly, so pixel coordinates are identical on
+every machine.
 """
 
 import math
@@ -27,7 +27,7 @@ def _cross(a: Vector, b: Vector) -> Vector:
 
 
 def dot(a: Vector, b: Vector) -> float:
-    """Summed in a fixed order, so that it rounds alike on every machine (BLAS does not)."""
+    """Sums in a fixed order, so the rounding is the same on every machine (unlike with BLAS)."""
     return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
 
 
@@ -47,8 +47,8 @@ class Basis(NamedTuple):
 class Camera:
     """A camera at a world position, for pictures of width x height pixels.
 
-    Raises ValueError for a picture taller than wide (Blender would then fit the lens vertically) and for
-    a position straight above or below the origin, where "right" is undefined.
+    Raises ValueError for a picture that is taller than wide (Blender would then fit the lens vertically), and
+    for a position straight above or below the origin, where "right" is undefined.
     """
 
     position: Vector
@@ -59,16 +59,16 @@ class Camera:
         if not self.width >= self.height >= 1:
             raise ValueError(
                 f"a picture must be at least as wide as it is tall, got {self.width} x {self.height} pixels; "
-                "swap the two or choose a wider one"
+                "swap width and height, or choose a larger width"
             )
         if self.position[0] == 0 and self.position[1] == 0:
-            raise ValueError(f"the camera must not be straight above the origin, got {self.position}")
+            raise ValueError(f"the camera must not be above or below the origin, got {self.position}")
 
     @property
     def basis(self) -> Basis:
         forward = _scaled(self.position, -1.0 / math.sqrt(dot(self.position, self.position)))
-        level = (forward[1], -forward[0], 0.0)
-        right = _scaled(level, 1.0 / math.sqrt(dot(level, level)))
+        horizontal = (forward[1], -forward[0], 0.0)
+        right = _scaled(horizontal, 1.0 / math.sqrt(dot(horizontal, horizontal)))
         return Basis(right, _cross(right, forward), forward)
 
     @property

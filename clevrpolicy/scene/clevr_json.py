@@ -1,4 +1,4 @@
-"""Scenes as CLEVR's JSON: the fields that its tools read, and camera, lights, boxes and pixel counts."""
+"""Scenes as CLEVR's JSON: CLEVR's fields, and in addition camera, lights, boxes and pixel counts."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -8,7 +8,7 @@ from clevrpolicy.scene.placement import DIRECTIONS, RELATED
 
 
 def encode(scene: Scene, index: int) -> dict[str, Any]:
-    """One scene; index becomes its image_index."""
+    """The JSON of one scene. index becomes its image_index."""
     return {
         "image_index": index,
         "image_filename": f"{scene.id}.png",
@@ -24,7 +24,7 @@ def encode(scene: Scene, index: int) -> dict[str, Any]:
 
 
 def decode(data: dict[str, Any]) -> Scene:
-    """The scene that encode wrote. Raises KeyError for CLEVR's own, which lack camera, lamps and boxes."""
+    """The scene of a JSON by encode. Raises KeyError for CLEVR's own, which lack camera, lights and boxes."""
     objects = tuple(
         Object(
             kind=_kind(o),
@@ -42,15 +42,15 @@ def decode(data: dict[str, Any]) -> Scene:
 
 
 def collection(scenes: Iterable[dict[str, Any]], split: str) -> dict[str, Any]:
-    """Encoded scenes as the one JSON object that CLEVR keeps for a split."""
+    """Encoded scenes as one JSON object, in CLEVR's format for a split."""
     info = {"date": "", "version": "1.0", "split": split, "license": ""}
     return {"info": info, "scenes": list(scenes)}
 
 
 def kinds(data: dict[str, Any]) -> tuple[str, tuple[Kind, ...]]:
-    """A scene's id and the kinds of its objects, which are all that a policy asks about.
+    """A scene's id and the kinds of its objects, from left to right in the picture.
 
-    Objects are ordered from left to right in the picture, an order that a model can be expected to follow.
+    Policies ask only about these kinds. Gold reasoning lists them in this order, because a model can see it.
     """
     objects = sorted(data["objects"], key=lambda o: o["pixel_coords"][0])
     return _scene_id(data), tuple(_kind(o) for o in objects)
@@ -68,7 +68,7 @@ def _encode_object(o: Object) -> dict[str, Any]:
 
 
 def _related(objects: tuple[Object, ...], direction: Vector) -> list[list[int]]:
-    """For each object: the indices of the objects that are in this direction from it."""
+    """For each object: the indices of the objects that are farther in this direction."""
 
     def is_beyond(start: Object, other: Object) -> bool:
         offsets = zip(start.coords, other.coords, direction, strict=True)

@@ -1,7 +1,7 @@
-"""Image demonstrations: pictures that show an attribute's value, for policies that do not name it (-M).
+"""Image demonstrations: pictures that show the value of an attribute, for policies that do not name it (-M).
 
-A demonstration is a scene of one object; benchmark scenes have at least two. All crops have the same scale,
-so that a small object fills visibly less of the picture than a large one.
+A demonstration is a scene with one object; benchmark scenes have at least two. All crops have the same scale,
+so a small object fills visibly less of the picture than a large one.
 """
 
 import random
@@ -15,16 +15,16 @@ from clevrpolicy.scene.render import Renderer
 from clevrpolicy.scene.visibility import Solid, half_height, visible
 
 WIDTH, HEIGHT = 480, 320
-# Pixels along each side of the square that is cut out: a large cube at any angle fits in it.
+# Side in pixels of the square that is cut out; a large cube at any angle fits in it.
 WINDOW = 112
-# Pixels along each side of the finished crop.
+# Side in pixels of the crop, after scaling the square.
 SIDE = 96
-# World units along each axis: less than in a benchmark, so that the scale stays the same.
+# World units along each axis: less than in benchmark scenes, so that all crops have about the same scale.
 PLACE_JITTER, CAMERA_JITTER, LAMP_JITTER = 0.25, 0.15, 0.3
 
 
 def demonstration(attribute: str, value: str, rng: random.Random) -> Scene:
-    """A scene of one object that has the value; its other attributes are random.
+    """A scene with one object that has this value; its other attributes are random.
 
     Raises ValueError for an attribute or a value that CLEVR does not have.
     """
@@ -43,9 +43,9 @@ def demonstration(attribute: str, value: str, rng: random.Random) -> Scene:
 
 
 def crop(renderer: Renderer, scene: Scene) -> Image.Image:
-    """A demonstration's picture, SIDE x SIDE pixels around its object.
+    """The part of a demonstration's picture around its object, SIDE x SIDE pixels.
 
-    Raises ValueError for a scene that is not a demonstration: of another size, or with several objects.
+    Raises ValueError for a scene of another size or with more than one object.
     """
     if len(scene.objects) != 1 or (scene.width, scene.height) != (WIDTH, HEIGHT):
         raise ValueError(

@@ -1,14 +1,14 @@
-"""The OpenGL part of rendering: pyrender, with soft shadows and our own materials, and faster.
+"""The OpenGL part of rendering: pyrender, made faster, with soft shadows and different materials.
 
-pyrender provides the context, the buffers and the passes. Steps of a picture, and what is changed in them:
+pyrender provides the context, the buffers and the passes. A picture takes these steps, with these changes:
 
-    1. for each lamp, a shadow pass     The map holds the objects' far sides only (RenderPasses), and OpenGL
+    1. for each lamp, a shadow pass     The map contains only the objects' far sides (RenderPasses). OpenGL
                                         compares and filters its depths (ShadowMap).
     2. a shading pass, 4 samples        surface.glsl replaces pyrender's fragment shader (ShaderPrograms). All
                                         objects are one mesh (shapes.vertices), drawn before the ground.
-    3. read the pixels                  Without pyrender's depth picture, which costs as much as the colors.
+    3. read the pixels                  But not pyrender's depth picture, which costs as much as the colors.
 
-Studio keeps the context, the lamps and the ground from one scene to the next.
+Studio reuses the context, the lamps and the ground for all scenes.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-# pyrender reads both while it is imported: the first selects the context, the second silences its viewer.
+# pyrender reads both during its import: the first selects the context, the second disables its viewer.
 os.environ.setdefault("PYOPENGL_PLATFORM", "egl")
 os.environ.setdefault("PYGLET_HEADLESS", "True")
 
@@ -32,17 +32,18 @@ from pyrender.texture import Texture
 
 from clevrpolicy.scene.camera import Camera
 from clevrpolicy.scene.ontology import Object, Scene, Vector
-from clevrpolicy.scene.shapes import Vertices, linear, scale, vertices
+from clevrpolicy.scene.shapes import Vertices, linear, vertices
+from clevrpolicy.scene.visibility import half_height
 
 # Texels along each side of a lamp's shadow map.
 SHADOW_SIZE = 1024
-# World units that a shadow map covers; most lamps are 3 to 9 away from what they light.
+# Least and greatest distance in a shadow map, in world units; most lit points are 3 to 9 from a lamp.
 NEAR, FAR = 0.5, 24.0
-# Across a shadow map: with CLEVR's jitter, a lamp misses at most a corner of the area with objects.
+# Angle across a shadow map: with CLEVR's jitter, it misses at most a corner of the area with objects.
 LAMP_ANGLE = math.radians(110.0)
-# Half the side of the ground in world units: far enough that the color fades before the edge.
+# Half the side of the ground in world units, so large that the ground's color fades before its edge.
 GROUND_REACH = 200.0
-# How many objects darken the ground around them; surface.glsl repeats the number.
+# Maximum number of objects that darken the ground around them; surface.glsl contains the same number.
 OCCLUDERS = 10
 
 # Color and intensity of each lamp.
@@ -54,7 +55,7 @@ LAMPS = {
 
 
 class ShadowMap(Texture):  # type: ignore[misc]
-    """A depth texture that returns the lit share of a neighborhood; outside of the map everything is lit."""
+    """A depth texture that returns the lit share of a neighborhood. Outside the map, everything is lit."""
 
     def _add_to_context(self) -> None:
         super()._add_to_context()
@@ -72,7 +73,7 @@ class ShadowMap(Texture):  # type: ignore[misc]
 
 
 class Lamp(pyrender.SpotLight):  # type: ignore[misc]
-    """A spot light with a ShadowMap."""
+    """A spotlight with a ShadowMap."""
 
     def _generate_shadow_texture(self, size: int | None = None) -> None:
         side = size or SHADOW_SIZE
@@ -80,7 +81,7 @@ class Lamp(pyrender.SpotLight):  # type: ignore[misc]
 
 
 class ShaderPrograms(ShaderProgramCache):  # type: ignore[misc]
-    """pyrender's shaders, with surface.glsl in place of its material shader."""
+    """pyrender's shaders, with surface.glsl instead of its material shader."""
 
     def get_program(self, vertex_shader: str, fragment_shader: str, *rest: Any, **more: Any) -> Any:
         if fragment_shader == "mesh.frag":
@@ -97,11 +98,11 @@ class RenderPasses(Renderer):  # type: ignore[misc]
         self._in_shadow_pass = False
 
     def _sorted_mesh_nodes(self, scene: StudioScene) -> list[Any]:
-        # The objects first, so that hidden ground is not shaded; pyrender would draw the farthest mesh first.
+        # Objects first, so that hidden ground is not shaded. pyrender would draw the farthest mesh first.
         return [scene.casters] if self._in_shadow_pass else [scene.casters, scene.ground]
 
     def _shadow_mapping_pass(self, scene: StudioScene, light_node: Any, flags: int) -> None:
-        # Only surfaces turned away from the lamp go into its map, so that lit ones cannot shade themselves.
+        # The map contains only surfaces that face away from the lamp, so lit ones cannot shade themselves.
         self._in_shadow_pass = True
         GL.glFrontFace(GL.GL_CW)
         super()._shadow_mapping_pass(scene, light_node, flags)
@@ -136,7 +137,7 @@ class RenderPasses(Renderer):  # type: ignore[misc]
 
 
 class StudioScene(pyrender.Scene):  # type: ignore[misc]
-    """A pyrender scene with its lamps in a fixed order: pyrender's set would change how sums round."""
+    """A pyrender scene with lamps in a fixed order: that of pyrender's set could change how sums round."""
 
     def __init__(self, casters: Any, ground: Any, objects: tuple[Object, ...]) -> None:
         super().__init__(bg_color=(0.6, 0.6, 0.6, 1.0))
@@ -145,7 +146,8 @@ class StudioScene(pyrender.Scene):  # type: ignore[misc]
         self.ground = self.add(ground)
         # For each object: center and radius of a ball, and its color.
         self.occluders = [
-            (np.array([*item.coords, scale(item)]), linear(item.kind.color)) for item in objects[:OCCLUDERS]
+            (np.array([*item.coords, half_height(item.kind)]), linear(item.kind.color))
+            for item in objects[:OCCLUDERS]
         ]
 
     @property
@@ -154,7 +156,7 @@ class StudioScene(pyrender.Scene):  # type: ignore[misc]
 
 
 class Studio(pyrender.OffscreenRenderer):  # type: ignore[misc]
-    """An OpenGL context with lamps and ground, ready for any scene; delete() releases it."""
+    """An OpenGL context with lamps and ground, which renders any scene. delete() releases it."""
 
     def __init__(self) -> None:
         super().__init__(1, 1)
@@ -167,12 +169,12 @@ class Studio(pyrender.OffscreenRenderer):  # type: ignore[misc]
 
     @property
     def driver(self) -> str:
-        """The name that OpenGL gives its driver."""
+        """The name of the OpenGL driver."""
         self._platform.make_current()
         return bytes(GL.glGetString(GL.GL_RENDERER)).decode()
 
     def picture(self, scene: Scene) -> npt.NDArray[np.uint8]:
-        """(height, width, 3) sRGB picture of a scene. Raises ValueError for one without objects or lamps."""
+        """(height, width, 3) sRGB picture of a scene. Raises ValueError if it lacks objects or lamps."""
         if not scene.objects or not LAMPS.keys() <= scene.lights.keys():
             raise ValueError(
                 f"scene {scene.id}: expected objects and the lamps {', '.join(LAMPS)}, got "
@@ -203,5 +205,5 @@ def _ground() -> Any:
 
 
 def _aimed(position: Vector) -> npt.NDArray[np.float64]:
-    """(4, 4) pose of a lamp that shines at the origin: that of a camera there."""
+    """(4, 4) pose of a lamp that shines at the origin, the same as of a camera that looks at it."""
     return Camera(position, 1, 1).pose()

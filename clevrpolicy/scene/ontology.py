@@ -1,13 +1,13 @@
 """What a CLEVR scene can contain: four attributes, 96 kinds of object, and the record of a placed scene.
 
-Values, radii and colors are those that CLEVR publishes (Johnson et al., CVPR 2017).
+Values, radii and colors are CLEVR's (Johnson et al., CVPR 2017).
 """
 
 import itertools
 from dataclasses import dataclass
 from typing import NamedTuple
 
-# Of a sphere or cylinder, in world units; a cube's half side is this divided by sqrt 2.
+# Radius of a sphere or cylinder in world units; the half side of a cube is this divided by sqrt 2.
 RADIUS = {"large": 0.7, "small": 0.35}
 
 RGB = {
@@ -32,7 +32,7 @@ Vector = tuple[float, float, float]
 
 
 class Kind(NamedTuple):
-    """One of the 96 kinds of object. The fields have the order in which English names them."""
+    """One of the 96 kinds of object. The fields are in the order of English adjectives and noun."""
 
     size: str
     color: str
@@ -51,20 +51,20 @@ class Object:
     """An object on the ground plane z = 0."""
 
     kind: Kind
-    # World coordinates of its center; z is the radius, or the half side of a cube.
+    # World coordinates of the center. z is the radius, or for a cube the half side.
     coords: Vector
     # Degrees about the vertical axis.
     rotation: float
-    # Column and row of its center in pixels, and its depth in world units.
+    # Column and row of the center in pixels, and its depth in world units.
     pixel_coords: Vector
-    # Of its visible pixels: left, top, right, bottom, the last two exclusive.
+    # Bounding box of the visible pixels: left, top, right, bottom; right and bottom are exclusive.
     bbox: tuple[int, int, int, int]
     visible_pixels: int
 
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """A placed scene, with everything needed to render it again."""
+    """A placed scene, with everything that rendering needs."""
 
     id: str
     split: str

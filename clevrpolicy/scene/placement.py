@@ -1,14 +1,14 @@
 """Places the objects of a scene by rejection sampling, with the rules and constants of CLEVR's generator.
 
-    for each layout, at most LAYOUT_TRIES:
-        for each object, at most OBJECT_TRIES random positions:
-            reject where it is too close to an object placed before, or where it is ambiguous which of the two
-            is farther right, left, behind or in front
+    repeat at most LAYOUT_TRIES times:
+        for each object, try at most OBJECT_TRIES random positions:
+            reject a position that is too close to an object placed before, or for which it is ambiguous which
+            of the two objects is farther to the right, left, back or front
         jitter the camera and the lamps
-        accept if every object has enough visible pixels (visibility.py)
+        accept the layout if every object has enough visible pixels (visibility.py)
 
-The split of a scene depends on its kinds of object alone. So no benchmark of any seed tests on a scene that
-any benchmark trains on, whatever the layout.
+The split of a scene depends only on its kinds of object. So no benchmark tests on the kinds of a scene that
+another benchmark trains on, whatever their seeds.
 """
 
 import hashlib
@@ -21,10 +21,10 @@ from clevrpolicy.scene.ontology import RADIUS, Kind, Object, Scene, Vector
 from clevrpolicy.scene.visibility import Solid, half_height, visible
 from harness.errors import UserError
 
-# Share of all contents, by hash, that belong to the training split.
+# The training split gets this share of all possible contents, selected by hash.
 TRAIN_SHARE = 0.7
 
-# World positions, and the world units by which each coordinate varies.
+# World positions, and the maximum random offset of each coordinate.
 CAMERA: Vector = (7.481, -6.508, 5.344)
 CAMERA_JITTER = 0.5
 LAMPS: dict[str, Vector] = {
@@ -33,23 +33,23 @@ LAMPS: dict[str, Vector] = {
     "back": (-1.169, 2.646, 5.816),
 }
 LAMP_JITTER = 1.0
-# Unit vectors on the ground, as seen by the unjittered camera.
+# Unit vectors on the ground. Right, left and so on are relative to the camera without jitter.
 DIRECTIONS: dict[str, Vector] = {
     "right": (0.6563, 0.7545, 0.0),
     "behind": (-0.7545, 0.6563, 0.0),
     "left": (-0.6563, -0.7545, 0.0),
     "front": (0.7545, -0.6563, 0.0),
 }
-# World units by which one object must be, for example, right of another to count as such.
+# One object is right of another, for example, if it is more than this many world units farther right.
 RELATED = 0.2
 
 # x and y of the centers are within -EXTENT..EXTENT.
 EXTENT = 3.0
-# Least distance between the surfaces of two objects, seen from above.
+# Minimum distance between the surfaces of two objects, seen from above.
 MIN_DISTANCE = 0.25
-# Along a direction, one object is at least this far ahead of the other, or not ahead of it at all.
+# An object that is farther in a direction than another one is farther by at least this distance.
 MARGIN = 0.4
-# Visible share of the picture below which an object counts as hidden.
+# Minimum number of visible pixels of an object, as a share of the picture.
 MIN_PIXELS = 200 / (480 * 320)
 OBJECT_TRIES = 50
 LAYOUT_TRIES = 2000
@@ -57,7 +57,7 @@ DECIMALS = 6
 
 
 def split_of(kinds: Sequence[Kind]) -> str:
-    """The split, train or test, of every scene with these kinds of object."""
+    """The split (train or test) of all scenes with exactly these kinds of object."""
     content = "\n".join(sorted(map(str, kinds))).encode()
     share = int.from_bytes(hashlib.sha256(content).digest()[:8], "big") / 2**64
     return "train" if share < TRAIN_SHARE else "test"
@@ -68,7 +68,7 @@ def place(
 ) -> Scene:
     """A random scene with these objects, each with enough visible pixels.
 
-    Raises UserError where LAYOUT_TRIES layouts fail.
+    Raises UserError if LAYOUT_TRIES layouts fail.
     """
     for _ in range(LAYOUT_TRIES):
         solids = _layout(kinds, rng)
@@ -96,7 +96,7 @@ def jittered(point: Vector, reach: float, rng: random.Random) -> Vector:
 
 
 def _layout(kinds: Sequence[Kind], rng: random.Random) -> list[Solid] | None:
-    """A position and a rotation for each object, or None where OBJECT_TRIES positions fail for one."""
+    """A position and a rotation for each object; None if OBJECT_TRIES positions fail for an object."""
     solids: list[Solid] = []
     for kind in kinds:
         for _ in range(OBJECT_TRIES):
@@ -111,7 +111,7 @@ def _layout(kinds: Sequence[Kind], rng: random.Random) -> list[Solid] | None:
 
 
 def _fits(x: float, y: float, kind: Kind, other: Solid) -> bool:
-    """Whether an object at x, y keeps CLEVR's distances to another."""
+    """Whether an object at x, y keeps CLEVR's minimum distances to another object."""
     dx, dy = x - other.coords[0], y - other.coords[1]
     if math.sqrt(dx * dx + dy * dy) - RADIUS[kind.size] - RADIUS[other.kind.size] < MIN_DISTANCE:
         return False

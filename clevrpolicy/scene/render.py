@@ -1,4 +1,4 @@
-"""Pictures of scenes. OpenGL is loaded when a Renderer is created, never by importing this module."""
+"""Renders pictures of scenes. OpenGL is loaded when a Renderer is created, not by importing this module."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from harness.errors import UserError
 if TYPE_CHECKING:
     from clevrpolicy.scene.gl import Studio
 
-# Names the look in manifests: pictures of another version show the same scenes differently.
+# The version of the look, stored in manifests: another version renders the same scenes differently.
 VERSION = "studio-1"
 
 INSTALL_GL = "apt-get install --no-install-recommends libegl1 libgl1"
 
 
 class RenderError(UserError, RuntimeError):
-    """This machine or this renderer cannot render; the message says what to do."""
+    """This machine or this renderer cannot render. The message says what to do."""
 
 
 class Renderer(AbstractContextManager["Renderer"]):
     """Renders scenes of any size through one OpenGL context.
 
     Keep one per process and use it for every scene. Worker processes must be spawned, not forked.
-    Raises RenderError where OpenGL is not available, and while another renderer is open.
+    Raises RenderError if OpenGL is not available, or while another renderer is open.
     """
 
     _open: ClassVar[weakref.ref[Renderer] | None] = None
@@ -38,15 +38,15 @@ class Renderer(AbstractContextManager["Renderer"]):
         self._studio: Studio | None = None
         other = Renderer._open and Renderer._open()
         if other and other._studio:
-            # Both would share EGL's display, and closing either one would close it for the other.
+            # Both would share EGL's display, so closing one would also close the other.
             raise RenderError("this process already has an open Renderer; use that one, or close it first")
         try:
             from clevrpolicy.scene.gl import Studio
 
             self._studio = Studio()
         except Exception as error:
-            # PyOpenGL and EGL raise many types of exception here (ImportError, AttributeError, EGLError,
-            # AssertionError), all for the same reason.
+            # Without a working OpenGL, PyOpenGL and EGL raise exceptions of many types (ImportError,
+            # AttributeError, EGLError, AssertionError).
             raise RenderError(
                 f"rendering needs OpenGL through EGL, which cannot be started ({error}); "
                 f"on Debian or Ubuntu run: {INSTALL_GL}"

@@ -1,6 +1,6 @@
 """The surfaces of CLEVR's three shapes, and all objects of a scene as one list of vertices.
 
-One list, because every separate mesh costs some forty OpenGL calls per picture.
+All objects are one mesh, because each additional mesh costs about forty OpenGL calls per picture.
 """
 
 import math
@@ -10,15 +10,15 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from clevrpolicy.scene.ontology import RADIUS, RGB, Object
-from clevrpolicy.scene.visibility import BEVEL, half_side
+from clevrpolicy.scene.ontology import RGB, Object
+from clevrpolicy.scene.visibility import BEVEL, half_height
 
 Array = npt.NDArray[np.float64]
 Triangles = npt.NDArray[np.int64]
 
-# Radius of a cylinder's rounded rims, as a share of its radius: an edge that catches the light.
+# Radius of a cylinder's rounded rims, as a share of the cylinder's radius. A rounded rim reflects the lamps.
 CYLINDER_BEVEL = 0.05
-# Around the axis of a sphere or cylinder: less than a fifth of a pixel off the circle at 480 x 320.
+# Segments around the axis of a sphere or cylinder: less than a fifth of a pixel off the circle at 480 x 320.
 SEGMENTS = 40
 # Points along a quarter of a circle, on a bevel.
 ARC = 4
@@ -49,7 +49,7 @@ def _grid(rows: int, columns: int) -> Triangles:
 
 
 def _revolved(profile: Array) -> Surface:
-    """A profile rotated about z. Rows of the profile: radius, z, and the normal outward and upward."""
+    """A profile rotated about z. Rows of the profile: radius, z, outward and upward part of the normal."""
     angle = np.linspace(0.0, 2.0 * math.pi, SEGMENTS + 1)[:, None]
     radius, z, outward, upward = profile.T
     flat = np.zeros_like(angle)
@@ -65,27 +65,24 @@ def _sphere() -> Surface:
 
 
 def _cylinder() -> Surface:
-    bevel = CYLINDER_BEVEL
     angle = np.linspace(0.0, 0.5 * math.pi, ARC)
     normals = np.stack([np.sin(angle), np.cos(angle)], axis=1)
-    edge = np.hstack([1.0 - bevel + bevel * normals, normals])
+    edge = np.hstack([1.0 - CYLINDER_BEVEL + CYLINDER_BEVEL * normals, normals])
     lower = edge[::-1] * [1.0, -1.0, 1.0, -1.0]
     return _revolved(np.vstack([[0.0, 1.0, 0.0, 1.0], edge, lower, [0.0, -1.0, 0.0, -1.0]]))
 
 
 def _cube() -> Surface:
-    """Six faces, each a grid whose outer bands bend over the bevel to meet the neighbors halfway."""
-    bevel = BEVEL
+    """Six faces. The outer rows and columns of each face are half of the rounded edge to the next face."""
     bend = np.tan(np.linspace(-0.25 * math.pi, 0.0, ARC))
     slope = np.concatenate([bend, -bend[::-1]])
-    inner = np.repeat([bevel - 1.0, 1.0 - bevel], ARC)
+    inner = np.repeat([BEVEL - 1.0, 1.0 - BEVEL], ARC)
     across, down = np.meshgrid(slope, slope, indexing="ij")
     normals = np.stack([across, down, np.ones_like(across)], axis=-1).reshape(-1, 3)
     normals /= np.sqrt((normals * normals).sum(axis=1, keepdims=True))
     across, down = np.meshgrid(inner, inner, indexing="ij")
-    positions = np.stack([across, down, np.full_like(across, 1.0 - bevel)], axis=-1).reshape(-1, 3)
-    top = Surface(positions + bevel * normals, normals, _grid(len(slope), len(slope))[:, ::-1])
-    half_turn = np.array([1.0, -1.0, -1.0])
+    positions = np.stack([across, down, np.full_like(across, 1.0 - BEVEL)], axis=-1).reshape(-1, 3)
+    top = Surface(positions + BEVEL * normals, normals, _grid(len(slope), len(slope))[:, ::-1])
     faces = [
         Surface(
             np.roll(top.positions * turn, axis, axis=1),
@@ -93,7 +90,7 @@ def _cube() -> Surface:
             top.triangles,
         )
         for axis in range(3)
-        for turn in (np.ones(3), half_turn)
+        for turn in (np.ones(3), np.array([1.0, -1.0, -1.0]))  # no turn, half a turn about x
     ]
     return _joined(faces)
 
@@ -111,18 +108,12 @@ SURFACES = {"cube": _cube(), "sphere": _sphere(), "cylinder": _cylinder()}
 
 
 def linear(color: str) -> Array:
-    """(3,) linear color: between CLEVR's bytes read as linear (too pale) and as sRGB (too dark)."""
-    rgb: Array = (np.array(RGB[color]) / 255.0) ** 1.7
-    return rgb
-
-
-def scale(item: Object) -> float:
-    """World units per unit of the shape's surface."""
-    return half_side(item.kind) if item.kind.shape == "cube" else RADIUS[item.kind.size]
+    """(3,) linear color. The exponent is a compromise: 1 would look too pale, and 2.2 (sRGB) too dark."""
+    return (np.array(RGB[color]) / 255.0) ** 1.7
 
 
 def vertices(objects: Sequence[Object]) -> Vertices:
-    """The objects at their places, the nearest first, so that hidden surfaces are never shaded."""
+    """The objects in world coordinates, the nearest first, so that hidden surfaces are not shaded."""
     order = sorted(range(len(objects)), key=lambda index: objects[index].pixel_coords[2])
     placed = [_placed(objects[index]) for index in order]
     counts = [len(surface.positions) for surface in placed]
@@ -131,9 +122,9 @@ def vertices(objects: Sequence[Object]) -> Vertices:
 
 
 def _mark(index: int, item: Object) -> float:
-    """What surface.glsl needs beside the color: the object's index, plus a half if it is metal."""
-    # In the alpha channel, because with an additional texture coordinate Mesa 22.3 writes past its buffers on
-    # processors with 128-bit vectors (try LP_NATIVE_VECTOR_WIDTH=128).
+    """What surface.glsl needs in addition to the color: the object's index, plus a half if it is metal."""
+    # Stored in the alpha channel, because with an additional texture coordinate Mesa 22.3 writes past its
+    # buffers on processors with 128-bit vectors (LP_NATIVE_VECTOR_WIDTH=128 reproduces this).
     return index + (0.5 if item.kind.material == "metal" else 0.0)
 
 
@@ -142,6 +133,5 @@ def _placed(item: Object) -> Surface:
     angle = math.radians(item.rotation)
     cosine, sine = math.cos(angle), math.sin(angle)
     turn = np.array([[cosine, sine, 0.0], [-sine, cosine, 0.0], [0.0, 0.0, 1.0]])
-    return Surface(
-        surface.positions @ turn * scale(item) + item.coords, surface.normals @ turn, surface.triangles
-    )
+    positions = surface.positions @ turn * half_height(item.kind) + item.coords
+    return Surface(positions, surface.normals @ turn, surface.triangles)

@@ -1,7 +1,7 @@
 #version 330 core
 // The look of the ground, of rubber and of metal under three lamps with soft shadows.
-// Vertices with a color belong to objects. Its alpha is the object's index, plus a half for metal: 2.0 is
-// object 2 of rubber, 2.5 is object 2 of metal.
+// Vertices with a color belong to objects. The color's alpha is the object's index, plus a half for metal: with
+// 2.0 object 2 is of rubber, with 2.5 it is of metal.
 
 struct SpotLight {
     vec3 color;
@@ -29,7 +29,7 @@ const vec3 GROUND = vec3(0.47, 0.47, 0.475);
 const float PENUMBRA = 0.0065;  // width of a shadow's soft edge, as a share of the shadow map
 const int TAPS = 12;
 
-// The visible share of a lamp: samples on a spiral, each of which the hardware filters.
+// The visible share of a lamp: the mean of samples on a spiral, each filtered by the hardware.
 float lit(sampler2DShadow map, mat4 to_lamp) {
     vec4 seen = to_lamp * vec4(frag_position, 1.0);
     vec3 place = seen.w > 0.0 ? seen.xyz / seen.w * 0.5 + 0.5 : vec3(-1.0);  // behind a lamp everything is lit
@@ -43,7 +43,7 @@ float lit(sampler2DShadow map, mat4 to_lamp) {
     return share / float(TAPS);
 }
 
-// Light of one lamp on the surface. It fades more slowly than that of a point, because the lamps are large.
+// Light of one lamp on the surface. It fades more slowly than light from a point, because the lamps are large.
 vec3 arriving(int lamp, float share, vec3 normal) {
     vec3 way = spot_lights[lamp].position - frag_position;
     float square = dot(way, way);
@@ -81,7 +81,7 @@ float soft_box(vec3 ray, vec3 way, float half_side, float blur) {
 }
 
 // The studio without its objects: the lit ground below the horizon, darkness with lamps above. Vertical
-// surfaces mirror only the ground; the panels around it give them the streaks that make them look like metal.
+// surfaces mirror only the ground, so panels around it add the streaks that make surfaces look like metal.
 vec3 studio(vec3 ray, float blur) {
     float reach = frag_position.z / max(-ray.z, 0.02);
     vec3 met = frag_position + ray * reach;

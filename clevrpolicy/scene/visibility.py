@@ -1,21 +1,21 @@
-"""Which pixels show which object, computed exactly and without OpenGL.
+"""Computes which pixels show which object, exactly and without OpenGL.
 
-Whether a scene is accepted, bounding boxes and pixel counts are part of a benchmark's digest, which must be
-the same on every machine. So only operations that IEEE 754 rounds exactly are used (+ - * / sqrt and
-comparisons), sums have a fixed order, and the sine and cosine of a rotation are rounded.
+Visibility decides whether a scene is accepted, and boxes and pixel counts are part of a benchmark's digest,
+which must be the same on every machine. So this module uses only operations that IEEE 754 rounds exactly (+ -
+* / sqrt and comparisons), sums in a fixed order, and rounds the sine and cosine of a rotation.
 
 Each pixel center has a ray:  point(t) = camera + t * (forward + u * right + v * up)
 
-t is the depth. u depends on the column only and v on the row only, so the dot product of every ray with a
+t is the depth. u depends only on the column and v only on the row. So the dot product of all rays with a
 fixed vector is a row plus a column: one addition per pixel. A solid is an intersection of convex bodies:
 
     sphere      one ball             the depths of entry and exit solve a quadratic equation
     cylinder    infinite cylinder    a quadratic equation
                 and one slab         a slab is the space between two parallel planes: top and bottom
-    cube        nine slabs           three pairs of faces, six pairs of cuts in place of its rounded edges
+    cube        nine slabs           three pairs of faces, six pairs of cuts that replace its rounded edges
 
-A ray is inside an intersection from the latest entry to the earliest exit, and misses it where the exit comes
-first. A pixel shows the solid with the nearest entry.
+A ray is inside an intersection from the latest entry to the earliest exit. It misses the intersection if the
+exit comes first. A pixel shows the solid with the nearest entry.
 """
 
 import itertools
@@ -30,22 +30,23 @@ from clevrpolicy.scene.camera import Camera, difference, dot
 from clevrpolicy.scene.ontology import RADIUS, Kind, Vector
 
 Array = npt.NDArray[np.float64]
-# Left, top, right, bottom in pixels, the last two exclusive.
+# Left, top, right, bottom in pixels; right and bottom are exclusive.
 Box = tuple[int, int, int, int]
-# Depths at which each ray enters and leaves a body; NaN, or enter > leave, where it misses.
+# Depths at which each ray enters and leaves a body. For a ray that misses it: NaN, or enter > leave.
 Span = tuple[Array, Array]
 
 VERTICAL: Vector = (0.0, 0.0, 1.0)
 # Radius of a cube's rounded edges, as a share of its half side.
 BEVEL = 0.15
-# A cut at 45 degrees replaces the rounding: on it, two coordinates sum to this many half sides.
+# A plane at 45 degrees replaces the rounding. Two coordinates of its points sum to this many half sides.
 CHAMFER = 2.0 - 2.0 * BEVEL + BEVEL * math.sqrt(2.0)
-# Of a sine or cosine: far below a pixel, far above the last bit, in which math libraries differ.
+# Sines and cosines are rounded: far more finely than a pixel, but coarser than the last bit, in which math
+# libraries differ.
 DECIMALS = 9
 
 
 class Solid(NamedTuple):
-    """An object as visibility needs it."""
+    """What visibility needs to know about an object."""
 
     kind: Kind
     # World coordinates of the center.
@@ -59,31 +60,31 @@ class Visible(NamedTuple):
 
     # Number of pixels whose center shows the object.
     pixels: int
-    # The box of these pixels; zeros when there are none.
+    # The bounding box of these pixels; zeros if there are none.
     bbox: Box
 
 
 def half_side(kind: Kind) -> float:
-    """Half the edge of a cube of this size, in world units: CLEVR divides the radius by sqrt 2."""
+    """Half the edge of a cube in world units. CLEVR divides the radius by sqrt 2."""
     return RADIUS[kind.size] / math.sqrt(2.0)
 
 
 def half_height(kind: Kind) -> float:
-    """Height of an object's center above the ground, in world units."""
+    """Height of an object's center above the ground, in world units: half the object's height."""
     return half_side(kind) if kind.shape == "cube" else RADIUS[kind.size]
 
 
 def visible(solids: Sequence[Solid], camera: Camera) -> list[Visible]:
-    """What the camera sees of each solid, with the others in front of it; solids must not overlap.
+    """What the camera sees of each solid when others hide parts of it. Solids must not overlap.
 
-    Raises ValueError when a solid extends behind the camera.
+    Raises ValueError if a solid extends behind the camera.
     """
     owner = owners(solids, camera)
     return [_extent(owner == index, _window(solid, camera)) for index, solid in enumerate(solids)]
 
 
 def owners(solids: Sequence[Solid], camera: Camera) -> npt.NDArray[np.int16]:
-    """(height, width) index of the solid that each pixel shows, -1 where it shows the ground or the sky."""
+    """(height, width) index of the solid that each pixel shows; -1 for the ground or the sky."""
     nearest = np.full((camera.height, camera.width), np.inf)
     owner = np.full(nearest.shape, -1, dtype=np.int16)
     for index, solid in enumerate(solids):
@@ -113,22 +114,20 @@ class _Rays:
         """(rows, columns) dot product of each ray with a vector."""
         by_column = dot(axis, self.basis.right) * self.u
         by_row = dot(axis, self.basis.forward) + dot(axis, self.basis.up) * self.v
-        product: Array = by_column + by_row
-        return product
+        return by_column + by_row
 
     def rise(self) -> Array:
-        """(rows, 1) dot product with the vertical: the camera's right is level, so columns do not matter."""
+        """(rows, 1) dot product with the vertical. It is the same in all columns: "right" is horizontal."""
         return self.basis.forward[2] + self.basis.up[2] * self.v
 
     def square(self) -> Array:
         """(rows, columns) squared length of each ray."""
-        product: Array = self.u * self.u + (1.0 + self.v * self.v)
-        return product
+        return self.u * self.u + (1.0 + self.v * self.v)
 
 
 def _depth(solid: Solid, rays: _Rays) -> Array:
-    """(rows, columns) depth at which each ray enters the solid, infinite where it misses."""
-    # Rays parallel to a plane divide by zero, and rays that miss have no root: both end as misses.
+    """(rows, columns) depth at which each ray enters the solid; infinite if it misses."""
+    # Rays parallel to a plane divide by zero, and rays that miss have no root. Both count as misses.
     with np.errstate(divide="ignore", invalid="ignore"):
         if solid.kind.shape == "sphere":
             enter, leave = _through_sphere(solid, rays)
@@ -147,17 +146,18 @@ def _through_sphere(solid: Solid, rays: _Rays) -> Span:
 
 def _through_cylinder(solid: Solid, rays: _Rays) -> Span:
     offset = difference(rays.origin, solid.coords)
-    level = (offset[0], offset[1], 0.0)
+    horizontal = (offset[0], offset[1], 0.0)
     radius = RADIUS[solid.kind.size]
     rise = rays.rise()
-    side = _roots(rays.square() - rise * rise, rays.along(level), dot(level, level) - radius * radius)
+    constant = dot(horizontal, horizontal) - radius * radius
+    side = _roots(rays.square() - rise * rise, rays.along(horizontal), constant)
     return _intersection(side, _slab(rise, offset[2], radius))
 
 
 def _through_cube(solid: Solid, rays: _Rays) -> Span:
     offset = difference(rays.origin, solid.coords)
     half = half_side(solid.kind)
-    x, y = _turned(solid.rotation)
+    x, y = _rotated_axes(solid.rotation)
     span = _slab(rays.along(VERTICAL), offset[2], half)
     for axis in (x, y):
         span = _intersection(span, _slab(rays.along(axis), dot(offset, axis), half))
@@ -167,8 +167,8 @@ def _through_cube(solid: Solid, rays: _Rays) -> Span:
     return span
 
 
-def _turned(rotation: float) -> tuple[Vector, Vector]:
-    """The x and y axes after a rotation about z by some degrees."""
+def _rotated_axes(rotation: float) -> tuple[Vector, Vector]:
+    """The x and y axes after a rotation about z, in degrees."""
     angle = math.radians(rotation)
     cosine, sine = round(math.cos(angle), DECIMALS), round(math.sin(angle), DECIMALS)
     return (cosine, sine, 0.0), (-sine, cosine, 0.0)
@@ -181,12 +181,12 @@ def _roots(square: Array, half_linear: Array, constant: float) -> Span:
 
 
 def _slab(direction: Array, offset: float, half: float) -> Span:
-    """Where rays are between two parallel planes, at -half and half along an axis through the center.
+    """The span between two parallel planes, at -half and half along an axis through the solid's center.
 
     direction and offset are the dot products of the axis with the rays and with their origin.
     """
-    one, other = (-half - offset) / direction, (half - offset) / direction
-    return np.minimum(one, other), np.maximum(one, other)
+    lower, upper = (-half - offset) / direction, (half - offset) / direction
+    return np.minimum(lower, upper), np.maximum(lower, upper)
 
 
 def _intersection(a: Span, b: Span) -> Span:
@@ -194,14 +194,13 @@ def _intersection(a: Span, b: Span) -> Span:
 
 
 def _window(solid: Solid, camera: Camera) -> Box:
-    """A part of the picture outside of which the solid cannot be seen: its bounding box, projected."""
-    height = half_height(solid.kind)
-    half = height if solid.kind.shape == "cube" else RADIUS[solid.kind.size]
-    first, second = _turned(solid.rotation if solid.kind.shape == "cube" else 0.0)
+    """A part of the picture that contains the solid: the projection of a cube around it."""
+    half = half_height(solid.kind)
+    first, second = _rotated_axes(solid.rotation if solid.kind.shape == "cube" else 0.0)
     x, y, z = solid.coords
     corners = [
         camera.project((x + a * first[0] + b * second[0], y + a * first[1] + b * second[1], z + c))
-        for a, b, c in itertools.product((-half, half), (-half, half), (-height, height))
+        for a, b, c in itertools.product((-half, half), repeat=3)
     ]
     columns, rows, _ = zip(*corners, strict=True)
     left, top = max(0, math.floor(min(columns))), max(0, math.floor(min(rows)))
@@ -209,11 +208,11 @@ def _window(solid: Solid, camera: Camera) -> Box:
 
 
 def _extent(mask: npt.NDArray[np.bool_], window: Box) -> Visible:
-    """Pixel count and bounding box of a mask that is false outside of a window."""
+    """Pixel count and bounding box of a mask that is false outside the window."""
     left, top, right, bottom = window
     shown = mask[top:bottom, left:right]
     columns, rows = np.flatnonzero(shown.any(axis=0)), np.flatnonzero(shown.any(axis=1))
     if not rows.size:
         return Visible(0, (0, 0, 0, 0))
-    first, last = (left + int(columns[0]), top + int(rows[0])), (left + int(columns[-1]), top + int(rows[-1]))
-    return Visible(int(np.count_nonzero(shown)), (*first, last[0] + 1, last[1] + 1))
+    box = (left + int(columns[0]), top + int(rows[0]), left + int(columns[-1]) + 1, top + int(rows[-1]) + 1)
+    return Visible(int(np.count_nonzero(shown)), box)

@@ -76,7 +76,7 @@ def test_import(clevr: Path, tmp_path: Path, balance) -> None:
 
 
 def test_a_policy_without_enough_scenes_is_named(clevr: Path, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"--train: .* for policy L4-\w+, CLEVR lacks \d+ \(for Case"):
+    with pytest.raises(UserError, match=r"--train: .* for policy L4-\w+, but CLEVR lacks \d+ \(for Case"):
         import_clevr(clevr, tmp_path / "bench", Config(depth=4, policies=1, train=60), workers=1)
 
 

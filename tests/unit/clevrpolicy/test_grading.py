@@ -1,7 +1,7 @@
-"""Cited conditions in many wordings, checked against the tree, and the first error of a wrong response."""
+"""Cited conditions, in many wordings, are checked against the tree, and the first error is found."""
 
+import itertools
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,8 +21,7 @@ from harness import variants
 from harness.files.benchmark import Benchmark
 from harness.metrics.referral import precision, recall
 from harness.parsing import in_box
-from harness.records import Instance
-from harness.variants import IN_CONTEXT, INTERNALIZED, VARIANTS, Variant
+from harness.variants import IN_CONTEXT, INTERNALIZED, VARIANTS
 
 TREE = Tree(
     Node(
@@ -33,7 +32,7 @@ TREE = Tree(
     )
 )
 RULES = rules_of(TREE)
-# Its path: red, yes; metal, yes; cube, no: Case 1.
+# The path of this scene in TREE: red, yes; metal, yes; cube, no: Case 1.
 SCENE = (
     Kind("large", "red", "metal", "sphere"),
     Kind("small", "blue", "rubber", "cube"),
@@ -41,6 +40,7 @@ SCENE = (
 )
 GOLD = reasoning.gold(TREE, SCENE)
 PATH = ["Condition 1", "Condition 1.1", "Condition 1.1.1"]
+# A correct response in free wording.
 FREE = """I start with the policy. **Condition 1** asks whether there is a red object in the scene. In the
 picture there is a big red ball, so I proceed to Condition 1.1. Condition 1.1 tests for objects of the same
 material as in its picture; yes → Condition 1.1.1. Condition 1.1.1 checks if there are any blocks, and
@@ -48,7 +48,7 @@ there isn't one among them, hence Case 1. \\boxed{Case 1}"""
 
 
 def cited_parts(text: str) -> dict[str, dict[str, bool] | None]:
-    """The parts of each rule that the text cites; None for one that does not exist."""
+    """The parts of each rule that the text cites; None for a rule that does not exist."""
     citations = check_citations(parse_citations(text), RULES)
     return {cited.rule: dict(cited.parts) if cited.exists else None for cited in citations}
 
@@ -58,7 +58,7 @@ def first_error(text: str, scene: Scene | None = None) -> str:
     return error_analysis.first_error(text, path, RULES, SCENE, lambda: scene)
 
 
-def test_gold_reasoning_and_a_free_wording_are_entirely_true() -> None:
+def test_all_statements_of_gold_reasoning_and_of_a_free_wording_are_true() -> None:
     yes, no = {"test": True, "if it holds": True}, {"test": True, "if it does not": True}
     for text in (GOLD, FREE):
         assert cited_parts(text) == {"Condition 1": yes, "Condition 1.1": yes, "Condition 1.1.1": no}
@@ -69,7 +69,7 @@ def test_gold_reasoning_and_a_free_wording_are_entirely_true() -> None:
     ("text", "parts"),
     [
         ("Condition 1 asks for a blue object.", {"test": False}),
-        ("Condition 1 asks about the colour.", {"test": True}),
+        ("Condition 1 asks about the colour.", {"test": True}),  # British spelling
         ("Condition 1 is about shape.", {"test": False}),
         ("condition 1: Is there a red cube?", {"test": False}),
         ("Condition 1: Is a red object present? No.", {"test": True}),
@@ -93,7 +93,7 @@ def test_statements_about_a_rule_are_checked(text: str, parts: dict[str, bool]) 
     assert cited_parts(text)["Condition 1"] == parts
 
 
-def test_values_that_were_singled_out_before_may_be_named_again() -> None:
+def test_values_singled_out_by_earlier_conditions_may_be_named() -> None:
     assert cited_parts("Condition 1.1.1 asks for a red metal cube.") == {"Condition 1.1.1": {"test": True}}
     assert cited_parts("Condition 1.1.1 asks for a small cube.") == {"Condition 1.1.1": {"test": False}}
     alone = rules_of(Tree(TREE.root, accumulate=False))
@@ -101,7 +101,7 @@ def test_values_that_were_singled_out_before_may_be_named_again() -> None:
     assert check_citations(citations, alone)[0].parts == {"test": False}
 
 
-def test_rules_that_do_not_exist_are_false_and_the_answer_cites_nothing() -> None:
+def test_nonexistent_rules_are_marked_and_a_boxed_answer_cites_nothing() -> None:
     assert cited_parts("Condition 1: red? Yes. Go to Condition 1.3.")["Condition 1.3"] is None
     assert cited_parts("If Condition 7 holds, respond with Case 1.") == {"Condition 7": None}
     assert cited_parts(r"\boxed{Case 1}") == {}
@@ -139,7 +139,7 @@ def test_appended_words_never_raise_a_score(text: str, hostile: list[str]) -> No
 
 
 @pytest.mark.parametrize("piece", ["Condition 1.", "condition ", "if so ", "there is ", "find  out "])
-def test_a_megabyte_is_parsed(piece: str) -> None:
+def test_a_text_of_a_megabyte_is_parsed(piece: str) -> None:
     text = "Condition 1 " + piece * (1_000_000 // len(piece))
     citations = parse_citations(text)
     assert citations[0].number == "1"
@@ -147,7 +147,7 @@ def test_a_megabyte_is_parsed(piece: str) -> None:
 
 
 def misperceived(*changes: tuple[int, str, str]) -> str:
-    """The gold reasoning for the scene with these changes: object, attribute, value."""
+    """The gold reasoning for SCENE after these changes: index of the object, attribute, value."""
     kinds = list(SCENE)
     for index, attribute, value in changes:
         kinds[index] = kinds[index]._replace(**{attribute: value})
@@ -182,11 +182,11 @@ def test_first_error(text: str, label: str) -> None:
 
 
 def test_a_perception_error_reports_that_the_object_was_half_hidden() -> None:
-    def item(kind: Kind, y: float, pixels: int) -> Object:
-        return Object(kind, (0.0, y, 0.7), 0.0, (0, 0, 1), (0, 0, 1, 1), pixels)
-
     def scene(pixels: int) -> Scene:
-        objects = tuple(item(k, y, pixels) for k, y in zip(SCENE, (-2.0, 0.0, 2.0), strict=True))
+        objects = tuple(
+            Object(kind, (0.0, y, 0.7), 0.0, (0, 0, 1), (0, 0, 1, 1), pixels)
+            for kind, y in zip(SCENE, (-2.0, 0.0, 2.0), strict=True)
+        )
         return Scene("s", "test", 160, 112, objects, (7.481, -6.508, 5.344), {})
 
     text = misperceived((0, "material", "rubber"))
@@ -198,25 +198,19 @@ def test_a_perception_error_reports_that_the_object_was_half_hidden() -> None:
 def alone_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """ClevrPolicy-T in which each condition asks about the entire scene."""
     out = tmp_path_factory.mktemp("benchmarks") / "alone"
-    sizes = {"policies": 1, "train": 2, "test": 4, "width": 160, "height": 112}
-    generate(out, SceneConfig(depth=3, accumulate=False, **sizes), workers=1)
+    config = SceneConfig(3, policies=1, train=2, test=4, accumulate=False, width=160, height=112)
+    generate(out, config, workers=1)
     return out
 
 
-def questions(benchmark: Benchmark) -> Iterator[tuple[Instance, Variant]]:
-    for split in ("train", "test"):
-        for instance in benchmark.instances(split):
-            for variant in VARIANTS.values():
-                yield instance, variant
-
-
 @pytest.mark.parametrize("name", ["text_folder", "visual_folder", "alone_folder"])
-def test_gold_reasoning_and_the_text_of_the_policy_cite_rules_correctly(
+def test_gold_reasoning_and_policy_texts_cite_rules_correctly(
     name: str, request: pytest.FixtureRequest
 ) -> None:
     benchmark = Benchmark(request.getfixturevalue(name))
     family = benchmark.family
-    for instance, variant in questions(benchmark):
+    instances = [*benchmark.instances("train"), *benchmark.instances("test")]
+    for instance, variant in itertools.product(instances, VARIANTS.values()):
         gold, path = family.gold(instance, variant), family.gold_rules(instance, variant)
         cited = family.cited_rules(instance, variant, gold)
         assert [rule.rule for rule in cited] == list(path)
@@ -234,13 +228,13 @@ def test_gold_reasoning_and_the_text_of_the_policy_cite_rules_correctly(
 
 
 @pytest.mark.parametrize("form", [*GO, *GIVE, "Go to {}.", r"\text{{}}", "**{}**"])
-def test_a_recited_condition_may_be_worded_as_in_the_policy(text_folder: Path, form: str) -> None:
+def test_a_recited_condition_may_use_the_words_of_the_policy(text_folder: Path, form: str) -> None:
     benchmark = Benchmark(text_folder)
     recalled = benchmark.instances("recall")
     for instance in recalled:
         for other in recalled:
-            attribute, value, *leads = other.target.split("; ")
-            text = in_box("; ".join([attribute, value, *(form.replace("{}", lead) for lead in leads)]))
+            attribute, value, *destinations = other.target.split("; ")
+            text = in_box("; ".join([attribute, value, *(form.replace("{}", d) for d in destinations)]))
             grade = benchmark.family_of(instance).grade(instance, instance.target, text)
             assert grade.value == (other.target == instance.target)
 
@@ -249,11 +243,10 @@ def test_scenes_without_a_camera_have_perception_errors_too(text_folder: Path) -
     benchmark = Benchmark(text_folder)
     family = benchmark.family
     instance = benchmark.instances("test")[0]
-    verdict = re.compile(r"(Yes, [^.]*|No, none)\.")
+    first_verdict = r"(Yes, [^.]*|No, none)\."
     gold = family.gold(instance, INTERNALIZED)
-    flipped = verdict.sub(lambda match: "No." if "Yes" in match[0] else "Yes.", gold, 1)
+    flipped = re.sub(first_verdict, lambda match: "No." if "Yes" in match[0] else "Yes.", gold, count=1)
     label = family.first_error(instance, INTERNALIZED, flipped)
-    assert label is not None
     without_camera = label.removesuffix(error_analysis.HALF_HIDDEN)
     assert without_camera in error_analysis.PERCEPTION.values()
     family.__dict__["_scenes"] = {instance.facts["scene"]: b"{}"}

@@ -53,7 +53,7 @@ def test_a_scene_depends_on_its_seed_alone() -> None:
     assert placed(1, 6) != placed(2, 6)
 
 
-def test_a_scene_that_cannot_be_placed_is_an_error(monkeypatch) -> None:
+def test_objects_that_cannot_be_placed_are_an_error(monkeypatch) -> None:
     monkeypatch.setattr(placement, "LAYOUT_TRIES", 20)
     large = [k for k in KINDS if k.size == "large"] * 2
     with pytest.raises(UserError, match="--max-objects"):
@@ -78,16 +78,15 @@ def test_clevr_json_round_trip() -> None:
     data = json.loads(msgspec.json.encode(clevr_json.encode(scene, 4)))
     assert clevr_json.decode(data) == scene
     assert data["image_index"] == 4
-    assert {"3d_coords", "pixel_coords", "rotation", "shape", "size", "color", "material"} <= data["objects"][
-        0
-    ].keys()
+    fields = {"3d_coords", "pixel_coords", "rotation", "shape", "size", "color", "material"}
+    assert fields <= data["objects"][0].keys()
     for one, other in (("left", "right"), ("front", "behind")):
         for i, related in enumerate(data["relationships"][one]):
             assert all(i in data["relationships"][other][j] for j in related)
 
 
 @pytest.mark.parametrize(("depth", "count"), [(1, 7), (2, 30), (4, 40), (6, 50)])
-def test_balanced_scenes_give_each_leaf_its_share(depth: int, count: int) -> None:
+def test_balanced_scenes_are_spread_evenly_over_the_leaves(depth: int, count: int) -> None:
     trees = {d.policy.id: d.tree for d in policies.sample_policies(Config(depth, 3))}
     allocations = list(quotas.balanced(trees, count, quotas.SceneSampler(rng(0, "plan"), "test", 3, 10)))
     for policy_id, tree in trees.items():
@@ -107,7 +106,7 @@ def test_natural_scenes_serve_every_policy() -> None:
     assert [policy_ids for _, policy_ids in allocations] == [tuple(trees)] * 20
 
 
-def test_a_leaf_without_enough_scenes_is_named() -> None:
+def test_an_error_names_the_leaf_without_enough_scenes() -> None:
     trees = {d.policy.id: d.tree for d in policies.sample_policies(Config(8, 1))}
     with pytest.raises(UserError, match=r"not enough .* for Case \d+ of policy L8-\w+ with 2\.\.4 objects"):
         list(quotas.balanced(trees, 20_000, quotas.SceneSampler(rng(0, "plan"), "test", 2, 4)))

@@ -1,4 +1,4 @@
-"""clevr-skills: right and balanced answers, and grading."""
+"""clevr-skills: answers are correct and balanced, and responses are graded."""
 
 from collections import Counter
 from pathlib import Path
@@ -41,7 +41,7 @@ def instances_of(benchmark: Benchmark, skill: str) -> list[Instance]:
 
 
 def description(instance: Instance, before: str, after: str) -> list[str]:
-    """The words of the question between these two texts, in the singular."""
+    """The words of the question between these two texts, as singulars and without "objects"."""
     text = instance.query[1].value
     words = text[text.index(before) + len(before) : text.index(after)].split()
     return [word.removesuffix("s") for word in words if word != "objects"]
@@ -51,25 +51,22 @@ def test_answers_are_true(skills: Benchmark, kinds: dict[str, tuple[Kind, ...]])
     for instance in instances_of(skills, "list"):
         assert sorted(instance.target.split("; ")) == sorted(map(str, kinds[instance.facts["scene"]]))
     for instance in instances_of(skills, "exists"):
-        words = description(instance, "Is there a ", " in this scene")
-        there = any(set(words) <= set(kind) for kind in kinds[instance.facts["scene"]])
-        assert instance.target == ("yes" if there else "no")
-        near = max(len(set(words) & set(kind)) for kind in kinds[instance.facts["scene"]])
-        assert near >= len(words) - 1, "an absent object differs in one attribute from an object of the scene"
+        words = set(description(instance, "Is there a ", " in this scene"))
+        exists = any(words <= set(kind) for kind in kinds[instance.facts["scene"]])
+        assert instance.target == ("yes" if exists else "no")
+        shared = max(len(words & set(kind)) for kind in kinds[instance.facts["scene"]])
+        assert shared >= len(words) - 1, "an absent object differs in one attribute from one of the scene"
     for instance in instances_of(skills, "count"):
-        words = description(instance, "How many ", " are in this scene")
-        met = sum(
-            {word.removesuffix("s") for word in words} <= set(kind) for kind in kinds[instance.facts["scene"]]
-        )
-        assert instance.target == str(met)
+        words = set(description(instance, "How many ", " are in this scene"))
+        assert instance.target == str(sum(words <= set(kind) for kind in kinds[instance.facts["scene"]]))
 
 
 def test_answers_are_balanced(skills: Benchmark) -> None:
     test = skills.instances("test")
     assert len(test) == 3 * CONFIG.scenes
-    for skill, each in (("exists", 10), ("count", 4)):
+    for skill, scenes_per_answer in (("exists", 10), ("count", 4)):
         counts = Counter(i.target for i in test if i.facts["skill"] == skill)
-        assert set(counts.values()) == {each}
+        assert set(counts.values()) == {scenes_per_answer}
 
 
 def test_a_scene_is_in_the_split_of_its_content_and_occurs_once(

@@ -1,4 +1,4 @@
-"""Visibility is exact: it decides which scenes are accepted, and it is part of a benchmark's digest."""
+"""Visibility is exact. It decides which scenes are accepted, and is part of a benchmark's digest."""
 
 import math
 import subprocess
@@ -8,13 +8,12 @@ import numpy as np
 import pytest
 
 from clevrpolicy.scene.camera import Camera
-from clevrpolicy.scene.ontology import RADIUS, Kind, Vector
+from clevrpolicy.scene.ontology import ATTRIBUTES, Kind, Vector
 from clevrpolicy.scene.visibility import Solid, half_height, owners, visible
 from harness import seeds
 
 POSITION = (7.481, -6.508, 5.344)
 CAMERA = Camera(POSITION, 480, 320)
-SHAPES = ("cube", "sphere", "cylinder")
 
 
 def solid(shape: str, size: str, x: float, y: float, rotation: float = 0.0) -> Solid:
@@ -27,15 +26,13 @@ def scattered(seed: int) -> list[Solid]:
     places = [(x, y) for x in (-2.4, -0.8, 0.8, 2.4) for y in (-2.0, 0.0, 2.0)]
     rng.shuffle(places)
     return [
-        solid(rng.choice(SHAPES), rng.choice(tuple(RADIUS)), x, y, rng.uniform(0, 360)) for x, y in places[:9]
+        solid(rng.choice(ATTRIBUTES["shape"]), rng.choice(ATTRIBUTES["size"]), x, y, rng.uniform(0, 360))
+        for x, y in places[:9]
     ]
 
 
 def test_camera_sees_the_origin_in_the_middle() -> None:
-    column, row, depth = CAMERA.project((0.0, 0.0, 0.0))
-    assert column == pytest.approx(240)
-    assert row == pytest.approx(160)
-    assert depth == pytest.approx(math.sqrt(sum(c * c for c in POSITION)))
+    assert CAMERA.project((0.0, 0.0, 0.0)) == pytest.approx((240, 160, math.hypot(*POSITION)))
 
 
 def test_camera_spans_the_horizontal_field_of_view() -> None:
@@ -65,11 +62,10 @@ def test_lone_sphere_covers_its_projected_area() -> None:
     assert view.pixels == pytest.approx(math.pi * rim**2, rel=0.02)
 
 
-@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("shape", ATTRIBUTES["shape"])
 def test_large_hides_small_behind_it(shape: str) -> None:
-    direction = (-POSITION[0], -POSITION[1])
-    behind = [1.6 * d / math.hypot(*direction) for d in direction]
-    small = solid("sphere", "small", behind[0], behind[1])
+    x, y = (-1.6 * coordinate / math.hypot(*POSITION[:2]) for coordinate in POSITION[:2])
+    small = solid("sphere", "small", x, y)
     wall = solid(shape, "large", 0.0, 0.0, 48.0)
     low = Camera((POSITION[0], POSITION[1], 1.0), 480, 320)
     for pair in ([small, wall], [wall, small]):
@@ -108,20 +104,19 @@ def test_box_ends_at_the_edge_of_the_picture() -> None:
 
 
 def test_cube_rotated_by_a_right_angle_is_the_same_cube() -> None:
-    assert visible([solid("cube", "large", 1.0, 1.0, 17.0)], CAMERA) == visible(
-        [solid("cube", "large", 1.0, 1.0, 107.0)], CAMERA
-    )
+    cube, rotated = (solid("cube", "large", 1.0, 1.0, rotation) for rotation in (17.0, 107.0))
+    assert visible([cube], CAMERA) == visible([rotated], CAMERA)
 
 
 def test_counts_are_the_same_on_every_machine() -> None:
-    """Literal numbers: a change here changes the digest of every benchmark."""
+    """If these numbers change, the digest of every benchmark changes."""
     counts = [view.pixels for view in visible(scattered(7), CAMERA)]
     assert counts == [544, 788, 650, 830, 905, 980, 1211, 4969, 356]
 
 
 def test_imports_neither_renderer_nor_torch() -> None:
     program = (
-        "import sys, clevrpolicy.scene.visibility; print({'pyrender', 'torch', 'OpenGL'} & set(sys.modules))"
+        "import sys, clevrpolicy.scene.visibility; print({'pyrender', 'torch', 'OpenGL'} & {*sys.modules})"
     )
     output = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert output.stdout.strip() == "set()"
