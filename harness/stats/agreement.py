@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 def krippendorff(units: Iterable[Sequence[float | None]]) -> float | None:
     """Alpha over units, each rated by any number of judges, None where a judge gave no value.
 
-    1 is perfect agreement, 0 what chance gives, below 0 is worse. A unit with one value tells nothing.
+    1 is perfect agreement, 0 what chance gives, below 0 is worse. A unit with one value is ignored.
     None where no unit has two values, or where all values are the same: there alpha is undefined.
     Source: Krippendorff, Computing Krippendorff's Alpha-Reliability (2011), interval metric.
     """
