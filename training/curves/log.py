@@ -91,7 +91,7 @@ class StageProgressBar(tqdm):  # type: ignore[misc]
 
     @staticmethod
     def status_printer(file: TextIO) -> Callable[[str], None]:
-        """Replaces tqdm's printer, which ends updates with a carriage return, when the output is not a terminal."""
+        """Without a terminal, replaces tqdm's printer, which ends updates with a carriage return."""
         if file.isatty():
             printer: Callable[[str], None] = tqdm.status_printer(file)
             return printer
