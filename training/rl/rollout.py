@@ -22,7 +22,7 @@ B: rows of this process; N: rows of all processes, a group after the other; T: t
 TRL's _generate_and_score_completions samples, rewards and scores in one method, by calling _generate and
 _calculate_rewards. It has no place for a second prompt or for replacing groups. So the class below samples
 and rewards first, then calls TRL's method, and overrides the two inner methods to return what was sampled.
-tests/unit/training/test_trl_hooks.py lists every private method of TRL used here, and fails if one changes.
+tests/unit/rl/test_trl_hooks.py lists every private method of TRL used here, and fails if one changes.
 """
 
 import logging
