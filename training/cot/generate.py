@@ -1,10 +1,12 @@
 """`trimpi cot`: chains of thought for the training split of a benchmark, by four methods (paper, CoT-SFT).
 
-The paper uses `forward` for ClevrPolicy and `reverse` for GTAPolicy. All chains are kept only in the format
-<think>...</think> \\boxed{...}. The folder contains asked.json (benchmark and request), responses.jsonl (what
-the model answered, appended one by one), cot.jsonl (one ChainOfThought per line, in the order of
-`select_instances`), and cot.json, which is written last and marks the folder as complete. After a kill, the
-same command resumes.
+The paper uses `forward` for ClevrPolicy and `reverse` for GTAPolicy. A chain is kept only if it has the
+format <think>...</think> \\boxed{...}. After a kill, the same command resumes. The folder contains:
+
+    asked.json         benchmark and request
+    responses.jsonl    what the model answered, appended one by one
+    cot.jsonl          one ChainOfThought per line, in the order of `select_instances`
+    cot.json           written last; marks the folder as complete
 """
 
 import platform
@@ -36,6 +38,7 @@ from training.cot.prompts import (
     select_instances,
 )
 
+PACKAGE = "policy-internalization"
 SPEC, MANIFEST, CHAINS, RESPONSES = "asked.json", "cot.json", "cot.jsonl", "responses.jsonl"
 
 
@@ -154,11 +157,10 @@ def make_chains(benchmark: Benchmark, out: Path, request: CotRequest) -> ChainSt
     ]
     (out / MANIFEST).unlink(missing_ok=True)
     store.write_lines(out / CHAINS, chains)
-    ours = "policy-internalization"
     manifest = ChainsManifest(
         asked=spec,
         backend=backend,
-        versions={ours: version(ours), "python": platform.python_version()},
+        versions={PACKAGE: version(PACKAGE), "python": platform.python_version()},
         scorer=benchmark.family.scorer,
         chains_sha256=store.sha256(out / CHAINS),
         statistics=_statistics(instances, results),
@@ -207,7 +209,7 @@ def _gold_chains(benchmark: Benchmark, instances: Sequence[Instance]) -> list[Fi
 def _request_chains(
     benchmark: Benchmark, out: Path, request: CotRequest, instances: Sequence[Instance]
 ) -> tuple[list[FilterResult], Json]:
-    """Requests what is missing: a further sample only for instances without one that is kept."""
+    """Requests missing samples. An instance gets a further sample only while none of its samples is kept."""
     by_id = {instance.id: instance for instance in instances}
     # Instance id -> sample -> result.
     results: dict[str, dict[int, FilterResult]] = {instance.id: {} for instance in instances}

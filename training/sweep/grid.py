@@ -32,7 +32,7 @@ HERE = Path(__file__).parent
 SWEEP, BASE = "sweep.toml", "base"
 # Scored on every benchmark for comparison: the base model, the lowest and the highest possible scores.
 UNTRAINED = (BASE, *SCRIPTED)
-# Names of folders in a cell, so no benchmark can have them.
+# Folders in a cell. A benchmark cannot have these names.
 RESERVED = ("train", "test", "recall")
 
 
@@ -43,8 +43,8 @@ class TomlTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class MakeCommand(TomlTable, frozen=True):
     """The command line that generates a folder.
 
-    {out} stands for the folder. In the command of a benchmark, {seed} stands for the seed of the training;
-    then intervals over seeds include the variation between policies.
+    {out} is replaced by the folder. In the command of a benchmark, {seed} is replaced by the seed of the
+    training. Intervals over seeds then include the variation between policies.
     """
 
     make: str
@@ -58,11 +58,11 @@ class MakeCommand(TomlTable, frozen=True):
 
 
 class Method(TomlTable, frozen=True):
-    """How to train."""
+    """How to train: a recipe and where its chains of thought come from."""
 
-    # A recipe of `trimpi train`. None: the recipe that has the method's name.
+    # A recipe of `trimpi train`. None: the recipe with the name of the method.
     recipe: str | None = None
-    # Where chains of thought come from. If a model writes them, it is the base model.
+    # The source of chains of thought. If a model writes them, it is the base model.
     how: CotMethod = "gold"
     # Changes to the recipe, applied after those of the sweep.
     changes: dict[str, Any] = {}
@@ -95,7 +95,7 @@ class Grid(TomlTable, frozen=True):
     # Names of benchmarks; "a+b" means one training run on both.
     benchmarks: tuple[str, ...]
     methods: tuple[str, ...]
-    # Chains of thought per benchmark, over all its policies. A method that reads none has one cell for all.
+    # Chains of thought per benchmark, over all its policies. A method without chains has one cell for all.
     chains: tuple[int, ...]
     seeds: tuple[int, ...]
     # What the tables and plots of the report compare.
@@ -103,7 +103,7 @@ class Grid(TomlTable, frozen=True):
 
 
 class Sweep(TomlTable, frozen=True):
-    """The whole file."""
+    """The contents of the TOML file."""
 
     # A checkpoint: a folder relative to the file, an id on the hub, or the command that generates it.
     base: str | MakeCommand
@@ -246,6 +246,6 @@ def recipe(sweep: Sweep, cell: Cell, base: str = BASE) -> Recipe:
     data: list[dict[str, str]] = [{"benchmark": f"data/{name}"} for name in cell.data]
     if cell.chains is not None:
         data = [{"benchmark": f"data/{name}", "cot": cell.chains_folder(name)} for name in cell.data]
-    own = {"name": cell.method, "base": base, "data": data, "seed": cell.seed}
-    changes = config.merge(config.merge(sweep.changes, sweep.method(cell.method).changes), own)
+    fixed = {"name": cell.method, "base": base, "data": data, "seed": cell.seed}
+    changes = config.merge(config.merge(sweep.changes, sweep.method(cell.method).changes), fixed)
     return config.load(cell.recipe, sweep.scale, **changes)

@@ -67,9 +67,10 @@ SAVINGS = tuple(
 
 
 def metric_columns(rows: Sequence[MethodRow]) -> list[Column]:
-    """A column for each installed metric, except headlines, that any row has a value for without the policy.
+    """A column for each installed metric that any row has a value for without the policy.
 
-    A metric whose rows have details, such as the parts of a score, has a column for each of them.
+    Headline metrics have no column here. A metric whose rows have details, such as the parts of a score, has
+    a column for each detail.
     """
     keys = dict.fromkeys(key for row in rows for figures in row.figures.values() for key in figures)
     labels = [key[2] for key in keys if key[:2] == results.INTERNALIZED[:2]]
@@ -127,7 +128,7 @@ def method_table(
 
 
 def paper_scores(variant: str, visual: bool | None, *, judged: bool = False) -> dict[str, float]:
-    """The paper's percentages by recipe, for policies with or without pictures. It calls methods as we do."""
+    """The paper's percentages by recipe, for policies with or without pictures. Titles identify methods."""
     recipes = {title: recipe for recipe, title in titles().items()}
     wanted = MODEL, "clevrpolicy", DEPTH, visual, variant, judged, ""
     return {
