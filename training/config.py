@@ -202,8 +202,10 @@ def recipe_titles() -> dict[str, str]:
 
 
 def recipe_title(recipe: str) -> str:
-    """Title of any recipe, given by name or TOML file; the name of the file if it has none."""
-    return str(_read(recipe, RECIPES).get("title", Path(recipe).stem))
+    """Title of a recipe, by name or TOML file; the name of the file if it has no title or is gone."""
+    known = recipe in names(RECIPES) or Path(recipe).is_file()
+    contents = _read(recipe, RECIPES) if known else {}
+    return str(contents.get("title", Path(recipe).stem))
 
 
 def _read(name: Any, folder: Path, descendants: tuple[Path, ...] = ()) -> dict[str, Any]:

@@ -163,12 +163,8 @@ def provenance(recipe: Recipe) -> list[dict[str, Any]]:
     entries = []
     for data in recipe.data:
         benchmark = Benchmark(data.benchmark)
-        entry = {
-            "benchmark": str(data.benchmark),
-            "digest": benchmark.manifest.digest,
-            "split": SPLIT,
-            "weight": data.weight,
-        }
+        entry: dict[str, Any] = {"benchmark": str(data.benchmark), "digest": benchmark.manifest.digest}
+        entry |= {"split": SPLIT, "weight": data.weight}
         if data.cot is not None:
             entry["chains"] = len(read_chains(data.cot, benchmark))
             entry |= {"cot": str(data.cot), "cot_sha256": store.sha256(data.cot / CHAINS)}

@@ -28,15 +28,8 @@ from harness.files.benchmark import Benchmark
 from harness.files.workdir import reserve
 from harness.records import Instance, Json, Response
 from harness.variants import INTERNALIZED
-from training.cot.prompts import (
-    ERROR,
-    CotMethod,
-    FilterResult,
-    best_sample,
-    filter_response,
-    make_prompt,
-    select_instances,
-)
+from training.cot import prompts
+from training.cot.prompts import CotMethod, FilterResult
 
 PACKAGE = "policy-internalization"
 SPEC, MANIFEST, CHAINS, RESPONSES = "asked.json", "cot.json", "cot.jsonl", "responses.jsonl"
@@ -139,11 +132,11 @@ def make_chains(benchmark: Benchmark, out: Path, request: CotRequest) -> ChainSt
     spec |= msgspec.to_builtins(request)
     # The server does not change the responses, so another one may finish the work.
     del spec["endpoint"]
-    instances = select_instances(benchmark, request.limit)
+    instances = prompts.select_instances(benchmark, request.limit)
     reserve(out, SPEC, spec, "chains of thought")
     if (out / MANIFEST).exists():
         manifest = store.read_json(out / MANIFEST, ChainsManifest)
-        if ERROR not in manifest.statistics.total.rejected:
+        if prompts.ERROR not in manifest.statistics.total.rejected:
             return manifest.statistics
     backend: Json = {}
     if request.how == "gold":
@@ -202,7 +195,7 @@ def _gold_chains(benchmark: Benchmark, instances: Sequence[Instance]) -> list[Fi
     for instance in tqdm(instances, desc="chains of thought", unit=""):
         text = benchmark.family_of(instance).gold(instance, INTERNALIZED)
         response = Response(instance.id, INTERNALIZED.name, 0, text)
-        results.append(filter_response(benchmark, "gold", instance, response))
+        results.append(prompts.filter_response(benchmark, "gold", instance, response))
     return results
 
 
@@ -215,7 +208,7 @@ def _request_chains(
     results: dict[str, dict[int, FilterResult]] = {instance.id: {} for instance in instances}
 
     def add(response: Response) -> None:
-        result = filter_response(benchmark, request.how, by_id[response.instance], response)
+        result = prompts.filter_response(benchmark, request.how, by_id[response.instance], response)
         results[response.instance][response.sample] = result
 
     log = store.Log(out / RESPONSES, Response)
@@ -228,9 +221,9 @@ def _request_chains(
         # A provider's batch may take a day, so all samples are sent at once.
         rounds = [list(range(request.samples))]
     for samples in rounds:
-        unsolved = [i for i in instances if best_sample(results[i.id]).text is None]
+        unsolved = [i for i in instances if prompts.best_sample(results[i.id]).text is None]
         missing = [
-            make_prompt(benchmark, request.how, instance, sample)
+            prompts.make_prompt(benchmark, request.how, instance, sample)
             for sample in samples
             for instance in unsolved
             if sample not in results[instance.id]
@@ -243,7 +236,7 @@ def _request_chains(
                 log.append([response])
                 add(response)
                 progress.update()
-    return [best_sample(results[instance.id]) for instance in instances], backend.description
+    return [prompts.best_sample(results[instance.id]) for instance in instances], backend.description
 
 
 def _statistics(instances: Sequence[Instance], results: Sequence[FilterResult]) -> ChainStatistics:

@@ -157,6 +157,7 @@ def read(file: Path) -> Sweep:
     except (msgspec.DecodeError, UnicodeDecodeError, OSError) as error:
         raise UserError(f"{file}: {error}") from error
     _check_benchmarks(sweep, file)
+    _check_paths(sweep, file)
     try:
         sweep.scoring.test(BASE)
     except UserError as error:
@@ -183,6 +184,14 @@ def _check_benchmarks(sweep: Sweep, file: Path) -> None:
     for name, source in [("base", sweep.base), *sweep.general.items()]:
         if isinstance(source, MakeCommand) and "{seed}" in source.make:
             raise UserError(f"{file}: {name}: expected one for all seeds, got {{seed}} in its command")
+
+
+def _check_paths(sweep: Sweep, file: Path) -> None:
+    """Refuses relative paths of recipes and scales, which cells would look for in the sweep's folder."""
+    recipes = {f"methods.{name}.recipe": method.recipe or "" for name, method in sweep.methods.items()}
+    for key, path in {"scale": sweep.scale, **recipes}.items():
+        if path.endswith(".toml") and not Path(path).is_absolute():
+            raise UserError(f"{file}: {key}: expected a name or an absolute path, got {path}")
 
 
 def _check_grid(grid: Grid, sweep: Sweep, where: str) -> None:

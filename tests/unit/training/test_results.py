@@ -245,7 +245,9 @@ def test_missing_and_failed_cells_are_marked(fake: FakeSweep) -> None:
     cells = [fake.cell("t2", "cot-sft", 24, seed) for seed in range(3)]
     never = fake.cell("t2", "direct-sft", None, 0)
     bad = fake.cell("t2", "bad", 24, 0) | {"recipe": "cot-sft"}
-    fake.grid("methods", *cells, never, bad)
+    (fake.folder / "own.toml").write_text('extends = "cot-sft"\ntitle = "Mine"')
+    own = fake.cell("t2", "own", 24, 0) | {"recipe": str(fake.folder / "own.toml")}
+    fake.grid("methods", *cells, never, bad, own)
     fake.end(bad, error="killed by signal 9")
     fake.end(cells[0], internalized=0.5, in_context=0.5, override=0.5)
     fake.end(cells[1], error="step 3: the loss is nan | lower it")
@@ -255,6 +257,7 @@ def test_missing_and_failed_cells_are_marked(fake: FakeSweep) -> None:
     assert row(page, "Direct SFT")["seeds"] == "0 of 1"
     assert row(page, "Direct SFT")["internalized (%)"] == "not run"
     assert row(page, "CoT SFT (bad)")["internalized (%)"] == "failed"
+    assert row(page, "Mine (own)")["internalized (%)"] == "not run"
     assert r"- `runs/t2/cot-sft-cot24/seed1`: step 3: the loss is nan \| lower it" in page
 
 

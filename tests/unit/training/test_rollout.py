@@ -144,11 +144,8 @@ def test_the_same_tokens_are_suppressed_as_at_evaluation(
     watched, _, output = scored
     backend = HuggingFace(str(checkpoint), Benchmark(visual_folder), Sampling())
     suppressed = backend.model.generation_config.suppress_tokens
-    assert (
-        watched.generation_config.suppress_tokens
-        == watched.generation_kwargs["suppress_tokens"]
-        == suppressed
-    )
+    assert watched.generation_config.suppress_tokens == suppressed
+    assert watched.generation_kwargs["suppress_tokens"] == suppressed
     names = watched._tokenizer.convert_ids_to_tokens(suppressed)
     assert {"<|image_pad|>", "<|video_pad|>", "<|vision_start|>", "<|vision_end|>"} <= set(names)
     sampled = {token for place in range(8) for token in row_of(output, "completion", place)}

@@ -74,9 +74,8 @@ def test_every_logged_step_has_an_entry_and_the_terminal_shows_progress(
     assert list(history) == [STAGE]
     stage = history[STAGE]
     assert stage.total_steps == STEPS
-    logged = {
-        entry["step"]: entry["loss"] for entry in trainer.state.log_history if entry.get("loss") is not None
-    }
+    entries = trainer.state.log_history
+    logged = {entry["step"]: entry["loss"] for entry in entries if entry.get("loss") is not None}
     assert list(logged) == list(range(1, STEPS + 1))
     assert {step: values.get("loss") for step, values in stage.steps.items()} == logged
     assert stage.steps[1]["learning_rate"] == trainer.args.learning_rate

@@ -7,7 +7,7 @@ from functools import cache
 from harness.metrics.metric import DASH, SHARE, Metric, Unit, find, installed
 from harness.paper.tables import tables
 from harness.report.text import escape_markdown, markdown_table
-from training.config import recipe_titles
+from training.config import recipe_title, recipe_titles
 from training.sweep.grid import UNTRAINED
 from training.sweep.report import results
 from training.sweep.report.results import Key, MethodRow, SeedMean
@@ -98,7 +98,7 @@ def order(row: MethodRow) -> tuple[int, str, int]:
 
 def name(row: MethodRow) -> str:
     method, recipe = row.cell.method, row.cell.recipe
-    title = titles().get(recipe, recipe)
+    title = titles().get(recipe) or recipe_title(recipe)
     return title if method == recipe else f"{title} ({method})"
 
 
