@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import policy_parser
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -20,27 +21,23 @@ from clevrpolicy.policy import reasoning, wording
 from clevrpolicy.policy.tree import mask
 from clevrpolicy.scene.ontology import ATTRIBUTES, KINDS
 from clevrpolicy.scene.placement import split_of
+from harness.backends.chat import Reader
+from harness.backends.checkpoint import load_checkpoint
 from harness.errors import UserError
 from harness.parsing import boxed
 from harness.records import Part, Prompt
 from harness.seeds import rng
-
-torch = pytest.importorskip("torch")
-pytest.importorskip("transformers")
-
-from harness.backends.chat import Reader  # noqa: E402
-from harness.backends.checkpoint import load_checkpoint  # noqa: E402
-from training.base import curriculum, evaluation, loop, vision_pretraining  # noqa: E402
-from training.base.data import image_pool, pixels  # noqa: E402
-from training.base.data.batches import TaskMixDataset, collate  # noqa: E402
-from training.base.data.examples import Example, ExampleEncoder, Picture  # noqa: E402
-from training.base.data.image_pool import CROP_SIDE, SCENE_HEIGHT, SCENE_WIDTH, ImagePool  # noqa: E402
-from training.base.data.samplers import SceneSampler, sample_policy  # noqa: E402
-from training.base.data.tasks import TASKS  # noqa: E402
-from training.base.model import attention, init_heads  # noqa: E402
-from training.base.model.checkpoint import INIT_STD, TEST_SIZE, TOKEN_SIDE, build_processor, random_model  # noqa: E402
-from training.base.model.tokenizer import train_tokenizer  # noqa: E402
-from training.base.optimizer import Optimizer  # noqa: E402
+from training.base import curriculum, evaluation, loop, vision_pretraining
+from training.base.data import image_pool, pixels
+from training.base.data.batches import TaskMixDataset, collate
+from training.base.data.examples import Example, ExampleEncoder, Picture
+from training.base.data.image_pool import CROP_SIDE, SCENE_HEIGHT, SCENE_WIDTH, ImagePool
+from training.base.data.samplers import SceneSampler, sample_policy
+from training.base.data.tasks import TASKS
+from training.base.model import attention, init_heads
+from training.base.model.checkpoint import INIT_STD, TEST_SIZE, TOKEN_SIDE, build_processor, random_model
+from training.base.model.tokenizer import train_tokenizer
+from training.base.optimizer import Optimizer
 
 SCENES = 300
 

@@ -5,19 +5,17 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
+from transformers import Trainer, TrainerCallback, TrainingArguments
 
-torch = pytest.importorskip("torch")
-pytest.importorskip("accelerate")
-from transformers import Trainer, TrainerCallback, TrainingArguments  # noqa: E402
-
-from harness.files import store  # noqa: E402
-from training.curves.history import LOG, LogEntry, read_history  # noqa: E402
-from training.curves.log import RunLogger, finite, log_to_run  # noqa: E402
+from harness.files import store
+from training.curves.history import LOG, LogEntry, read_history
+from training.curves.log import RunLogger, finite, log_to_run
 
 STAGE, STEPS = "cot-sft", 6
 
 
-class LinearModel(torch.nn.Module):  # type: ignore[misc,name-defined]
+class LinearModel(torch.nn.Module):
     """y = wx. Its loss is not a number at the calls in `bad`."""
 
     def __init__(self, bad: tuple[int, ...]) -> None:
