@@ -114,7 +114,7 @@ def test_a_killed_run_ends_with_the_same_weights(
     settings: str, checkpoint: Path, text_folder: Path, chains: Path, tmp_path: Path
 ) -> None:
     mine = write_recipe(tmp_path, settings, checkpoint, text_folder, chains)
-    whole = train(config.load(str(mine)), tmp_path / "whole")
+    uninterrupted = train(config.load(str(mine)), tmp_path / "uninterrupted")
     command = [sys.executable, "-m", "training.cli", "train", str(mine), "--out", str(tmp_path / "killed")]
     work = tmp_path / "killed" / ".cot-sft"
     for saved in ("checkpoint-4", "checkpoint-10"):
@@ -126,7 +126,7 @@ def test_a_killed_run_ends_with_the_same_weights(
         process.wait()
     assert not (tmp_path / "killed" / "cot-sft").exists()
     assert subprocess.run(command, capture_output=True, check=False).returncode == 0
-    assert weights(tmp_path / "killed" / "cot-sft") == weights(whole)
+    assert weights(tmp_path / "killed" / "cot-sft") == weights(uninterrupted)
 
 
 RL = """extends = 'cot-sft-grpo'

@@ -46,7 +46,7 @@ class TrainingRun:
     stages: Mapping[str, StageHistory]
 
     def settings(self) -> dict[str, Any]:
-        """training.json with lists as dictionaries by index, so that each entry has its own line."""
+        """training.json with lists as dictionaries by index, so that each entry has a separate line."""
         return {k: dict(enumerate(v)) if isinstance(v, list) else v for k, v in self.training.items()}
 
 

@@ -7,7 +7,7 @@ All paths inside a sweep's folder OUT are relative to it, so it can be moved:
     data/BENCH/, data/BENCH-cot48/    a benchmark, and its chains of thought
     runs/BENCH/METHOD-cot48/seed0/    a cell: outcome.json, log.txt, train/, test/, recall/, skills/
 
-If the command that generates a benchmark contains {seed}, every seed has its own: data/BENCH-seed0, ...
+If the command of a benchmark contains {seed}, each seed has a separate benchmark: data/BENCH-seed0, ...
 """
 
 import itertools
@@ -64,7 +64,7 @@ class Method(TomlTable, frozen=True):
     recipe: str | None = None
     # The source of chains of thought. If a model writes them, it is the base model.
     how: CotMethod = "gold"
-    # Changes to the recipe, applied after those of the sweep.
+    # Changes to the recipe, applied after the changes of the sweep.
     changes: dict[str, Any] = {}
 
 

@@ -1,4 +1,4 @@
-"""`trimpi sweep`: generates the benchmarks, then runs every cell in its own process.
+"""`trimpi sweep`: generates the benchmarks, then runs every cell in a separate process.
 
 An interrupted sweep resumes with the same command: a finished cell has an outcome.json, and a cell waits for
 a process that a killed sweep left behind. If a cell fails, the error is recorded and the other cells run.

@@ -338,7 +338,7 @@ def test_answers_do_not_depend_on_the_padding(
     assert together == alone and len(set(alone)) > 1
 
 
-def test_an_answer_is_compared_by_its_box_or_as_a_whole() -> None:
+def test_an_answer_is_compared_by_its_box_or_completely() -> None:
     assert evaluation.is_right(r"<think>no</think>\boxed{Case 1}", r"<think>yes</think>\boxed{Case 1}")
     assert not evaluation.is_right("Yes.", "No.") and evaluation.is_right("Yes.", "Yes.")
     assert not evaluation.is_right("", r"\boxed{Case 1}")
@@ -379,7 +379,7 @@ def log_and_weights(out: Path) -> tuple[list[Any], list[torch.Tensor]]:
 def test_a_resumed_run_ends_like_an_uninterrupted_one(
     small_run: curriculum.BaseConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
 ) -> None:
-    loop.train_base(tmp_path / "whole", small_run)
+    loop.train_base(tmp_path / "uninterrupted", small_run)
     train_step, steps = loop._Trainer._accumulate_gradients, itertools.count()
 
     def interrupted(trainer: Any, step_data: Any) -> Any:
@@ -392,7 +392,7 @@ def test_a_resumed_run_ends_like_an_uninterrupted_one(
         loop.train_base(tmp_path / "interrupted", small_run)
     monkeypatch.setattr(loop._Trainer, "_accumulate_gradients", train_step)
     loop.train_base(tmp_path / "interrupted", small_run)
-    log, weights = log_and_weights(tmp_path / "whole")
+    log, weights = log_and_weights(tmp_path / "uninterrupted")
     _, resumed_weights = log_and_weights(tmp_path / "interrupted")
     assert all(torch.equal(a, b) for a, b in zip(weights, resumed_weights, strict=True))
     # "words" ends at its first evaluation, because its gate is reached; the last stage gets the time left.

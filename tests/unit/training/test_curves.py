@@ -86,9 +86,9 @@ def test_steps_after_the_one_that_a_session_resumed_from_are_replaced(tmp_path: 
 
 def test_reading_a_log_does_not_change_it(tmp_path: Path) -> None:
     log = run(tmp_path, same_values("loss")) / LOG
-    whole = read_history(tmp_path)
+    history = read_history(tmp_path)
     log.write_bytes(torn := log.read_bytes() + b'{"stage":"rl","st')
-    assert read_history(tmp_path) == whole
+    assert read_history(tmp_path) == history
     assert log.read_bytes() == torn, "a run that is training may still complete this line"
 
 

@@ -49,9 +49,9 @@ class FakeSweep:
     def benchmark(self, name: str, depth: int, visual: bool = False) -> None:
         config = {"depth": depth, "visual": visual, "policies": 3}
         counts = {"instances.train.jsonl": 64, "instances.test.jsonl": 40}
-        made = Manifest(1, "clevrpolicy", config, {}, counts, f"{name}-digest", "i", {})
+        manifest = Manifest(1, "clevrpolicy", config, {}, counts, f"{name}-digest", "i", {})
         (self.folder / "data" / name).mkdir(parents=True)
-        store.write_json(self.folder / "data" / name / "manifest.json", made)
+        store.write_json(self.folder / "data" / name / "manifest.json", manifest)
         self.plan["benchmarks"].append(name)
 
     def cell(
@@ -127,13 +127,13 @@ LOGGED = [
 
 @pytest.fixture
 def fake(tmp_path: Path) -> FakeSweep:
-    made = FakeSweep(tmp_path)
-    made.benchmark("t2", 2)
+    sweep = FakeSweep(tmp_path)
+    sweep.benchmark("t2", 2)
     for name, score in (("base", 0.01), ("majority", 0.25), ("oracle", 1.0)):
-        cell = made.cell("t2", name)
-        made.plan["untrained"].append(cell)
-        made.end(cell, internalized=score, in_context=0.8, override=0.7)
-    return made
+        cell = sweep.cell("t2", name)
+        sweep.plan["untrained"].append(cell)
+        sweep.end(cell, internalized=score, in_context=0.8, override=0.7)
+    return sweep
 
 
 def row(page: str, label: str, table: int = 0) -> dict[str, str]:

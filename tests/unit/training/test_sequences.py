@@ -1,4 +1,4 @@
-"""Tokens and mask of each stage, and prompts that equal those of the harness."""
+"""Tokens and mask of each stage, and prompts that equal the prompts of the harness."""
 
 from pathlib import Path
 from typing import Any
@@ -54,7 +54,7 @@ def decode(ids: torch.Tensor | list[int], processor: Any) -> str:
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_the_prompt_equals_that_of_the_harness(stage: Any, data: TrainingData, loaded: Loaded) -> None:
+def test_the_prompt_equals_the_harness_prompt(stage: Any, data: TrainingData, loaded: Loaded) -> None:
     model, processor = loaded
     rows, batch = collated(stage, data, loaded)
     benchmark = Benchmark(data.benchmark)

@@ -97,10 +97,10 @@ def test_steps_that_are_repeated_after_a_kill_are_dropped(tmp_path: Path) -> Non
     train(tmp_path, resume="checkpoint-4")
     entries = store.read_lines(tmp_path / LOG, LogEntry)
     assert [entry.resumed for entry in entries if entry.resumed is not None] == [0, 4]
-    whole = read_history(tmp_path)[STAGE]
-    assert list(whole.steps) == [1, 2, 3, 4, 5, 6]
-    assert [whole.steps[step] for step in (1, 2, 3, 4)] == [killed.steps[step] for step in (1, 2, 3, 4)]
-    assert 1000 <= whole.seconds < 2000, "the time of all sessions is summed"
+    resumed = read_history(tmp_path)[STAGE]
+    assert list(resumed.steps) == [1, 2, 3, 4, 5, 6]
+    assert [resumed.steps[step] for step in (1, 2, 3, 4)] == [killed.steps[step] for step in (1, 2, 3, 4)]
+    assert 1000 <= resumed.seconds < 2000, "the time of all sessions is summed"
 
 
 def test_a_restarted_stage_drops_its_history(tmp_path: Path) -> None:

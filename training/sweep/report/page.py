@@ -114,7 +114,7 @@ def grid_section(sweep: StoredSweep, grid: GridPlan) -> Blocks:
         slug = f"{_slug(grid.title)}-{'-'.join(mixture)}"
         yield f"### {benchmark}: {sweep.kind(trained[0].data)}{mixed}"
         yield from _by_method(sweep, trained, f"{slug}-on-{benchmark}.svg" if mixed else f"{slug}.svg")
-        # Rewards belong to the whole mixture, so they follow the last of its benchmarks.
+        # Rewards belong to the mixture, so they follow its last benchmark.
         if benchmark == mixture[-1]:
             yield from _rewards(sweep, trained, f"{slug}-rewards.svg")
 
