@@ -60,7 +60,7 @@ class MakeCommand(TomlTable, frozen=True):
 class Method(TomlTable, frozen=True):
     """How to train: a recipe and where its chains of thought come from."""
 
-    # A recipe of `trimpi train`. None: the recipe with the name of the method.
+    # A recipe by name or absolute path. None: the recipe with the name of the method.
     recipe: str | None = None
     # The source of chains of thought. If a model writes them, it is the base model.
     how: CotMethod = "gold"
@@ -113,6 +113,7 @@ class Sweep(TomlTable, frozen=True):
     general: dict[str, MakeCommand] = {}
     # Only methods that differ from the recipe of their name.
     methods: dict[str, Method] = {}
+    # A scale by name or absolute path.
     scale: str = "tiny"
     # Changes to every recipe.
     changes: dict[str, Any] = {}
