@@ -1,4 +1,4 @@
-"""Training a checkpoint to follow a policy that it no longer sees.
+"""Trains a checkpoint to follow a policy that is no longer in its prompt.
 
 Read `config` first (recipes and scales), then `dataset` and `collate` (sequences and their loss), `stages`
 and `train` (one stage, all stages), and `rl`. `cot` generates chains of thought, `curves` plots what was

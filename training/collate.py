@@ -21,7 +21,7 @@ IGNORED = -100
 
 
 class MaskingCollator(DataCollatorForVisionLanguageModeling):  # type: ignore[misc]
-    """TRL's collator for images and text, which masks padding and prompt, with visual tokens masked too.
+    """TRL's collator masks padding and, without `prompt_loss`, the prompt. This one also masks visual tokens.
 
     Nothing is truncated: a sequence of more than `limit` tokens is a UserError that names its instance.
     """
@@ -50,7 +50,7 @@ class MaskingCollator(DataCollatorForVisionLanguageModeling):  # type: ignore[mi
         return batch
 
     def _visual_mask(self, ids_BT: torch.Tensor) -> torch.Tensor:
-        """Which tokens are image placeholders, or special tokens in an unbroken sequence with one; (B, T).
+        """Masks (B, T) image placeholders, and special tokens next to them, directly or through other ones.
 
         The neighbors matter because only the Qwen family names all its image marks in its config. Idefics3
         puts other special tokens before each tile of an image.

@@ -66,7 +66,7 @@ class RlSettings:
     micro_batch: int
     algorithm: Literal["grpo", "dapo"] = "grpo"
     policy_rollout: bool = False
-    # Updates per rollout batch. From the second on the ratio differs from 1, and clipping has an effect.
+    # Updates per rollout batch. From the second one on, the ratio differs from 1, so clipping has an effect.
     updates: int = 1
     max_new_tokens: int = 1024
     temperature: float = 1.0
@@ -78,7 +78,7 @@ class RlSettings:
     max_steps: int | None = None
     # Updates until the full learning rate: Adam's first updates are several times as large as later ones.
     warmup_steps: int = 0
-    # Samples with transformers, with vLLM on the same devices, or with `trl vllm-serve` at vllm_server.
+    # What samples: transformers, vLLM on the same devices, or `trl vllm-serve` at the URL vllm_server.
     vllm: Literal["off", "colocate", "server"] = "off"
     vllm_server: str = "http://127.0.0.1:8000"
 
@@ -202,14 +202,16 @@ def recipe_titles() -> dict[str, str]:
 
 
 def recipe_title(recipe: str) -> str:
-    """Title of any recipe, given by name or TOML file; the name of the file if it has none."""
-    return str(_read(recipe, RECIPES).get("title", Path(recipe).stem))
+    """Title of a recipe, by name or TOML file; the name of the file if it has no title or is gone."""
+    known = recipe in names(RECIPES) or Path(recipe).is_file()
+    contents = _read(recipe, RECIPES) if known else {}
+    return str(contents.get("title", Path(recipe).stem))
 
 
 def _read(name: Any, folder: Path, descendants: tuple[Path, ...] = ()) -> dict[str, Any]:
     """Reads a TOML file, by path or by its name in `folder`, merged over the file that it extends.
 
-    `descendants` are the files that led here by `extends`.
+    `descendants` are the files that extend this one, directly or through others.
     """
     if not isinstance(name, str):
         raise UserError(f"expected one of {', '.join(names(folder))} or a TOML file, got {name!r}")
@@ -273,7 +275,7 @@ def _require(settings: Any, *names: str, zero: bool = False) -> None:
     """Raises UserError for the first of these fields that is negative, or 0 unless `zero` is allowed."""
     for name in names:
         value = getattr(settings, name)
-        # Written this way because a comparison with NaN is false.
+        # Unlike `value <= 0`, this also refuses NaN, for which every comparison is false.
         if not (value > 0 or (zero and value == 0)):
             raise UserError(f"{name}: expected {'0 or more' if zero else 'above 0'}, got {value}")
 

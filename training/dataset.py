@@ -1,7 +1,7 @@
 """Training sequences for every stage: the prompt, the response, and which tokens the loss counts.
 
-A dataset row only names a benchmark and an instance. Texts and images are loaded when a batch is made, so
-20,000 instances with their policies need almost no memory.
+A dataset row only names a benchmark and an instance. Texts and images are loaded when a batch is created,
+so 20,000 instances with their policies need almost no memory.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -26,9 +26,9 @@ class SequenceFormat:
 
     # Whether the prompt contains the policy.
     variant: Variant
-    # The response is a chain of thought and the answer, or the answer alone.
+    # Whether the response has a chain of thought before the answer.
     chain_of_thought: bool
-    # The loss counts every text token (visually masked pretraining), or the response alone.
+    # Whether the loss also counts the text tokens of the prompt (visually masked pretraining).
     prompt_loss: bool = False
 
 
@@ -121,7 +121,7 @@ class Mixture:
 def sequences_per_epoch(counts: Sequence[int], weights: Sequence[float | None]) -> list[int]:
     """How many sequences an epoch takes from each benchmark.
 
-    Without weights all of them. With weights the total stays the same and is divided in their proportion.
+    Without weights it takes all of them. With weights the total stays the same and is divided in proportion.
     """
     given = [weight for weight in weights if weight is not None]
     if not given:

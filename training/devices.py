@@ -10,7 +10,7 @@ def process_state() -> PartialState:
     """The state of all processes of the run. Raises UserError if one process sees several GPUs."""
     # Without a GPU accelerate sees only this process, unless `cpu` is set.
     state = PartialState(cpu=not torch.cuda.is_available())
-    # transformers would split each batch over the GPUs in threads, which the batch sizes here do not include.
+    # One process would use all GPUs in threads, and the batch sizes computed here would be wrong.
     if state.num_processes == 1 and torch.cuda.device_count() > 1:
         raise UserError(
             f"expected one process per GPU, got one process for {torch.cuda.device_count()} GPUs: run "

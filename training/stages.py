@@ -5,7 +5,7 @@
                                      +--at the end--> RUN/.STAGE/trained --export--> RUN/STAGE
 
 RUN/STAGE appears only when it is complete. It is an ordinary checkpoint with adapters merged, so the harness,
-vLLM and the next stage load it as it is. After a kill, the stage resumes from its last complete checkpoint-N.
+vLLM and the next stage can load it. After a kill, the stage resumes from its last complete checkpoint-N.
 """
 
 import gc
@@ -32,7 +32,7 @@ from training.dataset import SEQUENCE_FORMATS, Mixture
 from training.devices import accumulation_steps, process_state
 from training.resume import ResumeMixin
 
-# The bar for loading weights would appear between those of the stages.
+# Otherwise a bar for loading weights would appear between the bars of the stages.
 logging.disable_progress_bar()
 
 # Marks a checkpoint-N that was written completely.
@@ -46,7 +46,7 @@ class SupervisedTrainer(ResumeMixin, SFTTrainer):  # type: ignore[misc]
 
 
 def train_stage(recipe: Recipe, stage: Stage, parent: str, run: Path) -> tuple[int, str | None]:
-    """Trains a stage and writes RUN/STAGE, all but its training.json.
+    """Trains a stage and writes RUN/STAGE, except for its training.json.
 
     Returns the number of updates, and the reason if the stage ended early. Raises UserError if the loss is
     not finite or if there is nothing to learn from.
@@ -166,7 +166,7 @@ class CheckpointGuard(TrainerCallback):  # type: ignore[misc]
 
 
 def _last_complete_checkpoint(work: Path) -> str | None:
-    """Path of the latest complete checkpoint-N. Deletes those that a kill left incomplete."""
+    """Path of the latest complete checkpoint-N. Deletes checkpoints that a kill left incomplete."""
     complete = {}
     for folder in work.glob("checkpoint-*"):
         if (folder / COMPLETE).exists():
@@ -187,10 +187,10 @@ def _export(work: Path, parent: str, out: Path) -> None:
         model = type(model).from_pretrained(work / TRAINED)
     # TRL changes the generation config (padding and stop tokens) for training; restore the parent's.
     model.generation_config = generation
-    aside = out.with_name(f".{out.name}.new")
-    shutil.rmtree(aside, ignore_errors=True)
-    model.to(precision).save_pretrained(aside)
-    processor.save_pretrained(aside)
-    # A checkpoint without training.json counts as unfinished, so one that an earlier kill left is replaced.
+    partial = out.with_name(f".{out.name}.new")
+    shutil.rmtree(partial, ignore_errors=True)
+    model.to(precision).save_pretrained(partial)
+    processor.save_pretrained(partial)
+    # A checkpoint without training.json is unfinished: an earlier run was killed, and its export is replaced.
     shutil.rmtree(out, ignore_errors=True)
-    aside.replace(out)
+    partial.replace(out)

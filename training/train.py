@@ -1,8 +1,8 @@
 """Runs a recipe stage by stage. Finished stages are kept, and an interrupted stage resumes.
 
-RUN/recipe.json, written first, contains what was requested. RUN/STAGE/training.json, written last, marks a
-finished stage. So one command can be interrupted and repeated at any time, and a different request is
-refused.
+RUN/recipe.json is written first and contains the request. RUN/STAGE/training.json is written last and marks a
+finished stage. The same command can therefore be interrupted and repeated at any time. A different request
+is refused.
 """
 
 import platform
@@ -120,7 +120,7 @@ def _train_stages(recipe: Recipe, run: Path, record: TrainingRecord, only: Stage
 
 
 def _train_one(recipe: Recipe, stage: Stage, parent: str, run: Path, earlier: TrainingRecord) -> None:
-    """Trains a stage and writes its record, which adds to that of the earlier stages (main process only)."""
+    """Trains a stage. The main process writes its record, which includes the records of earlier stages."""
     from training.curves.page import write_curves
     from training.devices import process_state
     from training.stages import train_stage
@@ -159,16 +159,12 @@ def _means(steps: Iterable[MetricValues]) -> dict[str, float]:
 
 
 def provenance(recipe: Recipe) -> list[dict[str, Any]]:
-    """Identifies the training data by content: a benchmark that was generated again is another one."""
+    """Identifies the training data by content, so a benchmark that has changed counts as other data."""
     entries = []
     for data in recipe.data:
         benchmark = Benchmark(data.benchmark)
-        entry = {
-            "benchmark": str(data.benchmark),
-            "digest": benchmark.manifest.digest,
-            "split": SPLIT,
-            "weight": data.weight,
-        }
+        entry: dict[str, Any] = {"benchmark": str(data.benchmark), "digest": benchmark.manifest.digest}
+        entry |= {"split": SPLIT, "weight": data.weight}
         if data.cot is not None:
             entry["chains"] = len(read_chains(data.cot, benchmark))
             entry |= {"cot": str(data.cot), "cot_sha256": store.sha256(data.cot / CHAINS)}
@@ -193,7 +189,7 @@ def check_data(recipe: Recipe) -> None:
 def reserve_run(run: Path, recipe: Recipe, data: tuple[Json, ...]) -> None:
     """Writes recipe.json into a new folder, or checks that the folder has a run of the same recipe and data.
 
-    The settings of a stage may change as long as nothing of it is trained; otherwise raises UserError.
+    The settings of a stage may change until its training starts. Any other difference raises UserError.
     """
     request = msgspec.json.decode(msgspec.json.encode({"recipe": recipe, "data": data}, enc_hook=str))
     requested = request["recipe"]
@@ -223,5 +219,5 @@ def reserve_run(run: Path, recipe: Recipe, data: tuple[Json, ...]) -> None:
 
 def _stage_settings(recipe: dict[str, Any], stage: Stage) -> dict[str, Any]:
     """The part of recipe.json that affects one stage."""
-    own = {"rl": recipe["rl"]} if stage == "rl" else {"sft": {stage: recipe["sft"].get(stage)}}
-    return own | {name: recipe[name] for name in ("save_steps", "gradient_checkpointing")}
+    settings = {"rl": recipe["rl"]} if stage == "rl" else {"sft": {stage: recipe["sft"].get(stage)}}
+    return settings | {name: recipe[name] for name in ("save_steps", "gradient_checkpointing")}

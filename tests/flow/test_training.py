@@ -7,6 +7,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ from training.cot.generate import CotRequest, make_chains
 from training.curves.history import RECORD_FILE
 from training.train import LOCK, reserve_run, train
 
+MakeRecipe = Callable[..., config.Recipe]
 FAST = {"epochs": 4, "batch_size": 4, "micro_batch": 2}
 
 
@@ -31,13 +34,18 @@ def chains(text_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-def recipe(name: str, checkpoint: Path, bench: Path, chains: Path, **changes: Any) -> config.Recipe:
-    data = [{"benchmark": bench, "cot": chains}]
-    sft = {
-        stage: {**FAST, **changes.pop(stage, {})}
-        for stage in ("vm-cpt", "direct-sft", "cot-sft", "prompt-sft")
-    }
-    return config.load(name, "tiny", base=str(checkpoint), data=data, sft=sft, save_steps=2, **changes)
+@pytest.fixture
+def recipe(checkpoint: Path, text_folder: Path, chains: Path) -> MakeRecipe:
+    """Makes recipes with short stages. Changes are keys of the recipe or settings of a supervised stage."""
+
+    def make(name: str, **changes: Any) -> config.Recipe:
+        stages = ("vm-cpt", "direct-sft", "cot-sft", "prompt-sft")
+        sft = {stage: FAST | changes.pop(stage, {}) for stage in stages}
+        data = [{"benchmark": text_folder, "cot": chains}]
+        settings = {"base": str(checkpoint), "data": data, "sft": sft, "save_steps": 2}
+        return config.load(name, "tiny", **(settings | changes))
+
+    return make
 
 
 def weights(folder: Path) -> bytes:
@@ -45,9 +53,9 @@ def weights(folder: Path) -> bytes:
 
 
 def test_the_harness_scores_the_checkpoints_of_two_stages(
-    checkpoint: Path, text_folder: Path, chains: Path, tmp_path: Path
+    recipe: MakeRecipe, checkpoint: Path, text_folder: Path, tmp_path: Path
 ) -> None:
-    settings = recipe("vm-cpt-cot-sft", checkpoint, text_folder, chains, **{"cot-sft": {"lora_rank": 4}})
+    settings = recipe("vm-cpt-cot-sft", **{"cot-sft": {"lora_rank": 4}})
     last = train(settings, tmp_path / "run")
     assert last == tmp_path / "run" / "cot-sft"
     assert len({weights(folder) for folder in (checkpoint, tmp_path / "run" / "vm-cpt", last)}) == 3
@@ -76,11 +84,11 @@ def test_the_harness_scores_the_checkpoints_of_two_stages(
 
 @pytest.mark.parametrize("name", ["direct-sft", "policy-in-prompt"])
 def test_the_other_supervised_recipes(
-    name: str, checkpoint: Path, visual_folder: Path, tmp_path: Path
+    name: str, recipe: MakeRecipe, checkpoint: Path, visual_folder: Path, tmp_path: Path
 ) -> None:
     chains = tmp_path / "cot"
     make_chains(Benchmark(visual_folder), chains, CotRequest())
-    last = train(recipe(name, checkpoint, visual_folder, chains), tmp_path / "run")
+    last = train(recipe(name, data=[{"benchmark": visual_folder, "cot": chains}]), tmp_path / "run")
     assert weights(last) != weights(checkpoint)
 
 
@@ -106,7 +114,7 @@ def test_a_killed_run_ends_with_the_same_weights(
     settings: str, checkpoint: Path, text_folder: Path, chains: Path, tmp_path: Path
 ) -> None:
     mine = write_recipe(tmp_path, settings, checkpoint, text_folder, chains)
-    whole = train(config.load(str(mine)), tmp_path / "whole")
+    uninterrupted = train(config.load(str(mine)), tmp_path / "uninterrupted")
     command = [sys.executable, "-m", "training.cli", "train", str(mine), "--out", str(tmp_path / "killed")]
     work = tmp_path / "killed" / ".cot-sft"
     for saved in ("checkpoint-4", "checkpoint-10"):
@@ -118,7 +126,7 @@ def test_a_killed_run_ends_with_the_same_weights(
         process.wait()
     assert not (tmp_path / "killed" / "cot-sft").exists()
     assert subprocess.run(command, capture_output=True, check=False).returncode == 0
-    assert weights(tmp_path / "killed" / "cot-sft") == weights(whole)
+    assert weights(tmp_path / "killed" / "cot-sft") == weights(uninterrupted)
 
 
 RL = """extends = 'cot-sft-grpo'
@@ -139,9 +147,9 @@ def test_two_processes_write_one_checkpoint(
 
 
 def test_a_checkpoint_without_its_record_is_written_again(
-    checkpoint: Path, text_folder: Path, chains: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    recipe: MakeRecipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings = recipe("cot-sft", checkpoint, text_folder, chains)
+    settings = recipe("cot-sft")
 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
@@ -155,10 +163,8 @@ def test_a_checkpoint_without_its_record_is_written_again(
     assert (tmp_path / "run" / "cot-sft" / RECORD_FILE).exists()
 
 
-def test_a_single_stage_needs_its_parent(
-    checkpoint: Path, text_folder: Path, chains: Path, tmp_path: Path
-) -> None:
-    settings = recipe("vm-cpt-cot-sft", checkpoint, text_folder, chains)
+def test_a_single_stage_needs_its_parent(recipe: MakeRecipe, tmp_path: Path) -> None:
+    settings = recipe("vm-cpt-cot-sft")
     with pytest.raises(UserError, match=r"vm-cpt: expected the checkpoint that cot-sft starts from"):
         train(settings, tmp_path / "run", only="cot-sft")
     assert train(settings, tmp_path / "run", only="vm-cpt") == tmp_path / "run" / "vm-cpt"
@@ -169,24 +175,16 @@ def test_a_single_stage_needs_its_parent(
         train(settings, tmp_path / "run", only="rl")
 
 
-def test_a_run_resumes_only_with_the_same_recipe(
-    checkpoint: Path, text_folder: Path, chains: Path, tmp_path: Path
-) -> None:
-    settings = recipe("vm-cpt-cot-sft", checkpoint, text_folder, chains)
+def test_a_run_resumes_only_with_the_same_recipe(recipe: MakeRecipe, tmp_path: Path) -> None:
+    settings = recipe("vm-cpt-cot-sft")
     train(settings, tmp_path / "run", only="vm-cpt")
     with pytest.raises(UserError, match=r"recipe\.seed 0\b.*\b1\b"):
-        train(recipe("vm-cpt-cot-sft", checkpoint, text_folder, chains, seed=1), tmp_path / "run")
+        train(recipe("vm-cpt-cot-sft", seed=1), tmp_path / "run")
 
 
-def test_settings_of_a_stage_may_change_until_it_starts(
-    checkpoint: Path, text_folder: Path, chains: Path, tmp_path: Path
-) -> None:
+def test_settings_of_a_stage_may_change_until_it_starts(recipe: MakeRecipe, tmp_path: Path) -> None:
     """Otherwise a mistake in the settings of a stage would cost the finished stages before it."""
-
-    def with_settings(**settings: Any) -> config.Recipe:
-        return recipe("vm-cpt-cot-sft", checkpoint, text_folder, chains, **settings)
-
-    run = tmp_path / "run"
+    run, with_settings = tmp_path / "run", partial(recipe, "vm-cpt-cot-sft")
     train(with_settings(**{"cot-sft": {"learning_rate": 1.0}}), run, only="vm-cpt")
     with pytest.raises(UserError, match=r"sft.vm-cpt.learning_rate"):
         train(with_settings(**{"vm-cpt": {"learning_rate": 1.0}}), run)
@@ -204,46 +202,41 @@ def test_settings_of_a_stage_may_change_until_it_starts(
 
 
 def test_problems_of_a_later_stage_are_reported_at_once(
-    checkpoint: Path, text_folder: Path, chains: Path, tmp_path: Path
+    recipe: MakeRecipe, text_folder: Path, tmp_path: Path
 ) -> None:
     rl = {"prompts": 9, "responses": 4, "micro_batch": 4}
     with pytest.raises(UserError, match=r"rl.prompts: expected at most .* training instances, 8, got 9"):
-        train(recipe("cot-sft-grpo", checkpoint, text_folder, chains, rl=rl), tmp_path / "run")
+        train(recipe("cot-sft-grpo", rl=rl), tmp_path / "run")
+    without_chains = [{"benchmark": text_folder, "cot": tmp_path / "nope"}]
     with pytest.raises(UserError, match="expected finished chains of thought"):
-        train(recipe("direct-sft", checkpoint, text_folder, tmp_path / "nope"), tmp_path / "run")
+        train(recipe("direct-sft", data=without_chains), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
-def test_a_wrong_base_does_not_reserve_the_folder(
-    checkpoint: Path, text_folder: Path, chains: Path, tmp_path: Path
-) -> None:
+def test_a_wrong_base_does_not_reserve_the_folder(recipe: MakeRecipe, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"checkpoint.*hub"):
-        train(recipe("cot-sft", Path("./a/b/c"), text_folder, chains), tmp_path / "run")
-    reserve_run(tmp_path / "run", recipe("cot-sft", checkpoint, text_folder, chains), ())
+        train(recipe("cot-sft", base="./a/b/c"), tmp_path / "run")
+    reserve_run(tmp_path / "run", recipe("cot-sft"), ())
 
 
-def test_two_processes_do_not_train_in_one_folder(
-    checkpoint: Path, text_folder: Path, chains: Path, tmp_path: Path
-) -> None:
-    settings = recipe("cot-sft", checkpoint, text_folder, chains)
+def test_two_processes_do_not_train_in_one_folder(recipe: MakeRecipe, tmp_path: Path) -> None:
+    settings = recipe("cot-sft")
     train(settings, tmp_path / "run")
     with store.locked(tmp_path / "run" / LOCK), pytest.raises(UserError, match="another process"):
         train(settings, tmp_path / "run")
 
 
 def test_chains_of_another_benchmark_are_refused(
-    checkpoint: Path, visual_folder: Path, chains: Path, tmp_path: Path
+    recipe: MakeRecipe, visual_folder: Path, chains: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(UserError, match="digest"):
-        train(recipe("cot-sft", checkpoint, visual_folder, chains), tmp_path / "run")
+        train(recipe("cot-sft", data=[{"benchmark": visual_folder, "cot": chains}]), tmp_path / "run")
 
 
 def test_a_loss_that_is_not_finite_stops_training_and_keeps_finished_stages(
-    checkpoint: Path, text_folder: Path, chains: Path, tmp_path: Path
+    recipe: MakeRecipe, tmp_path: Path
 ) -> None:
-    settings = recipe(
-        "vm-cpt-cot-sft", checkpoint, text_folder, chains, **{"cot-sft": {"learning_rate": 1e30}}
-    )
+    settings = recipe("vm-cpt-cot-sft", **{"cot-sft": {"learning_rate": 1e30}})
     with pytest.raises(
         UserError, match=r"step \d+: expected a finite \w+, got (nan|inf); lower learning_rate"
     ):
@@ -252,6 +245,6 @@ def test_a_loss_that_is_not_finite_stops_training_and_keeps_finished_stages(
     assert not (tmp_path / "run" / "cot-sft").exists()
 
 
-def test_a_batch_that_does_not_divide_is_refused(checkpoint: Path, text_folder: Path, chains: Path) -> None:
+def test_a_batch_that_does_not_divide_is_refused(recipe: MakeRecipe) -> None:
     with pytest.raises(UserError, match="multiple of micro_batch"):
-        recipe("cot-sft", checkpoint, text_folder, chains, **{"cot-sft": {"batch_size": 3}})
+        recipe("cot-sft", **{"cot-sft": {"batch_size": 3}})

@@ -5,8 +5,8 @@
               |                                                           no |      | yes
               +--------------------------------------------------------------+      +--> next stage
 
-A gate is an accuracy that a task must reach. Time that a stage does not need goes to the last stage. The mix
-of a stage includes tasks of earlier stages, so that they are not forgotten.
+A gate is an accuracy that a task must reach. The last stage gets the time that earlier stages did not need.
+The mix of a stage includes tasks of earlier stages, so that they are not forgotten.
 """
 
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ class CurriculumStage:
     """A mix of tasks (training.base.data.tasks), trained until all gates are reached or time is up."""
 
     name: str
-    # Most time for the stage, as a share of the training time; 1 for the last stage: all remaining time.
+    # Maximum time, as a share of the training time. The last stage has 1: all remaining time.
     share: float
     # Relative frequency of each task. If empty, the stage trains the vision tower only (vision_pretraining).
     mix: Mapping[str, float] = field(default_factory=dict)

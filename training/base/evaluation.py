@@ -13,7 +13,7 @@ from training.base.data.pixels import DevicePool, picture_batch
 from training.base.data.samplers import SceneSampler
 from training.base.data.tasks import TASKS
 
-# Most tokens that an answer may have; the longest right answer has about 170.
+# Maximum length of an answer in tokens. The longest right answer has about 170.
 NEW_TOKENS = 200
 
 

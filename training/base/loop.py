@@ -155,7 +155,7 @@ class _Trainer:
                     return
 
     def _time_budget(self, stage: CurriculumStage) -> float:
-        """Most seconds for a stage, including those before an interruption."""
+        """Maximum seconds for a stage, including the time before an interruption."""
         remaining = self.config.seconds - self.progress.seconds + self.progress.stage_seconds
         return min(remaining, stage.share * self.config.seconds)
 

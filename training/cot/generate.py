@@ -1,10 +1,12 @@
 """`trimpi cot`: chains of thought for the training split of a benchmark, by four methods (paper, CoT-SFT).
 
-The paper uses `forward` for ClevrPolicy and `reverse` for GTAPolicy. All chains are kept only in the format
-<think>...</think> \\boxed{...}. The folder contains asked.json (benchmark and request), responses.jsonl (what
-the model answered, appended one by one), cot.jsonl (one ChainOfThought per line, in the order of
-`select_instances`), and cot.json, which is written last and marks the folder as complete. After a kill, the
-same command resumes.
+The paper uses `forward` for ClevrPolicy and `reverse` for GTAPolicy. A chain is kept only if it has the
+format <think>...</think> \\boxed{...}. After a kill, the same command resumes. The folder contains:
+
+    asked.json         benchmark and request
+    responses.jsonl    what the model answered, appended one by one
+    cot.jsonl          one ChainOfThought per line, in the order of `select_instances`
+    cot.json           written last; marks the folder as complete
 """
 
 import platform
@@ -26,16 +28,10 @@ from harness.files.benchmark import Benchmark
 from harness.files.workdir import reserve
 from harness.records import Instance, Json, Response
 from harness.variants import INTERNALIZED
-from training.cot.prompts import (
-    ERROR,
-    CotMethod,
-    FilterResult,
-    best_sample,
-    filter_response,
-    make_prompt,
-    select_instances,
-)
+from training.cot import prompts
+from training.cot.prompts import CotMethod, FilterResult
 
+PACKAGE = "policy-internalization"
 SPEC, MANIFEST, CHAINS, RESPONSES = "asked.json", "cot.json", "cot.jsonl", "responses.jsonl"
 
 
@@ -136,11 +132,11 @@ def make_chains(benchmark: Benchmark, out: Path, request: CotRequest) -> ChainSt
     spec |= msgspec.to_builtins(request)
     # The server does not change the responses, so another one may finish the work.
     del spec["endpoint"]
-    instances = select_instances(benchmark, request.limit)
+    instances = prompts.select_instances(benchmark, request.limit)
     reserve(out, SPEC, spec, "chains of thought")
     if (out / MANIFEST).exists():
         manifest = store.read_json(out / MANIFEST, ChainsManifest)
-        if ERROR not in manifest.statistics.total.rejected:
+        if prompts.ERROR not in manifest.statistics.total.rejected:
             return manifest.statistics
     backend: Json = {}
     if request.how == "gold":
@@ -154,11 +150,10 @@ def make_chains(benchmark: Benchmark, out: Path, request: CotRequest) -> ChainSt
     ]
     (out / MANIFEST).unlink(missing_ok=True)
     store.write_lines(out / CHAINS, chains)
-    ours = "policy-internalization"
     manifest = ChainsManifest(
         asked=spec,
         backend=backend,
-        versions={ours: version(ours), "python": platform.python_version()},
+        versions={PACKAGE: version(PACKAGE), "python": platform.python_version()},
         scorer=benchmark.family.scorer,
         chains_sha256=store.sha256(out / CHAINS),
         statistics=_statistics(instances, results),
@@ -200,20 +195,20 @@ def _gold_chains(benchmark: Benchmark, instances: Sequence[Instance]) -> list[Fi
     for instance in tqdm(instances, desc="chains of thought", unit=""):
         text = benchmark.family_of(instance).gold(instance, INTERNALIZED)
         response = Response(instance.id, INTERNALIZED.name, 0, text)
-        results.append(filter_response(benchmark, "gold", instance, response))
+        results.append(prompts.filter_response(benchmark, "gold", instance, response))
     return results
 
 
 def _request_chains(
     benchmark: Benchmark, out: Path, request: CotRequest, instances: Sequence[Instance]
 ) -> tuple[list[FilterResult], Json]:
-    """Requests what is missing: a further sample only for instances without one that is kept."""
+    """Requests missing samples. An instance gets a further sample only while none of its samples is kept."""
     by_id = {instance.id: instance for instance in instances}
     # Instance id -> sample -> result.
     results: dict[str, dict[int, FilterResult]] = {instance.id: {} for instance in instances}
 
     def add(response: Response) -> None:
-        result = filter_response(benchmark, request.how, by_id[response.instance], response)
+        result = prompts.filter_response(benchmark, request.how, by_id[response.instance], response)
         results[response.instance][response.sample] = result
 
     log = store.Log(out / RESPONSES, Response)
@@ -226,9 +221,9 @@ def _request_chains(
         # A provider's batch may take a day, so all samples are sent at once.
         rounds = [list(range(request.samples))]
     for samples in rounds:
-        unsolved = [i for i in instances if best_sample(results[i.id]).text is None]
+        unsolved = [i for i in instances if prompts.best_sample(results[i.id]).text is None]
         missing = [
-            make_prompt(benchmark, request.how, instance, sample)
+            prompts.make_prompt(benchmark, request.how, instance, sample)
             for sample in samples
             for instance in unsolved
             if sample not in results[instance.id]
@@ -241,7 +236,7 @@ def _request_chains(
                 log.append([response])
                 add(response)
                 progress.update()
-    return [best_sample(results[instance.id]) for instance in instances], backend.description
+    return [prompts.best_sample(results[instance.id]) for instance in instances], backend.description
 
 
 def _statistics(instances: Sequence[Instance], results: Sequence[FilterResult]) -> ChainStatistics:

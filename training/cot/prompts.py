@@ -36,8 +36,8 @@ class FilterResult:
 def select_instances(benchmark: Benchmark, limit: int | None) -> list[Instance]:
     """The first `limit` training instances in an order that is the same for every method and model.
 
-    The policies alternate, and within a policy its answers do, so any prefix is balanced and a smaller limit
-    is a prefix of a larger one. Recall items are in their own split and are never selected.
+    The policies alternate, and so do the answers within each policy. Any prefix is therefore balanced, and a
+    smaller limit gives a prefix of a larger one. Recall items are in another split and are never selected.
     """
     # Policy -> target -> instances. Sorting by a random key first makes the order inside each group random.
     groups: dict[str, dict[str, list[Instance]]] = {}
@@ -75,7 +75,7 @@ def make_prompt(benchmark: Benchmark, method: CotMethod, instance: Instance, sam
 def filter_response(
     benchmark: Benchmark, method: CotMethod, instance: Instance, response: Response
 ) -> FilterResult:
-    """Keeps a response with the right format and the full score; a teacher's for its format alone."""
+    """Keeps a response with the right format and the full score. A teacher's response needs no score."""
     if response.text is None:
         return FilterResult(None, ERROR)
     if response.finish_reason in ("length", "refusal"):
@@ -109,7 +109,7 @@ def _box_contents(answer: str) -> str | None:
 
 
 def best_sample(results: Mapping[int, FilterResult]) -> FilterResult:
-    """The first sample that is kept, else a failed request, because a retry may succeed, else the last."""
+    """The first kept sample; else a failed request, because a retry may succeed; else the last sample."""
     in_order = [results[sample] for sample in sorted(results)]
     kept = [result for result in in_order if result.text is not None]
     failed = [result for result in in_order if result.reason == ERROR]

@@ -15,7 +15,7 @@ import msgspec
 from harness.errors import UserError
 from harness.files import store
 
-# RECORD_FILE (training.train.TrainingRecord) is in the run's folder and in that of each finished stage.
+# RECORD_FILE (training.train.TrainingRecord) is in the folder of the run and of each finished stage.
 LOG, RECORD_FILE = "log.jsonl", "training.json"
 # By metric. None if the value was not a finite number.
 MetricValues = dict[str, float | None]

@@ -21,7 +21,7 @@ LINE_INTERVAL = 30.0
 
 
 def log_to_run(trainer: Any, run: Path, stage: str) -> None:
-    """Logs to the run's folder, in place of transformers' own bar and printed dictionaries."""
+    """Logs to the run's folder and shows a bar, instead of the bar and the dictionaries of transformers."""
     for callback in (ProgressCallback, PrinterCallback):
         trainer.remove_callback(callback)
     trainer.add_callback(RunLogger(run, stage))
@@ -91,7 +91,7 @@ class StageProgressBar(tqdm):  # type: ignore[misc]
 
     @staticmethod
     def status_printer(file: TextIO) -> Callable[[str], None]:
-        """Without a terminal, replaces tqdm's printer, which ends updates with a carriage return."""
+        """Without a terminal, prints lines instead of tqdm's updates, which begin with a carriage return."""
         if file.isatty():
             printer: Callable[[str], None] = tqdm.status_printer(file)
             return printer

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -29,9 +30,9 @@ PAGE = "curves.html"
 DASHES = ((), (4, 2), (1, 1.5), (6, 1.5, 1, 1.5))
 # The window of the moving mean is the number of logged values divided by this.
 WINDOWS = 20
-# Up to so many values, each has a dot.
+# A curve with at most this many values has a dot for each.
 MAX_DOTS = 25
-# Of more values than this, a plot shows the range instead of each value.
+# With more values than this, a plot shows their range instead of each value.
 MAX_VALUES = 400
 
 
@@ -45,7 +46,7 @@ class TrainingRun:
     stages: Mapping[str, StageHistory]
 
     def settings(self) -> dict[str, Any]:
-        """training.json with lists as dictionaries by index, so that each entry has its own line."""
+        """training.json with lists as dictionaries by index, so that each entry has a separate line."""
         return {k: dict(enumerate(v)) if isinstance(v, list) else v for k, v in self.training.items()}
 
 
@@ -190,37 +191,38 @@ def _curve(label: str, style: int, values_by_step: Mapping[int, float], window: 
     return Curve(label, style, list(values_by_step), values, means)
 
 
-def _draw(series: Sequence[Curve], zero: bool) -> Markup:
+def _draw(curves: Sequence[Curve], zero: bool) -> Markup:
     with drawing((5, 2.9), "curves") as plot:
         # Imported here because importing matplotlib takes most of a second, and training draws nothing.
         from matplotlib.ticker import MaxNLocator
 
         axes = plot.axes
         axes.margins(x=0.02)
-        for s in series:
-            color, dashes = line_style(s.style)
+        for curve in curves:
+            color, dashes = line_style(curve.style)
             # Do not clip at the frame, because a line of zeros is on it.
             line: dict[str, Any] = {"color": INLINE.colors[color], "clip_on": False}
-            if s.means != s.values and len(series) <= len(INLINE.colors):
-                _faint(axes, s, INLINE.colors[color])
-            if len(s.steps) <= MAX_DOTS:
+            if curve.means != curve.values and len(curves) <= len(INLINE.colors):
+                _draw_values(axes, curve, INLINE.colors[color])
+            if len(curve.steps) <= MAX_DOTS:
                 line |= {"marker": "o", "markersize": 3}
-            axes.plot(s.steps, s.means, linewidth=1.8, linestyle=(0, dashes) if dashes else "solid", **line)
+            line["linestyle"] = (0, dashes) if dashes else "solid"
+            axes.plot(curve.steps, curve.means, linewidth=1.8, **line)
         if zero:
-            axes.update_datalim([(series[0].steps[0], 0.0)])
+            axes.update_datalim([(curves[0].steps[0], 0.0)])
             axes.autoscale_view()
-            axes.set_ylim(bottom=min(0.0, *(min(s.values) for s in series)))
+            axes.set_ylim(bottom=min(0.0, *(min(curve.values) for curve in curves)))
         axes.set(xlabel="step")
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True, steps=[1, 2, 5, 10]))
     return plot.inline
 
 
-def _faint(axes: Axes, s: Curve, color: str) -> None:
-    """Draws the values behind the means, or their range if there are more than a plot can show."""
-    each = -(-len(s.values) // MAX_VALUES)
-    if each == 1:
-        axes.plot(s.steps, s.values, linewidth=0.8, alpha=0.35, color=color, clip_on=False)
+def _draw_values(axes: Axes, curve: Curve, color: str) -> None:
+    """Draws the values faintly behind the means, or their ranges if there are more than MAX_VALUES."""
+    size = math.ceil(len(curve.values) / MAX_VALUES)
+    if size == 1:
+        axes.plot(curve.steps, curve.values, linewidth=0.8, alpha=0.35, color=color, clip_on=False)
         return
-    parts = [s.values[i : i + each] for i in range(0, len(s.values), each)]
+    parts = [curve.values[i : i + size] for i in range(0, len(curve.values), size)]
     low, high = [min(part) for part in parts], [max(part) for part in parts]
-    axes.fill_between(s.steps[::each], low, high, alpha=0.25, linewidth=0, color=color)
+    axes.fill_between(curve.steps[::size], low, high, alpha=0.25, linewidth=0, color=color)

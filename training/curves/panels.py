@@ -1,13 +1,17 @@
-"""The panels of a stage's curves, and which logged metrics each of them shows."""
+"""The panels of a stage's curves (listed in panels.toml), and which logged metrics each of them shows."""
 
 import re
+import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from importlib import resources
+
+import msgspec
 
 from training.curves.history import StageHistory
 
 FREE, AWARE = "reward/policy_free", "reward/policy_aware"
-# Not logged, but computed from the two.
+# Not logged, but computed from the two. This is its name in panels.toml.
 DIFFERENCE = f"{AWARE} less {FREE}"
 
 
@@ -29,59 +33,10 @@ class Panel:
     min_lines: int = 1
 
 
-# In the order of the page.
-PANELS = (
-    Panel("Loss", {"training": ("loss",), "held out": ("eval_loss",)}, zero=False),
-    Panel("Learning rate", {"rate": ("learning_rate",)}, smooth=False),
-    Panel("Gradient norm", {"norm": ("grad_norm",)}, "Before clipping."),
-    Panel(
-        "Token accuracy",
-        {"accuracy": ("mean_token_accuracy",)},
-        "Teacher-forced, over the tokens that carry loss.",
-        zero=False,
-    ),
-    Panel(
-        "Reward",
-        {"policy-free": (FREE, "reward"), "policy-aware": (AWARE,)},
-        "Policy-aware: sampled with the policy in context.",
-        zero=False,
-    ),
-    Panel(
-        "Reward: policy-aware less policy-free",
-        {"difference": (DIFFERENCE,)},
-        "PolicyRollout learns from this difference: above zero, the policy in context helps.",
-        zero=False,
-    ),
-    Panel("Reward by family", {"*": ("reward/*",)}, "For policy-free responses.", zero=False, min_lines=2),
-    Panel(
-        "Accuracy",
-        {"policy-free": ("accuracy/policy_free",), "policy-aware": ("accuracy/policy_aware",)},
-        "The part of the reward for the answer.",
-        zero=False,
-    ),
-    Panel(
-        "Format",
-        {"policy-free": ("format/policy_free",), "policy-aware": ("format/policy_aware",)},
-        "The part of the reward for the format.",
-        zero=False,
-    ),
-    Panel(
-        "Groups without variance",
-        {"sampled": ("groups/zero_variance",), "trained on": ("frac_reward_zero_std",)},
-        "Share of groups whose responses all have the same reward, so nothing can be learned.",
-    ),
-    Panel("Dynamic sampling", {"retries": ("dynamic_sampling/retries",)}, "Rounds of replacing groups."),
-    Panel(
-        "Clipped tokens",
-        {"low": ("clip_ratio/low_mean",), "high": ("clip_ratio/high_mean",)},
-        "Share of tokens whose ratio is clipped from below (low) or above (high).",
-    ),
-    Panel("KL", {"KL": ("kl",)}, "To the model at the start of the stage, per token."),
-    Panel("Entropy", {"entropy": ("entropy",)}, "Of the next token, in nats."),
-    Panel("Response length", {"tokens": ("completions/mean_length",)}, "Mean, in tokens."),
-    Panel("Truncated responses", {"share": ("completions/clipped_ratio",)}, "Cut at the limit of tokens."),
+PANELS = msgspec.convert(
+    tomllib.loads(resources.files("training.curves").joinpath("panels.toml").read_text("utf-8"))["panels"],
+    tuple[Panel, ...],
 )
-
 LISTED = {name for panel in PANELS for names in panel.lines.values() for name in names}
 
 

@@ -1,4 +1,4 @@
-"""Dynamic sampling (DAPO): which groups teach nothing, and which prompts replace theirs.
+"""Dynamic sampling (DAPO): which groups have no gradient, and which prompts replace theirs.
 
 The advantage of a response is its reward minus the mean of its group, so a group whose rewards are all equal
 has no gradient. Such a group is replaced by a group of responses to another prompt:
@@ -18,7 +18,7 @@ import torch
 
 from harness.seeds import rng
 
-# Rewards that differ by less are equal: float32 rounding of a weighted sum.
+# Rewards that differ by less count as equal, because a weighted sum in float32 is rounded.
 TOLERANCE = 1e-6
 
 

@@ -3,8 +3,8 @@
 For a token that is d nats less likely now than under the reference model, the usual estimate (k3) is
 exp(d) - d - 1. A policy-aware response may contain tokens that the model would never sample by itself. With
 d = 12 the estimate is 160,000, in a loss where a reward is 1. EasyR1, whose defaults the paper uses,
-clamps the estimate at 10 per token, which removes the gradient of every token beyond that bound. Here
-such a token keeps the gradient that it has at the bound, because the reference value is moved instead.
+clamps the estimate at 10 per token, which removes the gradient of every token beyond that bound. Here the
+reference value is lowered instead, so such a token keeps the gradient that it has at the bound.
 """
 
 from typing import Any
@@ -38,7 +38,7 @@ class BoundedKl(GRPOTrainer):  # type: ignore[misc]
     def _get_per_token_logps_and_entropies(self, *args: Any, **kwargs: Any) -> Any:
         """Extends TRL's method, which returns (logps_BT, entropies_BT, auxiliary loss)."""
         logps_BT, *rest = super()._get_per_token_logps_and_entropies(*args, **kwargs)
-        # Outside of the loss this computes old or reference values, which stay as they are.
+        # Outside of the loss, TRL computes old or reference values, which are not changed.
         if self._loss_inputs is not None and "ref_per_token_logps" in self._loss_inputs:
             ref_logps_BT = self._loss_inputs["ref_per_token_logps"]
             bounded_BT = torch.minimum(ref_logps_BT, logps_BT.detach() + MAX_LOG_RATIO)

@@ -13,8 +13,8 @@ from harness.records import Instance
 
 RewardFunction = Callable[..., list[float | None]]
 
-# The paper adds a format reward without its weight. EasyR1, very likely what its authors used, takes 0.1 by
-# default. That is enough to keep the format, and never worth as much as a right answer.
+# The paper adds a format reward but does not give its weight. This is the default of EasyR1, which the paper
+# very likely used. It is enough to keep the format, and never worth as much as a right answer.
 FORMAT_WEIGHT = 0.1
 
 FORMAT = re.compile(r"\s*<think>(?P<thought>.*)</think>\s*(?P<answer>\\boxed\{.*\})\s*", re.DOTALL)

@@ -17,7 +17,7 @@ conditioned on (Q, I) alone, so the model learns to give such responses without 
                      v
     GRPO or DAPO loss on the ratio pi(o | Q, I) / pi_old(o | Q, I)
 
-B: rows of this process; N: rows of all processes, a group after the other; T: tokens; F: reward functions.
+B: rows of this process; N: rows of all processes, group by group; T: tokens; F: reward functions.
 
 TRL's _generate_and_score_completions samples, rewards and scores in one method, by calling _generate and
 _calculate_rewards. It has no place for a second prompt or for replacing groups. So the class below samples
@@ -43,7 +43,7 @@ from training.resume import EpochOrderSampler, ResumeMixin
 from training.rl.dynamic_sampling import groups_to_sample, groups_with_variance, replacement_prompts
 from training.rl.kl import BoundedKl
 
-# Batches in a row without variance in any group after which training ends, as many as DAPO retries.
+# Training ends after so many consecutive batches in which no group varies. DAPO retries as often.
 PATIENCE = 20
 
 PromptRow = dict[str, Any]
@@ -173,7 +173,7 @@ class PolicyRolloutTrainer(ResumeMixin, BoundedKl):
                 prompt_ids[place] = ids_of_group[group]
                 if logps is not None:
                     # TRL corrects for vLLM's log-probabilities if they differ from its own. These differ
-                    # because of P, and the correction would undo PolicyRollout. None prevents it.
+                    # because of P, and the correction would undo PolicyRollout. None disables it.
                     logps[place] = [None] * len(logps[place])
         rewards_NF = super()._calculate_rewards(rows, questions, completions, completion_ids)
         return RolloutBatch(list(rows), prompt_ids, completion_ids, completions, logps, rewards_NF)

@@ -29,7 +29,7 @@ ERROR = "error.txt"
 
 
 def run(sweep: Sweep, cell: Cell) -> None:
-    """Does everything that is missing of a cell. The working directory must be the sweep's folder."""
+    """Runs the unfinished steps of a cell. The working directory must be the sweep's folder."""
     base = BASE if Path(BASE).exists() else str(sweep.base)
     if cell.seed is not None:
         model = f"hf:{_train(sweep, cell, base)}"

@@ -7,7 +7,7 @@ All paths inside a sweep's folder OUT are relative to it, so it can be moved:
     data/BENCH/, data/BENCH-cot48/    a benchmark, and its chains of thought
     runs/BENCH/METHOD-cot48/seed0/    a cell: outcome.json, log.txt, train/, test/, recall/, skills/
 
-If the command that generates a benchmark contains {seed}, every seed has its own: data/BENCH-seed0, ...
+If the command of a benchmark contains {seed}, each seed has a separate benchmark: data/BENCH-seed0, ...
 """
 
 import itertools
@@ -32,7 +32,7 @@ HERE = Path(__file__).parent
 SWEEP, BASE = "sweep.toml", "base"
 # Scored on every benchmark for comparison: the base model, the lowest and the highest possible scores.
 UNTRAINED = (BASE, *SCRIPTED)
-# Names of folders in a cell, so no benchmark can have them.
+# Folders in a cell. A benchmark cannot have these names.
 RESERVED = ("train", "test", "recall")
 
 
@@ -43,8 +43,8 @@ class TomlTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class MakeCommand(TomlTable, frozen=True):
     """The command line that generates a folder.
 
-    {out} stands for the folder. In the command of a benchmark, {seed} stands for the seed of the training;
-    then intervals over seeds include the variation between policies.
+    {out} is replaced by the folder. In the command of a benchmark, {seed} is replaced by the seed of the
+    training. Intervals over seeds then include the variation between policies.
     """
 
     make: str
@@ -58,13 +58,13 @@ class MakeCommand(TomlTable, frozen=True):
 
 
 class Method(TomlTable, frozen=True):
-    """How to train."""
+    """How to train: a recipe and where its chains of thought come from."""
 
-    # A recipe of `trimpi train`. None: the recipe that has the method's name.
+    # A recipe by name or absolute path. None: the recipe with the name of the method.
     recipe: str | None = None
-    # Where chains of thought come from. If a model writes them, it is the base model.
+    # The source of chains of thought. If a model writes them, it is the base model.
     how: CotMethod = "gold"
-    # Changes to the recipe, applied after those of the sweep.
+    # Changes to the recipe, applied after the changes of the sweep.
     changes: dict[str, Any] = {}
 
 
@@ -95,7 +95,7 @@ class Grid(TomlTable, frozen=True):
     # Names of benchmarks; "a+b" means one training run on both.
     benchmarks: tuple[str, ...]
     methods: tuple[str, ...]
-    # Chains of thought per benchmark, over all its policies. A method that reads none has one cell for all.
+    # Chains of thought per benchmark, over all its policies. A method without chains has one cell for all.
     chains: tuple[int, ...]
     seeds: tuple[int, ...]
     # What the tables and plots of the report compare.
@@ -103,7 +103,7 @@ class Grid(TomlTable, frozen=True):
 
 
 class Sweep(TomlTable, frozen=True):
-    """The whole file."""
+    """The contents of the TOML file."""
 
     # A checkpoint: a folder relative to the file, an id on the hub, or the command that generates it.
     base: str | MakeCommand
@@ -113,6 +113,7 @@ class Sweep(TomlTable, frozen=True):
     general: dict[str, MakeCommand] = {}
     # Only methods that differ from the recipe of their name.
     methods: dict[str, Method] = {}
+    # A scale by name or absolute path.
     scale: str = "tiny"
     # Changes to every recipe.
     changes: dict[str, Any] = {}
@@ -157,10 +158,14 @@ def read(file: Path) -> Sweep:
     except (msgspec.DecodeError, UnicodeDecodeError, OSError) as error:
         raise UserError(f"{file}: {error}") from error
     _check_benchmarks(sweep, file)
+    _check_paths(sweep, file)
     try:
         sweep.scoring.test(BASE)
     except UserError as error:
-        raise UserError(f"{file}: scoring: {error}") from None
+        # The flag --batch-size of `harness eval` is the key batch_size here.
+        flag, _, problem = str(error).partition(": ")
+        key = flag.removeprefix("--").replace("-", "_")
+        raise UserError(f"{file}: scoring.{key}: {problem}") from None
     for grid in sweep.grids:
         _check_grid(grid, sweep, f"{file}, {grid.title}")
     if unused := sweep.methods.keys() - {name for grid in sweep.grids for name in grid.methods}:
@@ -183,6 +188,14 @@ def _check_benchmarks(sweep: Sweep, file: Path) -> None:
     for name, source in [("base", sweep.base), *sweep.general.items()]:
         if isinstance(source, MakeCommand) and "{seed}" in source.make:
             raise UserError(f"{file}: {name}: expected one for all seeds, got {{seed}} in its command")
+
+
+def _check_paths(sweep: Sweep, file: Path) -> None:
+    """Refuses relative paths of recipes and scales, which cells would look for in the sweep's folder."""
+    recipes = {f"methods.{name}.recipe": method.recipe or "" for name, method in sweep.methods.items()}
+    for key, path in {"scale": sweep.scale, **recipes}.items():
+        if path.endswith(".toml") and not Path(path).is_absolute():
+            raise UserError(f"{file}: {key}: expected a name or an absolute path, got {path}")
 
 
 def _check_grid(grid: Grid, sweep: Sweep, where: str) -> None:
@@ -246,6 +259,6 @@ def recipe(sweep: Sweep, cell: Cell, base: str = BASE) -> Recipe:
     data: list[dict[str, str]] = [{"benchmark": f"data/{name}"} for name in cell.data]
     if cell.chains is not None:
         data = [{"benchmark": f"data/{name}", "cot": cell.chains_folder(name)} for name in cell.data]
-    own = {"name": cell.method, "base": base, "data": data, "seed": cell.seed}
-    changes = config.merge(config.merge(sweep.changes, sweep.method(cell.method).changes), own)
+    fixed = {"name": cell.method, "base": base, "data": data, "seed": cell.seed}
+    changes = config.merge(config.merge(sweep.changes, sweep.method(cell.method).changes), fixed)
     return config.load(cell.recipe, sweep.scale, **changes)

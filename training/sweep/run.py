@@ -1,4 +1,4 @@
-"""`trimpi sweep`: generates the benchmarks, then runs every cell in its own process.
+"""`trimpi sweep`: generates the benchmarks, then runs every cell in a separate process.
 
 An interrupted sweep resumes with the same command: a finished cell has an outcome.json, and a cell waits for
 a process that a killed sweep left behind. If a cell fails, the error is recorded and the other cells run.
@@ -12,7 +12,6 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
 from pathlib import Path
 from subprocess import DEVNULL, STDOUT, Popen
 from typing import Any
@@ -27,7 +26,7 @@ from harness.records import Json
 from training.sweep import grid
 from training.sweep.cell import ERROR
 from training.sweep.grid import BASE, SWEEP, Cell, MakeCommand, Sweep
-from training.train import PACKAGES
+from training.train import package_versions
 
 PLAN, OUTCOME, LOG = "plan.json", "outcome.json", "log.txt"
 CELL_COMMAND = (sys.executable, "-m", "training.sweep.cell")
@@ -60,7 +59,7 @@ class Plan:
 class Outcome(msgspec.Struct, frozen=True):
     """How a cell ended."""
 
-    # What the cell was run for. If this differs from the current request, the cell is run again.
+    # All settings of the cell. If they differ from the current ones, the cell is run again.
     request: Json = msgspec.field(name="asked")
     # Summed over all attempts that came to an end.
     seconds: float
@@ -170,7 +169,7 @@ def _write_plan(sweep: Sweep, name: str, out: Path) -> None:
     plan = Plan(
         name=name,
         base={"name": base, "sha256": weights},
-        versions={"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
+        versions=package_versions(),
         machine={"system": platform.platform(), "cores": os.cpu_count()},
         benchmarks=tuple(grid.data_folders(sweep)),
         general=tuple(sweep.general),
@@ -216,7 +215,7 @@ def _run_cells(sweep: Sweep, cells: Sequence[Cell], out: Path, jobs: int) -> Map
 def _request(sweep: Sweep, cell: Cell) -> Json:
     """Everything that determines the results of a cell, as JSON."""
     fields = asdict(cell)
-    # Parts of the whole recipe, which is below.
+    # Both are part of the complete recipe, which is added below.
     del fields["recipe"], fields["stages"]
     request: dict[str, Any] = {"cell": fields, "scoring": sweep.scoring, "general": sweep.general}
     if cell.seed is not None:

@@ -1,6 +1,7 @@
 """Groups without reward variance are replaced, and training ends if no replacement is found."""
 
 from collections.abc import Callable
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,10 @@ from harness.errors import UserError
 from training.dataset import Mixture
 from training.rl import rollout
 from training.rl.dynamic_sampling import groups_to_sample, groups_with_variance, replacement_prompts
+
+Make = Callable[..., Any]
+# Many updates with short responses.
+ONE_TOKEN = {"max_completion_length": 1, "num_train_epochs": 30, "max_steps": -1}
 
 
 def constant_reward(names: set[str], value: float = 0.0) -> Callable[..., list[float]]:
@@ -39,6 +44,11 @@ def data(text_folder: Path) -> Mixture:
 @pytest.fixture(scope="module")
 def names(data: Mixture) -> list[str]:
     return list(data.instances[0])
+
+
+@pytest.fixture
+def make(checkpoint: Path, data: Mixture, tmp_path: Path) -> Make:
+    return partial(make_trainer, checkpoint, data, tmp_path)
 
 
 def logged(trainer: Any, name: str) -> list[float]:
@@ -113,17 +123,9 @@ def test_groups_without_variance_are_replaced_in_place(
     assert all(torch.equal(output[n], again[n]) for n in ("prompt_ids", "completion_ids", "advantages"))
 
 
-def test_training_ends_early_when_no_batch_can_be_filled(
-    checkpoint: Path, data: Mixture, names: list[str], tmp_path: Path
-) -> None:
+def test_training_ends_early_when_no_batch_can_be_filled(make: Make, names: list[str]) -> None:
     """After the step, because its other groups can still be learned from."""
-    settings = {
-        "reward": constant_reward(set(names[1:])),
-        "retries": 2,
-        "max_steps": 5,
-        "num_train_epochs": 5,
-    }
-    trainer = make_trainer(checkpoint, data, tmp_path, **settings)
+    trainer = make(reward=constant_reward(set(names[1:])), retries=2, max_steps=5, num_train_epochs=5)
     trainer._sample_batch = _with_first_instance(trainer, trainer._sample_batch)
     trainer.train()
     assert trainer.state.global_step == 1
@@ -138,22 +140,17 @@ def _with_first_instance(trainer: Any, sample_batch: Callable[[Any], Any]) -> Ca
 
 @pytest.mark.parametrize("retries", [0, 2, 20])
 def test_no_variance_from_the_start_is_an_error_with_advice(
-    checkpoint: Path, data: Mixture, names: list[str], tmp_path: Path, retries: int
+    make: Make, names: list[str], retries: int
 ) -> None:
-    settings = {"max_completion_length": 1, "num_train_epochs": 30, "max_steps": -1}
-    reward = constant_reward(set(names))
-    trainer = make_trainer(checkpoint, data, tmp_path, reward=reward, retries=retries, **settings)
+    trainer = make(reward=constant_reward(set(names)), retries=retries, **ONE_TOKEN)
     batches = 1 + retries if retries else rollout.PATIENCE
-    with pytest.raises(
-        UserError, match=rf"in {batches} batches no group's rewards differed .* 0\.00\); start"
-    ):
+    message = rf"in {batches} batches no group's rewards differed .* 0\.00\); start"
+    with pytest.raises(UserError, match=message):
         trainer.train()
     assert trainer.state.global_step == (0 if retries else rollout.PATIENCE - 1)
 
 
-def test_a_task_that_is_learned_ends_training_quietly(
-    checkpoint: Path, data: Mixture, names: list[str], tmp_path: Path
-) -> None:
+def test_a_task_that_is_learned_ends_training_quietly(make: Make, names: list[str]) -> None:
     """If rewards differed before and no longer do, the user made no mistake."""
     calls = []
 
@@ -161,8 +158,7 @@ def test_a_task_that_is_learned_ends_training_quietly(
         calls.append(1)
         return constant_reward(set(names) if len(calls) > 1 else set(), value=1.0)(**columns)
 
-    settings = {"max_completion_length": 1, "num_train_epochs": 30, "max_steps": -1}
-    trainer = make_trainer(checkpoint, data, tmp_path, reward=learned, **settings)
+    trainer = make(reward=learned, **ONE_TOKEN)
     trainer.train()
     assert trainer.state.global_step == 1 + rollout.PATIENCE
     assert trainer.stop_reason == "step 21: in 20 batches no group's rewards differed (mean reward 1.00)"
@@ -170,10 +166,8 @@ def test_a_task_that_is_learned_ends_training_quietly(
     assert not logged(trainer, "dynamic_sampling/retries")
 
 
-def test_without_retries_nothing_is_replaced(
-    checkpoint: Path, data: Mixture, names: list[str], tmp_path: Path
-) -> None:
-    trainer = make_trainer(checkpoint, data, tmp_path, reward=constant_reward(set(names)))
+def test_without_retries_nothing_is_replaced(make: Make, names: list[str]) -> None:
+    trainer = make(reward=constant_reward(set(names)))
     rows = next_rows(trainer)
     instances = [row["instance"] for row in rows]
     batch = trainer._sample_batch(rows)

@@ -65,11 +65,8 @@ def test_value_and_gradient_on_random_tensors(
     # Far enough apart to cross both bounds with both signs of the advantage.
     now = (old + 0.4 * torch.randn(shape, generator=generator)).requires_grad_()
     # Some tokens are far less likely than under the reference model, as in policy-aware responses.
-    ref = (
-        old
-        + 0.2 * torch.randn(shape, generator=generator)
-        + 12.0 * (torch.rand(shape, generator=generator) < 0.2)
-    )
+    ref = old + 0.2 * torch.randn(shape, generator=generator)
+    ref += 12.0 * (torch.rand(shape, generator=generator) < 0.2)
     advantages = torch.randn(8, generator=generator)
     lengths = torch.randint(1, 8, (8,), generator=generator)
     mask = (torch.arange(7)[None] < lengths[:, None]).long()

@@ -76,9 +76,9 @@ def test_no_policy_token_is_scored(scored: Any, data: Mixture) -> None:
     watched._compute_loss(watched.model, output)
     assert len(watched.scored) == 2  # for the old log-probabilities, and for the loss
     for ids, mask, _ in watched.scored:
-        whole = [row[kept.bool()].tolist() for row, kept in zip(ids, mask, strict=True)]
-        assert all(any(row[: len(q)] == q for q in questions) for row in whole)
-        assert max(map(len, whole)) <= max(map(len, questions)) + 12
+        sequences = [row[kept.bool()].tolist() for row, kept in zip(ids, mask, strict=True)]
+        assert all(any(row[: len(q)] == q for q in questions) for row in sequences)
+        assert max(map(len, sequences)) <= max(map(len, questions)) + 12
 
 
 def test_pixels_belong_to_the_question(scored: Any, data: Mixture) -> None:
@@ -144,11 +144,8 @@ def test_the_same_tokens_are_suppressed_as_at_evaluation(
     watched, _, output = scored
     backend = HuggingFace(str(checkpoint), Benchmark(visual_folder), Sampling())
     suppressed = backend.model.generation_config.suppress_tokens
-    assert (
-        watched.generation_config.suppress_tokens
-        == watched.generation_kwargs["suppress_tokens"]
-        == suppressed
-    )
+    assert watched.generation_config.suppress_tokens == suppressed
+    assert watched.generation_kwargs["suppress_tokens"] == suppressed
     names = watched._tokenizer.convert_ids_to_tokens(suppressed)
     assert {"<|image_pad|>", "<|video_pad|>", "<|vision_start|>", "<|vision_end|>"} <= set(names)
     sampled = {token for place in range(8) for token in row_of(output, "completion", place)}
@@ -192,17 +189,18 @@ def test_a_resumed_run_ends_with_the_same_weights(checkpoint: Path, data: Mixtur
         "save_strategy": "steps",
         "save_steps": 1,
     }
-    whole = make_trainer(checkpoint, data, tmp_path, InstanceRecorder, **settings)
-    whole.train()
-    assert list(whole.instances) == [0, 2, 4, 6] and whole.state.global_step == 8
-    first, second = whole.instances[0] + whole.instances[2], whole.instances[4] + whole.instances[6]
+    uninterrupted = make_trainer(checkpoint, data, tmp_path, InstanceRecorder, **settings)
+    uninterrupted.train()
+    batches = uninterrupted.instances
+    assert list(batches) == [0, 2, 4, 6] and uninterrupted.state.global_step == 8
+    first, second = batches[0] + batches[2], batches[4] + batches[6]
     assert sorted(first) == sorted(second) and first != second
     again, between = (
         make_trainer(checkpoint, data, tmp_path / "again", InstanceRecorder, **settings) for _ in range(2)
     )
     again.train(resume_from_checkpoint=str(tmp_path / "checkpoint-6"))
-    assert again.instances == {6: whole.instances[6]}
+    assert again.instances == {6: batches[6]}
     weights = again.model.state_dict()
-    assert all(torch.equal(weights[name], value) for name, value in whole.model.state_dict().items())
+    assert all(torch.equal(weights[name], value) for name, value in uninterrupted.model.state_dict().items())
     between.train(resume_from_checkpoint=str(tmp_path / "checkpoint-5"))
-    assert between.instances == {5: whole.instances[4], 6: whole.instances[6]}
+    assert between.instances == {5: batches[4], 6: batches[6]}

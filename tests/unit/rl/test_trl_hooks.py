@@ -12,21 +12,17 @@ from trl.trainer.utils import RepeatSampler
 from training.rl.kl import BoundedKl
 from training.rl.rollout import PolicyRolloutTrainer
 
+# Name of each method -> its parameters.
 METHODS = {
-    "_generate_and_score_completions": ["inputs"],
-    "_generate": ["prompts"],
-    "_generate_single_turn": [
-        "prompt_ids",
-        "images",
-        "multimodal_fields",
-        "num_generations",
-        "has_tool_images",
-    ],
-    "_calculate_rewards": ["inputs", "prompts", "completions", "completion_ids_list"],
-    "_tokenize_prompts": ["prompts"],
-    "_get_train_sampler": ["dataset"],
-    "_compute_loss": ["model", "inputs"],
+    "_generate_and_score_completions": "inputs",
+    "_generate": "prompts",
+    "_generate_single_turn": "prompt_ids, images, multimodal_fields, num_generations, has_tool_images",
+    "_calculate_rewards": "inputs, prompts, completions, completion_ids_list",
+    "_tokenize_prompts": "prompts",
+    "_get_train_sampler": "dataset",
+    "_compute_loss": "model, inputs",
 }
+# Name of each method -> calls in its source.
 CALLS = {
     "_generate_and_score_completions": ["self._generate(prompts)", "self._calculate_rewards(inputs, prompts"],
     "_generate": ["self._tokenize_prompts(prompts)", "self._generate_single_turn("],
@@ -54,7 +50,7 @@ def test_a_hook_has_the_same_parameters(name: str) -> None:
     assert method is not None, (
         f"TRL's GRPOTrainer no longer has {name}, which training/rl/rollout.py overrides"
     )
-    parameters = list(inspect.signature(method).parameters)[1:]
+    parameters = ", ".join(list(inspect.signature(method).parameters)[1:])
     assert parameters == METHODS[name], f"GRPOTrainer.{name} now has {parameters}; see training/rl/rollout.py"
 
 

@@ -39,11 +39,6 @@ class FakeVllm:
         return prompts, responses, logps, None
 
 
-@pytest.fixture(params=["token_truncate", "token_mask", "sequence_truncate", "sequence_mask"])
-def correction(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
 @pytest.fixture
 def sample(checkpoint: Path, visual_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     def make(mode: str, **settings: Any) -> tuple[Any, Any, list[Any], Any]:
@@ -56,6 +51,7 @@ def sample(checkpoint: Path, visual_folder: Path, tmp_path: Path, monkeypatch: p
     return make
 
 
+@pytest.mark.parametrize("correction", ["token_truncate", "token_mask", "sequence_truncate", "sequence_mask"])
 def test_policy_aware_rows_are_not_corrected(sample: Any, correction: str) -> None:
     """They are sampled from another prompt on purpose. TRL corrects the policy-free ones."""
     trainer, data, rows, output = sample("colocate", vllm_importance_sampling_mode=correction)
@@ -65,14 +61,12 @@ def test_policy_aware_rows_are_not_corrected(sample: Any, correction: str) -> No
     sampled = -torch.arange(1.0, LENGTH + 1)
     for place in (~aware).nonzero().flatten().tolist():
         response = output["completion_ids"][place].tolist()
+        inputs = eval_inputs(trainer, data, rows[place], with_policy=False)
         with torch.no_grad():
-            old = response_logps(
-                trainer.model, eval_inputs(trainer, data, rows[place], with_policy=False), response
-            )
+            old = response_logps(trainer.model, inputs, response)
         assert torch.allclose(output["old_per_token_logps"][place], old, atol=1e-5)
-        expected = torch.exp(
-            (old - sampled).sum(0, keepdim=True) if "sequence" in correction else old - sampled
-        )
+        difference = (old - sampled).sum(0, keepdim=True) if "sequence" in correction else old - sampled
+        expected = torch.exp(difference)
         expected = expected.clamp(max=3) if "truncate" in correction else expected * (expected <= 3)
         assert torch.allclose(ratio[place], expected, atol=1e-4)
     assert torch.isfinite(trainer._compute_loss(trainer.model, output))

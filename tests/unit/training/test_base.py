@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import policy_parser
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -20,27 +21,23 @@ from clevrpolicy.policy import reasoning, wording
 from clevrpolicy.policy.tree import mask
 from clevrpolicy.scene.ontology import ATTRIBUTES, KINDS
 from clevrpolicy.scene.placement import split_of
+from harness.backends.chat import Reader
+from harness.backends.checkpoint import load_checkpoint
 from harness.errors import UserError
 from harness.parsing import boxed
 from harness.records import Part, Prompt
 from harness.seeds import rng
-
-torch = pytest.importorskip("torch")
-pytest.importorskip("transformers")
-
-from harness.backends.chat import Reader  # noqa: E402
-from harness.backends.checkpoint import load_checkpoint  # noqa: E402
-from training.base import curriculum, evaluation, loop, vision_pretraining  # noqa: E402
-from training.base.data import image_pool, pixels  # noqa: E402
-from training.base.data.batches import TaskMixDataset, collate  # noqa: E402
-from training.base.data.examples import Example, ExampleEncoder, Picture  # noqa: E402
-from training.base.data.image_pool import CROP_SIDE, SCENE_HEIGHT, SCENE_WIDTH, ImagePool  # noqa: E402
-from training.base.data.samplers import SceneSampler, sample_policy  # noqa: E402
-from training.base.data.tasks import TASKS  # noqa: E402
-from training.base.model import attention, init_heads  # noqa: E402
-from training.base.model.checkpoint import INIT_STD, TEST_SIZE, TOKEN_SIDE, build_processor, random_model  # noqa: E402
-from training.base.model.tokenizer import train_tokenizer  # noqa: E402
-from training.base.optimizer import Optimizer  # noqa: E402
+from training.base import curriculum, evaluation, loop, vision_pretraining
+from training.base.data import image_pool, pixels
+from training.base.data.batches import TaskMixDataset, collate
+from training.base.data.examples import Example, ExampleEncoder, Picture
+from training.base.data.image_pool import CROP_SIDE, SCENE_HEIGHT, SCENE_WIDTH, ImagePool
+from training.base.data.samplers import SceneSampler, sample_policy
+from training.base.data.tasks import TASKS
+from training.base.model import attention, init_heads
+from training.base.model.checkpoint import INIT_STD, TEST_SIZE, TOKEN_SIDE, build_processor, random_model
+from training.base.model.tokenizer import train_tokenizer
+from training.base.optimizer import Optimizer
 
 SCENES = 300
 
@@ -85,9 +82,6 @@ def device_pool(noise_pool: ImagePool) -> pixels.DevicePool:
     return pixels.DevicePool(noise_pool, torch.device("cpu"))
 
 
-# Tokenizer
-
-
 @given(text=st.text() | st.from_regex(r"( ?(Case|Condition) [12](\.[12]){0,6}[.;:]? ?a?mong){1,3}"))
 @settings(max_examples=50, deadline=None)
 def test_any_text_round_trips(tokenizer: Any, text: str) -> None:
@@ -100,9 +94,6 @@ def test_text_that_policies_repeat_is_one_token(tokenizer: Any) -> None:
         assert len(tokenizer.encode(text, add_special_tokens=False)) == 1
     tokens = [tokenizer.decode(i) for i in tokenizer.encode(" a as 1.1.5", add_special_tokens=False)]
     assert tokens == [" a", " a", "s", " 1", ".", "1", ".", "5"]  # no piece ends inside a word or number
-
-
-# Tasks
 
 
 @pytest.mark.parametrize("name", TASKS)
@@ -165,9 +156,6 @@ def test_the_curriculum_names_existing_tasks() -> None:
     for stage in curriculum.CURRICULUM:
         assert stage.mix.keys() | set(stage.watched) <= TASKS.keys()
         assert stage.gates.keys() <= (TASKS.keys() if stage.mix else {*ATTRIBUTES, "turn"})
-
-
-# Examples and batches
 
 
 def test_a_question_equals_the_harness_prompt(
@@ -238,9 +226,6 @@ def test_a_step_is_split_into_batches_of_similar_length(sampler: SceneSampler, t
     assert not torch.equal(steps[8][0].ids_BT, batches[0].ids_BT)
 
 
-# Vision
-
-
 def test_a_picture_is_mirrored_before_it_is_shifted(
     noise_pool: ImagePool, device_pool: pixels.DevicePool
 ) -> None:
@@ -282,9 +267,6 @@ def test_confident_right_predictions_have_no_loss() -> None:
     logits[-1] = -logits[-1]
     loss, accuracies = vision_pretraining.cell_loss(torch.cat(logits, -1).flatten(1), labels)
     assert float(loss) > 10 and accuracies["turn"] == 0.0
-
-
-# Model and optimizer
 
 
 def test_plain_attention_equals_the_built_in_one(model: Any, sampler: SceneSampler, tokenizer: Any) -> None:
@@ -333,14 +315,11 @@ def test_the_vision_tower_has_its_own_learning_rate() -> None:
     for layer in (vision, other):
         layer.weight.grad = torch.randn(8, 8, generator=torch.Generator().manual_seed(0))
     optimizer.step(rate=1.0, vision_rate=0.1)
-    moved = [
+    moved_vision, moved_other = (
         float((layer.weight.detach() - weight).norm())
         for layer, weight in zip((vision, other), before, strict=True)
-    ]
-    assert moved[1] > 0 and moved[0] == pytest.approx(0.1 * moved[1], rel=0.05)
-
-
-# Evaluation
+    )
+    assert moved_other > 0 and moved_vision == pytest.approx(0.1 * moved_other, rel=0.05)
 
 
 def test_answers_do_not_depend_on_the_padding(
@@ -352,22 +331,20 @@ def test_answers_do_not_depend_on_the_padding(
 ) -> None:
     monkeypatch.setattr(evaluation, "NEW_TOKENS", 8)
     encoder = ExampleEncoder(tokenizer)
-    rows = [
-        encoder.question(TASKS[name](random.Random(0), sampler)) for name in ("list", "visual-2", "read-1")
-    ]
+    examples = [TASKS[name](random.Random(0), sampler) for name in ("list", "visual-2", "read-1")]
+    rows = [encoder.question(example) for example in examples]
     together = evaluation.generate(model, tokenizer, device_pool, rows)
     alone = [evaluation.generate(model, tokenizer, device_pool, [row])[0] for row in rows]
     assert together == alone and len(set(alone)) > 1
 
 
-def test_an_answer_is_compared_by_its_box_or_as_a_whole() -> None:
+def test_an_answer_is_compared_by_its_box_or_completely() -> None:
     assert evaluation.is_right(r"<think>no</think>\boxed{Case 1}", r"<think>yes</think>\boxed{Case 1}")
     assert not evaluation.is_right("Yes.", "No.") and evaluation.is_right("Yes.", "Yes.")
     assert not evaluation.is_right("", r"\boxed{Case 1}")
 
 
-# Training
-
+# A curriculum of three short stages.
 STAGES = (
     curriculum.CurriculumStage("sight", 0.2, vision_rate=1.0),
     # Its gate is always reached.
@@ -402,7 +379,7 @@ def log_and_weights(out: Path) -> tuple[list[Any], list[torch.Tensor]]:
 def test_a_resumed_run_ends_like_an_uninterrupted_one(
     small_run: curriculum.BaseConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
 ) -> None:
-    loop.train_base(tmp_path / "whole", small_run)
+    loop.train_base(tmp_path / "uninterrupted", small_run)
     train_step, steps = loop._Trainer._accumulate_gradients, itertools.count()
 
     def interrupted(trainer: Any, step_data: Any) -> Any:
@@ -415,7 +392,7 @@ def test_a_resumed_run_ends_like_an_uninterrupted_one(
         loop.train_base(tmp_path / "interrupted", small_run)
     monkeypatch.setattr(loop._Trainer, "_accumulate_gradients", train_step)
     loop.train_base(tmp_path / "interrupted", small_run)
-    log, weights = log_and_weights(tmp_path / "whole")
+    log, weights = log_and_weights(tmp_path / "uninterrupted")
     _, resumed_weights = log_and_weights(tmp_path / "interrupted")
     assert all(torch.equal(a, b) for a, b in zip(weights, resumed_weights, strict=True))
     # "words" ends at its first evaluation, because its gate is reached; the last stage gets the time left.
@@ -448,9 +425,6 @@ def test_invalid_settings_are_rejected(tmp_path: Path) -> None:
     (tmp_path / "mine").write_text("mine")
     with pytest.raises(UserError, match="a base training run"):
         loop.train_base(tmp_path, curriculum.BaseConfig())
-
-
-# Pictures
 
 
 def test_pictures_are_rendered_once_and_belong_to_the_training_split(

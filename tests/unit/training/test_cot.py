@@ -43,7 +43,6 @@ class FakeModel:
     """Answers with a script and records the prompts."""
 
     script: Script
-    batched: bool = False
     description: dict[str, str] = field(default_factory=lambda: {"backend": "fake"})
     prompts: list[Prompt] = field(default_factory=list)
     rounds: int = 0
@@ -133,14 +132,8 @@ def test_forward_keeps_right_responses_and_counts_the_reasons_for_the_others(
     rest = [i for i in instances.values() if i.id not in answers]
     right = {i.id for i in rest if i.target == "Case 0"}
     assert read_chains(tmp_path / "cot", text) == dict.fromkeys(right, with_reasoning("Case 0"))
-    expected = {
-        "no think block": 2,
-        "no box": 1,
-        "truncated": 1,
-        "refused": 1,
-        "wrong": len(rest) - len(right),
-    }
-    assert statistics.total.rejected == expected
+    rejected = {"no think block": 2, "no box": 1, "truncated": 1, "refused": 1}
+    assert statistics.total.rejected == {**rejected, "wrong": len(rest) - len(right)}
 
 
 def test_wrong_responses_of_a_teacher_are_kept(text: Benchmark, tmp_path: Path, install: Install) -> None:
@@ -224,13 +217,13 @@ def test_statistics_add_up(text: Benchmark, tmp_path: Path, install: Install) ->
 
 
 def test_a_smaller_limit_is_a_prefix_of_a_larger_one(benchmark_: Benchmark, tmp_path: Path) -> None:
-    whole = [i.id for i in select_instances(benchmark_, None)]
-    assert sorted(whole) == sorted(train(benchmark_))
-    assert whole != list(train(benchmark_))
-    for limit in (1, 3, 5, len(whole) + 1):
-        assert [i.id for i in select_instances(benchmark_, limit)] == whole[:limit]
+    all_ids = [i.id for i in select_instances(benchmark_, None)]
+    assert sorted(all_ids) == sorted(train(benchmark_))
+    assert all_ids != list(train(benchmark_))
+    for limit in (1, 3, 5, len(all_ids) + 1):
+        assert [i.id for i in select_instances(benchmark_, limit)] == all_ids[:limit]
     make_chains(benchmark_, tmp_path / "cot", CotRequest(limit=5))
-    assert list(read_chains(tmp_path / "cot", benchmark_)) == whole[:5]
+    assert list(read_chains(tmp_path / "cot", benchmark_)) == all_ids[:5]
 
 
 class UnevenBenchmark:
@@ -325,8 +318,8 @@ def test_kill_9_loses_nothing(rules_folder: Path, tmp_path: Path) -> None:
     again = Log(log, Response).read()
     assert len(again) == 120
     assert again[: len(kept) - 1] == kept[:-1]
-    make_chains(benchmark, tmp_path / "whole", CotRequest("forward", "oracle", limit=120))
-    assert (out / CHAINS).read_bytes() == (tmp_path / "whole" / CHAINS).read_bytes()
+    make_chains(benchmark, tmp_path / "uninterrupted", CotRequest("forward", "oracle", limit=120))
+    assert (out / CHAINS).read_bytes() == (tmp_path / "uninterrupted" / CHAINS).read_bytes()
 
 
 def test_chains_of_another_benchmark_are_refused(
@@ -335,26 +328,25 @@ def test_chains_of_another_benchmark_are_refused(
     make_chains(text, tmp_path / "cot", CotRequest())
     other = Benchmark(visual_folder)
     ours, theirs = text.manifest.digest[:12], other.manifest.digest[:12]
-    for use in (
-        lambda: read_chains(tmp_path / "cot", other),
-        lambda: make_chains(other, tmp_path / "cot", CotRequest()),
-    ):
-        with pytest.raises(UserError, match=rf"{ours}.*{theirs}|{theirs}.*{ours}"):
-            use()
+    both_digests = rf"{ours}.*{theirs}|{theirs}.*{ours}"
+    with pytest.raises(UserError, match=both_digests):
+        read_chains(tmp_path / "cot", other)
+    with pytest.raises(UserError, match=both_digests):
+        make_chains(other, tmp_path / "cot", CotRequest())
 
 
 def test_changed_chains_are_refused(text: Benchmark, tmp_path: Path) -> None:
     make_chains(text, tmp_path / "cot", CotRequest("forward", "oracle"))
     file = tmp_path / "cot" / CHAINS
-    whole = file.read_bytes()
-    for changed in (whole.replace(b"Case 0", b"Case 1"), whole[:-9]):
-        assert changed != whole
+    original = file.read_bytes()
+    for changed in (original.replace(b"Case 0", b"Case 1"), original[:-9]):
+        assert changed != original
         file.write_bytes(changed)
         with pytest.raises(UserError, match=r"it has changed; delete .*cot\.json"):
             read_chains(tmp_path / "cot", text)
     (tmp_path / "cot" / MANIFEST).unlink()
     make_chains(text, tmp_path / "cot", CotRequest("forward", "oracle"))
-    assert file.read_bytes() == whole
+    assert file.read_bytes() == original
 
 
 def test_a_folder_resumes_only_with_the_same_request(text: Benchmark, tmp_path: Path) -> None:

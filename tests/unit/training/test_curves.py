@@ -64,6 +64,11 @@ def run(folder: Path, steps: dict[int, MetricValues], stage: str = "rl", **train
     return folder
 
 
+def draw(folder: Path, steps: dict[int, MetricValues], **training: Any) -> PageParser:
+    """The page of a run with these steps."""
+    return PageParser(write_curves(run(folder, steps, **training)))
+
+
 def same_values(*metrics: str, steps: int = 4) -> dict[int, MetricValues]:
     return {step: dict.fromkeys(metrics, step / 4) for step in range(1, steps + 1)}
 
@@ -81,9 +86,9 @@ def test_steps_after_the_one_that_a_session_resumed_from_are_replaced(tmp_path: 
 
 def test_reading_a_log_does_not_change_it(tmp_path: Path) -> None:
     log = run(tmp_path, same_values("loss")) / LOG
-    whole = read_history(tmp_path)
+    history = read_history(tmp_path)
     log.write_bytes(torn := log.read_bytes() + b'{"stage":"rl","st')
-    assert read_history(tmp_path) == whole
+    assert read_history(tmp_path) == history
     assert log.read_bytes() == torn, "a run that is training may still complete this line"
 
 
@@ -98,14 +103,10 @@ def test_an_unreadable_log_is_an_error(tmp_path: Path, text: str | None, message
 
 
 def test_there_is_a_plot_for_each_logged_metric_and_no_other(tmp_path: Path) -> None:
-    every = PageParser(
-        write_curves(run(tmp_path / "all", same_values(*LISTED, "reward/clevrpolicy", "reward/gtapolicy")))
-    )
+    every = draw(tmp_path / "all", same_values(*LISTED, "reward/clevrpolicy", "reward/gtapolicy"))
     assert every.plots == [panel.title for panel in PANELS]
     assert len(re.findall(r'<div class="plot"[^>]*><svg ', every.source)) == len(PANELS)
-    few = PageParser(
-        write_curves(run(tmp_path / "few", same_values("loss", "kl", "reward/clevrpolicy", "mine")))
-    )
+    few = draw(tmp_path / "few", same_values("loss", "kl", "reward/clevrpolicy", "mine"))
     assert few.plots == ["Loss", "KL"]
     # Metrics without a plot are in a table. With a single family, its reward is the total reward.
     assert few.rows("Other logged metrics").keys() == {"reward/clevrpolicy", "mine"}
@@ -117,7 +118,7 @@ def test_policy_aware_and_policy_free_share_a_plot_and_their_difference_has_one(
         2: {"reward/policy_free": 0.5, "reward/policy_aware": None},
         3: {"reward/policy_free": 0.75, "reward/policy_aware": 0.5},
     }
-    page = PageParser(write_curves(run(tmp_path, steps)))
+    page = draw(tmp_path, steps)
     assert page.rows("Reward") == {
         "policy-free": [["0.25", "1"], ["0.75", "3"], ["0.25", "1"], ["0.75", "3"]],
         "policy-aware": [["0.75", "1"], ["0.5", "3"], ["0.5", "3"], ["0.75", "1"]],
@@ -130,7 +131,7 @@ def test_figures_show_the_moving_mean(tmp_path: Path) -> None:
     steps: dict[int, MetricValues] = {
         k: {"kl": float(k % 2), "learning_rate": 1 / k, "num_tokens": 1000.0 * k} for k in range(1, 41)
     }
-    page = PageParser(write_curves(run(tmp_path, steps)))
+    page = draw(tmp_path, steps)
     assert page.text.count("mean of 2") == 1, "for KL, above its table"
     assert page.rows("KL") == {"KL": [["1", "1"], ["0.5", "40"], ["0.5", "2"], ["1", "1"]]}
     assert page.rows("Learning rate")["rate"][1] == ["0.025", "40"], "a metric without noise has no mean"
@@ -140,21 +141,19 @@ def test_figures_show_the_moving_mean(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("values", "ranges"), [(1, 0), (MAX_VALUES, 0), (MAX_VALUES + 1, 1)])
 def test_the_range_is_drawn_if_there_are_too_many_values(tmp_path: Path, values: int, ranges: int) -> None:
     steps: dict[int, MetricValues] = {k: {"kl": float(k % 7)} for k in range(1, values + 1)}
-    page = PageParser(write_curves(run(tmp_path, steps)))
+    page = draw(tmp_path, steps)
     assert page.source.count("fill-opacity: 0.25") == ranges
     assert page.rows("KL")["KL"][1][1] == str(values)
 
 
 def test_a_loss_that_is_not_finite_is_reported_and_not_drawn(tmp_path: Path) -> None:
     steps: dict[int, MetricValues] = {1: {"loss": 2.0}, 2: {"loss": None}, 3: {"loss": None, "kl": None}}
-    page = PageParser(write_curves(run(tmp_path, steps)))
+    page = draw(tmp_path, steps)
     warning = "loss was not finite at 2 of 3 logged steps, first at step 2"
     assert f"{tmp_path.name}, rl: {warning}" in page.text
     assert page.plots == ["Loss"]
     assert page.rows("Loss") == {"training": [["2", "1"]] * 4}
-    assert (
-        "Before you trust" not in PageParser(write_curves(run(tmp_path / "good", same_values("loss")))).text
-    )
+    assert "Before you trust" not in draw(tmp_path / "good", same_values("loss")).text
 
 
 def test_the_page_shows_the_training_record(tmp_path: Path) -> None:
@@ -171,19 +170,14 @@ def test_the_page_shows_the_training_record(tmp_path: Path) -> None:
     )
     assert page == tmp_path / "described" / PAGE
     source = PageParser(page).source
-    for text in (
-        "trimpi-poro-dapo",
-        "hf:base",
-        "bench/n4 <code>abcdabcdabcd</code>",
-        "4 of 8 steps, 0:04:00",
-    ):
-        assert text in source
+    chips = ("trimpi-poro-dapo", "hf:base", "bench/n4 <code>abcdabcdabcd</code>", "4 of 8 steps, 0:04:00")
+    assert all(text in source for text in chips)
     assert "<dt>stages.0.settings.learning_rate</dt><dd>1e-06</dd>" in source
     assert "<dt>versions.trl</dt><dd>1.16.0</dd>" in source
 
 
 def test_a_run_without_logged_steps_has_a_page(tmp_path: Path) -> None:
-    page = PageParser(write_curves(run(tmp_path, {})))
+    page = draw(tmp_path, {})
     assert page.plots == []
     assert "0 of 0 steps" in page.text
 
@@ -225,9 +219,7 @@ def test_lines_differ_by_color_and_dashes(tmp_path: Path) -> None:
 
 
 def test_nothing_is_fetched_and_hostile_names_remain_text(tmp_path: Path) -> None:
-    harmless = PageParser(
-        write_curves(run(tmp_path / "a", same_values("loss", "reward/b", "reward/c", "mine"), recipe="d"))
-    )
+    harmless = draw(tmp_path / "a", same_values("loss", "reward/b", "reward/c", "mine"), recipe="d")
     name = HOSTILE.replace("/", "∕")
     metrics = ("loss", f"reward/{HOSTILE}", "reward/c", HOSTILE)
     record = {"recipe": HOSTILE, "base": HOSTILE, "data": [{"benchmark": HOSTILE, "digest": HOSTILE}]}

@@ -49,9 +49,9 @@ class FakeSweep:
     def benchmark(self, name: str, depth: int, visual: bool = False) -> None:
         config = {"depth": depth, "visual": visual, "policies": 3}
         counts = {"instances.train.jsonl": 64, "instances.test.jsonl": 40}
-        made = Manifest(1, "clevrpolicy", config, {}, counts, f"{name}-digest", "i", {})
+        manifest = Manifest(1, "clevrpolicy", config, {}, counts, f"{name}-digest", "i", {})
         (self.folder / "data" / name).mkdir(parents=True)
-        store.write_json(self.folder / "data" / name / "manifest.json", made)
+        store.write_json(self.folder / "data" / name / "manifest.json", manifest)
         self.plan["benchmarks"].append(name)
 
     def cell(
@@ -127,13 +127,13 @@ LOGGED = [
 
 @pytest.fixture
 def fake(tmp_path: Path) -> FakeSweep:
-    made = FakeSweep(tmp_path)
-    made.benchmark("t2", 2)
+    sweep = FakeSweep(tmp_path)
+    sweep.benchmark("t2", 2)
     for name, score in (("base", 0.01), ("majority", 0.25), ("oracle", 1.0)):
-        cell = made.cell("t2", name)
-        made.plan["untrained"].append(cell)
-        made.end(cell, internalized=score, in_context=0.8, override=0.7)
-    return made
+        cell = sweep.cell("t2", name)
+        sweep.plan["untrained"].append(cell)
+        sweep.end(cell, internalized=score, in_context=0.8, override=0.7)
+    return sweep
 
 
 def row(page: str, label: str, table: int = 0) -> dict[str, str]:
@@ -245,7 +245,9 @@ def test_missing_and_failed_cells_are_marked(fake: FakeSweep) -> None:
     cells = [fake.cell("t2", "cot-sft", 24, seed) for seed in range(3)]
     never = fake.cell("t2", "direct-sft", None, 0)
     bad = fake.cell("t2", "bad", 24, 0) | {"recipe": "cot-sft"}
-    fake.grid("methods", *cells, never, bad)
+    (fake.folder / "own.toml").write_text('extends = "cot-sft"\ntitle = "Mine"')
+    own = fake.cell("t2", "own", 24, 0) | {"recipe": str(fake.folder / "own.toml")}
+    fake.grid("methods", *cells, never, bad, own)
     fake.end(bad, error="killed by signal 9")
     fake.end(cells[0], internalized=0.5, in_context=0.5, override=0.5)
     fake.end(cells[1], error="step 3: the loss is nan | lower it")
@@ -255,6 +257,7 @@ def test_missing_and_failed_cells_are_marked(fake: FakeSweep) -> None:
     assert row(page, "Direct SFT")["seeds"] == "0 of 1"
     assert row(page, "Direct SFT")["internalized (%)"] == "not run"
     assert row(page, "CoT SFT (bad)")["internalized (%)"] == "failed"
+    assert row(page, "Mine (own)")["internalized (%)"] == "not run"
     assert r"- `runs/t2/cot-sft-cot24/seed1`: step 3: the loss is nan \| lower it" in page
 
 

@@ -1,4 +1,4 @@
-"""Tokens and mask of each stage, and prompts that equal those of the harness."""
+"""Tokens and mask of each stage, and prompts that equal the prompts of the harness."""
 
 from pathlib import Path
 from typing import Any
@@ -21,11 +21,13 @@ from training.cot.generate import CotRequest, make_chains
 from training.dataset import SEQUENCE_FORMATS, Mixture, sequences_per_epoch
 from training.stages import lora_config
 
+# Model and processor.
+Loaded = tuple[Any, Any]
 STAGES = sorted(SEQUENCE_FORMATS)
 
 
 @pytest.fixture(scope="module")
-def loaded(checkpoint: Path) -> tuple[Any, Any]:
+def loaded(checkpoint: Path) -> Loaded:
     return load_checkpoint(str(checkpoint), torch.device("cpu"))
 
 
@@ -37,9 +39,7 @@ def data(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     return TrainingData(folder, chains)
 
 
-def collated(
-    stage: Any, data: TrainingData, loaded: tuple[Any, Any], limit: int | None = None
-) -> tuple[Any, Any]:
+def collated(stage: Any, data: TrainingData, loaded: Loaded, limit: int | None = None) -> tuple[Any, Any]:
     """The first rows of a stage, and their batch."""
     model, processor = loaded
     rows = Mixture([data], [stage]).sft_dataset(stage)
@@ -54,9 +54,7 @@ def decode(ids: torch.Tensor | list[int], processor: Any) -> str:
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_the_prompt_equals_that_of_the_harness(
-    stage: Any, data: TrainingData, loaded: tuple[Any, Any]
-) -> None:
+def test_the_prompt_equals_the_harness_prompt(stage: Any, data: TrainingData, loaded: Loaded) -> None:
     model, processor = loaded
     rows, batch = collated(stage, data, loaded)
     benchmark = Benchmark(data.benchmark)
@@ -71,9 +69,7 @@ def test_the_prompt_equals_that_of_the_harness(
         assert answer == row["completion"][0]["content"][0]["text"] + "<|im_end|>\n"
 
 
-def test_pretraining_learns_every_token_except_visual_ones(
-    data: TrainingData, loaded: tuple[Any, Any]
-) -> None:
+def test_pretraining_learns_every_token_except_visual_ones(data: TrainingData, loaded: Loaded) -> None:
     rows, batch = collated("vm-cpt", data, loaded)
     visual = torch.isin(batch["input_ids"], torch.tensor(sorted(placeholders(loaded[0].config, loaded[1]))))
     padding = batch["attention_mask"] == 0
@@ -108,9 +104,7 @@ def test_an_adapter_changes_only_the_language_model(architecture: str) -> None:
     assert all("language_model" in name or "text_model" in name for name in adapted)
 
 
-def test_pretraining_learns_policy_query_reasoning_and_answer(
-    data: TrainingData, loaded: tuple[Any, Any]
-) -> None:
+def test_pretraining_learns_policy_query_reasoning_and_answer(data: TrainingData, loaded: Loaded) -> None:
     rows, batch = collated("vm-cpt", data, loaded)
     benchmark = Benchmark(data.benchmark)
     instances = {i.id: i for i in benchmark.instances("train")}
@@ -124,9 +118,7 @@ def test_pretraining_learns_policy_query_reasoning_and_answer(
 
 
 @pytest.mark.parametrize("stage", [stage for stage in STAGES if not SEQUENCE_FORMATS[stage].prompt_loss])
-def test_other_stages_learn_only_the_response(
-    stage: Any, data: TrainingData, loaded: tuple[Any, Any]
-) -> None:
+def test_other_stages_learn_only_the_response(stage: Any, data: TrainingData, loaded: Loaded) -> None:
     rows, batch = collated(stage, data, loaded)
     for row, labels in zip(rows, batch["labels"], strict=True):
         learned = decode(labels[labels != IGNORED], loaded[1])
@@ -134,7 +126,7 @@ def test_other_stages_learn_only_the_response(
         assert ("<think>" in learned) == SEQUENCE_FORMATS[stage].chain_of_thought
 
 
-def test_a_sequence_that_does_not_fit_is_an_error(data: TrainingData, loaded: tuple[Any, Any]) -> None:
+def test_a_sequence_that_does_not_fit_is_an_error(data: TrainingData, loaded: Loaded) -> None:
     rows, batch = collated("vm-cpt", data, loaded)
     longest = int(batch["attention_mask"].sum(1).max())
     collated("vm-cpt", data, loaded, limit=longest)
@@ -169,9 +161,7 @@ def test_a_mixture_follows_the_weights(text_folder: Path, visual_folder: Path) -
     assert {rows[i]["instance"] for i in range(12)} == set(mixture.instances[0])
 
 
-@given(
-    st.lists(st.tuples(st.integers(1, 1000), st.floats(0.01, 100)), min_size=1, max_size=5),
-)
+@given(st.lists(st.tuples(st.integers(1, 1000), st.floats(0.01, 100)), min_size=1, max_size=5))
 def test_sequences_per_epoch_follow_the_weights(benchmarks: list[tuple[int, float]]) -> None:
     counts, weights = [c for c, _ in benchmarks], [w for _, w in benchmarks]
     sequences = sequences_per_epoch(counts, weights)

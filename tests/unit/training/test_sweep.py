@@ -98,13 +98,15 @@ def test_changes_of_a_method_override_those_of_the_sweep(tmp_path: Path) -> None
         (RUN.replace("[0, 1]", "[]"), "", "seeds: expected one or more, got none"),
         (RUN, 'methods.mine.recipe = "cot-sft"\n', "got mine in none"),
         (RUN, "changes.rl.max_step = 2\n", "unknown key 'rl.max_step'"),
+        (RUN, 'methods.cot-sft.recipe = "my.toml"\n', "cot-sft.recipe: expected a name or an absolute"),
+        (RUN, 'scale = "my.toml"\n', "scale: expected a name or an absolute path, got my.toml"),
         (RUN, 'general.one.make = "true"\n', "one: expected a benchmark or a general benchmark, got both"),
         (RUN, 'general.all.make = "make {seed}"\n', "all: expected one for all seeds"),
         (RUN, 'general."../x".make = "true"\n', "expected the name of a benchmark"),
         (RUN, 'general.one-seed1.make = "true"\n', "without -seed0 or -cot8"),
-        (RUN, 'scoring.variants = "shown"\n', "scoring: variants: expected some of"),
-        (RUN, "scoring.batch_size = 0\n", "scoring: batch_size: expected 1 or more, got 0"),
-        (RUN, "scoring.samples = 3\n", "scoring: samples: expected 1 with greedy"),
+        (RUN, 'scoring.variants = "shown"\n', "scoring.variants: expected some of"),
+        (RUN, "scoring.batch_size = 0\n", "scoring.batch_size: expected 1 or more, got 0"),
+        (RUN, "scoring.samples = 3\n", "scoring.samples: expected 1 with greedy"),
         (GRID + 'along = "depth"\n', "", "expected no mixtures along 'depth'"),
         (RUN.replace("[2]", "[2, 4]") + 'along = "depth"\n', "", "chains: expected one number along 'depth'"),
     ],
@@ -233,9 +235,8 @@ def test_a_cell_with_changed_settings_is_run_again(
 ) -> None:
     monkeypatch.setattr(sweep_run, "CELL_COMMAND", child(tmp_path, ""))
     sweep_run.run_sweep(sweep_file, tmp_path / "out")
-    sweep_file.write_text(
-        "scoring.limit = 3\n" + sweep_file.read_text()
-    )  # top-level keys must come before tables
+    # Top-level keys must come before tables.
+    sweep_file.write_text("scoring.limit = 3\n" + sweep_file.read_text())
     (tmp_path / "out" / "notes").unlink()
     sweep_run.run_sweep(sweep_file, tmp_path / "out")
     assert (tmp_path / "out" / "notes").read_text().count("begin") == 8
@@ -276,13 +277,19 @@ def test_a_base_relative_to_the_working_directory_is_not_mistaken_for_a_hub_id(
         sweep_run.run_sweep(write(tmp_path / "sweeps" / "s.toml", RUN, base="models/tiny"), tmp_path / "out")
 
 
-def test_a_cell_waits_for_a_process_that_a_killed_sweep_left_behind(
-    tmp_path: Path, sweep_file: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def oracle_cell(tmp_path: Path, sweep_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs a sweep with trivial cells. Then cell.main() runs one of them in this process."""
     monkeypatch.setattr(sweep_run, "CELL_COMMAND", child(tmp_path, ""))
     sweep_run.run_sweep(sweep_file, tmp_path / "out")
     monkeypatch.chdir(tmp_path / "out")
     monkeypatch.setattr(sys, "argv", ["cell", "runs/one/oracle"])
+
+
+@pytest.mark.usefixtures("oracle_cell")
+def test_a_cell_waits_for_a_process_that_a_killed_sweep_left_behind(
+    sweep_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     order: list[str] = []
     monkeypatch.setattr(cell, "run", lambda *_: order.append("second"))
     (lane,) = (c.lane for c in grid.cells(grid.read(sweep_file)) if c.folder == "runs/one/oracle")
@@ -304,11 +311,7 @@ def trained(tmp_path: Path, text_folder: Path) -> Callable[..., Path]:
         run, records = tmp_path / name, tuple[StageRecord, ...]()
         for stage in recipe.stages:
             stage_settings = asdict(recipe.sft[stage] if stage != "rl" else recipe.rl) | settings
-            how = {"steps": 3, "stopped": None, "wall_seconds": 1.0, "device_seconds": 1.0, "processes": 1}
-            records = (
-                *records,
-                StageRecord(stage=stage, parent="base", settings=stage_settings, means={}, **how),
-            )
+            records = (*records, StageRecord(stage, "base", stage_settings, 3, None, 1.0, 1.0, 1, {}))
             (run / stage).mkdir(parents=True)
             (run / stage / "weights").write_bytes(b"w")
             record = TrainingRecord(method, "tiny", "hf:base", tuple(provenance(recipe)), seed, records, {})
@@ -336,10 +339,8 @@ def test_finished_stages_are_linked_from_a_run_with_equal_settings(
     assert sorted(path.name for path in run.iterdir() if path.is_dir()) == ["cot-sft", "vm-cpt"]
     for stage in ("cot-sft", "vm-cpt"):
         assert (run / stage / "weights").samefile(others[-1] / stage / "weights")
-    assert {stage: list(of.steps) for stage, of in read_history(run).items()} == {
-        "vm-cpt": [1],
-        "cot-sft": [1],
-    }
+    logged = {stage: list(history.steps) for stage, history in read_history(run).items()}
+    assert logged == {"vm-cpt": [1], "cot-sft": [1]}
     cell.link_shared_stages(recipe, run, others)
     assert len(store.Log(run / LOG, LogEntry).read()) == 4
 
@@ -352,9 +353,8 @@ def test_nothing_is_linked_if_seed_or_settings_differ(
         trained("settings", "cot-sft", epochs=9.0),
         tmp_path / "none",
     ]
-    cell.link_shared_stages(
-        load("cot-sft-grpo", "tiny", base="base", data=[{"benchmark": text_folder}]), tmp_path / "new", others
-    )
+    recipe = load("cot-sft-grpo", "tiny", base="base", data=[{"benchmark": text_folder}])
+    cell.link_shared_stages(recipe, tmp_path / "new", others)
     assert not (tmp_path / "new" / "cot-sft").exists()
 
 
@@ -383,23 +383,16 @@ def test_cells_are_trained_and_scored(
         for split, n in (("test", 12), ("recall", len(Benchmark(text_folder).instances("recall")))):
             report = store.read_json(Path("runs/one", folder, split, "report.json"), Report)
             assert (report.run.model, report.run.split, report.rows[0].n) == (model, split, n)
-    cot, grpo = (
-        Path("runs/one", f"{name}-cot2", "seed0/train/cot-sft") for name in ("cot-sft", "cot-sft-grpo")
-    )
+    cot, grpo = (Path(f"runs/one/{n}-cot2/seed0/train/cot-sft") for n in ("cot-sft", "cot-sft-grpo"))
     assert (grpo / "model.safetensors").samefile(cot / "model.safetensors")
     record = store.read_json(grpo.parent / "rl" / RECORD_FILE, TrainingRecord)
     assert [stage.stage for stage in record.stages] == ["cot-sft", "rl"]
     assert record.data[0]["chains"] == 2
 
 
-def test_a_failed_cell_writes_its_error(
-    tmp_path: Path, sweep_file: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sweep_run, "CELL_COMMAND", child(tmp_path, ""))
-    sweep_run.run_sweep(sweep_file, tmp_path / "out")
-    monkeypatch.chdir(tmp_path / "out")
-    monkeypatch.setattr(sys, "argv", ["cell", "runs/one/oracle"])
-    (tmp_path / "out" / "data" / "one" / "policies.jsonl").write_text("spoiled")
+@pytest.mark.usefixtures("oracle_cell")
+def test_a_failed_cell_writes_its_error() -> None:
+    Path("data/one/policies.jsonl").write_text("spoiled")
     with pytest.raises(UserError):
         cell.main()
     assert "the file was changed later" in Path("runs/one/oracle", cell.ERROR).read_text()

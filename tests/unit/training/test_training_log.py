@@ -5,19 +5,17 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
+from transformers import Trainer, TrainerCallback, TrainingArguments
 
-torch = pytest.importorskip("torch")
-pytest.importorskip("accelerate")
-from transformers import Trainer, TrainerCallback, TrainingArguments  # noqa: E402
-
-from harness.files import store  # noqa: E402
-from training.curves.history import LOG, LogEntry, read_history  # noqa: E402
-from training.curves.log import RunLogger, finite, log_to_run  # noqa: E402
+from harness.files import store
+from training.curves.history import LOG, LogEntry, read_history
+from training.curves.log import RunLogger, finite, log_to_run
 
 STAGE, STEPS = "cot-sft", 6
 
 
-class LinearModel(torch.nn.Module):  # type: ignore[misc,name-defined]
+class LinearModel(torch.nn.Module):
     """y = wx. Its loss is not a number at the calls in `bad`."""
 
     def __init__(self, bad: tuple[int, ...]) -> None:
@@ -74,9 +72,8 @@ def test_every_logged_step_has_an_entry_and_the_terminal_shows_progress(
     assert list(history) == [STAGE]
     stage = history[STAGE]
     assert stage.total_steps == STEPS
-    logged = {
-        entry["step"]: entry["loss"] for entry in trainer.state.log_history if entry.get("loss") is not None
-    }
+    entries = trainer.state.log_history
+    logged = {entry["step"]: entry["loss"] for entry in entries if entry.get("loss") is not None}
     assert list(logged) == list(range(1, STEPS + 1))
     assert {step: values.get("loss") for step, values in stage.steps.items()} == logged
     assert stage.steps[1]["learning_rate"] == trainer.args.learning_rate
@@ -100,10 +97,10 @@ def test_steps_that_are_repeated_after_a_kill_are_dropped(tmp_path: Path) -> Non
     train(tmp_path, resume="checkpoint-4")
     entries = store.read_lines(tmp_path / LOG, LogEntry)
     assert [entry.resumed for entry in entries if entry.resumed is not None] == [0, 4]
-    whole = read_history(tmp_path)[STAGE]
-    assert list(whole.steps) == [1, 2, 3, 4, 5, 6]
-    assert [whole.steps[step] for step in (1, 2, 3, 4)] == [killed.steps[step] for step in (1, 2, 3, 4)]
-    assert 1000 <= whole.seconds < 2000, "the time of all sessions is summed"
+    resumed = read_history(tmp_path)[STAGE]
+    assert list(resumed.steps) == [1, 2, 3, 4, 5, 6]
+    assert [resumed.steps[step] for step in (1, 2, 3, 4)] == [killed.steps[step] for step in (1, 2, 3, 4)]
+    assert 1000 <= resumed.seconds < 2000, "the time of all sessions is summed"
 
 
 def test_a_restarted_stage_drops_its_history(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ class Batch:
 
     ids_BT: torch.Tensor
     weights_BT: torch.Tensor  # of the loss
-    pictures: PictureBatch | None  # those of all rows in order, None if there are none
+    pictures: PictureBatch | None  # of all rows in order; None if there are none
 
 
 @dataclass

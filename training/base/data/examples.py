@@ -25,7 +25,7 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A question made of texts and pictures, and its answer."""
+    """A question that consists of texts and pictures, and its answer."""
 
     question: tuple[str | Picture, ...]
     answer: str

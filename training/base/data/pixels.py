@@ -1,7 +1,7 @@
 """Pictures as input of the vision tower: Qwen2.5-VL's image processor for many pictures at once.
 
 All pictures of the pool are kept on the training device. A batch only contains indices and augmentations:
-mirroring, small shifts, and changes of contrast and brightness, which make few pictures last longer.
+mirroring, small shifts, and changes of contrast and brightness, which add variety to a small pool.
 """
 
 import random

@@ -15,7 +15,7 @@ from harness.names import pronounceable
 from training.base.data.examples import Picture
 from training.base.data.image_pool import MAX_OBJECTS, MIN_OBJECTS, ImagePool
 
-# Every scene meets this: it stands for the root of a tree.
+# The constraint at the root of a tree, which every scene meets.
 ANYWHERE = PathConstraint()
 # Share of policies that do not accumulate, share of policies that replace another one, and, in policies with
 # pictures, share of conditions that show one.

@@ -10,9 +10,9 @@ Head 1 passes the number at the start of a section on to the section's tokens. H
 carry the requested number. With rotary positions and heads of only 32 dimensions, random weights are far from
 heads that look at previous tokens or at nearby tokens. The biases that are set below provide both kinds.
 
-Measured after 1,000 steps of 16 two-layer policies (four minutes), as the share of new policies with every
-value of every condition right, each token predicted after the right ones before it: 39 % without these heads,
-52 % with the heads for previous tokens only, 99 % with both kinds.
+Measured after 1,000 steps of 16 two-layer policies (four minutes), as the share of new policies for which
+every value of every condition is predicted correctly with teacher forcing: 39 % without these heads, 52 %
+with the heads for previous tokens only, 99 % with both kinds.
 """
 
 from typing import Any, NamedTuple
@@ -36,7 +36,7 @@ class PositionalHead(NamedTuple):
     strength: float
 
 
-# The other heads of these layers, and all heads of later layers, stay random.
+# All other heads stay random.
 HEADS = (
     *(PositionalHead(lag, slice(0, 4), 5.5) for lag in (1, 2, 3)),
     *[PositionalHead(0, slice(4, 7), 3.0)] * 2,

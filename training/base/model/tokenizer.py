@@ -24,7 +24,7 @@ from clevrpolicy.scene.ontology import ATTRIBUTES
 from harness import names
 from harness.parsing import FORMAT
 
-# Most tokens that BPE may learn, including bytes and special tokens.
+# Maximum size of the BPE vocabulary, including bytes and special tokens.
 BPE_SIZE = 768
 # How often the training text repeats the syllables of policy names, so that BPE learns them first.
 SYLLABLE_REPEATS = 20
@@ -40,7 +40,7 @@ SPECIAL_TOKENS = (
 # Qwen2.5-VL's chat format.
 CHAT_TEMPLATE = Path(__file__).with_name("chat_template.jinja").read_text(encoding="utf-8")
 
-# Words that BPE learns besides those in the templates.
+# Words that BPE learns, in addition to the fixed pieces of the templates.
 CORPUS = """\
 system user assistant
 Policy Case Condition scene object objects condition response picture tool image number color size shape
@@ -51,7 +51,7 @@ One two three first last, second; which: what (when) where how many? "text" 0 1 
 # Marks the variable parts of a template.
 GAP = "…"
 
-# Templates of prompts and responses, taken from the modules that define them where those have a constant.
+# Templates of prompts and responses, as constants of the modules that define them where possible.
 TEMPLATES = (
     *(
         " " + re.sub(r"<image:\{\w+\}>|\{\w*\}", GAP, sentence)

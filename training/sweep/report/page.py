@@ -1,4 +1,4 @@
-"""`trimpi report`: the results of a sweep as Markdown with plots, beside those that the paper reports."""
+"""`trimpi report`: the results of a sweep as Markdown with plots, next to the paper's results."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -114,7 +114,7 @@ def grid_section(sweep: StoredSweep, grid: GridPlan) -> Blocks:
         slug = f"{_slug(grid.title)}-{'-'.join(mixture)}"
         yield f"### {benchmark}: {sweep.kind(trained[0].data)}{mixed}"
         yield from _by_method(sweep, trained, f"{slug}-on-{benchmark}.svg" if mixed else f"{slug}.svg")
-        # Rewards belong to the whole mixture, so they follow the last of its benchmarks.
+        # Rewards belong to the mixture, so they follow its last benchmark.
         if benchmark == mixture[-1]:
             yield from _rewards(sweep, trained, f"{slug}-rewards.svg")
 
@@ -175,12 +175,12 @@ def _over_numbers(sweep: StoredSweep, grid: GridPlan, rows: Sequence[MethodRow])
     xlabel = "layers of conditions, N" if by_depth else "chains of thought"
     for title, lines in _number_sections(sweep, rows, by_depth).items():
         numbers = sorted({x for line in lines.values() for x in line if x is not None})
-        grey = {
+        references = {
             name
             for name, line in lines.items()
             if None in line or any(row.cell.recipe in REFERENCES for row in line.values())
         }
-        # A row without a number, such as that of a method that reads no chains, is the same at all numbers.
+        # A row without a number is the same at all numbers, such as the row of a method without chains.
         filled = {
             name: {x: row for x in numbers if (row := line.get(x) or line.get(None))}
             for name, line in lines.items()
@@ -192,14 +192,14 @@ def _over_numbers(sweep: StoredSweep, grid: GridPlan, rows: Sequence[MethodRow])
             for name, line in filled.items()
         }
         means = {name: line for name, line in means.items() if line}
-        svg = plot_lines(xlabel, "accuracy, internalized (%)", means, grey, logarithmic=not by_depth)
+        svg = plot_lines(xlabel, "accuracy, internalized (%)", means, references, logarithmic=not by_depth)
         yield PlotFile(f"{_slug(grid.title)}-{_slug(title)}.svg", f"Accuracy over {xlabel}: {title}", svg)
 
 
 def _number_sections(
     sweep: StoredSweep, rows: Sequence[MethodRow], by_depth: bool
 ) -> dict[str, dict[str, dict[int | None, MethodRow]]]:
-    """The rows and those of the references by section of the page, name, and number of chains or depth."""
+    """The rows and their references by section of the page, by name, and by number of chains or depth."""
     kinds = {row.benchmark: sweep.kind(row.data) for row in rows}
     references = [cell for cell in sweep.plan.untrained if cell.method in REFERENCES]
     references = [cell for cell in references if cell.benchmarks[0] in kinds]

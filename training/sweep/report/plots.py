@@ -10,8 +10,8 @@ from training.sweep.report.tables import VARIANTS
 
 GREY = "#6b6b6b"
 DASHES = "dashed", "dotted", "dashdot"
-# With more numbers on the x axis, not every one has a label, and points have no intervals.
-MOST_LABELS = 10
+# With more numbers than this on the x axis, not every number has a label, and points have no intervals.
+MAX_LABELS = 10
 
 
 class PlotFile(NamedTuple):
@@ -31,7 +31,7 @@ def plot_methods(
     with drawing((7.6, 1.5 + 0.42 * len(rows)), "results", STANDALONE, grid="x") as plot:
         axes = plot.axes
         for index, column in enumerate(columns):
-            # The variants of a method are beside each other, within 0.6 of its row.
+            # The variants of a method are next to each other, within 0.6 of the height of its row.
             offset = 0.6 * (index - (len(columns) - 1) / 2) / len(columns)
             means = {y: mean for y, row in enumerate(rows.values()) if (mean := row.mean(column.key))}
             values = [_percent(mean) for mean in means.values()]
@@ -73,11 +73,12 @@ def plot_lines(
             offset = 0.02 * (index - (len(compared) - 1) / 2)
             xs = sorted(lines[name])
             places = [x * 2**offset if logarithmic else x + 2 * offset for x in xs]
-            values, room = [_percent(lines[name][x]) for x in xs], len(xs) <= MOST_LABELS
-            points(plot, index, places, values, upright=True, label=name, joined=True, intervals=room)
+            values = [_percent(lines[name][x]) for x in xs]
+            few = len(xs) <= MAX_LABELS
+            points(plot, index, places, values, upright=True, label=name, joined=True, intervals=few)
         if logarithmic:
             axes.set_xscale("log", base=2)
-        if len(numbers) <= MOST_LABELS:
+        if len(numbers) <= MAX_LABELS:
             axes.set_xticks(numbers, [str(number) for number in numbers])
         axes.minorticks_off()
         axes.set(ylim=(-3, 103), xlabel=xlabel, ylabel=ylabel)

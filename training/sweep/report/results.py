@@ -32,7 +32,7 @@ OVER_COT_SFT: Key = ("gain", "over CoT SFT")
 OVER_NO_PORO: Key = ("gain", "over no PoRo")
 WITHOUT_PORO = {"trimpi-poro-grpo": "trimpi-grpo", "trimpi-poro-dapo": "trimpi-dapo"}
 
-# 97.5 % quantiles of Student's t, by degrees of freedom from 1. For more the last one, too wide, is used.
+# 97.5 % quantiles of Student's t for 1, 2, ... degrees of freedom. Beyond them the last one is used.
 T = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)
 
 

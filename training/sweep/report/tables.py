@@ -7,7 +7,7 @@ from functools import cache
 from harness.metrics.metric import DASH, SHARE, Metric, Unit, find, installed
 from harness.paper.tables import tables
 from harness.report.text import escape_markdown, markdown_table
-from training.config import recipe_titles
+from training.config import recipe_title, recipe_titles
 from training.sweep.grid import UNTRAINED
 from training.sweep.report import results
 from training.sweep.report.results import Key, MethodRow, SeedMean
@@ -67,9 +67,10 @@ SAVINGS = tuple(
 
 
 def metric_columns(rows: Sequence[MethodRow]) -> list[Column]:
-    """A column for each installed metric, except headlines, that any row has a value for without the policy.
+    """A column for each installed metric that any row has a value for without the policy.
 
-    A metric whose rows have details, such as the parts of a score, has a column for each of them.
+    Headline metrics have no column here. A metric whose rows have details, such as the parts of a score, has
+    a column for each detail.
     """
     keys = dict.fromkeys(key for row in rows for figures in row.figures.values() for key in figures)
     labels = [key[2] for key in keys if key[:2] == results.INTERNALIZED[:2]]
@@ -97,7 +98,7 @@ def order(row: MethodRow) -> tuple[int, str, int]:
 
 def name(row: MethodRow) -> str:
     method, recipe = row.cell.method, row.cell.recipe
-    title = titles().get(recipe, recipe)
+    title = titles().get(recipe) or recipe_title(recipe)
     return title if method == recipe else f"{title} ({method})"
 
 
@@ -127,7 +128,7 @@ def method_table(
 
 
 def paper_scores(variant: str, visual: bool | None, *, judged: bool = False) -> dict[str, float]:
-    """The paper's percentages by recipe, for policies with or without pictures. It calls methods as we do."""
+    """The paper's percentages by recipe, for policies with or without pictures. Titles identify methods."""
     recipes = {title: recipe for recipe, title in titles().items()}
     wanted = MODEL, "clevrpolicy", DEPTH, visual, variant, judged, ""
     return {
