@@ -45,7 +45,7 @@ def judge(folder: Path, request: JudgeRequest, benchmark: Benchmark | None = Non
     nothing to judge.
     """
     run = store.read_json(folder / "run.json", Run)
-    _refuse_itself(request.judge, run)
+    _refuse_own_model(request.judge, run)
     benchmark = benchmark or Benchmark(Path(run.benchmark))
     if benchmark.manifest.digest != run.digest:
         raise UserError(
@@ -79,13 +79,13 @@ def judge(folder: Path, request: JudgeRequest, benchmark: Benchmark | None = Non
     return judgement
 
 
-def _refuse_itself(judge: str, run: Run) -> None:
+def _refuse_own_model(judge: str, run: Run) -> None:
     """Refuses a judge that is the run's own model, also if the run replays another run."""
     if _same(judge, run.model):
         raise UserError(f"judge: expected another model than the run's own, got {judge}")
     name, _, argument = run.model.partition(":")
     if name == "replay" and (Path(argument) / "run.json").is_file():
-        _refuse_itself(judge, store.read_json(Path(argument) / "run.json", Run))
+        _refuse_own_model(judge, store.read_json(Path(argument) / "run.json", Run))
 
 
 def _same(one: str, other: str) -> bool:

@@ -1,4 +1,4 @@
-"""Mean score by variant, and by each group of the family, with chance and the majority answer beside it."""
+"""Mean score by variant and by each group of the family, with those of chance and the majority answer."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,8 +12,8 @@ from harness.records import ReportRow
 from harness.results import Result, Results, majorities, majority
 from harness.variants import Variant
 
-References = tuple[float | None, float | None]
 # What a uniform guess and the constant majority answer score on an instance.
+References = tuple[float | None, float | None]
 
 
 def by_variant_and_group(metric: Metric, results: Results) -> Iterator[ReportRow]:
@@ -67,7 +67,7 @@ def _row(
 ACCURACY = Metric(
     name="accuracy",
     explanation="The mean score of the responses; with several samples per prompt, the mean over instances "
-    "of the mean over samples. A failed request is in no mean, but widens the interval.",
+    "of the mean over samples. Failed requests are excluded from it, but widen the interval.",
     aggregate=by_variant_and_group,
     headline=True,
 )

@@ -1,8 +1,8 @@
-"""Several samples per prompt: all correct (pass^k), any correct (pass@k), and the answer of their majority.
+"""Several samples per prompt: all correct (pass^k), any correct (pass@k), and the majority answer.
 
 The unit of the interval is the instance. If requests failed, pass^k is known only if another sample is
-wrong, and pass@k only if another sample is correct. Votes are counted only where the benchmark's own answers
-are boxed, as the prompts of policies ask for.
+wrong, and pass@k only if another sample is correct. The majority is determined only for benchmarks whose
+prompts ask for a boxed answer.
 """
 
 from collections import Counter
@@ -14,8 +14,8 @@ from harness.parsing import boxed, plain
 from harness.records import ReportRow
 from harness.results import Result, Results
 
+# A value computed from all samples of one instance.
 Measure = Callable[[Sequence[Result]], float | None]
-# From all samples of one instance.
 
 
 def _over_samples(
@@ -55,7 +55,7 @@ def some(samples: Sequence[Result]) -> float | None:
 
 
 def majority(samples: Sequence[Result]) -> float | None:
-    """The score of the most frequent answer, the earliest of several; 0 if no answer can be parsed."""
+    """The score of the most frequent answer, or of the first one in a tie; 0 if no answer can be parsed."""
     answered = [r for r in samples if r.response.text is not None]
     votes = Counter(answer for r in answered if (answer := _answer(r)))
     if not votes:

@@ -1,6 +1,6 @@
 """The HTML report: one file that needs no network and is safe to open, whatever a model or a policy wrote.
 
-Everything from data is escaped, and the page's content security policy allows no script but its own.
+All data is escaped, and the page's content security policy allows only the page's own script.
 """
 
 import base64
@@ -16,7 +16,7 @@ from markupsafe import Markup
 
 from harness.judge.summary import Judgement, figures
 from harness.metrics.branching import BRANCHING
-from harness.metrics.metric import SECONDS, SHARE, TOKENS, Metric, Unit, find, installed
+from harness.metrics.metric import SECONDS, SHARE, TOKENS, Metric, Unit, find, installed, with_unit
 from harness.records import Report, ReportRow
 from harness.report.gallery import OUTCOMES, make_gallery
 from harness.report.plots import distribution_bars, group_plots, variant_index
@@ -70,12 +70,6 @@ def unit(row: ReportRow) -> Unit:
     return find(row.label).unit
 
 
-def heading(row: ReportRow) -> str:
-    """The name of a row's figure with its unit, such as "part: tool (%)"."""
-    symbol = unit(row).symbol
-    return f"{row.label} ({symbol})" if symbol else row.label
-
-
 def by_metric(rows: Iterable[ReportRow]) -> list[ReportRow]:
     """The rows in the order of the installed metrics, the variants of each metric together."""
     order = list(installed())
@@ -103,25 +97,25 @@ def on_scale(row: ReportRow) -> dict[str, float | None] | None:
 
 def environment() -> Environment:
     """Templates in which every value is escaped."""
-    made = Environment(
+    env = Environment(
         loader=PackageLoader("harness.report"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters |= {
+    env.filters |= {
         "percent": SHARE.format,
         "tokens": TOKENS.format,
         "seconds": SECONDS.format,
         "plain": plain,
         "flat": flat,
-        "heading": heading,
+        "with_unit": with_unit,
         "on_scale": on_scale,
         "unit": unit,
     }
-    made.globals |= {"variant_index": variant_index}
-    return made
+    env.globals |= {"variant_index": variant_index}
+    return env
 
 
 def packaged(name: str) -> Markup:
@@ -130,14 +124,14 @@ def packaged(name: str) -> Markup:
 
 
 def warnings(report: Report) -> Iterator[str]:
-    """What a reader must know before relying on the scores."""
+    """Warnings that a reader needs before relying on the scores."""
     rows = [row for row in report.rows if not row.group]
     of = f"of {sum(usage.requests for usage in report.usage)} responses"
     if failed := _counts(rows, "errors"):
         yield (
             f"This run is incomplete: {sum(failed.values())} {of} failed ({_each(failed)}). "
-            "They are in no mean, and the intervals cover everything from all of them wrong to all of them "
-            "correct. Run the same command again to retry them."
+            "The means exclude them, and the intervals cover everything from all of them wrong to all of "
+            "them correct. Run the same command again to retry them."
         )
     if cut := _counts(rows, "truncated"):
         limit = report.run.sampling.get("max_new_tokens")
@@ -158,7 +152,7 @@ def warnings(report: Report) -> Iterator[str]:
 
 
 def _counts(rows: Iterable[ReportRow], name: str) -> dict[str, int]:
-    """Counts by variant, without zeros: the largest, since several metrics count the same responses."""
+    """Counts by variant, without zeros. Metrics count the same responses, so the largest count is used."""
     counts: dict[str, int] = {}
     for row in rows:
         counts[row.variant] = max(counts.get(row.variant, 0), getattr(row, name))

@@ -315,7 +315,7 @@ def test_sections_stand_where_they_have_something(friendly: tuple[Report, Result
     titles = {"Other metrics", "First errors by error", "Branching", "Efficiency"}
     assert titles <= set(re.findall(r"<h2[^>]*>(.*?)</h2>", source))
     assert "prompt tokens: 1834 with the policy, 96 without, a reduction of 94.8 %" in Reader(source).text
-    assert f"{report.distributions[0].difference:.2f}</strong> responses a rule" in source
+    assert f"{report.distributions[0].difference:.2f}</strong> responses per rule" in source
     bare = replace(
         report,
         rows=tuple(row for row in report.rows if row.metric == "accuracy"),

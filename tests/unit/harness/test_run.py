@@ -61,7 +61,7 @@ def test_two_processes_do_not_share_a_run(text_folder: Path, tmp_path: Path) -> 
     out.mkdir()
     with (
         store.locked(out / "responses.jsonl"),
-        pytest.raises(UserError, match="another process is at work in this folder"),
+        pytest.raises(UserError, match="another process is using this folder"),
     ):
         evaluate(Benchmark(text_folder), EvalRequest("oracle"), out)
     evaluate(Benchmark(text_folder), EvalRequest("oracle"), out)
