@@ -32,7 +32,7 @@ class Family(ABC):
     def grade(self, instance: Instance, target: str, text: str) -> Grade:
         """How correct a response is, from 0 to 1.
 
-        The target is the instance's own or that of its override. This is also the reward in RL.
+        The target comes from the instance or its override. This is also the reward in RL.
         """
 
     def answers(self, instance: Instance, variant: Variant) -> Sequence[str]:

@@ -14,7 +14,7 @@ cache: for each layer the keys and values, both of shape (1, KV heads, P, head s
 Responses differ from the plain ones only by float rounding: each prompt is tokenized as a whole, and P is the
 number of first tokens that all rows agree on, so no tokenizer can merge characters across the bar. The prefix
 contains all images of the shared parts and no other image. The memory is freed with the Prefix object; hf.py
-has one at a time, that of the current group.
+has only the one of the current group.
 """
 
 from collections.abc import Iterator, Sequence

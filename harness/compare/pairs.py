@@ -180,7 +180,7 @@ def _sides(folder: Path) -> tuple[dict[Key, Side], list[Unmatched]]:
 
 
 def _name(run: Run) -> str:
-    """The name of the benchmark's folder, without the digest in that of a converted benchmark."""
+    """The name of the benchmark's folder, without the digest that a converted benchmark has at its end."""
     return re.sub(r"-[0-9a-f]{16}$", "", Path(run.benchmark).name)
 
 
@@ -199,10 +199,7 @@ def _without_counterpart(key: Key, side: Side, others: Mapping[Key, Side], folde
     return Unmatched(side.run, f"{what} ({key.split}) is in no run of {folder}")
 
 
-Pairs = Mapping[Key, tuple[Side, Side]]
-
-
-def _with_headline(both: Pairs) -> Iterator[tuple[Key, tuple[Side, Side]]]:
+def _with_headline(both: Mapping[Key, tuple[Side, Side]]) -> Iterator[tuple[Key, tuple[Side, Side]]]:
     """The matched runs, and MMMU-Pro's headline score if both of its settings are present.
 
     The headline is the mean of two settings with the same questions, so the two scores of a question count as

@@ -54,7 +54,7 @@ def digests(files: Mapping[str, str]) -> tuple[str, str]:
 
 
 class BenchmarkFiles:
-    """Reads a benchmark's folder and refuses whatever differs from its manifest."""
+    """Reads a benchmark's folder. A file that differs from the manifest is an error."""
 
     def __init__(self, folder: Path) -> None:
         """Raises UserError if the manifest is missing, or if the policies differ from it."""

@@ -58,7 +58,7 @@ class Question:
 
 
 def extract_answer(text: str, options: list[str]) -> str | None:
-    """The letter after the think block, or None where the scripts guess. Their steps, but in linear time:
+    """The letter after the think block, or None if the scripts would guess. Their steps, but in linear time:
 
     1. the letter after the last "Answer:", if exactly one letter occurs there
     2. the last "(X)"; if there is none, the last "X "; if there is none, the last "X."

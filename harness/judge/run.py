@@ -6,7 +6,7 @@ instructions, policy and response), and its sample is the number of the repeat. 
 RUN/judgement.<digest>.json and shown in RUN/report.html.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -14,12 +14,11 @@ from pathlib import Path
 from tqdm import tqdm
 
 from harness import backends, variants
-from harness.backends import Backend
 from harness.errors import UserError
 from harness.files import store
 from harness.files.benchmark import Benchmark
 from harness.judge.config import JudgeRequest, sample_order
-from harness.judge.prompt import PROBES, ParsedVerdict, SettingName, parse, schema
+from harness.judge.prompt import PROBES, ParsedVerdict, parse, schema
 from harness.judge.prompt import prompt as judge_prompt
 from harness.judge.summary import JudgedResponse, Judgement, summarize
 from harness.metrics.referral import precision
@@ -41,7 +40,7 @@ class _CitedPolicy:
 def judge(folder: Path, request: JudgeRequest, benchmark: Benchmark | None = None) -> Judgement:
     """Requests the missing verdicts, then summarizes all of them.
 
-    The benchmark is that of the run; it needs to be given only if it was moved. Raises UserError if there is
+    `benchmark` is the run's benchmark; it is needed only if it was moved. Raises UserError if there is
     nothing to judge.
     """
     run = store.read_json(folder / "run.json", Run)
@@ -137,19 +136,14 @@ def _request(
         if not missing:
             return verdicts
         backend = backends.make(request.judge, benchmark, request.sampling, request.endpoint, folder)
+        structured = request.setting == "structured"
+        responses = backend.structured(missing, schema()) if structured else backend.generate(missing)
         with tqdm(total=len(every), initial=len(every) - len(missing), desc="verdicts", unit="") as progress:
-            for response in _generate(backend, request.setting, missing):
+            for response in responses:
                 log.append([response])
                 verdicts[response.key] = response
                 progress.update()
     return verdicts
-
-
-def _generate(backend: Backend, setting: SettingName, prompts: Sequence[Prompt]) -> Iterator[Response]:
-    """Uses structured output if the setting asks for it and the backend supports it."""
-    if setting == "structured":
-        return backend.structured(prompts, schema())
-    return backend.generate(prompts)
 
 
 def _judged(

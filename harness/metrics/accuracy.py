@@ -1,4 +1,4 @@
-"""Mean score by variant and by each group of the family, with those of chance and the majority answer."""
+"""The mean score by variant and group, compared with a random guess and the majority answer."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -58,9 +58,7 @@ def _row(
     chances, constants = ([r for r in column if r is not None] for column in zip(*references, strict=True))
     row = mean_row(metric, variant, members, lambda r: r.score.value, group=group, member=member)
     return replace(
-        row,
-        chance=fmean(chances) if chances else None,
-        majority=fmean(constants) if constants else None,
+        row, chance=fmean(chances) if chances else None, majority=fmean(constants) if constants else None
     )
 
 

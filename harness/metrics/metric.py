@@ -19,7 +19,7 @@ from typing import Literal
 from harness import registry
 from harness.errors import UserError
 from harness.records import Distribution, ReportRow
-from harness.results import Result, Results
+from harness.results import Result, Results, by_instance
 from harness.stats.intervals import estimate
 from harness.variants import Variant
 
@@ -122,7 +122,7 @@ def mean_row(
     The value is None for a response whose request failed: the mean excludes it, but the interval covers every
     value that it could have had.
     """
-    values = by_instance(members, value)
+    values = [[value(result) for result in samples] for samples in by_instance(members)]
     mean, low, high = estimate(values, metric.unit.bounds)
     return ReportRow(
         variant=variant.name,
@@ -144,16 +144,6 @@ def natural(text: str) -> list[tuple[int, int, str]]:
     """A sort key that puts "leaf 10" after "leaf 9", for any number of digits."""
     pieces = [(p, p.lstrip("0")) for p in re.split(r"([0-9]+)", text) if p]
     return [(0, len(digits), digits) if p[0] in "0123456789" else (1, 0, p) for p, digits in pieces]
-
-
-def by_instance(
-    members: Sequence[Result], value: Callable[[Result], float | None]
-) -> list[list[float | None]]:
-    """The values of each instance's samples."""
-    instances: dict[str, list[float | None]] = {}
-    for result in members:
-        instances.setdefault(result.instance.id, []).append(value(result))
-    return list(instances.values())
 
 
 @cache

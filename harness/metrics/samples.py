@@ -12,7 +12,7 @@ from dataclasses import replace
 from harness.metrics.metric import Metric, mean_row
 from harness.parsing import boxed, plain
 from harness.records import ReportRow
-from harness.results import Result, Results
+from harness.results import Result, Results, by_instance
 
 # A value computed from all samples of one instance.
 Measure = Callable[[Sequence[Result]], float | None]
@@ -23,14 +23,12 @@ def _over_samples(
 ) -> Callable[[Metric, Results], Iterable[ReportRow]]:
     def aggregate(metric: Metric, results: Results) -> Iterator[ReportRow]:
         for variant, members in results.by_variant():
-            instances: dict[str, list[Result]] = {}
-            for result in members:
-                instances.setdefault(result.instance.id, []).append(result)
-            k = max(map(len, instances.values()))
+            instances = by_instance(members)
+            k = max(map(len, instances))
             if k == 1 or (boxed_only and not _asks_for_box(results, members[0])):
                 continue
-            measured = {samples[0].score.key: measure(samples) for samples in instances.values()}
-            firsts = [samples[0] for samples in instances.values()]
+            measured = {samples[0].score.key: measure(samples) for samples in instances}
+            firsts = [samples[0] for samples in instances]
             row = mean_row(metric, variant, firsts, lambda r: measured[r.score.key], detail=f"k = {k}")  # noqa: B023
             yield replace(row, unparsed=0, truncated=0, errors=len(instances) - row.n)
 

@@ -27,6 +27,7 @@ def make_report(
     members = dict(results.by_variant())
     seconds = sum(session.seconds for session in sessions)
     figures = list(metric.measure(results))
+    skipped = {v.name: prompts_per_variant - len(found) for v, found in members.items()}
     return Report(
         run=run,
         backend=backend,
@@ -35,11 +36,7 @@ def make_report(
             "python": platform.python_version(),
         },
         rows=tuple(f for f in figures if isinstance(f, ReportRow)),
-        skipped={
-            v.name: prompts_per_variant - len(found)
-            for v, found in members.items()
-            if len(found) < prompts_per_variant
-        },
+        skipped={name: count for name, count in skipped.items() if count},
         usage=tuple(_usage(v.name, [r.response for r in found], check) for v, found in members.items()),
         requests_per_second=sum(s.requests for s in sessions) / seconds if seconds else None,
         batch_check=check,

@@ -1,4 +1,4 @@
-"""The HTML report: one file that needs no network and is safe to open, whatever a model or a policy wrote.
+"""The HTML report: one file that needs no network and is safe to open, even if a model or a policy wrote HTML.
 
 All data is escaped, and the page's content security policy allows only the page's own script.
 """
@@ -31,33 +31,29 @@ def render_page(report: Report, results: Results, judgements: Sequence[Judgement
     """The report as one HTML page. Raises UserError if a picture to show differs from the manifest."""
     script = packaged("report.js")
     gallery = make_gallery(results)
-    whole = by_metric([row for row in report.rows if not row.group])
-    others = [row for row in whole if not is_headline(row)]
-    return (
-        environment()
-        .get_template("report.html")
-        .render(
-            report=report,
-            manifest=results.benchmark.manifest,
-            style=packaged("report.css"),
-            script=script,
-            script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
-            warnings=list(warnings(report)),
-            scores=[row for row in whole if is_headline(row)],
-            others=others,
-            plots=group_plots(report.rows),
-            metrics=list(dict.fromkeys(find(row.label) for row in whole)),
-            branching={row.variant: row for row in whole if row.metric == BRANCHING.name},
-            distributions=[(d, distribution_bars(d)) for d in report.distributions if any(d.cited)],
-            judgements=[(judgement, figures(judgement)) for judgement in judgements],
-            variants=[VARIANTS[name] for name in report.run.variants],
-            gallery=gallery,
-            outcomes=[name for name in OUTCOMES if any(s.outcome == name for s in gallery.samples)],
-            usage={u.variant: u for u in report.usage},
-            timed=[u for u in report.usage if any(getattr(u, name) is not None for name in TIMED)],
-            savings=savings(report.usage),
-            total=len(results.results),
-        )
+    ungrouped = by_metric([row for row in report.rows if not row.group])
+    template = environment().get_template("report.html")
+    return template.render(
+        report=report,
+        manifest=results.benchmark.manifest,
+        style=packaged("report.css"),
+        script=script,
+        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        warnings=list(warnings(report)),
+        scores=[row for row in ungrouped if is_headline(row)],
+        others=[row for row in ungrouped if not is_headline(row)],
+        plots=group_plots(report.rows),
+        metrics=list(dict.fromkeys(find(row.label) for row in ungrouped)),
+        branching={row.variant: row for row in ungrouped if row.metric == BRANCHING.name},
+        distributions=[(d, distribution_bars(d)) for d in report.distributions if any(d.cited)],
+        judgements=[(judgement, figures(judgement)) for judgement in judgements],
+        variants=[VARIANTS[name] for name in report.run.variants],
+        gallery=gallery,
+        outcomes=[name for name in OUTCOMES if any(s.outcome == name for s in gallery.samples)],
+        usage={u.variant: u for u in report.usage},
+        timed=[u for u in report.usage if any(getattr(u, name) is not None for name in TIMED)],
+        savings=savings(report.usage),
+        total=len(results.results),
     )
 
 

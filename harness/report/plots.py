@@ -203,7 +203,7 @@ def points(
 
 
 def distribution_bars(distribution: Distribution) -> Markup:
-    """For each rule, how many responses should cite it beside how many do."""
+    """Two bars per rule: how many responses should cite it, and how many do."""
     prefix, chosen = shared_prefix(distribution.rules), most_frequent(distribution)
     places = range(len(chosen))
     names = [short(distribution.rules[i].removeprefix(prefix)) for i in chosen]

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 
 def krippendorff(units: Iterable[Sequence[float | None]]) -> float | None:
-    """Alpha over units, each with one value per judge, or None for a judge who gave no value.
+    """Alpha over units. A unit has one value per judge, which is None if the judge gave no value.
 
     1 is perfect agreement, 0 is agreement by chance, and negative values are worse than chance. Units with
     fewer than two values are ignored. None if no unit has two values or all values are the same, because
