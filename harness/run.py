@@ -203,9 +203,9 @@ def _check_batching(
     """Sends some prompts again, one at a time: greedy responses should not depend on their batch."""
     if not backend.batched:
         return None
-    spread = prompts[:: max(1, len(prompts) // BATCH_CHECK)][:BATCH_CHECK]
+    checked = prompts[:: max(1, len(prompts) // BATCH_CHECK)][:BATCH_CHECK]
     alone = []
-    for prompt in tqdm(spread, desc="batch check", unit=""):
+    for prompt in tqdm(checked, desc="batch check", unit=""):
         backend.forget()
         alone.append(next(backend.generate([prompt])))
     prefills: dict[str, list[float]] = {}

@@ -7,7 +7,7 @@
             -> responses        greedy, or sampled with one random generator per prompt
 
 B is the number of prompts in a batch, T the number of tokens of the longest prompt, V the vocabulary size.
-Of a checkpoint's generation config only the end tokens are used: no repetition penalty or top-k changes scores.
+Of a checkpoint's generation config only the end tokens are used: no repetition penalty and no top-k.
 """
 
 import time

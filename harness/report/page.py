@@ -1,4 +1,4 @@
-"""The HTML report: one file that needs no network and is safe to open, even if a model or a policy wrote HTML.
+"""The HTML report: one file that needs no network and is safe to open, even if responses contain HTML.
 
 All data is escaped, and the page's content security policy allows only the page's own script.
 """
