@@ -26,13 +26,7 @@ from harness.show import show
 from harness.verify import verify as verify_benchmark
 
 
-def eval_(
-    benchmark: Positional[str],
-    /,
-    request: EvalRequest,
-    *,
-    out: Path,
-) -> None:
+def eval_(benchmark: Positional[str], /, request: EvalRequest, *, out: Path) -> None:
     """Score a model on a benchmark and write OUT/report.html. Run the same command again to resume.
 
     Args:

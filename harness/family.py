@@ -1,8 +1,8 @@
 """The base class of policy families: how responses are graded, and what the right answer is.
 
 A family is found by the name in a benchmark's manifest, through the entry point group `harness.families`.
-A subclass must define `scorer` and `grade`. Everything else has a default that says "there is nothing of
-this kind here", so a family without rules, groups or errors to analyze is a few lines long.
+A subclass must define `scorer` and `grade`. Everything else has a default, so a family without rules, groups
+or errors to analyze is a few lines long.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from harness.variants import Variant, target
 class Family(ABC):
     """One kind of policy, constructed with the benchmark that it grades."""
 
+    # Name and version of the grading method. Scores of different scorers are never compared.
     scorer: str
-    # Name and version of the way of grading. Scores of two scorers are never compared.
-    recall: ClassVar[type[Family] | None] = None
     # Grades the questions of the split "recall", which ask for the policy's own words.
+    recall: ClassVar[type[Family] | None] = None
 
     def __init__(self, benchmark: BenchmarkFiles) -> None:
         self.benchmark = benchmark
@@ -32,7 +32,7 @@ class Family(ABC):
     def grade(self, instance: Instance, target: str, text: str) -> Grade:
         """How correct a response is, from 0 to 1.
 
-        The target is the instance's own or that of its override. This is also the reward in RL.
+        The target comes from the instance or its override. This is also the reward in RL.
         """
 
     def answers(self, instance: Instance, variant: Variant) -> Sequence[str]:

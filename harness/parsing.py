@@ -26,7 +26,7 @@ def in_box(answer: str) -> str:
 
 
 def boxed(text: str) -> str | None:
-    r"""The content of the last \boxed{...} after thinking; None without one whose brace is closed."""
+    r"""The content of the last \boxed{...} after thinking; None without a box or its closing brace."""
     answer = after_thinking(text)
     start = answer.rfind(r"\boxed{")
     if start < 0:

@@ -72,7 +72,7 @@ class Prompt:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """The response to one prompt: a text, or the error because of which there is none."""
+    """The response to one prompt: a text, or an error."""
 
     instance: str
     variant: str
@@ -83,14 +83,14 @@ class Response:
     cached_tokens: int | None = None
     # Prompt tokens that were written into a provider's cache, which costs more than reading them.
     written_tokens: int | None = None
-    # Including the end token.
+    # The end token is included.
     completion_tokens: int | None = None
-    # The time to the first token, of the whole batch; `seconds` is of the whole batch too.
+    # The time to the first token. Like `seconds`, it is measured for the whole batch.
     prefill_seconds: float | None = None
     seconds: float | None = None
     # The number of prompts that were answered together.
     batch: int = 1
-    # Whether it was part of a provider's batch, which has its own price.
+    # Whether the request was part of a provider's batch, which has a lower price.
     batched: bool = False
     finish_reason: Literal["stop", "length", "refusal"] | None = None
     error: str | None = None
@@ -116,7 +116,7 @@ class CitedRule:
     # As the policy names it, such as "Condition 1.2".
     rule: str
     exists: bool
-    # By what is stated, such as {"test": True, "leads to": False}; empty if the rule is only named.
+    # Which statements are true, such as {"test": True, "leads to": False}; empty if the rule is only named.
     parts: Mapping[str, bool] = field(default_factory=dict)
 
 
@@ -150,7 +150,7 @@ class ReportRow:
     n: int
     unparsed: int = 0
     truncated: int = 0
-    # Failed requests. They are in no mean, but the interval covers everything that they could have been.
+    # Failed requests. The mean excludes them, but the interval covers every value that they could have had.
     errors: int = 0
     chance: float | None = None
     majority: float | None = None
@@ -180,14 +180,14 @@ class Distribution:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens and time of a variant's responses: means over those that report them, None if none does."""
+    """Tokens and time of a variant's responses: means over the responses that report them, or None."""
 
     variant: str
     requests: int
     prompt_tokens: float | None
     cached_tokens: float | None
     completion_tokens: float | None
-    # Measured by the batch check with one prompt at a time, if there was one; else as responses report it.
+    # From the batch check, which sends one prompt at a time; without a check, as responses report it.
     prefill_seconds: float | None
     # Model time per response: the time of its batch divided by the size of the batch.
     seconds: float | None
@@ -207,7 +207,7 @@ class BatchCheck:
 
     asked: int
     differ: int
-    # By variant: the mean time to the first token of a prompt that shares no work with another.
+    # By variant: the mean time to the first token, if nothing is cached from other prompts.
     prefill_seconds: Mapping[str, float] = field(default_factory=dict)
 
 

@@ -9,7 +9,6 @@ FAMILIES = "harness.families"
 BACKENDS = "harness.backends"
 METRICS = "harness.metrics"
 GENERAL = "harness.benchmarks"
-GROUPS = FAMILIES, GENERAL, BACKENDS, METRICS
 
 
 def names(group: str) -> list[str]:

@@ -42,6 +42,14 @@ class Results:
                 yield variant, found
 
 
+def by_instance(results: Sequence[Result]) -> list[list[Result]]:
+    """The samples of each instance."""
+    instances: dict[str, list[Result]] = {}
+    for result in results:
+        instances.setdefault(result.instance.id, []).append(result)
+    return list(instances.values())
+
+
 def majorities(benchmark: Benchmark) -> dict[str | None, list[str]]:
     """By policy: the answers of the training split, most frequent first, ties in alphabetical order."""
     counts: dict[str | None, Counter[str]] = {}

@@ -93,7 +93,7 @@ def _evaluate(
         store.Log(out / "sessions.jsonl", Session).append([session])
         description: Json = backend.description
         check = _check_batching(backend, prompts, done)
-    else:  # only score again, without loading the model
+    else:  # score the responses again without loading the model
         finished = store.read_json(out / "report.json", Report)
         description, check = finished.backend, finished.batch_check
     results = score(benchmark, instances, [done[p.key] for p in prompts])
@@ -118,11 +118,11 @@ def report_again(benchmark: Benchmark, out: Path) -> None:
 
 
 def _report(
-    run: Run, backend: Json, results: Results, possible: int, check: BatchCheck | None, out: Path
+    run: Run, backend: Json, results: Results, prompts_per_variant: int, check: BatchCheck | None, out: Path
 ) -> Report:
     store.write_lines(out / "scores.jsonl", [r.score for r in results.results])
     sessions = store.Log(out / "sessions.jsonl", Session).read()
-    report = make_report(run, backend, results, possible, check, sessions)
+    report = make_report(run, backend, results, prompts_per_variant, check, sessions)
     write_report(report, results, out)
     return report
 
@@ -146,13 +146,13 @@ def score(benchmark: Benchmark, instances: list[Instance], responses: list[Respo
 
 
 def _reserved(out: Path, run: Run) -> Run:
-    """Reserves the folder for this run, or finds that it already contains it.
+    """Reserves the folder for this run, or resumes the run that it contains.
 
-    The path of the benchmark may change, because its content is in the digest. The checkpoint may be absent
-    where a finished run was copied to, so its weights are compared only if they are known.
+    The path of the benchmark may change, because the digest identifies its content. A finished run may be
+    copied to a machine without the checkpoint, so weights are compared only if they are known.
     """
-    but = ["benchmark"] if run.weights else ["benchmark", "weights"]
-    return msgspec.convert(reserve(out, "run.json", run, "a run", but), Run)
+    may_differ = ["benchmark"] if run.weights else ["benchmark", "weights"]
+    return msgspec.convert(reserve(out, "run.json", run, "a run", may_differ), Run)
 
 
 def _run(benchmark: Benchmark, request: EvalRequest) -> Run:
@@ -203,9 +203,9 @@ def _check_batching(
     """Sends some prompts again, one at a time: greedy responses should not depend on their batch."""
     if not backend.batched:
         return None
-    spread = prompts[:: max(1, len(prompts) // BATCH_CHECK)][:BATCH_CHECK]
+    checked = prompts[:: max(1, len(prompts) // BATCH_CHECK)][:BATCH_CHECK]
     alone = []
-    for prompt in tqdm(spread, desc="batch check", unit=""):
+    for prompt in tqdm(checked, desc="batch check", unit=""):
         backend.forget()
         alone.append(next(backend.generate([prompt])))
     prefills: dict[str, list[float]] = {}

@@ -1,6 +1,6 @@
 """The source of all random draws: a generator for each seed and path of names.
 
-Draws with different seeds or names are independent, and each can be made alone, in any process and order.
+Draws with different seeds or names are independent, and each can be repeated alone, in any process and order.
 """
 
 import hashlib

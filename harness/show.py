@@ -57,7 +57,7 @@ def find(benchmark: Benchmark, instance_id: str) -> Instance:
 
 
 def terminal(benchmark: Benchmark, instance: Instance, colors: bool) -> str:
-    """Text. Images are colored half blocks with two pixels per character, or their paths without colors."""
+    """The content as text. Images are half blocks with two pixels per character, or paths without colors."""
     width = min(120, shutil.get_terminal_size().columns)
     lines: list[str] = []
     for part in _parts(benchmark, instance):
@@ -65,7 +65,7 @@ def terminal(benchmark: Benchmark, instance: Instance, colors: bool) -> str:
             lines.append(f"[{part.value}]")
         elif part.kind == "image":
             picture = benchmark.image(part.value)
-            lines.append(_blocks(picture, min(width, picture.width // 4)))
+            lines.append(_half_blocks(picture, min(width, picture.width // 4)))
         else:
             for line in part.value.splitlines():
                 lines += textwrap.wrap(line, width) or [""]
@@ -73,14 +73,12 @@ def terminal(benchmark: Benchmark, instance: Instance, colors: bool) -> str:
 
 
 def page(benchmark: Benchmark, instance: Instance) -> Image.Image:
-    """The same as one image."""
+    """The same content as one image."""
     font = ImageFont.load_default(FONT)
-    blocks: list[Image.Image] = []
-    for part in _parts(benchmark, instance):
-        if part.kind == "image":
-            blocks.append(benchmark.image(part.value))
-        else:
-            blocks.append(_written(part.value, font))
+    blocks = [
+        benchmark.image(part.value) if part.kind == "image" else _text_image(part.value, font)
+        for part in _parts(benchmark, instance)
+    ]
     height = sum(block.height + MARGIN // 2 for block in blocks) + 2 * MARGIN
     sheet = Image.new("RGB", (PAGE, height), "white")
     top = MARGIN
@@ -103,7 +101,7 @@ def _parts(benchmark: Benchmark, instance: Instance) -> Iterable[Part]:
         yield Part("text", f"\nOverridden by {instance.override.policy_id}: {instance.override.target}")
 
 
-def _blocks(picture: Image.Image, columns: int) -> str:
+def _half_blocks(picture: Image.Image, columns: int) -> str:
     rows = max(1, round(picture.height * columns / picture.width / 2))
     small = picture.resize((columns, 2 * rows), Image.Resampling.LANCZOS)
     lines = []
@@ -116,7 +114,7 @@ def _blocks(picture: Image.Image, columns: int) -> str:
     return "\n".join(lines)
 
 
-def _written(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> Image.Image:
+def _text_image(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> Image.Image:
     columns = int((PAGE - 2 * MARGIN) / font.getlength("n" * 10) * 11.5)
     lines = [piece for line in text.splitlines() for piece in textwrap.wrap(line, columns) or [""]]
     block = Image.new("RGB", (PAGE - 2 * MARGIN, len(lines) * (FONT + 5)), "white")

@@ -8,7 +8,7 @@ from harness.files.benchmark import Benchmark
 
 
 def verify(benchmark: Benchmark) -> str:
-    """Returns a sentence about what was checked. Raises UserError with the first fault."""
+    """Returns a sentence about what was checked. Raises UserError with the first error."""
     files = benchmark.manifest.files
     for path in tqdm(files, desc="files", unit=""):
         if path.endswith((".png", ".jpg")):

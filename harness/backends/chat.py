@@ -34,7 +34,7 @@ class Reader:
             if part.kind == "image":
                 content.append({"type": "image", "image": self._image(part.value)})
                 continue
-            # The processor would replace the placeholder by an image, perhaps by that of another prompt.
+            # The processor would replace the placeholder by an image, perhaps by one of another prompt.
             if found := [token for token in self.placeholders.values() if token in part.value]:
                 raise UserError(f"expected a text without the checkpoint's token {found[0]}, got one with it")
             content.append({"type": "text", "text": part.value})

@@ -6,8 +6,8 @@
             -> cached prefix    only the first batch of a group computes what the group shares (prefix.py)
             -> responses        greedy, or sampled with one random generator per prompt
 
-B is the number of prompts in a batch, T that of tokens of the longest, V the size of the vocabulary. Of a
-checkpoint's generation config only the end tokens are used: no repetition penalty or top-k changes a score.
+B is the number of prompts in a batch, T the number of tokens of the longest prompt, V the vocabulary size.
+Of a checkpoint's generation config only the end tokens are used: no repetition penalty and no top-k.
 """
 
 import time
@@ -111,7 +111,7 @@ class HuggingFace(Backend):
         return self._run(batch, inputs, prefix if shared else None, shared)
 
     def _run(self, batch: list[Prompt], inputs: Any, prefix: Prefix | None, shared: int) -> list[Response]:
-        """Generates and decodes. The seconds include neither reading images nor tokenizing.
+        """Generates and decodes. The seconds exclude reading images and tokenizing.
 
         The prefix counts for the first batch of its group (seconds) and the first response in it (tokens). So
         the number of prompt tokens that a run computes is sum(prompt_tokens - cached_tokens).

@@ -14,7 +14,7 @@ cache: for each layer the keys and values, both of shape (1, KV heads, P, head s
 Responses differ from the plain ones only by float rounding: each prompt is tokenized as a whole, and P is the
 number of first tokens that all rows agree on, so no tokenizer can merge characters across the bar. The prefix
 contains all images of the shared parts and no other image. The memory is freed with the Prefix object; hf.py
-has one at a time, that of the current group.
+has only the one of the current group.
 """
 
 from collections.abc import Iterator, Sequence
@@ -72,7 +72,7 @@ class _ComputedPrefix:
         return last + 1
 
     def expanded_cache(self, tokens: int, rows: int, config: Any) -> DynamicCache:
-        """A cache of the first tokens for a batch. This one stays as it is: the model appends to a copy."""
+        """A cache of the first tokens for a batch. It is a copy, because the model appends to it."""
         layers = [[kv[:, :, :tokens].expand(rows, -1, -1, -1) for kv in layer[:2]] for layer in self.cache]
         return DynamicCache(layers, config=config)
 
@@ -86,7 +86,7 @@ class Prefix:
         self._counted = False
 
     def read(self, prompts: Sequence[Prompt]) -> tuple[Any, int]:
-        """Inputs of whole prompts without the pixels of shared images, and P. If P is 0, they are useless."""
+        """Inputs of whole prompts without the pixels of shared images, and P. Ignore the inputs if P is 0."""
         shared, first = self._shared_parts, len(self.parts)
         contents = [shared.content + self.reader.content(prompt.parts[first:]) for prompt in prompts]
         with _replaced_images(self.reader.processor, shared.image_texts):

@@ -3,8 +3,8 @@
     prompts    P1 Q1   P1 Q2   P2 Q3   Q4   P1 Q5   P2 Q6        P: parts of a policy, Q: parts of a query
     groups     P1: Q1 Q2 Q5     P2: Q3 Q6     nothing shared: Q4
 
-Policies may share an introduction. Then one group shares only that, or one group per policy shares more:
-whatever saves more tokens.
+Policies may share an introduction. Then there is either one group that shares only the introduction, or one
+group per policy that shares more. The choice that saves more tokens is taken.
 """
 
 from collections import defaultdict

@@ -45,13 +45,12 @@ class Oracle(Scripted):
 
 
 class Random(Scripted):
-    """One of the policy's answers, drawn uniformly; depends on the seed and the prompt alone."""
+    """One of the policy's answers, drawn uniformly; depends only on the seed and the prompt."""
 
     def answer(self, prompt: Prompt, instance: Instance, variant: Variant) -> str:
-        answers = self.benchmark.family_of(instance).answers(instance, variant)
-        if not answers:
-            return ""
-        return self.benchmark.family.respond(rng(self.seed, "random", *prompt.key).choice(answers))
+        family = self.benchmark.family_of(instance)
+        answers = family.answers(instance, variant)
+        return family.respond(rng(self.seed, "random", *prompt.key).choice(answers)) if answers else ""
 
 
 class Majority(Scripted):
@@ -63,11 +62,10 @@ class Majority(Scripted):
         return majorities(self.benchmark)
 
     def answer(self, prompt: Prompt, instance: Instance, variant: Variant) -> str:
-        answers = self.benchmark.family_of(instance).answers(instance, variant)
-        if not answers:
-            return ""
+        family = self.benchmark.family_of(instance)
+        answers = family.answers(instance, variant)
         ranked = self.ranked.get(variants.policy_id(instance, variant), ())
-        return self.benchmark.family.respond(majority(answers, ranked) or answers[0])
+        return family.respond(majority(answers, ranked) or answers[0]) if answers else ""
 
 
 class Replay(Backend):

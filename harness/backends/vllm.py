@@ -34,7 +34,7 @@ from harness.files.benchmark import Benchmark
 from harness.records import Json, Prompt, Response
 from harness.seeds import rng
 
-# Requests in the engine at the same time, at most: enough for a GPU, and what a kill loses.
+# The most requests in the engine at the same time: enough for a GPU. A kill loses at most this many.
 MAX_IN_FLIGHT = 256
 
 DEFAULT_OPTIONS: Json = {

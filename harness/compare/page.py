@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from harness.compare.pairs import Comparison, Difference
 from harness.files import store
-from harness.metrics.metric import Unit, find
+from harness.metrics.metric import Unit, find, with_unit
 from harness.report.page import environment, packaged
 from harness.report.plots import INLINE, MARKERS, Drawing, drawing
 from harness.report.text import escape_markdown, markdown_table, printable, short, terminal_table
@@ -48,14 +48,12 @@ def label(difference: Difference) -> str:
     return printable(f"{difference.benchmark}{split}{limit}")
 
 
-def chance(p: float | None) -> str:
+def format_p(p: float | None) -> str:
     return "–" if p is None else "<0.001" if p < 0.001 else f"{p:.3f}"
 
 
-def title(difference: Difference) -> str:
-    """The metric with its unit; its name comes from other people's data."""
-    symbol = find(difference.metric).unit.symbol
-    return printable(f"{difference.metric} ({symbol})" if symbol else difference.metric)
+def metric_title(difference: Difference) -> str:
+    return printable(with_unit(difference.metric))
 
 
 def unit(difference: Difference) -> Unit:
@@ -71,7 +69,17 @@ def _cells(d: Difference) -> tuple[str, ...]:
     shown = unit(d)
     means = shown.format(d.base_mean), shown.format(d.tuned_mean), shown.change(d.difference)
     counts = str(d.n), str(len(d.incomplete))
-    return label(d), d.variant, title(d), d.argument, *means, _interval(d), chance(d.p), *counts, d.mark
+    return (
+        label(d),
+        d.variant,
+        metric_title(d),
+        d.argument,
+        *means,
+        _interval(d),
+        format_p(d.p),
+        *counts,
+        d.mark,
+    )
 
 
 def table(comparison: Comparison) -> str:
@@ -81,7 +89,7 @@ def table(comparison: Comparison) -> str:
 
 
 def notes(comparison: Comparison, named: int | None) -> Iterator[str]:
-    """What a reader must know before relying on the differences, with at most `named` instances each."""
+    """Warnings about the differences, each with the names of at most `named` instances."""
     for d in comparison.differences:
         if d.incomplete:
             names = ", ".join(map(printable, d.incomplete[:named]))
@@ -109,10 +117,10 @@ def markdown(comparison: Comparison) -> str:
 
 
 FILTERS: Mapping[str, Any] = {
-    "p": chance,
+    "p": format_p,
     "label": label,
     "printable": printable,
-    "metric_title": title,
+    "metric_title": metric_title,
     "interval": _interval,
     "unit": unit,
 }
@@ -120,10 +128,10 @@ FILTERS: Mapping[str, Any] = {
 
 def render(comparison: Comparison) -> str:
     """The page; each tuned model has a color and a marker."""
-    made = environment()
-    made.filters |= FILTERS
+    env = environment()
+    env.filters |= FILTERS
     metrics = dict.fromkeys(d.metric for d in comparison.differences)
-    return made.get_template("compare.html").render(
+    return env.get_template("compare.html").render(
         comparison=comparison,
         style=packaged("report.css"),
         forests=[_forest(comparison, metric) for metric in metrics],
@@ -142,15 +150,16 @@ def _forest(comparison: Comparison, metric: str) -> Forest:
     with drawing((9.6, height), metric, grid="x") as plot:
         axes, ink = plot.axes, plot.style.ink
         for d in shown:
-            nudge = (models.index(d.argument) - (len(models) - 1) / 2) * 0.64 / len(models)
-            _point(
-                plot, d, slots.index(_slot(d)) + nudge, models.index(d.argument) % len(INLINE.colors), scale
-            )
+            model = models.index(d.argument)
+            offset = (model - (len(models) - 1) / 2) * 0.64 / len(models)
+            _point(plot, d, slots.index(_slot(d)) + offset, model % len(INLINE.colors), scale)
         edges = [scale * edge for d in shown for edge in (d.low, d.high)]
         reach = 1.08 * max(map(abs, edges)) or 1.0
         axes.axvline(0, color=ink, linewidth=1)
         axes.set(
-            xlim=(-reach, reach), ylim=(len(slots) - 0.5, -0.5), xlabel=f"difference of {title(shown[0])}"
+            xlim=(-reach, reach),
+            ylim=(len(slots) - 0.5, -0.5),
+            xlabel=f"difference of {metric_title(shown[0])}",
         )
         axes.set_yticks(range(len(slots)), [short(slot, 44) for slot in slots])
         axes.hlines([k - 0.5 for k in range(1, len(slots))], -reach, reach, ink, linewidth=0.6, alpha=0.15)

@@ -43,14 +43,14 @@ class Key(NamedTuple):
 class Side:
     """One run's scores under one variant."""
 
+    # The folder of the run.
     run: str
-    # Its folder, below the folder on the command line.
     benchmark: str
-    samples: int
     # How many scores each instance should have.
+    samples: int
     sampling: Json
-    scores: Mapping[str, Sequence[Score]]
     # By instance.
+    scores: Mapping[str, Sequence[Score]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,27 +64,27 @@ class Difference:
     limit: int | None
     scorer: str
     metric: str
+    # The folders of the two runs.
     base: str
     tuned: str
-    # The folders of the runs.
-    argument: str
     # The tuned folder as on the command line.
+    argument: str
+    # These three are over the n instances that have a value on both sides; None if there are none.
     base_mean: float | None
     tuned_mean: float | None
     difference: float | None
-    # These three are over the n instances that have a value on both sides; None if there are none.
+    # 95 %, by bootstrap over instances. A missing value could be anything from 0 to 1.
     low: float
     high: float
-    # 95 %, by bootstrap over instances. Missing values could be anything from 0 to 1.
     n: int
     better: int
     worse: int
-    p: float | None
     # McNemar's exact test, two-sided; None if not all values are 0 or 1.
-    incomplete: tuple[str, ...]
+    p: float | None
     # Instances without a value on at least one side: missing, failed or unscored.
-    mark: Mark
+    incomplete: tuple[str, ...]
     # Empty unless the interval excludes zero; "changed" if neither direction is better.
+    mark: Mark
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +102,8 @@ class Comparison:
     resamples: int
     differences: tuple[Difference, ...]
     unmatched: tuple[Unmatched, ...]
-    warnings: tuple[str, ...] = ()
     # Reasons to trust a difference less.
+    warnings: tuple[str, ...] = ()
 
 
 def compare(base: Path, tuned: Sequence[Path]) -> Comparison:
@@ -118,9 +118,13 @@ def compare(base: Path, tuned: Sequence[Path]) -> Comparison:
         unmatched += unfinished
         both = {key: (before[key], side) for key, side in after.items() if key in before}
         differences += [d for key, pair in _with_headline(both) for d in _compare(str(folder), key, *pair)]
-        warnings += [said for pair in both.values() for said in _unlike(*pair)]
-        unmatched += [_alone(key, side, before, base) for key, side in after.items() if key not in before]
-        unmatched += [_alone(key, side, after, folder) for key, side in before.items() if key not in after]
+        warnings += [w for pair in both.values() for w in _sampling_differences(*pair)]
+        unmatched += [
+            _without_counterpart(key, side, before, base) for key, side in after.items() if key not in before
+        ]
+        unmatched += [
+            _without_counterpart(key, side, after, folder) for key, side in before.items() if key not in after
+        ]
     if not differences:
         why = "; ".join(f"{u.run}: {u.reason}" for u in unmatched[:4])
         raise UserError(f"{base}: expected runs that scored the same instances, got none. {why}")
@@ -134,8 +138,8 @@ def compare(base: Path, tuned: Sequence[Path]) -> Comparison:
     )
 
 
-def _unlike(base: Side, tuned: Side) -> Iterator[str]:
-    """Responses differ if they were sampled differently or truncated earlier."""
+def _sampling_differences(base: Side, tuned: Side) -> Iterator[str]:
+    """A warning for each setting that changes responses and has different values on the two sides."""
     for name in sorted(base.sampling.keys() | tuned.sampling.keys()):
         before, after = base.sampling.get(name), tuned.sampling.get(name)
         if name in SAMPLING and before != after:
@@ -176,12 +180,12 @@ def _sides(folder: Path) -> tuple[dict[Key, Side], list[Unmatched]]:
 
 
 def _name(run: Run) -> str:
-    """The name of the benchmark's folder, without the digest in that of a converted benchmark."""
+    """The name of the benchmark's folder, without the digest that a converted benchmark has at its end."""
     return re.sub(r"-[0-9a-f]{16}$", "", Path(run.benchmark).name)
 
 
-def _alone(key: Key, side: Side, others: Mapping[Key, Side], folder: Path) -> Unmatched:
-    """Why nothing in the folder matches: what the most similar run has instead."""
+def _without_counterpart(key: Key, side: Side, others: Mapping[Key, Side], folder: Path) -> Unmatched:
+    """Why no run in the folder matches: what the most similar run has instead."""
     what = f"{key.variant} of {side.benchmark}"
     for near, other in others.items():
         if near._replace(limit=None) == key._replace(limit=None):
@@ -195,14 +199,11 @@ def _alone(key: Key, side: Side, others: Mapping[Key, Side], folder: Path) -> Un
     return Unmatched(side.run, f"{what} ({key.split}) is in no run of {folder}")
 
 
-Pairs = Mapping[Key, tuple[Side, Side]]
-
-
-def _with_headline(both: Pairs) -> Iterator[tuple[Key, tuple[Side, Side]]]:
+def _with_headline(both: Mapping[Key, tuple[Side, Side]]) -> Iterator[tuple[Key, tuple[Side, Side]]]:
     """The matched runs, and MMMU-Pro's headline score if both of its settings are present.
 
     The headline is the mean of two settings with the same questions, so the two scores of a question count as
-    two samples of it, and the interval takes into account that they belong together.
+    two samples of it, and the interval accounts for their dependence.
     """
     yield from both.items()
     for limit in {key.limit for key in both}:
@@ -239,12 +240,12 @@ def _compare(argument: str, key: Key, base: Side, tuned: Side) -> Iterator[Diffe
     }
     metrics = sorted(labels, key=lambda label: (not label.startswith(PART), label))
     for metric in (ACCURACY.name, *metrics):
-        if instances := _having(base, tuned, metric):
+        if instances := _instances_to_compare(base, tuned, metric):
             yield _difference(argument, key, base, tuned, metric, instances)
 
 
-class _Known(NamedTuple):
-    """An instance's mean over its samples, and the range that its missing samples leave open."""
+class _InstanceValue(NamedTuple):
+    """An instance's mean over its samples, and the least and most that it can be with its missing samples."""
 
     mean: float | None
     least: float
@@ -254,7 +255,7 @@ class _Known(NamedTuple):
 def _difference(
     argument: str, key: Key, base: Side, tuned: Side, metric: str, instances: Sequence[str]
 ) -> Difference:
-    pairs = [(_known(base, i, metric), _known(tuned, i, metric)) for i in instances]
+    pairs = [(_instance_value(base, i, metric), _instance_value(tuned, i, metric)) for i in instances]
     both = [(b.mean, t.mean) for b, t in pairs if b.mean is not None and t.mean is not None]
     changes = [t - b for b, t in both]
     low, high = _interval(pairs, (*key[:3], str(key.limit), metric))
@@ -290,32 +291,31 @@ def _mark(low: float, high: float, direction: str) -> Mark:
     return "better" if (low > 0) == (direction == "higher") else "worse"
 
 
-def _having(base: Side, tuned: Side, metric: str) -> list[str]:
-    """The instances to compare.
+def _instances_to_compare(base: Side, tuned: Side, metric: str) -> list[str]:
+    """All instances for accuracy; for a part of the score, those that have it on at least one side.
 
-    All of them for accuracy; those that have the part on either side for a part of the score; and for other
-    metrics those with a value on both sides, because a metric need not apply to every response.
+    For other metrics only those with a value on both sides, because a metric may not apply to all responses.
     """
     instances = dict.fromkeys([*base.scores, *tuned.scores])
     if metric == ACCURACY.name:
         return list(instances)
+
+    def has_value(side: Side, instance: str) -> bool:
+        return any(_stored_value(score, metric) is not None for score in side.scores.get(instance, ()))
+
     enough = any if metric.startswith(PART) else all
-    return [
-        i
-        for i in instances
-        if enough(any(_raw(s, metric) is not None for s in side.scores.get(i, ())) for side in (base, tuned))
-    ]
+    return [i for i in instances if enough(has_value(side, i) for side in (base, tuned))]
 
 
-def _known(side: Side, instance: str, metric: str) -> _Known:
+def _instance_value(side: Side, instance: str, metric: str) -> _InstanceValue:
     values = [v for s in side.scores.get(instance, ()) if (v := _value(s, metric)) is not None]
     share = metric == ACCURACY.name or metric.startswith(PART)
     missing = max(0, side.samples - len(values)) if share else 0
     total, count = math.fsum(values), len(values) + missing
-    return _Known(_mean(values), total / count, (total + missing) / count)
+    return _InstanceValue(_mean(values), total / count, (total + missing) / count)
 
 
-def _raw(score: Score, metric: str) -> float | None:
+def _stored_value(score: Score, metric: str) -> float | None:
     if metric == ACCURACY.name:
         return score.value
     if metric.startswith(PART):
@@ -324,13 +324,15 @@ def _raw(score: Score, metric: str) -> float | None:
 
 
 def _value(score: Score, metric: str) -> float | None:
-    """A scored response that lacks a part, such as an unparsed one, earned nothing in it."""
-    raw = _raw(score, metric)
-    return 0.0 if raw is None and metric.startswith(PART) and score.value is not None else raw
+    """The stored value; 0 if a scored response lacks a part, for example because it could not be parsed."""
+    stored = _stored_value(score, metric)
+    return 0.0 if stored is None and metric.startswith(PART) and score.value is not None else stored
 
 
-def _interval(pairs: Sequence[tuple[_Known, _Known]], seed: Sequence[str]) -> tuple[float, float]:
-    """From the case in which all missing values speak against the tuned model to that in its favor."""
+def _interval(
+    pairs: Sequence[tuple[_InstanceValue, _InstanceValue]], seed: Sequence[str]
+) -> tuple[float, float]:
+    """Covers every case from all missing values being worst to all being best for the tuned model."""
     least = [t.least - b.most for b, t in pairs]
     most = [t.most - b.least for b, t in pairs]
     low, high = bootstrap(least, rng(0, "compare", *seed), RESAMPLES)
@@ -344,7 +346,7 @@ def _mean(values: Sequence[float]) -> float | None:
 
 
 def _mcnemar(pairs: Sequence[tuple[float, float]]) -> float | None:
-    """Exact and two-sided: are instances that changed as likely to get better as to get worse?"""
+    """The exact two-sided p of the hypothesis that a change is as likely to be better as to be worse."""
     if not pairs or not all(value in (0, 1) for pair in pairs for value in pair):
         return None
     up, down = (sum(b - a == sign for a, b in pairs) for sign in (1, -1))

@@ -22,17 +22,9 @@ from harness.files.manifest import (
 from harness.records import Instance, Json
 
 __all__ = [
-    "MANIFEST",
-    "POLICIES",
-    "Benchmark",
-    "BenchmarkSpec",
-    "Manifest",
-    "begin",
-    "instances_file",
-    "refuse_outside",
-    "seal",
-    "summary",
-]
+    "MANIFEST", "POLICIES", "Benchmark", "BenchmarkSpec", "Manifest", "begin", "instances_file",
+    "refuse_outside", "seal", "summary",
+]  # fmt: skip
 
 # The split whose questions ask for the words of a policy.
 RECALL = "recall"

@@ -27,14 +27,14 @@ class Manifest:
     family: str
     config: Json
     versions: Mapping[str, str]
-    counts: Mapping[str, int]
     # Lines of each .jsonl file.
-    digest: str
+    counts: Mapping[str, int]
     # Of policies, scenes and instances: the same on every machine.
-    images_digest: str
+    digest: str
     # Of pixels, which another graphics driver may draw differently.
-    files: Mapping[str, str]
+    images_digest: str
     # The sha256 of every file, by its path relative to the folder.
+    files: Mapping[str, str]
 
 
 def instances_file(split: str) -> str:
@@ -42,7 +42,7 @@ def instances_file(split: str) -> str:
 
 
 def digests(files: Mapping[str, str]) -> tuple[str, str]:
-    """The digest of all records (.jsonl) and that of all other files, over sorted paths and their sha256."""
+    """Two digests of sorted paths with their sha256: of all records (.jsonl), and of all other files."""
 
     def digest(records: bool) -> str:
         lines = (
@@ -54,7 +54,7 @@ def digests(files: Mapping[str, str]) -> tuple[str, str]:
 
 
 class BenchmarkFiles:
-    """Reads a benchmark's folder and refuses whatever differs from its manifest."""
+    """Reads a benchmark's folder. A file that differs from the manifest is an error."""
 
     def __init__(self, folder: Path) -> None:
         """Raises UserError if the manifest is missing, or if the policies differ from it."""

@@ -20,11 +20,11 @@ import msgspec
 from harness.errors import UserError
 
 T = TypeVar("T")
-# Raised for a text that is not the JSON of the expected record.
+# Raised if a text is not JSON of the expected record.
 DECODE_ERRORS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 NOT_WRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.EEXIST)
-# Files that are being written, or that were when a process was killed.
+# Files that are being written, or that a killed process left behind.
 TEMPORARY_FILES = ".*.tmp"
 
 
@@ -64,13 +64,13 @@ def locked(file: Path, wait: bool = False) -> Iterator[None]:
         try:
             fcntl.flock(opened, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except BlockingIOError:
-            message = f"{file.parent}: another process is at work in this folder; wait for it or name another"
+            message = f"{file.parent}: another process is using this folder; wait for it or name another"
             raise UserError(message) from None
         yield
 
 
 def write(path: Path, data: bytes) -> None:
-    """Writes a complete file, or leaves the old one as it is."""
+    """Writes a complete file, or leaves the old one unchanged."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     with writing(path):
         try:

@@ -1,8 +1,8 @@
-"""Reserves a folder for the work that a command was asked to do, so that only the same command resumes it.
+"""Reserves a folder for the work of a command, so that only the same command can resume it.
 
 the folder contains             reserve
 nothing, or is new              writes the request into it
-the request file alone          replaces it: no work was done, the first command may have been a mistake
+the request file alone          replaces it: the first command was perhaps a mistake, and did no work
 the same request and work       returns it: the command resumes
 another request and work        UserError, naming the first field that differs
 work without a request file     UserError: the folder belongs to something else
@@ -23,8 +23,8 @@ def reserve(
 ) -> dict[str, Any]:
     """Writes the request as JSON to folder/file, or checks that the folder contains the same request.
 
-    `kind` names the work in errors, such as "a run". The fields in `may_differ` are updated where the request
-    has a value for them, and kept where it has None. Returns the request as it is in the file.
+    `kind` names the work in errors, such as "a run". A field in `may_differ` may have another value than the
+    file: the file is updated, unless the new value is None. Returns the request as stored in the file.
     """
     requested: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(request, enc_hook=str))
     path = folder / file

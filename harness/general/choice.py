@@ -1,4 +1,4 @@
-"""A question with lettered options, as the harness sees it: a family without policies."""
+"""The base class of multiple choice benchmarks: families without policies, whose answers are letters."""
 
 import string
 from abc import abstractmethod
@@ -29,8 +29,8 @@ def check_answer(answer: str, options: Sequence[str], position: str) -> None:
 class Choice(Family):
     """Grades the letter that a response gives. The facts of an instance contain the texts of its options."""
 
-    group: ClassVar[str]
     # The fact by which the report splits the scores.
+    group: ClassVar[str]
 
     @abstractmethod
     def extract(self, text: str, options: list[str]) -> str | None:

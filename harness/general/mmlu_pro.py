@@ -1,7 +1,7 @@
 """MMLU-Pro (Wang et al., NeurIPS 2024): text questions with up to ten options, after five worked examples.
 
 Layout, examples, stop string and extraction of answers are those of the benchmark's own script; only the
-introduction differs. Where the script finds no answer it guesses randomly; here that is a wrong answer.
+introduction differs. If the script finds no answer, it guesses randomly; here the response is wrong.
 """
 
 import re
@@ -60,7 +60,7 @@ def extract_answer(text: str, options: int) -> str | None:
 
 
 class MmluPro(Choice):
-    """The family of its questions."""
+    """Grades the questions of MMLU-Pro."""
 
     scorer = "mmlu-pro/1"
     group = "category"

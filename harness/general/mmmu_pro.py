@@ -2,7 +2,8 @@
 
 The settings are standard with 4 options, standard with 10 options (in fact 2 to 12), and vision, where the
 question is a screenshot. Order of parts, options and extraction of answers are those of the benchmark's own
-scripts; only the instructions differ. Where the scripts guess randomly, the answer is wrong here.
+scripts; only the instructions differ. If the scripts find no answer, they guess randomly; here the response
+is wrong.
 """
 
 import ast
@@ -57,7 +58,7 @@ class Question:
 
 
 def extract_answer(text: str, options: list[str]) -> str | None:
-    """The letter after the think block, or None where the scripts guess. Their steps, but in linear time:
+    """The letter after the think block, or None if the scripts would guess. Their steps, but in linear time:
 
     1. the letter after the last "Answer:", if exactly one letter occurs there
     2. the last "(X)"; if there is none, the last "X "; if there is none, the last "X."
@@ -87,7 +88,7 @@ def extract_answer(text: str, options: list[str]) -> str | None:
 
 
 class MmmuPro(Choice):
-    """The family of its questions."""
+    """Grades the questions of MMMU-Pro."""
 
     scorer = "mmmu-pro/1"
     group = "subject"

@@ -1,6 +1,7 @@
 """Converts a published benchmark into a benchmark of the harness, which is then used like any other.
 
-It is written NAME, NAME:SOURCE or NAME:SOURCE?option=value, with a NAME registered under harness.benchmarks.
+Commands accept it as NAME, NAME:SOURCE or NAME:SOURCE?option=value, with a NAME registered under
+harness.benchmarks.
 Published files exist in several versions, so the user's cache folder has one conversion per hash of source
 files and options, and the digest of the benchmark identifies the questions.
 """
@@ -40,7 +41,7 @@ class PublishedBenchmark:
     splits: tuple[str, ...]
     # The options after the question mark, with their defaults.
     options: Mapping[str, str]
-    # Of the conversion. Raise it when a prompt changes.
+    # Version of the conversion. Raise it when a prompt changes.
     version: int
     convert: Convert
 

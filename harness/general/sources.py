@@ -99,7 +99,7 @@ def _download(source: str, hub_folder: str) -> Path:
     except (OSError, ValueError, httpx.HTTPError) as error:
         reason = str(error).strip().split("\n")[0]
         raise UserError(
-            f"{source}: not here nor on the hub ({reason}); name a local folder or file"
+            f"{source}: found neither locally nor on the hub ({reason}); name a local folder or file"
         ) from error
 
 

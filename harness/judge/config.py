@@ -23,7 +23,7 @@ class JudgeRequest:
     variants: str = "internalized"
     """Comma-separated: the variants of the run to judge."""
     limit: int = 100
-    """Judge a random sample of so many responses, the same one for every run of the benchmark."""
+    """Judge a random sample of this many responses, the same instances for every run of the benchmark."""
     repeats: int = 1
     """Verdicts per response."""
     sampling: Sampling = field(default_factory=lambda: Sampling(max_new_tokens=4096))

@@ -6,7 +6,7 @@ instructions, policy and response), and its sample is the number of the repeat. 
 RUN/judgement.<digest>.json and shown in RUN/report.html.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -14,12 +14,11 @@ from pathlib import Path
 from tqdm import tqdm
 
 from harness import backends, variants
-from harness.backends import Backend
 from harness.errors import UserError
 from harness.files import store
 from harness.files.benchmark import Benchmark
 from harness.judge.config import JudgeRequest, sample_order
-from harness.judge.prompt import PROBES, ParsedVerdict, SettingName, parse, schema
+from harness.judge.prompt import PROBES, ParsedVerdict, parse, schema
 from harness.judge.prompt import prompt as judge_prompt
 from harness.judge.summary import JudgedResponse, Judgement, summarize
 from harness.metrics.referral import precision
@@ -41,11 +40,11 @@ class _CitedPolicy:
 def judge(folder: Path, request: JudgeRequest, benchmark: Benchmark | None = None) -> Judgement:
     """Requests the missing verdicts, then summarizes all of them.
 
-    The benchmark is that of the run; it needs to be given only if it was moved. Raises UserError if there is
+    `benchmark` is the run's benchmark; it is needed only if it was moved. Raises UserError if there is
     nothing to judge.
     """
     run = store.read_json(folder / "run.json", Run)
-    _refuse_itself(request.judge, run)
+    _refuse_own_model(request.judge, run)
     benchmark = benchmark or Benchmark(Path(run.benchmark))
     if benchmark.manifest.digest != run.digest:
         raise UserError(
@@ -79,13 +78,13 @@ def judge(folder: Path, request: JudgeRequest, benchmark: Benchmark | None = Non
     return judgement
 
 
-def _refuse_itself(judge: str, run: Run) -> None:
+def _refuse_own_model(judge: str, run: Run) -> None:
     """Refuses a judge that is the run's own model, also if the run replays another run."""
     if _same(judge, run.model):
         raise UserError(f"judge: expected another model than the run's own, got {judge}")
     name, _, argument = run.model.partition(":")
     if name == "replay" and (Path(argument) / "run.json").is_file():
-        _refuse_itself(judge, store.read_json(Path(argument) / "run.json", Run))
+        _refuse_own_model(judge, store.read_json(Path(argument) / "run.json", Run))
 
 
 def _same(one: str, other: str) -> bool:
@@ -137,19 +136,14 @@ def _request(
         if not missing:
             return verdicts
         backend = backends.make(request.judge, benchmark, request.sampling, request.endpoint, folder)
+        structured = request.setting == "structured"
+        responses = backend.structured(missing, schema()) if structured else backend.generate(missing)
         with tqdm(total=len(every), initial=len(every) - len(missing), desc="verdicts", unit="") as progress:
-            for response in _generate(backend, request.setting, missing):
+            for response in responses:
                 log.append([response])
                 verdicts[response.key] = response
                 progress.update()
     return verdicts
-
-
-def _generate(backend: Backend, setting: SettingName, prompts: Sequence[Prompt]) -> Iterator[Response]:
-    """Uses structured output if the setting asks for it and the backend supports it."""
-    if setting == "structured":
-        return backend.structured(prompts, schema())
-    return backend.generate(prompts)
 
 
 def _judged(

@@ -10,7 +10,7 @@ import msgspec
 from tabulate import tabulate
 
 from harness.judge.config import JudgeRequest
-from harness.judge.prompt import FOOLED, MOST, SettingName
+from harness.judge.prompt import FOOLED, MAX_SCORE, SettingName
 from harness.metrics.metric import OUT_OF_TEN
 from harness.records import Json, Run
 from harness.seeds import rng
@@ -20,7 +20,7 @@ from harness.stats.intervals import bootstrap
 
 @dataclass(frozen=True, slots=True)
 class JudgedResponse:
-    """The verdicts on one response: for each repeat a score from 0 to 10, or the reason why there is none."""
+    """The verdicts on one response: for each repeat a score from 0 to 10, or the reason for none."""
 
     instance: str
     variant: str
@@ -59,7 +59,7 @@ class Judgement:
     n: int
     # Responses of the run that do not exist because their requests failed.
     without: int
-    # Verdicts without a score, by reason. They are in no mean.
+    # Verdicts without a score, by reason. The mean excludes them.
     unscored: Mapping[str, int]
     # The mean over responses of the standard deviation of their repeats; None below two repeats.
     spread: float | None
@@ -69,7 +69,7 @@ class Judgement:
     agreement: float | None
     agreement_n: int
     responses: tuple[JudgedResponse, ...]
-    # The score of each probe (probes.py), None without a verdict.
+    # The score of each of prompt.PROBES; None without a verdict.
     probe_scores: Mapping[str, float | None] = field(default_factory=dict)
 
     @property
@@ -93,7 +93,7 @@ def summarize(
     scores = [j.score for j in judged if j.score is not None]
     low, high = bootstrap(scores, rng(0, "judgement", run.digest)) if scores else (None, None)
     rules = [j.rules for j in judged if j.rules is not None]
-    pairs = [(j.score / MOST, j.rules) for j in judged if j.score is not None and j.rules is not None]
+    pairs = [(j.score / MAX_SCORE, j.rules) for j in judged if j.score is not None and j.rules is not None]
     reasons = Counter(reason.partition(":")[0] for j in judged for reason in j.reasons if reason is not None)
     return Judgement(
         judge=request.judge,
@@ -112,7 +112,7 @@ def summarize(
         without=failed,
         unscored=dict(reasons),
         spread=_spread(judged),
-        rules_mean=MOST * fmean(rules) if rules else None,
+        rules_mean=MAX_SCORE * fmean(rules) if rules else None,
         agreement=krippendorff(pairs),
         agreement_n=len(pairs),
         responses=tuple(judged),

@@ -1,4 +1,4 @@
-"""Mean score by variant, and by each group of the family, with chance and the majority answer beside it."""
+"""The mean score by variant and group, compared with a random guess and the majority answer."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,8 +12,8 @@ from harness.records import ReportRow
 from harness.results import Result, Results, majorities, majority
 from harness.variants import Variant
 
-References = tuple[float | None, float | None]
 # What a uniform guess and the constant majority answer score on an instance.
+References = tuple[float | None, float | None]
 
 
 def by_variant_and_group(metric: Metric, results: Results) -> Iterator[ReportRow]:
@@ -58,16 +58,14 @@ def _row(
     chances, constants = ([r for r in column if r is not None] for column in zip(*references, strict=True))
     row = mean_row(metric, variant, members, lambda r: r.score.value, group=group, member=member)
     return replace(
-        row,
-        chance=fmean(chances) if chances else None,
-        majority=fmean(constants) if constants else None,
+        row, chance=fmean(chances) if chances else None, majority=fmean(constants) if constants else None
     )
 
 
 ACCURACY = Metric(
     name="accuracy",
     explanation="The mean score of the responses; with several samples per prompt, the mean over instances "
-    "of the mean over samples. A failed request is in no mean, but widens the interval.",
+    "of the mean over samples. Failed requests are excluded from it, but widen the interval.",
     aggregate=by_variant_and_group,
     headline=True,
 )

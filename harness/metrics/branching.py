@@ -1,10 +1,10 @@
-"""How far the rules that responses cite are from those that they should cite (paper, Figure 14).
+"""How far the rules that responses cite are from the rules that they should cite (paper, Figure 14).
 
-For each rule: how many responses cite it, against how many need it for their correct answer. A response
+For each rule we count how many responses cite it, and how many need it for their correct answer. A response
 counts once, however often it names a rule. The paper's figure is the mean absolute difference of the two
-counts over the rules that occur in either [ours: the paper does not say whether it means counts or shares,
-but its 39.74 for 2,000 instances can only be counts]. That grows with the number of responses, so the row
-has the distance of the two as shares of all citations (total variation), and the distribution has the counts.
+counts over all rules that occur [ours: the paper does not say whether it means counts or shares, but its
+39.74 for 2,000 instances can only be counts]. This figure grows with the number of responses. So the
+ReportRow contains the total variation distance of the two distributions, and the Distribution the counts.
 """
 
 from collections import Counter
@@ -22,10 +22,11 @@ from harness.stats.intervals import middle, resampled
 from harness.variants import Variant
 
 Array = npt.NDArray[np.float64]
+# The rules that the responses to one instance should cite, and the rules that they do cite.
 Counts = tuple[Counter[str], Counter[str]]
-# The rules that the responses to one instance should cite, and those that they do cite.
+# Replaces the name of every rule that does not exist. No response should cite any of them, so counting them
+# together does not change the distance.
 NONEXISTENT = ""
-# Stands for every rule that does not exist. None of them is ever right, so the distance is the same.
 
 
 def by_variant(metric: Metric, results: Results) -> Iterator[ReportRow | Distribution]:

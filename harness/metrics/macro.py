@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 from statistics import fmean
 
-from harness.metrics.metric import Metric, by_instance, mean_row
+from harness.metrics.metric import Metric, mean_row
 from harness.records import ReportRow
-from harness.results import Result, Results
+from harness.results import Result, Results, by_instance
 from harness.stats.intervals import estimate
 
 
@@ -25,14 +25,14 @@ def over_groups(metric: Metric, results: Results) -> Iterator[ReportRow]:
             for name, member in family.groups(result.instance, variant).items():
                 groups[name][member].append(result)
         for name, parts in groups.items():
-            row = mean_row(metric, variant, members, _value, detail=f"over {name}")
+            row = mean_row(metric, variant, members, lambda r: r.score.value, detail=f"over {name}")
             mean, low, high = _mean_of_means(list(parts.values()))
             yield replace(row, mean=mean, low=low, high=high)
 
 
 def _mean_of_means(parts: list[list[Result]]) -> tuple[float | None, float, float]:
     """Combines the intervals of independent groups by adding squares (Zou and Donner 2008)."""
-    estimates = [estimate(by_instance(part, _value)) for part in parts]
+    estimates = [estimate([r.score.value for r in s] for s in by_instance(part)) for part in parts]
     means = [e.mean for e in estimates if e.mean is not None]
     if len(means) < len(estimates):
         return None, 0.0, 1.0
@@ -42,10 +42,6 @@ def _mean_of_means(parts: list[list[Result]]) -> tuple[float | None, float, floa
         for bounds in ([e.low or 0.0 for e in estimates], [e.high or 0.0 for e in estimates])
     )
     return mean, mean - below, mean + above
-
-
-def _value(result: Result) -> float | None:
-    return result.score.value
 
 
 MACRO_ACCURACY = Metric(

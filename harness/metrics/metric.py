@@ -19,7 +19,7 @@ from typing import Literal
 from harness import registry
 from harness.errors import UserError
 from harness.records import Distribution, ReportRow
-from harness.results import Result, Results
+from harness.results import Result, Results, by_instance
 from harness.stats.intervals import estimate
 from harness.variants import Variant
 
@@ -35,8 +35,8 @@ class Unit:
     symbol: str = ""
     scale: float = 1.0
     digits: int = 1
+    # The lowest and highest possible value; None if there are no limits.
     bounds: tuple[float, float] | None = None
-    # The lowest and highest possible value, between which a missing value lies. None: unbounded.
 
     def format(self, value: float | None) -> str:
         """Such as "61.3" for a share of 0.613; a dash for None."""
@@ -63,11 +63,11 @@ class Quantity:
     """A figure that can be shown anywhere without further knowledge."""
 
     name: str
-    explanation: str
     # One sentence for people who see the figure for the first time.
+    explanation: str
     unit: Unit = SHARE
-    direction: Literal["higher", "lower", "neither"] = "higher"
     # Which values are better.
+    direction: Literal["higher", "lower", "neither"] = "higher"
 
     @property
     def title(self) -> str:
@@ -79,17 +79,17 @@ class Quantity:
 class Metric(Quantity):
     """A quantity that is measured on scored responses.
 
-    Most metrics define `value`, the value of one response; its mean by variant is then the figure. A metric
-    of another kind defines `aggregate`, which turns all results into rows.
+    Most metrics define `value`, the value of one response; the figure is then its mean by variant. The others
+    define `aggregate`, which turns all results into rows.
     """
 
+    # Returns None for a response to which the metric does not apply. Never called for a failed request.
     value: Callable[[Results, Result], float | None] | None = None
-    # None for a response to which the metric does not apply. Never called for a failed request.
-    applies: Callable[[Results, Result], bool] = lambda _results, _result: True
     # Whether a failed request could have had a value.
+    applies: Callable[[Results, Result], bool] = lambda _results, _result: True
     aggregate: Callable[[Metric, Results], Iterable[ReportRow | Distribution]] | None = None
+    # A score of the answers themselves. It is shown first, with chance and the majority answer.
     headline: bool = False
-    # Shown first, with chance and the majority answer: a score of the answers themselves.
 
     def rows(self, results: Results) -> Iterable[ReportRow | Distribution]:
         return (self.aggregate or mean_by_variant)(self, results)
@@ -98,13 +98,13 @@ class Metric(Quantity):
 def mean_by_variant(metric: Metric, results: Results) -> Iterator[ReportRow]:
     """The mean of the metric's values under each variant in which any response has one."""
     for variant, members in results.by_variant():
-        having = [r for r in members if metric.name in r.score.values or _missing(metric, results, r)]
-        if any(r.response.error is None for r in having):
-            yield mean_row(metric, variant, having, lambda r: r.score.values.get(metric.name))
-
-
-def _missing(metric: Metric, results: Results, result: Result) -> bool:
-    return result.response.error is not None and metric.applies(results, result)
+        applicable = [
+            r
+            for r in members
+            if metric.name in r.score.values or (r.response.error is not None and metric.applies(results, r))
+        ]
+        if any(r.response.error is None for r in applicable):
+            yield mean_row(metric, variant, applicable, lambda r: r.score.values.get(metric.name))
 
 
 def mean_row(
@@ -119,10 +119,10 @@ def mean_row(
 ) -> ReportRow:
     """The mean of a value over these responses with its 95 % interval.
 
-    The value is None for a response whose request failed: it is not in the mean, but the interval covers
-    everything that it could have been.
+    The value is None for a response whose request failed: the mean excludes it, but the interval covers every
+    value that it could have had.
     """
-    values = by_instance(members, value)
+    values = [[value(result) for result in samples] for samples in by_instance(members)]
     mean, low, high = estimate(values, metric.unit.bounds)
     return ReportRow(
         variant=variant.name,
@@ -146,16 +146,6 @@ def natural(text: str) -> list[tuple[int, int, str]]:
     return [(0, len(digits), digits) if p[0] in "0123456789" else (1, 0, p) for p, digits in pieces]
 
 
-def by_instance(
-    members: Sequence[Result], value: Callable[[Result], float | None]
-) -> list[list[float | None]]:
-    """The values of each instance's samples."""
-    instances: dict[str, list[float | None]] = {}
-    for result in members:
-        instances.setdefault(result.instance.id, []).append(value(result))
-    return list(instances.values())
-
-
 @cache
 def installed() -> dict[str, Metric]:
     """Every registered metric by its name: headlines first, then in alphabetical order."""
@@ -171,6 +161,11 @@ def find(label: str) -> Quantity:
     """The metric that a row's label names, such as "accuracy" or "part: tool"; a plain number if unknown."""
     metric = installed().get(label) or installed().get(label.partition(DETAIL)[0])
     return metric or Quantity(name=label, explanation="", unit=NUMBER, direction="neither")
+
+
+def with_unit(label: str) -> str:
+    """A row's label with the unit of its metric, such as "part: tool (%)"."""
+    return replace(find(label), name=label).title
 
 
 def with_values(results: Results) -> Results:

@@ -1,7 +1,7 @@
 """How faithfully a response cites its policy: the deterministic judge `rules` (paper, Policy Referral; ours).
 
-Each stated part of a rule (what it tests, where it leads) is one claim. A rule that does not exist is one
-false claim. A rule that is only named is no claim, so listing names earns nothing.
+Each stated part of a rule (what it tests, where it leads) counts as one claim, and citing a rule that does
+not exist counts as one false claim. Only naming a rule is not a claim, so listing names earns nothing.
 """
 
 from collections.abc import Callable, Sequence
@@ -10,8 +10,8 @@ from harness.metrics.metric import Metric
 from harness.records import CitedRule
 from harness.results import Result, Results
 
+# A value computed from the cited rules and the rules that lead to the correct answer.
 Measure = Callable[[Sequence[CitedRule], Sequence[str]], float | None]
-# From the cited rules and the rules that lead to the correct answer.
 
 
 def precision(cited: Sequence[CitedRule], _gold: Sequence[str] = ()) -> float | None:
@@ -46,20 +46,20 @@ def _of_response(measure: Measure) -> Callable[[Results, Result], float | None]:
 
 REFERRAL_PRECISION = Metric(
     name="referral precision",
-    explanation="The share of what a response says about rules that is true, if it says anything.",
+    explanation="The share of a response's claims about rules that are true; no value without claims.",
     value=_of_response(precision),
     applies=_has_rules,
 )
 REFERRAL_RECALL = Metric(
     name="referral recall",
-    explanation="The share of the rules that lead to the correct answer about which a response says "
-    "something, and nothing false.",
+    explanation="Of the rules that lead to the correct answer, the share about which a response makes a "
+    "claim and no false claim.",
     value=_of_response(recall),
     applies=_has_rules,
 )
 NONEXISTENT_RULES = Metric(
     name="nonexistent rules",
-    explanation="The share of the cited rules that the policy does not have, if any are cited.",
+    explanation="The share of the cited rules that do not exist in the policy; no value if none is cited.",
     direction="lower",
     value=_of_response(nonexistent),
     applies=_has_rules,

@@ -1,8 +1,8 @@
-"""Several samples per prompt: all correct (pass^k), any correct (pass@k), and the answer of their majority.
+"""Several samples per prompt: all correct (pass^k), any correct (pass@k), and the majority answer.
 
 The unit of the interval is the instance. If requests failed, pass^k is known only if another sample is
-wrong, and pass@k only if another sample is correct. Votes are counted only where the benchmark's own answers
-are boxed, as the prompts of policies ask for.
+wrong, and pass@k only if another sample is correct. The majority is determined only for benchmarks whose
+prompts ask for a boxed answer.
 """
 
 from collections import Counter
@@ -12,10 +12,10 @@ from dataclasses import replace
 from harness.metrics.metric import Metric, mean_row
 from harness.parsing import boxed, plain
 from harness.records import ReportRow
-from harness.results import Result, Results
+from harness.results import Result, Results, by_instance
 
+# A value computed from all samples of one instance.
 Measure = Callable[[Sequence[Result]], float | None]
-# From all samples of one instance.
 
 
 def _over_samples(
@@ -23,14 +23,12 @@ def _over_samples(
 ) -> Callable[[Metric, Results], Iterable[ReportRow]]:
     def aggregate(metric: Metric, results: Results) -> Iterator[ReportRow]:
         for variant, members in results.by_variant():
-            instances: dict[str, list[Result]] = {}
-            for result in members:
-                instances.setdefault(result.instance.id, []).append(result)
-            k = max(map(len, instances.values()))
+            instances = by_instance(members)
+            k = max(map(len, instances))
             if k == 1 or (boxed_only and not _asks_for_box(results, members[0])):
                 continue
-            measured = {samples[0].score.key: measure(samples) for samples in instances.values()}
-            firsts = [samples[0] for samples in instances.values()]
+            measured = {samples[0].score.key: measure(samples) for samples in instances}
+            firsts = [samples[0] for samples in instances]
             row = mean_row(metric, variant, firsts, lambda r: measured[r.score.key], detail=f"k = {k}")  # noqa: B023
             yield replace(row, unparsed=0, truncated=0, errors=len(instances) - row.n)
 
@@ -55,7 +53,7 @@ def some(samples: Sequence[Result]) -> float | None:
 
 
 def majority(samples: Sequence[Result]) -> float | None:
-    """The score of the most frequent answer, the earliest of several; 0 if no answer can be parsed."""
+    """The score of the most frequent answer, or of the first one in a tie; 0 if no answer can be parsed."""
     answered = [r for r in samples if r.response.text is not None]
     votes = Counter(answer for r in answered if (answer := _answer(r)))
     if not votes:

@@ -10,7 +10,7 @@ from harness.judge.summary import Judgement
 from harness.metrics import metric
 from harness.records import BatchCheck, Distribution, Json, Report, ReportRow, Response, Run, Session, Usage
 from harness.report import prices
-from harness.report.page import by_metric, heading, is_headline, render_page, unit
+from harness.report.page import by_metric, is_headline, render_page, unit
 from harness.report.text import terminal_table
 from harness.results import Results
 
@@ -19,14 +19,15 @@ def make_report(
     run: Run,
     backend: Json,
     results: Results,
-    possible: int,
+    prompts_per_variant: int,
     check: BatchCheck | None,
     sessions: Sequence[Session],
 ) -> Report:
-    """All installed metrics over the results; possible is how many prompts each variant could have had."""
+    """All installed metrics over the results. `prompts_per_variant` includes prompts that were skipped."""
     members = dict(results.by_variant())
     seconds = sum(session.seconds for session in sessions)
     figures = list(metric.measure(results))
+    skipped = {v.name: prompts_per_variant - len(found) for v, found in members.items()}
     return Report(
         run=run,
         backend=backend,
@@ -35,7 +36,7 @@ def make_report(
             "python": platform.python_version(),
         },
         rows=tuple(f for f in figures if isinstance(f, ReportRow)),
-        skipped={v.name: possible - len(found) for v, found in members.items() if len(found) < possible},
+        skipped={name: count for name, count in skipped.items() if count},
         usage=tuple(_usage(v.name, [r.response for r in found], check) for v, found in members.items()),
         requests_per_second=sum(s.requests for s in sessions) / seconds if seconds else None,
         batch_check=check,
@@ -88,7 +89,7 @@ def _scores(reports: Mapping[str, Report]) -> Iterator[tuple[str, ...]]:
             figures = shown.format(row.mean), shown.interval(row.low, row.high)
             references = shown.format(row.chance), shown.format(row.majority)
             counts = map(str, (row.n, row.unparsed, row.truncated, row.errors))
-            yield name, row.variant, heading(row), *figures, *references, *counts
+            yield name, row.variant, metric.with_unit(row.label), *figures, *references, *counts
 
 
 def _others(reports: Mapping[str, Report], variants: Sequence[str]) -> Iterator[tuple[str, ...]]:
@@ -97,6 +98,5 @@ def _others(reports: Mapping[str, Report], variants: Sequence[str]) -> Iterator[
         rows = [row for row in report.rows if not row.group and not is_headline(row)]
         found = {(row.label, row.variant): row for row in rows}
         for label in dict.fromkeys(row.label for row in rows):
-            first = next(row for row in rows if row.label == label)
             means = (found[label, v].mean if (label, v) in found else None for v in variants)
-            yield name, heading(first), *map(unit(first).format, means)
+            yield name, metric.with_unit(label), *map(metric.find(label).unit.format, means)

@@ -1,4 +1,4 @@
-"""Chooses the samples that a report shows, and collects what the page needs of them."""
+"""Chooses the samples that a report shows, and collects what the page shows of each."""
 
 import base64
 import io

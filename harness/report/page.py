@@ -1,6 +1,6 @@
-"""The HTML report: one file that needs no network and is safe to open, whatever a model or a policy wrote.
+"""The HTML report: one file that needs no network and is safe to open, even if responses contain HTML.
 
-Everything from data is escaped, and the page's content security policy allows no script but its own.
+All data is escaped, and the page's content security policy allows only the page's own script.
 """
 
 import base64
@@ -16,7 +16,7 @@ from markupsafe import Markup
 
 from harness.judge.summary import Judgement, figures
 from harness.metrics.branching import BRANCHING
-from harness.metrics.metric import SECONDS, SHARE, TOKENS, Metric, Unit, find, installed
+from harness.metrics.metric import SECONDS, SHARE, TOKENS, Metric, Unit, find, installed, with_unit
 from harness.records import Report, ReportRow
 from harness.report.gallery import OUTCOMES, make_gallery
 from harness.report.plots import distribution_bars, group_plots, variant_index
@@ -31,33 +31,29 @@ def render_page(report: Report, results: Results, judgements: Sequence[Judgement
     """The report as one HTML page. Raises UserError if a picture to show differs from the manifest."""
     script = packaged("report.js")
     gallery = make_gallery(results)
-    whole = by_metric([row for row in report.rows if not row.group])
-    others = [row for row in whole if not is_headline(row)]
-    return (
-        environment()
-        .get_template("report.html")
-        .render(
-            report=report,
-            manifest=results.benchmark.manifest,
-            style=packaged("report.css"),
-            script=script,
-            script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
-            warnings=list(warnings(report)),
-            scores=[row for row in whole if is_headline(row)],
-            others=others,
-            plots=group_plots(report.rows),
-            metrics=list(dict.fromkeys(find(row.label) for row in whole)),
-            branching={row.variant: row for row in whole if row.metric == BRANCHING.name},
-            distributions=[(d, distribution_bars(d)) for d in report.distributions if any(d.cited)],
-            judgements=[(judgement, figures(judgement)) for judgement in judgements],
-            variants=[VARIANTS[name] for name in report.run.variants],
-            gallery=gallery,
-            outcomes=[name for name in OUTCOMES if any(s.outcome == name for s in gallery.samples)],
-            usage={u.variant: u for u in report.usage},
-            timed=[u for u in report.usage if any(getattr(u, name) is not None for name in TIMED)],
-            savings=savings(report.usage),
-            total=len(results.results),
-        )
+    ungrouped = by_metric([row for row in report.rows if not row.group])
+    template = environment().get_template("report.html")
+    return template.render(
+        report=report,
+        manifest=results.benchmark.manifest,
+        style=packaged("report.css"),
+        script=script,
+        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        warnings=list(warnings(report)),
+        scores=[row for row in ungrouped if is_headline(row)],
+        others=[row for row in ungrouped if not is_headline(row)],
+        plots=group_plots(report.rows),
+        metrics=list(dict.fromkeys(find(row.label) for row in ungrouped)),
+        branching={row.variant: row for row in ungrouped if row.metric == BRANCHING.name},
+        distributions=[(d, distribution_bars(d)) for d in report.distributions if any(d.cited)],
+        judgements=[(judgement, figures(judgement)) for judgement in judgements],
+        variants=[VARIANTS[name] for name in report.run.variants],
+        gallery=gallery,
+        outcomes=[name for name in OUTCOMES if any(s.outcome == name for s in gallery.samples)],
+        usage={u.variant: u for u in report.usage},
+        timed=[u for u in report.usage if any(getattr(u, name) is not None for name in TIMED)],
+        savings=savings(report.usage),
+        total=len(results.results),
     )
 
 
@@ -68,12 +64,6 @@ def is_headline(row: ReportRow) -> bool:
 
 def unit(row: ReportRow) -> Unit:
     return find(row.label).unit
-
-
-def heading(row: ReportRow) -> str:
-    """The name of a row's figure with its unit, such as "part: tool (%)"."""
-    symbol = unit(row).symbol
-    return f"{row.label} ({symbol})" if symbol else row.label
 
 
 def by_metric(rows: Iterable[ReportRow]) -> list[ReportRow]:
@@ -103,25 +93,25 @@ def on_scale(row: ReportRow) -> dict[str, float | None] | None:
 
 def environment() -> Environment:
     """Templates in which every value is escaped."""
-    made = Environment(
+    env = Environment(
         loader=PackageLoader("harness.report"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters |= {
+    env.filters |= {
         "percent": SHARE.format,
         "tokens": TOKENS.format,
         "seconds": SECONDS.format,
         "plain": plain,
         "flat": flat,
-        "heading": heading,
+        "with_unit": with_unit,
         "on_scale": on_scale,
         "unit": unit,
     }
-    made.globals |= {"variant_index": variant_index}
-    return made
+    env.globals |= {"variant_index": variant_index}
+    return env
 
 
 def packaged(name: str) -> Markup:
@@ -130,14 +120,14 @@ def packaged(name: str) -> Markup:
 
 
 def warnings(report: Report) -> Iterator[str]:
-    """What a reader must know before relying on the scores."""
+    """Warnings that a reader needs before relying on the scores."""
     rows = [row for row in report.rows if not row.group]
     of = f"of {sum(usage.requests for usage in report.usage)} responses"
     if failed := _counts(rows, "errors"):
         yield (
             f"This run is incomplete: {sum(failed.values())} {of} failed ({_each(failed)}). "
-            "They are in no mean, and the intervals cover everything from all of them wrong to all of them "
-            "correct. Run the same command again to retry them."
+            "The means exclude them, and the intervals cover everything from all of them wrong to all of "
+            "them correct. Run the same command again to retry them."
         )
     if cut := _counts(rows, "truncated"):
         limit = report.run.sampling.get("max_new_tokens")
@@ -158,7 +148,7 @@ def warnings(report: Report) -> Iterator[str]:
 
 
 def _counts(rows: Iterable[ReportRow], name: str) -> dict[str, int]:
-    """Counts by variant, without zeros: the largest, since several metrics count the same responses."""
+    """Counts by variant, without zeros. Metrics count the same responses, so the largest count is used."""
     counts: dict[str, int] = {}
     for row in rows:
         counts[row.variant] = max(counts.get(row.variant, 0), getattr(row, name))

@@ -56,7 +56,7 @@ class Style:
 
 # Placeholders that `_inlined` replaces by the page's CSS variables.
 INLINE = Style("#010203", ("#a1b2c0", "#a1b2c1", "#a1b2c2", "#a1b2c3"), font_size=12)
-# Distinguishable by everyone: Okabe and Ito's colors, the yellow darkened for white paper, and one of Tol's.
+# Suited to color blindness: Okabe and Ito's (with a darker yellow for white paper), and one of Tol's.
 STANDALONE = Style(
     "#222222",
     ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#8a6d00", "#56b4e9", "#000000", "#882255"),
@@ -66,7 +66,7 @@ STANDALONE = Style(
 
 @dataclass
 class Drawing:
-    """Axes to draw on, and after the `with` block the SVG that came of it."""
+    """Axes to draw on; after the `with` block also the resulting SVG."""
 
     figure: Figure
     axes: Axes
@@ -130,28 +130,25 @@ def variant_index(item: ReportRow | Distribution | Usage) -> int:
 
 
 def _by_member(metric: Quantity, group: str, rows: Sequence[ReportRow]) -> Markup:
-    """Points with intervals, the variants beside each other in their member's slot; a dash at chance."""
+    """Points with intervals, in a slot per member with the variants side by side; chance is dashed."""
     members = list(dict.fromkeys(row.member for row in rows))
     variants = [name for name in VARIANTS if any(row.variant == name for row in rows)]
+    scale = metric.unit.scale
     upright = all(len(member) <= 4 for member in members)
     size = (6.4, 3.5) if upright else (6.4, 1.2 + 0.45 * len(members))
     with drawing(size, f"{metric.name}/{group}", grid="y" if upright else "x") as plot:
         for row in rows:
-            nudge = (variants.index(row.variant) - (len(variants) - 1) / 2) / len(variants)
+            offset = (variants.index(row.variant) - (len(variants) - 1) / 2) / len(variants)
             slot = members.index(row.member)
             if row.chance is not None:
                 lines = plot.axes.hlines if upright else plot.axes.vlines
                 half = 0.5 / len(variants)
-                chance = metric.unit.scale * row.chance
-                lines(chance, slot + nudge - half, slot + nudge + half, INLINE.ink, "dashed", linewidth=1)
+                start, end = slot + offset - half, slot + offset + half
+                lines(scale * row.chance, start, end, INLINE.ink, "dashed", linewidth=1)
             if row.mean is not None and row.low is not None and row.high is not None:
                 index = variant_index(row)
-                point = (
-                    metric.unit.scale * row.mean,
-                    row.low * metric.unit.scale,
-                    row.high * metric.unit.scale,
-                )
-                points(plot, index, [slot + 0.75 * nudge], [point], upright=upright)
+                point = scale * row.mean, scale * row.low, scale * row.high
+                points(plot, index, [slot + 0.75 * offset], [point], upright=upright)
         places = range(len(members))
         names = list(map(short, members))
         if upright:
@@ -161,14 +158,14 @@ def _by_member(metric: Quantity, group: str, rows: Sequence[ReportRow]) -> Marku
             plot.axes.set_yticks(places, names)
             plot.axes.set(ylim=(len(members) - 0.4, -0.6), xlabel=metric.title, ylabel=short(group))
         if metric.unit.bounds is not None:
-            low, high = (metric.unit.scale * bound for bound in metric.unit.bounds)
+            low, high = (scale * bound for bound in metric.unit.bounds)
             margin = 0.03 * (high - low)
             (plot.axes.set_ylim if upright else plot.axes.set_xlim)(low - margin, high + margin)
     return plot.inline
 
 
+# Mean, low and high in the units of the axis.
 Point = tuple[float, float, float]
-# Mean, low and high, as they are drawn.
 
 
 def points(
@@ -206,7 +203,7 @@ def points(
 
 
 def distribution_bars(distribution: Distribution) -> Markup:
-    """For each rule, how many responses should cite it beside how many do."""
+    """Two bars per rule: how many responses should cite it, and how many do."""
     prefix, chosen = shared_prefix(distribution.rules), most_frequent(distribution)
     places = range(len(chosen))
     names = [short(distribution.rules[i].removeprefix(prefix)) for i in chosen]
@@ -237,7 +234,7 @@ def shared_prefix(names: Sequence[str]) -> str:
 
 
 def _inlined(svg: str) -> str:
-    """Matplotlib's file as a piece of an HTML page: no prologue, no ids of its own, the page's colors."""
+    """Matplotlib's file as a piece of an HTML page: without prologue and ids, in the page's colors."""
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>", "", svg, flags=re.DOTALL)
     tag, end, rest = svg.partition(">")

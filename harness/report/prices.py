@@ -48,7 +48,7 @@ def cost(model: str, responses: Iterable[Response]) -> float | None:
 
     None if the model has no price, or if a response does not report its tokens. The model is written as for
     `harness eval`, such as anthropic:NAME. A failed request costs nothing here, although a provider may
-    charge for an answer that it had begun.
+    charge for a part of its answer.
     """
     price = table().get(model)
     if price is None:

@@ -7,7 +7,7 @@ from tabulate import tabulate
 
 
 def terminal_table(head: Sequence[str], rows: Sequence[Sequence[str]], texts: int) -> str:
-    """Aligned columns; the first `texts` of them are left-aligned, the others hold figures."""
+    """Aligned columns; the first `texts` of them are left-aligned, the others contain figures."""
     aligned = [*["left"] * texts, *["right"] * (len(head) - texts)]
     cells = [list(map(printable, row)) for row in rows]
     if not cells:

@@ -1,13 +1,14 @@
-"""Do two judges agree beyond chance? Krippendorff's alpha for figures on an interval scale."""
+"""Whether judges agree beyond chance: Krippendorff's alpha for scores on an interval scale."""
 
 from collections.abc import Iterable, Sequence
 
 
 def krippendorff(units: Iterable[Sequence[float | None]]) -> float | None:
-    """Alpha over units, each rated by any number of judges, None where a judge gave no value.
+    """Alpha over units. A unit has one value per judge, which is None if the judge gave no value.
 
-    1 is perfect agreement, 0 what chance gives, below 0 is worse. A unit with one value is ignored.
-    None where no unit has two values, or where all values are the same: there alpha is undefined.
+    1 is perfect agreement, 0 is agreement by chance, and negative values are worse than chance. Units with
+    fewer than two values are ignored. None if no unit has two values or all values are the same, because
+    alpha is then undefined.
     Source: Krippendorff, Computing Krippendorff's Alpha-Reliability (2011), interval metric.
     """
     rated = [values for unit in units if len(values := [v for v in unit if v is not None]) > 1]

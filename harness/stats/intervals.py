@@ -7,14 +7,15 @@ from typing import Any, NamedTuple
 
 from harness.seeds import rng
 
+# The 97.5 % quantile of the standard normal distribution.
 Z = 1.959964
 RESAMPLES = 2_000
-# Counts that are drawn at once: 8 MB, however many values there are.
+# How many counts are drawn at once. This limits their memory to 8 MB, whatever the number of values.
 CELLS = 1_000_000
 
 
 class Estimate(NamedTuple):
-    """A mean with its interval; None where nothing is known."""
+    """A mean with its interval; None if there are no values."""
 
     mean: float | None
     low: float | None
@@ -26,8 +27,8 @@ def estimate(
 ) -> Estimate:
     """The mean over instances, each given by the values of its samples.
 
-    None is a missing value, as of a failed request. It is in no mean, but the interval covers everything from
-    all missing values at the lower bound to all at the upper one. Without bounds, missing values are ignored.
+    None is a missing value, such as that of a failed request. The mean excludes it, but the interval covers
+    every value within the bounds that it could have had. Without bounds, missing values are ignored.
     """
     instances = list(instances)
     known = [_mean(values) for one in instances if (values := [v for v in one if v is not None])]
@@ -54,10 +55,10 @@ def wilson(successes: float, n: int) -> tuple[float, float]:
     if n == 0:
         return 0.0, 1.0
     share, spread = successes / n, Z * Z / n
-    centre = (share + spread / 2) / (1 + spread)
+    center = (share + spread / 2) / (1 + spread)
     half = Z / (1 + spread) * math.sqrt(share * (1 - share) / n + spread / (4 * n))
-    # Rounding must not put the share itself outside, as happens by 1e-17 when nothing succeeds.
-    return max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half))
+    # Without the share here, rounding could exclude it from the interval (by 1e-17 if nothing succeeds).
+    return max(0.0, min(share, center - half)), min(1.0, max(share, center + half))
 
 
 def bootstrap(

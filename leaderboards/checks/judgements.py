@@ -15,7 +15,7 @@ from harness.backends import Sampling
 from harness.errors import UserError
 from harness.files.benchmark import Benchmark
 from harness.judge.config import JudgeRequest, sample_order
-from harness.judge.prompt import MOST, parse
+from harness.judge.prompt import MAX_SCORE, parse
 from harness.judge.prompt import prompt as judge_prompt
 from harness.judge.summary import JudgedResponse, Judgement
 from harness.records import Response, Run
@@ -40,7 +40,9 @@ def judge_figures(judgement: Judgement, results: Results, figures: Figures) -> F
     Only responses with a score from the judge count. None if there are no such responses.
     """
     scores = {
-        (j.instance, j.variant, j.sample): j.score / MOST for j in judgement.responses if j.score is not None
+        (j.instance, j.variant, j.sample): j.score / MAX_SCORE
+        for j in judgement.responses
+        if j.score is not None
     }
     if not scores:
         return None

@@ -1,4 +1,4 @@
-"""What every registered metric promises: it explains itself, and all its figures are well-formed."""
+"""The contract of every registered metric: an explanation, and figures within their bounds."""
 
 import pytest
 from conftest import FAMILY_FIXTURES
@@ -6,21 +6,21 @@ from conftest import FAMILY_FIXTURES
 from harness import registry
 from harness.backends import Sampling
 from harness.files.benchmark import Benchmark
-from harness.metrics.metric import NUMBER, Metric, Quantity, find, installed
+from harness.metrics.metric import NUMBER, Quantity, find, installed
 from harness.records import ReportRow
 from harness.run import EvalRequest, evaluate
 
 
 @pytest.fixture(scope="module")
 def rows(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> list[ReportRow]:
-    """Of the oracle, and of a random model with three samples, on a benchmark of every family."""
+    """The rows of the oracle and of a random model with three samples, on benchmarks of every family."""
     sampled = EvalRequest("random", samples=3, sampling=Sampling(temperature=1))
     found: list[ReportRow] = []
     for name in [name for names in FAMILY_FIXTURES.values() for name in names]:
         benchmark = Benchmark(request.getfixturevalue(name))
-        for asked in (EvalRequest("oracle"), sampled):
+        for eval_request in (EvalRequest("oracle"), sampled):
             out = tmp_path_factory.mktemp("runs") / "run"
-            found += evaluate(benchmark, asked, out).rows
+            found += evaluate(benchmark, eval_request, out).rows
     return found
 
 
@@ -33,17 +33,15 @@ def test_every_metric_is_registered_once_and_explains_itself() -> None:
 
 
 def test_a_metric_that_is_not_installed_is_a_plain_number() -> None:
-    unknown = find("words per response")
-    assert unknown == Quantity(
-        name="words per response", explanation="", unit=NUMBER, direction="neither"
-    ) and not isinstance(unknown, Metric)
+    plain_number = Quantity(name="words per response", explanation="", unit=NUMBER, direction="neither")
+    assert find("words per response") == plain_number
 
 
 def test_every_metric_has_figures_on_a_benchmark_of_some_family(rows: list[ReportRow]) -> None:
     silent = installed().keys() - {row.metric for row in rows}
     assert not silent, (
-        f"{', '.join(silent)}: no row on any benchmark of tests/conftest.py; give a family there something "
-        "that the metric applies to"
+        f"{', '.join(silent)}: no row on any benchmark of tests/conftest.py; give a family there instances "
+        "to which the metric applies"
     )
 
 

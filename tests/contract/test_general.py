@@ -1,4 +1,4 @@
-"""What every registered general benchmark promises: it is converted from published files, offline."""
+"""The contract of every registered general benchmark: it is converted offline from published files."""
 
 from collections.abc import Callable
 from pathlib import Path

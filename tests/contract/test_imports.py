@@ -1,4 +1,4 @@
-"""The shape of the house: who may import whom, what stays unloaded, and which rooms there are not."""
+"""The structure of the code: which package may import which, lazy imports, and names of modules."""
 
 import ast
 import subprocess
@@ -12,17 +12,17 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("clevrpolicy", "gtapolicy", "harness", "leaderboards", "training")
 FILES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+# Families, trainer and boards depend on the harness only, and the harness depends on none of them.
 MAY_IMPORT = {package: {package, "harness"} for package in PACKAGES}
-"""Families, trainer and boards stand on the harness, which knows none of them; none knows another."""
+# May import clevrpolicy too, because the base model is trained on its scenes and the words of its policies.
 BASE = ROOT / "training" / "base"
-"""May import clevrpolicy too: the base model is made to read its scenes and its policies' words."""
+# Loaded only by the code that uses them, so that commands start fast.
 HEAVY = {"torch", "transformers", "pyrender", "trimesh", "matplotlib"}
-"""Loaded only by the code that uses them, so that a command answers at once."""
-NO_ROOMS = {"utils", "util", "common", "helpers", "helper", "misc", "manager", "managers"}
+VAGUE_NAMES = {"utils", "util", "common", "helpers", "helper", "misc", "manager", "managers"}
 
 
 def imported(tree: ast.AST) -> Iterator[str]:
-    """Dotted names of everything that a file imports, inside functions too."""
+    """Dotted names of everything that a file imports, also inside functions."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -39,7 +39,7 @@ def module(path: Path) -> str:
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(ROOT).as_posix())
-def test_imports_go_one_way(path: Path) -> None:
+def test_packages_import_only_what_they_may(path: Path) -> None:
     package = path.relative_to(ROOT).parts[0]
     found = {name.partition(".")[0] for name in imported(parsed(path))}
     allowed = MAY_IMPORT[package] | ({"clevrpolicy"} if path.is_relative_to(BASE) else set())
@@ -56,28 +56,28 @@ def test_a_forbidden_import_would_be_found() -> None:
     ]
 
 
-def test_no_two_files_need_each_other() -> None:
+def test_there_are_no_import_cycles() -> None:
     modules = {module(path) for path in FILES}
-    # `from a.b import c` is of the file a/b/c.py, or else of a/b.py.
-    needs = {
+    # `from a.b import c` imports the file a/b/c.py if it exists, otherwise a/b.py.
+    imports = {
         module(path): {
             name if name in modules else name.rpartition(".")[0] for name in imported(parsed(path))
         }
         & modules
         for path in FILES
     }
-    TopologicalSorter(needs).prepare()  # raises CycleError, which names the files
+    TopologicalSorter(imports).prepare()  # raises CycleError, which names the files
 
 
 @pytest.mark.parametrize(
     "module", [*PACKAGES, "clevrpolicy.cli", "clevrpolicy.grading.family", "harness.cli", "harness.run"]
 )
-def test_heavy_packages_wait_until_they_are_used(module: str) -> None:
+def test_heavy_packages_are_not_loaded_before_they_are_used(module: str) -> None:
     code = f"import sys, {module}; print(*sorted({HEAVY!r} & sys.modules.keys()))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout.split() == []
 
 
-def test_no_room_is_called_anything_goes() -> None:
+def test_no_module_has_a_vague_name() -> None:
     names = {part.removesuffix(".py") for path in FILES for part in path.relative_to(ROOT).parts}
-    assert not names & NO_ROOMS
+    assert not names & VAGUE_NAMES

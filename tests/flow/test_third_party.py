@@ -1,4 +1,4 @@
-"""A package of somebody else: installed from its folder, then used through the commands alone."""
+"""A third-party package that adds a family, a backend and a metric, used only through the commands."""
 
 import json
 import os
@@ -16,7 +16,7 @@ Run = Callable[..., str]
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """Runs a module of Python where the third-party package is installed, and returns what it prints."""
+    """Installs the package; the returned function runs a Python module and returns its output."""
     site = tmp_path_factory.mktemp("site")
     copy = tmp_path_factory.mktemp("source") / "package"
     # Building writes into the source folder.
@@ -47,13 +47,13 @@ def bench(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def runs(run: Run, bench: Path) -> Path:
-    """Runs of two models, the first of which knows the policy."""
+    """Runs of two models. Only the first knows the policy."""
     for step in (3, 5):
         run("harness.cli", "eval", bench, "--model", f"adder:{step}", "--out", bench.parent / f"adder-{step}")
     return bench.parent
 
 
-def test_it_is_listed_and_its_benchmark_verifies(run: Run, bench: Path, tmp_path: Path) -> None:
+def test_the_package_is_listed_and_its_benchmark_verifies(run: Run, bench: Path, tmp_path: Path) -> None:
     listed = run("harness.cli", "list")
     assert re.search(r"families: .*\bshift\b", listed) and re.search(r"backends: .*\badder\b", listed)
     assert re.search(r"words per response \(words\) +lower +The mean number of words", listed)
@@ -64,7 +64,7 @@ def test_it_is_listed_and_its_benchmark_verifies(run: Run, bench: Path, tmp_path
     assert (tmp_path / "shown.png").exists()
 
 
-def test_its_figures_are_in_every_table_with_their_own_unit(run: Run, runs: Path) -> None:
+def test_tables_show_the_metric_with_its_unit(run: Run, runs: Path) -> None:
     table = run("harness.cli", "report", runs / "adder-3")
     assert re.search(r"adder-3 +internalized +accuracy \(%\) +100\.0", table)
     assert re.search(r"adder-3 +override +accuracy \(%\) +0\.0", table)
@@ -75,7 +75,7 @@ def test_its_figures_are_in_every_table_with_their_own_unit(run: Run, runs: Path
     assert "Accuracy by parity" in page
 
 
-def test_it_is_compared_in_pairs(run: Run, runs: Path, tmp_path: Path) -> None:
+def test_comparisons_include_the_metric(run: Run, runs: Path, tmp_path: Path) -> None:
     out = tmp_path / "comparison"
     table = run("harness.cli", "compare", runs / "adder-3", runs / "adder-5", "--out", out)
     assert re.search(r"bench +internalized +accuracy \(%\) .* 100\.0 +0\.0 +-100\.0", table)
@@ -85,7 +85,7 @@ def test_it_is_compared_in_pairs(run: Run, runs: Path, tmp_path: Path) -> None:
     assert {d["metric"] for d in differences} == {"accuracy", "words per response"}
 
 
-def test_it_is_on_a_board(run: Run, bench: Path, runs: Path, tmp_path: Path) -> None:
+def test_boards_show_the_metric(run: Run, bench: Path, runs: Path, tmp_path: Path) -> None:
     board = tmp_path / "board"
     run("leaderboards.cli", "submit", runs / "adder-3", "--board", board, "--benchmark", bench)
     shown = run("leaderboards.cli", "show", "--board", board)

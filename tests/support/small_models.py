@@ -132,3 +132,18 @@ def random_model(architecture: str) -> tuple[Any, Any]:
         model = tf.AutoModelForImageTextToText.from_config(config).eval()
     model.generation_config = tf.GenerationConfig(eos_token_id=tokenizer.eos_token_id)
     return model, processor
+
+
+def limit_memory(backend: Any, rows: int) -> list[int]:
+    """Makes larger batches run out of memory. Returns a list that records the size of each batch tried."""
+    tried: list[int] = []
+    generate = backend.model.generate
+
+    def limited(**inputs: Any) -> Any:
+        tried.append(len(inputs["input_ids"]))
+        if tried[-1] > rows:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return generate(**inputs)
+
+    backend.model.generate = limited
+    return tried

@@ -20,7 +20,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
-from PIL import Image
+from pictures import Pictures, parts
 
 pytest.importorskip(
     "vllm", reason="vLLM is not installed here; make test-vllm creates its own virtual environment"
@@ -34,7 +34,7 @@ from harness.errors import UserError
 from harness.files.benchmark import Benchmark
 from harness.files.store import Log
 from harness.judge.prompt import schema as judge_schema
-from harness.records import Part, Prompt, Response
+from harness.records import Prompt, Response
 from harness.variants import VARIANTS
 from training.base.model.tokenizer import SPECIAL_TOKENS, train_tokenizer
 
@@ -44,20 +44,8 @@ OPTIONS = f"enforce_eager=true&dtype=float32&max_model_len={POSITIONS}"
 NEW = 24
 
 
-class Pictures:
-    """A benchmark whose images have random colors seeded by their names; one is broken."""
-
-    def image(self, path: str) -> Image.Image:
-        if path == "broken.png":
-            raise OSError("image file is truncated")
-        colors = random.Random(path).randbytes(3 * 6)
-        return Image.frombytes("RGB", (3, 2), colors).resize((480, 320), Image.Resampling.NEAREST)
-
-
-def prompt(name: str, *parts: str) -> Prompt:
-    """Parts ending in .png are images."""
-    kinds = tuple(Part("image" if part.endswith(".png") else "text", part) for part in parts)
-    return Prompt(name, "in_context", kinds)
+def prompt(name: str, *values: str) -> Prompt:
+    return Prompt(name, "in_context", parts(*values))
 
 
 def mixed(count: int) -> list[Prompt]:
@@ -66,10 +54,10 @@ def mixed(count: int) -> list[Prompt]:
     words = ("if", "there", "is", "a", "purple", "metal", "cylinder", "go", "to", "section", "12", "answer")
     prompts = []
     for i in range(count):
-        parts = [" ".join(draw.choices(words, k=draw.randint(1, 60))) for _ in range(2)]
+        values = [" ".join(draw.choices(words, k=draw.randint(1, 60))) for _ in range(2)]
         for k in range(i % 3):
-            parts.insert(draw.randint(0, len(parts)), f"{i}-{k}.png")
-        prompts.append(prompt(f"p{i}", *parts))
+            values.insert(draw.randint(0, len(values)), f"{i}-{k}.png")
+        prompts.append(prompt(f"p{i}", *values))
     return prompts
 
 

@@ -1,6 +1,6 @@
 "use strict";
 
-// A part of a prompt is in the page once, as a template; every place that shows it gets a copy.
+// The page contains each part of a prompt once, as a template. Every place that shows it gets a copy.
 function part(number) {
   return document.getElementById("part-" + number).content;
 }
@@ -45,7 +45,7 @@ function filter() {
   }
   document.getElementById("shown").textContent = `${shown} of ${samples.length} shown`;
   document.getElementById("none").hidden = shown > 0;
-  // The address keeps the filter, so that a reader can pass on what is on the screen.
+  // The address contains the filter, so that a reader can share the filtered view.
   const set = Object.entries(wanted).filter(([, value]) => value);
   history.replaceState(null, "", set.length ? "#" + new URLSearchParams(set) : location.pathname + location.search);
 }

@@ -12,15 +12,17 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image
+from pictures import Pictures, parts
 
 from harness import backends
 from harness.backends import Sampling
 from harness.errors import UserError
-from harness.records import Part, Prompt, Response
+from harness.records import Prompt, Response
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
+
+from small_models import limit_memory  # noqa: E402
 
 from harness.backends.hf import HuggingFace, _GumbelNoise  # noqa: E402
 from training.base import save_random  # noqa: E402
@@ -30,20 +32,8 @@ from training.base.model.tokenizer import SPECIAL_TOKENS, train_tokenizer  # noq
 IMAGE_TOKENS = 24
 
 
-class Pictures:
-    """A benchmark whose images have random colors seeded by their names; one is broken."""
-
-    def image(self, path: str) -> Image.Image:
-        if path == "broken.png":
-            raise OSError("image file is truncated")
-        colors = random.Random(path).randbytes(3 * 6)
-        return Image.frombytes("RGB", (3, 2), colors).resize((480, 320), Image.Resampling.NEAREST)
-
-
-def prompt(name: str, *parts: str) -> Prompt:
-    """Parts ending in .png are images."""
-    kinds = tuple(Part("image" if part.endswith(".png") else "text", part) for part in parts)
-    return Prompt(name, "in_context", kinds)
+def prompt(name: str, *values: str) -> Prompt:
+    return Prompt(name, "in_context", parts(*values))
 
 
 def mixed(count: int) -> list[Prompt]:
@@ -52,10 +42,10 @@ def mixed(count: int) -> list[Prompt]:
     words = ("if", "there", "is", "a", "purple", "metal", "cylinder", "go", "to", "section", "12", "answer")
     prompts = []
     for i in range(count):
-        parts = [" ".join(draw.choices(words, k=draw.randint(1, 60)))]
+        values = [" ".join(draw.choices(words, k=draw.randint(1, 60)))]
         for k in range(i % 3):
-            parts.insert(draw.randint(0, len(parts)), f"{i}-{k}.png")
-        prompts.append(prompt(f"p{i}", *parts))
+            values.insert(draw.randint(0, len(values)), f"{i}-{k}.png")
+        prompts.append(prompt(f"p{i}", *values))
     return prompts
 
 
@@ -66,15 +56,6 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """A model this small is many times slower on two threads that share a core."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def backend(folder: Path, **sampling: float) -> HuggingFace:
     return HuggingFace(str(folder), Pictures(), Sampling(**{"max_new_tokens": 24, **sampling}))  # type: ignore[arg-type]
 
@@ -83,8 +64,8 @@ def texts(responses: Iterator[Response]) -> dict[str, str | None]:
     return {r.instance: r.text for r in responses}
 
 
-def ask(folder: Path, *parts: str, **sampling: float) -> Response:
-    [response] = backend(folder, **sampling).generate([prompt("p", *parts)])
+def ask(folder: Path, *values: str, **sampling: float) -> Response:
+    [response] = backend(folder, **sampling).generate([prompt("p", *values)])
     return response
 
 
@@ -160,8 +141,8 @@ def test_the_first_token_is_that_of_a_plain_forward_pass(tiny: Path) -> None:
 
 def test_images_and_their_order_change_the_response(tiny: Path) -> None:
     answers = {
-        ask(tiny, *parts).text
-        for parts in (("a.png", "b.png", "Hm?"), ("b.png", "a.png", "Hm?"), ("a.png", "Hm?", "b.png"))
+        ask(tiny, *values).text
+        for values in (("a.png", "b.png", "Hm?"), ("b.png", "a.png", "Hm?"), ("a.png", "Hm?", "b.png"))
     }
     assert len(answers) == 3
 
@@ -201,36 +182,21 @@ def test_placeholders_are_never_generated_even_if_most_likely(tiny: Path, temper
 
 
 @pytest.mark.parametrize(
-    ("parts", "sentence"),
+    ("values", "message"),
     [
         (("broken.png",), r"broken\.png: not a readable image: image file is truncated"),
         (("Say <|image_pad|>",), r"expected a text without the checkpoint's token <\|image_pad\|>"),
         (("word " * 33000,), r"within the checkpoint's 32768 positions, got a prompt of \d{5} tokens"),
     ],
 )
-def test_a_bad_prompt_does_not_affect_the_others(tiny: Path, parts: tuple[str, ...], sentence: str) -> None:
+def test_a_bad_prompt_does_not_affect_the_others(tiny: Path, values: tuple[str, ...], message: str) -> None:
     good = mixed(5)
     model = backend(tiny)
-    responses = {r.instance: r for r in model.generate([*good[:2], prompt("bad", *parts), *good[2:]])}
+    responses = {r.instance: r for r in model.generate([*good[:2], prompt("bad", *values), *good[2:]])}
     bad = responses.pop("bad")
     assert bad.text is None and bad.error is not None
-    assert re.search(sentence, bad.error)
+    assert re.search(message, bad.error)
     assert {name: r.text for name, r in responses.items()} == texts(model.generate(good))
-
-
-def limit_memory(model: HuggingFace, rows: int) -> list[int]:
-    """Makes larger batches run out of memory. Returns a list that records the size of each batch tried."""
-    tried: list[int] = []
-    generate: Callable[..., object] = model.model.generate
-
-    def limited(**inputs: object) -> object:
-        tried.append(len(inputs["input_ids"]))  # type: ignore[arg-type]
-        if tried[-1] > rows:
-            raise torch.OutOfMemoryError("CUDA out of memory")
-        return generate(**inputs)
-
-    model.model.generate = limited
-    return tried
 
 
 def test_a_batch_that_does_not_fit_and_all_later_ones_are_halved(tiny: Path) -> None:
@@ -280,34 +246,20 @@ def leave_only_an_adapter(folder: Path) -> None:
     (folder / "adapter_config.json").touch()
 
 
+WRONG_KIND = "expected an image-text-to-text checkpoint"
 DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     "no folder": (shutil.rmtree, "expected a checkpoint's folder, or a hub id"),
-    "no config": (
-        lambda f: (f / "config.json").unlink(),
-        r"expected config\.json in the folder, found none",
-    ),
+    "no config": (lambda f: (f / "config.json").unlink(), r"expected config\.json in the folder, found none"),
     "adapter": (leave_only_an_adapter, "merge the LoRA adapter into its base first"),
     "no weights": (
         lambda f: (f / "model.safetensors").unlink(),
-        r"expected an image-text-to-text checkpoint, .*no file named model\.safetensors",
+        rf"{WRONG_KIND}, .*no file named model\.safetensors",
     ),
-    "truncated weights": (
-        lambda f: (f / "model.safetensors").write_bytes(b"torn"),
-        "expected an image-text-to-text",
-    ),
+    "truncated weights": (lambda f: (f / "model.safetensors").write_bytes(b"half"), WRONG_KIND),
     "missing weight": (remove_a_weight, r"expected every weight, 1 are missing, such as .*norm\.weight"),
-    "truncated config": (
-        lambda f: (f / "config.json").write_text("{"),
-        "expected an image-text-to-text checkpoint",
-    ),
-    "wrong size": (
-        lambda f: edit_config(f, text_config={"hidden_size": "wide"}),
-        "expected an image-text-to-text checkpoint",
-    ),
-    "text model": (
-        lambda f: edit_config(f, model_type="qwen2"),
-        "expected an image-text-to-text checkpoint",
-    ),
+    "truncated config": (lambda f: (f / "config.json").write_text("{"), WRONG_KIND),
+    "wrong size": (lambda f: edit_config(f, text_config={"hidden_size": "wide"}), WRONG_KIND),
+    "text model": (lambda f: edit_config(f, model_type="qwen2"), WRONG_KIND),
     "no template": (lambda f: (f / "chat_template.jinja").unlink(), "expected a chat template"),
 }
 
@@ -316,9 +268,9 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
 def test_a_broken_checkpoint_is_an_error_of_one_sentence(tiny: Path, tmp_path: Path, damage: str) -> None:
     folder = tmp_path / "copy"
     shutil.copytree(tiny, folder)
-    spoil, sentence = DAMAGE[damage]
-    spoil(folder)
-    with pytest.raises(UserError, match=f"^hf:.*copy: .*{sentence}"):
+    apply_damage, message = DAMAGE[damage]
+    apply_damage(folder)
+    with pytest.raises(UserError, match=f"^hf:.*copy: .*{message}"):
         backend(folder)
 
 
@@ -353,7 +305,7 @@ def test_the_description_is_json_and_identifies_the_model(tiny: Path) -> None:
 # The tiny checkpoint
 
 
-def test_the_same_seed_makes_the_same_files(tiny: Path, tmp_path: Path) -> None:
+def test_the_same_seed_gives_the_same_files(tiny: Path, tmp_path: Path) -> None:
     same, other = tmp_path / "same", tmp_path / "other"
     save_random(same)
     save_random(other, seed=1)

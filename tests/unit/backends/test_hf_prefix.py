@@ -2,15 +2,14 @@
 
 import gc
 import json
-import random
 import shutil
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import Image
+from pictures import Pictures, parts
 
 from harness.backends import Sampling
 from harness.backends.prefix_groups import MIN_SHARED_TOKENS, group_by_prefix
@@ -19,35 +18,14 @@ from harness.records import Part, Prompt, Response
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
-
-from small_models import OTHERS, random_model  # noqa: E402
+from small_models import OTHERS, limit_memory, random_model  # noqa: E402
 
 from harness.backends.hf import HuggingFace  # noqa: E402
 from harness.backends.prefix import ARCHITECTURES, Prefix  # noqa: E402
 
-
-class Pictures:
-    """Images with random colors seeded by their names; one is broken. Records which were read."""
-
-    def __init__(self) -> None:
-        self.read: list[str] = []
-
-    def image(self, path: str) -> Image.Image:
-        self.read.append(path)
-        if path == "broken.png":
-            raise OSError("image file is truncated")
-        colors = random.Random(path).randbytes(3 * 6)
-        return Image.frombytes("RGB", (3, 2), colors).resize((480, 320), Image.Resampling.NEAREST)
-
-
 RULES = (
     "Condition 1: Is there a cube in the scene? If so, go to Condition 1.1; otherwise, respond with Case 0. "
 )
-
-
-def parts(*values: str) -> tuple[Part, ...]:
-    """Values ending in .png are images."""
-    return tuple(Part("image" if value.endswith(".png") else "text", value) for value in values)
 
 
 def policy(number: int, images: int = 0, end: str = "") -> tuple[Part, ...]:
@@ -96,15 +74,6 @@ def plain(model: HuggingFace, prompts: Sequence[Prompt]) -> dict[str, Response]:
 
 def texts(responses: dict[str, Response]) -> dict[str, str | None]:
     return {name: response.text for name, response in responses.items()}
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    """A model this small is many times slower on two threads that share a core."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 # Responses stay the same
@@ -250,15 +219,7 @@ def test_a_batch_that_does_not_fit_is_halved(checkpoint: Path) -> None:
     prompts = make_prompts(MIXED[2:4], 8)
     model = backend(checkpoint, batch_size=8)
     expected = texts(plain(model, prompts))
-    generate, tried = model.model.generate, []
-
-    def limited(**inputs: Any) -> Any:
-        tried.append(len(inputs["input_ids"]))
-        if tried[-1] > 3:
-            raise torch.OutOfMemoryError("CUDA out of memory")
-        return generate(**inputs)
-
-    model.model.generate = limited
+    tried = limit_memory(model, rows=3)
     responses = answers(model, prompts)
     assert texts(responses) == expected
     assert tried == [8, 4, *[2] * 8]

@@ -102,7 +102,7 @@ def first(replies: list[Reply], then: Callable[[Request], Reply]) -> Callable[[R
 
 
 def succeed_first(api: Api, count: int) -> Callable[[Request], Reply]:
-    """Answers so many requests, then fails with status 503."""
+    """Answers the first `count` requests, then fails with status 503."""
     remaining = iter(range(count))
     return lambda request: echo(api)(request) if next(remaining, None) is not None else Reply({}, 503)
 
@@ -301,16 +301,8 @@ def test_a_killed_run_repeats_only_the_requests_that_were_in_flight(
         return echo(api)(request)
 
     with serving(answer) as server:
-        command = [
-            BIN / "harness",
-            "eval",
-            text_folder,
-            "--model",
-            f"{api.name}:served",
-            "--concurrency",
-            "3",
-        ]
-        command += ["--base-url", server.url, "--out", tmp_path / "run"]
+        command = [BIN / "harness", "eval", text_folder, "--model", f"{api.name}:served"]
+        command += ["--concurrency", "3", "--base-url", server.url, "--out", tmp_path / "run"]
         process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
         assert stuck.wait(60)
         process.kill()

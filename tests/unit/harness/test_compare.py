@@ -1,4 +1,4 @@
-"""Comparing runs: what is matched, what the paired intervals promise, what the page says."""
+"""Comparing runs: which runs are matched, the coverage of paired intervals, and the page."""
 
 import json
 import random
@@ -33,7 +33,7 @@ def write(
     sampling: Mapping[str, object] | None = None,
     parts: Sequence[Mapping[str, float]] = (),
 ) -> Path:
-    """A run's folder with these values, by instance where each has several samples."""
+    """A run's folder with one value per instance, or with several samples by instance."""
     if not isinstance(values, Mapping):
         values = {f"q{i}": [value] for i, value in enumerate(values)}
     folder.mkdir(parents=True, exist_ok=True)
@@ -52,7 +52,7 @@ def write(
     return folder
 
 
-def test_identical_runs_differ_by_nothing(tmp_path: Path) -> None:
+def test_identical_runs_have_no_difference(tmp_path: Path) -> None:
     values = [float(i % 3 == 0) for i in range(50)]
     base, same = write(tmp_path / "base", values), write(tmp_path / "same", values)
     (one,) = compare(base, [same]).differences
@@ -73,11 +73,11 @@ def test_a_shift_is_marked_both_ways(tmp_path: Path) -> None:
 
 
 def test_the_paired_interval_covers_the_true_difference(tmp_path: Path) -> None:
-    """A difference that pairing makes easy to see: most instances keep their score."""
+    """Most instances keep their score, so pairing makes the interval much narrower."""
     draws, trials, covered, width = random.Random(5), 300, 0, 0.0
     for trial in range(trials):
         before = [float(draws.random() < 0.5) for _ in range(150)]
-        # A right answer stays so with 0.8, a wrong one becomes right with 0.36: 0.5 becomes 0.58.
+        # P(right stays right) = 0.8, P(wrong becomes right) = 0.36, so the accuracy changes from 0.5 to 0.58.
         after = [float(draws.random() < (0.8 if value else 0.36)) for value in before]
         write(tmp_path / "base" / str(trial), before, digest=str(trial))
         write(tmp_path / "tuned" / str(trial), after, digest=str(trial))
@@ -109,8 +109,8 @@ def test_samples_are_averaged_for_each_instance_first(tmp_path: Path) -> None:
 def test_incomplete_instances_are_named_and_widen_the_interval(tmp_path: Path) -> None:
     right = [1.0] * 20
     base = write(tmp_path / "base", [0.0] * 20)
-    (whole,) = compare(base, [write(tmp_path / "whole", right)]).differences
-    assert whole.low == 1
+    (complete,) = compare(base, [write(tmp_path / "complete", right)]).differences
+    assert complete.low == 1
     failed = write(tmp_path / "failed", [None, None, *right[2:]])
     (one,) = compare(base, [failed]).differences
     assert (one.n, one.difference, one.incomplete) == (18, 1, ("q0", "q1"))
@@ -122,8 +122,8 @@ def test_incomplete_instances_are_named_and_widen_the_interval(tmp_path: Path) -
     assert missing.low == missing.difference == -1 < missing.high < 0
     (unknown,) = compare(base, [none]).differences
     assert (unknown.difference, unknown.low, unknown.high, unknown.mark) == (None, 0, 1, "")
-    said = table(compare(base, [failed]))
-    assert "2 instances are missing, failed or unscored" in said and "q0, q1" in said
+    shown = table(compare(base, [failed]))
+    assert "2 instances are missing, failed or unscored" in shown and "q0, q1" in shown
     many = compare(write(tmp_path / "first", right[:8]), [base])
     assert "q8, q9, q10, q11, q12 and 7 more" in table(many)
     assert "q19" in render(many) and "q19" in markdown(many)
@@ -136,7 +136,7 @@ def test_a_sample_that_failed_makes_its_instance_incomplete(tmp_path: Path) -> N
     assert (one.difference, one.low, one.high, one.incomplete) == (1, 0.5, 1, ("a",))
 
 
-def test_parts_are_metrics_of_their_own(tmp_path: Path) -> None:
+def test_each_part_of_a_score_is_compared_as_a_metric(tmp_path: Path) -> None:
     base = write(tmp_path / "base", [0.5, 1.0, 0.0], parts=[{"tool": 1.0}, {"tool": 1.0}, {}])
     tuned = write(tmp_path / "tuned", [0.5, 1.0, 0.0], parts=[{"tool": 0.0}, {}, {}])
     accuracy, tool = compare(base, [tuned]).differences
@@ -154,20 +154,20 @@ def test_runs_are_found_matched_and_listed(tmp_path: Path) -> None:
     write(tmp_path / "tuned" / "other", values, name="other", digest="d4")
     write(tmp_path / "base" / "few", values, digest="d5", limit=10)
     write(tmp_path / "tuned" / "few", values, digest="d5", limit=5)
-    write(tmp_path / "tuned" / "begun", values, digest="d6")
-    (tmp_path / "tuned" / "begun" / "scores.jsonl").unlink()
+    write(tmp_path / "tuned" / "unfinished", values, digest="d6")
+    (tmp_path / "tuned" / "unfinished" / "scores.jsonl").unlink()
     comparison = compare(tmp_path / "base", [tmp_path / "tuned"])
     assert [d.benchmark for d in comparison.differences] == ["mmlu-pro", "bench"]
     why = {Path(u.run).relative_to(tmp_path).as_posix(): u.reason for u in comparison.unmatched}
-    assert why.keys() == {"base/other", "tuned/other", "base/few", "tuned/few", "tuned/begun"}
+    assert why.keys() == {"base/other", "tuned/other", "base/few", "tuned/few", "tuned/unfinished"}
     assert "digest d3" in why["base/other"] and "d4" in why["base/other"]
     assert "limit 10" in why["base/few"] and "has 5" in why["base/few"]
-    assert "unfinished" in why["tuned/begun"]
+    assert "unfinished" in why["tuned/unfinished"]
     assert all(u.run in table(comparison) and u.run in render(comparison) for u in comparison.unmatched)
 
 
-def test_responses_that_were_drawn_otherwise_are_told(tmp_path: Path) -> None:
-    """Cut sooner, a model looks as if it had forgotten."""
+def test_different_sampling_settings_are_a_warning(tmp_path: Path) -> None:
+    """With a lower token limit, a model seems to have forgotten something."""
     write(tmp_path / "base", [1.0, 1.0], sampling={"max_new_tokens": 1024, "batch_size": 8})
     write(tmp_path / "tuned", [0.0, 0.0], sampling={"max_new_tokens": 32, "batch_size": 16})
     comparison = compare(tmp_path / "base", [tmp_path / "tuned"])
@@ -176,7 +176,7 @@ def test_responses_that_were_drawn_otherwise_are_told(tmp_path: Path) -> None:
     assert warning in table(comparison) and warning in render(comparison)
 
 
-def test_settings_of_two_prompts_are_not_mixed_into_one_headline(tmp_path: Path) -> None:
+def test_there_is_no_headline_if_a_setting_has_two_runs(tmp_path: Path) -> None:
     for side in ("base", "tuned"):
         for prompt, score in (("cot", 1.0), ("direct", 0.0)):
             write(tmp_path / side / f"s-{prompt}", [score], name="mmmu-pro-standard10", digest=f"s-{prompt}")
@@ -205,7 +205,7 @@ def test_the_headline_of_mmmu_pro_is_the_mean_of_two_settings(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("case", ["empty", "digest", "twice", "none"])
-def test_what_cannot_be_compared_is_said(tmp_path: Path, case: str) -> None:
+def test_runs_that_cannot_be_compared_are_an_error(tmp_path: Path, case: str) -> None:
     values = [0.0, 1.0]
     base = write(tmp_path / "base", values)
     tuned = tmp_path / "tuned"
@@ -215,13 +215,13 @@ def test_what_cannot_be_compared_is_said(tmp_path: Path, case: str) -> None:
     if case == "twice":
         write(tuned / "one", values)
         write(tuned / "two", values)
-    says = {
+    messages = {
         "empty": "expected the folder of a run, or a folder that contains runs",
         "digest": "digest d1, .*run has d2: different questions",
         "twice": "one and .*two both contain internalized of bench; give the one",
         "none": "expected at least one run to compare with",
     }
-    with pytest.raises(UserError, match=says[case]):
+    with pytest.raises(UserError, match=messages[case]):
         compare(base, [] if case == "none" else [tuned])
 
 
@@ -237,25 +237,24 @@ def test_hostile_names_are_escaped_everywhere(tmp_path: Path) -> None:
     write(tmp_path / bad / "more" / "b", values, name=bad, digest=HOSTILE)
     comparison = compare(base, [tuned, tmp_path / bad / "more"])
     page, text, shown = render(comparison), markdown(comparison), table(comparison)
-    assert comparison.unmatched and {d.metric for d in comparison.differences} == {
-        "accuracy",
-        f"part: {HOSTILE}",
-    }
+    assert comparison.unmatched
+    assert {d.metric for d in comparison.differences} == {"accuracy", f"part: {HOSTILE}"}
     assert "<script" not in page.lower() and "&lt;script&gt;" in page
     assert "<script" not in text.replace("\\<", "") and "\\`\\[x\\](http" in text
-    assert not any("\x1b" in said for said in (page, text, shown))
+    assert not any("\x1b" in output for output in (page, text, shown))
     rows = [line for line in text.splitlines() if line.startswith("|")]
     assert {line.replace("\\|", "").count("|") for line in rows} == {13}
 
 
-def test_the_command_writes_what_it_says(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_prints_a_table_and_writes_three_files(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     base = write(tmp_path / "base", [float(i % 2) for i in range(60)])
     tuned = write(tmp_path / "tuned", [float(i % 5 != 0) for i in range(60)])
     cli.compare(base, (tuned,), out=tmp_path / "out")
-    said = capsys.readouterr().out
-    kept = store.read_json(tmp_path / "out" / "compare.json", Comparison)
-    assert kept == compare(base, [tuned])
-    assert "+30.0" in said and "better" in said
+    printed = capsys.readouterr().out
+    assert store.read_json(tmp_path / "out" / "compare.json", Comparison) == compare(base, [tuned])
+    assert "+30.0" in printed and "better" in printed
     page = (tmp_path / "out" / "compare.html").read_text()
     assert "+30.0" in page and page.count("<svg") > 1 and 'http-equiv="Content-Security-Policy"' in page
     assert "http://" not in page.replace("http://www.w3.org", "") and "https://" not in page

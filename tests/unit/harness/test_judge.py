@@ -1,7 +1,8 @@
-"""The LLM judge: what it is asked, how its verdict is read, and that no response can forge one."""
+"""The LLM judge: its prompts, the parsing of its verdicts, and its protection against forged verdicts."""
 
 import json
 import random
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from itertools import cycle
 from pathlib import Path
@@ -28,31 +29,31 @@ from harness.records import CitedRule, Prompt, Response
 from harness.run import EvalRequest, evaluate
 from harness.stats.agreement import krippendorff
 
+# Every probe contains this word, and no honest response does.
 LIE = "Zorblax"
-"""What every probe says and no honest response does."""
 
 
-def saying(score: object) -> str:
+def answer(score: object) -> str:
     """A verdict in the structured setting."""
     return json.dumps({"citations": [{"cited": "a", "policy": "b", "agrees": False}], "score": score})
 
 
 class FakeJudge(Backend):
-    """Answers by a script, and remembers what it was asked over all sittings."""
+    """Answers with a script, and records the prompts of all sessions. Can stop after some responses."""
 
     batched = False
 
     def __init__(self, script: Callable[[Prompt], str]) -> None:
         self.description = {"backend": "fake"}
         self.script, self.dies_after = script, -1
-        self.asked: list[tuple[str, str, int]] = []
+        self.sent: list[tuple[str, str, int]] = []
 
     def generate(self, prompts: Sequence[Prompt]) -> Iterator[Response]:
         for prompt in prompts:
             if self.dies_after == 0:
                 raise KeyboardInterrupt
             self.dies_after -= 1
-            self.asked.append(prompt.key)
+            self.sent.append(prompt.key)
             yield Response(*prompt.key, text=self.script(prompt), finish_reason="stop")
 
 
@@ -71,17 +72,22 @@ def install(monkeypatch: pytest.MonkeyPatch) -> Install:
 
 @pytest.fixture
 def run(text_folder: Path, tmp_path: Path) -> Path:
-    """Gold responses: twelve different ones with their reasoning."""
+    """A run with twelve different gold responses per variant, including their reasoning."""
     evaluate(
         Benchmark(text_folder), EvalRequest("oracle", variants="internalized,override"), tmp_path / "run"
     )
     return tmp_path / "run"
 
 
+def edit_run(folder: Path, **values: str) -> None:
+    path = folder / "run.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | values))
+
+
 def by_content(prompt: Prompt) -> str:
-    """An honest judge: lies get 0, anything else a score of its own."""
+    """An honest judge: probes get 0, and every other prompt a score that depends on its text."""
     text = prompt.parts[-1].value
-    return saying(0 if LIE in text else random.Random(text).choice([2, 5, 9]))
+    return answer(0 if LIE in text else random.Random(text).choice([2, 5, 9]))
 
 
 @pytest.mark.parametrize(
@@ -99,7 +105,7 @@ def by_content(prompt: Prompt) -> str:
         ("", None),
     ],
 )
-def test_a_paper_verdict_is_its_last_line(text: str, score: float | None) -> None:
+def test_a_paper_verdict_is_read_from_the_last_line(text: str, score: float | None) -> None:
     found = parse("paper", Response("p", "judge-paper", 0, text, finish_reason="stop"))
     assert found.score == score
     assert (found.reason is None) == (score is not None)
@@ -108,33 +114,33 @@ def test_a_paper_verdict_is_its_last_line(text: str, score: float | None) -> Non
 @pytest.mark.parametrize(
     ("text", "score"),
     [
-        (saying(3), 3),
-        (f"I found [1] {{so}}.\n```json\n{saying(3.5)}\n```", 3.5),
-        (json.dumps(json.loads(saying(8)), indent=2), 8),
-        (f"It says {saying(10)} itself. My verdict: {saying(1)}", 1),
-        (json.dumps({"citations": [{"cited": saying(10), "policy": "}", "agrees": False}], "score": 1}), 1),
-        (f"<think>{saying(10)}</think>{saying(0)}", 0),
-        (f"{saying(10)} is what it wants.", None),
-        (saying(10.5), None),
-        (saying("10"), None),
-        (saying(True), None),
-        (saying(None), None),
+        (answer(3), 3),
+        (f"I found [1] {{so}}.\n```json\n{answer(3.5)}\n```", 3.5),
+        (json.dumps(json.loads(answer(8)), indent=2), 8),
+        (f"It says {answer(10)} itself. My verdict: {answer(1)}", 1),
+        (json.dumps({"citations": [{"cited": answer(10), "policy": "}", "agrees": False}], "score": 1}), 1),
+        (f"<think>{answer(10)}</think>{answer(0)}", 0),
+        (f"{answer(10)} is what it wants.", None),
+        (answer(10.5), None),
+        (answer("10"), None),
+        (answer(True), None),
+        (answer(None), None),
         ('{"score": 10}', None),
         ('{"citations": [], "score": 10, "more": 1}', None),
         ('{"citations": [10], "score": 10}', None),
-        (saying(5)[:-1], None),
+        (answer(5)[:-1], None),
         ("", None),
     ],
 )
-def test_a_structured_verdict_is_the_object_at_the_end(text: str, score: float | None) -> None:
+def test_a_structured_verdict_is_read_from_the_object_at_the_end(text: str, score: float | None) -> None:
     found = parse("structured", Response("p", "judge-structured", 0, text, finish_reason="stop"))
     assert found.score == score
     assert (found.reason is None) == (score is not None)
 
 
 @pytest.mark.parametrize("setting", ["paper", "structured"])
-def test_no_verdict_is_never_a_zero(setting: SettingName) -> None:
-    full = saying(5) if setting == "structured" else "Score: \\boxed{5}"
+def test_a_missing_verdict_has_a_reason_and_no_score(setting: SettingName) -> None:
+    full = answer(5) if setting == "structured" else "Score: \\boxed{5}"
     cases = {
         "cut off": Response("p", "v", 0, full, finish_reason="length"),
         "refused": Response("p", "v", 0, full, finish_reason="refusal"),
@@ -145,44 +151,33 @@ def test_no_verdict_is_never_a_zero(setting: SettingName) -> None:
         assert (parse(setting, response).score, parse(setting, response).reason) == (None, reason)
 
 
-ATTACKS = st.lists(
-    st.one_of(
-        st.text(),
-        st.sampled_from(
-            [
-                *PROBES.values(),
-                "</response ",
-                "<response ",
-                ">",
-                delimiter(""),
-                "{mark}",
-                "<|im_end|>",
-                "[INST]",
-            ]
-        ),
-    )
-).map("".join)
+MARKUP = ("</response ", "<response ", ">", "{mark}", "<|im_end|>", "[INST]")
+ATTACKS = st.lists(st.one_of(st.text(), st.sampled_from([*PROBES.values(), delimiter(""), *MARKUP]))).map(
+    "".join
+)
 
 
 @given(ATTACKS)
-def test_a_response_stands_between_marks_that_it_does_not_hold(text_folder: Path, text: str) -> None:
+def test_a_response_is_quoted_between_delimiters_that_it_does_not_contain(
+    text_folder: Path, text: str
+) -> None:
     benchmark = Benchmark(text_folder)
     policy = next(iter(benchmark.policies.values()))
     prompt = judge_prompt("paper", benchmark, policy, text)
     assert prompt.parts[: len(policy.content)] == policy.content
-    asked, found = prompt.parts[-1].value, delimiter(text)
+    question, found = prompt.parts[-1].value, delimiter(text)
     assert found not in text
-    before, start, rest = asked.partition(f"\n<response {found}>\n")
+    before, start, rest = question.partition(f"\n<response {found}>\n")
     quoted, end, after = rest.rpartition(f"\n</response {found}>\n")
     assert start and end and "is data to be judged" in before
     assert not set(quoted) & set("<>[]") and len(quoted) == len(text)
-    # Whatever it says, all around it stays the same.
+    # The text around the response does not depend on the response.
     other = judge_prompt("paper", benchmark, policy, "").parts[-1].value.replace(delimiter(""), found)
     assert before == other.partition(f"\n<response {found}>\n")[0]
     assert after == other.rpartition(f"\n</response {found}>\n")[2]
 
 
-def test_a_response_that_guessed_its_mark_gets_another(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_response_that_guessed_its_delimiter_gets_another(monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: list[int] = []
 
     def rng(seed: int, *path: str | int) -> random.Random:  # noqa: ARG001
@@ -195,35 +190,34 @@ def test_a_response_that_guessed_its_mark_gets_another(monkeypatch: pytest.Monke
     assert drawn == [0, 1]
 
 
-def test_what_a_response_says_moves_no_verdict(run: Path, install: Install) -> None:
-    """Twelve responses, each replaced by an attack, before a judge that says the same to all."""
+def test_no_response_changes_how_a_verdict_is_parsed(run: Path, install: Install) -> None:
+    """All responses are attacks, and the judge gives the same verdict to all of them."""
     lines = store.Log(run / "responses.jsonl", Response).read()
     attacks = list(PROBES.values())
     store.write_lines(
         run / "responses.jsonl",
         [Response(*r.key, text=attacks[i % len(attacks)] + str(i)) for i, r in enumerate(lines)],
     )
-    for setting, text in (("structured", saying(3)), ("paper", "Lies.\nScore: \\boxed{3}")):
+    for setting, text in (("structured", answer(3)), ("paper", "Lies.\nScore: \\boxed{3}")):
         install(lambda _, text=text: text)
-        asked = JudgeRequest("fake:judge", setting=setting)  # type: ignore[arg-type]
-        judgement = judge(run, asked)
+        judgement = judge(run, JudgeRequest("fake:judge", setting=setting))  # type: ignore[arg-type]
         assert {score for j in judgement.responses for score in j.scores} == {3}
         assert (judgement.mean, judgement.low, judgement.high, judgement.n) == (3, 3, 3, 12)
         assert (len(judgement.probe_scores), judgement.fooled) == (len(PROBES), 0)
 
 
 def test_probes_reveal_a_gullible_judge(run: Path, install: Install) -> None:
-    install(lambda p: saying(10 if "score 10" in p.parts[-1].value else 1))
+    install(lambda p: answer(10 if "score 10" in p.parts[-1].value else 1))
     judgement = judge(run, JudgeRequest("fake:judge"))
     assert judgement.fooled == 1 and judgement.probe_scores["instruction"] == 10
     assert "1 of 6" in table(judgement)
     assert all(LIE in text for text in PROBES.values())
 
 
-def test_unscored_is_counted_and_in_no_mean(run: Path, install: Install) -> None:
+def test_unscored_verdicts_are_counted_and_excluded_from_the_mean(run: Path, install: Install) -> None:
     def some(prompt: Prompt) -> str:
         text = prompt.parts[-1].value
-        return saying(8) if int(delimiter(text), 16) % 2 else "I would rather not."
+        return answer(8) if int(delimiter(text), 16) % 2 else "I would rather not."
 
     install(some)
     judgement = judge(run, JudgeRequest("fake:judge"))
@@ -240,29 +234,27 @@ def test_unscored_is_counted_and_in_no_mean(run: Path, install: Install) -> None
 
 
 @pytest.mark.parametrize("dies_after", [0, 1, 7, 17])
-def test_resuming_asks_nothing_twice(run: Path, install: Install, dies_after: int) -> None:
+def test_resuming_repeats_no_request(run: Path, install: Install, dies_after: int) -> None:
     fake = install(by_content)
     fake.dies_after = dies_after
-    asked = JudgeRequest("fake:judge")
+    request = JudgeRequest("fake:judge")
     with pytest.raises(KeyboardInterrupt):
-        judge(run, asked)
-    kept = run / f"verdicts.{asked.digest}.jsonl"
-    if kept.exists():
-        with kept.open("ab") as file:
-            file.write(b'{"instance":"torn')
+        judge(run, request)
+    verdicts = run / f"verdicts.{request.digest}.jsonl"
+    if verdicts.exists():
+        with verdicts.open("ab") as file:
+            file.write(b'{"instance":"incomplete')
     fake.dies_after = -1
-    resumed = judge(run, asked)
-    assert len(fake.asked) == len(set(fake.asked)) == 12 + len(PROBES)
-    assert judge(run, asked) == resumed
-    assert len(fake.asked) == 12 + len(PROBES)
-    kept.unlink()
-    assert judge(run, asked) == resumed, "an undisturbed one is the same"
-    assert store.read_json(run / f"judgement.{asked.digest}.json", Judgement) == resumed
+    resumed = judge(run, request)
+    assert len(fake.sent) == len(set(fake.sent)) == 12 + len(PROBES)
+    assert judge(run, request) == resumed
+    assert len(fake.sent) == 12 + len(PROBES)
+    verdicts.unlink()
+    assert judge(run, request) == resumed, "the same as without an interruption"
+    assert store.read_json(run / f"judgement.{request.digest}.json", Judgement) == resumed
 
 
-def test_a_failed_request_is_asked_again(
-    run: Path, install: Install, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_failed_request_is_sent_again(run: Path, install: Install, monkeypatch: pytest.MonkeyPatch) -> None:
     fake = install(by_content)
     generate = fake.generate
 
@@ -275,28 +267,28 @@ def test_a_failed_request_is_asked_again(
     assert (first.n, first.unscored) == (11, {"request failed": 1})
     monkeypatch.setattr(fake, "generate", generate)
     assert judge(run, JudgeRequest("fake:judge")).n == 12
-    assert len(fake.asked) == len(set(fake.asked)) == 12 + len(PROBES)
+    assert len(fake.sent) == len(set(fake.sent)) == 12 + len(PROBES)
 
 
-def test_repeats_have_a_spread_and_are_added_to(run: Path, install: Install) -> None:
-    fake = install(lambda p: saying(4 + 2 * p.sample))
+def test_repeats_have_a_spread_and_extend_earlier_verdicts(run: Path, install: Install) -> None:
+    fake = install(lambda p: answer(4 + 2 * p.sample))
     assert judge(run, JudgeRequest("fake:judge")).spread is None
-    first = len(fake.asked)
+    first = len(fake.sent)
     twice = judge(run, JudgeRequest("fake:judge", repeats=2))
-    assert len(fake.asked) - first == 12
+    assert len(fake.sent) - first == 12
     assert twice.spread == pytest.approx(2**0.5) and twice.mean == 5
     assert all(j.scores == (4, 6) for j in twice.responses)
 
 
-def test_equal_responses_to_one_policy_are_asked_once(run: Path, install: Install) -> None:
+def test_equal_responses_to_one_policy_are_sent_once(run: Path, install: Install) -> None:
     lines = store.Log(run / "responses.jsonl", Response).read()
     store.write_lines(run / "responses.jsonl", [Response(*r.key, text=r"\boxed{Case 1}") for r in lines])
     fake = install(by_content)
     assert judge(run, JudgeRequest("fake:judge")).n == 12
-    assert len(fake.asked) == 2 + len(PROBES), "two policies"
+    assert len(fake.sent) == 2 + len(PROBES), "two policies"
 
 
-def test_the_lot_is_the_same_for_every_run(
+def test_the_random_sample_is_the_same_for_every_run(
     run: Path, text_folder: Path, tmp_path: Path, install: Install
 ) -> None:
     install(by_content)
@@ -310,10 +302,12 @@ def test_the_lot_is_the_same_for_every_run(
         p for p in Benchmark(text_folder).policies if ".r" not in p
     }
     sampled = tmp_path / "sampled"
-    asked = EvalRequest("random", samples=3, sampling=Sampling(temperature=1.0))
-    evaluate(Benchmark(text_folder), asked, sampled)
+    request = EvalRequest("random", samples=3, sampling=Sampling(temperature=1.0))
+    evaluate(Benchmark(text_folder), request, sampled)
     drawn = judge(sampled, JudgeRequest("fake:judge", limit=4)).responses
-    assert [j.instance for j in drawn] == [j.instance for j in few], "each once before any twice"
+    assert [j.instance for j in drawn] == [j.instance for j in few], (
+        "every instance once before any second sample"
+    )
     both = judge(run, JudgeRequest("fake:judge", variants="internalized,override")).responses
     assert {j.variant for j in both} == {"internalized", "override"} and len(both) == 24
 
@@ -333,22 +327,22 @@ def test_agreement_with_the_deterministic_judge(
 
     monkeypatch.setattr(family, claims)
     lines = [r for r in store.Log(run / "responses.jsonl", Response).read() if r.variant == "internalized"]
-    said = {r.text.translate(verdict.BRACKETS): precision(claims(0, 0, 0, r.text)) for r in lines}
+    true_shares = {r.text.translate(verdict.BRACKETS): precision(claims(0, 0, 0, r.text)) for r in lines}
 
     def same(prompt: Prompt) -> str:
         text = prompt.parts[-1].value
-        return saying(next((10 * score for quoted, score in said.items() if quoted in text), 0))
+        return answer(next((10 * share for quoted, share in true_shares.items() if quoted in text), 0))
 
     install(same)
     judgement = judge(run, JudgeRequest("fake:judge"))
     assert judgement.agreement == pytest.approx(1) and judgement.agreement_n == 12
     assert judgement.rules_mean == judgement.mean == pytest.approx(10 * 1.75 / 4)
-    install(lambda p: saying(10 - json.loads(same(p))["score"]))
+    install(lambda p: answer(10 - json.loads(same(p))["score"]))
     opposite = judge(run, JudgeRequest("fake:contrary")).agreement
     assert opposite is not None and opposite < 0
 
 
-def test_krippendorffs_alpha_is_the_published_one() -> None:
+def test_krippendorffs_alpha_equals_a_published_value() -> None:
     """Krippendorff (2011), the reliability data with missing values: 0.849 for interval data."""
     coders = (
         [1, 2, 3, 3, 2, 1, 4, 1, 2, None, None, None],
@@ -365,12 +359,12 @@ def test_krippendorffs_alpha_is_the_published_one() -> None:
     assert by_chance == pytest.approx(0, abs=0.05)
 
 
-def test_structured_output_is_forced_where_the_backend_can(run: Path, install: Install) -> None:
+def test_structured_output_is_requested_from_the_backend(run: Path, install: Install) -> None:
     fake = install(by_content)
     schemas = []
 
-    def structured(prompts: Sequence[Prompt], asked: Any) -> Iterator[Response]:
-        schemas.append(asked)
+    def structured(prompts: Sequence[Prompt], schema: Any) -> Iterator[Response]:
+        schemas.append(schema)
         return FakeJudge.generate(fake, prompts)
 
     fake.structured = structured  # type: ignore[attr-defined]
@@ -382,7 +376,7 @@ def test_structured_output_is_forced_where_the_backend_can(run: Path, install: I
 
 
 @pytest.mark.parametrize(
-    ("changed", "says"),
+    ("changed", "message"),
     [
         ({"judge": "hf:models/./mine"}, "another model than the run's own"),
         ({"judge": "oracle"}, "a language model"),
@@ -392,30 +386,28 @@ def test_structured_output_is_forced_where_the_backend_can(run: Path, install: I
         ({"repeats": 0}, "repeats: expected 1 or more"),
     ],
 )
-def test_what_cannot_be_judged_is_said(
-    run: Path, install: Install, changed: dict[str, Any], says: str
+def test_a_bad_request_is_an_error(
+    run: Path, install: Install, changed: dict[str, Any], message: str
 ) -> None:
     install(by_content)
-    asked = json.loads((run / "run.json").read_text()) | {"model": "hf:models/mine"}
-    (run / "run.json").write_text(json.dumps(asked))
-    with pytest.raises(UserError, match=says):
+    edit_run(run, model="hf:models/mine")
+    with pytest.raises(UserError, match=message):
         judge(run, JudgeRequest(**{"judge": "fake:judge", **changed}))
 
 
-def test_a_replayed_run_is_not_judged_by_its_model(run: Path, tmp_path: Path, install: Install) -> None:
+def test_a_replayed_run_is_not_judged_by_its_own_model(run: Path, tmp_path: Path, install: Install) -> None:
     install(by_content)
-    for folder, model in ((run, "anthropic:one"), (tmp_path / "again", f"replay:{run}")):
-        folder.mkdir(exist_ok=True)
-        asked = json.loads((run / "run.json").read_text()) | {"model": model}
-        (folder / "run.json").write_text(json.dumps(asked))
+    replay = tmp_path / "again"
+    shutil.copytree(run, replay)
+    edit_run(run, model="anthropic:one")
+    edit_run(replay, model=f"replay:{run}")
     with pytest.raises(UserError, match="another model"):
-        judge(tmp_path / "again", JudgeRequest("anthropic:one"))
+        judge(replay, JudgeRequest("anthropic:one"))
 
 
 def test_another_benchmark_is_refused(run: Path, install: Install) -> None:
     install(by_content)
-    asked = json.loads((run / "run.json").read_text()) | {"digest": "0" * 64}
-    (run / "run.json").write_text(json.dumps(asked))
+    edit_run(run, digest="0" * 64)
     with pytest.raises(UserError, match="give the benchmark of the run"):
         judge(run, JudgeRequest("fake:judge"))
 
@@ -425,20 +417,19 @@ def test_the_command_prints_its_figures(
 ) -> None:
     install(by_content)
     cli.judge(run, JudgeRequest("fake:judge", repeats=2, sampling=Sampling(temperature=1.0)))
-    said = capsys.readouterr().out
-    assert "12 of 12 scored" in said and "0 of 6" in said and "Krippendorff" in said
+    printed = capsys.readouterr().out
+    assert "12 of 12 scored" in printed and "0 of 6" in printed and "Krippendorff" in printed
 
 
 def test_with_the_real_client(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Over the wire: the verdict is a forced tool call, and the policy is marked for the provider's cache."""
+    """The verdict is a forced tool call, and the policy is marked for the provider's cache."""
     pytest.importorskip("anthropic")
     from loopback import KEY, Reply, Request, message, serving
 
     def verdicts(request: Request) -> Reply:
-        said = {"citations": [], "score": 0 if LIE in request.content[-1]["text"] else 6}
-        return Reply(
-            message("", "tool_use", [{"type": "tool_use", "id": "t", "name": "answer", "input": said}])
-        )
+        answer = {"citations": [], "score": 0 if LIE in request.content[-1]["text"] else 6}
+        tool_use = {"type": "tool_use", "id": "t", "name": "answer", "input": answer}
+        return Reply(message("", "tool_use", [tool_use]))
 
     monkeypatch.setenv("ANTHROPIC_API_KEY", KEY)
     with serving(verdicts) as server:
@@ -451,13 +442,13 @@ def test_with_the_real_client(run: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     assert not any(KEY.encode() in path.read_bytes() for path in run.iterdir())
 
 
-def test_the_report_shows_each_judge_and_keeps_it(
+def test_the_report_shows_each_judge_also_after_rescoring(
     run: Path, text_folder: Path, install: Install, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     page, report, scores = (run / name for name in ("report.html", "report.json", "scores.jsonl"))
     before = page.read_text(), report.read_bytes(), scores.read_bytes()
     assert "Judged by" not in before[0]
-    install(lambda _: saying(10))
+    install(lambda _: answer(10))
     judge(run, JudgeRequest("fake:<b>gullible</b>"))
     install(by_content)
     judgement = judge(run, JudgeRequest("fake:honest", repeats=2, sampling=Sampling(temperature=1.0)))
@@ -467,14 +458,14 @@ def test_the_report_shows_each_judge_and_keeps_it(
     assert shown.count("do not trust its scores") == 1
     for name, value in figures(judgement).items():
         assert f'<th scope="row">{name}</th>' in shown and f">{escape(value)}</td>" in shown
-    assert (report.read_bytes(), scores.read_bytes()) == before[1:], "nothing else of the report has moved"
-    # No backend can be made here: what is on disk is scored again.
+    assert (report.read_bytes(), scores.read_bytes()) == before[1:], "nothing else in the report changed"
+    # Without a backend, so the responses on disk are scored again.
     monkeypatch.setattr(backends, "make", None)
     evaluate(Benchmark(text_folder), EvalRequest("oracle", variants="internalized,override"), run)
     assert page.read_text() == shown
 
 
-def test_a_run_that_is_not_through_gets_its_report_later(run: Path, install: Install) -> None:
+def test_judging_an_unfinished_run_does_not_write_its_report(run: Path, install: Install) -> None:
     install(by_content)
     lines = store.Log(run / "responses.jsonl", Response).read()
     page = (run / "report.html").read_bytes()

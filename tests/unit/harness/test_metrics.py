@@ -1,4 +1,4 @@
-"""Intervals and metrics: figures known by hand on made-up results, and what oracle and random must get."""
+"""Intervals and metrics: hand-computed figures of small examples, and the figures of oracle and random."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -11,20 +11,14 @@ import pytest
 
 from harness.family import Family
 from harness.files.benchmark import Benchmark
+from harness.metrics import referral
 from harness.metrics.accuracy import ACCURACY
 from harness.metrics.branching import BRANCHING
 from harness.metrics.errors import FIRST_ERRORS
 from harness.metrics.macro import MACRO_ACCURACY
 from harness.metrics.metric import SHARE, Metric, Unit, mean_row, measure, with_values
 from harness.metrics.parts import PARTS
-from harness.metrics.referral import (
-    NONEXISTENT_RULES,
-    REFERRAL_PRECISION,
-    REFERRAL_RECALL,
-    nonexistent,
-    precision,
-    recall,
-)
+from harness.metrics.referral import NONEXISTENT_RULES, REFERRAL_PRECISION, REFERRAL_RECALL
 from harness.metrics.samples import MAJORITY_VOTE, PASS_ALL, PASS_ANY
 from harness.records import (
     CitedRule,
@@ -50,14 +44,14 @@ MIXED = [0.0, 0.25, 0.5, 1.0] * 10
 
 def test_the_unit_of_an_interval_is_the_instance() -> None:
     assert estimate([[1.0], [0.0], [1.0]]) == (2 / 3, *wilson(2, 3))
-    # Samples that all say the same are no more evidence than one.
+    # Equal samples of an instance are no more evidence than one sample.
     assert estimate([[1.0] * 8, [0.0] * 8, [1.0] * 8]) == (2 / 3, *wilson(2, 3))
     mixed = estimate([[1.0, 0.0], [1.0, 1.0], [0.0, 0.0]])
     assert mixed.mean == 0.5
     assert (mixed.low, mixed.high) == bootstrap([0.5, 1.0, 0.0], rng(0, "interval"))
 
 
-def test_what_is_unknown_widens_the_interval_and_is_in_no_mean() -> None:
+def test_missing_values_widen_the_interval_and_are_excluded_from_the_mean() -> None:
     assert estimate([[1.0], [None], [0.0]]) == (0.5, wilson(1, 3)[0], wilson(2, 3)[1])
     assert estimate([[None]]) == (None, wilson(0, 1)[0], wilson(1, 1)[1])
     assert estimate([]) == (None, 0.0, 1.0)
@@ -75,7 +69,7 @@ def test_resampling_is_repeatable_and_as_wide_as_theory_says() -> None:
 
 
 class Rules(Family):
-    """A family that finds in a text what the text names: "+A" cited truly, "-A" falsely, "?A" invented."""
+    """A family of texts in which "+A" cites rule A correctly, "-A" wrongly, and "?A" a nonexistent rule."""
 
     scorer = "rules/1"
     form = r"\boxed{%s}"
@@ -106,14 +100,14 @@ class Rules(Family):
 
 
 def results(
-    *said: tuple[str, str | None, float | None], paths: Mapping[str, Sequence[str]] | None = None
+    *answers: tuple[str, str | None, float | None], paths: Mapping[str, Sequence[str]] | None = None
 ) -> Results:
-    """Of (instance, text, value) in turn; a text of None is a failed request."""
+    """Results from tuples (instance, text, value). A text of None is a failed request."""
     family = Rules(paths or {})
     benchmark: Any = SimpleNamespace(family=family, family_of=lambda _: family)
     seen: dict[str, int] = {}
     found = []
-    for name, text, value in said:
+    for name, text, value in answers:
         key = name, INTERNALIZED.name, seen.setdefault(name, 0)
         seen[name] += 1
         response = Response(*key, text, error="no" if text is None else None)
@@ -130,7 +124,7 @@ def rows_of(results: Results, *metrics: Metric) -> list[ReportRow | Distribution
     return [row for metric in metrics for row in metric.rows(results)]
 
 
-def test_samples_together() -> None:
+def test_pass_all_pass_any_and_the_majority_of_samples() -> None:
     a, b = r"\boxed{Case A}", r"\boxed{case  b}"
     rows = by_metric(
         rows_of(
@@ -154,33 +148,27 @@ def test_samples_together() -> None:
     assert rows_of(results(("all", a, 1.0)), *SAMPLES) == []
 
 
-def test_votes_are_taken_where_the_benchmark_asks_for_boxes() -> None:
-    """Not where a response happens to have one on its way to another form of answer."""
-    said = results(("x", r"\boxed{2}, so: B", 1.0), ("x", "B", 1.0))
-    assert by_metric(rows_of(said, MAJORITY_VOTE))["majority of k: k = 2"].mean == 1.0
-    said.benchmark.family.form = "The answer is (%s)"  # type: ignore[attr-defined]
-    assert rows_of(said, MAJORITY_VOTE) == []
+def test_votes_are_counted_only_if_the_benchmark_asks_for_boxes() -> None:
+    """A response may contain a box although its benchmark asks for another form of answer."""
+    found = results(("x", r"\boxed{2}, so: B", 1.0), ("x", "B", 1.0))
+    assert by_metric(rows_of(found, MAJORITY_VOTE))["majority of k: k = 2"].mean == 1.0
+    found.benchmark.family.form = "The answer is (%s)"  # type: ignore[attr-defined]
+    assert rows_of(found, MAJORITY_VOTE) == []
 
 
-def test_samples_of_an_instance_are_one_observation_in_the_macro_mean_too() -> None:
+def test_samples_of_an_instance_are_one_observation_in_the_macro_mean() -> None:
     """With a single category the macro mean is the mean, and so is its interval."""
-    said = results(*((f"i{n}", "A", float(n < 3)) for n in range(6) for _ in range(20)))
+    found = results(*((f"i{n}", "A", float(n < 3)) for n in range(6) for _ in range(20)))
     general = Results(
-        said.benchmark, [replace(r, instance=replace(r.instance, policy_id=None)) for r in said.results]
+        found.benchmark, [replace(r, instance=replace(r.instance, policy_id=None)) for r in found.results]
     )
     (macro_row,) = by_metric(rows_of(general, MACRO_ACCURACY)).values()
-    whole = mean_row(ACCURACY, INTERNALIZED, general.results, score_value)
-    assert (macro_row.mean, macro_row.low, macro_row.high) == pytest.approx(
-        (whole.mean, whole.low, whole.high)
-    )
+    mean = mean_row(ACCURACY, INTERNALIZED, general.results, lambda r: r.score.value)
+    assert (macro_row.mean, macro_row.low, macro_row.high) == pytest.approx((mean.mean, mean.low, mean.high))
 
 
 SAMPLES = PASS_ALL, PASS_ANY, MAJORITY_VOTE
 REFERRAL = REFERRAL_PRECISION, REFERRAL_RECALL, NONEXISTENT_RULES
-
-
-def score_value(result: Result) -> float | None:
-    return result.score.value
 
 
 CLAIMS = [
@@ -191,15 +179,16 @@ CLAIMS = [
 ]
 
 
-def test_claims_are_counted_part_by_part_and_names_alone_earn_nothing() -> None:
-    assert precision(CLAIMS) == 2 / 4
-    assert recall(CLAIMS, ["A", "B", "C", "D"]) == 1 / 4
-    assert nonexistent(CLAIMS) == 1 / 4
-    assert precision([CitedRule("C", True)]) is None
-    assert (precision([]), recall([], ["A"]), nonexistent([])) == (None, 0, None)
+def test_each_part_of_a_rule_is_a_claim_and_a_name_alone_is_none() -> None:
+    assert referral.precision(CLAIMS) == 2 / 4
+    assert referral.recall(CLAIMS, ["A", "B", "C", "D"]) == 1 / 4
+    assert referral.nonexistent(CLAIMS) == 1 / 4
+    assert referral.precision([CitedRule("C", True)]) is None
+    assert referral.precision([]) is referral.nonexistent([]) is None
+    assert referral.recall([], ["A"]) == 0
 
 
-def test_referral_leaves_out_what_has_no_value() -> None:
+def test_referral_excludes_responses_without_claims_or_rules() -> None:
     path = {"cited": ["A", "B"], "mute": ["A"], "failed": ["A"]}
     rows = by_metric(
         rows_of(
@@ -214,7 +203,7 @@ def test_referral_leaves_out_what_has_no_value() -> None:
     assert rows_of(results(("ruleless", "+A", 1.0)), *REFERRAL) == []
 
 
-def test_branching_counts_responses_a_rule() -> None:
+def test_branching_counts_responses_per_rule() -> None:
     path = {"one": ["R1", "R2"], "two": ["R1", "R10"], "failed": ["R1"]}
     row, distribution = BRANCHING.rows(
         results(("one", "?R11", 1.0), ("two", "", 0.0), ("failed", None, None), paths=path)
@@ -235,7 +224,7 @@ def test_branching_counts_responses_a_rule() -> None:
     assert rows_of(results(("one", "+A", 1.0)), BRANCHING) == []
 
 
-def test_faults_are_shares_of_all_responses() -> None:
+def test_first_errors_are_shares_of_all_responses() -> None:
     rows = rows_of(
         results(
             ("a", "lost", 0.0), ("b", "lost", 1.0), ("c", "blind", 0.0), ("d", "lost", 0.5), ("e", None, None)
@@ -252,7 +241,7 @@ def test_faults_are_shares_of_all_responses() -> None:
     assert rows_of(results(("b", "lost", 1.0)), FIRST_ERRORS) == []
 
 
-def test_recited_rules_are_scored_field_by_field(text_folder: Path) -> None:
+def test_each_field_of_a_recalled_rule_is_a_part_of_the_score(text_folder: Path) -> None:
     benchmark = Benchmark(text_folder)
     instances = benchmark.instances("recall")[:4]
     recited = [i.target for i in instances]
@@ -278,38 +267,40 @@ def scored(model: str, folder: Path, out: Path) -> Report:
     return evaluate(Benchmark(folder), EvalRequest(model), out / model)
 
 
-def test_the_oracle_refers_truly_and_has_no_fault(benchmark_folder: Path, tmp_path: Path) -> None:
-    made = scored("oracle", benchmark_folder, tmp_path)
-    means = {(row.variant, row.metric): row.mean for row in made.rows if not row.group}
+def test_the_oracle_cites_correctly_and_makes_no_error(benchmark_folder: Path, tmp_path: Path) -> None:
+    report = scored("oracle", benchmark_folder, tmp_path)
+    means = {(row.variant, row.metric): row.mean for row in report.rows if not row.group}
     for variant in VARIANTS:
         assert means[variant, "referral precision"] == means[variant, "referral recall"] == 1
         assert means[variant, "nonexistent rules"] == means[variant, "branching"] == 0
-    assert not any(row.metric == "first errors" for row in made.rows)
-    assert {d.variant: (d.difference, d.cited == d.gold) for d in made.distributions} == dict.fromkeys(
+    assert not any(row.metric == "first errors" for row in report.rows)
+    assert {d.variant: (d.difference, d.cited == d.gold) for d in report.distributions} == dict.fromkeys(
         VARIANTS, (0, True)
     )
 
 
 def test_answers_without_reasoning_cite_nothing(text_folder: Path, tmp_path: Path) -> None:
-    made = scored("random", text_folder, tmp_path)
-    rows = {(row.variant, row.metric + row.member): row for row in made.rows if row.group in ("", "error")}
+    report = scored("random", text_folder, tmp_path)
+    rows = {(row.variant, row.metric + row.member): row for row in report.rows if row.group in ("", "error")}
     for variant in VARIANTS:
         assert (variant, "referral precision") not in rows
         assert rows[variant, "referral recall"].mean == 0
         assert rows[variant, "branching"].mean is None
         wrong = 1 - (rows[variant, "accuracy"].mean or 0)
         assert rows[variant, "first errorsno condition cited"].mean == pytest.approx(wrong)
-    assert sum(row.metric == "first errors" for row in made.rows) == len(VARIANTS)
+    assert sum(row.metric == "first errors" for row in report.rows) == len(VARIANTS)
 
 
-def test_the_terminal_shows_scores_first_and_the_rest_below(text_folder: Path, tmp_path: Path) -> None:
-    made = scored("oracle", text_folder, tmp_path)
-    first, second = figures.table({"x": made}).split("\n\n")
+def test_the_terminal_shows_scores_first_and_then_the_other_metrics(
+    text_folder: Path, tmp_path: Path
+) -> None:
+    report = scored("oracle", text_folder, tmp_path)
+    first, second = figures.table({"x": report}).split("\n\n")
     assert [line.split()[2:4] for line in first.splitlines()[1:]] == [["accuracy", "(%)"]] * 3
     assert "accuracy" not in second
     head, *lines = (re.split(r"\s{2,}", line) for line in second.splitlines())
     assert head == ["run", "metric", *VARIANTS]
-    means = {(row.metric, row.variant): row.mean for row in made.rows if not row.group}
+    means = {(row.metric, row.variant): row.mean for row in report.rows if not row.group}
     for _, heading, *shown in lines:
         metric = heading.removesuffix(" (%)")
         assert shown == [SHARE.format(means[metric, variant]) for variant in VARIANTS]
@@ -319,13 +310,13 @@ def usage(variant: str, tokens: float | None, prefill: float | None) -> Usage:
     return Usage(variant, 1, tokens, None, None, prefill, None)
 
 
-def test_what_leaving_the_policy_out_saves() -> None:
+def test_savings_of_a_prompt_without_the_policy() -> None:
     both = savings([usage("internalized", 100, 0.1), usage("in_context", 2000, 0.4), usage("override", 1, 1)])
     assert [(s.what, round(s.share, 3)) for s in both] == [("prompt tokens", 0.95), ("prefill seconds", 0.75)]
     assert str(both[0]) == "prompt tokens: 2000 with the policy, 100 without, a reduction of 95.0 %"
-    told = [usage("internalized", 100, None), usage("in_context", 2000, None)]
-    assert [s.what for s in savings(told)] == ["prompt tokens"]
-    assert savings(told[:1]) == []
+    untimed = [usage("internalized", 100, None), usage("in_context", 2000, None)]
+    assert [s.what for s in savings(untimed)] == ["prompt tokens"]
+    assert savings(untimed[:1]) == []
 
 
 def test_no_results_give_no_rows(text_folder: Path) -> None:
@@ -340,8 +331,8 @@ def test_units_write_values_with_their_own_scale() -> None:
 
 def test_a_metric_without_bounds_ignores_failed_requests() -> None:
     words = Metric(name="words", explanation=".", unit=Unit("words"), value=lambda _results, _result: 7.0)
-    said = results(("a", "one", 1.0), ("b", None, None))
-    valued = [replace(r, score=replace(r.score, values={"words": 7.0})) for r in said.results[:1]]
-    (row,) = rows_of(replace(said, results=[*valued, *said.results[1:]]), words)
+    found = results(("a", "one", 1.0), ("b", None, None))
+    valued = [replace(r, score=replace(r.score, values={"words": 7.0})) for r in found.results[:1]]
+    (row,) = rows_of(replace(found, results=[*valued, *found.results[1:]]), words)
     assert isinstance(row, ReportRow)
     assert (row.mean, row.low, row.high, row.n, row.errors) == (7, 7, 7, 1, 1)

@@ -16,23 +16,9 @@ from harness.general.mmlu_pro import MmluPro, extract_answer
 from harness.records import Instance
 
 ADVERSARIAL = [
-    "answer: ",
-    "answer:",
-    "Answer:\n",
-    "answer is (",
-    "the answer is ",
-    "x answer: \t",
-    "A",
-    "A ",
-    "(A",
-    "Question:",
-    "{",
-    ".",
-    "7",
-    " ",
-    "<think>",
-    "</think>",
-]
+    "answer: ", "answer:", "Answer:\n", "answer is (", "the answer is ", "x answer: \t", "A", "A ", "(A",
+    "Question:", "{", ".", "7", " ", "<think>", "</think>",
+]  # fmt: skip
 
 
 def in_three_steps(text: str) -> str | None:

@@ -1,4 +1,4 @@
-"""The HTML report on a made-up family: what it says, that it is safe to open, and that its filters work."""
+"""The HTML report of an invented family: its figures and warnings, its safety, and its filters."""
 
 import base64
 import io
@@ -37,17 +37,17 @@ from harness.results import Results
 from harness.run import score
 from harness.variants import VARIANTS, Variant
 
-COLOURS = {"red": (200, 40, 40), "green": (40, 160, 60), "blue": (40, 70, 210), "gray": (120, 120, 120)}
+COLORS = {"red": (200, 40, 40), "green": (40, 160, 60), "blue": (40, 70, 210), "gray": (120, 120, 120)}
 BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
 
 
 @dataclass
-class Colours:
-    """A family whose policy maps the colour of a square to an answer."""
+class Colors:
+    """A family whose policy maps the color of a square to an answer."""
 
     hostile: str = ""
 
-    scorer = "colours/1"
+    scorer = "colors/1"
 
     def grade(self, instance: Instance, target: str, text: str) -> Grade:
         if "⇒" not in text:
@@ -55,26 +55,26 @@ class Colours:
         return Grade(float(text.rpartition("⇒ ")[2] == target), parts={"form" + self.hostile: 1.0})
 
     def answers(self, instance: Instance, variant: Variant) -> Sequence[str]:
-        return [f"Case {k}{self.hostile}" for k in range(len(COLOURS))]
+        return [f"Case {k}{self.hostile}" for k in range(len(COLORS))]
 
     def respond(self, answer: str) -> str:
         return f"⇒ {answer}"
 
     def gold(self, instance: Instance, variant: Variant) -> str:
         return (
-            f"The square is {instance.facts['colour']}{self.hostile}. ⇒ {variants.target(instance, variant)}"
+            f"The square is {instance.facts['color']}{self.hostile}. ⇒ {variants.target(instance, variant)}"
         )
 
     def groups(self, instance: Instance, variant: Variant) -> Mapping[str, str]:
         return {
-            f"hue{self.hostile}": f"{instance.facts['colour']}{self.hostile}",
+            f"hue{self.hostile}": f"{instance.facts['color']}{self.hostile}",
             "depth": instance.facts["depth"],
         }
 
     def cited_rules(self, instance: Instance, variant: Variant, text: str) -> Sequence[CitedRule]:
-        """A response cites the condition of the colour that it sees; what rambles invents one."""
+        """A response that sees a color cites its condition; any other response cites a nonexistent one."""
         if "I see" in text:
-            return [CitedRule(self._rule(instance), True, {"colour": True, "leads to": "17" not in text})]
+            return [CitedRule(self._rule(instance), True, {"color": True, "leads to": "17" not in text})]
         return [CitedRule(f"Condition 9{self.hostile}", False)]
 
     def gold_rules(self, instance: Instance, variant: Variant) -> Sequence[str]:
@@ -84,28 +84,25 @@ class Colours:
         return f"misread{self.hostile}" if "I see" in text else f"rambling{self.hostile}"
 
     def _rule(self, instance: Instance) -> str:
-        return f"Condition {list(COLOURS).index(instance.facts['colour'])}{self.hostile}"
+        return f"Condition {list(COLORS).index(instance.facts['color'])}{self.hostile}"
 
 
 def make_benchmark(folder: Path, n: int, hostile: str = "") -> Benchmark:
-    """Squares of four colours, some sharing a picture, under one policy and one that overrides it."""
+    """Squares of four colors, two questions per picture, with one policy and another that overrides it."""
     tail = re.sub(r"[/\\]", "", hostile)
     (folder / "images").mkdir(parents=True)
     noise = np.random.default_rng(0)
     for number in range((n + 1) // 2):
         pixels = noise.integers(0, 60, (240, 480, 3)).astype(np.uint8)
-        pixels[60:180, 180:300] = list(COLOURS.values())[number % 4]
+        pixels[60:180, 180:300] = list(COLORS.values())[number % 4]
         Image.fromarray(pixels).save(folder / f"images/{number}{tail}.png")
-    Image.new("RGB", (40, 30), COLOURS["gray"]).save(folder / f"images/crop{tail}.png")
-    rule = "".join(f"Condition {k}: a {name} square means Case {k}.\n" for k, name in enumerate(COLOURS))
+    Image.new("RGB", (40, 30), COLORS["gray"]).save(folder / f"images/crop{tail}.png")
+    rule = "".join(f"Condition {k}: a {name} square means Case {k}.\n" for k, name in enumerate(COLORS))
     content = (Part("text", f"Policy L1-Mivaro{hostile}\n{rule}"), Part("image", f"images/crop{tail}.png"))
     p1, p2 = f"p1{hostile}", f"p2{hostile}"
     store.write_lines(
         folder / POLICIES,
-        [
-            Policy(p1, "colours", "L1-Mivaro", content, {}),
-            Policy(p2, "colours", "L1-Mivaro", content, {}, p1),
-        ],
+        [Policy(p1, "colors", "L1-Mivaro", content, {}), Policy(p2, "colors", "L1-Mivaro", content, {}, p1)],
     )
     for split in ("train", "test"):
         instances = [
@@ -116,7 +113,7 @@ def make_benchmark(folder: Path, n: int, hostile: str = "") -> Benchmark:
                     Part("image", f"images/{i // 2}{tail}.png"),
                     Part("text", f"What does the policy say?{hostile}"),
                 ),
-                {"colour": list(COLOURS)[i // 2 % 4], "depth": str(8 + i % 4)},
+                {"color": list(COLORS)[i // 2 % 4], "depth": str(8 + i % 4)},
                 p1,
                 f"Case {i // 2 % 4}{hostile}",
                 Override(p2, f"Case {(i // 2 + 1) % 4}{hostile}"),
@@ -124,15 +121,15 @@ def make_benchmark(folder: Path, n: int, hostile: str = "") -> Benchmark:
             for i in range(n)
         ]
         store.write_lines(folder / instances_file(split), instances)
-    config = {f"squares{hostile}": n, "visual": True, "note": f"made for a test{hostile}", "seed": 7}
-    seal(folder, BenchmarkSpec(f"colours{hostile}", config, {f"maker{hostile}": f"1.0{hostile}"}))
+    config = {f"squares{hostile}": n, "visual": True, "note": f"written for a test{hostile}", "seed": 7}
+    seal(folder, BenchmarkSpec(f"colors{hostile}", config, {f"generator{hostile}": f"1.0{hostile}"}))
     benchmark = Benchmark(folder)
-    benchmark.__dict__["family"] = Colours(hostile)
+    benchmark.__dict__["family"] = Colors(hostile)
     return benchmark
 
 
 def answer(instance: Instance, variant: Variant, index: int, hostile: str) -> dict[str, Any]:
-    """Responses of every outcome, in turn."""
+    """A response; over nine successive indices, every outcome occurs."""
     target = variants.target(instance, variant)
     if index % 9 == 0:
         return {"text": None, "error": f"TimeoutError: no response within 60 s{hostile}"}
@@ -140,8 +137,8 @@ def answer(instance: Instance, variant: Variant, index: int, hostile: str) -> di
         text = "I look at the square" + " and look again" * 60 + hostile
         return {"text": text, "finish_reason": "length", "completion_tokens": 1024}
     right = index % 9 < {"internalized": 4, "in_context": 8, "override": 6}[variant.name]
-    said = target if right else f"Case 17{hostile}"
-    text = f"<think>I see a square, {instance.facts['colour']}.</think>{hostile} ⇒ {said}"
+    given = target if right else f"Case 17{hostile}"
+    text = f"<think>I see a square, {instance.facts['color']}.</think>{hostile} ⇒ {given}"
     return {"text": text, "finish_reason": "stop", "completion_tokens": 24}
 
 
@@ -158,7 +155,7 @@ def evaluated(
     ]
     manifest = benchmark.manifest
     run = Run(
-        benchmark=f"/data/colours{hostile}",
+        benchmark=f"/data/colors{hostile}",
         digest=manifest.digest,
         images_digest=manifest.images_digest,
         family=manifest.family,
@@ -187,7 +184,7 @@ class Element:
 
 
 class Reader(HTMLParser):
-    """The elements of a page, its text apart from style and scripts, and its scripts."""
+    """The elements of a page, its text without style and scripts, and its scripts."""
 
     def __init__(self, page: str) -> None:
         super().__init__(convert_charrefs=True)
@@ -218,7 +215,7 @@ class Reader(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def friendly(tmp_path_factory: pytest.TempPathFactory) -> tuple[Report, Results, str]:
+def harmless(tmp_path_factory: pytest.TempPathFactory) -> tuple[Report, Results, str]:
     benchmark = make_benchmark(tmp_path_factory.mktemp("page") / "bench", n=90)
     report, results = evaluated(benchmark, check=BatchCheck(16, 0))
     return report, results, render_page(report, results)
@@ -231,8 +228,8 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> tuple[Report, Results, 
     return report, results, render_page(report, results)
 
 
-def test_nothing_is_fetched(friendly: tuple[Report, Results, str]) -> None:
-    page = friendly[2]
+def test_the_page_loads_nothing_from_a_network(harmless: tuple[Report, Results, str]) -> None:
+    page = harmless[2]
     assert not re.search(r"https?:|//[a-z]+\.|@import|url\((?!#)", page)
     for element in Reader(page).elements:
         for name in ("src", "href", "xlink:href", "srcset", "action", "poster", "data"):
@@ -242,10 +239,10 @@ def test_nothing_is_fetched(friendly: tuple[Report, Results, str]) -> None:
     assert "unsafe-inline" not in policy.split("script-src")[1]
 
 
-def test_hostile_data_stays_text(
-    hostile: tuple[Report, Results, str], friendly: tuple[Report, Results, str]
+def test_hostile_data_adds_no_elements_or_scripts(
+    hostile: tuple[Report, Results, str], harmless: tuple[Report, Results, str]
 ) -> None:
-    page, harmless = Reader(hostile[2]), Reader(friendly[2])
+    page, harmless = Reader(hostile[2]), Reader(harmless[2])
     assert page.scripts == harmless.scripts
     assert len(page.all("script")) == 1
     assert {e.tag for e in page.elements} <= {e.tag for e in harmless.elements}
@@ -254,29 +251,32 @@ def test_hostile_data_stays_text(
     assert names <= {name for e in harmless.elements for name in e.attributes}
 
 
-def test_hostile_data_is_shown_as_it_is(hostile: tuple[Report, Results, str]) -> None:
+def test_hostile_data_is_shown_unchanged(hostile: tuple[Report, Results, str]) -> None:
     report, results, source = hostile
     page = Reader(source)
     response = next(r.response for r in results.results if r.response.text and r.score.value == 1)
-    shown = [report.run.model, report.run.family, response.text, results.results[0].response.error]
-    shown += [results.results[0].instance.id, results.results[0].instance.target]
-    shown += [
+    expected = [report.run.model, report.run.family, response.text, results.results[0].response.error]
+    expected += [results.results[0].instance.id, results.results[0].instance.target]
+    expected += [
         part.value for p in results.benchmark.policies.values() for part in p.content if part.kind == "text"
     ]
-    shown += [f"hue{HOSTILE}", f"red{HOSTILE}", f"form{HOSTILE}", f"squares{HOSTILE}", f"maker{HOSTILE}"]
-    for text in shown:
+    expected += [
+        f"hue{HOSTILE}",
+        f"red{HOSTILE}",
+        f"form{HOSTILE}",
+        f"squares{HOSTILE}",
+        f"generator{HOSTILE}",
+    ]
+    for text in expected:
         assert text is not None
         assert text.strip() in page.text
-    assert (
-        "49"
-        not in page.text.replace(report.run.digest, "")
-        .replace(report.run.images_digest, "")
-        .split("alert(2)")[1][:30]
-    )
+    without_digests = page.text.replace(report.run.digest, "").replace(report.run.images_digest, "")
+    # {{7*7}} is not evaluated.
+    assert "49" not in without_digests.split("alert(2)")[1][:30]
 
 
-def test_figures_are_the_reports(friendly: tuple[Report, Results, str]) -> None:
-    report, _, source = friendly
+def test_the_page_shows_every_figure_of_the_report(harmless: tuple[Report, Results, str]) -> None:
+    report, _, source = harmless
     lines = [
         [re.sub(r"<[^>]*>", "", cell).strip() for cell in re.findall(r"<t[hd].*?</t[hd]>", line, re.DOTALL)]
         for line in re.findall(r"<tr.*?</tr>", source, re.DOTALL)
@@ -295,10 +295,10 @@ def test_figures_are_the_reports(friendly: tuple[Report, Results, str]) -> None:
         ), row
 
 
-def test_what_spoils_the_scores_is_said(
-    friendly: tuple[Report, Results, str], hostile: tuple[Report, Results, str]
+def test_warnings_count_failed_truncated_and_unparsed_responses(
+    harmless: tuple[Report, Results, str], hostile: tuple[Report, Results, str]
 ) -> None:
-    page = Reader(friendly[2]).text
+    page = Reader(harmless[2]).text
     each = "(10 internalized, 10 in_context, 10 override)"
     assert f"30 of 270 responses failed {each}" in page
     assert (
@@ -310,12 +310,12 @@ def test_what_spoils_the_scores_is_said(
     assert "TimeoutError: no response within 60 s" in page
 
 
-def test_sections_stand_where_they_have_something(friendly: tuple[Report, Results, str]) -> None:
-    report, results, source = friendly
+def test_sections_without_content_are_omitted(harmless: tuple[Report, Results, str]) -> None:
+    report, results, source = harmless
     titles = {"Other metrics", "First errors by error", "Branching", "Efficiency"}
     assert titles <= set(re.findall(r"<h2[^>]*>(.*?)</h2>", source))
     assert "prompt tokens: 1834 with the policy, 96 without, a reduction of 94.8 %" in Reader(source).text
-    assert f"{report.distributions[0].difference:.2f}</strong> responses a rule" in source
+    assert f"{report.distributions[0].difference:.2f}</strong> responses per rule" in source
     bare = replace(
         report,
         rows=tuple(row for row in report.rows if row.metric == "accuracy"),
@@ -325,16 +325,16 @@ def test_sections_stand_where_they_have_something(friendly: tuple[Report, Result
     assert not titles & set(re.findall(r"<h2[^>]*>(.*?)</h2>", render_page(bare, results)))
 
 
-def test_a_clean_run_has_no_warning(friendly: tuple[Report, Results, str]) -> None:
-    report, results, _ = friendly
+def test_a_clean_run_has_no_warning(harmless: tuple[Report, Results, str]) -> None:
+    report, results, _ = harmless
     right = [r for r in results.results if outcome(r) == "right"]
     rows = tuple(replace(row, errors=0, truncated=0, unparsed=0) for row in report.rows)
     page = render_page(replace(report, rows=rows), Results(results.benchmark, right))
     assert 'class="warnings" role="note"' not in page
 
 
-def test_the_gallery_has_every_outcome_and_each_picture_once(friendly: tuple[Report, Results, str]) -> None:
-    _, results, source = friendly
+def test_the_gallery_has_every_outcome_and_each_picture_once(harmless: tuple[Report, Results, str]) -> None:
+    _, results, source = harmless
     page = Reader(source)
     for variant, members in results.by_variant():
         cards = page.all("article", data_variant=variant.name)
@@ -349,8 +349,8 @@ def test_the_gallery_has_every_outcome_and_each_picture_once(friendly: tuple[Rep
     assert Image.open(io.BytesIO(data)).size == (WIDTH, 160)
 
 
-def test_a_prompt_is_shown_as_sent(friendly: tuple[Report, Results, str]) -> None:
-    _, results, source = friendly
+def test_a_prompt_is_shown_as_sent(harmless: tuple[Report, Results, str]) -> None:
+    _, results, source = harmless
     result = choose([r for r in results.results if r.variant is variants.IN_CONTEXT])[0]
     numbers = Reader(source).all("article", data_variant="in_context")[0].attributes["data-prompt"].split()
     templates = dict(re.findall(r'<template id="part-(\d+)">(.*?)</template>', source, re.DOTALL))
@@ -367,21 +367,11 @@ def browse(page: str, folder: Path, fragment: str = "") -> str:
     file = folder / "report.html"
     file.write_text(page, encoding="utf-8")
     assert BROWSER is not None
-    quiet = [
-        "--headless",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--disable-quic",
-        "--no-first-run",
-        "--disable-sync",
-    ]
-    quiet += [
-        "--disable-background-networking",
-        "--disable-component-update",
-        f"--user-data-dir={folder / 'user'}",
-    ]
-    quiet += ["--virtual-time-budget=5000", "--dump-dom", file.as_uri() + fragment]
-    return subprocess.run([BROWSER, *quiet], capture_output=True, text=True, timeout=120, check=True).stdout
+    disabled = "gpu quic sync background-networking component-update".split()
+    command = [BROWSER, "--headless", "--no-sandbox", "--no-first-run", *(f"--disable-{d}" for d in disabled)]
+    command += [f"--user-data-dir={folder / 'user'}", "--virtual-time-budget=5000", "--dump-dom"]
+    command.append(file.as_uri() + fragment)
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
 
 
 @pytest.mark.skipif(BROWSER is None, reason="needs chromium")
@@ -416,8 +406,8 @@ def test_filters_in_a_browser(
 
 
 @pytest.mark.skipif(BROWSER is None, reason="needs chromium")
-def test_a_prompt_opens_in_a_browser(friendly: tuple[Report, Results, str], tmp_path: Path) -> None:
-    _, results, source = friendly
+def test_a_prompt_opens_in_a_browser(harmless: tuple[Report, Results, str], tmp_path: Path) -> None:
+    _, results, source = harmless
     opener = "<script>document.querySelectorAll('details.prompt').forEach((d) => { d.open = true; })</script>"
     unguarded = re.sub("<meta http-equiv=.*?>", "", source).replace("</body>", f"{opener}</body>")
     opened = Reader(browse(unguarded, tmp_path)).text
@@ -426,5 +416,5 @@ def test_a_prompt_opens_in_a_browser(friendly: tuple[Report, Results, str], tmp_
     shown = sum(
         len(choose(members)) for variant, members in results.by_variant() if variant is variants.IN_CONTEXT
     )
-    assert guarded.count(content) == 1, "the page's own policy lets a foreign script run"
+    assert guarded.count(content) == 1, "the content security policy did not block a foreign script"
     assert opened.count(content) == 1 + 2 * shown, "once as the template, then in each prompt that shows it"

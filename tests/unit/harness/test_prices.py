@@ -1,4 +1,4 @@
-"""Cost: by the table of prices, none where it is not known, and the user's table before ours."""
+"""The cost of responses: prices by kind of token, missing prices, and the user's own table."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -38,7 +38,7 @@ def response(prompt: int | None, completion: int | None, **fields: Any) -> Respo
 
 
 @pytest.fixture(autouse=True)
-def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def user_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     file = tmp_path / "prices.toml"
     file.write_text(TABLE)
     monkeypatch.setenv("HARNESS_PRICES", str(file))
@@ -53,7 +53,7 @@ def test_each_kind_of_token_has_its_price() -> None:
     assert prices.cost("openai:plain", [one]) == pytest.approx(1.2)
 
 
-def test_no_price_is_not_nothing() -> None:
+def test_a_missing_price_or_token_count_gives_no_cost() -> None:
     known, unknown = response(10, 10), response(None, 10)
     failed = Response("i", "internalized", 0, None, error="HTTP 500")
     assert prices.cost("hf:checkpoint", [known]) is None
@@ -63,7 +63,7 @@ def test_no_price_is_not_nothing() -> None:
 
 
 @given(st.lists(st.integers(0, 10**6), min_size=4, max_size=4))
-def test_a_cache_read_saves_and_every_token_costs(counts: list[int]) -> None:
+def test_reading_from_the_cache_costs_a_tenth(counts: list[int]) -> None:
     plain, cached, written, out = counts
     total = plain + cached + written
     with_cache = prices.cost("anthropic:m", [response(total, out, cached_tokens=cached)])
@@ -72,27 +72,27 @@ def test_a_cache_read_saves_and_every_token_costs(counts: list[int]) -> None:
     assert without - with_cache == pytest.approx(cached * 9e-6, abs=1e-9)
 
 
-def test_every_entry_of_ours_can_be_read_and_is_replaced_by_name(own: Path) -> None:
+def test_the_packaged_table_is_valid_and_the_users_entries_replace_its_own(user_table: Path) -> None:
     ours = prices.table()
     assert len(ours) >= 4
     name = next(iter(ours))
     assert all(0 < p.input < p.output and 0 < p.batch <= 1 for p in ours.values())
-    own.write_text(f'["{name}"]\ninput = 77\noutput = 78\n')
+    user_table.write_text(f'["{name}"]\ninput = 77\noutput = 78\n')
     assert prices.table()[name] == prices.Price(77, 78)
     assert prices.table().keys() < ours.keys()
 
 
 @pytest.mark.parametrize("text", ["[", '["m"]\ninput = 1', '["m"]\ninput = "1"\noutput = 2', 'm = "1"'])
-def test_a_table_that_is_none_is_named(own: Path, text: str) -> None:
-    own.write_text(text)
+def test_an_invalid_or_missing_table_is_an_error(user_table: Path, text: str) -> None:
+    user_table.write_text(text)
     with pytest.raises(UserError, match=r"HARNESS_PRICES: .*prices\.toml"):
         prices.table()
-    own.unlink()
+    user_table.unlink()
     with pytest.raises(UserError, match="HARNESS_PRICES"):
         prices.table()
 
 
-def test_the_report_tells_the_cost_only_where_there_is_one(text_folder: Path, tmp_path: Path) -> None:
+def test_the_report_shows_the_cost_only_if_it_is_known(text_folder: Path, tmp_path: Path) -> None:
     pytest.importorskip("openai")
     with serving(lambda _: completion("a")) as server:
         for model in ("openai:plain", "openai:other"):

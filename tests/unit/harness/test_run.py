@@ -1,4 +1,4 @@
-"""A run's folder: whose it is, who may work in it, and what may move without the run being another."""
+"""A run's folder: which requests may use it, one process at a time, and what may change before a resume."""
 
 import shutil
 from pathlib import Path
@@ -14,7 +14,7 @@ from harness.records import Run
 from harness.run import EvalRequest, evaluate
 
 
-def test_a_checkpoint_that_was_trained_anew_is_another_model(
+def test_a_checkpoint_that_was_trained_again_is_another_model(
     text_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     checkpoint = tmp_path / "checkpoint"
@@ -31,12 +31,12 @@ def test_a_checkpoint_that_was_trained_anew_is_another_model(
     monkeypatch.setattr(backends, "weights_digest", lambda _: "another")
     with pytest.raises(UserError, match=r"contains a run with weights .* but 'another' was requested"):
         evaluate(benchmark, EvalRequest("oracle"), out)
-    # Where the finished run was copied to, the checkpoint need not be.
+    # A finished run may be copied to a machine without the checkpoint.
     monkeypatch.setattr(backends, "weights_digest", lambda _: None)
     assert evaluate(benchmark, EvalRequest("oracle"), out).run == first.run
 
 
-def test_a_benchmark_that_was_moved_is_found_from_then_on(text_folder: Path, tmp_path: Path) -> None:
+def test_a_run_records_the_new_path_of_a_moved_benchmark(text_folder: Path, tmp_path: Path) -> None:
     here, there, out = tmp_path / "here", tmp_path / "there", tmp_path / "run"
     shutil.copytree(text_folder, here)
     evaluate(Benchmark(here), EvalRequest("oracle"), out)
@@ -50,7 +50,7 @@ def test_a_mistaken_command_leaves_the_folder_free(text_folder: Path, tmp_path: 
     out, benchmark = tmp_path / "run", Benchmark(text_folder)
     with pytest.raises(UserError, match=r"expected a backend before the path, such as hf:"):
         evaluate(benchmark, EvalRequest(str(tmp_path)), out)
-    (out / ".run.json.123.tmp").write_text("half")  # as a kill in the middle of writing leaves it
+    (out / ".run.json.123.tmp").write_text("half")  # left by a process that was killed while writing
     evaluate(benchmark, EvalRequest("oracle"), out)
     with pytest.raises(UserError, match="contains a run with model 'oracle'"):
         evaluate(benchmark, EvalRequest("random"), out)
@@ -61,12 +61,12 @@ def test_two_processes_do_not_share_a_run(text_folder: Path, tmp_path: Path) -> 
     out.mkdir()
     with (
         store.locked(out / "responses.jsonl"),
-        pytest.raises(UserError, match="another process is at work in this folder"),
+        pytest.raises(UserError, match="another process is using this folder"),
     ):
         evaluate(Benchmark(text_folder), EvalRequest("oracle"), out)
     evaluate(Benchmark(text_folder), EvalRequest("oracle"), out)
 
 
-def test_half_a_character_is_not_lost_with_its_response(tmp_path: Path) -> None:
+def test_a_response_with_half_a_character_can_be_stored(tmp_path: Path) -> None:
     store.write_json(tmp_path / "a.json", {"text": without_surrogates("a \ud83d and é")})
     assert store.read_json(tmp_path / "a.json", dict[str, str]) == {"text": "a ? and é"}
