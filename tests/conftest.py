@@ -13,6 +13,7 @@ from hypothesis import settings
 # Threads of tiny models fight over two cores; set before torch is loaded anywhere.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+from family_fixtures import FAMILY_FIXTURES
 from published import write_mmlu_pro, write_mmmu_pro
 
 from clevrpolicy.dataset.config import SceneConfig
@@ -90,16 +91,6 @@ def _converted(name: str, source: Path) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(source.parent / "cache"))
         return published.open(f"{name}:{source}").folder
-
-
-# A small benchmark of every registered family. tests/contract runs on all of them.
-FAMILY_FIXTURES = {
-    "clevrpolicy": ("text_folder", "visual_folder"),
-    "gtapolicy": ("rules_folder",),
-    "clevr-skills": ("skills_folder",),
-    "mmlu-pro": ("mmlu_folder",),
-    "mmmu-pro": ("mmmu_folder",),
-}
 
 
 @pytest.fixture(params=[name for names in FAMILY_FIXTURES.values() for name in names])

@@ -160,7 +160,7 @@ def load(recipe: str, scale: str | None = None, **overrides: Any) -> Recipe:
     settings = _without_presentation(_read(recipe, RECIPES))
     scale = scale or settings.get("scale")
     if scale is None:
-        raise UserError(f"--scale: expected one of {', '.join(names(SCALES))} or a TOML file, got none")
+        raise UserError(f"scale: expected one of {', '.join(names(SCALES))} or a TOML file, got none")
     settings = merge(_read(scale, SCALES), settings)
     settings = merge(settings, {key: value for key, value in overrides.items() if value is not None})
     settings |= {"name": settings.get("name", Path(recipe).stem), "scale": Path(scale).stem}
@@ -181,7 +181,7 @@ def pair_data(benchmarks: Sequence[Path], chains: Sequence[Path]) -> list[dict[s
     """The recipe's `data` for benchmarks and their chains of thought; None if there is no benchmark."""
     if chains and len(chains) != len(benchmarks):
         raise UserError(
-            f"--cot: expected a folder for each of the {len(benchmarks)} benchmarks, got {len(chains)}"
+            f"cot: expected a folder for each of the {len(benchmarks)} benchmarks, got {len(chains)}"
         )
     return [{"benchmark": b, "cot": c} for b, c in zip_longest(benchmarks, chains)] or None
 

@@ -78,7 +78,7 @@ def train(recipe: Recipe, run: Path, only: Stage | None = None) -> Path:
     it, or if the checkpoint that the only stage starts from is missing.
     """
     if only is not None and only not in recipe.stages:
-        raise UserError(f"--stage: expected one of {', '.join(recipe.stages)} for {recipe.name}, got {only}")
+        raise UserError(f"stage: expected one of {', '.join(recipe.stages)} for {recipe.name}, got {only}")
     # torch takes some seconds to load, so it is imported late.
     from training.devices import process_state
 

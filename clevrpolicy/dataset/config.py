@@ -13,7 +13,7 @@ def check_ranges(config: object, ranges: Iterable[tuple[str, int, int]]) -> None
     for name, minimum, maximum in ranges:
         value = getattr(config, name)
         if not minimum <= value <= maximum:
-            raise UserError(f"--{name.replace('_', '-')}: expected {minimum}..{maximum}, got {value}")
+            raise UserError(f"{name}: expected {minimum}..{maximum}, got {value}")
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Config:
     def __post_init__(self) -> None:
         check_ranges(self, self.ranges())
         if not 0 < self.crop_share <= 1:
-            raise UserError(f"--crop-share: expected above 0 and at most 1, got {self.crop_share}")
+            raise UserError(f"crop_share: expected above 0 and at most 1, got {self.crop_share}")
 
     def ranges(self) -> list[tuple[str, int, int]]:
         return [

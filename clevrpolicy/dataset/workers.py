@@ -91,7 +91,7 @@ class RenderResult:
 def render_all(folder: Path, jobs: Sequence[Job], workers: int) -> list[RenderResult]:
     """Runs the jobs that have no result yet. Returns the results of all jobs in the order of the jobs."""
     if workers < 1:
-        raise UserError(f"--workers: expected 1 or more, got {workers}")
+        raise UserError(f"workers: expected 1 or more, got {workers}")
     log = store.Log(folder / PROGRESS, RenderResult)
     results = {result.path: result for result in log.read() if _is_intact(folder, result)}
     missing = [job for job in jobs if job.path not in results]

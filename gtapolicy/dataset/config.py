@@ -33,8 +33,8 @@ class GenerateConfig(PolicyConfig):
 
     def __post_init__(self) -> None:
         if not 1 <= self.scale <= 100:
-            raise UserError(f"--scale: expected 1..100, got {self.scale}")
+            raise UserError(f"scale: expected 1..100, got {self.scale}")
         if self.invented_tools and self.rules is not None:
-            raise UserError("--invented-tools: expected it without --rules, got both; omit one of them")
+            raise UserError("invented_tools: expected it without --rules, got both; omit one of them")
         if self.invented_rules and not self.invented_tools:
-            raise UserError("--invented-rules: expected --invented-tools too, got --invented-rules alone")
+            raise UserError("invented_rules: expected --invented-tools too, got --invented-rules alone")

@@ -68,7 +68,7 @@ def _new_numbers(
     candidates = range(span.least + 1, span.most, 2)
     if len(thresholds) > len(candidates):
         raise UserError(
-            f"--override-bands: expected room for {len(thresholds)} thresholds of {name}, at a "
+            f"override_bands: expected room for {len(thresholds)} thresholds of {name}, at a "
             f"distance of two, between {span.least} and {span.most} for {tool.name}; omit the flag"
         )
     new = dict(zip(thresholds, sorted(rng.sample(candidates, len(thresholds))), strict=True))

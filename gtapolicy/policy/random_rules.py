@@ -20,10 +20,10 @@ MIN_RULES, MAX_RULES = 2, 12  # for each tool
 def random_table(tools: int, rules: int, rng: random.Random) -> RuleTable:
     """A table with this many invented tools and this many rules in total."""
     if not 1 <= tools <= MAX_TOOLS:
-        raise UserError(f"--invented-tools: expected 1..{MAX_TOOLS}, got {tools}")
+        raise UserError(f"invented_tools: expected 1..{MAX_TOOLS}, got {tools}")
     least, most = MIN_RULES * tools, MAX_RULES * tools
     if not least <= rules <= most:
-        raise UserError(f"--invented-rules: expected {least}..{most} for {tools} tools, got {rules}")
+        raise UserError(f"invented_rules: expected {least}..{most} for {tools} tools, got {rules}")
     names = rng.sample([(verb, thing) for verb in VERBS for thing in THINGS], tools)
     counts = [MIN_RULES] * tools
     while sum(counts) < rules:

@@ -41,13 +41,13 @@ class Sampling:
 
     def __post_init__(self) -> None:
         if self.max_new_tokens < 1:
-            raise UserError(f"--max-new-tokens: expected 1 or more, got {self.max_new_tokens}")
+            raise UserError(f"max_new_tokens: expected 1 or more, got {self.max_new_tokens}")
         if self.batch_size < 1:
-            raise UserError(f"--batch-size: expected 1 or more, got {self.batch_size}")
+            raise UserError(f"batch_size: expected 1 or more, got {self.batch_size}")
         if self.temperature < 0:
-            raise UserError(f"--temperature: expected 0 or more, got {self.temperature}")
+            raise UserError(f"temperature: expected 0 or more, got {self.temperature}")
         if not 0 < self.top_p <= 1:
-            raise UserError(f"--top-p: expected above 0 and at most 1, got {self.top_p}")
+            raise UserError(f"top_p: expected above 0 and at most 1, got {self.top_p}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ class Endpoint:
 
     def __post_init__(self) -> None:
         if self.concurrency < 1:
-            raise UserError(f"--concurrency: expected 1 or more, got {self.concurrency}")
+            raise UserError(f"concurrency: expected 1 or more, got {self.concurrency}")
         if self.base_url is not None:
             check_url(self.base_url)
 
@@ -72,10 +72,10 @@ def check_url(url: str) -> None:
     """Raises UserError, which does not repeat the address, unless it is safe to write into a report."""
     address = urlsplit(url)
     if address.scheme not in ("http", "https") or not address.hostname:
-        raise UserError("--base-url: expected an address such as http://127.0.0.1:8000/v1")
+        raise UserError("base_url: expected an address such as http://127.0.0.1:8000/v1")
     if "@" in address.netloc or address.query or address.fragment:
         raise UserError(
-            "--base-url: expected no user, password or query in the address, because reports contain it; put "
+            "base_url: expected no user, password or query in the address, because reports contain it; put "
             "the key into an environment variable"
         )
 
@@ -138,7 +138,7 @@ def make(
     except ImportError as error:
         raise UserError(f'{name}: {error}; run: pip install "policy-internalization[{name}]"') from error
     if endpoint != Endpoint() and not factory.remote:
-        raise UserError(f"--base-url, --concurrency, --batch: expected only with a remote model, got {name}")
+        raise UserError(f"base_url, concurrency, batch: expected only with a remote model, got {name}")
     remote_arguments = [endpoint, folder] if factory.remote else []
     backend: Backend = factory(argument, benchmark, sampling, *remote_arguments)
     return backend

@@ -41,7 +41,7 @@ class Anthropic(Remote):
         # 0 is the default of every run, and 1 is what the API does.
         if sampling.temperature not in (0, 1) or sampling.top_p != 1:
             raise UserError(
-                "--temperature, --top-p: the Anthropic API takes neither; expected neither, or temperature 1 "
+                "temperature, top_p: the Anthropic API takes neither; expected neither, or temperature 1 "
                 f"for several samples, got {sampling.temperature} and {sampling.top_p}"
             )
         super().__init__(argument, benchmark, sampling, endpoint, folder)
@@ -58,7 +58,7 @@ class Anthropic(Remote):
             yield from super().respond(prompts, extra)
             return
         if self.folder is None:
-            raise UserError("--batch: expected a folder in which to record the batches, got none")
+            raise UserError("batch: expected a folder in which to record the batches, got none")
         prefixes = shared_prefixes(prompts)
         common = hashlib.sha256(
             msgspec.json.encode([self.model, self.sampling.max_new_tokens, extra])

@@ -57,7 +57,7 @@ class Remote(Backend):
     ) -> None:
         name = self.sdk.__name__
         if endpoint.batch and not self.batches:
-            raise UserError(f"--batch: expected only with anthropic:NAME, got {name}:{argument}")
+            raise UserError(f"batch: expected only with anthropic:NAME, got {name}:{argument}")
         if not argument:
             raise UserError(f"{name}: expected {name}:NAME with the name that the server gives the model")
         self.model, self.sampling, self.endpoint, self.folder = argument, sampling, endpoint, folder

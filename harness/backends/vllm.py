@@ -62,7 +62,7 @@ class VLLM(Backend):
     def __init__(self, argument: str, benchmark: Benchmark, sampling: Sampling) -> None:
         path, options = parse_argument(argument)
         if 0 < sampling.temperature < 0.01:
-            raise UserError(f"--temperature: vLLM expects 0, or 0.01 and more, got {sampling.temperature}")
+            raise UserError(f"temperature: vLLM expects 0, or 0.01 and more, got {sampling.temperature}")
         self.sampling = sampling
         try:
             self.llm = LLM(path, **{**DEFAULT_OPTIONS, **options})

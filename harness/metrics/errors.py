@@ -17,7 +17,7 @@ def by_error(metric: Metric, results: Results) -> Iterator[ReportRow]:
             return None if result.score.value is None else float(errors[result.score.key] == label)
 
         for variant, members in results.by_variant():
-            yield mean_row(metric, variant, members, value, group="error", member=label)
+            yield mean_row(metric, variant, members, value, group="kind", member=label)
 
 
 def _first_error(results: Results, result: Result) -> str | None:

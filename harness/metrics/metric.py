@@ -43,8 +43,11 @@ class Unit:
         return DASH if value is None else f"{self.scale * value:z,.{self.digits}f}".replace(",", "\u202f")
 
     def change(self, value: float | None) -> str:
-        """A difference of two values, always with its sign."""
-        return DASH if value is None else f"{self.scale * value:+z.{self.digits}f}"
+        """A difference of two values with its sign; zero has none."""
+        if value is None:
+            return DASH
+        rounded = round(self.scale * value, self.digits)
+        return f"{rounded:{'+' if rounded else 'z'}.{self.digits}f}"
 
     def interval(self, low: float | None, high: float | None) -> str:
         return DASH if low is None or high is None else f"{self.format(low)} to {self.format(high)}"

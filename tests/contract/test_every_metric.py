@@ -1,7 +1,7 @@
 """The contract of every registered metric: an explanation, and figures within their bounds."""
 
 import pytest
-from conftest import FAMILY_FIXTURES
+from family_fixtures import FAMILY_FIXTURES
 
 from harness import registry
 from harness.backends import Sampling

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import msgspec
-from conftest import FAMILY_FIXTURES
+from family_fixtures import FAMILY_FIXTURES
 
 from harness import registry, show, variants
 from harness.files.benchmark import Benchmark
@@ -26,7 +26,7 @@ def test_every_registered_family_has_a_fixture() -> None:
     missing = set(registry.names(registry.FAMILIES)) - FAMILY_FIXTURES.keys()
     assert not missing, (
         f"no benchmark to test {', '.join(missing)} on: write a session fixture in tests/conftest.py that "
-        "returns the folder of a small one, and add its name to FAMILY_FIXTURES"
+        "returns the folder of a small one, and add its name to tests/support/family_fixtures.py"
     )
 
 

@@ -79,7 +79,7 @@ def test_comparisons_include_the_metric(run: Run, runs: Path, tmp_path: Path) ->
     out = tmp_path / "comparison"
     table = run("harness.cli", "compare", runs / "adder-3", runs / "adder-5", "--out", out)
     assert re.search(r"bench +internalized +accuracy \(%\) .* 100\.0 +0\.0 +-100\.0", table)
-    assert re.search(r"bench +internalized +words per response \(words\) .* 6\.0 +6\.0 +\+0\.0", table)
+    assert re.search(r"bench +internalized +words per response \(words\) .* 6\.0 +6\.0 +0\.0", table)
     assert "words per response (words)" in (out / "compare.html").read_text()
     differences = json.loads((out / "compare.json").read_text())["differences"]
     assert {d["metric"] for d in differences} == {"accuracy", "words per response"}

@@ -115,7 +115,7 @@ class BaseConfig:
             if getattr(self, name) < least:
                 raise UserError(f"--{name}: expected {least} or more, got {getattr(self, name)}")
         if self.minutes is not None and self.minutes <= 0:
-            raise UserError(f"--minutes: expected more than 0, got {self.minutes}")
+            raise UserError(f"minutes: expected more than 0, got {self.minutes}")
 
     @property
     def seconds(self) -> float:

@@ -82,7 +82,7 @@ def train_base(out: Path, config: BaseConfig) -> None:
     Raises UserError if `out` contains anything else, or if the preset needs a GPU and there is none.
     """
     if config.preset == "gpu" and not torch.cuda.is_available():
-        raise UserError("--preset: expected cpu because PyTorch finds no GPU, got gpu")
+        raise UserError("preset: expected cpu because PyTorch finds no GPU, got gpu")
     reserve(out, "base.json", config, "a base training run")
     _Trainer(out, config).train()
 

@@ -56,15 +56,15 @@ class CotRequest:
         for name in ("limit", "samples"):
             value = getattr(self, name)
             if value is not None and value < 1:
-                raise UserError(f"--{name}: expected 1 or more, got {value}")
+                raise UserError(f"{name}: expected 1 or more, got {value}")
         if self.how == "gold" and (self.model is not None or self.samples > 1):
-            raise UserError("--how: gold uses no model; omit --model and --samples, or choose another --how")
+            raise UserError("how: gold uses no model; omit --model and --samples, or choose another --how")
         if self.how != "gold" and self.model is None:
-            raise UserError(f"--model: expected a model for {self.how} chains, such as hf:PATH, got none")
+            raise UserError(f"model: expected a model for {self.how} chains, such as hf:PATH, got none")
         if self.how == "reverse" and self.model is not None and is_scripted(self.model):
-            raise UserError(f"--model: expected one that reads its prompt, such as hf:PATH, got {self.model}")
+            raise UserError(f"model: expected one that reads its prompt, such as hf:PATH, got {self.model}")
         if self.samples > 1 and self.sampling.temperature == 0:
-            raise UserError("--samples: greedy decoding gives the same response each time; set --temperature")
+            raise UserError("samples: greedy decoding gives the same response each time; set --temperature")
 
 
 @dataclass(frozen=True, slots=True)

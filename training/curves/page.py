@@ -91,7 +91,7 @@ def write_curves(*runs: Path, out: Path | None = None) -> Path:
     """Writes the page to `out`, by default RUN/curves.html for one run. A run may still be training."""
     if out is None:
         if len(runs) != 1:
-            raise UserError(f"--out: expected a file for the page of {len(runs)} runs, got none")
+            raise UserError(f"out: expected a file for the page of {len(runs)} runs, got none")
         out = runs[0] / PAGE
     page = render([_read_run(path, label) for path, label in zip(runs, _labels(runs), strict=True)])
     with store.writing(out):

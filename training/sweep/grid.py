@@ -162,10 +162,7 @@ def read(file: Path) -> Sweep:
     try:
         sweep.scoring.test(BASE)
     except UserError as error:
-        # The flag --batch-size of `harness eval` is the key batch_size here.
-        flag, _, problem = str(error).partition(": ")
-        key = flag.removeprefix("--").replace("-", "_")
-        raise UserError(f"{file}: scoring.{key}: {problem}") from None
+        raise UserError(f"{file}: scoring.{error}") from None
     for grid in sweep.grids:
         _check_grid(grid, sweep, f"{file}, {grid.title}")
     if unused := sweep.methods.keys() - {name for grid in sweep.grids for name in grid.methods}:

@@ -93,7 +93,7 @@ def run_sweep(file: Path, out: Path, jobs: int = 1) -> int:
     Raises UserError if the file is wrong or a benchmark cannot be generated, and at the end if cells failed.
     """
     if jobs < 1:
-        raise UserError(f"--jobs: expected 1 or more, got {jobs}")
+        raise UserError(f"jobs: expected 1 or more, got {jobs}")
     file = file if file.suffix == ".toml" else grid.HERE / f"{file}.toml"
     sweep = grid.read(file)
     with store.writing(out):

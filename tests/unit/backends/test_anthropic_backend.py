@@ -240,7 +240,7 @@ def test_a_run_killed_while_it_waits_resumes_with_its_batch(text_folder: Path, t
 
 
 def test_batches_need_a_folder() -> None:
-    with pytest.raises(UserError, match="--batch: expected a folder"):
+    with pytest.raises(UserError, match="batch: expected a folder"):
         list(backend("http://127.0.0.1:1", folder=None, batch=True).generate(make_prompts(1)))
 
 

@@ -165,7 +165,7 @@ def test_a_local_server_needs_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_missing_name_and_batches_are_errors() -> None:
     with pytest.raises(UserError, match="expected openai:NAME"):
         backends.make("openai", None, Sampling())
-    with pytest.raises(UserError, match="--batch: expected only with anthropic"):
+    with pytest.raises(UserError, match="batch: expected only with anthropic"):
         backends.make("openai:m", None, Sampling(), Endpoint(batch=True))
 
 

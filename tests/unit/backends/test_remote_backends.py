@@ -351,7 +351,7 @@ def test_one_prompt_of_each_prefix_is_sent_first_and_then_the_others_together(ap
 def test_endpoint_flags_are_errors_for_a_local_model_or_if_invalid(text_folder: Path) -> None:
     with pytest.raises(UserError, match="only with a remote model, got oracle"):
         backends.make("oracle", Benchmark(text_folder), Sampling(), Endpoint(concurrency=2))
-    with pytest.raises(UserError, match="--concurrency: expected 1 or more, got 0"):
+    with pytest.raises(UserError, match="concurrency: expected 1 or more, got 0"):
         Endpoint(concurrency=0)
     with pytest.raises(UserError, match="expected an address such as"):
         Endpoint(base_url="127.0.0.1:8000")

@@ -82,14 +82,14 @@ tables = st.one_of(
 
 @pytest.mark.parametrize(("tools", "rules_"), [(0, 0), (97, 200), (2, 3), (2, 25)])
 def test_an_impossible_size_of_a_random_policy_is_rejected(tools: int, rules_: int) -> None:
-    with pytest.raises(UserError, match=r"^--invented-(tools|rules): expected \d+\.\.\d+"):
+    with pytest.raises(UserError, match=r"^invented_(tools|rules): expected \d+\.\.\d+"):
         random_table(tools, rules_, rng(0, "i"))
 
 
 def test_thresholds_that_cannot_be_changed_are_rejected() -> None:
     narrow = msgspec.structs.replace(TABLE, profile={**TABLE.profile, "age": rules.Span(20, 21)})
     make_override(narrow, rng(0, "o"))
-    with pytest.raises(UserError, match=r"^--override-bands: .+omit the flag"):
+    with pytest.raises(UserError, match=r"^override_bands: .+omit the flag"):
         make_override(narrow, rng(0, "o"), change_bands=True)
 
 

@@ -236,7 +236,7 @@ def test_first_errors_are_shares_of_all_responses() -> None:
         ("blind", 1 / 4, 4, 1),
     ]
     assert {(row.metric, row.group) for row in rows if isinstance(row, ReportRow)} == {
-        ("first errors", "error")
+        ("first errors", "kind")
     }
     assert rows_of(results(("b", "lost", 1.0)), FIRST_ERRORS) == []
 
@@ -281,7 +281,7 @@ def test_the_oracle_cites_correctly_and_makes_no_error(benchmark_folder: Path, t
 
 def test_answers_without_reasoning_cite_nothing(text_folder: Path, tmp_path: Path) -> None:
     report = scored("random", text_folder, tmp_path)
-    rows = {(row.variant, row.metric + row.member): row for row in report.rows if row.group in ("", "error")}
+    rows = {(row.variant, row.metric + row.member): row for row in report.rows if row.group in ("", "kind")}
     for variant in VARIANTS:
         assert (variant, "referral precision") not in rows
         assert rows[variant, "referral recall"].mean == 0
@@ -324,7 +324,7 @@ def test_no_results_give_no_rows(text_folder: Path) -> None:
 
 
 def test_units_write_values_with_their_own_scale() -> None:
-    assert (SHARE.format(0.613), SHARE.change(-0.0), SHARE.change(0.05)) == ("61.3", "+0.0", "+5.0")
+    assert (SHARE.format(0.613), SHARE.change(-0.0), SHARE.change(0.05)) == ("61.3", "0.0", "+5.0")
     assert Unit("words").format(1234.56) == "1\u202f234.6"
     assert Unit().format(None) == "–" and SHARE.interval(None, None) == "–"
 

@@ -312,7 +312,7 @@ def test_warnings_count_failed_truncated_and_unparsed_responses(
 
 def test_sections_without_content_are_omitted(harmless: tuple[Report, Results, str]) -> None:
     report, results, source = harmless
-    titles = {"Other metrics", "First errors by error", "Branching", "Efficiency"}
+    titles = {"Other metrics", "First errors by kind", "Branching", "Efficiency"}
     assert titles <= set(re.findall(r"<h2[^>]*>(.*?)</h2>", source))
     assert "prompt tokens: 1834 with the policy, 96 without, a reduction of 94.8 %" in Reader(source).text
     assert f"{report.distributions[0].difference:.2f}</strong> responses per rule" in source

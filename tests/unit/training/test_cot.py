@@ -378,10 +378,10 @@ def test_a_benchmark_without_policies_is_refused(tmp_path: Path) -> None:
     [
         ({"how": "gold", "model": "oracle"}, "gold uses no model"),
         ({"how": "gold", "samples": 2}, "gold uses no model"),
-        ({"how": "forward"}, "--model: expected a model for forward chains"),
-        ({"how": "reverse", "model": "oracle"}, "--model: expected one that reads"),
+        ({"how": "forward"}, "model: expected a model for forward chains"),
+        ({"how": "reverse", "model": "oracle"}, "model: expected one that reads"),
         ({"how": "forward", "model": "oracle", "samples": 2}, "set --temperature"),
-        ({"limit": 0}, "--limit: expected 1 or more, got 0"),
+        ({"limit": 0}, "limit: expected 1 or more, got 0"),
     ],
 )
 def test_wrong_flags_are_refused(flags: dict[str, object], message: str) -> None:

@@ -195,7 +195,7 @@ def test_several_runs_share_plots(tmp_path: Path) -> None:
     # Without PolicyRollout all responses are policy-free.
     assert page.rows("Reward: policy-free")["grpo"][1] == ["0.75", "3"]
     assert page.rows("Reward: policy-aware").keys() == {"poro"}
-    with pytest.raises(UserError, match="--out: expected a file for the page of 2 runs"):
+    with pytest.raises(UserError, match="out: expected a file for the page of 2 runs"):
         write_curves(poro, grpo)
 
 
