@@ -56,7 +56,7 @@ def test_a_scene_depends_on_its_seed_alone() -> None:
 def test_objects_that_cannot_be_placed_are_an_error(monkeypatch) -> None:
     monkeypatch.setattr(placement, "LAYOUT_TRIES", 20)
     large = [k for k in KINDS if k.size == "large"] * 2
-    with pytest.raises(UserError, match="max_objects"):
+    with pytest.raises(UserError, match="--max-objects"):
         placement.place(large[:40], rng(0, "x"), "test-000001", "test", 480, 320)
 
 
