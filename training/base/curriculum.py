@@ -9,9 +9,13 @@ A gate is an accuracy that a task must reach. The last stage gets the time that 
 The mix of a stage includes tasks of earlier stages, so that they are not forgotten.
 """
 
+import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib import resources
 from typing import Literal
+
+import msgspec
 
 from harness.errors import UserError
 
@@ -35,57 +39,9 @@ class CurriculumStage:
     vision_rate: float = 0.0
 
 
-CURRICULUM = (
-    CurriculumStage("sight", 0.14, vision_rate=1.0),
-    CurriculumStage("reciting", 0.06, {"recite-2": 1}, {"recite-2": 0.95}, rate=0.6),
-    CurriculumStage(
-        "reading",
-        0.1,
-        {"match": 10, "questions": 15, "recite-2": 5, "recite-3": 20, "read-1": 10, "read-2": 25}
-        | {"read-3": 15},
-        {"recite-3": 0.95, "read-2": 0.95},
-        ("match", "questions", "recite-2", "read-1", "read-3"),
-        rate=0.6,
-    ),
-    CurriculumStage(
-        "captions",
-        0.15,
-        {"list": 40, "exists": 4, "count": 4, "crops": 8, "questions": 5, "recite-3": 8}
-        | {"read-2": 10, "read-3": 6, "follow-1": 15},
-        {"list": 0.85, "follow-1": 0.95},
-        ("exists", "count", "crops", "questions", "recite-3", "read-2", "read-3"),
-        rate=0.5,
-    ),
-    CurriculumStage(
-        "policies-2",
-        0.2,
-        {"list": 12, "exists": 4, "count": 4, "crops": 2, "questions": 4, "recite-3": 6}
-        | {"recite-visual-2": 6, "recall-2": 2, "recall-3": 2, "recall-visual-2": 1, "read-2": 6}
-        | {"read-3": 10, "follow-1": 6, "follow-2": 20, "visual-1": 6, "visual-2": 9},
-        {"follow-2": 0.95, "visual-2": 0.9, "recite-3": 0.9},
-        ("list", "exists", "count", "recall-2", "read-3", "follow-1", "visual-1", "recite-visual-2"),
-        rate=0.4,
-        vision_rate=0.03,
-    ),
-    CurriculumStage(
-        "reciting-4",
-        0.1,
-        {"recite-3": 20, "recite-4": 50, "read-4": 10, "follow-3": 10, "visual-2": 5, "visual-3": 5},
-        {"recite-4": 0.9},
-        ("recite-3",),
-        rate=0.5,
-    ),
-    CurriculumStage(
-        "policies-4",
-        1.0,
-        {"list": 10, "exists": 4, "count": 4, "crops": 2, "questions": 2, "recite-3": 3, "recite-4": 5}
-        | {"recite-visual-2": 3, "recall-2": 2, "recall-3": 2, "recall-4": 1, "recall-visual-2": 2}
-        | {"read-3": 5, "read-4": 8, "follow-1": 4, "follow-2": 8, "follow-3": 12, "follow-4": 14}
-        | {"visual-1": 3, "visual-2": 8, "visual-3": 6},
-        watched=("list", "exists", "recite-4", *(f"follow-{n}" for n in range(1, 5)), "visual-2", "visual-3"),
-        rate=0.4,
-        vision_rate=0.03,
-    ),
+STAGES_FILE = resources.files("training.base") / "curriculum.toml"
+CURRICULUM = msgspec.convert(
+    tomllib.loads(STAGES_FILE.read_text(encoding="utf-8"))["stages"], tuple[CurriculumStage, ...]
 )
 
 # Scenes of the pool that are used for evaluation only.
@@ -113,7 +69,7 @@ class BaseConfig:
     def __post_init__(self) -> None:
         for name, least in (("scenes", MIN_SCENES), ("crops", 1), ("workers", 1)):
             if getattr(self, name) < least:
-                raise UserError(f"--{name}: expected {least} or more, got {getattr(self, name)}")
+                raise UserError(f"{name}: expected {least} or more, got {getattr(self, name)}")
         if self.minutes is not None and self.minutes <= 0:
             raise UserError(f"minutes: expected more than 0, got {self.minutes}")
 
