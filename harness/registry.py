@@ -16,9 +16,19 @@ def names(group: str) -> list[str]:
 
 
 def load(group: str, name: str) -> Any:
-    """The object registered under this name. Raises UserError with the existing names if there is none."""
-    for point in entry_points(group=group):
-        if point.name == name:
-            return point.load()
+    """The object registered under this name.
+
+    Raises UserError if there is none, if two packages register the name, or if the object does not exist.
+    """
     kind = group.removeprefix("harness.")
-    raise UserError(f"{kind}: expected one of {', '.join(names(group))}, got {name!r}")
+    # Two entry points with one value are one package that is found in two places.
+    points = {point.value: point for point in entry_points(group=group) if point.name == name}
+    if not points:
+        raise UserError(f"{kind}: expected one of {', '.join(names(group))}, got {name!r}")
+    if len(points) > 1:
+        raise UserError(f"{kind}: expected one package that registers {name!r}, got {' and '.join(points)}")
+    (point,) = points.values()
+    try:
+        return point.load()
+    except AttributeError as error:
+        raise UserError(f"{kind}: {name!r} is registered as {point.value}, which fails: {error}") from error

@@ -16,7 +16,7 @@ class PolicyConfig:
     """Also change the thresholds of the rules in the override (a rule's band is the range of numbers to which
     it applies). By default only the versions change."""
     seed: int = 0
-    """Seed of all random choices. Two seeds have nothing in common."""
+    """Seed of all random choices. Two seeds share no random choice."""
 
 
 @dataclass(frozen=True)

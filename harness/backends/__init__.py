@@ -131,8 +131,11 @@ def make(
 ) -> Backend:
     """The backend of a model written NAME or NAME:ARGUMENT, such as oracle or hf:PATH; folder: the run's."""
     name, _, argument = model.partition(":")
-    if name not in registry.names(registry.BACKENDS) and Path(model).exists():
+    known = registry.names(registry.BACKENDS)
+    if name not in known and Path(model).exists():
         raise UserError(f"{model}: expected a backend before the path, such as hf:{model} or replay:{model}")
+    if name not in known:
+        raise UserError(f"{model}: expected a model that begins with one of {', '.join(known)}, got {name!r}")
     try:
         factory: Any = registry.load(registry.BACKENDS, name)
     except ImportError as error:

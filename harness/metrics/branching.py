@@ -84,8 +84,8 @@ def _distance(counts: Array) -> Array:
 
 BRANCHING = Metric(
     name="branching",
-    explanation="How far the cited rules are from those that lead to the correct answers: 0 if both are "
-    "distributed alike, 100 if they have nothing in common.",
+    explanation="How far the cited rules are from those that lead to the correct answers: 0 if both "
+    "have the same distribution, 100 if they share no rule.",
     direction="lower",
     aggregate=by_variant,
 )

@@ -157,6 +157,11 @@ def installed() -> dict[str, Metric]:
     for name, metric in zip(names, metrics, strict=True):
         if not isinstance(metric, Metric):
             raise UserError(f"metric {name}: expected a harness.metrics.metric.Metric, got {metric!r}")
+    titles = [metric.name for metric in metrics]
+    if twice := {title for title in titles if titles.count(title) > 1}:
+        raise UserError(
+            f"metrics: expected different names, got {min(twice)!r} twice; rename one of the metrics"
+        )
     return {m.name: m for m in sorted(metrics, key=lambda m: (m.name != "accuracy", not m.headline, m.name))}
 
 

@@ -68,13 +68,13 @@ def _answer(result: Result) -> str:
 
 PASS_ALL = Metric(
     name="pass^k",
-    explanation="The share of instances of which all k samples are entirely correct.",
+    explanation="The share of instances whose k samples are all entirely correct.",
     aggregate=_over_samples(every),
     headline=True,
 )
 PASS_ANY = Metric(
     name="pass@k",
-    explanation="The share of instances of which at least one of k samples is entirely correct.",
+    explanation="The share of instances with at least one entirely correct sample out of k.",
     aggregate=_over_samples(some),
     headline=True,
 )
