@@ -169,9 +169,7 @@ def test_a_single_stage_needs_its_parent(recipe: MakeRecipe, tmp_path: Path) -> 
         train(settings, tmp_path / "run", only="cot-sft")
     assert train(settings, tmp_path / "run", only="vm-cpt") == tmp_path / "run" / "vm-cpt"
     assert train(settings, tmp_path / "run", only="cot-sft") == tmp_path / "run" / "cot-sft"
-    with pytest.raises(
-        UserError, match="--stage: expected one of vm-cpt, cot-sft for vm-cpt-cot-sft, got rl"
-    ):
+    with pytest.raises(UserError, match="stage: expected one of vm-cpt, cot-sft for vm-cpt-cot-sft, got rl"):
         train(settings, tmp_path / "run", only="rl")
 
 
