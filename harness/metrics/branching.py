@@ -65,7 +65,10 @@ def _row(
 ) -> ReportRow:
     """The distance, with an interval from resampling instances."""
     rules = sorted({rule for counts in instances for side in counts for rule in side})
-    counts_I2R = np.array([[[side[rule] for rule in rules] for side in pair] for pair in instances], float)
+    counts_I2R = np.zeros((len(instances), 2, len(rules)))
+    for index, (should, does) in enumerate(instances):
+        counts_I2R[index, 0] = [should[rule] for rule in rules]
+        counts_I2R[index, 1] = [does[rule] for rule in rules]
     row = mean_row(metric, variant, members, lambda r: None if r.response.error is not None else 0.0)
     if not counts_I2R[:, 1].any():  # nothing is cited, so there is no distribution to compare
         return replace(row, mean=None, low=0.0, high=1.0)
