@@ -94,6 +94,10 @@ class Response:
     batched: bool = False
     finish_reason: Literal["stop", "length", "refusal"] | None = None
     error: str | None = None
+    # The model that a server says it used, which may differ from the requested one.
+    served_model: str | None = None
+    # The sha256 of the prompt's parts, so that a response cannot pass for one to another prompt.
+    prompt_sha256: str | None = None
 
     @property
     def key(self) -> tuple[str, str, int]:

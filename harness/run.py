@@ -139,7 +139,7 @@ def score(benchmark: Benchmark, instances: list[Instance], responses: list[Respo
         if response.text is None:
             graded = Score(*response.key, value=None, reason=f"request failed: {response.error}")
         else:
-            grade = benchmark.family_of(instance).grade(instance, target, response.text)
+            grade = benchmark.grade(instance, target, response.text)
             graded = Score(*response.key, value=grade.value, reason=grade.reason, parts=grade.parts)
         results.append(Result(instance, variant, response, graded))
     return metric.with_values(Results(benchmark, results))

@@ -15,7 +15,8 @@ from harness.files import store
 from harness.metrics.metric import Unit, find, with_unit
 from harness.report.page import environment, packaged
 from harness.report.plots import INLINE, MARKERS, Drawing, drawing
-from harness.report.text import escape_markdown, markdown_table, printable, short, terminal_table
+from harness.report.text import escape_markdown, markdown_table, terminal_table
+from harness.text import printable, short
 
 # How many incomplete instances the terminal lists; compare.json and the page list all.
 NAMED = 5

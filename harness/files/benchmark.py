@@ -19,7 +19,8 @@ from harness.files.manifest import (
     instances_file,
     refuse_outside,
 )
-from harness.records import Instance, Json
+from harness.records import Grade, Instance, Json
+from harness.text import printable, short
 
 __all__ = [
     "MANIFEST", "POLICIES", "Benchmark", "BenchmarkSpec", "Manifest", "begin", "instances_file",
@@ -28,6 +29,8 @@ __all__ = [
 
 # The split whose questions ask for the words of a policy.
 RECALL = "recall"
+# The most characters of an exception that a score repeats.
+MAX_REASON = 200
 # Hidden files of an unfinished benchmark, removed when it is sealed.
 MARKER = ".begun.json"
 PROGRESS = ".progress.jsonl"
@@ -115,3 +118,16 @@ class Benchmark(BenchmarkFiles):
     def family_of(self, instance: Instance) -> Family:
         """What grades this instance: the family, or its recall grader for an instance of the recall split."""
         return self._recall if instance.split == RECALL else self.family
+
+    def grade(self, instance: Instance, target: str, text: str) -> Grade:
+        """The family's grade of a response; no value, and the reason, if its grading fails.
+
+        Every grade is computed here, so that one unusual response never ends a run, a submission or a
+        training.
+        """
+        try:
+            return self.family_of(instance).grade(instance, target, text)
+        # Families are third-party code, and a response is any text, so any exception may occur.
+        except Exception as error:
+            reason = printable(f"{type(error).__name__}: {error}")
+            return Grade(None, f"grading failed: {short(reason, MAX_REASON)}")

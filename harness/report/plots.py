@@ -20,7 +20,7 @@ from markupsafe import Markup
 
 from harness.metrics.metric import Quantity, find
 from harness.records import Distribution, ReportRow, Usage
-from harness.report.text import short
+from harness.text import short
 from harness.variants import VARIANTS
 
 if TYPE_CHECKING:

@@ -1,9 +1,11 @@
-"""Tables as text, for terminals and Markdown, and names from other people's data made safe to print."""
+"""Tables as text, for terminals and Markdown."""
 
 import re
 from collections.abc import Sequence
 
 from tabulate import tabulate
+
+from harness.text import printable
 
 
 def terminal_table(head: Sequence[str], rows: Sequence[Sequence[str]], texts: int) -> str:
@@ -28,14 +30,3 @@ def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]], texts: in
 def escape_markdown(text: str) -> str:
     """The text with a backslash before everything that Markdown could read as markup."""
     return re.sub(r"[\\`*_\[\]<>|!&~#]", r"\\\g<0>", text)
-
-
-def printable(text: str) -> str:
-    """The text without characters that control a terminal or break a line."""
-    # isprintable() is also false for the narrow space that separates thousands.
-    return "".join(c if c.isprintable() or c == "\u202f" else "\N{REPLACEMENT CHARACTER}" for c in text)
-
-
-def short(name: str, most: int = 28) -> str:
-    """The beginning of a long name, for the axes of plots; the table below a plot has all of it."""
-    return name if len(name) <= most else f"{name[: most - 1]}…"

@@ -18,7 +18,7 @@ import msgspec
 from harness.errors import UserError
 from harness.judge.summary import Judgement
 from harness.records import Json, Report, Response, Run, Score, Session
-from harness.report.text import printable, short
+from harness.text import printable, short
 
 T = TypeVar("T")
 MIB = 1 << 20

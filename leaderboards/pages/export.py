@@ -8,7 +8,8 @@ import msgspec
 
 from harness.files import store
 from harness.metrics.metric import SHARE, Quantity
-from harness.report.text import escape_markdown, markdown_table, printable, terminal_table
+from harness.report.text import escape_markdown, markdown_table, terminal_table
+from harness.text import printable
 from leaderboards.columns import legend
 from leaderboards.pages.page import EXPORTED, Pages
 from leaderboards.pages.ranking import RankedBoard, rank, reported_scores, title

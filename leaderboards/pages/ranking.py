@@ -7,7 +7,7 @@ from statistics import fmean
 
 from harness.metrics.metric import Quantity
 from harness.paper.tables import PaperTable, ReportedScore, tables
-from harness.report.text import printable
+from harness.text import printable
 from harness.variants import INTERNALIZED
 from leaderboards.columns import FORGETTING, RECALL, quantities, stored_columns
 from leaderboards.storage.board import Boards

@@ -83,7 +83,7 @@ def filter_response(
     result = normalize(response.text)
     if result.text is None or method == "teacher":
         return result
-    correct = benchmark.family_of(instance).grade(instance, instance.target, result.text).value == 1
+    correct = benchmark.grade(instance, instance.target, result.text).value == 1
     return result if correct else FilterResult(None, "wrong")
 
 

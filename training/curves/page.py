@@ -18,7 +18,7 @@ from harness.files import store
 from harness.metrics.metric import TOKENS
 from harness.report.page import environment, packaged
 from harness.report.plots import INLINE, drawing
-from harness.report.text import printable
+from harness.text import printable
 from training.curves.history import RECORD_FILE, StageHistory, read_history
 from training.curves.panels import PANELS, Panel, metric_values, panel_lines
 

@@ -35,8 +35,7 @@ def reward_functions(benchmarks: Sequence[Benchmark], split: str) -> list[Reward
         grades = []
         for completion, index, instance_id in zip(completions, benchmark, instance, strict=True):
             graded, text = instances[index][instance_id], completion_text(completion)
-            family = benchmarks[index].family_of(graded)
-            grades.append(family.grade(graded, graded.target, text).value)
+            grades.append(benchmarks[index].grade(graded, graded.target, text).value)
         return grades
 
     def format(completions: Sequence[Any], **_: Any) -> list[float | None]:
