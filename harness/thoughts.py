@@ -74,3 +74,52 @@ def opened_by(prompt: str) -> str:
     """
     match = _OPEN_AT_END.search(prompt)
     return match[0] if match else ""
+
+
+# Closing marks by opening mark, where they differ by more than a slash: <think> and </think>.
+_CLOSING = {
+    "<|begin_of_thought|>": "<|end_of_thought|>",
+    "<|start_thinking|>": "<|END_THINKING|>",
+    "<|inner_prefix|>": "<|inner_suffix|>",
+    "<unused94>thought": "<unused95>",
+    "<|channel>thought": "<channel|>",
+    "<|channel|>analysis<|message|>": "<|end|><|start|>assistant<|channel|>final<|message|>",
+}
+
+
+def closed_by(opened: str) -> str:
+    """The mark that closes the block which these characters open: "</think>" for "<think>\\n"."""
+    mark = opened.strip()
+    return _CLOSING.get(mark.lower(), f"{mark[0]}/{mark[1:]}")
+
+
+def as_think_block(text: str) -> str:
+    """The text with its first block between <think> and </think>, whichever marks its model uses.
+
+    A closing mark alone ends a thought that the prompt opened. A block that is not closed stays as it is.
+    """
+    found = list(marks(text))
+    if not found:
+        return text
+    first, opened = found[0], found[0].opens
+    closing = next((m for m in found if not m.opens and m.kind == first.kind), None)
+    if closing is None:
+        return text
+    before, start = (text[: first.start], first.end) if opened else ("", 0)
+    return f"{before}<think>{text[start : closing.start]}</think>{text[closing.end :]}"
+
+
+def continued(opened: str, response: str) -> str:
+    """The rest of a response with <think> and </think>, if the prompt ends with the characters `opened`.
+
+    A response without a thought closes the block that the prompt opened before it answers.
+    """
+    if not opened:
+        return response
+    before, mark, rest = response.partition("<think>")
+    thought, end, answer = rest.partition("</think>")
+    if before.strip() or not mark or not end:
+        thought, answer = "\n", f"\n{response}"
+    # One line break between the mark and the thought, as if the model had written both.
+    thought = thought.lstrip() if opened[-1:].isspace() and thought.strip() else thought
+    return f"{thought}{closed_by(opened)}{answer}"

@@ -15,6 +15,7 @@ import torch
 from trl.trainer.sft_trainer import DataCollatorForVisionLanguageModeling
 
 from harness.errors import UserError
+from training.template import SequenceTemplate
 
 # The label that PyTorch's cross entropy ignores.
 IGNORED = -100
@@ -26,8 +27,12 @@ class MaskingCollator(DataCollatorForVisionLanguageModeling):  # type: ignore[mi
     Nothing is truncated: a sequence of more than `limit` tokens is a UserError that names its instance.
     """
 
-    def __init__(self, processor: Any, prompt_loss: bool, visual: Collection[int], limit: int | None) -> None:
+    def __init__(
+        self, template: SequenceTemplate, prompt_loss: bool, visual: Collection[int], limit: int | None
+    ) -> None:
+        processor = template.processor
         super().__init__(processor, completion_only_loss=not prompt_loss)
+        self.template = template
         self.visual = torch.tensor(sorted(visual))
         tokenizer = processor.tokenizer
         text_marks = {tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id}
@@ -37,7 +42,12 @@ class MaskingCollator(DataCollatorForVisionLanguageModeling):  # type: ignore[mi
 
     def torch_call(self, examples: Sequence[dict[str, Any]]) -> dict[str, Any]:
         """Tensors input_ids, attention_mask and labels of shape (B, T), and the pixels of all images."""
-        batch: dict[str, Any] = super().torch_call(list(examples))
+        rows = []
+        for example in examples:
+            # TRL would take the completion from the template, whose prompt may then differ from evaluation.
+            prompt, completion = self.template.texts(example)
+            rows.append({"prompt": prompt, "completion": completion, "images": example["images"]})
+        batch: dict[str, Any] = super().torch_call(rows)
         lengths_B = batch["attention_mask"].sum(1).tolist()
         for example, length in zip(examples, lengths_B, strict=True):
             if self.limit is not None and length > self.limit:

@@ -118,6 +118,14 @@ class Mixture:
         }
 
 
+def first_rows(dataset: Any, count: int = 2) -> list[dict[str, Any]]:
+    """The first `count` rows of each benchmark in the dataset of a stage."""
+    places: dict[int, list[int]] = {}
+    for place, benchmark in enumerate(dataset.with_format(None)["benchmark"]):
+        places.setdefault(benchmark, []).append(place)
+    return [dataset[place] for of_benchmark in places.values() for place in of_benchmark[:count]]
+
+
 def sequences_per_epoch(counts: Sequence[int], weights: Sequence[float | None]) -> list[int]:
     """How many sequences an epoch takes from each benchmark.
 

@@ -16,6 +16,7 @@ from torch.utils.data import Sampler
 from transformers import PreTrainedModel
 
 from harness.seeds import rng
+from training.checkpoint import load_saved
 
 
 class ResumeMixin:
@@ -28,7 +29,7 @@ class ResumeMixin:
         if not isinstance(trainer.model, PreTrainedModel) or trainer.is_fsdp_enabled:
             super()._load_from_checkpoint(resume_from_checkpoint, model)  # type: ignore[misc]
             return
-        saved = type(trainer.model).from_pretrained(resume_from_checkpoint, dtype=trainer.model.dtype)
+        saved = load_saved(type(trainer.model), resume_from_checkpoint, trainer.model.dtype)
         trainer.model.load_state_dict(saved.state_dict())
 
 

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
-from peft import LoraConfig, PeftModel
 from transformers import TrainerCallback
 from transformers.utils import logging
 from trl import SFTConfig, SFTTrainer
@@ -25,12 +24,15 @@ from trl import SFTConfig, SFTTrainer
 from harness.backends.chat import placeholders
 from harness.backends.checkpoint import load_checkpoint
 from harness.errors import UserError
+from training.checkpoint import export
 from training.collate import MaskingCollator
-from training.config import Recipe, RlSettings, SftSettings, Stage
+from training.config import Recipe, RlSettings, SftSettings, SftStage, Stage
 from training.curves.log import log_to_run
 from training.dataset import SEQUENCE_FORMATS, Mixture
 from training.devices import accumulation_steps, process_state
+from training.lora import lora_config
 from training.resume import ResumeMixin
+from training.template import SequenceTemplate
 
 # Otherwise a bar for loading weights would appear between the bars of the stages.
 logging.disable_progress_bar()
@@ -69,7 +71,7 @@ def train_stage(recipe: Recipe, stage: Stage, parent: str, run: Path) -> tuple[i
     gc.collect()
     state = process_state()
     if state.is_main_process:
-        _export(work, parent, run / stage)
+        export(work / TRAINED, parent, run / stage)
     state.wait_for_everyone()
     return steps, stop_reason
 
@@ -85,17 +87,22 @@ def make_trainer(recipe: Recipe, stage: Stage, parent: str, work: Path, mixture:
         # Recipe checks that each of its stages has settings.
         settings = cast(RlSettings, recipe.rl)
         return make_rl_trainer(settings, model, processor, mixture, trainer_arguments(recipe, work))
-    prompt_loss, visual = SEQUENCE_FORMATS[stage].prompt_loss, placeholders(model.config, processor)
-    limit = getattr(model.config.get_text_config(), "max_position_embeddings", None)
     arguments = trainer_arguments(recipe, work) | sft_arguments(recipe.sft[stage])
     return SupervisedTrainer(
         model=model,
         args=SFTConfig(**arguments, max_length=None),
         processing_class=processor,
-        data_collator=MaskingCollator(processor, prompt_loss, visual, limit),
+        data_collator=make_collator(stage, parent, model.config, processor),
         train_dataset=mixture.sft_dataset(stage),
-        peft_config=lora_config(recipe.sft[stage]),
+        peft_config=lora_config(recipe.sft[stage], model),
     )
+
+
+def make_collator(stage: SftStage, parent: str, config: Any, processor: Any) -> MaskingCollator:
+    """The batches of a supervised stage that starts from the checkpoint `parent`."""
+    limit = getattr(config.get_text_config(), "max_position_embeddings", None)
+    template, visual = SequenceTemplate(f"hf:{parent}", processor), placeholders(config, processor)
+    return MaskingCollator(template, SEQUENCE_FORMATS[stage].prompt_loss, visual, limit)
 
 
 def trainer_arguments(recipe: Recipe, work: Path) -> dict[str, Any]:
@@ -132,19 +139,6 @@ def sft_arguments(settings: SftSettings) -> dict[str, Any]:
     }
 
 
-def lora_config(settings: SftSettings) -> LoraConfig | None:
-    """LoRA on every linear layer of the language model; vision tower and projector are not trained."""
-    if not settings.lora_rank:
-        return None
-    return LoraConfig(
-        r=settings.lora_rank,
-        lora_alpha=2 * settings.lora_rank,
-        target_modules="all-linear",
-        exclude_modules=r".*(visual|vision|projector|connector|lm_head).*",
-        task_type="CAUSAL_LM",
-    )
-
-
 class CheckpointGuard(TrainerCallback):  # type: ignore[misc]
     """Raises UserError at a loss that is not finite, before it is saved, and marks complete checkpoints."""
 
@@ -175,22 +169,3 @@ def _last_complete_checkpoint(work: Path) -> str | None:
             shutil.rmtree(folder)
     process_state().wait_for_everyone()
     return str(complete[max(complete)]) if complete else None
-
-
-def _export(work: Path, parent: str, out: Path) -> None:
-    """Writes the trained weights as an ordinary checkpoint in the parent's precision."""
-    model, processor = load_checkpoint(parent, CPU)
-    precision, generation = model.dtype, model.generation_config
-    if (work / TRAINED / "adapter_config.json").exists():
-        model = PeftModel.from_pretrained(model.float(), work / TRAINED).merge_and_unload()
-    else:
-        model = type(model).from_pretrained(work / TRAINED)
-    # TRL changes the generation config (padding and stop tokens) for training; restore the parent's.
-    model.generation_config = generation
-    partial = out.with_name(f".{out.name}.new")
-    shutil.rmtree(partial, ignore_errors=True)
-    model.to(precision).save_pretrained(partial)
-    processor.save_pretrained(partial)
-    # A checkpoint without training.json is unfinished: an earlier run was killed, and its export is replaced.
-    shutil.rmtree(out, ignore_errors=True)
-    partial.replace(out)

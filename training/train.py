@@ -101,8 +101,8 @@ def train(recipe: Recipe, run: Path, only: Stage | None = None) -> Path:
 
 
 def _train_stages(recipe: Recipe, run: Path, record: TrainingRecord, only: Stage | None) -> Path:
-    parent = recipe.base
-    for stage in recipe.stages:
+    parent, checked = recipe.base, False
+    for index, stage in enumerate(recipe.stages):
         folder = run / stage
         if not (folder / RECORD_FILE).exists():
             if only not in (None, stage):
@@ -110,6 +110,11 @@ def _train_stages(recipe: Recipe, run: Path, record: TrainingRecord, only: Stage
                     f"{folder}: expected the checkpoint that {only} starts from, got none; "
                     f"train --stage {stage} first, or omit --stage"
                 )
+            if not checked:
+                from training.check import check_stages
+
+                check_stages(recipe, recipe.stages[index:] if only is None else (stage,), parent)
+                checked = True
             _train_one(recipe, stage, parent, run, record)
         parent = str(folder)
         # Only the stages: a sweep may have linked this folder from a run of another recipe.

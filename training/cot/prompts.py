@@ -11,6 +11,7 @@ from harness.files.benchmark import Benchmark
 from harness.parsing import boxed, in_box
 from harness.records import Instance, Part, Prompt, Response
 from harness.seeds import rng
+from harness.thoughts import as_think_block
 from harness.variants import IN_CONTEXT
 
 CotMethod = Literal["gold", "forward", "reverse", "teacher"]
@@ -88,8 +89,11 @@ def filter_response(
 
 
 def normalize(text: str) -> FilterResult:
-    """Reduces a response to one think block and one box, on separate lines; drops words around the box."""
-    before, _, thought = text.partition("<think>")
+    """Reduces a response to one think block and one box, on separate lines; drops words around the box.
+
+    The thought may stand between the marks of any known model, or end with a mark alone.
+    """
+    before, _, thought = as_think_block(text).partition("<think>")
     reasoning, end, answer = thought.partition("</think>")
     one_block = end and "<think>" not in thought and "</think>" not in answer
     if not one_block or before.strip() or not reasoning.strip():

@@ -23,9 +23,12 @@ TOLERANCE = 1e-6
 
 
 def groups_with_variance(rewards_N: torch.Tensor, group_size: int) -> torch.Tensor:
-    """Whether the rewards of each group differ; shape (N,) to bool of shape (N / group_size,)."""
+    """Whether the rewards of each group differ; shape (N,) to bool of shape (N / group_size,).
+
+    NaN, a response that could not be graded, is not compared.
+    """
     grouped = rewards_N.view(-1, group_size)
-    return grouped.amax(1) - grouped.amin(1) > TOLERANCE
+    return grouped.nan_to_num(-math.inf).amax(1) - grouped.nan_to_num(math.inf).amin(1) > TOLERANCE
 
 
 def replacement_prompts(seed: int, step: int, prompts: int) -> Iterator[int]:

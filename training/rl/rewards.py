@@ -3,6 +3,7 @@
 Accuracy and format are two reward functions as TRL expects them, and 1 - w and w are their weights.
 """
 
+import logging
 import re
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -11,6 +12,7 @@ from harness.files.benchmark import Benchmark
 from harness.parsing import boxed
 from harness.records import Instance
 
+log = logging.getLogger(__name__)
 RewardFunction = Callable[..., list[float | None]]
 
 # The paper adds a format reward but does not give its weight. This is the default of EasyR1, which the paper
@@ -25,7 +27,8 @@ def reward_functions(benchmarks: Sequence[Benchmark], split: str) -> list[Reward
     """Accuracy and format, in the order of `reward_weights`. TRL logs each under the name of its function.
 
     Accuracy is the family's grade under the instance's own policy: 1 or 0 on ClevrPolicy; on GTAPolicy half
-    for the tool and half for its arguments (paper, GTAPolicy). TRL passes the columns of the dataset's rows.
+    for the tool and half for its arguments (paper, GTAPolicy). It is None if the grading fails. TRL passes the
+    columns of the dataset's rows.
     """
     instances: list[dict[str, Instance]] = [{i.id: i for i in b.instances(split)} for b in benchmarks]
 
@@ -35,7 +38,10 @@ def reward_functions(benchmarks: Sequence[Benchmark], split: str) -> list[Reward
         grades = []
         for completion, index, instance_id in zip(completions, benchmark, instance, strict=True):
             graded, text = instances[index][instance_id], completion_text(completion)
-            grades.append(benchmarks[index].grade(graded, graded.target, text).value)
+            grade = benchmarks[index].grade(graded, graded.target, text)
+            if grade.value is None:
+                log.warning("%s: a response has no reward: %s", instance_id, grade.reason)
+            grades.append(grade.value)
         return grades
 
     def format(completions: Sequence[Any], **_: Any) -> list[float | None]:

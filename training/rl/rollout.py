@@ -26,6 +26,7 @@ tests/unit/rl/test_trl_hooks.py lists every private method of TRL used here, and
 """
 
 import logging
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -39,10 +40,13 @@ from trl.data_utils import prepare_multimodal_messages
 
 from harness.backends.chat import placeholders
 from harness.errors import UserError
+from harness.thoughts import as_think_block, opened_by
 from training.resume import EpochOrderSampler, ResumeMixin
 from training.rl.dynamic_sampling import groups_to_sample, groups_with_variance, replacement_prompts
 from training.rl.kl import BoundedKl
 
+# More tokens than any mark of a thought has.
+LONGEST_MARK = 40
 # Training ends after so many consecutive batches in which no group varies. DAPO retries as often.
 PATIENCE = 20
 
@@ -61,7 +65,7 @@ class RolloutBatch:
     completions: list[Any]
     # vLLM's log-probabilities, if vLLM samples. None for each token that was sampled from (Q, I, P).
     sampling_logps: list[list[float | None]] | None
-    # Rewards of all processes, shape (N, F).
+    # Rewards of all processes, shape (N, F). NaN in all of a row if the response could not be graded.
     rewards_NF: torch.Tensor
 
     def as_trl_output(self) -> tuple[Any, ...]:
@@ -163,7 +167,8 @@ class PolicyRolloutTrainer(ResumeMixin, BoundedKl):
             _messages(row, "policy_prompt", "policy_images") if place in aware else question
             for place, (row, question) in enumerate(zip(rows, questions, strict=True))
         ]
-        prompt_ids, completion_ids, _, completions, logps, _, _, _ = super()._generate(prompts)
+        prompt_ids, completion_ids, _, _, logps, _, _, _ = super()._generate(prompts)
+        completions = [self._as_message(*ids) for ids in zip(prompt_ids, completion_ids, strict=True)]
         if aware:
             # From here on the prompt is (Q, I). Tokenizing processes the images, so do it once per group.
             by_group = {group: questions[place] for place, group in aware.items()}
@@ -176,7 +181,16 @@ class PolicyRolloutTrainer(ResumeMixin, BoundedKl):
                     # because of P, and the correction would undo PolicyRollout. None disables it.
                     logps[place] = [None] * len(logps[place])
         rewards_NF = super()._calculate_rewards(rows, questions, completions, completion_ids)
+        # Otherwise TRL would sum up the other rewards of such a row, as if the missing one were 0.
+        rewards_NF[rewards_NF.isnan().any(1)] = torch.nan
         return RolloutBatch(list(rows), prompt_ids, completion_ids, completions, logps, rewards_NF)
+
+    def _as_message(self, prompt_ids: list[int], completion_ids: list[int]) -> list[dict[str, str]]:
+        """A response as the harness would grade it. If the prompt opened the thought, the response has it."""
+        opened = opened_by(self._tokenizer.decode(prompt_ids[-LONGEST_MARK:]))
+        text = opened + self._tokenizer.decode(completion_ids, skip_special_tokens=True)
+        # The format asks for <think>, which other marks stand for only where the prompt has set them.
+        return [{"role": "assistant", "content": as_think_block(text) if opened else text}]
 
     def _policy_aware_rows(self, rows: int) -> dict[int, int]:
         """Rows of this process in the second half of a group -> index of the group, which may span two."""
@@ -236,16 +250,17 @@ class PolicyRolloutTrainer(ResumeMixin, BoundedKl):
         halves = 2 if self.policy_rollout else 1
         half = self.num_generations // halves
         for name, values_N in columns.items():
-            means = values_N.view(-1, halves, half).mean((0, 2)).tolist()
+            means = values_N.view(-1, halves, half).nanmean((0, 2)).tolist()
             for kind, mean in zip(("policy_free", "policy_aware"), means, strict=False):
                 metrics[f"{name}/{kind}"].append(mean)
         metrics["groups/zero_variance"].append(1 - varied.float().mean().item())
+        metrics["responses/unscored"].append(float(totals_N.isnan().sum()))
         if "family" not in batch.rows[0]:
             return
         by_family: dict[str, list[float]] = {}
         families_N = gather_object([row["family"] for row in batch.rows])
         for place, (family, total) in enumerate(zip(families_N, totals_N.tolist(), strict=True)):
-            if place % self.num_generations < half:
+            if place % self.num_generations < half and not math.isnan(total):
                 by_family.setdefault(family, []).append(total)
         for family, policy_free in sorted(by_family.items()):
             metrics[f"reward/{family}"].append(sum(policy_free) / len(policy_free))
@@ -262,7 +277,7 @@ class PolicyRolloutTrainer(ResumeMixin, BoundedKl):
             f"after {tries} retries the rewards of {(~varied).sum()} of {len(varied)} groups do not differ"
         )
         if self._batches_without_variance:
-            mean, count = self._total_rewards(batch).mean(), self._batches_without_variance
+            mean, count = self._total_rewards(batch).nanmean(), self._batches_without_variance
             reason = f"in {count} batches no group's rewards differed (mean reward {mean:.2f})"
         # A resumed run only knows from the log whether groups varied before.
         logged = any(entry.get("groups/zero_variance", 1.0) < 1 for entry in self.state.log_history)

@@ -19,7 +19,8 @@ from training.collate import IGNORED, MaskingCollator
 from training.config import SftSettings, TrainingData
 from training.cot.generate import CotRequest, make_chains
 from training.dataset import SEQUENCE_FORMATS, Mixture, sequences_per_epoch
-from training.stages import lora_config
+from training.lora import lora_config
+from training.template import SequenceTemplate
 
 # Model and processor.
 Loaded = tuple[Any, Any]
@@ -45,7 +46,8 @@ def collated(stage: Any, data: TrainingData, loaded: Loaded, limit: int | None =
     rows = Mixture([data], [stage]).sft_dataset(stage)
     rows = [rows[i] for i in range(min(4, len(rows)))]
     visual = placeholders(model.config, processor)
-    collate = MaskingCollator(processor, SEQUENCE_FORMATS[stage].prompt_loss, visual, limit)
+    template = SequenceTemplate("hf:x", processor)
+    collate = MaskingCollator(template, SEQUENCE_FORMATS[stage].prompt_loss, visual, limit)
     return rows, collate([dict(row) for row in rows])
 
 
@@ -98,7 +100,8 @@ def test_image_marks_of_other_architectures_are_not_learned(architecture: str, d
 @pytest.mark.parametrize("architecture", OTHERS)
 def test_an_adapter_changes_only_the_language_model(architecture: str) -> None:
     settings = SftSettings(learning_rate=1, epochs=1, batch_size=1, micro_batch=1, lora_rank=2)
-    model = get_peft_model(random_model(architecture)[0], lora_config(settings))
+    model, _ = random_model(architecture)
+    model = get_peft_model(model, lora_config(settings, model))
     adapted = [name for name, weight in model.named_parameters() if weight.requires_grad]
     assert adapted
     assert all("language_model" in name or "text_model" in name for name in adapted)

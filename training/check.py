@@ -1,0 +1,87 @@
+"""Checks a recipe's stages before the first one trains: what each of them learns, and what it needs.
+
+A template that drops a part of the response, or images that TRL cannot pass on, would otherwise be noticed
+after hours, or never.
+"""
+
+import inspect
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from trl import GRPOTrainer
+
+from harness.backends.chat import check_template, render
+from harness.backends.checkpoint import load_checkpoint
+from harness.errors import UserError
+from harness.text import printable, short
+from training.checkpoint import CPU
+from training.collate import IGNORED, MaskingCollator
+from training.config import Recipe, Stage
+from training.dataset import Mixture, first_rows
+from training.stages import make_collator
+from training.template import without_spaces
+
+MAX_REASON = 200
+
+
+def check_stages(recipe: Recipe, stages: Sequence[Stage], parent: str) -> None:
+    """Makes a batch of each stage with the checkpoint `parent`, from which the first of them starts.
+
+    Raises UserError if the checkpoint cannot be trained with one of them.
+    """
+    model, processor = load_checkpoint(parent, CPU)
+    mixture, name = Mixture(recipe.data, stages), f"hf:{parent}"
+    for stage in stages:
+        rows = first_rows(mixture.rl_dataset() if stage == "rl" else mixture.sft_dataset(stage))
+        if not check_template(name, processor, images=any(row["images"] for row in rows)):
+            raise UserError(
+                f"{name}: its chat template takes a message as one text only; use a chat_template.jinja that "
+                "takes a list of texts and images"
+            )
+        try:
+            if stage == "rl":
+                check_images_of_rl(name, model, processor, rows)
+            else:
+                check_learned(name, make_collator(stage, parent, model.config, processor), rows)
+        except UserError:
+            raise
+        # A processor is code of its author, so any exception may occur.
+        except Exception as error:
+            reason = short(printable(f"{type(error).__name__}: {error}"), MAX_REASON)
+            raise UserError(
+                f"{name}: TRL cannot train this architecture in the stage {stage}: {reason}; "
+                "omit the stage or use another base"
+            ) from error
+
+
+def check_learned(name: str, collator: MaskingCollator, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Raises UserError unless the tokens that these rows learn contain their whole completions."""
+    template = collator.template
+    batch = collator([dict(row) for row in rows])
+    for row, labels in zip(rows, batch["labels"], strict=True):
+        learned = template.processor.tokenizer.decode(labels[labels != IGNORED])
+        _, completion = template.texts(row)
+        if not template.shows_response(row) or without_spaces(completion) not in without_spaces(learned):
+            raise UserError(
+                f"{name}: its chat template leaves out a part of the response to {row['id']}, such as the "
+                "thought, which would not be learned; use a chat_template.jinja that shows the assistant's "
+                "turn as it is"
+            )
+
+
+def check_images_of_rl(name: str, model: Any, processor: Any, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Raises UserError if TRL's RL step cannot pass the images of these rows to the model."""
+    if not hasattr(model.config, "image_token_id"):
+        raise UserError(
+            f"{name}: TRL's RL step expects a config with image_token_id, got none for "
+            f"{type(model).__name__}; omit the stage rl or use another base"
+        )
+    accepted = inspect.signature(GRPOTrainer._get_per_token_logps_and_entropies).parameters
+    for row in (row for row in rows if row["images"]):
+        prompt = render(name, processor, row["prompt"], add_generation_prompt=True)
+        inputs = processor(text=[prompt], images=[row["images"]], return_tensors="pt")
+        if unknown := sorted(inputs.keys() - accepted.keys()):
+            raise UserError(
+                f"{name}: TRL's RL step cannot pass on {', '.join(unknown)}, which {type(model).__name__} "
+                "needs for its images; omit the stage rl or use another base"
+            )

@@ -1,0 +1,59 @@
+r"""Training sequences as a checkpoint's chat template writes them, with the prompts of the harness.
+
+    prompt, as rendered for generation          completion, which is learned
+    ... <|im_start|>assistant\n                 <think>\nTwo cubes.\n</think>\n\boxed{Case 1}<|im_end|>\n
+    ... <|im_start|>assistant\n<think>\n        Two cubes.\n</think>\n\boxed{Case 1}<|im_end|>\n
+
+In the second line the template has opened the thought, so the completion continues it. Of the template's own
+form of an assistant's turn only the end is used, because some templates do not show the turn in the way in
+which a model generates it.
+"""
+
+import unicodedata
+from collections.abc import Mapping
+from typing import Any
+
+from harness.backends.chat import render
+from harness.errors import UserError
+from harness.thoughts import continued, opened_by
+
+PROBE = r"\boxed{An answer}"
+
+
+class SequenceTemplate:
+    """Renders prompts and completions. Raises UserError if the template shows no assistant's turn.
+
+    Errors begin with `name`.
+    """
+
+    def __init__(self, name: str, processor: Any) -> None:
+        self.name, self.processor = name, processor
+        question = {"role": "user", "content": [{"type": "text", "text": "A question."}]}
+        answer = {"role": "assistant", "content": [{"type": "text", "text": PROBE}]}
+        shown = render(name, processor, [question, answer], add_generation_prompt=False)
+        _, found, self.turn_end = shown.rpartition(PROBE)
+        if not found:
+            raise UserError(
+                f"{name}: its chat template leaves out the assistant's turn, so there would be no token to "
+                "learn; correct chat_template.jinja"
+            )
+
+    def texts(self, row: Mapping[str, Any]) -> tuple[str, str]:
+        """The prompt and the completion of a row of messages."""
+        prompt = render(self.name, self.processor, row["prompt"], add_generation_prompt=True)
+        return prompt, continued(opened_by(prompt), response_of(row)) + self.turn_end
+
+    def shows_response(self, row: Mapping[str, Any]) -> bool:
+        """Whether the template's own form of the assistant's turn contains all of a row's response."""
+        messages = [*row["prompt"], *row["completion"]]
+        shown = render(self.name, self.processor, messages, add_generation_prompt=False)
+        return without_spaces(response_of(row)) in without_spaces(shown)
+
+
+def response_of(row: Mapping[str, Any]) -> str:
+    return str(row["completion"][0]["content"][0]["text"])
+
+
+def without_spaces(text: str) -> str:
+    """For comparisons, because templates and tokenizers change spaces, and some tokenizers characters."""
+    return "".join(unicodedata.normalize("NFKC", text).split())
