@@ -1,6 +1,9 @@
 """Turns prompts into a checkpoint's inputs: one user message each, in the checkpoint's chat format."""
 
-from collections.abc import Sequence
+import signal
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from PIL import Image
@@ -8,6 +11,7 @@ from PIL import Image
 from harness.errors import UserError
 from harness.files.benchmark import Benchmark
 from harness.records import Part, Prompt
+from harness.text import printable, short
 
 
 class Reader:
@@ -67,6 +71,87 @@ class Reader:
         # Pillow reports broken files in all of these ways.
         except (ValueError, OSError, SyntaxError, Image.DecompressionBombError) as error:
             raise UserError(f"{path}: not a readable image: {error}") from error
+
+
+# Two texts whose line break, quotes and backslash Python and JSON would write in another way.
+TRIAL_TEXTS = ('Which "one"\nis it?', "It's \\boxed{1}.")
+# A template takes milliseconds.
+MAX_TEMPLATE_SECONDS = 10
+
+
+def check_template(name: str, processor: Any, images: bool) -> bool:
+    """Renders a trial prompt of two texts, and with `images` of two images, and searches it for each.
+
+    Returns whether the chat template takes a message as a list of parts; if not, it takes only one text.
+    Raises UserError, which begins with `name`, if the template fails or does not show a text or an image.
+    """
+    texts = [{"type": "text", "text": text} for text in TRIAL_TEXTS]
+    try:
+        plain = _trial(name, processor, texts)
+    except UserError:
+        if images:
+            raise
+        _trial(name, processor, "".join(TRIAL_TEXTS))
+        return False
+    if images:
+        picture = {"type": "image"}
+        shown = _trial(name, processor, [texts[0], picture, texts[1], picture])
+        if not any(shown.count(token) - plain.count(token) >= 2 for token in _image_tokens(processor)):
+            advice = "use the template of a vision-language checkpoint"
+            raise UserError(f"{name}: its chat template does not show the images of a prompt; {advice}")
+    return True
+
+
+def _trial(name: str, processor: Any, content: Any) -> str:
+    rendered = render(name, processor, [{"role": "user", "content": content}], add_generation_prompt=True)
+    if not all(text in rendered for text in TRIAL_TEXTS):
+        raise UserError(
+            f"{name}: its chat template does not show the text of a prompt as it is; use a template that "
+            "takes a list of texts and images"
+        )
+    return rendered
+
+
+def render(name: str, processor: Any, messages: Sequence[Any], add_generation_prompt: bool) -> str:
+    """The messages in the checkpoint's chat format. UserError if its template fails or does not end."""
+    try:
+        with _time_limit(MAX_TEMPLATE_SECONDS):
+            return str(
+                processor.apply_chat_template(
+                    list(messages), add_generation_prompt=add_generation_prompt, tokenize=False
+                )
+            )
+    # A template is a program of its author, so any exception may occur.
+    except Exception as error:
+        reason = printable(str(error) or type(error).__name__)
+        raise UserError(
+            f"{name}: its chat template cannot be used: {short(reason, 200)}; correct chat_template.jinja"
+        ) from error
+
+
+@contextmanager
+def _time_limit(seconds: float) -> Iterator[None]:
+    """Raises TimeoutError within the context after so many seconds; only in the main thread."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(*_: object) -> None:
+        raise TimeoutError(f"it does not end within {seconds} seconds")
+
+    previous = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, previous)
+
+
+def _image_tokens(processor: Any) -> set[str]:
+    """Every token that might be the placeholder of an image."""
+    added = {token.content for token in processor.tokenizer.added_tokens_decoder.values()}
+    return added | {v for k, v in vars(processor).items() if k.endswith("_token") and isinstance(v, str)}
 
 
 def approximate_tokens(parts: Sequence[Part]) -> float:
