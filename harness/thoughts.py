@@ -76,6 +76,8 @@ def opened_by(prompt: str) -> str:
     return match[0] if match else ""
 
 
+# Between two channels.
+_NEXT_CHANNEL = "<|end|><|start|>assistant"
 # Closing marks by opening mark, where they differ by more than a slash: <think> and </think>.
 _CLOSING = {
     "<|begin_of_thought|>": "<|end_of_thought|>",
@@ -83,7 +85,7 @@ _CLOSING = {
     "<|inner_prefix|>": "<|inner_suffix|>",
     "<unused94>thought": "<unused95>",
     "<|channel>thought": "<channel|>",
-    "<|channel|>analysis<|message|>": "<|end|><|start|>assistant<|channel|>final<|message|>",
+    "<|channel|>analysis<|message|>": f"{_NEXT_CHANNEL}<|channel|>final<|message|>",
 }
 
 
@@ -106,7 +108,8 @@ def as_think_block(text: str) -> str:
     if closing is None:
         return text
     before, start = (text[: first.start], first.end) if opened else ("", 0)
-    return f"{before}<think>{text[start : closing.start]}</think>{text[closing.end :]}"
+    thought = text[start : closing.start].removesuffix(_NEXT_CHANNEL)
+    return f"{before}<think>{thought}</think>{text[closing.end :]}"
 
 
 def continued(opened: str, response: str) -> str:
