@@ -191,7 +191,7 @@ class Usage:
     prompt_tokens: float | None
     cached_tokens: float | None
     completion_tokens: float | None
-    # From the batch check, which sends one prompt at a time; without a check, as responses report it.
+    # From the batch check, which sends one prompt at a time, or if no batch has two prompts.
     prefill_seconds: float | None
     # Model time per response: the time of its batch divided by the size of the batch.
     seconds: float | None
@@ -231,6 +231,8 @@ class Run:
     sampling: Json
     # sha256 of a local checkpoint's weights, so that a checkpoint trained again counts as another model.
     weights: str | None = None
+    # What else answers (harness.backends.identity): digests of a checkpoint's files, a revision, an address.
+    identity: Mapping[str, str | None] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ from tyro.conf import arg
 
 from harness import backends, variants
 from harness.backends import Backend, Endpoint, Sampling
+from harness.backends.identity import identity
 from harness.errors import UserError
 from harness.files import store
 from harness.files.benchmark import Benchmark
@@ -37,6 +38,17 @@ from harness.variants import VARIANTS
 
 # How many prompts are sent again, one at a time, to check whether batching changes responses.
 BATCH_CHECK = 16
+# After how many responses to say that many of them were cut off.
+EARLY = 16
+# The flags that set the fields of a run which have other names.
+FLAGS = {
+    "digest": "benchmark",
+    "images_digest": "benchmark",
+    "family": "benchmark",
+    "weights": "model",
+    "identity": "model",
+    "address": "base_url",
+}
 
 
 @dataclass(frozen=True)
@@ -54,6 +66,11 @@ class EvalRequest:
     """Responses per prompt."""
     sampling: Sampling = field(default_factory=Sampling)
     endpoint: Endpoint = field(default_factory=Endpoint)
+    trust_remote_code: bool = False
+    """Run the code that a checkpoint of hf: or vllm: ships. It can do anything that you can: read it first."""
+    batch_check: bool = True
+    """Send 16 prompts again, one at a time, to check that batching changes no response and to measure the
+    time to the first token."""
 
     def __post_init__(self) -> None:
         variants.parse(self.variants)
@@ -86,13 +103,13 @@ def _evaluate(
     done = {r.key: r for r in log.read() if r.error is None}
     missing = [p for p in prompts if p.key not in done]
     if missing or not (out / "report.json").exists():
-        backend = backends.make(request.model, benchmark, request.sampling, request.endpoint, out)
+        backend = backends.make(request.model, benchmark, request.sampling, request.endpoint, out, request.trust_remote_code)
         started = time.monotonic()
         done |= _collect(backend, missing, log, total=len(prompts))
         session = Session(len(missing), time.monotonic() - started)
         store.Log(out / "sessions.jsonl", Session).append([session])
         description: Json = backend.description
-        check = _check_batching(backend, prompts, done)
+        check = _check_batching(backend, prompts, done) if request.batch_check else None
     else:  # score the responses again without loading the model
         finished = store.read_json(out / "report.json", Report)
         description, check = finished.backend, finished.batch_check
@@ -149,10 +166,10 @@ def _reserved(out: Path, run: Run) -> Run:
     """Reserves the folder for this run, or resumes the run that it contains.
 
     The path of the benchmark may change, because the digest identifies its content. A finished run may be
-    copied to a machine without the checkpoint, so weights are compared only if they are known.
+    copied to a machine without the checkpoint, so what answers is compared only if it is known.
     """
-    may_differ = ["benchmark"] if run.weights else ["benchmark", "weights"]
-    return msgspec.convert(reserve(out, "run.json", run, "a run", may_differ), Run)
+    unknown = [name for name in ("weights", "identity") if getattr(run, name) is None]
+    return msgspec.convert(reserve(out, "run.json", run, "a run", ["benchmark", *unknown], FLAGS), Run)
 
 
 def _run(benchmark: Benchmark, request: EvalRequest) -> Run:
@@ -169,6 +186,7 @@ def _run(benchmark: Benchmark, request: EvalRequest) -> Run:
         samples=request.samples,
         sampling=msgspec.to_builtins(request.sampling),
         weights=backends.weights_digest(request.model),
+        identity=identity(request.model, request.endpoint),
     )
 
 
@@ -185,12 +203,17 @@ def _collect(
     backend: Backend, missing: list[Prompt], log: store.Log, total: int
 ) -> Mapping[tuple[str, str, int], Response]:
     """Appends each response to the log as soon as it arrives."""
-    collected = {}
+    collected: dict[tuple[str, str, int], Response] = {}
+    cut, early = 0, min(EARLY, len(missing))
     with tqdm(total=total, initial=total - len(missing), desc="responses", unit="") as progress:
         for response in backend.generate(missing):
             log.append([response])
             collected[response.key] = response
             progress.update()
+            cut += response.finish_reason == "length"
+            if len(collected) == early and cut >= early / 4:
+                message = f"{cut} of {early} were cut off: the model repeats itself, or needs more"
+                tqdm.write(f"{message} --max-new-tokens", file=sys.stderr)
     errors = Counter(response.error for response in collected.values() if response.error is not None)
     for error, count in errors.most_common(1):
         tqdm.write(f"{errors.total()} requests failed, {count} of them with: {error}", file=sys.stderr)
@@ -205,7 +228,7 @@ def _check_batching(
         return None
     checked = prompts[:: max(1, len(prompts) // BATCH_CHECK)][:BATCH_CHECK]
     alone = []
-    for prompt in tqdm(checked, desc="batch check", unit=""):
+    for prompt in tqdm(checked, desc="batch check: again, one at a time", unit=""):
         backend.forget()
         alone.append(next(backend.generate([prompt])))
     prefills: dict[str, list[float]] = {}

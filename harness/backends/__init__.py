@@ -1,7 +1,8 @@
 """Backends produce responses to prompts: models in this process, models behind an API, scripted baselines.
 
 Read this file first, then `scripted.py` for the shortest examples. `hf.py` runs transformers checkpoints
-(with `checkpoint`, `image_processor`, `chat`, `prefix_groups` and `prefix`) and `vllm.py` runs vLLM.
+(with `checkpoint`, `image_processor`, `chat`, `tokens`, `prefix_groups` and `prefix`) and `vllm.py` runs
+vLLM. `identity.py` says what a run records of its model.
 `remote.py` is the base of `openai.py` and `anthropic.py`; `anthropic_batches.py` sends batches.
 """
 
@@ -100,6 +101,8 @@ class Backend(ABC):
     # True if the constructor takes two more arguments: an Endpoint, and the folder of the run, where the
     # backend may store what it needs to resume.
     remote: bool = False
+    # True if the constructor takes trust_remote_code, because checkpoints may ship code.
+    runs_code: bool = False
     description: Json
 
     @abstractmethod
@@ -128,8 +131,12 @@ def make(
     sampling: Sampling,
     endpoint: Endpoint = Endpoint(),
     folder: Path | None = None,
+    trust_remote_code: bool = False,
 ) -> Backend:
-    """The backend of a model written NAME or NAME:ARGUMENT, such as oracle or hf:PATH; folder: the run's."""
+    """The backend of a model written NAME or NAME:ARGUMENT, such as oracle or hf:PATH; folder: the run's.
+
+    Only with `trust_remote_code` is the code run that a checkpoint may ship.
+    """
     name, _, argument = model.partition(":")
     known = registry.names(registry.BACKENDS)
     if name not in known and Path(model).exists():
@@ -142,8 +149,10 @@ def make(
         raise UserError(f'{name}: {error}; run: pip install "policy-internalization[{name}]"') from error
     if endpoint != Endpoint() and not factory.remote:
         raise UserError(f"base_url, concurrency, batch: expected only with a remote model, got {name}")
-    remote_arguments = [endpoint, folder] if factory.remote else []
-    backend: Backend = factory(argument, benchmark, sampling, *remote_arguments)
+    if trust_remote_code and not factory.runs_code:
+        raise UserError(f"trust_remote_code: expected only with hf:PATH or vllm:PATH, got {model}")
+    more: list[Any] = [endpoint, folder] if factory.remote else [True] if trust_remote_code else []
+    backend: Backend = factory(argument, benchmark, sampling, *more)
     return backend
 
 

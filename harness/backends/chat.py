@@ -6,8 +6,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from jinja2 import TemplateError
 from PIL import Image
 
+from harness.backends.tokens import as_text
 from harness.errors import UserError
 from harness.files.benchmark import Benchmark
 from harness.records import Part, Prompt
@@ -23,11 +25,21 @@ class Reader:
         self.processor, self.benchmark = processor, benchmark
         self.positions, self.max_new_tokens = positions, max_new_tokens
         self.placeholders = placeholders(config, processor)
+        self.as_text = as_text(processor)
+        # Whether the chat template takes a message as a list of parts.
+        self.takes_parts = True
+
+    def check(self, name: str, prompts: Sequence[Prompt]) -> None:
+        """Raises UserError, which begins with `name`, if the chat template cannot show such prompts."""
+        images = any(part.kind == "image" for prompt in prompts for part in prompt.parts)
+        if images and not hasattr(self.processor, "image_processor"):
+            raise UserError(f"{name}: expected a vision-language checkpoint for prompts with images")
+        self.takes_parts = check_template(name, self.processor, images)
 
     def read(self, prompts: Sequence[Prompt]) -> Any:
         """The model's inputs for B prompts, padded on the left to T tokens: input_ids (B, T), pixels, ...
 
-        Raises UserError if a prompt is too long, contains an image placeholder or has an unreadable image.
+        Raises UserError if a prompt is too long or has an unreadable image.
         """
         return self.tensors([self.content(prompt.parts) for prompt in prompts])
 
@@ -38,24 +50,25 @@ class Reader:
             if part.kind == "image":
                 content.append({"type": "image", "image": self._image(part.value)})
                 continue
-            # The processor would replace the placeholder by an image, perhaps by one of another prompt.
-            if found := [token for token in self.placeholders.values() if token in part.value]:
-                raise UserError(f"expected a text without the checkpoint's token {found[0]}, got one with it")
-            content.append({"type": "text", "text": part.value})
+            content.append({"type": "text", "text": self.as_text(part.value)})
         return content
+
+    def message(self, content: list[dict[str, Any]]) -> Any:
+        """The content as the chat template takes it: a list of parts, or one text."""
+        return content if self.takes_parts else "".join(part["text"] for part in content)
 
     def tensors(self, contents: Sequence[list[dict[str, Any]]]) -> Any:
         """The model's inputs for one user message per content."""
         try:
             inputs = self.processor.apply_chat_template(
-                [[{"role": "user", "content": content}] for content in contents],
+                [[{"role": "user", "content": self.message(content)}] for content in contents],
                 add_generation_prompt=True,
                 tokenize=True,
                 return_dict=True,
                 return_tensors="pt",
                 processor_kwargs={"padding": True},
             )
-        except ValueError as error:
+        except (ValueError, TypeError, TemplateError) as error:
             raise UserError(f"the checkpoint's processor rejected the prompt: {error}") from error
         longest, new = int(inputs["attention_mask"].sum(1).max()), self.max_new_tokens
         if self.positions is not None and longest + new > self.positions:
@@ -110,6 +123,41 @@ def _trial(name: str, processor: Any, content: Any) -> str:
             "takes a list of texts and images"
         )
     return rendered
+
+
+def end_tokens(name: str, processor: Any, generation_config: Any) -> set[int]:
+    """Ids that end a response: of the generation config, the tokenizer, and a rendered assistant's turn.
+
+    Raises UserError, which begins with `name`, if there is none.
+    """
+    configured = getattr(generation_config, "eos_token_id", None)
+    ids = {configured} if isinstance(configured, int) else set(configured or ())
+    ids |= {processor.tokenizer.eos_token_id, _end_of_turn(name, processor)} - {None}
+    if not ids:
+        raise UserError(
+            f"{name}: expected an end token in generation_config.json or tokenizer_config.json, found none; "
+            "set eos_token_id"
+        )
+    return ids
+
+
+def _end_of_turn(name: str, processor: Any) -> int | None:
+    """The added token behind an assistant's text in the chat template; None without one."""
+    turns = [("user", TRIAL_TEXTS[0]), ("assistant", TRIAL_TEXTS[1])]
+    added = processor.tokenizer.added_tokens_decoder
+    for as_parts in (True, False):
+        contents = [(role, [{"type": "text", "text": text}] if as_parts else text) for role, text in turns]
+        messages = [{"role": role, "content": content} for role, content in contents]
+        try:
+            rendered = render(name, processor, messages, add_generation_prompt=False)
+        # Such as a template for prompts alone.
+        except UserError:
+            continue
+        _, _, rest = rendered.rpartition(TRIAL_TEXTS[1])
+        behind = [i for i, t in added.items() if t.content.strip() and rest.lstrip().startswith(t.content)]
+        if TRIAL_TEXTS[1] in rendered and behind:
+            return int(max(behind, key=lambda i: len(added[i].content)))
+    return None
 
 
 def render(name: str, processor: Any, messages: Sequence[Any], add_generation_prompt: bool) -> str:

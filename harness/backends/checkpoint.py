@@ -1,69 +1,163 @@
 """Loads a transformers checkpoint, or says what is missing from it."""
 
-import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 import transformers
-from huggingface_hub.errors import StrictDataclassError
-from safetensors import SafetensorError
+from transformers.models.auto.modeling_auto import (
+    MODEL_FOR_CAUSAL_LM_MAPPING,
+    MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING,
+)
 
-from harness.backends.image_processor import load_processor
+from harness.backends.identity import hub_revision, is_local
+from harness.backends.image_processor import TextProcessor, load_processor
 from harness.errors import UserError
+from harness.text import printable, short
+
+PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 
 
-def load_checkpoint(argument: str, device: torch.device) -> tuple[Any, Any]:
+def load_checkpoint(
+    argument: str, device: torch.device, trust_remote_code: bool = False, text_only: bool = False
+) -> tuple[Any, Any]:
     """Model and processor of a local folder, without network access, or of a hub id.
 
-    The dtype is bfloat16 on a GPU, the checkpoint's own on a CPU. UserError if anything is missing.
+    The dtype is bfloat16 on a GPU, the checkpoint's own on a CPU. With `text_only`, a checkpoint may lack an
+    image processor. UserError if anything else is missing, or if it needs its own code, which is run only
+    with `trust_remote_code`.
     """
-    local = Path(argument).exists() or not re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", argument)
-    if local:
-        _check_folder(argument)
-    try:
-        processor = load_processor(argument, local_files_only=local)
-        model, info = transformers.AutoModelForImageTextToText.from_pretrained(
+    name = f"hf:{argument}"
+    files = check_location(name, argument) | {"trust_remote_code": trust_remote_code}
+    with _reported(name):
+        config = transformers.AutoConfig.from_pretrained(argument, **files)
+    images, model_class = _model_class(name, config)
+    if not images and not text_only:
+        raise UserError(f"{name}: expected an image-text-to-text checkpoint, got {config.model_type}")
+    with _reported(name):
+        if images:
+            processor = load_processor(argument, config, **files)
+        else:
+            processor = TextProcessor(transformers.AutoTokenizer.from_pretrained(argument, **files))
+    _check_processor(name, processor, images)
+    with _reported(name):
+        model, info = model_class.from_pretrained(
             argument,
             dtype=torch.bfloat16 if device.type == "cuda" else "auto",
-            local_files_only=local,
+            use_safetensors=True,
             output_loading_info=True,
+            **files,
         )
         model = model.to(device).eval()
-    except (OSError, ValueError, ImportError, RuntimeError, SafetensorError, StrictDataclassError) as error:
-        expected = "an image-text-to-text checkpoint" if local else "a local or a hub checkpoint"
-        raise UserError(f"hf:{argument}: expected {expected}, but transformers reports: {error}") from error
     # transformers initializes missing weights randomly and only logs it.
     if missing := sorted(info["missing_keys"]):
         raise UserError(
-            f"hf:{argument}: expected every weight, {len(missing)} are missing, such as {missing[0]}; "
+            f"{name}: expected every weight, {len(missing)} are missing, such as {missing[0]}; "
             "copy or save the checkpoint again"
         )
-    _check_processor(argument, processor)
+    if getattr(model, "_hf_peft_config_loaded", False):
+        raise UserError(f"{name}: {WITH_ADAPTER}")
+    _set_padding(name, processor.tokenizer, model.generation_config)
     return model, processor
 
 
-def _check_folder(argument: str) -> None:
-    folder = Path(argument)
+WITH_ADAPTER = (
+    "contains whole weights and a LoRA adapter, which would be added to them; remove adapter_config.json and "
+    "the adapter if it is merged already, or merge it"
+)
+
+
+def check_location(name: str, argument: str) -> dict[str, Any]:
+    """Where from_pretrained finds the files: in a local folder that looks complete, or under a hub id."""
+    if not argument:
+        raise UserError(f"{name} expected the path of a checkpoint's folder, such as {name}PATH, or a hub id")
+    if is_local(argument):
+        _check_folder(name, Path(argument))
+        return {"local_files_only": True}
+    revision, cached = hub_revision(argument)
+    if revision is None:
+        raise UserError(
+            f"{name}: expected a local or a hub checkpoint, found no such folder here, and the hub has none "
+            "of this name or cannot be reached"
+        )
+    return {"revision": revision, "local_files_only": cached}
+
+
+def _check_folder(name: str, folder: Path) -> None:
     if not folder.is_dir():
-        raise UserError(f"hf:{argument}: expected a checkpoint's folder, or a hub id as OWNER/NAME")
+        found = "a file" if folder.exists() else "no such folder"
+        raise UserError(f"{name}: expected a checkpoint's folder, or a hub id as OWNER/NAME, found {found}")
+    adapter = (folder / "adapter_config.json").exists()
     if not (folder / "config.json").is_file():
-        is_adapter = (folder / "adapter_config.json").exists()
-        hint = "merge the LoRA adapter into its base first" if is_adapter else "copy the checkpoint again"
-        raise UserError(f"hf:{argument}: expected config.json in the folder, found none; {hint}")
+        hint = "merge the LoRA adapter into its base first" if adapter else "copy the checkpoint again"
+        stages = sorted(folder.glob("[!.]*/config.json"), key=lambda file: file.stat().st_mtime)
+        if stages:
+            hint = f"name one of the checkpoints in it, such as {name}/{stages[-1].parent.name}"
+        raise UserError(f"{name}: expected config.json in the folder, found none; {hint}")
+    if adapter:
+        raise UserError(f"{name}: {WITH_ADAPTER}")
+    pickled = [file.name for pattern in PICKLED for file in sorted(folder.glob(pattern))]
+    if pickled and not any(folder.glob("*.safetensors")):
+        raise UserError(
+            f"{name}: expected weights in safetensors files, got {pickled[0]}, which may contain code; "
+            "save the checkpoint as safetensors"
+        )
 
 
-def _check_processor(argument: str, processor: Any) -> None:
-    """Prepares the processor for generation. UserError if it lacks an image processor or a chat template."""
-    if not hasattr(processor, "image_processor") or not hasattr(processor, "tokenizer"):
-        raise UserError(f"hf:{argument}: expected an image-text processor, got {type(processor).__name__}")
+@contextmanager
+def _reported(name: str) -> Iterator[None]:
+    """Within the context, turns what transformers says about a checkpoint into a UserError."""
+    try:
+        yield
+    # Other people's files fail in every way: KeyError, TypeError, and Exception itself from tokenizers.
+    except Exception as error:
+        if "trust_remote_code" in str(error):
+            raise UserError(
+                f"{name}: needs code that the checkpoint ships, which is not run; read it, and if you trust "
+                "it, give --trust-remote-code to harness eval"
+            ) from error
+        reason = short(printable(" ".join(str(error).split()) or type(error).__name__), 300)
+        raise UserError(
+            f"{name}: expected a complete checkpoint, but transformers reports: {reason}"
+        ) from error
+
+
+def _model_class(name: str, config: Any) -> tuple[bool, Any]:
+    """Whether the checkpoint reads images, and the class that loads it."""
+    shipped = getattr(config, "auto_map", None) or {}
+    for images, auto, known in (
+        (True, transformers.AutoModelForImageTextToText, MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING),
+        (False, transformers.AutoModelForCausalLM, MODEL_FOR_CAUSAL_LM_MAPPING),
+    ):
+        if type(config) in known or auto.__name__ in shipped:
+            return images, auto
+    raise UserError(f"{name}: expected a language model, with or without images, got {config.model_type}")
+
+
+def _check_processor(name: str, processor: Any, images: bool) -> None:
+    """UserError if the processor lacks a tokenizer, an image processor or a chat template."""
+    if not hasattr(processor, "tokenizer") or (images and not hasattr(processor, "image_processor")):
+        raise UserError(f"{name}: expected an image-text processor, got {type(processor).__name__}")
     processor.chat_template = processor.chat_template or processor.tokenizer.chat_template
     if not processor.chat_template:
         raise UserError(
-            f"hf:{argument}: expected a chat template (chat_template.jinja), got none; "
+            f"{name}: expected a chat template (chat_template.jinja), got none; "
             "use the instruction-tuned checkpoint, or add its template"
         )
-    # New tokens are appended on the right, so padding must be on the left.
-    processor.tokenizer.padding_side = "left"
-    if processor.tokenizer.pad_token_id is None:
-        processor.tokenizer.pad_token = processor.tokenizer.eos_token
+
+
+def _set_padding(name: str, tokenizer: Any, generation_config: Any) -> None:
+    """New tokens are appended on the right, so padding must be on the left. Any token can pad."""
+    tokenizer.padding_side = "left"
+    if tokenizer.pad_token_id is not None:
+        return
+    ids = [generation_config.pad_token_id, tokenizer.eos_token_id, generation_config.eos_token_id]
+    known = [i[0] if isinstance(i, list) and i else i for i in ids if i is not None and i != []]
+    if not known:
+        raise UserError(
+            f"{name}: expected a padding or an end token in tokenizer_config.json or generation_config.json, "
+            "found neither; set eos_token"
+        )
+    tokenizer.pad_token = tokenizer.convert_ids_to_tokens(known[0])

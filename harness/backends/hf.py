@@ -1,10 +1,11 @@
-"""Runs any AutoModelForImageTextToText checkpoint with a chat template: hf:PATH or hf:HUB_ID.
+"""Runs transformers checkpoints with a chat template, with or without images: hf:PATH or hf:HUB_ID.
 
     prompts -> groups           prompts that start with the same policy (prefix_groups.py)
             -> batches          up to --batch-size prompts of one group, the shortest first
             -> inputs           tokens (B, T), padded on the left, and pixels (chat.py)
             -> cached prefix    only the first batch of a group computes what the group shares (prefix.py)
             -> responses        greedy, or sampled with one random generator per prompt
+            -> texts            with what the prompt opened a thought with, if it did (tokens.py)
 
 B is the number of prompts in a batch, T the number of tokens of the longest prompt, V the vocabulary size.
 Of a checkpoint's generation config only the end tokens are used: no repetition penalty and no top-k.
@@ -19,10 +20,11 @@ import transformers
 from transformers.generation import TemperatureLogitsWarper, TopPLogitsWarper
 
 from harness.backends import Backend, Sampling, failure
-from harness.backends.chat import Reader, approximate_tokens
+from harness.backends.chat import Reader, approximate_tokens, end_tokens
 from harness.backends.checkpoint import load_checkpoint
 from harness.backends.prefix import Prefix, reusable
 from harness.backends.prefix_groups import Group, group_by_prefix
+from harness.backends.tokens import decode, opening
 from harness.errors import UserError
 from harness.files.benchmark import Benchmark
 from harness.records import Json, Prompt, Response
@@ -37,28 +39,31 @@ class HuggingFace(Backend):
     """
 
     batched = True
+    runs_code = True
 
-    def __init__(self, argument: str, benchmark: Benchmark, sampling: Sampling) -> None:
-        self.sampling = sampling
+    def __init__(
+        self, argument: str, benchmark: Benchmark, sampling: Sampling, trust_remote_code: bool = False
+    ) -> None:
+        self.sampling, self.name = sampling, f"hf:{argument}"
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self.model, self.processor = load_checkpoint(argument, self.device)
+        self.model, self.processor = load_checkpoint(argument, self.device, trust_remote_code, True)
         config = self.model.config
         self.positions: int | None = getattr(config.get_text_config(), "max_position_embeddings", None)
-        end = self.model.generation_config.eos_token_id
-        end = self.processor.tokenizer.eos_token_id if end is None else end
-        self.end_tokens: set[int] = {end} if isinstance(end, int) else set(end or ())
         self.reader = Reader(self.processor, config, benchmark, self.positions, sampling.max_new_tokens)
+        self.reader.check(self.name, ())
+        self.end_tokens = end_tokens(self.name, self.processor, self.model.generation_config)
         # The report says whether the checkpoint allows this.
         self.prefix_reuse = reusable(self.model)
         self.model.generation_config = self._generation_config()
         self.description: Json = {
             "backend": "hf",
             "checkpoint": argument,
+            "revision": getattr(config, "_commit_hash", None),
             "architecture": type(self.model).__name__,
             "parameters": sum(p.numel() for p in self.model.parameters()),
             "dtype": str(self.model.dtype).removeprefix("torch."),
             "device": torch.cuda.get_device_name() if self.device.type == "cuda" else "cpu",
-            "image_processor": type(self.processor.image_processor).__name__,
+            "image_processor": type(getattr(self.processor, "image_processor", None)).__name__,
             "max_positions": self.positions,
             "prefix_reuse": self.prefix_reuse,
             "torch": str(torch.__version__),
@@ -67,6 +72,7 @@ class HuggingFace(Backend):
 
     def generate(self, prompts: Sequence[Prompt]) -> Iterator[Response]:
         """Responses batch by batch. If a batch does not fit into memory, it and all later ones are halved."""
+        self.reader.check(self.name, prompts)
         size = self.sampling.batch_size
         groups = group_by_prefix(prompts, size // 2) if self.prefix_reuse else [Group(0, list(prompts))]
         for group in groups:
@@ -116,6 +122,7 @@ class HuggingFace(Backend):
         The prefix counts for the first batch of its group (seconds) and the first response in it (tokens). So
         the number of prompt tokens that a run computes is sum(prompt_tokens - cached_tokens).
         """
+        openings = [opening(self.processor.tokenizer, row) for row in inputs["input_ids"].tolist()]
         start = self._now()
         inputs = inputs.to(self.device, dtype=self.model.dtype)
         first_token: list[float] = []
@@ -141,22 +148,26 @@ class HuggingFace(Backend):
         return [
             Response(
                 *prompt.key,
-                **self._decode(row),
+                **self._decode(row, begins),
                 prompt_tokens=length,
                 cached_tokens=reused,
                 prefill_seconds=first_token[0],
                 seconds=seconds,
                 batch=len(batch),
             )
-            for prompt, row, length, reused in zip(batch, new_tokens, lengths, cached, strict=True)
+            for prompt, row, begins, length, reused in zip(
+                batch, new_tokens, openings, lengths, cached, strict=True
+            )
         ]
 
-    def _decode(self, tokens: list[int]) -> dict[str, Any]:
-        """The text up to the end token, which completion_tokens includes. The rest of the row is padding."""
+    def _decode(self, tokens: list[int], begins: str) -> dict[str, Any]:
+        """The text up to the end token, which completion_tokens includes. The rest of the row is padding.
+
+        If the prompt opened a thought, the text begins with what opened it.
+        """
         ends = [i for i, token in enumerate(tokens) if token in self.end_tokens]
-        completion = tokens[: ends[0] + 1] if ends else tokens
-        decode, finish_reason = self.processor.tokenizer.decode, "stop" if ends else "length"
-        text = decode(completion, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        completion, finish_reason = (tokens[: ends[0] + 1], "stop") if ends else (tokens, "length")
+        text = begins + decode(self.processor.tokenizer, completion)
         return {"text": text, "completion_tokens": len(completion), "finish_reason": finish_reason}
 
     def _logits_processors(self, batch: list[Prompt]) -> list[Any]:

@@ -9,23 +9,22 @@ from collections.abc import Mapping
 from typing import Any
 
 
-def load_processor(path: str, *, local_files_only: bool) -> Any:
-    """The processor of a checkpoint folder or hub id: images and texts in, tensors out.
+def load_processor(path: str, config: Any, **files: Any) -> Any:
+    """The processor of a checkpoint folder or hub id with this config: images and texts in, tensors out.
 
-    Raises OSError or ValueError, with the message of transformers, if it cannot be read.
+    `files` says where from_pretrained finds them. Raises what transformers raises if it cannot be read.
     """
-    from transformers import AutoConfig, AutoProcessor
+    from transformers import AutoProcessor
     from transformers.models.auto.processing_auto import PROCESSOR_MAPPING
     from transformers.utils import is_torchvision_available
     from transformers.video_processing_utils import BaseVideoProcessor
 
-    config = AutoConfig.from_pretrained(path, local_files_only=local_files_only)
     original = PROCESSOR_MAPPING.get(type(config), None)
     # A processor's components are positional arguments, so only the last can be left out.
     if is_torchvision_available() or original is None or original.get_attributes()[-1] != "video_processor":
-        return AutoProcessor.from_pretrained(path, local_files_only=local_files_only)
-    video, _ = BaseVideoProcessor.get_video_processor_dict(path, local_files_only=local_files_only)
-    return image_only(original, video).from_pretrained(path, local_files_only=local_files_only)
+        return AutoProcessor.from_pretrained(path, **files)
+    video, _ = BaseVideoProcessor.get_video_processor_dict(path, **files)
+    return image_only(original, video).from_pretrained(path, **files)
 
 
 def image_only(original: Any, video: Mapping[str, Any]) -> Any:
@@ -41,3 +40,21 @@ def image_only(original: Any, video: Mapping[str, Any]) -> Any:
 
     ImageOnly.__name__ = original.__name__
     return ImageOnly
+
+
+class TextProcessor:
+    """A tokenizer that is used like a processor, for checkpoints that read no images."""
+
+    def __init__(self, tokenizer: Any) -> None:
+        self.tokenizer, self.chat_template = tokenizer, tokenizer.chat_template
+
+    def apply_chat_template(
+        self, messages: Any, tokenize: bool = False, processor_kwargs: Any = None, **kwargs: Any
+    ) -> Any:
+        """The rendered messages, or a BatchFeature of input_ids and attention_mask."""
+        from transformers import BatchFeature
+
+        arguments = {**kwargs, **(processor_kwargs or {})}
+        output = self.tokenizer.apply_chat_template(messages, tokenize=tokenize, **arguments)
+        # Only these are inputs of every model.
+        return BatchFeature({k: output[k] for k in ("input_ids", "attention_mask")}) if tokenize else output

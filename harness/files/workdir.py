@@ -8,7 +8,8 @@ another request and work        UserError, naming the first field that differs
 work without a request file     UserError: the folder belongs to something else
 """
 
-from collections.abc import Collection
+import re
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +20,19 @@ from harness.files import store
 
 
 def reserve(
-    folder: Path, file: str, request: Any, kind: str, may_differ: Collection[str] = ()
+    folder: Path,
+    file: str,
+    request: Any,
+    kind: str,
+    may_differ: Collection[str] = (),
+    flags: Mapping[str, str] = {},
 ) -> dict[str, Any]:
     """Writes the request as JSON to folder/file, or checks that the folder contains the same request.
 
-    `kind` names the work in errors, such as "a run". A field in `may_differ` may have another value than the
-    file: the file is updated, unless the new value is None. Returns the request as stored in the file.
+    `kind` names the work in errors, such as "a run", and `flags` the flag that sets a field of another name.
+    A field in `may_differ` may have another value than the file: the file is updated, unless the new value is
+    None. So may a field that the file lacks, because an earlier version wrote it. Returns the request as
+    stored in the file.
     """
     requested: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(request, enc_hook=str))
     path = folder / file
@@ -36,19 +44,28 @@ def reserve(
     if not path.exists():
         raise UserError(f"{folder}: expected a new or empty folder, or {kind} to resume")
     stored = store.read_json(path, dict[str, Any])
-    for name in requested:
-        if name not in may_differ and (difference := _difference(name, stored.get(name), requested[name])):
-            raise UserError(f"{folder}: contains {kind} with {difference}; name another folder for a new one")
+    for name in [name for name in requested if name in stored and name not in may_differ]:
+        if difference := _difference((name,), stored[name], requested[name]):
+            names, conflict = difference
+            flag = next((flags[n] for n in reversed(names) if n in flags), names[-1])
+            raise UserError(
+                f"{flag}: {folder} contains {kind} {conflict}; name another folder for a new one"
+            )
     requested |= {name: stored.get(name) for name in may_differ if requested[name] is None}
     if stored != requested:
         store.write_json(path, requested)
     return requested
 
 
-def _difference(name: str, stored: Any, requested: Any) -> str | None:
-    """The first place in which two JSON values differ, and how; None if they are equal."""
+def _difference(names: tuple[str, ...], stored: Any, requested: Any) -> tuple[tuple[str, ...], str] | None:
+    """The first place in which two JSON values differ, as names from the outside in, and how they differ."""
     if isinstance(stored, dict) and isinstance(requested, dict):
-        keys = [*requested, *(stored.keys() - requested.keys())]
-        inner = (_difference(f"{name}.{key}", stored.get(key), requested.get(key)) for key in keys)
+        inner = (_difference((*names, key), value, requested.get(key)) for key, value in stored.items())
         return next(filter(None, inner), None)
-    return None if stored == requested else f"{name} {stored!r}, but {requested!r} was requested"
+    if stored == requested:
+        return None
+    what = names[-1].replace("_", " ")
+    if any(re.fullmatch("[0-9a-f]{64}", str(value)) for value in (stored, requested)):
+        return names, f"that differs in its {what}"
+    before, now = (f"{value!r}" if value is not None else "none" for value in (stored, requested))
+    return names, f"with {what} {before}, but {now} was requested"

@@ -52,13 +52,15 @@ def _usage(variant: str, responses: Sequence[Response], check: BatchCheck | None
         return sum(reported) / len(reported) if reported else None
 
     alone = check.prefill_seconds if check is not None else {}
+    # The time of a whole batch is not that of a prompt.
+    single = all(r.batch == 1 for r in responses)
     return Usage(
         variant=variant,
         requests=len(responses),
         prompt_tokens=mean(r.prompt_tokens for r in responses),
         cached_tokens=mean(r.cached_tokens for r in responses),
         completion_tokens=mean(r.completion_tokens for r in responses),
-        prefill_seconds=alone.get(variant, mean(r.prefill_seconds for r in responses)),
+        prefill_seconds=alone.get(variant, mean(r.prefill_seconds if single else None for r in responses)),
         seconds=mean(r.seconds / r.batch if r.seconds is not None else None for r in responses),
     )
 

@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import random
 import re
 import shutil
@@ -185,7 +186,6 @@ def test_placeholders_are_never_generated_even_if_most_likely(tiny: Path, temper
     ("values", "message"),
     [
         (("broken.png",), r"broken\.png: not a readable image: image file is truncated"),
-        (("Say <|image_pad|>",), r"expected a text without the checkpoint's token <\|image_pad\|>"),
         (("word " * 33000,), r"within the checkpoint's 32768 positions, got a prompt of \d{5} tokens"),
     ],
 )
@@ -246,32 +246,85 @@ def leave_only_an_adapter(folder: Path) -> None:
     (folder / "adapter_config.json").touch()
 
 
-WRONG_KIND = "expected an image-text-to-text checkpoint"
+INCOMPLETE = "expected a complete checkpoint, but transformers reports"
+
+
+def pickle_the_weights(folder: Path) -> None:
+    (folder / "model.safetensors").unlink()
+    (folder / "pytorch_model.bin").write_bytes(b"\x80\x04N.")
+
+
+def add_an_adapter(folder: Path) -> None:
+    (folder / "adapter_config.json").write_text("{}")
+
+
+def ship_code(folder: Path) -> None:
+    (folder / "code.py").write_text(f"open({str(folder / 'ran')!r}, 'w')\nclass Config: ...\nclass Model: ...\n")
+    auto_map = {"AutoConfig": "code.Config", "AutoModelForImageTextToText": "code.Model"}
+    edit_config(folder, model_type="unheard_of", auto_map=auto_map)
+
+
+def make_a_training_run(folder: Path) -> None:
+    """Two stages, of which the second is newer."""
+    for stage, age in ((".cot-sft", 1), ("vm-cpt", 3), ("cot-sft", 2)):
+        (folder / stage).mkdir()
+        shutil.copy(folder / "config.json", folder / stage)
+        os.utime(folder / stage / "config.json", (10 - age, 10 - age))
+    (folder / "config.json").unlink()
+
+
+def write_template(text: str) -> Callable[[Path], object]:
+    return lambda folder: (folder / "chat_template.jinja").write_text(text)
 DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     "no folder": (shutil.rmtree, "expected a checkpoint's folder, or a hub id"),
     "no config": (lambda f: (f / "config.json").unlink(), r"expected config\.json in the folder, found none"),
     "adapter": (leave_only_an_adapter, "merge the LoRA adapter into its base first"),
     "no weights": (
         lambda f: (f / "model.safetensors").unlink(),
-        rf"{WRONG_KIND}, .*no file named model\.safetensors",
+        rf"{INCOMPLETE}: .*no file named model\.safetensors",
     ),
-    "truncated weights": (lambda f: (f / "model.safetensors").write_bytes(b"half"), WRONG_KIND),
+    "truncated weights": (lambda f: (f / "model.safetensors").write_bytes(b"half"), INCOMPLETE),
+    "pickled weights": (
+        pickle_the_weights,
+        r"expected weights in safetensors files, got pytorch_model\.bin, which may contain code",
+    ),
+    "whole weights and adapter": (add_an_adapter, "contains whole weights and a LoRA adapter"),
+    "own code": (ship_code, "needs code that the checkpoint ships, which is not run; .*--trust-remote-code"),
+    "unknown architecture": (lambda f: edit_config(f, model_type="unheard_of"), f"{INCOMPLETE}: .*unheard_of"),
+    "not a language model": (
+        lambda f: (f / "config.json").write_text('{"model_type": "vit"}'),
+        "expected a language model, with or without images, got vit",
+    ),
+    "a training run": (make_a_training_run, "name one of the checkpoints in it, such as hf:.*copy/cot-sft"),
+    "broken tokenizer": (lambda f: (f / "tokenizer.json").write_text("{"), INCOMPLETE),
+    "empty tokenizer": (lambda f: (f / "tokenizer.json").write_text("{}"), INCOMPLETE),
+    "broken processor": (lambda f: (f / "processor_config.json").write_text("no"), INCOMPLETE),
+    "broken generation config": (lambda f: (f / "generation_config.json").write_text("["), INCOMPLETE),
     "missing weight": (remove_a_weight, r"expected every weight, 1 are missing, such as .*norm\.weight"),
-    "truncated config": (lambda f: (f / "config.json").write_text("{"), WRONG_KIND),
-    "wrong size": (lambda f: edit_config(f, text_config={"hidden_size": "wide"}), WRONG_KIND),
-    "text model": (lambda f: edit_config(f, model_type="qwen2"), WRONG_KIND),
+    "truncated config": (lambda f: (f / "config.json").write_text("{"), INCOMPLETE),
+    "wrong size": (lambda f: edit_config(f, text_config={"hidden_size": "wide"}), INCOMPLETE),
+    "text model": (lambda f: edit_config(f, model_type="qwen2"), INCOMPLETE),
     "no template": (lambda f: (f / "chat_template.jinja").unlink(), "expected a chat template"),
+    "template that raises": (
+        write_template("{{ raise_exception('only in turn') }}"),
+        "its chat template cannot be used: only in turn",
+    ),
 }
 
 
 @pytest.mark.parametrize("damage", DAMAGE)
-def test_a_broken_checkpoint_is_an_error_of_one_sentence(tiny: Path, tmp_path: Path, damage: str) -> None:
+def test_a_broken_checkpoint_is_an_error_of_one_sentence(
+    tiny: Path, tmp_path: Path, damage: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = tmp_path / "copy"
     shutil.copytree(tiny, folder)
     apply_damage, message = DAMAGE[damage]
     apply_damage(folder)
-    with pytest.raises(UserError, match=f"^hf:.*copy: .*{message}"):
+    monkeypatch.setattr("builtins.input", lambda *_: "y")  # no one is asked whether to run its code
+    with pytest.raises(UserError, match=f"^hf:.*copy: .*{message}") as raised:
         backend(folder)
+    assert len(str(raised.value)) < 600 and "\n" not in str(raised.value)
+    assert not (folder / "ran").exists()
 
 
 def test_a_file_is_not_a_checkpoint(tiny: Path) -> None:
@@ -283,8 +336,25 @@ def test_an_unknown_hub_id_is_an_error_of_one_sentence(monkeypatch: pytest.Monke
     import huggingface_hub.constants
 
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
-    with pytest.raises(UserError, match="expected a local or a hub checkpoint"):
+    with pytest.raises(UserError, match="expected a local or a hub checkpoint, found no such folder here"):
         backend(Path("nobody/nothing"))
+
+
+@pytest.mark.parametrize("model", ["hf", "hf:"])
+def test_a_model_without_a_path_is_an_error(model: str) -> None:
+    with pytest.raises(UserError, match="^hf: expected the path of a checkpoint's folder"):
+        backends.make(model, Pictures(), Sampling())  # type: ignore[arg-type]
+
+
+def test_code_is_run_only_on_request(tiny: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "copy"
+    shutil.copytree(tiny, folder)
+    ship_code(folder)
+    with pytest.raises(UserError, match="trust_remote_code: expected only with hf:PATH"):
+        backends.make("oracle", Pictures(), Sampling(), trust_remote_code=True)  # type: ignore[arg-type]
+    with pytest.raises(UserError, match=INCOMPLETE):
+        HuggingFace(str(folder), Pictures(), Sampling(), trust_remote_code=True)  # type: ignore[arg-type]
+    assert (folder / "ran").exists()
 
 
 def test_without_torch_the_error_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
