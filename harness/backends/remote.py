@@ -28,7 +28,7 @@ from typing import Any
 from tqdm import tqdm
 
 from harness.backends import Backend, Endpoint, Sampling, check_url, failure
-from harness.backends.answers import decode
+from harness.backends.answers import decode, excerpt
 from harness.backends.prefix_groups import group_by_prefix
 from harness.backends.request_form import RequestForm, flag_of, rejected_field
 from harness.errors import UserError
@@ -236,7 +236,7 @@ class Remote(Backend):
         now = time.monotonic()
         if wait >= SHOWN_WAIT and now >= self.shown_until:
             self.shown_until = now + wait
-            message = f"{self.base_url}: {self.describe_error(error)}; sent again in {wait:.0f} s"
+            message = f"{self.base_url}: {self.describe_error(error)}; sent again in {wait:.3g} s"
             tqdm.write(message, file=sys.stderr)
 
     def _give_up(self, prompts: list[Prompt], failures: int, last: str | None) -> Iterator[Response]:
@@ -251,7 +251,8 @@ class Remote(Backend):
         text = str(error)
         if isinstance(error, self.sdk.APIStatusError):
             code = error.status_code
-            text = f"HTTP {code}: {text.removeprefix(f'Error code: {code} - ')}"
+            words = text.removeprefix(f"Error code: {code}").removeprefix(" - ")
+            text = f"HTTP {code}: {words or excerpt(error.body)}"
             if (wait := _retry_after(error)) is not None:
                 text += f" (retry after {wait:g} s)"
         elif error.__cause__ is not None:
