@@ -254,3 +254,5 @@ class Report:
     scorer: str = ""
     # US dollars for all responses according to the price table; None if the model has no price.
     cost: float | None = None
+    # The models that the server says answered.
+    served_models: tuple[str, ...] = ()

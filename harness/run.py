@@ -11,10 +11,11 @@ A run that was killed at any moment resumes when the same command is run again: 
 and only prompts without a successful response are sent.
 """
 
+import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
@@ -38,6 +39,9 @@ from harness.variants import VARIANTS
 
 # How many prompts are sent again, one at a time, to check whether batching changes responses.
 BATCH_CHECK = 16
+RESPONSES = "responses.jsonl"
+# What a run writes besides its request and its responses.
+DERIVED = "sessions.jsonl", "scores.jsonl", "report.json", "report.html"
 # After how many responses to say that many of them were cut off.
 EARLY = 16
 # The flags that set the fields of a run which have other names.
@@ -87,11 +91,11 @@ class EvalRequest:
 def evaluate(benchmark: Benchmark, request: EvalRequest, out: Path) -> Report:
     """Gets the missing responses, scores all of them, and writes and returns the report.
 
-    Raises UserError if `out` contains a run of another request.
+    Raises UserError if `out` contains a run of another request, or if every request failed.
     """
     instances = benchmark.instances(request.split)[: request.limit]
     run = _reserved(out, _run(benchmark, request))
-    log = store.Log(out / "responses.jsonl", Response)
+    log = store.Log(out / RESPONSES, Response)
     with store.locked(log.path):
         return _evaluate(benchmark, request, run, instances, log, out)
 
@@ -103,7 +107,9 @@ def _evaluate(
     done = {r.key: r for r in log.read() if r.error is None}
     missing = [p for p in prompts if p.key not in done]
     if missing or not (out / "report.json").exists():
-        backend = backends.make(request.model, benchmark, request.sampling, request.endpoint, out, request.trust_remote_code)
+        backend = backends.make(
+            request.model, benchmark, request.sampling, request.endpoint, out, request.trust_remote_code
+        )
         started = time.monotonic()
         done |= _collect(backend, missing, log, total=len(prompts))
         session = Session(len(missing), time.monotonic() - started)
@@ -114,7 +120,15 @@ def _evaluate(
         finished = store.read_json(out / "report.json", Report)
         description, check = finished.backend, finished.batch_check
     results = score(benchmark, instances, [done[p.key] for p in prompts])
-    return _report(run, description, results, len(instances) * run.samples, check, out)
+    report = _report(run, description, results, len(instances) * run.samples, check, out)
+    failed = _failures(result.response for result in results.results)
+    if failed and failed.total() == len(results.results):
+        ((error, _),) = failed.most_common(1)
+        raise UserError(
+            f"{out}: every request failed, most of them with: {error}; solve this and run the same command "
+            "again, or use the folder for another model"
+        )
+    return report
 
 
 def report_again(benchmark: Benchmark, out: Path) -> None:
@@ -127,7 +141,7 @@ def report_again(benchmark: Benchmark, out: Path) -> None:
     finished = store.read_json(out / "report.json", Report)
     run, check = finished.run, finished.batch_check
     instances = benchmark.instances(run.split)[: run.limit]
-    done = {r.key: r for r in store.Log(out / "responses.jsonl", Response).read()}
+    done = {r.key: r for r in store.Log(out / RESPONSES, Response).read()}
     keys = [p.key for p in _prompts(benchmark, run, instances)]
     if all(key in done for key in keys):
         results = score(benchmark, instances, [done[key] for key in keys])
@@ -169,7 +183,32 @@ def _reserved(out: Path, run: Run) -> Run:
     copied to a machine without the checkpoint, so what answers is compared only if it is known.
     """
     unknown = [name for name in ("weights", "identity") if getattr(run, name) is None]
-    return msgspec.convert(reserve(out, "run.json", run, "a run", ["benchmark", *unknown], FLAGS), Run)
+
+    def reserved() -> Run:
+        return msgspec.convert(reserve(out, "run.json", run, "a run", ["benchmark", *unknown], FLAGS), Run)
+
+    try:
+        return reserved()
+    except UserError:
+        if not _discard_failures(out):
+            raise
+        return reserved()
+
+
+def _discard_failures(out: Path) -> bool:
+    """Whether every request of the run failed; then the folder contains no work, and is emptied."""
+    log = store.Log(out / RESPONSES, Response)
+    if not log.path.exists() or {path.name for path in out.iterdir()} - {"run.json", RESPONSES, *DERIVED}:
+        return False
+    with store.locked(log.path), store.writing(log.path):
+        responses = log.read()
+        if not responses or any(response.error is None for response in responses):
+            return False
+        for name in DERIVED:
+            (out / name).unlink(missing_ok=True)
+        # The lock belongs to this file, so it is emptied and not removed.
+        os.truncate(log.path, 0)
+    return True
 
 
 def _run(benchmark: Benchmark, request: EvalRequest) -> Run:
@@ -206,7 +245,7 @@ def _collect(
     collected: dict[tuple[str, str, int], Response] = {}
     cut, early = 0, min(EARLY, len(missing))
     with tqdm(total=total, initial=total - len(missing), desc="responses", unit="") as progress:
-        for response in backend.generate(missing):
+        for response in backends.storable(backend.generate(missing)):
             log.append([response])
             collected[response.key] = response
             progress.update()
@@ -214,10 +253,15 @@ def _collect(
             if len(collected) == early and cut >= early / 4:
                 message = f"{cut} of {early} were cut off: the model repeats itself, or needs more"
                 tqdm.write(f"{message} --max-new-tokens", file=sys.stderr)
-    errors = Counter(response.error for response in collected.values() if response.error is not None)
-    for error, count in errors.most_common(1):
-        tqdm.write(f"{errors.total()} requests failed, {count} of them with: {error}", file=sys.stderr)
+    failed = _failures(collected.values())
+    for error, count in failed.most_common(1):
+        tqdm.write(f"{failed.total()} requests failed, {count} of them with: {error}", file=sys.stderr)
     return collected
+
+
+def _failures(responses: Iterable[Response]) -> Counter[str]:
+    """How many requests failed, by error."""
+    return Counter(response.error for response in responses if response.error is not None)
 
 
 def _check_batching(

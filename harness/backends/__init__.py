@@ -7,12 +7,15 @@ vLLM. `identity.py` says what a run records of its model.
 """
 
 import hashlib
+import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+
+import msgspec
 
 from harness import registry
 from harness.errors import UserError
@@ -61,10 +64,18 @@ class Endpoint:
     """Requests in flight at the same time."""
     batch: bool = False
     """Send all requests as provider batches: about half the price, results within a day."""
+    timeout: float = 600.0
+    """Seconds that a request may take, with its retries and their waits."""
+    retries: int = 6
+    """How often a request is sent again after a rate limit, a server error or a broken connection."""
 
     def __post_init__(self) -> None:
         if self.concurrency < 1:
             raise UserError(f"concurrency: expected 1 or more, got {self.concurrency}")
+        if not 0 < self.timeout < math.inf:
+            raise UserError(f"timeout: expected a number of seconds above 0, got {self.timeout:g}")
+        if self.retries < 0:
+            raise UserError(f"retries: expected 0 or more, got {self.retries}")
         if self.base_url is not None:
             check_url(self.base_url)
 
@@ -125,6 +136,15 @@ def failure(prompt: Prompt, reason: str) -> Response:
     return Response(*prompt.key, text=None, error=reason)
 
 
+def storable(responses: Iterable[Response]) -> Iterator[Response]:
+    """The responses as they will be read from disk. One that could not be read again counts as failed."""
+    for response in responses:
+        try:
+            yield msgspec.json.decode(msgspec.json.encode(response), type=Response)
+        except (msgspec.MsgspecError, UnicodeEncodeError, TypeError, OverflowError) as error:
+            yield Response(*response.key, text=None, error=f"the backend's response is not valid: {error}")
+
+
 def make(
     model: str,
     benchmark: Benchmark,
@@ -132,23 +152,29 @@ def make(
     endpoint: Endpoint = Endpoint(),
     folder: Path | None = None,
     trust_remote_code: bool = False,
+    flag: str = "model",
 ) -> Backend:
-    """The backend of a model written NAME or NAME:ARGUMENT, such as oracle or hf:PATH; folder: the run's.
+    """The backend of a model written NAME or NAME:ARGUMENT, such as oracle or hf:PATH.
 
-    Only with `trust_remote_code` is the code run that a checkpoint may ship.
+    folder: the run's. flag: the name of the argument that contains the model, for errors. Only with
+    `trust_remote_code` is the code run that a checkpoint may ship.
     """
     name, _, argument = model.partition(":")
     known = registry.names(registry.BACKENDS)
     if name not in known and Path(model).exists():
-        raise UserError(f"{model}: expected a backend before the path, such as hf:{model} or replay:{model}")
+        raise UserError(f"{flag}: expected a backend before the path, such as hf:{model} or replay:{model}")
     if name not in known:
-        raise UserError(f"{model}: expected a model that begins with one of {', '.join(known)}, got {name!r}")
+        raise UserError(
+            f"{flag}: expected a backend before the name, such as openai:{model}, got {model!r}; "
+            f"the backends are {', '.join(known)}"
+        )
     try:
         factory: Any = registry.load(registry.BACKENDS, name)
     except ImportError as error:
         raise UserError(f'{name}: {error}; run: pip install "policy-internalization[{name}]"') from error
     if endpoint != Endpoint() and not factory.remote:
-        raise UserError(f"base_url, concurrency, batch: expected only with a remote model, got {name}")
+        flags = ", ".join(setting.name for setting in fields(Endpoint))
+        raise UserError(f"{flags}: expected only with a remote model, got {name}")
     if trust_remote_code and not factory.runs_code:
         raise UserError(f"trust_remote_code: expected only with hf:PATH or vllm:PATH, got {model}")
     more: list[Any] = [endpoint, folder] if factory.remote else [True] if trust_remote_code else []

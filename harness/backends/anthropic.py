@@ -4,22 +4,32 @@ The API has no temperature, top_p or seed to set: the same request may give anot
 """
 
 import hashlib
-import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import anthropic
 import msgspec
 
 from harness.backends import Endpoint, Sampling
+from harness.backends.answers import (
+    FinishReason,
+    count,
+    excerpt,
+    finish_reason,
+    joined,
+    mapping,
+    parts,
+    served_model,
+    with_thought,
+)
 from harness.backends.anthropic_batches import Batches
 from harness.backends.remote import Remote, shared_prefixes, without_surrogates
 from harness.errors import UserError
 from harness.files.benchmark import Benchmark
 from harness.records import Json, Prompt, Response
 
-FINISH_REASONS: dict[str, Literal["stop", "length", "refusal"]] = {
+FINISH_REASONS: Mapping[str, FinishReason] = {
     "end_turn": "stop",
     "stop_sequence": "stop",
     "tool_use": "stop",
@@ -33,6 +43,7 @@ class Anthropic(Remote):
     """Sends one user message per prompt, and marks its shared prefix for the provider's cache."""
 
     sdk = anthropic
+    path = "/v1/messages"
     batches = True
 
     def __init__(
@@ -53,60 +64,65 @@ class Anthropic(Remote):
     def client(self) -> anthropic.AsyncAnthropic:
         return anthropic.AsyncAnthropic(**self.client_options)
 
-    def respond(self, prompts: Sequence[Prompt], extra: Json) -> Iterator[Response]:
+    def respond(self, prompts: Sequence[Prompt], schemas: Sequence[Json]) -> Iterator[Response]:
         if not self.endpoint.batch:
-            yield from super().respond(prompts, extra)
+            yield from super().respond(prompts, schemas)
             return
         if self.folder is None:
             raise UserError("batch: expected a folder in which to record the batches, got none")
         prefixes = shared_prefixes(prompts)
+        # The least strict form, because a batch may take a day to reject a strict one.
+        extra = schemas[-1] if schemas else {}
         common = hashlib.sha256(
             msgspec.json.encode([self.model, self.sampling.max_new_tokens, extra])
         ).hexdigest()[:16]
-        with anthropic.Anthropic(**self.client_options) as client:
+        options = self.client_options | {"max_retries": self.endpoint.retries}
+        with anthropic.Anthropic(**options) as client:
 
             def to_request(prompt: Prompt) -> Json:
-                return self._fields(prompt, prefixes[prompt], extra)
+                return {**self.fields(prompt, prefixes[prompt]), **extra}
 
-            batches = Batches(client, self.folder, common, to_request, _response, self.describe_error)
+            batches = Batches(client, self.folder, common, to_request, self.read, self.describe_error)
             yield from batches.respond(list(prefixes))
 
-    async def request(self, client: Any, prompt: Prompt, shared: int, extra: Json) -> Response:
-        raw = await client.messages.with_raw_response.create(**self._fields(prompt, shared, extra))
-        return _response(prompt, await raw.parse(), raw.elapsed.total_seconds())
-
-    def schema_fields(self, schema: Json) -> Json:
-        tool = {"name": "answer", "description": "Gives the answer.", "input_schema": dict(schema)}
-        return {"tools": [tool | {"strict": True}], "tool_choice": {"type": "tool", "name": "answer"}}
+    def schema_fields(self, schema: Json, strict: bool) -> Json:
+        tool: Json = {"name": "answer", "description": "Gives the answer.", "input_schema": dict(schema)}
+        tools = [{**tool, "strict": True} if strict else tool]
+        return {"tools": tools, "tool_choice": {"type": "tool", "name": "answer"}}
 
     def image_block(self, media_type: str, data: str) -> dict[str, Any]:
         return {"type": "image", "source": {"type": "base64", "media_type": media_type, "data": data}}
 
-    def _fields(self, prompt: Prompt, shared: int, extra: Json) -> dict[str, Any]:
+    def fields(self, prompt: Prompt, shared: int) -> dict[str, Any]:
         content = [self.block(part) for part in prompt.parts]
         if shared:
             content[shared - 1]["cache_control"] = {"type": "ephemeral"}
-        messages, limit = [{"role": "user", "content": content}], self.sampling.max_new_tokens
-        return {"model": self.model, "max_tokens": limit, "messages": messages, **extra}
+        messages = [{"role": "user", "content": content}]
+        return {"model": self.model, "max_tokens": self.sampling.max_new_tokens, "messages": messages}
 
-
-def _response(prompt: Prompt, message: Any, seconds: float | None = None) -> Response:
-    """The response in a message: the input of the forced tool as JSON if there is one, else the text."""
-    content, usage = getattr(message, "content", None), getattr(message, "usage", None)
-    if not isinstance(content, list) or usage is None:
-        raise ValueError(f"expected a message, got {message}")
-    tool_inputs = [json.dumps(block.input) for block in content if block.type == "tool_use"]
-    text = "".join(block.text for block in content if block.type == "text")
-    written = usage.cache_creation_input_tokens or 0
-    cached = usage.cache_read_input_tokens or 0
-    return Response(
-        *prompt.key,
-        text=without_surrogates(tool_inputs[0] if tool_inputs else text),
-        # The provider counts tokens that are read from or written to its cache separately.
-        prompt_tokens=usage.input_tokens + cached + written,
-        cached_tokens=cached,
-        written_tokens=written,
-        completion_tokens=usage.output_tokens,
-        seconds=seconds,
-        finish_reason=FINISH_REASONS.get(message.stop_reason),
-    )
+    def read(self, prompt: Prompt, body: dict[str, Any], seconds: float | None = None) -> Response:
+        """The response in a message: the input of the forced tool as JSON if there is one, else the text."""
+        content = body.get("content")
+        if not isinstance(content, list):
+            raise ValueError(f"expected a message, got {excerpt(body)}")
+        end = finish_reason(body.get("stop_reason"), FINISH_REASONS)
+        found = list(parts(content))
+        text = next((text for kind, text in found if kind == "tool"), joined(found))
+        usage = mapping(body.get("usage"))
+        new, cached, written = (
+            0 if name != "input_tokens" and usage.get(name) is None else count(usage.get(name))
+            for name in ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
+        )
+        known = None not in (new, cached, written)
+        return Response(
+            *prompt.key,
+            text=without_surrogates(with_thought(joined(found, "thought"), text)),
+            # The provider counts tokens that are read from or written to its cache separately.
+            prompt_tokens=(new or 0) + (cached or 0) + (written or 0) if known else None,
+            cached_tokens=cached,
+            written_tokens=written,
+            completion_tokens=count(usage.get("output_tokens")),
+            seconds=seconds,
+            finish_reason=end,
+            served_model=served_model(body),
+        )

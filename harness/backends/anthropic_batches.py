@@ -26,6 +26,7 @@ import msgspec
 from tqdm import tqdm
 
 from harness.backends import failure
+from harness.backends.answers import decode, excerpt
 from harness.errors import UserError
 from harness.files.store import Log
 from harness.records import Json, Prompt, Response
@@ -52,7 +53,7 @@ class Batches:
     folder: Path
     common: str
     to_request: Callable[[Prompt], Json]
-    to_response: Callable[[Prompt, Any], Response]
+    to_response: Callable[[Prompt, dict[str, Any]], Response]
     describe_error: Callable[[Exception], str]
 
     def respond(self, prompts: Sequence[Prompt]) -> Iterator[Response]:
@@ -96,10 +97,12 @@ class Batches:
     def _send(self, requests: Mapping[str, Json]) -> str:
         body: Any = [{"custom_id": i, "params": params} for i, params in requests.items()]
         with self._explain_errors("the batch was not accepted"):
-            batch = self.client.messages.batches.create(requests=body)
-        self._log.append([BatchRecord(batch.id, self.common)])
-        tqdm.write(f"batch {batch.id}: {len(requests)} requests sent", file=sys.stderr)
-        return batch.id
+            name = getattr(self.client.messages.batches.create(requests=body), "id", None)
+            if not isinstance(name, str):
+                raise ValueError("expected the id of a batch")
+        self._log.append([BatchRecord(name, self.common)])
+        tqdm.write(f"batch {name}: {len(requests)} requests sent", file=sys.stderr)
+        return name
 
     def _collect(self, batch: str, missing: dict[str, Prompt]) -> Iterator[Response]:
         """Waits for the batch, then yields the responses to missing prompts and removes these from `missing`.
@@ -108,28 +111,47 @@ class Batches:
         """
         with self._explain_errors(f"batch {batch} is still there; rerun the same command to resume"):
             reported = None
-            while (state := self.client.messages.batches.retrieve(batch)).processing_status != "ended":
-                if state.request_counts.processing != reported:
-                    reported = state.request_counts.processing
+            while (processing := self._processing(batch)) is not None:
+                if processing != reported:
+                    reported = processing
                     tqdm.write(f"batch {batch}: {reported} requests in progress", file=sys.stderr)
                 time.sleep(POLL_SECONDS)
-            for item in self.client.messages.batches.results(batch):
-                prompt = missing.pop(item.custom_id, None)
-                if prompt is not None:
-                    yield self._response(prompt, item.result)
+            with self.client.messages.batches.with_streaming_response.results(batch) as stream:
+                for line in stream.iter_lines():
+                    item = decode(line.encode())
+                    prompt = missing.pop(str(item.get("custom_id")), None)
+                    if prompt is not None:
+                        yield self._response(prompt, item.get("result"))
         self._log.append([BatchRecord(batch, self.common, collected=True)])
 
+    def _processing(self, batch: str) -> Any:
+        """How many requests of the batch are in progress; None once it has ended."""
+        state = self.client.messages.batches.retrieve(batch)
+        status = getattr(state, "processing_status", None)
+        if status not in ("in_progress", "canceling", "ended"):
+            raise ValueError(f"expected the state of a batch, got {excerpt(str(state))}")
+        return None if status == "ended" else getattr(state.request_counts, "processing", "some")
+
     def _response(self, prompt: Prompt, result: Any) -> Response:
-        if result.type == "succeeded":
-            return replace(self.to_response(prompt, result.message), batched=True)
-        reason = f"errored: {result.error.error.message}" if result.type == "errored" else result.type
-        return failure(prompt, f"in its batch: {reason}")
+        match result:
+            case {"type": "succeeded", "message": dict() as message}:
+                try:
+                    return replace(self.to_response(prompt, message), batched=True)
+                except (ValueError, RecursionError) as error:
+                    reason = f"not an answer of this API: {error}"
+            case {"type": "errored", "error": {"error": {"message": str(message)}}}:
+                reason = f"errored: {message}"
+            case {"type": "canceled" | "expired" as kind}:
+                reason = kind
+            case _:
+                reason = f"unknown result: {excerpt(result)}"
+        return failure(prompt, f"in its batch: {self.describe_error(ValueError(reason))}")
 
     @contextmanager
     def _explain_errors(self, consequence: str) -> Iterator[None]:
         try:
             yield
         # A stream of results that is cut off raises the transport's errors, or ends within a line of JSON.
-        except (anthropic.APIError, httpx2.HTTPError, ValueError) as error:
+        except (anthropic.APIError, httpx2.HTTPError, ValueError, RecursionError) as error:
             message = f"{self.client.base_url}: {self.describe_error(error)}; {consequence}"
             raise UserError(message) from None

@@ -1,20 +1,40 @@
 """Any server of OpenAI's chat completions API, such as vLLM, SGLang or `transformers serve`: openai:NAME."""
 
 import os
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Any
 
 import openai
 
+from harness.backends.answers import (
+    FinishReason,
+    count,
+    excerpt,
+    finish_reason,
+    joined,
+    mapping,
+    parts,
+    served_model,
+    with_thought,
+)
 from harness.backends.remote import Remote, without_surrogates
 from harness.records import Json, Prompt, Response
 from harness.seeds import rng
 
-FINISH_REASONS: dict[str, Literal["stop", "length", "refusal"]] = {
+FINISH_REASONS: Mapping[str, FinishReason] = {
     "stop": "stop",
     "length": "length",
     "tool_calls": "stop",
     "content_filter": "refusal",
+    # Of other servers.
+    "eos": "stop",
+    "eos_token": "stop",
+    "stop_sequence": "stop",
+    "end_turn": "stop",
+    "max_tokens": "length",
 }
+# Where servers put a thought that they split off.
+THOUGHT_FIELDS = "reasoning_content", "reasoning", "thinking"
 
 
 class OpenAI(Remote):
@@ -24,6 +44,7 @@ class OpenAI(Remote):
     """
 
     sdk = openai
+    path = "/chat/completions"
 
     @property
     def limit_field(self) -> str:
@@ -34,33 +55,42 @@ class OpenAI(Remote):
         # The client refuses to start without a key, even for a server that needs none.
         return openai.AsyncOpenAI(api_key=os.environ.get("OPENAI_API_KEY") or "none", **self.client_options)
 
-    async def request(self, client: Any, prompt: Prompt, shared: int, extra: Json) -> Response:
+    def fields(self, prompt: Prompt, shared: int) -> dict[str, Any]:
         """The shared parts are not marked, because these servers find shared prefixes themselves."""
-        raw = await client.chat.completions.with_raw_response.create(
-            model=self.model,
-            messages=[{"role": "user", "content": [self.block(part) for part in prompt.parts]}],
-            **{self.limit_field: self.sampling.max_new_tokens},
+        return {
+            "model": self.model,
+            "messages": [{"role": "user", "content": [self.block(part) for part in prompt.parts]}],
+            self.limit_field: self.sampling.max_new_tokens,
             **self._sampling_fields(prompt),
-            **extra,
-        )
-        completion = raw.parse()
-        if not getattr(completion, "choices", None):
-            raise ValueError(f"expected choices, got {completion}")
-        choice, usage = completion.choices[0], completion.usage
-        refusal = getattr(choice.message, "refusal", None)
-        details = getattr(usage, "prompt_tokens_details", None)
+        }
+
+    def read(self, prompt: Prompt, body: dict[str, Any], seconds: float | None) -> Response:
+        match body:
+            case {"choices": [{"message": dict() as message} as choice, *_]}:
+                end = finish_reason(choice.get("finish_reason"), FINISH_REASONS)
+            case _:
+                raise ValueError(f"expected choices with a message, got {excerpt(body)}")
+        text, thought, refusal = _message(message)
+        if refusal:
+            text, end = text or refusal, "refusal"
+        if not (text or thought) and message.get("content") != "" and end != "refusal":
+            raise ValueError(f"expected a text, got {excerpt(body)}")
+        usage = mapping(body.get("usage"))
+        prompt_tokens = count(usage.get("prompt_tokens"))
+        cached = count(mapping(usage.get("prompt_tokens_details")).get("cached_tokens"))
         return Response(
             *prompt.key,
-            text=without_surrogates(_text(choice.message) or refusal or ""),
-            prompt_tokens=usage and usage.prompt_tokens,
-            cached_tokens=details and details.cached_tokens,
-            completion_tokens=usage and usage.completion_tokens,
-            seconds=raw.elapsed.total_seconds(),
-            finish_reason="refusal" if refusal else FINISH_REASONS.get(choice.finish_reason),
+            text=without_surrogates(with_thought(thought, text)),
+            prompt_tokens=prompt_tokens,
+            cached_tokens=None if cached is None or cached > (prompt_tokens or 0) else cached,
+            completion_tokens=count(usage.get("completion_tokens")),
+            seconds=seconds,
+            finish_reason=end,
+            served_model=served_model(body),
         )
 
-    def schema_fields(self, schema: Json) -> Json:
-        json_schema = {"name": "answer", "schema": dict(schema), "strict": True}
+    def schema_fields(self, schema: Json, strict: bool) -> Json:
+        json_schema = {"name": "answer", "schema": dict(schema), "strict": strict}
         return {"response_format": {"type": "json_schema", "json_schema": json_schema}}
 
     def image_block(self, media_type: str, data: str) -> dict[str, Any]:
@@ -72,11 +102,14 @@ class OpenAI(Remote):
         if temperature == 0:
             return {"temperature": 0}
         seed = rng(self.sampling.seed, "openai", *prompt.key).getrandbits(31)
-        return {"temperature": temperature, "top_p": top_p, "seed": seed}
+        # Some servers reject top_p, and 1 is no restriction.
+        return {"temperature": temperature, "seed": seed} | ({"top_p": top_p} if top_p < 1 else {})
 
 
-def _text(message: Any) -> str:
-    """The text of a message. If the server has split off the reasoning, it is put back as a think block."""
-    reasoning = getattr(message, "reasoning_content", None) or getattr(message, "reasoning", None)
-    content: str = message.content or ""
-    return f"<think>{reasoning}</think>{content}" if reasoning else content
+def _message(message: Mapping[str, Any]) -> tuple[str, str, str]:
+    """The text, the thought and the refusal of a message."""
+    content = list(parts(message.get("content")))
+    apart = next((message[name] for name in THOUGHT_FIELDS if message.get(name)), None)
+    refusal = message.get("refusal")
+    said = refusal if isinstance(refusal, str) else joined(content, "refusal")
+    return joined(content), joined(parts(apart)) + joined(content, "thought"), said

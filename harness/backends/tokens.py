@@ -1,7 +1,7 @@
 """Where text and special tokens meet, in a question and in a response.
 
-    question    "What does <|im_end|> mean?"        read as text, so it does not end the user's turn
-    response    <think> two cubes </think> A <eos>  special tokens vanish, except the marks of a thought
+question    "What does <|im_end|> mean?"        read as text, so it does not end the user's turn
+response    <think> two cubes </think> A <eos>  special tokens vanish, except the marks of a thought
 """
 
 import re

@@ -139,7 +139,7 @@ def _request(
         structured = request.setting == "structured"
         responses = backend.structured(missing, schema()) if structured else backend.generate(missing)
         with tqdm(total=len(every), initial=len(every) - len(missing), desc="verdicts", unit="") as progress:
-            for response in responses:
+            for response in backends.storable(responses):
                 log.append([response])
                 verdicts[response.key] = response
                 progress.update()

@@ -139,6 +139,10 @@ def warnings(report: Report) -> Iterator[str]:
         yield f"{count} prompts were not sent under {name}, because their instances have no such policy."
     if report.run.limit is not None:
         yield f"Only the first {report.run.limit} instances of the split were used (--limit)."
+    requested = report.run.model.partition(":")[2]
+    if report.served_models not in ((), (requested,)):
+        served = ", ".join(report.served_models)
+        yield f"{requested} was requested, but the server says that {served} answered."
     check = report.batch_check
     if check and check.differ:
         yield (

@@ -31,7 +31,8 @@ class Price:
         if response.prompt_tokens is None or response.completion_tokens is None:
             return None
         cached, written = response.cached_tokens or 0, response.written_tokens or 0
-        plain = response.prompt_tokens - cached - written
+        # Some servers report more cached tokens than tokens.
+        plain = max(0, response.prompt_tokens - cached - written)
         reading = self.input if self.cached_input is None else self.cached_input
         writing = self.input if self.cache_write is None else self.cache_write
         dollars = (

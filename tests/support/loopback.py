@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,6 +20,8 @@ class Reply:
     headers: dict[str, str] = field(default_factory=dict)
     # Send half of the body, then close the connection.
     cut: bool = False
+    # Seconds before each byte of the body.
+    pause: float = 0
 
 
 @dataclass
@@ -88,7 +91,11 @@ class Handler(BaseHTTPRequestHandler):
         for name, value in reply.headers.items():
             self.send_header(name, value)
         self.end_headers()
-        self.wfile.write(data[: len(data) // 2] if reply.cut else data)
+        for byte in data if reply.pause else b"":
+            time.sleep(reply.pause)
+            self.wfile.write(bytes([byte]))
+        if not reply.pause:
+            self.wfile.write(data[: len(data) // 2] if reply.cut else data)
         self.close_connection = self.close_connection or reply.cut
 
     def log_message(self, format: str, *args: Any) -> None:

@@ -232,7 +232,7 @@ def _request_chains(
             continue
         total = len(samples) * len(instances)
         with tqdm(total=total, initial=total - len(missing), desc="chains of thought", unit="") as progress:
-            for response in backend.generate(missing):
+            for response in backends.storable(backend.generate(missing)):
                 log.append([response])
                 add(response)
                 progress.update()

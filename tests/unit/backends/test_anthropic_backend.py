@@ -30,8 +30,6 @@ SCHEMA = {"type": "object", "properties": {"score": {"type": "integer"}}, "requi
 def environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ANTHROPIC_API_KEY", KEY)
     monkeypatch.setattr("harness.backends.anthropic_batches.POLL_SECONDS", 0.01)
-    for name in ("INITIAL_RETRY_DELAY", "MAX_RETRY_DELAY"):
-        monkeypatch.setattr(f"anthropic._base_client.{name}", 0.01)
 
 
 def backend(url: str, folder: Path | None = None, batch: bool = False, **sampling: Any) -> Any:

@@ -85,7 +85,6 @@ def test_a_real_server_answers_like_the_hf_backend_and_may_be_killed(
     transformers_server: tuple[str, subprocess.Popen[bytes]],
     llava: Path,
     visual_folder: Path,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """With images in the policy and in the question."""
     url, process = transformers_server
@@ -104,8 +103,7 @@ def test_a_real_server_answers_like_the_hf_backend_and_may_be_killed(
     assert {key: facts(r) for key, r in served.items()} == {key: facts(r) for key, r in local.items()}
     assert len({r.text for r in served.values()}) > 3
 
-    monkeypatch.setattr("harness.backends.remote.RETRIES", 0)
-    backend = backends.make(f"openai:{llava}", benchmark, sampling, Endpoint(url, concurrency=2))
+    backend = backends.make(f"openai:{llava}", benchmark, sampling, Endpoint(url, 2, retries=0))
     responses = []
     for response in backend.generate(prompts):
         responses.append(response)
