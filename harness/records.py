@@ -7,7 +7,7 @@ A Prompt has no field for the answer, so no backend can see the target.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 Json = Mapping[str, Any]
 
@@ -124,6 +124,15 @@ class CitedRule:
     parts: Mapping[str, bool] = field(default_factory=dict)
 
 
+class Cluster(NamedTuple):
+    """What an instance may share with others, so that their scores are related; empty if it has none."""
+
+    # The paths of the images of its question, one per line.
+    images: str = ""
+    # The id of its policy.
+    policy: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Score:
     """The grade of a response, and its values under other metrics."""
@@ -136,6 +145,8 @@ class Score:
     parts: Mapping[str, float] = field(default_factory=dict)
     # By metric (harness.metrics).
     values: Mapping[str, float] = field(default_factory=dict)
+    # None in the files of old versions.
+    cluster: Cluster | None = None
 
     @property
     def key(self) -> tuple[str, str, int]:

@@ -30,9 +30,10 @@ from harness.files import store
 from harness.files.benchmark import Benchmark
 from harness.files.workdir import reserve
 from harness.metrics import metric
-from harness.records import BatchCheck, Instance, Json, Prompt, Report, Response, Run, Score, Session
+from harness.records import BatchCheck, Grade, Instance, Json, Prompt, Report, Response, Run, Score, Session
 from harness.report.figures import make_report, write_report
 from harness.results import Result, Results
+from harness.stats.clusters import cluster
 from harness.variants import VARIANTS
 
 # How many prompts are sent again, one at a time, to check whether batching changes responses.
@@ -137,10 +138,10 @@ def score(benchmark: Benchmark, instances: list[Instance], responses: list[Respo
         if target is None:
             continue
         if response.text is None:
-            graded = Score(*response.key, value=None, reason=f"request failed: {response.error}")
+            grade = Grade(None, f"request failed: {response.error}")
         else:
             grade = benchmark.grade(instance, target, response.text)
-            graded = Score(*response.key, value=grade.value, reason=grade.reason, parts=grade.parts)
+        graded = Score(*response.key, grade.value, grade.reason, grade.parts, cluster=cluster(instance))
         results.append(Result(instance, variant, response, graded))
     return metric.with_values(Results(benchmark, results))
 
