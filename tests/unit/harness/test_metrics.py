@@ -320,4 +320,4 @@ def test_a_metric_without_bounds_ignores_failed_requests() -> None:
     valued = [replace(r, score=replace(r.score, values={"words": 7.0})) for r in found.results[:1]]
     (row,) = rows_of(replace(found, results=[*valued, *found.results[1:]]), words)
     assert isinstance(row, ReportRow)
-    assert (row.mean, row.low, row.high, row.n, row.errors) == (7, 7, 7, 1, 1)
+    assert (row.mean, row.low, row.high, row.n, row.errors) == (7, None, None, 1, 1)
