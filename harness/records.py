@@ -242,6 +242,8 @@ class Run:
     sampling: Json
     # sha256 of a local checkpoint's weights, so that a checkpoint trained again counts as another model.
     weights: str | None = None
+    # Whether the limit is a random sample. Old versions used the first instances.
+    sampled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,3 +265,5 @@ class Report:
     scorer: str = ""
     # US dollars for all responses according to the price table; None if the model has no price.
     cost: float | None = None
+    # The number of instances in the split, if the run has a limit.
+    available: int | None = None

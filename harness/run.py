@@ -15,7 +15,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -33,6 +33,7 @@ from harness.metrics import metric
 from harness.records import BatchCheck, Grade, Instance, Json, Prompt, Report, Response, Run, Score, Session
 from harness.report.figures import make_report, write_report
 from harness.results import Result, Results
+from harness.sampling import scored_instances
 from harness.stats.clusters import cluster
 from harness.variants import VARIANTS
 
@@ -50,7 +51,7 @@ class EvalRequest:
     split: str = "test"
     """The split of the benchmark to score."""
     limit: int | None = None
-    """Use only the first N instances."""
+    """Use a random sample of N instances, the same for every model."""
     samples: int = 1
     """Responses per prompt."""
     sampling: Sampling = field(default_factory=Sampling)
@@ -73,8 +74,9 @@ def evaluate(benchmark: Benchmark, request: EvalRequest, out: Path) -> Report:
 
     Raises UserError if `out` contains a run of another request.
     """
-    instances = benchmark.instances(request.split)[: request.limit]
+    every = benchmark.instances(request.split)
     run = _reserved(out, _run(benchmark, request))
+    instances = scored_instances(benchmark, run, every)
     log = store.Log(out / "responses.jsonl", Response)
     with store.locked(log.path):
         return _evaluate(benchmark, request, run, instances, log, out)
@@ -110,7 +112,7 @@ def report_again(benchmark: Benchmark, out: Path) -> None:
         return
     finished = store.read_json(out / "report.json", Report)
     run, check = finished.run, finished.batch_check
-    instances = benchmark.instances(run.split)[: run.limit]
+    instances = scored_instances(benchmark, run, benchmark.instances(run.split))
     done = {r.key: r for r in store.Log(out / "responses.jsonl", Response).read()}
     keys = [p.key for p in _prompts(benchmark, run, instances)]
     if all(key in done for key in keys):
@@ -150,8 +152,11 @@ def _reserved(out: Path, run: Run) -> Run:
     """Reserves the folder for this run, or resumes the run that it contains.
 
     The path of the benchmark may change, because the digest identifies its content. A finished run may be
-    copied to a machine without the checkpoint, so weights are compared only if they are known.
+    copied to a machine without the checkpoint, so weights are compared only if they are known. A run that an
+    old version started keeps its instances.
     """
+    if (out / "run.json").is_file() and (out / "responses.jsonl").is_file():
+        run = replace(run, sampled=store.read_json(out / "run.json", Run).sampled)
     may_differ = ["benchmark"] if run.weights else ["benchmark", "weights"]
     return msgspec.convert(reserve(out, "run.json", run, "a run", may_differ), Run)
 
@@ -167,6 +172,7 @@ def _run(benchmark: Benchmark, request: EvalRequest) -> Run:
         split=request.split,
         variants=tuple(v.name for v in variants.parse(request.variants)),
         limit=request.limit,
+        sampled=request.limit is not None,
         samples=request.samples,
         sampling=msgspec.to_builtins(request.sampling),
         weights=backends.weights_digest(request.model),

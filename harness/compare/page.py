@@ -52,7 +52,8 @@ def write_comparison(comparison: Comparison, out: Path) -> None:
 def label(difference: Difference) -> str:
     """The benchmark, with its split and limit unless these are the whole test split."""
     split = f" {difference.split}" if difference.split != "test" else ""
-    limit = f", first {difference.limit}" if difference.limit is not None else ""
+    which = "sample of" if difference.sampled else "first"
+    limit = f", {which} {difference.limit}" if difference.limit is not None else ""
     return printable(f"{difference.benchmark}{split}{limit}")
 
 

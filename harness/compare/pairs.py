@@ -36,6 +36,8 @@ class Key(NamedTuple):
     split: str
     variant: str
     limit: int | None
+    # Whether the limit is a random sample.
+    sampled: bool
     scorer: str
 
 
@@ -62,6 +64,7 @@ class Difference:
     split: str
     variant: str
     limit: int | None
+    sampled: bool
     scorer: str
     metric: str
     # The folders of the two runs.
@@ -168,7 +171,7 @@ def _sides(folder: Path) -> tuple[dict[Key, Side], list[Unmatched]]:
         for score in store.read_lines(path / "scores.jsonl", Score):
             by_variant.setdefault(score.variant, {}).setdefault(score.instance, []).append(score)
         for variant, scores in by_variant.items():
-            key = Key(run.digest, run.split, variant, run.limit, scorer)
+            key = Key(run.digest, run.split, variant, run.limit, run.sampled, scorer)
             if key in sides:
                 raise UserError(
                     f"{folder}: {sides[key].run} and {path} both contain {variant} of {_name(run)}; "
@@ -187,8 +190,11 @@ def _without_counterpart(key: Key, side: Side, others: Mapping[Key, Side], folde
     """Why no run in the folder matches: what the most similar run has instead."""
     what = f"{key.variant} of {side.benchmark}"
     for near, other in others.items():
-        if near._replace(limit=None) == key._replace(limit=None):
-            return Unmatched(side.run, f"{what} has limit {key.limit}, {other.run} has {near.limit}")
+        if near._replace(limit=key.limit, sampled=key.sampled) == key:
+            extents = (
+                f"{_extent(key.limit, key.sampled)}, {other.run} has {_extent(near.limit, near.sampled)}"
+            )
+            return Unmatched(side.run, f"{what} has {extents}")
         if near._replace(scorer=key.scorer) == key:
             scorers = f"scorer {key.scorer!r}, {other.run} has {near.scorer!r}"
             return Unmatched(side.run, f"{what} has {scorers}: score one of them again")
@@ -198,6 +204,11 @@ def _without_counterpart(key: Key, side: Side, others: Mapping[Key, Side], folde
     return Unmatched(side.run, f"{what} ({key.split}) is in no run of {folder}")
 
 
+def _extent(limit: int | None, sampled: bool) -> str:
+    """Which instances of a split were scored, in words."""
+    return "no limit" if limit is None else f"limit {limit}, {'a random sample' if sampled else 'the first'}"
+
+
 def _with_headline(both: Mapping[Key, tuple[Side, Side]]) -> Iterator[tuple[Key, tuple[Side, Side]]]:
     """The matched runs, and MMMU-Pro's headline score if both of its settings are present.
 
@@ -205,11 +216,9 @@ def _with_headline(both: Mapping[Key, tuple[Side, Side]]) -> Iterator[tuple[Key,
     two samples of it, and the interval accounts for their dependence.
     """
     yield from both.items()
-    for limit in {key.limit for key in both}:
-        halves = [
-            [(key, b, t) for key, (b, t) in both.items() if (key.limit, b.benchmark) == (limit, name)]
-            for name in HEADLINE
-        ]
+    for extent in {(key.limit, key.sampled) for key in both}:
+        same = [(key, b, t) for key, (b, t) in both.items() if (key.limit, key.sampled) == extent]
+        halves = [[found for found in same if found[1].benchmark == name] for name in HEADLINE]
         # With two runs of a setting, such as with different prompts, it is unknown which belong together.
         if any(len(found) != 1 for found in halves):
             continue
