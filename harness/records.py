@@ -7,7 +7,7 @@ A Prompt has no field for the answer, so no backend can see the target.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 Json = Mapping[str, Any]
 
@@ -124,6 +124,15 @@ class CitedRule:
     parts: Mapping[str, bool] = field(default_factory=dict)
 
 
+class Cluster(NamedTuple):
+    """What an instance may share with others, so that their scores are related; empty if it has none."""
+
+    # The paths of the images of its question, one per line.
+    images: str = ""
+    # The id of its policy.
+    policy: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Score:
     """The grade of a response, and its values under other metrics."""
@@ -136,6 +145,8 @@ class Score:
     parts: Mapping[str, float] = field(default_factory=dict)
     # By metric (harness.metrics).
     values: Mapping[str, float] = field(default_factory=dict)
+    # None in the files of old versions.
+    cluster: Cluster | None = None
 
     @property
     def key(self) -> tuple[str, str, int]:
@@ -233,6 +244,8 @@ class Run:
     weights: str | None = None
     # What else answers (harness.backends.identity): digests of a checkpoint's files, a revision, an address.
     identity: Mapping[str, str | None] | None = None
+    # Whether the limit is a random sample. Old versions used the first instances.
+    sampled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,3 +269,5 @@ class Report:
     cost: float | None = None
     # The models that the server says answered.
     served_models: tuple[str, ...] = ()
+    # The number of instances in the split, if the run has a limit.
+    available: int | None = None

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from harness import variants
 from harness.files.benchmark import Benchmark
 from harness.records import CitedRule, Instance, Response, Score
+from harness.stats.clusters import cluster, clusters
+from harness.stats.intervals import Clusters
 from harness.variants import Variant
 
 
@@ -48,6 +50,11 @@ def by_instance(results: Sequence[Result]) -> list[list[Result]]:
     for result in results:
         instances.setdefault(result.instance.id, []).append(result)
     return list(instances.values())
+
+
+def clusters_of(instances: Sequence[Sequence[Result]]) -> Clusters:
+    """Which of these instances, each given by its samples, belong together."""
+    return clusters(cluster(samples[0].instance) for samples in instances)
 
 
 def majorities(benchmark: Benchmark) -> dict[str | None, list[str]]:

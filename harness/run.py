@@ -16,7 +16,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -32,9 +32,11 @@ from harness.files import store
 from harness.files.benchmark import Benchmark
 from harness.files.workdir import reserve
 from harness.metrics import metric
-from harness.records import BatchCheck, Instance, Json, Prompt, Report, Response, Run, Score, Session
+from harness.records import BatchCheck, Grade, Instance, Json, Prompt, Report, Response, Run, Score, Session
 from harness.report.figures import make_report, write_report
 from harness.results import Result, Results
+from harness.sampling import scored_instances
+from harness.stats.clusters import cluster
 from harness.variants import VARIANTS
 
 # How many prompts are sent again, one at a time, to check whether batching changes responses.
@@ -65,7 +67,7 @@ class EvalRequest:
     split: str = "test"
     """The split of the benchmark to score."""
     limit: int | None = None
-    """Use only the first N instances."""
+    """Use a random sample of N instances, the same for every model."""
     samples: int = 1
     """Responses per prompt."""
     sampling: Sampling = field(default_factory=Sampling)
@@ -93,8 +95,9 @@ def evaluate(benchmark: Benchmark, request: EvalRequest, out: Path) -> Report:
 
     Raises UserError if `out` contains a run of another request, or if every request failed.
     """
-    instances = benchmark.instances(request.split)[: request.limit]
+    every = benchmark.instances(request.split)
     run = _reserved(out, _run(benchmark, request))
+    instances = scored_instances(benchmark, run, every)
     log = store.Log(out / RESPONSES, Response)
     with store.locked(log.path):
         return _evaluate(benchmark, request, run, instances, log, out)
@@ -140,7 +143,7 @@ def report_again(benchmark: Benchmark, out: Path) -> None:
         return
     finished = store.read_json(out / "report.json", Report)
     run, check = finished.run, finished.batch_check
-    instances = benchmark.instances(run.split)[: run.limit]
+    instances = scored_instances(benchmark, run, benchmark.instances(run.split))
     done = {r.key: r for r in store.Log(out / RESPONSES, Response).read()}
     keys = [p.key for p in _prompts(benchmark, run, instances)]
     if all(key in done for key in keys):
@@ -168,10 +171,10 @@ def score(benchmark: Benchmark, instances: list[Instance], responses: list[Respo
         if target is None:
             continue
         if response.text is None:
-            graded = Score(*response.key, value=None, reason=f"request failed: {response.error}")
+            grade = Grade(None, f"request failed: {response.error}")
         else:
             grade = benchmark.grade(instance, target, response.text)
-            graded = Score(*response.key, value=grade.value, reason=grade.reason, parts=grade.parts)
+        graded = Score(*response.key, grade.value, grade.reason, grade.parts, cluster=cluster(instance))
         results.append(Result(instance, variant, response, graded))
     return metric.with_values(Results(benchmark, results))
 
@@ -180,8 +183,11 @@ def _reserved(out: Path, run: Run) -> Run:
     """Reserves the folder for this run, or resumes the run that it contains.
 
     The path of the benchmark may change, because the digest identifies its content. A finished run may be
-    copied to a machine without the checkpoint, so what answers is compared only if it is known.
+    copied to a machine without the checkpoint, so what answers is compared only if it is known. A run that an old
+    version started keeps its instances.
     """
+    if (out / "run.json").is_file() and (out / RESPONSES).is_file():
+        run = replace(run, sampled=store.read_json(out / "run.json", Run).sampled)
     unknown = [name for name in ("weights", "identity") if getattr(run, name) is None]
 
     def reserved() -> Run:
@@ -222,6 +228,7 @@ def _run(benchmark: Benchmark, request: EvalRequest) -> Run:
         split=request.split,
         variants=tuple(v.name for v in variants.parse(request.variants)),
         limit=request.limit,
+        sampled=request.limit is not None,
         samples=request.samples,
         sampling=msgspec.to_builtins(request.sampling),
         weights=backends.weights_digest(request.model),

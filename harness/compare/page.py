@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from harness.compare.pairs import Comparison, Difference
 from harness.files import store
-from harness.metrics.metric import Unit, find, with_unit
+from harness.metrics.metric import DASH, Unit, find, with_unit
 from harness.report.page import environment, packaged
 from harness.report.plots import INLINE, MARKERS, Drawing, drawing
 from harness.report.text import escape_markdown, markdown_table, terminal_table
@@ -21,6 +21,13 @@ from harness.text import printable, short
 # How many incomplete instances the terminal lists; compare.json and the page list all.
 NAMED = 5
 TEXTS = ("benchmark", "variant", "metric", "tuned run")
+# How to read the figures.
+METHOD = (
+    "Differences of shares are in percentage points. p is from a sign-flip test, which is McNemar's exact "
+    "test if all values are 0 or 1. This test and the 95 % interval account for questions that share images "
+    "or a policy. A difference is marked if its interval excludes zero, which requires that p is at most "
+    "0.05. Without any true difference, at most one row in twenty is marked by chance."
+)
 HEAD = (*TEXTS, "base", "tuned", "difference", "95 % interval", "p", "n", "incomplete", "")
 
 
@@ -45,12 +52,13 @@ def write_comparison(comparison: Comparison, out: Path) -> None:
 def label(difference: Difference) -> str:
     """The benchmark, with its split and limit unless these are the whole test split."""
     split = f" {difference.split}" if difference.split != "test" else ""
-    limit = f", first {difference.limit}" if difference.limit is not None else ""
+    which = "sample of" if difference.sampled else "first"
+    limit = f", {which} {difference.limit}" if difference.limit is not None else ""
     return printable(f"{difference.benchmark}{split}{limit}")
 
 
 def format_p(p: float | None) -> str:
-    return "–" if p is None else "<0.001" if p < 0.001 else f"{p:.3f}"
+    return DASH if p is None else "<0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def metric_title(difference: Difference) -> str:
@@ -62,6 +70,8 @@ def unit(difference: Difference) -> Unit:
 
 
 def _interval(d: Difference) -> str:
+    if d.low is None or d.high is None:
+        return DASH
     return f"{unit(d).change(d.low)} to {unit(d).change(d.high)}"
 
 
@@ -110,8 +120,7 @@ def markdown(comparison: Comparison) -> str:
     lines = [
         f"# From {escape_markdown(printable(comparison.base))}\n",
         markdown_table(HEAD, rows, len(TEXTS)),
-        "\nDifferences of shares are in percentage points; 95 % intervals by bootstrap over instances,"
-        f" {comparison.resamples} resamples;\nmarked if the interval excludes zero.",
+        f"\n{METHOD}",
     ]
     listed = [f"- {escape_markdown(note)}" for note in notes(comparison, named=None)]
     return "\n".join([*lines, *([""] if listed else []), *listed]) + "\n"
@@ -134,6 +143,7 @@ def render(comparison: Comparison) -> str:
     metrics = dict.fromkeys(d.metric for d in comparison.differences)
     return env.get_template("compare.html").render(
         comparison=comparison,
+        method=METHOD,
         style=packaged("report.css"),
         forests=[_forest(comparison, metric) for metric in metrics],
         index=lambda argument: comparison.tuned.index(argument) % len(INLINE.colors),
@@ -154,8 +164,8 @@ def _forest(comparison: Comparison, metric: str) -> Forest:
             model = models.index(d.argument)
             offset = (model - (len(models) - 1) / 2) * 0.64 / len(models)
             _point(plot, d, slots.index(_slot(d)) + offset, model % len(INLINE.colors), scale)
-        edges = [scale * edge for d in shown for edge in (d.low, d.high)]
-        reach = 1.08 * max(map(abs, edges)) or 1.0
+        edges = [edge for d in shown for edge in (d.low, d.difference, d.high) if edge is not None]
+        reach = 1.08 * scale * max(map(abs, edges)) or 1.0
         axes.axvline(0, color=ink, linewidth=1)
         axes.set(
             xlim=(-reach, reach),
@@ -174,10 +184,11 @@ def _slot(d: Difference) -> str:
 
 
 def _point(plot: Drawing, d: Difference, place: float, index: int, scale: float) -> None:
-    """An interval and its mean, filled if the interval excludes zero."""
+    """A mean and its interval if there is one, filled if the interval excludes zero."""
     color = plot.style.colors[index]
-    ends = [scale * d.low, scale * d.high]
-    plot.axes.plot(ends, [place, place], color=color, linewidth=1.8, solid_capstyle="butt")
+    if d.low is not None and d.high is not None:
+        ends = [scale * d.low, scale * d.high]
+        plot.axes.plot(ends, [place, place], color=color, linewidth=1.8, solid_capstyle="butt")
     if d.difference is not None:
         fill = color if d.mark else "none"
         mean = scale * d.difference

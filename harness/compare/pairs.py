@@ -17,11 +17,11 @@ from harness.general.mmmu_pro import HEADLINE
 from harness.metrics.accuracy import ACCURACY
 from harness.metrics.metric import DETAIL, find
 from harness.metrics.parts import PARTS
-from harness.records import Json, Report, Run, Score
-from harness.seeds import rng
-from harness.stats.intervals import bootstrap
+from harness.records import Cluster, Json, Report, Run, Score
+from harness.stats.clusters import clusters
+from harness.stats.intervals import Clusters, estimate, interval
+from harness.stats.significance import LEVEL, sign_flip
 
-RESAMPLES = 10_000
 # Sampling settings that change a model's responses in distribution; a seed or a batch size does not.
 SAMPLING = ("max_new_tokens", "temperature", "top_p")
 # How the label of a part of the score begins.
@@ -36,6 +36,8 @@ class Key(NamedTuple):
     split: str
     variant: str
     limit: int | None
+    # Whether the limit is a random sample.
+    sampled: bool
     scorer: str
 
 
@@ -62,6 +64,7 @@ class Difference:
     split: str
     variant: str
     limit: int | None
+    sampled: bool
     scorer: str
     metric: str
     # The folders of the two runs.
@@ -73,13 +76,14 @@ class Difference:
     base_mean: float | None
     tuned_mean: float | None
     difference: float | None
-    # 95 %, by bootstrap over instances. A missing value could be anything from 0 to 1.
-    low: float
-    high: float
+    # 95 %. A missing value could be anything from 0 to 1. Contains zero if p is above 0.05. None if a metric
+    # without bounds has fewer than two different changes.
+    low: float | None
+    high: float | None
     n: int
     better: int
     worse: int
-    # McNemar's exact test, two-sided; None if not all values are 0 or 1.
+    # The two-sided sign-flip test over clusters; None without a value on both sides.
     p: float | None
     # Instances without a value on at least one side: missing, failed or unscored.
     incomplete: tuple[str, ...]
@@ -99,7 +103,6 @@ class Unmatched:
 class Comparison:
     base: str
     tuned: tuple[str, ...]
-    resamples: int
     differences: tuple[Difference, ...]
     unmatched: tuple[Unmatched, ...]
     # Reasons to trust a difference less.
@@ -131,7 +134,6 @@ def compare(base: Path, tuned: Sequence[Path]) -> Comparison:
     return Comparison(
         str(base),
         tuple(map(str, tuned)),
-        RESAMPLES,
         tuple(differences),
         tuple(dict.fromkeys(unmatched)),
         tuple(dict.fromkeys(warnings)),
@@ -169,7 +171,7 @@ def _sides(folder: Path) -> tuple[dict[Key, Side], list[Unmatched]]:
         for score in store.read_lines(path / "scores.jsonl", Score):
             by_variant.setdefault(score.variant, {}).setdefault(score.instance, []).append(score)
         for variant, scores in by_variant.items():
-            key = Key(run.digest, run.split, variant, run.limit, scorer)
+            key = Key(run.digest, run.split, variant, run.limit, run.sampled, scorer)
             if key in sides:
                 raise UserError(
                     f"{folder}: {sides[key].run} and {path} both contain {variant} of {_name(run)}; "
@@ -188,8 +190,11 @@ def _without_counterpart(key: Key, side: Side, others: Mapping[Key, Side], folde
     """Why no run in the folder matches: what the most similar run has instead."""
     what = f"{key.variant} of {side.benchmark}"
     for near, other in others.items():
-        if near._replace(limit=None) == key._replace(limit=None):
-            return Unmatched(side.run, f"{what} has limit {key.limit}, {other.run} has {near.limit}")
+        if near._replace(limit=key.limit, sampled=key.sampled) == key:
+            extents = (
+                f"{_extent(key.limit, key.sampled)}, {other.run} has {_extent(near.limit, near.sampled)}"
+            )
+            return Unmatched(side.run, f"{what} has {extents}")
         if near._replace(scorer=key.scorer) == key:
             scorers = f"scorer {key.scorer!r}, {other.run} has {near.scorer!r}"
             return Unmatched(side.run, f"{what} has {scorers}: score one of them again")
@@ -199,6 +204,11 @@ def _without_counterpart(key: Key, side: Side, others: Mapping[Key, Side], folde
     return Unmatched(side.run, f"{what} ({key.split}) is in no run of {folder}")
 
 
+def _extent(limit: int | None, sampled: bool) -> str:
+    """Which instances of a split were scored, in words."""
+    return "no limit" if limit is None else f"limit {limit}, {'a random sample' if sampled else 'the first'}"
+
+
 def _with_headline(both: Mapping[Key, tuple[Side, Side]]) -> Iterator[tuple[Key, tuple[Side, Side]]]:
     """The matched runs, and MMMU-Pro's headline score if both of its settings are present.
 
@@ -206,11 +216,9 @@ def _with_headline(both: Mapping[Key, tuple[Side, Side]]) -> Iterator[tuple[Key,
     two samples of it, and the interval accounts for their dependence.
     """
     yield from both.items()
-    for limit in {key.limit for key in both}:
-        halves = [
-            [(key, b, t) for key, (b, t) in both.items() if (key.limit, b.benchmark) == (limit, name)]
-            for name in HEADLINE
-        ]
+    for extent in {(key.limit, key.sampled) for key in both}:
+        same = [(key, b, t) for key, (b, t) in both.items() if (key.limit, key.sampled) == extent]
+        halves = [[found for found in same if found[1].benchmark == name] for name in HEADLINE]
         # With two runs of a setting, such as with different prompts, it is unknown which belong together.
         if any(len(found) != 1 for found in halves):
             continue
@@ -256,9 +264,17 @@ def _difference(
     argument: str, key: Key, base: Side, tuned: Side, metric: str, instances: Sequence[str]
 ) -> Difference:
     pairs = [(_instance_value(base, i, metric), _instance_value(tuned, i, metric)) for i in instances]
-    both = [(b.mean, t.mean) for b, t in pairs if b.mean is not None and t.mean is not None]
-    changes = [t - b for b, t in both]
-    low, high = _interval(pairs, (*key[:3], str(key.limit), metric))
+    shared = [_cluster(base, tuned, i) for i in instances]
+    both = [
+        (b.mean, t.mean, cluster)
+        for (b, t), cluster in zip(pairs, shared, strict=True)
+        if b.mean is not None and t.mean is not None
+    ]
+    changes = [t - b for b, t, _ in both]
+    p = sign_flip(changes, clusters(cluster for _, _, cluster in both))
+    low, high = _interval(pairs, find(metric).unit.bounds, clusters(shared))
+    if low is not None and high is not None and (p is None or p > LEVEL):
+        low, high = min(low, 0.0), max(high, 0.0)
     return Difference(
         benchmark=base.benchmark,
         **key._asdict(),
@@ -266,15 +282,15 @@ def _difference(
         base=base.run,
         tuned=tuned.run,
         argument=argument,
-        base_mean=_mean([b for b, _ in both]),
-        tuned_mean=_mean([t for _, t in both]),
+        base_mean=_mean([b for b, _, _ in both]),
+        tuned_mean=_mean([t for _, t, _ in both]),
         difference=_mean(changes),
         low=low,
         high=high,
         n=len(both),
         better=sum(change > 0 for change in changes),
         worse=sum(change < 0 for change in changes),
-        p=_mcnemar(both),
+        p=p,
         incomplete=tuple(
             i for i, pair in zip(instances, pairs, strict=True) if any(s.least < s.most for s in pair)
         ),
@@ -282,9 +298,15 @@ def _difference(
     )
 
 
-def _mark(low: float, high: float, direction: str) -> Mark:
+def _cluster(base: Side, tuned: Side, instance: str) -> Cluster:
+    """What an instance shares with others; nothing is known if an old version scored both runs."""
+    known = [score.cluster for side in (base, tuned) for score in side.scores.get(instance, ())]
+    return next(filter(None, known), Cluster())
+
+
+def _mark(low: float | None, high: float | None, direction: str) -> Mark:
     """What a difference means, if its interval excludes zero."""
-    if low <= 0 <= high:
+    if low is None or high is None or low <= 0 <= high:
         return ""
     if direction == "neither":
         return "changed"
@@ -330,28 +352,18 @@ def _value(score: Score, metric: str) -> float | None:
 
 
 def _interval(
-    pairs: Sequence[tuple[_InstanceValue, _InstanceValue]], seed: Sequence[str]
-) -> tuple[float, float]:
+    pairs: Sequence[tuple[_InstanceValue, _InstanceValue]],
+    bounds: tuple[float, float] | None,
+    shared: Clusters,
+) -> tuple[float | None, float | None]:
     """Covers every case from all missing values being worst to all being best for the tuned model."""
     least = [t.least - b.most for b, t in pairs]
     most = [t.most - b.least for b, t in pairs]
-    low, high = bootstrap(least, rng(0, "compare", *seed), RESAMPLES)
-    if least != most:
-        high = bootstrap(most, rng(0, "compare", *seed), RESAMPLES)[1]
-    return low, high
+    if bounds is None:
+        return estimate([[change] for change in least], None, shared)[1:]
+    widest = bounds[1] - bounds[0]
+    return interval(least, (-widest, widest), shared)[0], interval(most, (-widest, widest), shared)[1]
 
 
 def _mean(values: Sequence[float]) -> float | None:
     return math.fsum(values) / len(values) if values else None
-
-
-def _mcnemar(pairs: Sequence[tuple[float, float]]) -> float | None:
-    """The exact two-sided p of the hypothesis that a change is as likely to be better as to be worse."""
-    if not pairs or not all(value in (0, 1) for pair in pairs for value in pair):
-        return None
-    up, down = (sum(b - a == sign for a, b in pairs) for sign in (1, -1))
-    n = up + down
-    ways = (
-        math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1) for k in range(min(up, down) + 1)
-    )
-    return min(1.0, 2 * math.fsum(math.exp(way - n * math.log(2)) for way in ways))

@@ -13,9 +13,8 @@ from harness.judge.config import JudgeRequest
 from harness.judge.prompt import FOOLED, MAX_SCORE, SettingName
 from harness.metrics.metric import OUT_OF_TEN
 from harness.records import Json, Run
-from harness.seeds import rng
 from harness.stats.agreement import krippendorff
-from harness.stats.intervals import bootstrap
+from harness.stats.intervals import estimate
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +51,7 @@ class Judgement:
     limit: int
     repeats: int
     mean: float | None
-    # 95 %, by bootstrap over responses.
+    # 95 %. A response without a score could have any.
     low: float | None
     high: float | None
     # Responses with at least one score; the mean is over these.
@@ -91,7 +90,7 @@ def summarize(
 ) -> Judgement:
     """The figures over the judged responses; `failed` is the number of requests of the run that failed."""
     scores = [j.score for j in judged if j.score is not None]
-    low, high = bootstrap(scores, rng(0, "judgement", run.digest)) if scores else (None, None)
+    mean, low, high = estimate([[j.score] for j in judged], OUT_OF_TEN.bounds)
     rules = [j.rules for j in judged if j.rules is not None]
     pairs = [(j.score / MAX_SCORE, j.rules) for j in judged if j.score is not None and j.rules is not None]
     reasons = Counter(reason.partition(":")[0] for j in judged for reason in j.reasons if reason is not None)
@@ -105,7 +104,7 @@ def summarize(
         variants=request.variants,
         limit=request.limit,
         repeats=request.repeats,
-        mean=fmean(scores) if scores else None,
+        mean=mean,
         low=low,
         high=high,
         n=len(scores),

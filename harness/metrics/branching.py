@@ -8,21 +8,20 @@ ReportRow contains the total variation distance of the two distributions, and th
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 
 from harness.metrics.metric import Metric, mean_row, natural
 from harness.records import Distribution, ReportRow
 from harness.results import Result, Results
-from harness.seeds import rng
-from harness.stats.intervals import middle, resampled
+from harness.stats.clusters import cluster, clusters
+from harness.stats.intervals import estimate
 from harness.variants import Variant
 
-Array = npt.NDArray[np.float64]
-# The rules that the responses to one instance should cite, and the rules that they do cite.
+# The rules that the responses to one instance should cite, and the rules that they do cite. Both are empty if
+# all requests failed.
 Counts = tuple[Counter[str], Counter[str]]
 # Replaces the name of every rule that does not exist. No response should cite any of them, so counting them
 # together does not change the distance.
@@ -36,16 +35,18 @@ def by_variant(metric: Metric, results: Results) -> Iterator[ReportRow | Distrib
         instances: dict[str, Counts] = {}
         for result in members:
             rules = results.benchmark.family_of(result.instance).gold_rules(result.instance, variant)
-            if result.response.text is None or not rules:
+            if not rules:
+                continue
+            should, does = instances.setdefault(result.instance.id, (Counter(), Counter()))
+            if result.response.text is None:
                 continue
             exists = {rule.rule: rule.exists for rule in results.cited_rules(result)}
             gold.update(rules)
             cited.update(exists.keys())
-            should, does = instances.setdefault(result.instance.id, (Counter(), Counter()))
             should.update(rules)
             does.update(rule if exists[rule] else NONEXISTENT for rule in exists)
-        if instances:
-            yield _row(metric, variant, members, list(instances.values()))
+        if gold:
+            yield _row(metric, variant, members, instances)
             yield _distribution(variant, gold, cited)
 
 
@@ -61,28 +62,33 @@ def _distribution(variant: Variant, gold: Counter[str], cited: Counter[str]) -> 
 
 
 def _row(
-    metric: Metric, variant: Variant, members: Sequence[Result], instances: Sequence[Counts]
+    metric: Metric, variant: Variant, members: Sequence[Result], instances: Mapping[str, Counts]
 ) -> ReportRow:
-    """The distance, with an interval from resampling instances."""
-    rules = sorted({rule for counts in instances for side in counts for rule in side})
+    """The distance, with the interval of the mean of its linearized values.
+
+    To first order, the distance is the mean of what each instance adds to it: half the sum over rules of the
+    sign of the difference of the shares times the instance's excess counts (Deville 1999).
+    """
+    rules = sorted({rule for counts in instances.values() for side in counts for rule in side})
     counts_I2R = np.zeros((len(instances), 2, len(rules)))
-    for index, (should, does) in enumerate(instances):
+    for index, (should, does) in enumerate(instances.values()):
         counts_I2R[index, 0] = [should[rule] for rule in rules]
         counts_I2R[index, 1] = [does[rule] for rule in rules]
     row = mean_row(metric, variant, members, lambda r: None if r.response.error is not None else 0.0)
-    if not counts_I2R[:, 1].any():  # nothing is cited, so there is no distribution to compare
+    totals_2 = counts_I2R.sum(axis=(0, 2))
+    if not totals_2[1]:  # nothing is cited, so there is no distribution to compare
         return replace(row, mean=None, low=0.0, high=1.0)
-    mean = float(_distance(counts_I2R.sum(axis=0)))
-    flat = resampled(counts_I2R.reshape(len(instances), -1), rng(0, "branching"))
-    low, high = middle(_distance(flat.reshape(-1, 2, len(rules))))
-    return replace(row, mean=mean, low=min(low, mean), high=max(high, mean))
-
-
-def _distance(counts: Array) -> Array:
-    """(...) total variation between the two rows of (..., 2, rules) counts, each as shares of its sum."""
-    shares = counts / np.maximum(counts.sum(axis=-1, keepdims=True), 1e-12)
-    result: Array = np.abs(shares[..., 0, :] - shares[..., 1, :]).sum(axis=-1) / 2
-    return result
+    shares_2R = counts_I2R.sum(axis=0) / totals_2[:, None]
+    difference_R = shares_2R[0] - shares_2R[1]
+    mean = float(np.abs(difference_R).sum() / 2)
+    answered_I = counts_I2R[:, 0].sum(axis=1) > 0
+    excess_I2R = counts_I2R - shares_2R * counts_I2R.sum(axis=2, keepdims=True)
+    excess_I2R *= answered_I.sum() / totals_2[:, None]
+    values_I = mean + (excess_I2R[:, 0] - excess_I2R[:, 1]) @ np.sign(difference_R) / 2
+    values = [[float(value) if known else None] for value, known in zip(values_I, answered_I, strict=True)]
+    by_id = {r.instance.id: r.instance for r in members}
+    _, low, high = estimate(values, clusters=clusters(cluster(by_id[instance]) for instance in instances))
+    return replace(row, mean=mean, low=low, high=high)
 
 
 BRANCHING = Metric(

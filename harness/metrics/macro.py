@@ -11,7 +11,7 @@ from statistics import fmean
 
 from harness.metrics.metric import Metric, mean_row
 from harness.records import ReportRow
-from harness.results import Result, Results, by_instance
+from harness.results import Result, Results, by_instance, clusters_of
 from harness.stats.intervals import estimate
 
 
@@ -32,7 +32,8 @@ def over_groups(metric: Metric, results: Results) -> Iterator[ReportRow]:
 
 def _mean_of_means(parts: list[list[Result]]) -> tuple[float | None, float, float]:
     """Combines the intervals of independent groups by adding squares (Zou and Donner 2008)."""
-    estimates = [estimate([r.score.value for r in s] for s in by_instance(part)) for part in parts]
+    groups = [by_instance(part) for part in parts]
+    estimates = [estimate([[r.score.value for r in s] for s in g], clusters=clusters_of(g)) for g in groups]
     means = [e.mean for e in estimates if e.mean is not None]
     if len(means) < len(estimates):
         return None, 0.0, 1.0

@@ -19,7 +19,7 @@ from typing import Literal
 from harness import registry
 from harness.errors import UserError
 from harness.records import Distribution, ReportRow
-from harness.results import Result, Results, by_instance
+from harness.results import Result, Results, by_instance, clusters_of
 from harness.stats.intervals import estimate
 from harness.variants import Variant
 
@@ -125,8 +125,9 @@ def mean_row(
     The value is None for a response whose request failed: the mean excludes it, but the interval covers every
     value that it could have had.
     """
-    values = [[value(result) for result in samples] for samples in by_instance(members)]
-    mean, low, high = estimate(values, metric.unit.bounds)
+    instances = by_instance(members)
+    values = [[value(result) for result in samples] for samples in instances]
+    mean, low, high = estimate(values, metric.unit.bounds, clusters_of(instances))
     return ReportRow(
         variant=variant.name,
         metric=metric.name,

@@ -138,7 +138,12 @@ def warnings(report: Report) -> Iterator[str]:
     for name, count in report.skipped.items():
         yield f"{count} prompts were not sent under {name}, because their instances have no such policy."
     if report.run.limit is not None:
-        yield f"Only the first {report.run.limit} instances of the split were used (--limit)."
+        available = report.available or report.run.limit
+        scored = f"{min(report.run.limit, available):,} of {available:,} instances"
+        if report.run.sampled:
+            yield f"Scored on a random sample of {scored}, the same for every model (--limit)."
+        else:
+            yield f"Scored on the first {scored}, as in old versions (--limit). The others may differ."
     requested = report.run.model.partition(":")[2]
     if report.served_models not in ((), (requested,)):
         served = ", ".join(report.served_models)

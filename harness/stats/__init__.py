@@ -1,4 +1,5 @@
-"""Statistics of scores: `intervals` (means with 95 % intervals) and `agreement` (of two judges).
+"""Statistics of scores.
 
-The two files are independent of each other. Read `intervals` first, because every metric uses it.
+Read `intervals` first (means with 95 % intervals), because every metric uses it, then `clusters` (which
+instances belong together), `significance` (of paired differences) and `agreement` (of two judges).
 """

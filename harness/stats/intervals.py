@@ -1,21 +1,31 @@
-"""95 % intervals for means. The unit is the instance, however many samples it has."""
+"""95 % intervals for means that account for n, and for instances that share an image or a policy.
+
+The unit is the instance, however many samples it has. The design effect of a mean is its estimated variance
+divided by the variance of as many independent values of 0 or 1 (Kish 1965). Wilson's interval with the
+effective number n / effect is then right for all values within bounds:
+
+    independent values of 0 or 1    effect 1: Wilson's interval itself
+    values that vary less           effect below 1, so a narrower interval
+    clusters of related instances   effect above 1, at most the size of a cluster
+
+Z squared pseudo-observations of 0 or 1 are added to the variance. So no interval has zero width, not even for
+equal values, and a few clusters whose means agree by chance are not taken for independent instances.
+"""
 
 import math
-import random
-from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Hashable, Iterable, Sequence
+from itertools import combinations
+from typing import NamedTuple
 
-from harness.seeds import rng
-
-# The 97.5 % quantile of the standard normal distribution.
+# The 97.5 % quantile of the standard normal distribution, and those of Student's t for 1, 2, ... degrees.
 Z = 1.959964
-RESAMPLES = 2_000
-# How many counts are drawn at once. This limits their memory to 8 MB, whatever the number of values.
-CELLS = 1_000_000
+T = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)
+# For each way in which instances belong together, such as by image, the label of each instance's cluster.
+Clusters = Sequence[Sequence[Hashable]]
 
 
 class Estimate(NamedTuple):
-    """A mean with its interval; None if there are no values."""
+    """A mean with its interval; None if there is none."""
 
     mean: float | None
     low: float | None
@@ -23,76 +33,104 @@ class Estimate(NamedTuple):
 
 
 def estimate(
-    instances: Iterable[Sequence[float | None]], bounds: tuple[float, float] | None = (0.0, 1.0)
+    instances: Iterable[Sequence[float | None]],
+    bounds: tuple[float, float] | None = (0.0, 1.0),
+    clusters: Clusters = (),
 ) -> Estimate:
-    """The mean over instances, each given by the values of its samples.
+    """The mean over instances, each given by the values of its samples, of which there is at least one.
 
     None is a missing value, such as that of a failed request. The mean excludes it, but the interval covers
-    every value within the bounds that it could have had. Without bounds, missing values are ignored.
+    every value within the bounds that it could have had. Without bounds, missing values are ignored, and
+    there is no interval if fewer than two different values are known. `clusters` is as in `interval`.
     """
     instances = list(instances)
-    known = [_mean(values) for one in instances if (values := [v for v in one if v is not None])]
+    means = [_mean(values) if (values := [v for v in one if v is not None]) else None for one in instances]
+    known = [mean for mean in means if mean is not None]
     mean = _mean(known) if known else None
     if bounds is None:
-        return Estimate(mean, *(bootstrap(known, rng(0, "interval")) if known else (None, None)))
-    least, most = (
-        [_mean([bound if v is None else v for v in one]) for one in instances if one] for bound in bounds
-    )
-    low = interval(least, bounds)
-    high = low if least == most else interval(most, bounds)
+        present = [index for index, one in enumerate(means) if one is not None]
+        return Estimate(mean, *_t_interval(known, [[labels[i] for i in present] for labels in clusters]))
+    least, most = ([_mean([bound if v is None else v for v in one]) for one in instances] for bound in bounds)
+    low = interval(least, bounds, clusters)
+    high = low if least == most else interval(most, bounds, clusters)
     return Estimate(mean, low[0], high[1])
 
 
-def interval(values: Sequence[float], bounds: tuple[float, float] = (0.0, 1.0)) -> tuple[float, float]:
-    """Wilson's interval if all values are 0 or 1, otherwise by resampling; the bounds if there are none."""
-    if bounds == (0.0, 1.0) and all(value in (0, 1) for value in values):
-        return wilson(sum(values), len(values))
-    return bootstrap(values, rng(0, "interval")) if values else bounds
+def interval(
+    values: Sequence[float], bounds: tuple[float, float] = (0.0, 1.0), clusters: Clusters = ()
+) -> tuple[float, float]:
+    """The interval of the mean of values within bounds, never of zero width; the bounds without values.
+
+    Equals Wilson's for independent values of 0 or 1. `clusters` has one sequence for each way in which
+    instances belong together, with one label for each value.
+    """
+    if not values:
+        return bounds
+    low, high = bounds
+    shares = [(value - low) / (high - low) for value in values]
+    n, total = len(shares), math.fsum(shares)
+    mean, typical = total / n, (total + Z * Z / 2) / (n + Z * Z)
+    pseudo = Z * Z * typical * (1 - typical)
+    residuals = [share - mean for share in shares]
+    # The number of instances in the cluster of an instance: the design effect if clusters are uniform.
+    size = 1 + _covariances([1.0] * n, clusters, estimated=False) / n
+    variance = math.fsum(e * e for e in residuals) + _covariances(residuals, clusters) + pseudo * size
+    # Rounded, so that rounding errors do not change Wilson's interval.
+    effect = round(min(size, variance / (n * mean * (1 - mean) + pseudo)), 12)
+    below, above = wilson(total / effect, n / effect)
+    center = _mean(values)
+    return min(center, low + (high - low) * below), max(center, low + (high - low) * above)
 
 
-def wilson(successes: float, n: int) -> tuple[float, float]:
+def _covariances(values: Sequence[float], clusters: Clusters, estimated: bool = True) -> float:
+    """The sum of the products of all ordered pairs of different values that share a cluster; at least 0.
+
+    If values share clusters in several ways, pairs that share two of them are counted once (Cameron, Gelbach
+    and Miller 2011). For residuals of G clusters, `estimated` corrects for a small G by the usual factors:
+    G / (G - 1), and Student's t with G - 1 degrees of freedom in place of the normal distribution.
+    """
+    squares, covariances = math.fsum(v * v for v in values), 0.0
+    for ways in range(1, len(clusters) + 1):
+        for chosen in combinations(clusters, ways):
+            sums: dict[Hashable, float] = {}
+            for label, value in zip(zip(*chosen, strict=True), values, strict=True):
+                sums[label] = sums.get(label, 0.0) + value
+            shared = math.fsum(s * s for s in sums.values()) - squares
+            if estimated and len(sums) > 1:
+                shared *= len(sums) / (len(sums) - 1) * (t_quantile(len(sums) - 1) / Z) ** 2
+            covariances -= (-1) ** ways * shared
+    return max(0.0, covariances)
+
+
+def _t_interval(values: Sequence[float], clusters: Clusters) -> tuple[float | None, float | None]:
+    """Student's interval for values without bounds; None if fewer than two of them are different."""
+    n = len(values)
+    if len(set(values)) < 2:
+        return None, None
+    mean = _mean(values)
+    residuals = [value - mean for value in values]
+    independent = t_quantile(n - 1) ** 2 * math.fsum(e * e for e in residuals) * n / (n - 1)
+    half = math.sqrt(independent + Z * Z * _covariances(residuals, clusters)) / n
+    return mean - half, mean + half
+
+
+def wilson(successes: float, n: float) -> tuple[float, float]:
     """Wilson's score interval for successes out of n (Wilson 1927); (0, 1) if n is 0."""
     if n == 0:
         return 0.0, 1.0
     share, spread = successes / n, Z * Z / n
     center = (share + spread / 2) / (1 + spread)
-    half = Z / (1 + spread) * math.sqrt(share * (1 - share) / n + spread / (4 * n))
+    half = Z / (1 + spread) * math.sqrt(max(0.0, share * (1 - share)) / n + spread / (4 * n))
     # Without the share here, rounding could exclude it from the interval (by 1e-17 if nothing succeeds).
     return max(0.0, min(share, center - half)), min(1.0, max(share, center + half))
 
 
-def bootstrap(
-    values: Sequence[float], draws: random.Random, resamples: int = RESAMPLES
-) -> tuple[float, float]:
-    """The middle 95 % of the means of resamples (Efron 1979). Needs at least one value."""
-    return middle(resampled(values, draws, resamples))
-
-
-def resampled(values: Any, draws: random.Random, resamples: int = RESAMPLES) -> Any:
-    """(resamples, ...) means over the first axis of resamples with replacement of an array (n, ...).
-
-    Drawing how often each distinct value occurs is equivalent to drawing values, and fast if many are equal.
-    """
-    # Imported here because importing numpy takes longer than a command that needs no interval.
-    import numpy as np
-
-    levels, counts = np.unique(np.asarray(values, float), axis=0, return_counts=True)
-    generator = np.random.default_rng(draws.getrandbits(128))
-    at_once = max(1, CELLS // len(levels))
-    sums = [
-        generator.multinomial(len(values), counts / len(values), min(at_once, resamples - done)) @ levels
-        for done in range(0, resamples, at_once)
-    ]
-    return np.concatenate(sums) / len(values)
-
-
-def middle(figures: Any) -> tuple[float, float]:
-    """The 2.5 % and 97.5 % quantiles."""
-    import numpy as np
-
-    low, high = np.quantile(figures, (0.025, 0.975))
-    return float(low), float(high)
+def t_quantile(degrees: int) -> float:
+    """The 97.5 % quantile of Student's t, to 0.1 % (beyond the table: Abramowitz and Stegun 26.7.5)."""
+    if degrees <= len(T):
+        return T[degrees - 1]
+    return Z + (Z**3 + Z) / (4 * degrees) + (5 * Z**5 + 16 * Z**3 + 3 * Z) / (96 * degrees**2)
 
 
 def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values)
+    return math.fsum(values) / len(values)

@@ -20,8 +20,8 @@ from harness.judge.prompt import prompt as judge_prompt
 from harness.judge.summary import JudgedResponse, Judgement
 from harness.records import Response, Run
 from harness.results import Result, Results
-from harness.seeds import rng
-from harness.stats.intervals import bootstrap
+from harness.stats.clusters import cluster, clusters
+from harness.stats.intervals import estimate
 from leaderboards.checks.submission import SubmittedJudgement, equal
 from leaderboards.storage.records import Figures
 
@@ -37,27 +37,26 @@ def judge_id(j: Judgement) -> str:
 def judge_figures(judgement: Judgement, results: Results, figures: Figures) -> Figures | None:
     """The figures of a run with the judge's scores, rescaled to 0 to 1, in place of its own scores.
 
-    Only responses with a score from the judge count. None if there are no such responses.
+    The mean is over responses with a score from the judge. A response without one could have had any score,
+    so it widens the interval. None if no response has a score.
     """
-    scores = {
-        (j.instance, j.variant, j.sample): j.score / MAX_SCORE
-        for j in judgement.responses
-        if j.score is not None
-    }
-    if not scores:
+    by_key = {r.response.key: r for r in results.results}
+    judged = [by_key[j.instance, j.variant, j.sample] for j in judgement.responses]
+    scores = [None if j.score is None else j.score / MAX_SCORE for j in judgement.responses]
+    shared = clusters(cluster(r.instance) for r in judged)
+    mean, low, high = estimate([[score] for score in scores], clusters=shared)
+    if mean is None or low is None or high is None:
         return None
-    low, high = bootstrap(list(scores.values()), rng(0, "judgement", judgement.benchmark_digest))
-    mean = math.fsum(scores.values()) / len(scores)
-    scored = [r for r in results.results if r.response.key in scores]
+    scored = [r for r, score in zip(judged, scores, strict=True) if score is not None]
     return replace(
         figures,
         mean=mean,
-        low=min(low, mean),
-        high=max(high, mean),
-        n=len(scores),
+        low=low,
+        high=high,
+        n=len(scored),
         unparsed=sum(r.score.reason == "unparsed" for r in scored),
         truncated=sum(r.response.finish_reason == "length" for r in scored),
-        unscored=len(judgement.responses) - len(scores),
+        unscored=len(scores) - len(scored),
     )
 
 

@@ -73,7 +73,7 @@ def _run_errors(run: Run, benchmark: Benchmark) -> Iterator[str]:
         if got != expected:
             yield f"{field}: expected {shown(expected, 16)} as in the benchmark, got {shown(got, 16)}"
     if run.limit is not None:
-        yield f"limit: expected a run of all instances, got the first {run.limit}"
+        yield f"limit: expected a run of all instances, got {run.limit} of them"
     if run.split not in benchmark.splits or run.split == TRAINING_SPLIT:
         splits = ", ".join(s for s in benchmark.splits if s != TRAINING_SPLIT)
         yield f"split: expected one of {splits}, got {shown(run.split)!r}"

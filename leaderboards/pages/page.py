@@ -15,6 +15,7 @@ from jinja2 import Environment, PackageLoader
 from markupsafe import Markup
 
 from harness.compare.page import FILTERS as COMPARISON_FILTERS
+from harness.compare.page import METHOD
 from harness.compare.pairs import compare
 from harness.errors import UserError
 from harness.paper.tables import tables
@@ -115,6 +116,7 @@ class Pages:
         variants = {b.key.variant for b in shared}
         return self._render(
             "compare.html",
+            method=METHOD,
             bundles=bundles,
             board=shared[0],
             differences=[d for d in differences if d.variant in variants],

@@ -1,6 +1,5 @@
 """Comparing runs: which runs are matched, the coverage of paired intervals, and the page."""
 
-import json
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -56,7 +55,8 @@ def test_identical_runs_have_no_difference(tmp_path: Path) -> None:
     values = [float(i % 3 == 0) for i in range(50)]
     base, same = write(tmp_path / "base", values), write(tmp_path / "same", values)
     (one,) = compare(base, [same]).differences
-    assert (one.difference, one.low, one.high, one.p, one.n) == (0, 0, 0, 1, 50)
+    assert (one.difference, one.p, one.n) == (0, 1, 50)
+    assert one.low == -one.high and 0.05 < one.high < 0.1
     assert (one.better, one.worse, one.mark) == (0, 0, "")
 
 
@@ -94,8 +94,6 @@ def test_mcnemar_is_exact(tmp_path: Path) -> None:
     tuned = write(tmp_path / "tuned", [0.0] + [1.0] * 9 + [1.0] * 5)
     (one,) = compare(base, [tuned]).differences
     assert one.p == pytest.approx(2 * (1 + 10) / 2**10)
-    partial = write(tmp_path / "partial", [0.5] * 15)
-    assert compare(base, [partial]).differences[0].p is None
 
 
 def test_samples_are_averaged_for_each_instance_first(tmp_path: Path) -> None:
@@ -103,25 +101,25 @@ def test_samples_are_averaged_for_each_instance_first(tmp_path: Path) -> None:
     tuned = write(tmp_path / "tuned", {"a": [1.0] * 3 + [0.0], "b": [1.0, 0, 0, 0]}, samples=4)
     (one,) = compare(base, [tuned]).differences
     assert (one.base_mean, one.tuned_mean, one.n) == (0.25, 0.5, 2)
-    assert (one.difference, one.low, one.high) == (0.25, 0.25, 0.25)
+    assert (one.difference, one.p) == (0.25, 0.5)
 
 
 def test_incomplete_instances_are_named_and_widen_the_interval(tmp_path: Path) -> None:
     right = [1.0] * 20
     base = write(tmp_path / "base", [0.0] * 20)
     (complete,) = compare(base, [write(tmp_path / "complete", right)]).differences
-    assert complete.low == 1
+    assert 0.5 < complete.low < complete.high == 1
     failed = write(tmp_path / "failed", [None, None, *right[2:]])
     (one,) = compare(base, [failed]).differences
     assert (one.n, one.difference, one.incomplete) == (18, 1, ("q0", "q1"))
-    assert one.low < 0.9 and one.high == 1
+    assert one.low < complete.low and one.high == 1
     # Missing on the other side, and nothing known: the interval spans everything and is not marked.
     short, none = write(tmp_path / "short", right[:15]), write(tmp_path / "none", [None] * 20)
     (missing,) = compare(short, [base]).differences
     assert missing.incomplete == tuple(f"q{i}" for i in range(15, 20))
     assert missing.low == missing.difference == -1 < missing.high < 0
     (unknown,) = compare(base, [none]).differences
-    assert (unknown.difference, unknown.low, unknown.high, unknown.mark) == (None, 0, 1, "")
+    assert (unknown.difference, unknown.high, unknown.mark) == (None, 1, "") and unknown.low < 0
     shown = table(compare(base, [failed]))
     assert "2 instances are missing, failed or unscored" in shown and "q0, q1" in shown
     many = compare(write(tmp_path / "first", right[:8]), [base])
@@ -133,7 +131,7 @@ def test_a_sample_that_failed_makes_its_instance_incomplete(tmp_path: Path) -> N
     base = write(tmp_path / "base", {"a": [0.0, 0.0]}, samples=2)
     tuned = write(tmp_path / "tuned", {"a": [1.0, None]}, samples=2)
     (one,) = compare(base, [tuned]).differences
-    assert (one.difference, one.low, one.high, one.incomplete) == (1, 0.5, 1, ("a",))
+    assert (one.difference, one.high, one.incomplete) == (1, 1, ("a",)) and one.low < 0
 
 
 def test_each_part_of_a_score_is_compared_as_a_metric(tmp_path: Path) -> None:
@@ -259,7 +257,6 @@ def test_the_command_prints_a_table_and_writes_three_files(
     assert "+30.0" in page and page.count("<svg") > 1 and 'http-equiv="Content-Security-Policy"' in page
     assert "http://" not in page.replace("http://www.w3.org", "") and "https://" not in page
     assert "+30.0" in (tmp_path / "out" / "compare.md").read_text()
-    assert json.loads((tmp_path / "out" / "compare.json").read_text())["resamples"] == 10_000
 
 
 def test_scores_of_two_scorers_are_not_compared(text_folder: Path, tmp_path: Path) -> None:

@@ -162,7 +162,7 @@ def test_another_scorer_is_refused(run: Path) -> None:
         ({"digest": "0" * 64}, "digest: expected "),
         ({"images_digest": "0" * 64}, "images_digest: expected "),
         ({"family": "other"}, "family: expected clevrpolicy"),
-        ({"limit": 5}, "expected a run of all instances, got the first 5"),
+        ({"limit": 5}, "expected a run of all instances, got 5 of them"),
         ({"split": "train"}, "split: expected one of"),
         ({"split": "../test"}, "split: expected one of"),
         ({"variants": ["internalized", "internalized"]}, "variants: expected different ones"),
