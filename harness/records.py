@@ -252,3 +252,7 @@ class Report:
     scorer: str = ""
     # US dollars for all responses according to the price table; None if the model has no price.
     cost: float | None = None
+    # What could not be computed, on how many responses, and why.
+    failures: tuple[str, ...] = ()
+    # Of responses.jsonl when it was scored.
+    responses_sha256: str | None = None

@@ -35,10 +35,14 @@ def by_variant(metric: Metric, results: Results) -> Iterator[ReportRow | Distrib
         cited: Counter[str] = Counter()
         instances: dict[str, Counts] = {}
         for result in members:
-            rules = results.benchmark.family_of(result.instance).gold_rules(result.instance, variant)
-            if result.response.text is None or not rules:
+            rules = results.gold_rules(result)
+            if (
+                result.response.text is None
+                or not rules
+                or (rules_cited := results.cited_rules(result)) is None
+            ):
                 continue
-            exists = {rule.rule: rule.exists for rule in results.cited_rules(result)}
+            exists = {rule.rule: rule.exists for rule in rules_cited}
             gold.update(rules)
             cited.update(exists.keys())
             should, does = instances.setdefault(result.instance.id, (Counter(), Counter()))

@@ -43,6 +43,7 @@ def make_report(
         distributions=tuple(f for f in figures if isinstance(f, Distribution)),
         scorer=results.benchmark.family.scorer,
         cost=prices.cost(run.model, (r.response for r in results.results)),
+        failures=tuple(results.failure_messages()),
     )
 
 

@@ -6,9 +6,10 @@ All data is escaped, and the page's content security policy allows only the page
 import base64
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from importlib import resources
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -18,20 +19,33 @@ from harness.judge.summary import Judgement, figures
 from harness.metrics.branching import BRANCHING
 from harness.metrics.metric import SECONDS, SHARE, TOKENS, Metric, Unit, find, installed, with_unit
 from harness.records import Report, ReportRow
-from harness.report.gallery import OUTCOMES, make_gallery
-from harness.report.plots import distribution_bars, group_plots, variant_index
+from harness.report.gallery import OUTCOMES, Gallery, make_gallery
+from harness.report.plots import distribution_bars, group_plot, groups, variant_index
 from harness.report.savings import savings
 from harness.results import Results
 from harness.variants import VARIANTS
 
+T, D = TypeVar("T"), TypeVar("D")
 TIMED = "prompt_tokens", "prefill_seconds", "seconds"
 
 
 def render_page(report: Report, results: Results, judgements: Sequence[Judgement] = ()) -> str:
-    """The report as one HTML page. Raises UserError if a picture to show differs from the manifest."""
+    """The report as one HTML page. What cannot be drawn is left out, and the warnings say why."""
     script = packaged("report.js")
-    gallery = make_gallery(results)
+    gallery = results.attempt("showing the samples", None, lambda: make_gallery(results)) or Gallery([], [])
     ungrouped = by_metric([row for row in report.rows if not row.group])
+    branching = {row.variant: row for row in ungrouped if row.metric == BRANCHING.name}
+
+    def drawn(what: str, items: Iterable[T], draw: Callable[[T], D]) -> list[tuple[T, D]]:
+        attempts = [(item, results.attempt(what, None, partial(draw, item))) for item in items]
+        return [(item, result) for item, result in attempts if result is not None]
+
+    plots = drawn("drawing a plot", groups(report.rows), group_plot)
+    cited = [d for d in report.distributions if any(d.cited) and d.variant in branching]
+    distributions = drawn("drawing the cited rules", cited, distribution_bars)
+    judged = drawn("showing a judgement", judgements, figures)
+    # All that is computed for the page must come before this, so that no failure is missing here.
+    failures = [text for text in results.failure_messages() if text not in report.failures]
     template = environment().get_template("report.html")
     return template.render(
         report=report,
@@ -39,14 +53,14 @@ def render_page(report: Report, results: Results, judgements: Sequence[Judgement
         style=packaged("report.css"),
         script=script,
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
-        warnings=list(warnings(report)),
+        warnings=[*warnings(report), *failures],
         scores=[row for row in ungrouped if is_headline(row)],
         others=[row for row in ungrouped if not is_headline(row)],
-        plots=group_plots(report.rows),
+        plots=plots,
         metrics=list(dict.fromkeys(find(row.label) for row in ungrouped)),
-        branching={row.variant: row for row in ungrouped if row.metric == BRANCHING.name},
-        distributions=[(d, distribution_bars(d)) for d in report.distributions if any(d.cited)],
-        judgements=[(judgement, figures(judgement)) for judgement in judgements],
+        branching=branching,
+        distributions=distributions,
+        judgements=judged,
         variants=[VARIANTS[name] for name in report.run.variants],
         gallery=gallery,
         outcomes=[name for name in OUTCOMES if any(s.outcome == name for s in gallery.samples)],
@@ -139,6 +153,7 @@ def warnings(report: Report) -> Iterator[str]:
         yield f"{count} prompts were not sent under {name}, because their instances have no such policy."
     if report.run.limit is not None:
         yield f"Only the first {report.run.limit} instances of the split were used (--limit)."
+    yield from report.failures
     check = report.batch_check
     if check and check.differ:
         yield (
