@@ -44,7 +44,7 @@ class Results:
         try:
             return compute()
         except Exception as error:
-            self.failures.setdefault(what, {})[result and result.score.key] = reason(error)
+            self.failures.setdefault(what, {})[result.score.key if result else None] = reason(error)
             return None
 
     def failure_messages(self) -> Iterator[str]:

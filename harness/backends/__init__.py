@@ -135,11 +135,14 @@ def make(
     if name not in known and Path(model).exists():
         raise UserError(f"{model}: expected a backend before the path, such as hf:{model} or replay:{model}")
     if name not in known:
-        raise UserError(f"{model}: expected a model that begins with one of {', '.join(known)}, got {name!r}")
+        raise UserError(
+            f"model: expected one that begins with {', '.join(known)}, such as hf:PATH or openai:NAME, "
+            f"got {model!r}"
+        )
     try:
         factory: Any = registry.load(registry.BACKENDS, name)
     except ImportError as error:
-        raise UserError(f'{name}: {error}; run: pip install "policy-internalization[{name}]"') from error
+        raise UserError(f"{name}: {error}; {registry.to_install(name)}") from error
     if endpoint != Endpoint() and not factory.remote:
         raise UserError(f"base_url, concurrency, batch: expected only with a remote model, got {name}")
     remote_arguments = [endpoint, folder] if factory.remote else []

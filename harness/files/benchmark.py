@@ -19,6 +19,7 @@ from harness.files.manifest import (
     instances_file,
     refuse_outside,
 )
+from harness.files.workdir import refuse_other
 from harness.records import Grade, Instance, Json
 from harness.text import printable, reason
 
@@ -66,13 +67,8 @@ def begin(folder: Path, spec: BenchmarkSpec) -> Manifest | None:
 
 
 def _refuse_other(folder: Path, requested: BenchmarkSpec, existing: BenchmarkSpec) -> None:
-    wanted, found = ({"family": s.family, **s.versions, **s.config} for s in (requested, existing))
-    for name in wanted.keys() | found.keys():
-        if wanted.get(name) != found.get(name):
-            raise UserError(
-                f"{folder}: contains a benchmark with {name} {found.get(name)!r}, but {wanted.get(name)!r} "
-                "was requested; choose another folder or delete this one first"
-            )
+    found, wanted = ({"family": s.family, **s.versions, **s.config} for s in (existing, requested))
+    refuse_other(folder, "a benchmark", found, {**dict.fromkeys(found), **wanted})
 
 
 def seal(folder: Path, spec: BenchmarkSpec) -> Manifest:

@@ -23,7 +23,6 @@ T = TypeVar("T")
 # Raised if a text is not JSON of the expected record.
 DECODE_ERRORS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-NOT_WRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.EEXIST)
 # Files that are being written, or that a killed process left behind.
 TEMPORARY_FILES = ".*.tmp"
 
@@ -41,9 +40,7 @@ def writing(path: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno in NO_SPACE:
             raise UserError(f"{path}: no space left; free some and rerun the command to resume") from error
-        if error.errno in NOT_WRITABLE:
-            raise UserError(f"{path}: cannot be written: {error.strerror}") from error
-        raise
+        raise UserError(f"{path}: cannot be written: {error.strerror}; name another path") from error
 
 
 def is_empty(folder: Path, ignore: str = "") -> bool:

@@ -4,11 +4,11 @@ the folder contains             reserve
 nothing, or is new              writes the request into it
 the request file alone          replaces it: the first command was perhaps a mistake, and did no work
 the same request and work       returns it: the command resumes
-another request and work        UserError, naming the first field that differs
+another request and work        UserError, naming the fields that differ
 work without a request file     UserError: the folder belongs to something else
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,8 @@ import msgspec
 
 from harness.errors import UserError
 from harness.files import store
+from harness.records import Json
+from harness.text import printable, short
 
 
 def reserve(
@@ -36,19 +38,37 @@ def reserve(
     if not path.exists():
         raise UserError(f"{folder}: expected a new or empty folder, or {kind} to resume")
     stored = store.read_json(path, dict[str, Any])
-    for name in requested:
-        if name not in may_differ and (difference := _difference(name, stored.get(name), requested[name])):
-            raise UserError(f"{folder}: contains {kind} with {difference}; name another folder for a new one")
+    refuse_other(folder, kind, stored, {k: v for k, v in requested.items() if k not in may_differ})
     requested |= {name: stored.get(name) for name in may_differ if requested[name] is None}
     if stored != requested:
         store.write_json(path, requested)
     return requested
 
 
-def _difference(name: str, stored: Any, requested: Any) -> str | None:
-    """The first place in which two JSON values differ, and how; None if they are equal."""
-    if isinstance(stored, dict) and isinstance(requested, dict):
-        keys = [*requested, *(stored.keys() - requested.keys())]
-        inner = (_difference(f"{name}.{key}", stored.get(key), requested.get(key)) for key in keys)
-        return next(filter(None, inner), None)
-    return None if stored == requested else f"{name} {stored!r}, but {requested!r} was requested"
+def refuse_other(folder: Path, kind: str, stored: Json, requested: Json) -> None:
+    """Raises UserError with all requested fields whose stored value differs, named like their flags."""
+    differences = list(_differences(stored, requested))
+    if differences:
+        flags = ", ".join(dict.fromkeys(flag for flag, _, _ in differences))
+        there, here = (", ".join(f"{d[0]} {_in_words(d[side])}" for d in differences) for side in (1, 2))
+        raise UserError(
+            f"{flags}: {folder} contains {kind} with {there}, but this command has {here}; "
+            "name another folder for a new one"
+        )
+
+
+def _differences(stored: Json, requested: Json, parent: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """The flag, the stored and the requested value of each difference. "recipe.name" is the flag "recipe"."""
+    for name, value in requested.items():
+        other = stored.get(name)
+        if isinstance(value, dict) and isinstance(other, dict):
+            absent = dict.fromkeys(other.keys() - value.keys())
+            yield from _differences(other, {**value, **absent}, name)
+        elif value != other:
+            yield (parent if name == "name" else name), other, value
+
+
+def _in_words(value: Any) -> str:
+    if isinstance(value, bool) or value is None:
+        return {True: "on", False: "off", None: "none"}[value]
+    return ",".join(map(str, value)) if isinstance(value, list) else short(printable(repr(value)), 60)

@@ -232,8 +232,8 @@ def _rows(metric: Metric, results: Results) -> list[Figure]:
 def _checked(figure: Figure) -> Figure:
     """The same figure with printable labels. Raises an exception if it cannot be stored and drawn."""
     if isinstance(figure, ReportRow):
-        texts = {name: printable(getattr(figure, name)) for name in ("detail", "group", "member")}
-        figure = replace(figure, **texts)
+        detail, group, member = map(printable, (figure.detail, figure.group, figure.member))
+        figure = replace(figure, detail=detail, group=group, member=member)
     else:
         figure = replace(figure, rules=tuple(map(printable, figure.rules)))
     numbers = (value for value in asdict(figure).values() if isinstance(value, float))
