@@ -10,7 +10,7 @@ from harness.compare.page import write_comparison
 from harness.compare.pairs import compare as compare_runs
 from harness.console import command_line
 from harness.errors import UserError
-from harness.files.kinds import RUN, refuse, runs_in
+from harness.files.kinds import RUN_OR_RUNS, refuse, runs_in
 from harness.general import published
 from harness.judge.config import JudgeRequest
 from harness.judge.run import judge as judge_run
@@ -68,7 +68,7 @@ def report(runs: Positional[tuple[Path, ...]], /) -> None:
         raise UserError("runs: expected the folders of one or more runs, got none")
     for run in runs:
         if not runs_in(run):
-            refuse(run, RUN)
+            refuse(run, RUN_OR_RUNS)
     folders = list(dict.fromkeys(folder for run in runs for folder in runs_in(run)))
     names = [folder.resolve().name for folder in folders]
     labels = [str(f) if names.count(name) > 1 else name for f, name in zip(folders, names, strict=True)]

@@ -153,7 +153,7 @@ def _sides(folder: Path) -> tuple[dict[Key, Side], list[Unmatched]]:
     """The scores of a run, or of the runs one or two levels below a folder, and the unfinished runs."""
     found = kinds.runs_in(folder)
     if not found:
-        kinds.refuse(folder, kinds.RUN)
+        kinds.refuse(folder, kinds.RUN_OR_RUNS)
     sides: dict[Key, Side] = {}
     unfinished = []
     for path in found:

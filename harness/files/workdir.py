@@ -50,10 +50,11 @@ def refuse_other(folder: Path, kind: str, stored: Json, requested: Json) -> None
     differences = list(_differences(stored, requested))
     if differences:
         flags = ", ".join(dict.fromkeys(flag for flag, _, _ in differences))
-        there, here = (", ".join(f"{d[0]} {_in_words(d[side])}" for d in differences) for side in (1, 2))
+        each = (
+            f"{flag} {_in_words(old)}, but {_in_words(new)} was requested" for flag, old, new in differences
+        )
         raise UserError(
-            f"{flags}: {folder} contains {kind} with {there}, but this command has {here}; "
-            "name another folder for a new one"
+            f"{flags}: {folder} contains {kind} with {', and '.join(each)}; name another folder for a new one"
         )
 
 
