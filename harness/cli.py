@@ -10,7 +10,7 @@ from harness.compare.page import write_comparison
 from harness.compare.pairs import compare as compare_runs
 from harness.console import command_line
 from harness.errors import UserError
-from harness.files.kinds import RUN_OR_RUNS, refuse, runs_in
+from harness.files.kinds import RUN, RUN_OR_RUNS, refuse, require, runs_in
 from harness.general import published
 from harness.judge.config import JudgeRequest
 from harness.judge.run import judge as judge_run
@@ -54,6 +54,7 @@ def judge(run: Positional[Path], /, request: JudgeRequest, *, benchmark: str | N
         request: Which model judges, and how.
         benchmark: The benchmark of the run, if it was moved.
     """
+    require(run, RUN)
     moved = published.open(benchmark) if benchmark is not None else None
     print(judgement_table(judge_run(run, request, moved)))
 

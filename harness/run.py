@@ -45,7 +45,8 @@ class EvalRequest:
 
     model: Annotated[str, arg(metavar="BACKEND[:ARGUMENT]", help=backends.model_help())]
     variants: str = ",".join(VARIANTS)
-    """Comma-separated: which policy governs the answer, and whether the model is shown it."""
+    """Comma-separated, some of internalized (the policy is not in the prompt), in_context (it is) and
+    override (another policy is in the prompt, and governs the answer)."""
     split: str = "test"
     """The split of the benchmark to score."""
     limit: int | None = None

@@ -36,14 +36,10 @@ def render_page(report: Report, results: Results, judgements: Sequence[Judgement
     ungrouped = by_metric([row for row in report.rows if not row.group])
     branching = {row.variant: row for row in ungrouped if row.metric == BRANCHING.name}
 
-    def drawn(what: str, items: Iterable[T], draw: Callable[[T], D]) -> list[tuple[T, D]]:
-        attempts = [(item, results.attempt(what, None, partial(draw, item))) for item in items]
-        return [(item, result) for item, result in attempts if result is not None]
-
-    plots = drawn("drawing a plot", groups(report.rows), group_plot)
+    plots = _drawn(results, "drawing a plot", groups(report.rows), group_plot)
     cited = [d for d in report.distributions if any(d.cited) and d.variant in branching]
-    distributions = drawn("drawing the cited rules", cited, distribution_bars)
-    judged = drawn("showing a judgement", judgements, figures)
+    distributions = _drawn(results, "drawing the cited rules", cited, distribution_bars)
+    judged = _drawn(results, "showing a judgement", judgements, figures)
     # All that is computed for the page must come before this, so that no failure is missing here.
     failures = [text for text in results.failure_messages() if text not in report.failures]
     template = environment().get_template("report.html")
@@ -69,6 +65,12 @@ def render_page(report: Report, results: Results, judgements: Sequence[Judgement
         savings=savings(report.usage),
         total=len(results.results),
     )
+
+
+def _drawn(results: Results, what: str, items: Iterable[T], draw: Callable[[T], D]) -> list[tuple[T, D]]:
+    """Each item with its drawing, without those that cannot be drawn."""
+    attempts = [(item, results.attempt(what, None, partial(draw, item))) for item in items]
+    return [(item, drawing) for item, drawing in attempts if drawing is not None]
 
 
 def is_headline(row: ReportRow) -> bool:

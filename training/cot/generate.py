@@ -61,7 +61,7 @@ class CotRequest:
             raise UserError("how: gold uses no model; omit --model and --samples, or choose another --how")
         if self.how != "gold" and self.model is None:
             raise UserError(f"model: expected a model for {self.how} chains, such as hf:PATH, got none")
-        if self.how == "reverse" and self.model is not None and is_scripted(self.model):
+        if self.how in ("reverse", "teacher") and self.model is not None and is_scripted(self.model):
             raise UserError(f"model: expected one that reads its prompt, such as hf:PATH, got {self.model}")
         if self.samples > 1 and self.sampling.temperature == 0:
             raise UserError("samples: greedy decoding gives the same response each time; set --temperature")
