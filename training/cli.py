@@ -40,8 +40,8 @@ def train(
         base: Checkpoint to start from: a folder, or an id on the Hugging Face hub.
         data: Folders of the benchmarks to learn; only their training splits are read.
         cot: Folders of `trimpi cot`, one for each benchmark in the same order, if a stage needs them.
-        scale: Hyperparameters: tiny, paper-clevr, paper-gta, or a TOML file. --scale, --base and --data are required
-            unless the recipe's file contains them.
+        scale: Hyperparameters: tiny, paper-clevr, paper-gta, or a TOML file. Required, as --base and --data
+            are, unless the recipe's file contains it.
         seed: Seed for the order of the data, for sampling and for new weights.
         stage: Train only this stage; the earlier ones must be finished.
     """

@@ -8,12 +8,13 @@ from harness.errors import UserError
 BENCHMARK, RUN, RUNS = "a benchmark", "a run", "a folder of runs"
 # What commands expect that read several runs.
 RUN_OR_RUNS = "the folder of a run, or a folder that contains runs"
+_UNFINISHED = "an unfinished benchmark, which has no manifest.json"
 # What to do with each of them instead.
 _ADVICE = {
     BENCHMARK: "`harness eval {path} --model MODEL --out RUN` scores a model on it",
     RUN: "`harness report {path}` shows its figures",
     RUNS: "name one of them, such as {first}",
-    "an unfinished benchmark": "run the same generate or import command again to complete it",
+    _UNFINISHED: "run the same generate or import command again to complete it",
 }
 
 
@@ -35,8 +36,8 @@ def kind(path: Path) -> str:
     if runs := runs_in(path):
         return RUN if runs == [path] else RUNS
     if (path / ".begun.json").is_file():
-        return "an unfinished benchmark"
-    return "a folder without manifest.json and run.json" if any(path.iterdir()) else "an empty folder"
+        return _UNFINISHED
+    return "a folder with no manifest.json and no run.json" if any(path.iterdir()) else "an empty folder"
 
 
 def refuse(path: Path, expected: str) -> NoReturn:

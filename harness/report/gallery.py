@@ -116,6 +116,7 @@ def _sample(results: Results, result: Result, numbers: dict[Part, int]) -> Sampl
 def _embed(results: Results, part: Part) -> Embedded:
     if part.kind == "text":
         return Embedded(part)
+    results.benchmark.check(part.value)
     embedded = results.attempt("showing pictures", None, lambda: _picture(results.benchmark, part))
     return embedded or Embedded(Part("text", f"{part.value} cannot be shown"))
 

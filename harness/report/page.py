@@ -25,12 +25,16 @@ from harness.report.savings import savings
 from harness.results import Results
 from harness.variants import VARIANTS
 
-T, D = TypeVar("T"), TypeVar("D")
+T = TypeVar("T")
+D = TypeVar("D")
 TIMED = "prompt_tokens", "prefill_seconds", "seconds"
 
 
 def render_page(report: Report, results: Results, judgements: Sequence[Judgement] = ()) -> str:
-    """The report as one HTML page. What cannot be drawn is left out, and the warnings say why."""
+    """The report as one HTML page. What cannot be drawn is left out, and the warnings say why.
+
+    Raises UserError if a picture to show differs from the manifest.
+    """
     script = packaged("report.js")
     gallery = results.attempt("showing the samples", None, lambda: make_gallery(results)) or Gallery([], [])
     ungrouped = by_metric([row for row in report.rows if not row.group])
