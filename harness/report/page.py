@@ -19,7 +19,7 @@ from harness.judge.summary import Judgement, figures
 from harness.metrics.branching import BRANCHING
 from harness.metrics.metric import SECONDS, SHARE, TOKENS, Metric, Unit, find, installed, with_unit
 from harness.records import Report, ReportRow
-from harness.report.gallery import OUTCOMES, Gallery, make_gallery
+from harness.report.gallery import OUTCOMES, make_gallery
 from harness.report.plots import distribution_bars, group_plot, groups, variant_index
 from harness.report.savings import savings
 from harness.results import Results
@@ -36,7 +36,7 @@ def render_page(report: Report, results: Results, judgements: Sequence[Judgement
     Raises UserError if a picture to show differs from the manifest.
     """
     script = packaged("report.js")
-    gallery = results.attempt("showing the samples", None, lambda: make_gallery(results)) or Gallery([], [])
+    gallery = make_gallery(results)
     ungrouped = by_metric([row for row in report.rows if not row.group])
     branching = {row.variant: row for row in ungrouped if row.metric == BRANCHING.name}
 
