@@ -48,10 +48,13 @@ class SkillsConfig:
     train: int = 50
     """Scenes of the training split, which determines the majority answers."""
     min_objects: int = 3
+    """Fewest objects in a scene."""
     max_objects: int = 10
+    """Most objects in a scene."""
     width: int = 480
     """Width of the pictures in pixels."""
     height: int = 320
+    """Height of the pictures in pixels, at most their width."""
     seed: int = 0
     """Benchmarks with different seeds share no scenes."""
 

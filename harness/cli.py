@@ -10,19 +10,19 @@ from harness.compare.page import write_comparison
 from harness.compare.pairs import compare as compare_runs
 from harness.console import command_line
 from harness.errors import UserError
-from harness.files import store
+from harness.files.kinds import RUN, RUN_OR_RUNS, refuse, require, runs_in
 from harness.general import published
 from harness.judge.config import JudgeRequest
 from harness.judge.run import judge as judge_run
 from harness.judge.summary import table as judgement_table
 from harness.metrics.metric import installed
-from harness.records import Report
-from harness.report.figures import table
+from harness.report.figures import read_report, table
 from harness.report.page import warnings
 from harness.report.savings import savings
 from harness.report.text import terminal_table
 from harness.run import EvalRequest, evaluate
 from harness.show import show
+from harness.text import printable
 from harness.verify import verify as verify_benchmark
 
 
@@ -40,7 +40,7 @@ def eval_(benchmark: Positional[str], /, request: EvalRequest, *, out: Path) -> 
     for saving in savings(report.usage):
         print(saving)
     for warning in warnings(report):
-        print(f"note: {warning}")
+        print(printable(f"note: {warning}"))
     print(f"report: {out / 'report.html'}")
 
 
@@ -54,6 +54,7 @@ def judge(run: Positional[Path], /, request: JudgeRequest, *, benchmark: str | N
         request: Which model judges, and how.
         benchmark: The benchmark of the run, if it was moved.
     """
+    require(run, RUN)
     moved = published.open(benchmark) if benchmark is not None else None
     print(judgement_table(judge_run(run, request, moved)))
 
@@ -62,17 +63,21 @@ def report(runs: Positional[tuple[Path, ...]], /) -> None:
     """Print the figures of finished runs as one table.
 
     Args:
-        runs: Folders of runs.
+        runs: Folders of runs, or folders that contain runs.
     """
     if not runs:
         raise UserError("runs: expected the folders of one or more runs, got none")
     for run in runs:
-        if (run / "run.json").is_file() and not (run / "report.json").is_file():
-            raise UserError(f"{run}: unfinished: run the same `harness eval` command again to complete it")
-    names = [run.resolve().name for run in runs]
-    labels = [str(run) if names.count(name) > 1 else name for run, name in zip(runs, names, strict=True)]
-    reports = [store.read_json(run / "report.json", Report) for run in runs]
-    print(table(dict(zip(labels, reports, strict=True))))
+        if not runs_in(run):
+            refuse(run, RUN_OR_RUNS)
+    folders = list(dict.fromkeys(folder for run in runs for folder in runs_in(run)))
+    names = [folder.resolve().name for folder in folders]
+    labels = [str(f) if names.count(name) > 1 else name for f, name in zip(folders, names, strict=True)]
+    reports = dict(zip(labels, map(read_report, folders), strict=True))
+    print(table(reports))
+    for label, report in reports.items():
+        for failure in report.failures:
+            print(printable(f"note: {label}: {failure}"))
 
 
 def compare(

@@ -2,46 +2,67 @@
 
 import dataclasses
 import inspect
+import io
 import os
 import sys
 from collections.abc import Callable, Iterator
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any, Literal, NoReturn, get_args, get_origin, get_type_hints
 
 import tyro
 
 from harness.errors import UserError
+from harness.files import store
 
 Command = Callable[..., Any]
 
 
 def command_line(commands: dict[str, Command], prog: str, description: str) -> None:
     """Parses the arguments, runs the subcommand that they name and exits."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A terminal that lacks a sign shows "?" instead.
+            stream.reconfigure(errors="replace")
+    command = commands.get(sys.argv[1] if len(sys.argv) > 1 else "")
     try:
-        tyro.extras.subcommand_cli_from_dict(
-            {name: _with_metavars(command) for name, command in commands.items()},
-            prog=prog,
-            description=description,
-            config=(tyro.conf.OmitArgPrefixes,),
-        )
+        try:
+            tyro.extras.subcommand_cli_from_dict(
+                {name: _described(function) for name, function in commands.items()},
+                prog=prog,
+                description=description,
+                config=(tyro.conf.OmitArgPrefixes,),
+            )
+        finally:
+            sys.stdout.flush()
     except UserError as error:
-        command = commands.get(sys.argv[1] if len(sys.argv) > 1 else "")
-        message = _as_typed(str(error), command) if command else str(error)
-        print(f"{prog}: error: {message}", file=sys.stderr)
-        sys.exit(2)
+        _exit(prog, _as_typed(str(error), command) if command else str(error))
     except KeyboardInterrupt:
         print(f"\n{prog}: interrupted; run the same command again to resume", file=sys.stderr)
         sys.exit(130)
     except BrokenPipeError:
-        # The reader of a pipe (head, less) exited. Without this, Python complains again as it closes stdout.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard_output()  # The reader of a pipe (head, less) exited.
         sys.exit(1)
+    except OSError as error:
+        _discard_output()
+        where = error.filename or ("standard output" if error.errno in store.NO_SPACE else None)
+        message = f"{where}: {error.strerror}" if where else str(error)
+        _exit(prog, f"{message}; correct this and run the same command again")
 
 
-def _with_metavars(command: Command) -> Command:
-    """The command with positional arguments that the usage line shows by name, such as BENCHMARK.
+def _exit(prog: str, message: str) -> NoReturn:
+    print(f"{prog}: error: {message}", file=sys.stderr)
+    sys.exit(2)
 
-    tyro would show their types instead. A parameter before "/" is positional unless it is a dataclass, whose
-    fields are flags.
+
+def _discard_output() -> None:
+    """What is not written yet goes nowhere, because Python would complain again as it closes stdout."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _described(command: Command) -> Command:
+    """The command with arguments that the help shows by name, such as BENCHMARK or --out OUT.
+
+    tyro would show their types, and "(default: None)" where there is no default. A parameter before "/" is
+    positional unless it is a dataclass, whose fields are flags.
     """
 
     def named(*args: Any, **kwargs: Any) -> Any:
@@ -51,14 +72,55 @@ def _with_metavars(command: Command) -> Command:
     parameters = []
     for parameter in signature.parameters.values():
         annotation = types[parameter.name]
-        if parameter.kind is parameter.POSITIONAL_ONLY and not dataclasses.is_dataclass(annotation):
-            metavar = parameter.name.upper().replace("_", "-")
-            annotation = Annotated[annotation, tyro.conf.arg(metavar=metavar), tyro.conf.Positional]
+        if dataclasses.is_dataclass(annotation):
+            _describe_fields(annotation)
+        else:
+            annotation = _argument(parameter.name, annotation)
+            if parameter.kind is parameter.POSITIONAL_ONLY:
+                annotation = Annotated[annotation, tyro.conf.Positional]
+                if parameter.default is parameter.empty:  # tyro takes no value for several as a default
+                    annotation = Annotated[annotation, tyro.conf.arg(help_behavior_hint="(required)")]
         parameters.append(parameter.replace(annotation=annotation))
     named.__doc__, named.__name__ = command.__doc__, command.__name__
     named.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
     named.__annotations__ = {p.name: p.annotation for p in parameters}
     return named
+
+
+def _describe_fields(type_: Any) -> None:
+    """The same for the fields of a dataclass and its bases, where tyro looks for their annotations."""
+    for class_ in type_.__mro__[:-1]:
+        for name, annotation in class_.__annotations__.items():
+            if dataclasses.is_dataclass(annotation):
+                _describe_fields(annotation)
+            elif get_origin(annotation) is not Annotated:
+                class_.__annotations__[name] = _argument(name, annotation)
+
+
+def _argument(name: str, annotation: Any) -> Any:
+    """The annotation with the name of the value in the help: the argument's own, or INT, FLOAT or choices."""
+    value = _value_type(annotation)
+    if get_origin(value) is Literal:
+        metavar = f"{{{','.join(map(str, get_args(value)))}}}"
+    else:
+        metavar = value.__name__.upper() if value in (int, float) else name.upper().replace("_", "-")
+    if get_origin(annotation) is tuple:
+        metavar = f"{metavar} [{metavar} ...]"
+    if value is bool:
+        return Annotated[annotation, tyro.conf.arg(help_behavior_hint=_default)]
+    return Annotated[annotation, tyro.conf.arg(metavar=metavar, help_behavior_hint=_default)]
+
+
+def _value_type(annotation: Any) -> Any:
+    """The type of one value: X for X, X | None, tuple[X, ...] and Positional[X]."""
+    arguments = [a for a in get_args(annotation) if a not in (type(None), ...)]
+    if get_origin(annotation) is Literal or not arguments:
+        return annotation
+    return _value_type(arguments[0])
+
+
+def _default(value: str) -> str:
+    return "" if value in ("None", "") else f"(default: {value})"
 
 
 def _as_typed(message: str, command: Command) -> str:

@@ -271,3 +271,7 @@ class Report:
     served_models: tuple[str, ...] = ()
     # The number of instances in the split, if the run has a limit.
     available: int | None = None
+    # What could not be computed, on how many responses, and why.
+    failures: tuple[str, ...] = ()
+    # Of responses.jsonl when it was scored.
+    responses_sha256: str | None = None

@@ -1,6 +1,8 @@
 """Finds families, backends, metrics and general benchmarks by entry point, without importing them."""
 
+import sys
 from importlib.metadata import entry_points
+from pathlib import Path
 from typing import Any
 
 from harness.errors import UserError
@@ -32,3 +34,11 @@ def load(group: str, name: str) -> Any:
         return point.load()
     except AttributeError as error:
         raise UserError(f"{kind}: {name!r} is registered as {point.value}, which fails: {error}") from error
+
+
+def to_install(extra: str) -> str:
+    """The command that installs optional packages of this project, which is in no package index."""
+    project = Path(__file__).parents[1]
+    if not (project / "pyproject.toml").is_file():
+        return f"in the folder of this project, run: {sys.executable} -m pip install '.[{extra}]'"
+    return f"run: {sys.executable} -m pip install -e '{project}[{extra}]'"

@@ -1,15 +1,26 @@
-"""The results of a run: each instance with its response and score."""
+"""The results of a run: each instance with its response and score.
+
+Families and metrics are third-party code, and a response is any text. So everything that they compute from a
+result goes through `Results.attempt`: an exception costs this value only, and the report says how many values
+are missing and why.
+"""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
 
 from harness import variants
 from harness.files.benchmark import Benchmark
 from harness.records import CitedRule, Instance, Response, Score
 from harness.stats.clusters import cluster, clusters
 from harness.stats.intervals import Clusters
+from harness.text import printable, reason
 from harness.variants import Variant
+
+T = TypeVar("T")
+# The instance, variant and sample of a response.
+Key = tuple[str, str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,16 +37,65 @@ class Results:
 
     benchmark: Benchmark
     results: Sequence[Result]
-    _cited: dict[tuple[str, str, int], Sequence[CitedRule]] = field(default_factory=dict, repr=False)
+    # What failed, such as "metric accuracy" -> the responses that lack it (None: all of them) -> the reason.
+    failures: dict[str, dict[Key | None, str]] = field(default_factory=dict, repr=False)
+    _cited: dict[Key, Sequence[CitedRule] | None] = field(default_factory=dict, repr=False)
 
-    def cited_rules(self, result: Result) -> Sequence[CitedRule]:
-        """What a response cites of its policy. Several metrics ask for it, so it is computed once."""
+    def attempt(self, what: str, result: Result | None, compute: Callable[[], T]) -> T | None:
+        """What `compute` returns; None if it raises an exception, which is recorded in `failures`."""
+        try:
+            return compute()
+        except Exception as error:
+            self.failures.setdefault(what, {})[result.score.key if result else None] = reason(error)
+            return None
+
+    def failure_messages(self) -> Iterator[str]:
+        """A sentence for each thing that failed, with the reason of its first failure."""
+        for what, reasons in self.failures.items():
+            times = "" if None in reasons else f" on {len(reasons)} responses"
+            yield f"{what} failed{times}: {next(iter(reasons.values()))}."
+
+    def cited_rules(self, result: Result) -> Sequence[CitedRule] | None:
+        """What a response cites of its policy; None if the family fails.
+
+        Several metrics ask for it, so it is computed once.
+        """
+
+        def named(found: Sequence[CitedRule]) -> Sequence[CitedRule]:
+            return [replace(cited, rule=printable(cited.rule)) for cited in found]
+
         key = result.response.key
         if key not in self._cited:
-            family = self.benchmark.family_of(result.instance)
-            text = result.response.text or ""
-            self._cited[key] = family.cited_rules(result.instance, result.variant, text)
+            self._cited[key] = self._ask(result, "cited_rules", named, result.response.text or "")
         return self._cited[key]
+
+    def gold_rules(self, result: Result) -> Sequence[str]:
+        """The rules that lead to the correct answer; empty if the family fails."""
+        return self._ask(result, "gold_rules", lambda rules: list(map(printable, rules))) or []
+
+    def groups(self, result: Result) -> Mapping[str, str]:
+        """The groups that a result belongs to; empty if the family fails."""
+
+        def named(groups: Mapping[str, str]) -> Mapping[str, str]:
+            return {printable(name): printable(member) for name, member in groups.items()}
+
+        return self._ask(result, "groups", named) or {}
+
+    def first_error(self, result: Result) -> str | None:
+        """The first error of a response; None if it is undetermined or the family fails."""
+        text = result.response.text or ""
+        return self._ask(result, "first_error", lambda label: label and printable(label), text)
+
+    def gold(self, result: Result) -> str:
+        """A complete correct response; "" if the family fails."""
+        return self._ask(result, "gold", str) or ""
+
+    def _ask(self, result: Result, method: str, read: Callable[[Any], T], *arguments: str) -> T | None:
+        """What a method of the family returns, read as a value with printable names; None if this fails."""
+        family = self.benchmark.family_of(result.instance)
+        what = f"`{method}` of {type(family).__name__}"
+        ask = getattr(family, method)
+        return self.attempt(what, result, lambda: read(ask(result.instance, result.variant, *arguments)))
 
     def by_variant(self) -> Iterator[tuple[Variant, list[Result]]]:
         for variant in variants.VARIANTS.values():

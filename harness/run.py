@@ -63,7 +63,8 @@ class EvalRequest:
 
     model: Annotated[str, arg(metavar="BACKEND[:ARGUMENT]", help=backends.model_help())]
     variants: str = ",".join(VARIANTS)
-    """Comma-separated: which policy governs the answer, and whether the model is shown it."""
+    """Comma-separated, some of internalized (the policy is not in the prompt), in_context (it is) and
+    override (another policy is in the prompt, and governs the answer)."""
     split: str = "test"
     """The split of the benchmark to score."""
     limit: int | None = None
@@ -73,7 +74,7 @@ class EvalRequest:
     sampling: Sampling = field(default_factory=Sampling)
     endpoint: Endpoint = field(default_factory=Endpoint)
     trust_remote_code: bool = False
-    """Run the code that a checkpoint of hf: or vllm: ships. It can do anything that you can: read it first."""
+    """Run the code that an hf: or vllm: checkpoint ships. It can do anything that you can: read it first."""
     batch_check: bool = True
     """Send 16 prompts again, one at a time, to check that batching changes no response and to measure the
     time to the first token."""
@@ -183,8 +184,8 @@ def _reserved(out: Path, run: Run) -> Run:
     """Reserves the folder for this run, or resumes the run that it contains.
 
     The path of the benchmark may change, because the digest identifies its content. A finished run may be
-    copied to a machine without the checkpoint, so what answers is compared only if it is known. A run that an old
-    version started keeps its instances.
+    copied to a machine without the checkpoint, so what answers is compared only if it is known. A run that
+    an old version started keeps its instances.
     """
     if (out / "run.json").is_file() and (out / RESPONSES).is_file():
         run = replace(run, sampled=store.read_json(out / "run.json", Run).sampled)

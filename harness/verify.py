@@ -5,6 +5,9 @@ from tqdm import tqdm
 from harness import variants
 from harness.errors import UserError
 from harness.files.benchmark import Benchmark
+from harness.records import Instance
+from harness.text import reason
+from harness.variants import Variant
 
 
 def verify(benchmark: Benchmark) -> str:
@@ -22,12 +25,19 @@ def verify(benchmark: Benchmark) -> str:
                 target = variants.target(instance, variant)
                 if target is None:
                     continue
-                family = benchmark.family_of(instance)
-                grade = family.grade(instance, target, family.gold(instance, variant))
-                if grade.value != 1:
+                if error := _gold_error(benchmark, instance, variant, target):
                     raise UserError(
-                        f"{instance.id}: expected its gold response to score 1 under {variant.name}, "
-                        f"got {grade.value}"
+                        f"{instance.id}: expected its gold response to score 1 under {variant.name}, {error}"
                     )
                 graded += 1
     return f"{benchmark.folder}: {len(files)} files match the manifest, {graded} gold responses score 1"
+
+
+def _gold_error(benchmark: Benchmark, instance: Instance, variant: Variant, target: str) -> str | None:
+    try:
+        gold = benchmark.family_of(instance).gold(instance, variant)
+    # Families are third-party code, so any exception may occur.
+    except Exception as error:
+        return f"but it cannot be written: {reason(error)}"
+    grade = benchmark.grade(instance, target, gold)
+    return None if grade.value == 1 else f"got {grade.reason if grade.value is None else grade.value}"

@@ -5,6 +5,7 @@ from pathlib import Path
 from tyro.conf import Positional
 
 from harness.console import command_line
+from harness.files.kinds import BENCHMARK, RUN, RUNS, kind, refuse, require
 from harness.metrics.metric import SHARE
 from leaderboards.storage.board import Boards
 
@@ -15,11 +16,12 @@ def submit(run: Positional[Path], /, *, board: Path, benchmark: str | None = Non
     Args:
         run: Folder of a run.
         board: Folder of the boards; created if it does not exist.
-        benchmark: Folder of the benchmark, or a published one as NAME[:SOURCE]. By default the folder that
-            the run recorded.
+        benchmark: Folder of the benchmark, or a published one as NAME[:SOURCE]. Default: that in run.json.
     """
     from leaderboards.submit import submit as submit_run
 
+    require(run, RUN)
+    _refuse_as_board(board)
     result = submit_run(Boards(board, create=True), run, benchmark)
     for on_board, f in result.entries:
         key = on_board.key
@@ -40,6 +42,7 @@ def show(*, board: Path, legacy: bool = False) -> None:
     """
     from leaderboards.pages.export import terminal
 
+    _refuse_as_board(board)
     print(terminal(Boards(board), legacy))
 
 
@@ -53,6 +56,7 @@ def serve(*, board: Path, host: str = "127.0.0.1", port: int = 8765) -> None:
     """
     from leaderboards.pages.serve import make_server
 
+    _refuse_as_board(board)
     with make_server(board, host, port) as server:
         print(f"http://{host}:{server.server_port}/ (Ctrl-C stops it)", flush=True)
         server.serve_forever()
@@ -67,8 +71,15 @@ def export(out: Positional[Path], /, *, board: Path) -> None:
     """
     from leaderboards.pages.export import export as export_boards
 
+    _refuse_as_board(board)
     files = export_boards(Boards(board), out)
     print(f"{len(files)} files; start with {files[0]}")
+
+
+def _refuse_as_board(folder: Path) -> None:
+    """Raises UserError for the folder of a benchmark or of runs."""
+    if kind(folder) in (BENCHMARK, RUN, RUNS):
+        refuse(folder, "a folder of boards")
 
 
 def main() -> None:

@@ -8,6 +8,7 @@ from tabulate import tabulate
 from tyro.conf import Positional
 
 from harness.console import command_line
+from harness.errors import UserError
 from harness.files.benchmark import Benchmark
 from training import config
 from training.base.curriculum import BaseConfig
@@ -39,7 +40,8 @@ def train(
         base: Checkpoint to start from: a folder, or an id on the Hugging Face hub.
         data: Folders of the benchmarks to learn; only their training splits are read.
         cot: Folders of `trimpi cot`, one for each benchmark in the same order, if a stage needs them.
-        scale: Hyperparameters: tiny, paper-clevr, paper-gta, or a TOML file.
+        scale: Hyperparameters: tiny, paper-clevr, paper-gta, or a TOML file. Required, as --base and --data
+            are, unless the recipe's file contains it.
         seed: Seed for the order of the data, for sampling and for new weights.
         stage: Train only this stage; the earlier ones must be finished.
     """
@@ -110,6 +112,8 @@ def curves(runs: Positional[tuple[Path, ...]], /, *, out: Path | None = None) ->
     """
     from training.curves.page import write_curves
 
+    if not runs:
+        raise UserError("runs: expected the folders of one or more training runs, got none")
     print(f"page: {write_curves(*runs, out=out)}")
 
 

@@ -4,7 +4,6 @@ A recipe file states only what differs from the scale, which has the hyperparame
 either kind may name another one as `extends`. Later values win: scale, extended recipe, recipe, command line.
 """
 
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import zip_longest
@@ -14,6 +13,7 @@ from typing import Any, Literal, get_args
 import msgspec
 
 from harness.errors import UserError
+from harness.files import store
 from training.rl.rewards import FORMAT_WEIGHT
 
 SftStage = Literal["vm-cpt", "direct-sft", "cot-sft", "prompt-sft"]
@@ -215,15 +215,12 @@ def _read(name: Any, folder: Path, descendants: tuple[Path, ...] = ()) -> dict[s
     """
     if not isinstance(name, str):
         raise UserError(f"expected one of {', '.join(names(folder))} or a TOML file, got {name!r}")
-    path = Path(name) if name.endswith(".toml") else folder / f"{name}.toml"
+    path = folder / f"{name}.toml" if name in names(folder) else Path(name)
     if path.resolve() in descendants:
         raise UserError(f"{path}: expected a file that does not extend itself, directly or through others")
-    try:
-        contents = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(f"{name}: expected {', '.join(names(folder))} or a TOML file, got neither") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
-        raise UserError(f"{path}: expected TOML: {error}") from error
+    if not path.is_file():
+        raise UserError(f"{name}: expected {', '.join(names(folder))} or a TOML file, got neither")
+    contents = store.read_toml(path, dict[str, Any])
     parent = contents.pop("extends", None)
     if parent is None:
         return contents

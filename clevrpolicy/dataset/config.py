@@ -7,13 +7,19 @@ from typing import Literal
 from clevrpolicy.policy.tree import DEPTHS
 from harness.errors import UserError
 
+# Why the range of a field depends on another field.
+REASONS = {
+    "max_objects": "; questions need scenes with 4 different objects, and no fewer than --min-objects",
+    "height": "; CLEVR's camera needs a height of at most the --width",
+}
+
 
 def check_ranges(config: object, ranges: Iterable[tuple[str, int, int]]) -> None:
     """Raises UserError for the first field outside its range: (name, minimum, maximum)."""
     for name, minimum, maximum in ranges:
         value = getattr(config, name)
         if not minimum <= value <= maximum:
-            raise UserError(f"{name}: expected {minimum}..{maximum}, got {value}")
+            raise UserError(f"{name}: expected {minimum}..{maximum}, got {value}{REASONS.get(name, '')}")
 
 
 @dataclass(frozen=True)
@@ -24,6 +30,7 @@ class Config:
     """Layers of conditions, N: 1..8 (2, 4 and 6 in the paper). They give 2, 4, 8, 16, 28, 40, 52 and 64
     responses; chance is 2.5 % at 6. At 1, override always expects the other one of the two responses."""
     policies: int = 10
+    """Number of policies, each with another one that overrides it."""
     train: int = 2000
     """Training instances per policy."""
     test: int = 200
@@ -45,6 +52,8 @@ class Config:
         check_ranges(self, self.ranges())
         if not 0 < self.crop_share <= 1:
             raise UserError(f"crop_share: expected above 0 and at most 1, got {self.crop_share}")
+        if not self.visual and self.crop_share != Config.crop_share:
+            raise UserError("crop_share: expected only with --visual, got it alone")
 
     def ranges(self) -> list[tuple[str, int, int]]:
         return [
@@ -60,11 +69,14 @@ class SceneConfig(Config):
     """Adds how to generate the scenes."""
 
     min_objects: int = 3
+    """Fewest objects in a scene."""
     max_objects: int = 10
+    """Most objects in a scene: 4 to 10."""
     width: int = 480
     """Width of a scene's picture in pixels. The pictures in a policy (-M) always have the scale of 480 x 320.
     Sizes in pixels cannot be compared between them and scenes of another width."""
     height: int = 320
+    """Height of a scene's picture in pixels, at most its width."""
 
     def ranges(self) -> list[tuple[str, int, int]]:
         # A scene may need four different objects to reach a leaf. CLEVR's camera requires width >= height.

@@ -27,9 +27,9 @@ class GenerateConfig(PolicyConfig):
     """Size as a multiple of GTA: 229 queries, 557 calls, 252 images."""
     invented_tools: int = 0
     """For sweeps: use a random policy with this many invented tools instead of the paper's policy. Its
-    queries are plain requests without images."""
+    queries are plain requests without images. Requires --invented-rules."""
     invented_rules: int = 0
-    """Number of version rules of the random policy, over all tools."""
+    """With --invented-tools: number of version rules of the random policy, over all tools."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.scale <= 100:

@@ -4,17 +4,17 @@ The text of a rule (wording.py) and the decision are both derived from the same 
 """
 
 import itertools
+import math
 import re
-import tomllib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from importlib import resources
 from pathlib import Path
 from typing import Literal
 
 import msgspec
 
 from harness.errors import UserError
+from harness.files import store
 
 Value = str | int
 # What is known about a user: account_type, credits and age in the default table.
@@ -27,6 +27,9 @@ class Span(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     least: int
     most: int
 
+
+# The most combinations of values for which the rules of a tool are checked, which takes seconds.
+MOST_PROFILES = 1_000_000
 
 # All values that a profile field can have.
 Domain = Span | tuple[str, ...]
@@ -151,13 +154,7 @@ def base_name(name: str) -> str:
 
 def load(path: Path | None = None) -> RuleTable:
     """The table in a file, or the default table. Raises UserError if the file is invalid."""
-    source = path if path is not None else resources.files("gtapolicy.policy") / "rules.toml"
-    try:
-        table = msgspec.convert(tomllib.loads(source.read_text(encoding="utf-8")), RuleTable)
-    except OSError as error:
-        raise UserError(f"{source}: cannot be read: {error.strerror}") from None
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
-        raise UserError(f"{source}: {error}") from error
+    table = store.read_toml(path or Path(__file__).with_name("rules.toml"), RuleTable)
     check(table)
     return table
 
@@ -256,5 +253,10 @@ def boundary_profiles(table: RuleTable, tool: Tool) -> Iterator[Profile]:
             choices[name] = sorted(n for n in near if values.least <= n <= values.most)
         else:
             choices[name] = list(values)
+    if (combinations := math.prod(map(len, choices.values()))) > MOST_PROFILES:
+        raise UserError(
+            f"{tool.name}: expected rules with at most {MOST_PROFILES:,} combinations of values to check, "
+            f"got {combinations:,}; use fewer fields or thresholds"
+        )
     for combination in itertools.product(*choices.values()):
         yield dict(zip(choices, combination, strict=True))

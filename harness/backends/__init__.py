@@ -171,7 +171,7 @@ def make(
     try:
         factory: Any = registry.load(registry.BACKENDS, name)
     except ImportError as error:
-        raise UserError(f'{name}: {error}; run: pip install "policy-internalization[{name}]"') from error
+        raise UserError(f"{name}: {error}; {registry.to_install(name)}") from error
     if endpoint != Endpoint() and not factory.remote:
         flags = ", ".join(setting.name for setting in fields(Endpoint))
         raise UserError(f"{flags}: expected only with a remote model, got {name}")

@@ -13,6 +13,7 @@ from harness.files.store import Log
 from harness.records import Instance, Json, Prompt, Response
 from harness.results import majorities, majority
 from harness.seeds import rng
+from harness.text import reason
 from harness.variants import VARIANTS, Variant
 
 
@@ -29,8 +30,13 @@ class Scripted(Backend):
 
     def generate(self, prompts: Sequence[Prompt]) -> Iterator[Response]:
         for prompt in prompts:
-            text = self.answer(prompt, self.instances[prompt.instance], VARIANTS[prompt.variant])
-            yield Response(*prompt.key, text=text, finish_reason="stop")
+            try:
+                text = self.answer(prompt, self.instances[prompt.instance], VARIANTS[prompt.variant])
+            # Families are third-party code, so any exception may occur.
+            except Exception as error:
+                yield failure(prompt, reason(error))
+            else:
+                yield Response(*prompt.key, text=text, finish_reason="stop")
 
     @abstractmethod
     def answer(self, prompt: Prompt, instance: Instance, variant: Variant) -> str:

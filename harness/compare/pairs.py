@@ -5,19 +5,19 @@ both scored the same instances: the same benchmark digest, split, variant, limit
 """
 
 import math
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 from harness.errors import UserError
-from harness.files import store
+from harness.files import kinds, store
 from harness.general.mmmu_pro import HEADLINE
 from harness.metrics.accuracy import ACCURACY
 from harness.metrics.metric import DETAIL, find
 from harness.metrics.parts import PARTS
-from harness.records import Cluster, Json, Report, Run, Score
+from harness.records import Cluster, Json, Run, Score
+from harness.report.figures import benchmark_name, read_report
 from harness.stats.clusters import clusters
 from harness.stats.intervals import Clusters, estimate, interval
 from harness.stats.significance import LEVEL, sign_flip
@@ -113,6 +113,9 @@ def compare(base: Path, tuned: Sequence[Path]) -> Comparison:
     """All differences between the runs in these folders. Raises UserError if no two runs are comparable."""
     if not tuned:
         raise UserError(f"tuned: expected at least one run to compare with {base}, got none")
+    for folder in tuned:
+        if folder.resolve() == base.resolve():
+            raise UserError(f"tuned: expected another folder than the base {base}, got {folder}")
     before, unmatched = _sides(base)
     differences: list[Difference] = []
     warnings: list[str] = []
@@ -150,12 +153,9 @@ def _sampling_differences(base: Side, tuned: Side) -> Iterator[str]:
 
 def _sides(folder: Path) -> tuple[dict[Key, Side], list[Unmatched]]:
     """The scores of a run, or of the runs one or two levels below a folder, and the unfinished runs."""
-    found = [folder] if (folder / "run.json").is_file() else []
-    found = found or sorted(p.parent for depth in ("*", "*/*") for p in folder.glob(f"{depth}/run.json"))
+    found = kinds.runs_in(folder)
     if not found:
-        raise UserError(
-            f"{folder}: expected the folder of a run, or a folder that contains runs, got no run.json there"
-        )
+        kinds.refuse(folder, kinds.RUN_OR_RUNS)
     sides: dict[Key, Side] = {}
     unfinished = []
     for path in found:
@@ -166,7 +166,7 @@ def _sides(folder: Path) -> tuple[dict[Key, Side], list[Unmatched]]:
             )
             continue
         report = path / "report.json"
-        scorer = store.read_json(report, Report).scorer if report.is_file() else ""
+        scorer = read_report(path).scorer if report.is_file() else ""
         by_variant: dict[str, dict[str, list[Score]]] = {}
         for score in store.read_lines(path / "scores.jsonl", Score):
             by_variant.setdefault(score.variant, {}).setdefault(score.instance, []).append(score)
@@ -174,16 +174,11 @@ def _sides(folder: Path) -> tuple[dict[Key, Side], list[Unmatched]]:
             key = Key(run.digest, run.split, variant, run.limit, run.sampled, scorer)
             if key in sides:
                 raise UserError(
-                    f"{folder}: {sides[key].run} and {path} both contain {variant} of {_name(run)}; "
+                    f"{folder}: {sides[key].run} and {path} both contain {variant} of {benchmark_name(run)}; "
                     "give the one to compare"
                 )
-            sides[key] = Side(str(path), _name(run), run.samples, run.sampling, scores)
+            sides[key] = Side(str(path), benchmark_name(run), run.samples, run.sampling, scores)
     return sides, unfinished
-
-
-def _name(run: Run) -> str:
-    """The name of the benchmark's folder, without the digest that a converted benchmark has at its end."""
-    return re.sub(r"-[0-9a-f]{16}$", "", Path(run.benchmark).name)
 
 
 def _without_counterpart(key: Key, side: Side, others: Mapping[Key, Side], folder: Path) -> Unmatched:

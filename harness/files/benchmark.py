@@ -1,7 +1,7 @@
 """A benchmark's folder: started under a marker, filled by a generator, then sealed by its manifest."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -19,8 +19,9 @@ from harness.files.manifest import (
     instances_file,
     refuse_outside,
 )
+from harness.files.workdir import refuse_other
 from harness.records import Grade, Instance, Json
-from harness.text import printable, short
+from harness.text import printable, reason
 
 __all__ = [
     "MANIFEST", "POLICIES", "Benchmark", "BenchmarkSpec", "Manifest", "begin", "instances_file",
@@ -29,8 +30,6 @@ __all__ = [
 
 # The split whose questions ask for the words of a policy.
 RECALL = "recall"
-# The most characters of an exception that a score repeats.
-MAX_REASON = 200
 # Hidden files of an unfinished benchmark, removed when it is sealed.
 MARKER = ".begun.json"
 PROGRESS = ".progress.jsonl"
@@ -68,13 +67,8 @@ def begin(folder: Path, spec: BenchmarkSpec) -> Manifest | None:
 
 
 def _refuse_other(folder: Path, requested: BenchmarkSpec, existing: BenchmarkSpec) -> None:
-    wanted, found = ({"family": s.family, **s.versions, **s.config} for s in (requested, existing))
-    for name in wanted.keys() | found.keys():
-        if wanted.get(name) != found.get(name):
-            raise UserError(
-                f"{folder}: contains a benchmark with {name} {found.get(name)!r}, but {wanted.get(name)!r} "
-                "was requested; choose another folder or delete this one first"
-            )
+    found, wanted = ({"family": s.family, **s.versions, **s.config} for s in (existing, requested))
+    refuse_other(folder, "a benchmark", found, {**dict.fromkeys(found), **wanted})
 
 
 def seal(folder: Path, spec: BenchmarkSpec) -> Manifest:
@@ -126,8 +120,16 @@ class Benchmark(BenchmarkFiles):
         training.
         """
         try:
-            return self.family_of(instance).grade(instance, target, text)
+            return _checked(self.family_of(instance).grade(instance, target, text))
         # Families are third-party code, and a response is any text, so any exception may occur.
         except Exception as error:
-            reason = printable(f"{type(error).__name__}: {error}")
-            return Grade(None, f"grading failed: {short(reason, MAX_REASON)}")
+            return Grade(None, f"grading failed: {reason(error)}")
+
+
+def _checked(grade: Grade) -> Grade:
+    """The grade with printable names. Raises ValueError if a value is not a share."""
+    for value in (grade.value, *grade.parts.values()):
+        if value is not None and not 0 <= value <= 1:
+            raise ValueError(f"expected values from 0 to 1, got {value!r}")
+    parts = {printable(name): value for name, value in grade.parts.items()}
+    return replace(grade, reason=grade.reason and printable(grade.reason), parts=parts)

@@ -10,7 +10,7 @@ from typing import TypeVar
 from PIL import Image
 
 from harness.errors import UserError
-from harness.files import store
+from harness.files import kinds, store
 from harness.records import Instance, Json, Part, Policy
 
 T = TypeVar("T")
@@ -59,11 +59,7 @@ class BenchmarkFiles:
     def __init__(self, folder: Path) -> None:
         """Raises UserError if the manifest is missing, or if the policies differ from it."""
         self.folder = folder
-        if not (folder / MANIFEST).is_file():
-            raise UserError(
-                f"{folder}: no {MANIFEST}: expected a complete benchmark; "
-                "if generating it was interrupted, run the same generate or import command again"
-            )
+        kinds.require(folder, kinds.BENCHMARK)
         self.manifest = store.read_json(folder / MANIFEST, Manifest)
         if self.manifest.format != FORMAT:
             raise UserError(

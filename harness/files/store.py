@@ -8,7 +8,9 @@ import errno
 import fcntl
 import hashlib
 import os
+import re
 import time
+import tomllib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,9 +25,9 @@ T = TypeVar("T")
 # Raised if a text is not JSON of the expected record.
 DECODE_ERRORS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-NOT_WRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.EEXIST)
 # Files that are being written, or that a killed process left behind.
 TEMPORARY_FILES = ".*.tmp"
+_DEEP_KEY = re.compile(r"""(?<![\w"'.-])(?:[\w"'-]++[ \t]*+\.[ \t]*+){64}""")
 
 
 def sha256(path: Path) -> str:
@@ -41,9 +43,7 @@ def writing(path: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno in NO_SPACE:
             raise UserError(f"{path}: no space left; free some and rerun the command to resume") from error
-        if error.errno in NOT_WRITABLE:
-            raise UserError(f"{path}: cannot be written: {error.strerror}") from error
-        raise
+        raise UserError(f"{path}: cannot be written: {error.strerror}; name another path") from error
 
 
 def is_empty(folder: Path, ignore: str = "") -> bool:
@@ -96,6 +96,20 @@ def read_json(path: Path, type_: type[T]) -> T:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from None
     except DECODE_ERRORS as error:
         raise UserError(f"{path}: {error}") from error
+
+
+def read_toml(path: Path, type_: type[T]) -> T:
+    """A TOML file's content as this type. UserError names the file and the line or field that is wrong."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        # The time to parse a key grows with the square of its depth.
+        if _DEEP_KEY.search(text):
+            raise ValueError("a key is nested too deeply")
+        return msgspec.convert(tomllib.loads(text), type_)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}") from None
+    except (ValueError, RecursionError, msgspec.ValidationError) as error:
+        raise UserError(f"{path}: expected a TOML file with known keys: {error}") from error
 
 
 def write_lines(path: Path, records: Iterable[Any]) -> None:

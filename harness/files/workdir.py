@@ -4,12 +4,12 @@ the folder contains             reserve
 nothing, or is new              writes the request into it
 the request file alone          replaces it: the first command was perhaps a mistake, and did no work
 the same request and work       returns it: the command resumes
-another request and work        UserError, naming the first field that differs
+another request and work        UserError, naming the fields that differ
 work without a request file     UserError: the folder belongs to something else
 """
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,8 @@ import msgspec
 
 from harness.errors import UserError
 from harness.files import store
+from harness.records import Json
+from harness.text import printable, short
 
 
 def reserve(
@@ -44,26 +46,55 @@ def reserve(
     if not path.exists():
         raise UserError(f"{folder}: expected a new or empty folder, or {kind} to resume")
     stored = store.read_json(path, dict[str, Any])
-    for name in [name for name in requested if name in stored and name not in may_differ]:
-        if difference := _difference((name,), stored[name], requested[name]):
-            names, conflict = difference
-            flag = next((flags[n] for n in reversed(names) if n in flags), names[-1])
-            raise UserError(f"{flag}: {folder} contains {kind} {conflict}; name another folder for a new one")
+    compared = {name: value for name, value in requested.items() if name not in may_differ}
+    refuse_other(folder, kind, stored, compared, flags)
     requested |= {name: stored.get(name) for name in may_differ if requested[name] is None}
     if stored != requested:
         store.write_json(path, requested)
     return requested
 
 
-def _difference(names: tuple[str, ...], stored: Any, requested: Any) -> tuple[tuple[str, ...], str] | None:
-    """The first place in which two JSON values differ, as names from the outside in, and how they differ."""
+def refuse_other(
+    folder: Path, kind: str, stored: Json, requested: Json, flags: Mapping[str, str] = {}
+) -> None:
+    """Raises UserError with all requested fields whose stored value differs, named like their flags.
+
+    `flags`: the flags that set fields of another name. Fields that an old version did not store may differ.
+    """
+    found = list(_differences((), stored, requested))
+    if found:
+        typed = dict.fromkeys(_flag(names, flags) for names, _, _ in found)
+        conflicts = ", and ".join(_conflict(*difference) for difference in found)
+        advice = "name another folder for a new one"
+        raise UserError(f"{', '.join(typed)}: {folder} contains {kind} with {conflicts}; {advice}")
+
+
+def _differences(
+    names: tuple[str, ...], stored: Any, requested: Any
+) -> Iterator[tuple[tuple[str, ...], Any, Any]]:
+    """Where two JSON values differ, as names from the outside in, and the values."""
     if isinstance(stored, dict) and isinstance(requested, dict):
-        inner = (_difference((*names, key), value, requested.get(key)) for key, value in stored.items())
-        return next(filter(None, inner), None)
-    if stored == requested:
-        return None
+        for name in stored:
+            if names or name in requested:
+                yield from _differences((*names, name), stored[name], requested.get(name))
+    elif stored != requested:
+        yield names, stored, requested
+
+
+def _flag(names: tuple[str, ...], flags: Mapping[str, str]) -> str:
+    """The flag that sets a field; the name of a recipe is set by the flag of the recipe."""
+    known = [flags[name] for name in reversed(names) if name in flags]
+    return known[0] if known else names[-2] if names[-1] == "name" and names[1:] else names[-1]
+
+
+def _conflict(names: tuple[str, ...], stored: Any, requested: Any) -> str:
     what = names[-1].replace("_", " ")
     if any(re.fullmatch("[0-9a-f]{64}", str(value)) for value in (stored, requested)):
-        return names, f"that differs in its {what}"
-    before, now = (f"{value!r}" if value is not None else "none" for value in (stored, requested))
-    return names, f"with {what} {before}, but {now} was requested"
+        return f"another {what}"
+    return f"{what} {_in_words(stored)}, but {_in_words(requested)} was requested"
+
+
+def _in_words(value: Any) -> str:
+    if isinstance(value, bool) or value is None:
+        return {True: "on", False: "off", None: "none"}[value]
+    return ",".join(map(str, value)) if isinstance(value, list) else short(printable(repr(value)), 60)

@@ -54,7 +54,7 @@ def open(text: str) -> Benchmark:
     if (Path(text) / MANIFEST).is_file() or (name not in names and Path(text).exists()):
         return Benchmark(Path(text))
     if name not in names:
-        raise UserError(f"{text}: expected a benchmark's folder or one of {', '.join(names)}, got neither")
+        raise UserError(f"{text}: no such folder; expected a benchmark's folder or one of {', '.join(names)}")
     published: PublishedBenchmark = registry.load(registry.GENERAL, name)
     options = {**published.options, **dict(parse_qsl(query, keep_blank_values=True))}
     for unknown in options.keys() - published.options.keys():
@@ -63,7 +63,7 @@ def open(text: str) -> Benchmark:
         files = sources.find(source or published.hub_id, published.hub_folder, published.splits)
         return Benchmark(_convert(published, name, files, options))
     except ImportError as error:
-        raise UserError(f"{text}: {error}; run: pip install 'policy-internalization[benchmarks]'") from error
+        raise UserError(f"{text}: {error}; {registry.to_install('benchmarks')}") from error
 
 
 def _convert(

@@ -21,7 +21,7 @@ class JudgeRequest:
     setting: SettingName = "structured"
     """paper: free analysis, then a score. structured: each citation next to the true rule, then a score."""
     variants: str = "internalized"
-    """Comma-separated: the variants of the run to judge."""
+    """Comma-separated: the variants of the run to judge, some of internalized, in_context and override."""
     limit: int = 100
     """Judge a random sample of this many responses, the same instances for every run of the benchmark."""
     repeats: int = 1

@@ -17,14 +17,15 @@ References = tuple[float | None, float | None]
 
 
 def by_variant_and_group(metric: Metric, results: Results) -> Iterator[ReportRow]:
-    ranked = majorities(results.benchmark)
+    ranked = (
+        results.attempt("determining the majority answers", None, lambda: majorities(results.benchmark)) or {}
+    )
     for variant, members in results.by_variant():
-        references = [_references(results.benchmark, variant, r, ranked) for r in members]
+        references = [_references(results, r, ranked) for r in members]
         yield _row(metric, variant, members, references)
         groups: dict[tuple[str, str], list[int]] = defaultdict(list)
         for index, result in enumerate(members):
-            family = results.benchmark.family_of(result.instance)
-            for group in family.groups(result.instance, variant).items():
+            for group in results.groups(result).items():
                 groups[group].append(index)
         for (name, member), indices in sorted(
             groups.items(), key=lambda item: (item[0][0], natural(item[0][1]))
@@ -33,10 +34,19 @@ def by_variant_and_group(metric: Metric, results: Results) -> Iterator[ReportRow
             yield _row(metric, variant, chosen, theirs, name, member)
 
 
-def _references(
-    benchmark: Benchmark, variant: Variant, result: Result, ranked: Mapping[str | None, Sequence[str]]
+def _references(results: Results, result: Result, ranked: Mapping[str | None, Sequence[str]]) -> References:
+    references = results.attempt(
+        "determining chance and the majority answer",
+        result,
+        lambda: _compute_references(results.benchmark, result, ranked),
+    )
+    return references or (None, None)
+
+
+def _compute_references(
+    benchmark: Benchmark, result: Result, ranked: Mapping[str | None, Sequence[str]]
 ) -> References:
-    instance = result.instance
+    instance, variant = result.instance, result.variant
     family = benchmark.family_of(instance)
     answers = family.answers(instance, variant)
     policy, target = variants.policy_id(instance, variant), variants.target(instance, variant)

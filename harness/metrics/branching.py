@@ -34,13 +34,14 @@ def by_variant(metric: Metric, results: Results) -> Iterator[ReportRow | Distrib
         cited: Counter[str] = Counter()
         instances: dict[str, Counts] = {}
         for result in members:
-            rules = results.benchmark.family_of(result.instance).gold_rules(result.instance, variant)
+            rules = results.gold_rules(result)
             if not rules:
                 continue
             should, does = instances.setdefault(result.instance.id, (Counter(), Counter()))
-            if result.response.text is None:
+            rules_cited = None if result.response.text is None else results.cited_rules(result)
+            if rules_cited is None:
                 continue
-            exists = {rule.rule: rule.exists for rule in results.cited_rules(result)}
+            exists = {rule.rule: rule.exists for rule in rules_cited}
             gold.update(rules)
             cited.update(exists.keys())
             should.update(rules)

@@ -21,8 +21,7 @@ def over_groups(metric: Metric, results: Results) -> Iterator[ReportRow]:
             continue
         groups: dict[str, dict[str, list[Result]]] = defaultdict(lambda: defaultdict(list))
         for result in members:
-            family = results.benchmark.family_of(result.instance)
-            for name, member in family.groups(result.instance, variant).items():
+            for name, member in results.groups(result).items():
                 groups[name][member].append(result)
         for name, parts in groups.items():
             row = mean_row(metric, variant, members, lambda r: r.score.value, detail=f"over {name}")

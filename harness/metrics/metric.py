@@ -10,19 +10,25 @@ with one `Metric`, registered under the entry point group `harness.metrics`.
 
 from __future__ import annotations
 
+import math
 import re
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from functools import cache
+from dataclasses import asdict, dataclass, replace
+from functools import cache, partial
 from typing import Literal
+
+import msgspec
 
 from harness import registry
 from harness.errors import UserError
 from harness.records import Distribution, ReportRow
 from harness.results import Result, Results, by_instance, clusters_of
 from harness.stats.intervals import estimate
-from harness.variants import Variant
+from harness.text import printable
+from harness.variants import VARIANTS, Variant
 
+Figure = ReportRow | Distribution
 DASH = "–"
 # Separates the name of a metric from the detail of a row, as in "part: tool".
 DETAIL = ": "
@@ -90,24 +96,32 @@ class Metric(Quantity):
     value: Callable[[Results, Result], float | None] | None = None
     # Whether a failed request could have had a value.
     applies: Callable[[Results, Result], bool] = lambda _results, _result: True
-    aggregate: Callable[[Metric, Results], Iterable[ReportRow | Distribution]] | None = None
+    aggregate: Callable[[Metric, Results], Iterable[Figure]] | None = None
     # A score of the answers themselves. It is shown first, with chance and the majority answer.
     headline: bool = False
 
-    def rows(self, results: Results) -> Iterable[ReportRow | Distribution]:
+    def rows(self, results: Results) -> Iterable[Figure]:
         return (self.aggregate or mean_by_variant)(self, results)
 
 
 def mean_by_variant(metric: Metric, results: Results) -> Iterator[ReportRow]:
     """The mean of the metric's values under each variant in which any response has one."""
     for variant, members in results.by_variant():
-        applicable = [
-            r
-            for r in members
-            if metric.name in r.score.values or (r.response.error is not None and metric.applies(results, r))
-        ]
+        applicable = [r for r in members if metric.name in r.score.values or _lacks_value(metric, results, r)]
         if any(r.response.error is None for r in applicable):
             yield mean_row(metric, variant, applicable, lambda r: r.score.values.get(metric.name))
+
+
+def _lacks_value(metric: Metric, results: Results, result: Result) -> bool:
+    """Whether the response should have a value of this metric: its request or the metric failed."""
+    if result.response.error is None:
+        return result.score.key in results.failures.get(_name(metric), ())
+    applies = results.attempt(_name(metric), result, lambda: metric.applies(results, result))
+    return applies or False
+
+
+def _name(metric: Metric) -> str:
+    return f"metric {metric.name}"
 
 
 def mean_row(
@@ -186,11 +200,44 @@ def with_values(results: Results) -> Results:
 def _values(results: Results, result: Result) -> dict[str, float]:
     if result.response.error is not None:
         return {}
-    computed = {m.name: m.value(results, result) for m in installed().values() if m.value is not None}
+    computed = {
+        name: results.attempt(_name(metric), result, partial(_value, metric, results, result))
+        for name, metric in installed().items()
+        if metric.value is not None
+    }
     return {name: value for name, value in computed.items() if value is not None}
 
 
-def measure(results: Results) -> Iterator[ReportRow | Distribution]:
+def _value(metric: Metric, results: Results, result: Result) -> float | None:
+    """The metric's value. Raises ValueError if it is outside of its unit's bounds."""
+    value = metric.value(results, result) if metric.value is not None else None
+    if value is None:
+        return None
+    low, high = metric.unit.bounds or (-sys.float_info.max, sys.float_info.max)
+    if not low <= value <= high:
+        raise ValueError(f"expected a value from {low:g} to {high:g}, got {value!r}")
+    return float(value)
+
+
+def measure(results: Results) -> Iterator[Figure]:
     """The rows of every installed metric."""
     for metric in installed().values():
-        yield from metric.rows(results)
+        rows = partial(_rows, metric, results)
+        yield from results.attempt(_name(metric), None, rows) or ()
+
+
+def _rows(metric: Metric, results: Results) -> list[Figure]:
+    return [_checked(figure) for figure in metric.rows(results)]
+
+
+def _checked(figure: Figure) -> Figure:
+    """The same figure with printable labels. Raises an exception if it cannot be stored and drawn."""
+    if isinstance(figure, ReportRow):
+        detail, group, member = map(printable, (figure.detail, figure.group, figure.member))
+        figure = replace(figure, detail=detail, group=group, member=member)
+    else:
+        figure = replace(figure, rules=tuple(map(printable, figure.rules)))
+    numbers = (value for value in asdict(figure).values() if isinstance(value, float))
+    if figure.variant not in VARIANTS or not all(map(math.isfinite, numbers)):
+        raise ValueError(f"expected one of {', '.join(VARIANTS)} and finite figures, got {figure}")
+    return msgspec.json.decode(msgspec.json.encode(figure), type=type(figure))

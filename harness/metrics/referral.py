@@ -28,18 +28,15 @@ def nonexistent(cited: Sequence[CitedRule], _gold: Sequence[str] = ()) -> float 
     return sum(not rule.exists for rule in cited) / len(cited) if cited else None
 
 
-def _gold_rules(results: Results, result: Result) -> Sequence[str]:
-    return results.benchmark.family_of(result.instance).gold_rules(result.instance, result.variant)
-
-
 def _has_rules(results: Results, result: Result) -> bool:
-    return bool(_gold_rules(results, result))
+    return bool(results.gold_rules(result))
 
 
 def _of_response(measure: Measure) -> Callable[[Results, Result], float | None]:
     def value(results: Results, result: Result) -> float | None:
-        gold = _gold_rules(results, result)
-        return measure(results.cited_rules(result), gold) if gold else None
+        gold = results.gold_rules(result)
+        cited = results.cited_rules(result) if gold else None
+        return None if cited is None else measure(cited, gold)
 
     return value
 

@@ -1,11 +1,14 @@
 """From results to the report: figures as JSON, tables for the terminal, and the HTML page."""
 
 import platform
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
-from harness.files import store
+from harness.errors import UserError
+from harness.files import kinds, store
 from harness.judge.summary import Judgement
 from harness.metrics import metric
 from harness.records import BatchCheck, Distribution, Json, Report, ReportRow, Response, Run, Session, Usage
@@ -13,6 +16,8 @@ from harness.report import prices
 from harness.report.page import by_metric, is_headline, render_page, unit
 from harness.report.text import terminal_table
 from harness.results import Results
+
+RESPONSES = "responses.jsonl"
 
 
 def make_report(
@@ -45,6 +50,7 @@ def make_report(
         available=len(results.benchmark.instances(run.split)) if run.limit is not None else None,
         cost=prices.cost(run.model, (r.response for r in results.results)),
         served_models=tuple(sorted({m for r in results.results if (m := r.response.served_model)})),
+        failures=tuple(results.failure_messages()),
     )
 
 
@@ -70,13 +76,33 @@ def _usage(variant: str, responses: Sequence[Response], check: BatchCheck | None
 def write_report(report: Report, results: Results, out: Path) -> None:
     """Writes report.json and report.html. The page includes the judgements that are in the folder so far."""
     judgements = [store.read_json(file, Judgement) for file in sorted(out.glob("judgement.*.json"))]
-    page = render_page(report, results, judgements).encode()
+    page = render_page(report, results, judgements).encode(errors="replace")
     store.write(out / "report.html", page)
+    if (out / RESPONSES).is_file():
+        report = replace(report, responses_sha256=store.sha256(out / RESPONSES))
     store.write_json(out / "report.json", report)
+
+
+def read_report(run: Path) -> Report:
+    """The report of a finished run. Raises UserError if its responses were changed since they were scored."""
+    again = "run the same `harness eval` command again"
+    if not (run / "report.json").is_file():
+        kinds.require(run, kinds.RUN)
+        raise UserError(f"{run}: unfinished: {again} to complete it")
+    report = store.read_json(run / "report.json", Report)
+    responses = run / RESPONSES
+    if report.responses_sha256 and responses.is_file() and store.sha256(responses) != report.responses_sha256:
+        raise UserError(f"{responses}: changed since it was scored; {again} to score it")
+    return report
 
 
 def table(reports: Mapping[str, Report]) -> str:
     """The figures of one or more runs for the terminal: scores first, then all other metrics."""
+    benchmarks = {
+        name: f"{benchmark_name(report.run)} {report.run.split}" for name, report in reports.items()
+    }
+    if len(set(benchmarks.values())) > 1:
+        reports = {f"{name} on {benchmarks[name]}": report for name, report in reports.items()}
     heads = "run", "variant", "metric", "score", "95 % interval", "chance", "majority"
     scores = terminal_table((*heads, "n", "unparsed", "truncated", "failed"), list(_scores(reports)), texts=3)
     variants = list(dict.fromkeys(v for report in reports.values() for v in report.run.variants))
@@ -84,6 +110,11 @@ def table(reports: Mapping[str, Report]) -> str:
     return "\n\n".join(
         [scores, *([terminal_table(("run", "metric", *variants), others, 2)] if others else [])]
     )
+
+
+def benchmark_name(run: Run) -> str:
+    """The name of the benchmark's folder, without the digest that a converted benchmark has at its end."""
+    return re.sub(r"-[0-9a-f]{16}$", "", Path(run.benchmark).name)
 
 
 def _scores(reports: Mapping[str, Report]) -> Iterator[tuple[str, ...]]:

@@ -68,11 +68,9 @@ def make_gallery(results: Results) -> Gallery:
     """The chosen samples of every variant, with each distinct part of their prompts."""
     numbers: dict[Part, int] = {}
     samples = [
-        _sample(results.benchmark, result, numbers)
-        for _, members in results.by_variant()
-        for result in choose(members)
+        _sample(results, result, numbers) for _, members in results.by_variant() for result in choose(members)
     ]
-    return Gallery(samples, [_embed(results.benchmark, part) for part in numbers])
+    return Gallery(samples, [_embed(results, part) for part in numbers])
 
 
 def choose(members: Sequence[Result]) -> list[Result]:
@@ -99,25 +97,31 @@ def _round_robin(buckets: Sequence[Sequence[Result]]) -> Iterator[Result]:
         yield from (bucket[turn] for bucket in buckets if turn < len(bucket))
 
 
-def _sample(benchmark: Benchmark, result: Result, numbers: dict[Part, int]) -> Sample:
+def _sample(results: Results, result: Result, numbers: dict[Part, int]) -> Sample:
     instance, variant = result.instance, result.variant
-    prompt = variants.prompt(instance, variant, benchmark.policies, result.score.sample)
+    prompt = variants.prompt(instance, variant, results.benchmark.policies, result.score.sample)
     parts = prompt.parts if prompt else ()
     return Sample(
         result=result,
         outcome=outcome(result),
-        gold=benchmark.family_of(instance).gold(instance, variant),
+        gold=results.gold(result),
         policy=variants.policy_id(instance, variant) or "no policy",
         target=variants.target(instance, variant) or instance.target,
-        groups=benchmark.family_of(instance).groups(instance, variant),
+        groups=results.groups(result),
         prompt=[numbers.setdefault(part, len(numbers)) for part in parts],
         pictures=[numbers[part] for part in instance.query if part.kind == "image" and part in numbers],
     )
 
 
-def _embed(benchmark: Benchmark, part: Part) -> Embedded:
+def _embed(results: Results, part: Part) -> Embedded:
     if part.kind == "text":
         return Embedded(part)
+    results.benchmark.check(part.value)
+    embedded = results.attempt("showing pictures", None, lambda: _picture(results.benchmark, part))
+    return embedded or Embedded(Part("text", f"{part.value} cannot be shown"))
+
+
+def _picture(benchmark: Benchmark, part: Part) -> Embedded:
     picture = benchmark.image(part.value)
     width, height = picture.size
     if width > WIDTH:

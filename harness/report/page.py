@@ -6,9 +6,10 @@ All data is escaped, and the page's content security policy allows only the page
 import base64
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from importlib import resources
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -19,19 +20,32 @@ from harness.metrics.branching import BRANCHING
 from harness.metrics.metric import SECONDS, SHARE, TOKENS, Metric, Unit, find, installed, with_unit
 from harness.records import Report, ReportRow
 from harness.report.gallery import OUTCOMES, make_gallery
-from harness.report.plots import distribution_bars, group_plots, variant_index
+from harness.report.plots import distribution_bars, group_plot, groups, variant_index
 from harness.report.savings import savings
 from harness.results import Results
 from harness.variants import VARIANTS
 
+T = TypeVar("T")
+D = TypeVar("D")
 TIMED = "prompt_tokens", "prefill_seconds", "seconds"
 
 
 def render_page(report: Report, results: Results, judgements: Sequence[Judgement] = ()) -> str:
-    """The report as one HTML page. Raises UserError if a picture to show differs from the manifest."""
+    """The report as one HTML page. What cannot be drawn is left out, and the warnings say why.
+
+    Raises UserError if a picture to show differs from the manifest.
+    """
     script = packaged("report.js")
     gallery = make_gallery(results)
     ungrouped = by_metric([row for row in report.rows if not row.group])
+    branching = {row.variant: row for row in ungrouped if row.metric == BRANCHING.name}
+
+    plots = _drawn(results, "drawing a plot", groups(report.rows), group_plot)
+    cited = [d for d in report.distributions if any(d.cited) and d.variant in branching]
+    distributions = _drawn(results, "drawing the cited rules", cited, distribution_bars)
+    judged = _drawn(results, "showing a judgement", judgements, figures)
+    # All that is computed for the page must come before this, so that no failure is missing here.
+    failures = [text for text in results.failure_messages() if text not in report.failures]
     template = environment().get_template("report.html")
     return template.render(
         report=report,
@@ -39,14 +53,14 @@ def render_page(report: Report, results: Results, judgements: Sequence[Judgement
         style=packaged("report.css"),
         script=script,
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
-        warnings=list(warnings(report)),
+        warnings=[*warnings(report), *failures],
         scores=[row for row in ungrouped if is_headline(row)],
         others=[row for row in ungrouped if not is_headline(row)],
-        plots=group_plots(report.rows),
+        plots=plots,
         metrics=list(dict.fromkeys(find(row.label) for row in ungrouped)),
-        branching={row.variant: row for row in ungrouped if row.metric == BRANCHING.name},
-        distributions=[(d, distribution_bars(d)) for d in report.distributions if any(d.cited)],
-        judgements=[(judgement, figures(judgement)) for judgement in judgements],
+        branching=branching,
+        distributions=distributions,
+        judgements=judged,
         variants=[VARIANTS[name] for name in report.run.variants],
         gallery=gallery,
         outcomes=[name for name in OUTCOMES if any(s.outcome == name for s in gallery.samples)],
@@ -55,6 +69,12 @@ def render_page(report: Report, results: Results, judgements: Sequence[Judgement
         savings=savings(report.usage),
         total=len(results.results),
     )
+
+
+def _drawn(results: Results, what: str, items: Iterable[T], draw: Callable[[T], D]) -> list[tuple[T, D]]:
+    """Each item with its drawing, without those that cannot be drawn."""
+    attempts = [(item, results.attempt(what, None, partial(draw, item))) for item in items]
+    return [(item, drawing) for item, drawing in attempts if drawing is not None]
 
 
 def is_headline(row: ReportRow) -> bool:
@@ -148,6 +168,7 @@ def warnings(report: Report) -> Iterator[str]:
     if report.served_models not in ((), (requested,)):
         served = ", ".join(report.served_models)
         yield f"{requested} was requested, but the server says that {served} answered."
+    yield from report.failures
     check = report.batch_check
     if check and check.differ:
         yield (

@@ -102,26 +102,21 @@ def drawing(
 
 
 @dataclass(frozen=True, slots=True)
-class GroupPlot:
-    """One metric split by one group: a picture, and the rows that it was drawn from."""
+class Group:
+    """The rows of one metric split by one group."""
 
     metric: Quantity
-    group: str
+    name: str
     rows: Sequence[ReportRow]
-    svg: Markup
 
 
-def group_plots(rows: Sequence[ReportRow]) -> list[GroupPlot]:
-    """A plot for each metric and group that the rows are split by."""
-    groups: dict[tuple[str, str], list[ReportRow]] = {}
+def groups(rows: Sequence[ReportRow]) -> list[Group]:
+    """One for each metric and group that the rows are split by."""
+    found: dict[tuple[str, str], list[ReportRow]] = {}
     for row in rows:
         if row.group:
-            groups.setdefault((row.metric, row.group), []).append(row)
-    plots = []
-    for (name, group), members in groups.items():
-        metric = find(name)
-        plots.append(GroupPlot(metric, group, members, _by_member(metric, group, members)))
-    return plots
+            found.setdefault((row.metric, row.group), []).append(row)
+    return [Group(find(metric), name, members) for (metric, name), members in found.items()]
 
 
 def variant_index(item: ReportRow | Distribution | Usage) -> int:
@@ -129,14 +124,15 @@ def variant_index(item: ReportRow | Distribution | Usage) -> int:
     return list(VARIANTS).index(item.variant) % len(INLINE.colors)
 
 
-def _by_member(metric: Quantity, group: str, rows: Sequence[ReportRow]) -> Markup:
+def group_plot(group: Group) -> Markup:
     """Points with intervals, in a slot per member with the variants side by side; chance is dashed."""
+    metric, rows = group.metric, group.rows
     members = list(dict.fromkeys(row.member for row in rows))
     variants = [name for name in VARIANTS if any(row.variant == name for row in rows)]
     scale = metric.unit.scale
     upright = all(len(member) <= 4 for member in members)
     size = (6.4, 3.5) if upright else (6.4, 1.2 + 0.45 * len(members))
-    with drawing(size, f"{metric.name}/{group}", grid="y" if upright else "x") as plot:
+    with drawing(size, f"{metric.name}/{group.name}", grid="y" if upright else "x") as plot:
         for row in rows:
             offset = (variants.index(row.variant) - (len(variants) - 1) / 2) / len(variants)
             slot = members.index(row.member)
@@ -153,10 +149,10 @@ def _by_member(metric: Quantity, group: str, rows: Sequence[ReportRow]) -> Marku
         names = list(map(short, members))
         if upright:
             plot.axes.set_xticks(places, names)
-            plot.axes.set(xlim=(-0.6, len(members) - 0.4), xlabel=short(group), ylabel=metric.title)
+            plot.axes.set(xlim=(-0.6, len(members) - 0.4), xlabel=short(group.name), ylabel=metric.title)
         else:
             plot.axes.set_yticks(places, names)
-            plot.axes.set(ylim=(len(members) - 0.4, -0.6), xlabel=metric.title, ylabel=short(group))
+            plot.axes.set(ylim=(len(members) - 0.4, -0.6), xlabel=metric.title, ylabel=short(group.name))
         if metric.unit.bounds is not None:
             low, high = (scale * bound for bound in metric.unit.bounds)
             margin = 0.03 * (high - low)

@@ -181,7 +181,8 @@ def _report_errors(submitted: Report, recomputed: Report) -> Iterator[str]:
         yield (
             f"report.json: {len(wrong)} figures are wrong; the first, {field} of "
             f"{' '.join(filter(None, _row_key(here)))}, is {getattr(there, field)} in the file, but "
-            f"{getattr(here, field)} when recomputed"
+            f"{getattr(here, field)} when recomputed; "
+            "run the same `harness eval` command again to update them"
         )
 
 

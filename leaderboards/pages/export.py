@@ -89,7 +89,8 @@ def as_csv(ranked: RankedBoard) -> str:
 
 
 def _not_a_formula(text: str) -> str:
-    """The text, with an apostrophe in front if a spreadsheet would evaluate it as a formula."""
+    """The text as one printable line, with an apostrophe in front if a spreadsheet would evaluate it."""
+    text = printable(text)
     return f"'{text}" if text.lstrip()[:1] in ("=", "+", "-", "@") else text
 
 

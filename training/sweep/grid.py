@@ -21,6 +21,7 @@ import msgspec
 
 from harness.backends import SCRIPTED, Sampling
 from harness.errors import UserError
+from harness.files import store
 from harness.run import EvalRequest
 from harness.variants import VARIANTS
 from training import config
@@ -153,10 +154,7 @@ def read(file: Path) -> Sweep:
     """Reads a sweep and checks everything that can be checked before it runs. Raises UserError."""
     if not file.is_file():
         raise UserError(f"{file}: expected {', '.join(config.names(HERE))} or a TOML file, got neither")
-    try:
-        sweep = msgspec.toml.decode(file.read_bytes(), type=Sweep)
-    except (msgspec.DecodeError, UnicodeDecodeError, OSError) as error:
-        raise UserError(f"{file}: {error}") from error
+    sweep = store.read_toml(file, Sweep)
     _check_benchmarks(sweep, file)
     _check_paths(sweep, file)
     try:

@@ -23,6 +23,7 @@ from harness.errors import UserError
 from harness.files import store
 from harness.files.benchmark import MANIFEST
 from harness.records import Json
+from training.config import names
 from training.sweep import grid
 from training.sweep.cell import ERROR
 from training.sweep.grid import BASE, SWEEP, Cell, MakeCommand, Sweep
@@ -94,7 +95,8 @@ def run_sweep(file: Path, out: Path, jobs: int = 1) -> int:
     """
     if jobs < 1:
         raise UserError(f"jobs: expected 1 or more, got {jobs}")
-    file = file if file.suffix == ".toml" else grid.HERE / f"{file}.toml"
+    if str(file) in names(grid.HERE):
+        file = grid.HERE / f"{file}.toml"
     sweep = grid.read(file)
     with store.writing(out):
         (out / "data").mkdir(parents=True, exist_ok=True)

@@ -16,6 +16,7 @@ from gtapolicy.pictures.pen import Box
 from gtapolicy.pictures.surfaces import DESKS
 from gtapolicy.scenarios.data import load
 from gtapolicy.scenarios.scenes.scene import Scene, SceneTexts
+from harness import registry
 from harness.errors import UserError
 
 
@@ -38,8 +39,7 @@ def photo(name: str) -> Image.Image:
         import skimage.data
     except ImportError:
         raise UserError(
-            "photographs: expected the package scikit-image, found none; "
-            "install it with pip install 'policy-internalization[gta]'"
+            f"photographs: expected the package scikit-image, found none; {registry.to_install('gta')}"
         ) from None
     return Image.fromarray(np.asarray(getattr(skimage.data, name)())).convert("RGB")
 
