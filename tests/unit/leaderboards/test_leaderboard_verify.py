@@ -364,7 +364,7 @@ def test_an_easier_benchmark_under_the_same_digest_is_refused(run: Path, spoiled
     seal(spoiled, BenchmarkSpec(true.family, true.config, true.versions))
     edit(spoiled / "manifest.json", lambda m: m.update(digest=true.digest, images_digest=true.images_digest))
     edit_run(run, lambda r: r.update(benchmark=str(spoiled)))
-    assert "for the files that it lists, got" in reasons(run)
+    assert "for its content, got" in reasons(run)
 
 
 @pytest.mark.parametrize("split", ["train", "test"])
