@@ -6,6 +6,7 @@
         scores.jsonl     one line per score          | recreated from the responses
         report.json      all figures                 | each time the run is scored
         report.html      the page to read            |
+        training.json    a copy of the checkpoint's, if it has one
 
 A run that was killed at any moment resumes when the same command is run again: responses on disk are read,
 and only prompts without a successful response are sent.
@@ -15,7 +16,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -37,6 +38,8 @@ from harness.variants import VARIANTS
 
 # How many prompts are sent again, one at a time, to check whether batching changes responses.
 BATCH_CHECK = 16
+# How a checkpoint was trained. `trimpi train` writes it.
+TRAINING = "training.json"
 
 
 @dataclass(frozen=True)
@@ -88,7 +91,7 @@ def _evaluate(
     if missing or not (out / "report.json").exists():
         backend = backends.make(request.model, benchmark, request.sampling, request.endpoint, out)
         started = time.monotonic()
-        done |= _collect(backend, missing, log, total=len(prompts))
+        done |= _collect(backend, benchmark, missing, log, total=len(prompts))
         session = Session(len(missing), time.monotonic() - started)
         store.Log(out / "sessions.jsonl", Session).append([session])
         description: Json = backend.description
@@ -96,8 +99,17 @@ def _evaluate(
     else:  # score the responses again without loading the model
         finished = store.read_json(out / "report.json", Report)
         description, check = finished.backend, finished.batch_check
+    description = {"backend": request.model.partition(":")[0], **description}
+    _copy_training(request.model, out)
     results = score(benchmark, instances, [done[p.key] for p in prompts])
     return _report(run, description, results, len(instances) * run.samples, check, out)
+
+
+def _copy_training(model: str, out: Path) -> None:
+    """Copies the training.json of a local checkpoint into the run: a leaderboard reads only the run."""
+    path = Path(backends.location(model)) / TRAINING
+    if ":" in model and path.is_file():
+        store.write(out / TRAINING, path.read_bytes())
 
 
 def report_again(benchmark: Benchmark, out: Path) -> None:
@@ -182,12 +194,15 @@ def _prompts(benchmark: Benchmark, run: Run, instances: list[Instance]) -> Itera
 
 
 def _collect(
-    backend: Backend, missing: list[Prompt], log: store.Log, total: int
+    backend: Backend, benchmark: Benchmark, missing: list[Prompt], log: store.Log, total: int
 ) -> Mapping[tuple[str, str, int], Response]:
-    """Appends each response to the log as soon as it arrives."""
-    collected = {}
+    """Appends each response, with the digest of its prompt, to the log as soon as it arrives."""
+    collected, prompts = {}, {p.key: p for p in missing}
     with tqdm(total=total, initial=total - len(missing), desc="responses", unit="") as progress:
         for response in backend.generate(missing):
+            if response.prompt_sha256 is None:  # a replayed response has the digest of its own prompt
+                digest = benchmark.prompt_sha256(prompts[response.key])
+                response = replace(response, prompt_sha256=digest)
             log.append([response])
             collected[response.key] = response
             progress.update()

@@ -12,7 +12,7 @@ from PIL import Image
 
 from harness.errors import UserError
 from harness.files import store
-from harness.records import Instance, Json, Part, Policy
+from harness.records import Instance, Json, Part, Policy, Prompt
 
 T = TypeVar("T")
 # The digest of a benchmark in format 1 covers its files, but not its family, config and versions.
@@ -142,6 +142,12 @@ class BenchmarkFiles:
                 f"({len(data)} bytes): the file was changed later; restore it or generate the benchmark again"
             )
         return data
+
+    def prompt_sha256(self, prompt: Prompt) -> str:
+        """Identifies the content of a prompt: its texts, and the bytes of its images."""
+        files = self.manifest.files
+        parts = [(p.kind, p.value if p.kind == "text" else files[p.value]) for p in prompt.parts]
+        return hashlib.sha256(msgspec.json.encode(parts)).hexdigest()
 
     def _check_images(self, owner: str, parts: Iterable[Part]) -> None:
         for part in parts:
