@@ -6,6 +6,7 @@
         scores.jsonl     one line per score          | recreated from the responses
         report.json      all figures                 | each time the run is scored
         report.html      the page to read            |
+        training.json    a copy of the checkpoint's, if it has one
 
 A run that was killed at any moment resumes when the same command is run again: responses on disk are read,
 and only prompts without a successful response are sent.
@@ -55,6 +56,8 @@ FLAGS = {
     "identity": "model",
     "address": "base_url",
 }
+# How a checkpoint was trained. `trimpi train` writes it.
+TRAINING = "training.json"
 
 
 @dataclass(frozen=True)
@@ -115,7 +118,7 @@ def _evaluate(
             request.model, benchmark, request.sampling, request.endpoint, out, request.trust_remote_code
         )
         started = time.monotonic()
-        done |= _collect(backend, missing, log, total=len(prompts))
+        done |= _collect(backend, benchmark, missing, log, total=len(prompts))
         session = Session(len(missing), time.monotonic() - started)
         store.Log(out / "sessions.jsonl", Session).append([session])
         description: Json = backend.description
@@ -123,6 +126,8 @@ def _evaluate(
     else:  # score the responses again without loading the model
         finished = store.read_json(out / "report.json", Report)
         description, check = finished.backend, finished.batch_check
+    description = {"backend": request.model.partition(":")[0], **description}
+    _copy_training(request.model, out)
     results = score(benchmark, instances, [done[p.key] for p in prompts])
     report = _report(run, description, results, len(instances) * run.samples, check, out)
     failed = _failures(result.response for result in results.results)
@@ -133,6 +138,13 @@ def _evaluate(
             "again, or use the folder for another model"
         )
     return report
+
+
+def _copy_training(model: str, out: Path) -> None:
+    """Copies the training.json of a local checkpoint into the run: a leaderboard reads only the run."""
+    path = Path(backends.location(model)) / TRAINING
+    if ":" in model and path.is_file():
+        store.write(out / TRAINING, path.read_bytes())
 
 
 def report_again(benchmark: Benchmark, out: Path) -> None:
@@ -247,13 +259,17 @@ def _prompts(benchmark: Benchmark, run: Run, instances: list[Instance]) -> Itera
 
 
 def _collect(
-    backend: Backend, missing: list[Prompt], log: store.Log, total: int
+    backend: Backend, benchmark: Benchmark, missing: list[Prompt], log: store.Log, total: int
 ) -> Mapping[tuple[str, str, int], Response]:
-    """Appends each response to the log as soon as it arrives."""
+    """Appends each response, with the digest of its prompt, to the log as soon as it arrives."""
     collected: dict[tuple[str, str, int], Response] = {}
+    prompts = {p.key: p for p in missing}
     cut, early = 0, min(EARLY, len(missing))
     with tqdm(total=total, initial=total - len(missing), desc="responses", unit="") as progress:
         for response in backends.storable(backend.generate(missing)):
+            if response.prompt_sha256 is None:  # a replayed response has the digest of its own prompt
+                digest = benchmark.prompt_sha256(prompts[response.key])
+                response = replace(response, prompt_sha256=digest)
             log.append([response])
             collected[response.key] = response
             progress.update()

@@ -30,6 +30,8 @@ def submit(run: Positional[Path], /, *, board: Path, benchmark: str | None = Non
         print(f"{on_board.benchmark} {key.split} {key.variant}{judge}: {figures}")
         if f.leaks:
             print(f"warning: {f.leak}")
+    for reason in result.left_out:
+        print(f"warning: {reason}")
     print(f"{'stored' if result.stored else 'already on the boards, not stored again'}: {result.bundle}")
 
 

@@ -1,12 +1,14 @@
 """Submits the folder of a run: reads it, verifies and recomputes it, and stores or refuses it."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from harness.backends import is_scripted
 from harness.errors import UserError
 from harness.files.benchmark import Benchmark
 from harness.general import published
@@ -14,9 +16,16 @@ from harness.metrics.accuracy import ACCURACY
 from harness.records import Json, Report, Run
 from harness.report.page import render_page
 from harness.results import Results
-from leaderboards.checks.judgements import judge_figures, judge_id
+from leaderboards.checks.judgements import judge_figures, judge_id, why_left_out
 from leaderboards.checks.leaks import check_leaks
-from leaderboards.checks.submission import Refusal, Submission, read_submission, run_sha256, verdicts_name
+from leaderboards.checks.submission import (
+    Refusal,
+    Submission,
+    read_submission,
+    run_sha256,
+    shown,
+    verdicts_name,
+)
 from leaderboards.checks.verify import verify
 from leaderboards.columns import report_columns
 from leaderboards.storage.board import Boards
@@ -34,6 +43,8 @@ class SubmissionResult:
     # False if the same run was already on all these boards.
     stored: bool
     entries: tuple[BoardEntry, ...]
+    # Why some judgements have no entry.
+    left_out: tuple[str, ...]
 
 
 def submit(boards: Boards, folder: Path, benchmark: str | None = None) -> SubmissionResult:
@@ -43,19 +54,41 @@ def submit(boards: Boards, folder: Path, benchmark: str | None = None) -> Submis
     """
     attempt = boards.begin_attempt(folder.resolve().name)
     try:
-        submission = read_submission(folder)
-        run = submission.run
-        boards.name_attempt(attempt, run.model, run.digest)
-        opened = published.open(benchmark) if benchmark is not None else _benchmark_of(run)
-        results, report = verify(submission, opened)
-        bundle = _make_bundle(submission, results, report)
-        entries = list(_entries(submission, results, report))
-    except UserError as error:
-        boards.refuse(attempt, error.reasons if isinstance(error, Refusal) else [str(error)])
-        raise
+        return _submit(boards, attempt, folder, benchmark)
+    # Families, metrics and submitted files are other people's, so any exception may occur.
+    except Exception as error:
+        refusal = error if isinstance(error, UserError) else _unexpected(error)
+        with suppress(UserError):  # a full disk has no room for the reasons
+            boards.refuse(attempt, refusal.reasons if isinstance(refusal, Refusal) else [str(refusal)])
+        if refusal is error:
+            raise
+        raise refusal from error
+
+
+def _submit(boards: Boards, attempt: int, folder: Path, benchmark: str | None) -> SubmissionResult:
+    submission = read_submission(folder)
+    run = submission.run
+    boards.name_attempt(attempt, run.model, run.digest, run.weights)
+    left_out = {j.name: reason for j in submission.judgements if (reason := why_left_out(j))}
+    submission = replace(submission, judgements=[j for j in submission.judgements if j.name not in left_out])
+    opened = published.open(benchmark) if benchmark is not None else _benchmark_of(run)
+    results, report = verify(submission, opened)
+    bundle = _make_bundle(submission, results, report)
+    entries = list(_entries(submission, results, report))
     run_id = run_sha256(run, [r.response for r in results.results])
     known = boards.add(attempt, bundle, run_id, submission.name, run.model, entries)
-    return SubmissionResult(known or bundle.sha256, known is None, tuple(entries))
+    reasons = tuple(left_out.values())
+    return SubmissionResult(known or bundle.sha256, known is None, tuple(entries), reasons)
+
+
+def _unexpected(error: Exception) -> Refusal:
+    what = shown(f"{type(error).__name__}: {error}", 200)
+    return Refusal(
+        [
+            f"the run cannot be scored ({what}); check its benchmark with `harness verify`: do its records fit "
+            "its family?"
+        ]
+    )
 
 
 def _benchmark_of(run: Run) -> Benchmark:
@@ -119,6 +152,9 @@ def _entries(submission: Submission, results: Results, report: Report) -> Iterat
             method=_method(training),
             leak=leak_check.text,
             leaks=leak_check.leaks,
+            prompts_known=is_scripted(run.model)
+            or all(r.response.prompt_sha256 is not None for r in results.results),
+            images=run.images_digest,
         )
         yield board(variant), figures
         for judgement in (j.judgement for j in submission.judgements if j.judgement.variants == variant):

@@ -1,5 +1,6 @@
 """`gtapolicy generate` and `gtapolicy import`: create a benchmark from generated or imported dialogs."""
 
+import hashlib
 import io
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -54,8 +55,9 @@ def _write(
     dialogs: Sequence[Dialog],
     image: Callable[[str], Image.Image],
 ) -> Manifest:
-    # The manifest contains the hash of a file of rules, not its path.
-    rules_id = "paper" if config.rules is None else store.sha256(config.rules)
+    # The manifest contains the digest of the rules, not the path of their file.
+    content = hashlib.sha256(msgspec.json.encode(pair.table)).hexdigest()
+    rules_id = "paper" if config.rules is None or pair.table == rules.load() else content
     fields: dict[str, object] = msgspec.to_builtins(replace(config, rules=None))
     spec = BenchmarkSpec(FAMILY, {"dialogs": source, **fields, "rules": rules_id}, {})
     finished = benchmark.begin(out, spec)

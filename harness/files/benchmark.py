@@ -71,21 +71,26 @@ def _refuse_other(folder: Path, requested: BenchmarkSpec, existing: BenchmarkSpe
     refuse_other(folder, "a benchmark", found, {**dict.fromkeys(found), **wanted})
 
 
-def seal(folder: Path, spec: BenchmarkSpec) -> Manifest:
-    """Writes the manifest with the hash of every file, and removes the files used for resuming."""
+def seal(folder: Path, spec: BenchmarkSpec, sources: Mapping[str, str] = {}) -> Manifest:
+    """Writes the manifest with the hash of every file, and removes the files used for resuming.
+
+    `sources` are the sha256 of the files that the benchmark was converted from.
+    """
     paths = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("[!.]*") if p.is_file())
     files = {p: store.sha256(folder / p) for p in paths if p != MANIFEST}
-    digest, images_digest = digests(files)
     manifest = Manifest(
         format=FORMAT,
         family=spec.family,
         config=spec.config,
         versions=spec.versions,
         counts={p: (folder / p).read_bytes().count(b"\n") for p in files if p.endswith(".jsonl")},
-        digest=digest,
-        images_digest=images_digest,
+        digest="",
+        images_digest="",
         files=files,
+        sources=sources,
     )
+    digest, images_digest = digests(manifest)
+    manifest = replace(manifest, digest=digest, images_digest=images_digest)
     store.write_json(folder / MANIFEST, manifest)
     for leftover in (folder / MARKER, folder / PROGRESS, *folder.rglob(store.TEMPORARY_FILES)):
         leftover.unlink(missing_ok=True)

@@ -3,18 +3,21 @@
 import hashlib
 import io
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
+import msgspec
 from PIL import Image
 
 from harness.errors import UserError
 from harness.files import kinds, store
-from harness.records import Instance, Json, Part, Policy
+from harness.records import Instance, Json, Part, Policy, Prompt
 
 T = TypeVar("T")
-FORMAT = 1
+# The digest of a benchmark in format 1 covers its files, but not its family, config and versions.
+FORMAT = 2
+READABLE_FORMATS = (1, FORMAT)
 MANIFEST = "manifest.json"
 POLICIES = "policies.jsonl"
 
@@ -26,31 +29,43 @@ class Manifest:
     format: int
     family: str
     config: Json
+    # Of the code that generated the benchmark, so they are the same on every machine.
     versions: Mapping[str, str]
     # Lines of each .jsonl file.
     counts: Mapping[str, int]
-    # Of policies, scenes and instances: the same on every machine.
+    # Of the fields above except for the counts, and of policies, scenes and instances: the same on every
+    # machine.
     digest: str
     # Of pixels, which another graphics driver may draw differently.
     images_digest: str
     # The sha256 of every file, by its path relative to the folder.
     files: Mapping[str, str]
+    # The sha256 of the files that were converted. The same questions can be in different files, so the
+    # digest does not cover them.
+    sources: Mapping[str, str] = field(default_factory=dict)
 
 
 def instances_file(split: str) -> str:
     return f"instances.{split}.jsonl"
 
 
-def digests(files: Mapping[str, str]) -> tuple[str, str]:
-    """Two digests of sorted paths with their sha256: of all records (.jsonl), and of all other files."""
+def digests(manifest: Manifest) -> tuple[str, str]:
+    """Two digests of sorted paths with their sha256: of all records (.jsonl), and of all other files.
 
-    def digest(records: bool) -> str:
+    The first one also covers everything else that a leaderboard groups by or shows of a benchmark.
+    """
+    fields = manifest.family, manifest.config, manifest.versions
+    head = msgspec.json.encode(fields, order="sorted") + b"\n" if manifest.format > 1 else b""
+
+    def digest(records: bool, head: bytes = b"") -> str:
         lines = (
-            f"{sha}  {path}\n" for path, sha in sorted(files.items()) if path.endswith(".jsonl") is records
+            f"{sha}  {path}\n"
+            for path, sha in sorted(manifest.files.items())
+            if path.endswith(".jsonl") is records
         )
-        return hashlib.sha256("".join(lines).encode()).hexdigest()
+        return hashlib.sha256(head + "".join(lines).encode()).hexdigest()
 
-    return digest(True), digest(False)
+    return digest(True, head), digest(False)
 
 
 class BenchmarkFiles:
@@ -61,15 +76,15 @@ class BenchmarkFiles:
         self.folder = folder
         kinds.require(folder, kinds.BENCHMARK)
         self.manifest = store.read_json(folder / MANIFEST, Manifest)
-        if self.manifest.format != FORMAT:
+        if self.manifest.format not in READABLE_FORMATS:
             raise UserError(
                 f"{folder / MANIFEST}: expected format {FORMAT}, got {self.manifest.format}: "
                 "generate the benchmark again with this version"
             )
-        expected = digests(self.manifest.files)
+        expected = digests(self.manifest)
         if (self.manifest.digest, self.manifest.images_digest) != expected:
             raise UserError(
-                f"{folder / MANIFEST}: expected digest {expected[0][:12]}… for the files that it lists, got "
+                f"{folder / MANIFEST}: expected digest {expected[0][:12]}… for its content, got "
                 f"{self.manifest.digest[:12]}…: the manifest was changed later; generate the benchmark again"
             )
         self.policies = {p.id: p for p in self.records(POLICIES, Policy)}
@@ -123,6 +138,12 @@ class BenchmarkFiles:
                 f"({len(data)} bytes): the file was changed later; restore it or generate the benchmark again"
             )
         return data
+
+    def prompt_sha256(self, prompt: Prompt) -> str:
+        """Identifies the content of a prompt: its texts, and the bytes of its images."""
+        files = self.manifest.files
+        parts = [(p.kind, p.value if p.kind == "text" else files[p.value]) for p in prompt.parts]
+        return hashlib.sha256(msgspec.json.encode(parts)).hexdigest()
 
     def _check_images(self, owner: str, parts: Iterable[Part]) -> None:
         for part in parts:

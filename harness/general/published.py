@@ -11,7 +11,7 @@ import os
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import parse_qsl
 
@@ -21,6 +21,7 @@ from harness import registry
 from harness.errors import UserError
 from harness.files import benchmark, store
 from harness.files.benchmark import MANIFEST, Benchmark, BenchmarkSpec
+from harness.files.manifest import FORMAT
 from harness.general import sources
 from harness.general.sources import SourceFiles
 from harness.records import Instance, Json
@@ -70,9 +71,11 @@ def _convert(
     published: PublishedBenchmark, name: str, files: SourceFiles, options: Mapping[str, str]
 ) -> Path:
     """The folder of the converted benchmark. Converts it if it is not in the cache yet."""
-    config = {"benchmark": name, "files": files.hashes(), **options}
-    spec = BenchmarkSpec(published.family, config, {"converter": str(published.version)})
-    key = hashlib.sha256(msgspec.json.encode(spec, order="sorted")).hexdigest()[:16]
+    spec = BenchmarkSpec(
+        published.family, {"benchmark": name, **options}, {"converter": str(published.version)}
+    )
+    hashes = files.hashes()
+    key = hashlib.sha256(msgspec.json.encode([FORMAT, spec, hashes], order="sorted")).hexdigest()[:16]
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "policy-internalization"
     folder = cache / f"{name}-{key}"
     if folder.exists():
@@ -93,7 +96,7 @@ def _convert(
             raise UserError("expected at least one question, got none; is this the right file?")
         store.write_lines(out / benchmark.POLICIES, ())
         store.write_lines(out / benchmark.instances_file("test"), instances)
-        benchmark.seal(out, BenchmarkSpec(spec.family, {**spec.config, **additions}, spec.versions))
+        benchmark.seal(out, replace(spec, config={**spec.config, **additions}), hashes)
         try:
             out.rename(folder)
         except OSError:

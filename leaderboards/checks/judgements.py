@@ -28,6 +28,25 @@ from leaderboards.storage.records import Figures
 Verdicts = Mapping[tuple[str, str, int], Response]
 
 
+def why_left_out(submitted: SubmittedJudgement) -> str | None:
+    """Why a judgement has no entry yet, although the run has; None if nothing prevents it.
+
+    A judgement with failed requests waits. Otherwise low verdicts could be left out as failed, and an entry
+    never changes.
+    """
+    judged = {response.prompt for response in submitted.judgement.responses}
+    done = {v.key for v in submitted.verdicts if v.error is None}
+    failed = {v.key for v in submitted.verdicts if v.instance in judged} - done
+    if failed:
+        return (
+            f"{submitted.name}: not on a board, because {len(failed)} requests to the judge failed; run the "
+            "same `harness judge` command again to repeat them, then submit the run again"
+        )
+    if all(response.score is None for response in submitted.judgement.responses):
+        return f"{submitted.name}: not on a board, because no verdict has a score"
+    return None
+
+
 def judge_id(j: Judgement) -> str:
     """Identifies the judge and its settings. All entries of a board have the same."""
     digest = _judge_request(j).digest

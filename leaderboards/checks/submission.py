@@ -16,8 +16,10 @@ from typing import Any, NamedTuple, TypeVar
 import msgspec
 
 from harness.errors import UserError
+from harness.files.benchmark import MANIFEST
 from harness.judge.summary import Judgement
 from harness.records import Json, Report, Response, Run, Score, Session
+from harness.run import TRAINING
 from harness.text import printable, short
 
 T = TypeVar("T")
@@ -34,8 +36,6 @@ MAX_NAME_LENGTH = 400
 MAX_NESTING = 16
 # Larger counts and times are implausible.
 MAX_NUMBER = 1 << 40
-# Backends whose argument may be the folder of a local checkpoint, which may contain a training.json.
-CHECKPOINT_BACKENDS = "hf", "vllm"
 # Figures may differ by this much, because their last digits depend on the machine that computed them.
 TOLERANCE = 1e-6
 
@@ -69,7 +69,7 @@ class Submission:
     responses: Sequence[Response]
     sessions: Sequence[Session]
     judgements: Sequence[SubmittedJudgement]
-    # The content of training.json, from the run's folder or the checkpoint's; None if there is no such file.
+    # The content of training.json; None if there is no such file.
     training: Json | None
 
 
@@ -78,6 +78,13 @@ def read_submission(folder: Path) -> Submission:
     if not folder.is_dir():
         found = "no such folder" if not folder.exists() else "a file; archives are not read"
         raise Refusal([f"{folder}: expected the folder of a run, got {found}"])
+    if (folder / MANIFEST).is_file():
+        raise Refusal(
+            [
+                f"{folder}: expected the folder of a run, got a benchmark; run "
+                f"`harness eval {folder} --model MODEL --out RUN` and submit RUN"
+            ]
+        )
     run = read_json(folder / "run.json", Run)
     judgements = sorted(folder.glob("judgement.*.json"))
     if len(judgements) > MAX_JUDGEMENTS:
@@ -95,7 +102,7 @@ def read_submission(folder: Path) -> Submission:
         responses=_responses(folder / "responses.jsonl"),
         sessions=_sessions(folder / "sessions.jsonl"),
         judgements=[_judgement(path) for path in judgements],
-        training=_training(folder, run),
+        training=_training(folder / TRAINING),
     )
 
 
@@ -131,17 +138,12 @@ def verdicts_name(judgement: str) -> str:
     return f"verdicts.{judgement.split('.')[1]}.jsonl"
 
 
-def _training(folder: Path, run: Run) -> Json | None:
-    backend, _, argument = run.model.partition(":")
-    paths = [folder / "training.json"]
-    if backend in CHECKPOINT_BACKENDS and argument and "\0" not in argument:
-        paths.append(Path(argument) / "training.json")
-    for path in paths:
-        if os.path.lexists(path):
-            training = read_json(path, dict[str, Any])
-            _check_settings(path.name, training)
-            return training
-    return None
+def _training(path: Path) -> Json | None:
+    if not os.path.lexists(path):
+        return None
+    training = read_json(path, dict[str, Any])
+    _check_settings(path.name, training)
+    return training
 
 
 def _check_settings(name: str, settings: Json) -> None:

@@ -3,8 +3,9 @@
 The steps, each of which reports all of its reasons for a refusal at once:
 
     1. run.json                       has the digests of the benchmark, a complete split, and valid settings
-    2. responses                      are complete: exactly one for each prompt
-    3. scores, figures, judgements    equal those that are recomputed from the responses
+    2. responses                      are complete: exactly one for each prompt, and to this prompt
+    3. a scripted model               gives the same responses again
+    4. scores, figures, judgements    equal those that are recomputed from the responses
 
 The recomputed report is stored. Only the description of the backend and the batch check are copied from the
 submitted report, because they cannot be recomputed.
@@ -12,16 +13,18 @@ submitted report, because they cannot be recomputed.
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import msgspec
 
-from harness import variants
-from harness.backends import Sampling
+from harness import backends, registry, variants
+from harness.backends import Sampling, is_scripted
 from harness.errors import UserError
-from harness.files.benchmark import Benchmark
+from harness.files.benchmark import MANIFEST, Benchmark
+from harness.files.manifest import FORMAT
 from harness.metrics.accuracy import ACCURACY
-from harness.records import Instance, Report, ReportRow, Response, Run, Score
+from harness.records import Instance, Prompt, Report, ReportRow, Response, Run, Score
 from harness.report.figures import make_report
 from harness.results import Results
 from harness.run import score
@@ -32,6 +35,11 @@ from leaderboards.checks.submission import Refusal, Submission, equal, shown, wi
 MAX_SAMPLES = 1000
 # The split that models are trained on has no board.
 TRAINING_SPLIT = "train"
+# What to do about figures of another version of the package.
+SCORE_AGAIN = (
+    "if another version of this package computed it, run the same `harness eval` command again, which scores "
+    "the responses again without running the model"
+)
 # The instance, variant and sample of a response.
 ResponseKey = tuple[str, str, int]
 
@@ -39,13 +47,15 @@ ResponseKey = tuple[str, str, int]
 def verify(submission: Submission, benchmark: Benchmark) -> tuple[Results, Report]:
     """The recomputed results, in the order of the benchmark, and the report. Raises Refusal."""
     run, submitted = submission.run, submission.report
-    _refuse_if(_run_errors(run, benchmark))
+    _refuse_if([*_run_errors(run, benchmark), *_backend_errors(submission)])
     _refuse_if(_sampling_errors(submission))
     instances = benchmark.instances(run.split)
-    expected = list(_expected_keys(run, benchmark, instances))
-    _refuse_if(_response_errors(expected, submission.responses))
+    prompts = list(_prompts(run, benchmark, instances))
+    _refuse_if(_response_errors([p.key for p in prompts], submission.responses))
     completed = {r.key: r for r in submission.responses if r.error is None}
-    results = score(benchmark, instances, [completed[key] for key in expected])
+    _refuse_if(_prompt_errors(benchmark, prompts, completed))
+    _refuse_if(_scripted_errors(run, benchmark, prompts, completed))
+    results = score(benchmark, instances, [completed[p.key] for p in prompts])
     _refuse_if(_range_errors(results))
     possible = len(instances) * run.samples
     report = make_report(
@@ -68,6 +78,11 @@ def _refuse_if(errors: Iterable[str]) -> None:
 
 
 def _run_errors(run: Run, benchmark: Benchmark) -> Iterator[str]:
+    if benchmark.manifest.format < FORMAT:
+        yield (
+            f"{MANIFEST}: expected format {FORMAT}, got {benchmark.manifest.format}, whose digest does not "
+            "cover everything that a board shows; generate the benchmark again and evaluate the model on it"
+        )
     for field in ("digest", "images_digest", "family"):
         expected, got = getattr(benchmark.manifest, field), getattr(run, field)
         if got != expected:
@@ -80,6 +95,20 @@ def _run_errors(run: Run, benchmark: Benchmark) -> Iterator[str]:
     unknown = [v for v in run.variants if v not in VARIANTS]
     if unknown or not run.variants or len(set(run.variants)) < len(run.variants):
         yield f"variants: expected different ones of {', '.join(VARIANTS)}, got {shown(str(run.variants))}"
+
+
+def _backend_errors(submission: Submission) -> Iterator[str]:
+    """The prefix of the model's name is the backend, also in the report."""
+    model, described = submission.run.model, submission.report.backend.get("backend")
+    known = registry.names(registry.BACKENDS)
+    prefix = model.partition(":")[0]
+    if prefix not in known:
+        yield f"model: expected a name that begins with one of {', '.join(known)}, got {shown(model)!r}"
+    elif described != prefix:
+        yield (
+            f"model: expected a name that begins with the backend in report.json, {shown(str(described))!r}, "
+            f"got {shown(model)!r}"
+        )
 
 
 def _sampling_errors(submission: Submission) -> Iterator[str]:
@@ -106,12 +135,13 @@ def _sampling_errors(submission: Submission) -> Iterator[str]:
         yield "report.json: expected the report of the run in run.json, got the report of another run"
 
 
-def _expected_keys(run: Run, benchmark: Benchmark, instances: Sequence[Instance]) -> Iterator[ResponseKey]:
-    """The keys of all responses that the run should have, in the order of its prompts."""
+def _prompts(run: Run, benchmark: Benchmark, instances: Sequence[Instance]) -> Iterator[Prompt]:
+    """The prompts of all responses that the run should have, in order."""
     for name in run.variants:
         for instance in instances:
-            if variants.prompt(instance, VARIANTS[name], benchmark.policies) is not None:
-                yield from ((instance.id, name, sample) for sample in range(run.samples))
+            prompt = variants.prompt(instance, VARIANTS[name], benchmark.policies)
+            if prompt is not None:
+                yield from (replace(prompt, sample=sample) for sample in range(run.samples))
 
 
 def _response_errors(expected: Sequence[ResponseKey], responses: Sequence[Response]) -> Iterator[str]:
@@ -134,6 +164,34 @@ def _response_errors(expected: Sequence[ResponseKey], responses: Sequence[Respon
         yield f"{len(missing)} of {len(expected_set)} prompts have no response: {_first_keys(missing)}"
 
 
+def _prompt_errors(
+    benchmark: Benchmark, prompts: Sequence[Prompt], responses: Mapping[ResponseKey, Response]
+) -> Iterator[str]:
+    """Responses of older runs have no digest of their prompt; the entry is marked."""
+    wrong = [
+        p.key for p in prompts if responses[p.key].prompt_sha256 not in (None, benchmark.prompt_sha256(p))
+    ]
+    if wrong:
+        yield (
+            f"{len(wrong)} responses are to other prompts than those of this benchmark and variant: "
+            f"{_first_keys(wrong)}; evaluate the model again in a new folder"
+        )
+
+
+def _scripted_errors(
+    run: Run, benchmark: Benchmark, prompts: Sequence[Prompt], responses: Mapping[ResponseKey, Response]
+) -> Iterator[str]:
+    """A scripted model costs nothing, so it is asked again."""
+    if is_scripted(run.model):
+        sampling = msgspec.convert(dict(run.sampling), Sampling, strict=True)
+        again = backends.make(run.model, benchmark, sampling).generate(prompts)
+        if wrong := [r.key for r in again if r.text != responses[r.key].text]:
+            yield (
+                f"{len(wrong)} responses differ from those of the model {run.model}: {_first_keys(wrong)}; "
+                "evaluate it again in a new folder"
+            )
+
+
 def _range_errors(results: Results) -> Iterator[str]:
     for result in results.results:
         for value in (result.score.value, *result.score.parts.values()):
@@ -154,7 +212,7 @@ def _score_errors(submitted: Sequence[Score], recomputed: Sequence[Score]) -> It
         first = wrong[0]
         yield (
             f"scores.jsonl: {len(wrong)} scores are wrong; the first, {_key_text(first.key)}, is "
-            f"{by_key[first.key].value} in the file, but {first.value} when recomputed"
+            f"{by_key[first.key].value} in the file, but {first.value} when recomputed; {SCORE_AGAIN}"
         )
 
 
@@ -163,7 +221,7 @@ def _report_errors(submitted: Report, recomputed: Report) -> Iterator[str]:
     if submitted.scorer != recomputed.scorer:
         yield (
             f"scorer: expected {recomputed.scorer!r}, which is installed here, got "
-            f"{shown(submitted.scorer)!r}; run the same `harness eval` command again to update the scores"
+            f"{shown(submitted.scorer)!r}; {SCORE_AGAIN}"
         )
     by_key = {_row_key(row): row for row in submitted.rows}
     accuracies = {_row_key(r) for r in recomputed.rows if r.label == ACCURACY.name and not r.group}
@@ -181,8 +239,7 @@ def _report_errors(submitted: Report, recomputed: Report) -> Iterator[str]:
         yield (
             f"report.json: {len(wrong)} figures are wrong; the first, {field} of "
             f"{' '.join(filter(None, _row_key(here)))}, is {getattr(there, field)} in the file, but "
-            f"{getattr(here, field)} when recomputed; "
-            "run the same `harness eval` command again to update them"
+            f"{getattr(here, field)} when recomputed; {SCORE_AGAIN}"
         )
 
 

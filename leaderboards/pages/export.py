@@ -6,11 +6,11 @@ from pathlib import Path
 
 import msgspec
 
+from harness.errors import UserError
 from harness.files import store
-from harness.metrics.metric import SHARE, Quantity
+from harness.metrics.metric import SHARE
 from harness.report.text import escape_markdown, markdown_table, terminal_table
 from harness.text import printable
-from leaderboards.columns import legend
 from leaderboards.pages.page import EXPORTED, Pages
 from leaderboards.pages.ranking import RankedBoard, rank, reported_scores, title
 from leaderboards.storage.board import Boards
@@ -23,15 +23,15 @@ LEFT_ALIGNED = 3
 def terminal(boards: Boards, legacy: bool = False) -> str:
     """All boards as tables, followed by an explanation of their columns."""
     sections: list[str] = []
-    columns: dict[str, Quantity] = {}
+    described: dict[str, str] = {}
     for board in boards.boards():
         if legacy or not board.legacy:
             ranked = rank(boards, board)
-            columns |= {column.name: column for column in ranked.columns}
+            described |= ranked.legend
             heading = title(board) + (" (legacy)" if board.legacy else "")
             table = terminal_table(*_head_and_rows(ranked), LEFT_ALIGNED)
             sections.append(f"{heading}\n{_versions(board)}\n{table}")
-    if described := legend(columns.values()):
+    if described:
         sections.append("\n".join(f"{titles}: {text}" for titles, text in described.items()))
     return "\n\n".join(sections) or "no entries yet"
 
@@ -43,19 +43,22 @@ def _versions(board: Board) -> str:
 def _head_and_rows(ranked: RankedBoard) -> tuple[list[str], list[list[str]]]:
     """The table of a board, with rounded figures, for the terminal and Markdown."""
     head = ["rank", "model", "run", "score (%)", "95 % interval", "n", "unparsed (%)"]
-    head += [*(column.title for column in ranked.columns), "attempts", "bundle"]
+    head += [*(column.title for column in ranked.columns), "attempts", "bundle", "marks"]
     rows = []
     for row in ranked.entries:
         entry, f = row.entry, row.entry.figures
-        names = entry.model + (" [leak]" if f.leaks else ""), entry.name
         score = SHARE.format(f.mean), SHARE.interval(f.low, f.high), str(f.n), SHARE.format(f.unparsed / f.n)
         others = [column.unit.format(row.columns.get(column.name)) for column in ranked.columns]
-        rows.append([str(row.rank), *names, *score, *others, str(entry.attempts), entry.bundle[:12]])
+        last = str(entry.attempts), entry.bundle[:12], ", ".join(row.marks)
+        rows.append([str(row.rank), entry.model, entry.name, *score, *others, *last])
     return head, rows
 
 
 def export(boards: Boards, out: Path) -> list[Path]:
-    """Writes each board as .html, .csv, .md and .json, and an index.html that links to them."""
+    """Writes each board as .html, .csv, .md and .json, and an index.html that links to them.
+
+    Raises UserError if the folder contains something other than an earlier export.
+    """
     pages = Pages(boards, EXPORTED)
     files = {"index.html": pages.index(), "reported.html": pages.reported()}
     for board in boards.boards():
@@ -67,6 +70,8 @@ def export(boards: Boards, out: Path) -> list[Path]:
         files[f"{name}.json"] = as_json(ranked)
     with store.writing(out):
         out.mkdir(parents=True, exist_ok=True)
+    if not store.is_empty(out) and not (out / "reported.html").exists():
+        raise UserError(f"out: expected a new or empty folder, or an earlier export, got {out}; name another")
     for file, text in files.items():
         store.write(out / file, text.encode())
     return [out / file for file in files]
@@ -78,20 +83,24 @@ def as_csv(ranked: RankedBoard) -> str:
     writer = csv.writer(file, lineterminator="\n")
     figures = ("mean", "low", "high", "n", "unparsed", "truncated", "unscored", "samples", "leak")
     columns = [column.name for column in ranked.columns]
-    writer.writerow(["rank", "model", "run", "method", *figures, *columns, "attempts", "added", "bundle"])
+    last = ("attempts", "added", "bundle", "marks")
+    writer.writerow(map(_cell, ["rank", "model", "run", "method", *figures, *columns, *last]))
     for row in ranked.entries:
         entry = row.entry
-        names = map(_not_a_formula, (entry.model, entry.name, entry.figures.method))
+        names = entry.model, entry.name, entry.figures.method
         values = [getattr(entry.figures, name) for name in figures]
         values += [row.columns.get(name, "") for name in columns]
-        writer.writerow([row.rank, *names, *values, entry.attempts, entry.added, entry.bundle])
+        last = entry.attempts, entry.added, entry.bundle, "; ".join(row.marks)
+        writer.writerow(map(_cell, [row.rank, *names, *values, *last]))
     return file.getvalue()
 
 
-def _not_a_formula(text: str) -> str:
-    """The text as one printable line, with an apostrophe in front if a spreadsheet would evaluate it."""
-    text = printable(text)
-    return f"'{text}" if text.lstrip()[:1] in ("=", "+", "-", "@") else text
+def _cell(value: object) -> object:
+    """A printable text, with an apostrophe in front if a spreadsheet would evaluate it as a formula."""
+    if not isinstance(value, str):
+        return value
+    formula = value.lstrip()[:1] in ("=", "+", "-", "@")
+    return printable(f"'{value}" if formula else value)
 
 
 def as_markdown(ranked: RankedBoard) -> str:
@@ -104,7 +113,7 @@ def as_markdown(ranked: RankedBoard) -> str:
         "",
         markdown_table(*_head_and_rows(ranked), LEFT_ALIGNED),
         "",
-        *(escape_markdown(f"{titles}: {text}\n") for titles, text in legend(ranked.columns).items()),
+        *(escape_markdown(f"{titles}: {text}\n") for titles, text in ranked.legend.items()),
         "",
     ]
     reported = [(s.method, s.model, f"{s.score:.2f}", t.source) for t, s in reported_scores(board)]
@@ -127,7 +136,10 @@ def as_json(ranked: RankedBoard) -> str:
             }
             for column in ranked.columns
         },
-        "entries": [{"rank": row.rank, "row": row.entry, "columns": row.columns} for row in ranked.entries],
+        "entries": [
+            {"rank": row.rank, "row": row.entry, "columns": row.columns, "marks": row.marks}
+            for row in ranked.entries
+        ],
         "reported, not verified, other data": [score for _, score in reported_scores(ranked.board)],
     }
     return msgspec.json.format(msgspec.json.encode(data), indent=1).decode() + "\n"

@@ -21,7 +21,8 @@ from harness.errors import UserError
 from harness.paper.tables import tables
 from harness.records import Report
 from harness.report.page import environment, packaged
-from leaderboards.columns import description, legend
+from leaderboards.columns import description
+from leaderboards.marks import COLUMNS, EXPLANATIONS, LEAK
 from leaderboards.pages import plots
 from leaderboards.pages.ranking import rank, reported_scores, title
 from leaderboards.storage.board import Boards
@@ -97,7 +98,8 @@ class Pages:
             report=report,
             training=training,
             boards=[(b, figures[b.id]) for b in self.boards.boards() if b.id in figures],
-            attempts=self.boards.attempts(report.run.digest, bundle.model)[:MAX_ATTEMPTS],
+            attempts=self.boards.attempts(report.run.digest, bundle.model, report.run.weights)[:MAX_ATTEMPTS],
+            explanations=COLUMNS,
         )
 
     def compare(self, first: str, second: str) -> str:
@@ -150,10 +152,9 @@ def _environment() -> Environment:
         **COMPARISON_FILTERS,
         "title": title,
         "description": description,
-        "legend": legend,
         "draw": plots.draw,
     }
-    jinja.globals |= {"interval_svg": plots.interval, "zip": zip}
+    jinja.globals |= {"interval_svg": plots.interval, "zip": zip, "LEAK": LEAK, "explained": EXPLANATIONS}
     return jinja
 
 

@@ -75,7 +75,12 @@ def by_depth(boards: Boards, board: Board) -> BoardPlot | None:
     """The best models on boards that differ only in the depth N; None if there is only one depth."""
     kind = _without_depth(board)
     alike = [other for other in boards.boards() if not other.legacy and _without_depth(other) == kind]
-    board_by_depth = {depth: other for other in alike if isinstance(depth := other.config.get("depth"), int)}
+    # The board itself and otherwise the oldest of each depth, so a later submission replaces none of them.
+    board_by_depth = {
+        depth: other
+        for other in (*reversed(alike), board)
+        if isinstance(depth := other.config.get("depth"), int)
+    }
     if board.config.get("depth") not in board_by_depth or len(board_by_depth) < 2:
         return None
     depths = sorted(board_by_depth)

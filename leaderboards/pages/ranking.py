@@ -9,7 +9,8 @@ from harness.metrics.metric import Quantity
 from harness.paper.tables import PaperTable, ReportedScore, tables
 from harness.text import printable
 from harness.variants import INTERNALIZED
-from leaderboards.columns import FORGETTING, RECALL, quantities, stored_columns
+from leaderboards.columns import FORGETTING, RECALL, legend, quantities, stored_columns
+from leaderboards.marks import COLUMNS, EXPLANATIONS, marks
 from leaderboards.storage.board import Boards
 from leaderboards.storage.records import Board, Entry
 
@@ -20,6 +21,8 @@ class RankedEntry:
     entry: Entry
     # The values by the name of the column. A column without a value is missing.
     columns: dict[str, float]
+    # What to know before trusting the score; see leaderboards.marks.
+    marks: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +31,13 @@ class RankedBoard:
     entries: Sequence[RankedEntry]
     # The columns that at least one entry has.
     columns: Sequence[Quantity]
+
+    @property
+    def legend(self) -> dict[str, str]:
+        """The explanations of the columns and of the marks that occur, by title."""
+        found = {mark for entry in self.entries for mark in entry.marks}
+        explained = {mark: text for mark, text in EXPLANATIONS.items() if mark in found}
+        return {**legend(self.columns), **explained, **COLUMNS}
 
 
 def ranks(intervals: Sequence[tuple[float, float]]) -> list[int]:
@@ -44,6 +54,7 @@ def rank(boards: Boards, board: Board) -> RankedBoard:
     entries = boards.entries(board)
     recalls = _recalls(boards, board)
     changes = _forgetting(boards, entries) if board.governed else {}
+    marked = marks(entries)
     ranked = []
     intervals = [(entry.figures.low, entry.figures.high) for entry in entries]
     for entry_rank, entry in zip(ranks(intervals), entries, strict=True):
@@ -55,7 +66,7 @@ def rank(boards: Boards, board: Board) -> RankedBoard:
         if not board.key.judge:
             # The accuracy under the board's own variant is the score itself.
             columns.pop(board.key.variant, None)
-        ranked.append(RankedEntry(entry_rank, entry, columns))
+        ranked.append(RankedEntry(entry_rank, entry, columns, marked[entry.bundle]))
     return RankedBoard(board, ranked, quantities(dict.fromkeys(c for e in ranked for c in e.columns)))
 
 

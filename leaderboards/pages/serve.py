@@ -1,12 +1,14 @@
 """Serves boards over HTTP, read-only: only GET and HEAD, and by default only to this machine."""
 
 import re
+import sys
 from contextlib import closing
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import ip_address
 from pathlib import Path
-from typing import NamedTuple
+from threading import Lock
+from typing import Any, NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
 from harness.errors import UserError
@@ -28,6 +30,10 @@ _RESOURCES = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-
 PAGE_POLICY = f"frame-ancestors 'none'; base-uri 'none'; form-action 'self'; {_RESOURCES}"
 # For the files of a bundle, which are not trusted: a sandbox without access to the boards.
 BUNDLE_POLICY = f"sandbox allow-scripts; frame-ancestors 'none'; {_RESOURCES}"
+
+
+# One page is computed at a time: more threads would not be faster, and each opens files.
+_one_page = Lock()
 
 
 class Answer(NamedTuple):
@@ -55,14 +61,20 @@ class Handler(BaseHTTPRequestHandler):
         self._send(self._answer(), body=False)
 
     def _answer(self) -> Answer:
-        if not _is_own_host(self.headers.get("Host", "")):
-            # Prevents DNS rebinding: a web page whose domain resolves to this machine could read the boards.
-            return Answer(421, TEXT, BUNDLE_POLICY, b"open this server by its address or as localhost\n")
         try:
-            with closing(Boards(self.folder)) as boards:
+            if not _is_own_host(self.headers.get("Host", "")):
+                # Prevents DNS rebinding: a page whose domain resolves to this machine could read the boards.
+                return _refusal(421, "open this server by its address or as localhost")
+        except ValueError as error:
+            return _refusal(400, f"expected a host and a port in the header Host: {error}")
+        try:
+            with _one_page, closing(Boards(self.folder)) as boards:
                 return respond(boards, self.path)
         except UserError as error:
-            return Answer(503, TEXT, BUNDLE_POLICY, f"{error}\n".encode())
+            return _refusal(503, str(error))
+        # A page that fails must not leave the request without an answer.
+        except Exception as error:
+            return _refusal(500, f"this page cannot be shown: {type(error).__name__}: {error}")
 
     def _send(self, answer: Answer, body: bool = True) -> None:
         self.send_response(answer.status)
@@ -96,6 +108,10 @@ def respond(boards: Boards, target: str) -> Answer:
         return _page_answer(404, pages.error("There is no such page."))
 
 
+def _refusal(status: int, message: str) -> Answer:
+    return Answer(status, TEXT, BUNDLE_POLICY, f"{message}\n".encode(errors="replace"))
+
+
 def _page_answer(status: int, page: str) -> Answer:
     return Answer(status, HTML, PAGE_POLICY, page.encode())
 
@@ -118,7 +134,10 @@ def _page(pages: Pages, path: str, query: dict[str, list[str]]) -> str:
 
 
 def _is_own_host(host: str) -> bool:
-    """Whether a request names this server by an IP address or as localhost, and not by a domain."""
+    """Whether a request names this server by an IP address or as localhost, and not by a domain.
+
+    Raises ValueError for what is not a host.
+    """
     name = urlsplit(f"//{host}").hostname or ""
     try:
         return name == "localhost" or bool(ip_address(name))
@@ -126,12 +145,22 @@ def _is_own_host(host: str) -> bool:
         return False
 
 
-def make_server(folder: Path, host: str, port: int, quiet: bool = False) -> ThreadingHTTPServer:
+class Server(ThreadingHTTPServer):
+    # How many connections wait until they are accepted. The system drops more, and browsers retry slowly.
+    request_queue_size = 1024
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Reports an error, except that the browser closed its connection."""
+        if not isinstance(sys.exception(), OSError):
+            super().handle_error(request, client_address)
+
+
+def make_server(folder: Path, host: str, port: int, quiet: bool = False) -> Server:
     """A server of the boards in a folder. Raises UserError if it has none, or the address is unavailable."""
     Boards(folder).close()
     # Draw one plot now. The first plot imports matplotlib, which takes most of a second.
     draw(BoardPlot("", "", ()))
     try:
-        return ThreadingHTTPServer((host, port), partial(Handler, folder, quiet))
+        return Server((host, port), partial(Handler, folder, quiet))
     except (OSError, OverflowError) as error:
         raise UserError(f"--host, --port: cannot listen on {host}:{port}: {error}") from error

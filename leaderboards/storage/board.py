@@ -13,6 +13,7 @@ rows, which is reused when the same run is submitted again.
 """
 
 import sqlite3
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -39,6 +40,7 @@ class Boards:
         self.folder, self.bundles = folder, Bundles(folder)
         file = folder / DATABASE
         if create:
+            self._refuse_foreign(file)
             self.bundles.create()
         elif not file.is_file():
             raise UserError(f"{folder}: expected a folder of boards, got no {DATABASE}; submit a run first")
@@ -49,6 +51,17 @@ class Boards:
         except UserError:
             self.close()
             raise
+
+    def _refuse_foreign(self, database: Path) -> None:
+        """Raises UserError if the folder contains something else, such as a benchmark."""
+        own = {path.name for path in self.bundles.paths}
+        if self.folder.is_dir() and not database.exists():
+            for path in self.folder.iterdir():
+                if path.name not in own:
+                    raise UserError(
+                        f"board: expected a new or empty folder, or a folder of boards, got {self.folder}, "
+                        f"which contains {path.name}; name another folder"
+                    )
 
     def close(self) -> None:
         self._db.close()
@@ -97,10 +110,10 @@ class Boards:
             )
             return int(cursor.lastrowid or 0)
 
-    def name_attempt(self, attempt: int, model: str, digest: str) -> None:
-        """Records the model and the benchmark of an attempt."""
+    def name_attempt(self, attempt: int, model: str, digest: str, weights: str | None = None) -> None:
+        """Records the model, the benchmark and the digest of the model's weights of an attempt."""
         with self._transaction():
-            self._update(attempt, model=model, digest=digest)
+            self._update(attempt, model=model, digest=digest, weights=weights or "")
 
     def refuse(self, attempt: int, reasons: Sequence[str]) -> None:
         with self._transaction():
@@ -176,8 +189,7 @@ class Boards:
 
     def entries(self, board: Board) -> list[Entry]:
         """The entries of a board, the best mean first."""
-        count = "SELECT model, count(*) FROM attempts WHERE digest = ? GROUP BY model"
-        attempts = dict(self._db.execute(count, (board.key.digest,)).fetchall())
+        attempts = _AttemptCounts(self.attempts(board.key.digest))
         rows = self._db.execute(
             "SELECT entries.bundle, model, name, added, figures FROM entries JOIN bundles "
             "ON bundles.sha256 = entries.bundle WHERE board = ?",
@@ -185,7 +197,7 @@ class Boards:
         )
         decode = msgspec.json.Decoder(Figures).decode
         entries = [
-            Entry(bundle, model, name, added, decode(figures), attempts.get(model, 0))
+            Entry(bundle, model, name, added, decode(figures), attempts.of(model, bundle))
             for bundle, model, name, added, figures in rows
         ]
         return sorted(entries, key=lambda entry: (-entry.figures.mean, entry.added, entry.bundle))
@@ -203,19 +215,40 @@ class Boards:
         rows = self._db.execute("SELECT board, figures FROM entries WHERE bundle = ?", (sha256,))
         return {row["board"]: msgspec.json.decode(row["figures"], type=Figures) for row in rows}
 
-    def attempts(self, digest: str | None = None, model: str | None = None) -> list[Attempt]:
-        """The attempts with this digest and this model (None: any), the newest first."""
+    def attempts(
+        self, digest: str | None = None, model: str | None = None, weights: str | None = None
+    ) -> list[Attempt]:
+        """The attempts with this digest, and with this model or these weights (None: any), newest first."""
         rows = self._db.execute(
-            "SELECT id, made AS time, run, model, digest, bundle, outcome, reasons FROM attempts "
-            "WHERE (?1 IS NULL OR digest = ?1) AND (?2 IS NULL OR model = ?2) ORDER BY id DESC",
-            (digest, model),
+            "SELECT id, made AS time, run, model, digest, bundle, outcome, reasons, weights FROM attempts "
+            "WHERE (?1 IS NULL OR digest = ?1) AND (?2 IS NULL OR model = ?2 OR weights = ?3) "
+            "ORDER BY id DESC",
+            (digest, model, weights),
         )
         return [Attempt(**{**dict(row), "reasons": msgspec.json.decode(row["reasons"])}) for row in rows]
 
 
+class _AttemptCounts:
+    """Counts attempts by the name of the model and by its weights."""
+
+    def __init__(self, attempts: Sequence[Attempt]) -> None:
+        self._weights = {a.bundle: a.weights for a in attempts if a.bundle}
+        self._by_model = Counter(a.model for a in attempts)
+        self._by_weights = Counter(a.weights for a in attempts if a.weights)
+        self._by_both = Counter((a.model, a.weights) for a in attempts if a.weights)
+
+    def of(self, model: str, bundle: str) -> int:
+        """The attempts with this model's name or with the weights of this bundle."""
+        weights = self._weights.get(bundle, "")
+        return self._by_model[model] + self._by_weights[weights] - self._by_both[model, weights]
+
+
 def _lineage(row: Mapping[str, Any] | sqlite3.Row) -> tuple[str, ...]:
-    """What the boards of all versions of a benchmark and its scorer share. All but the newest are legacy."""
-    return tuple(row[name] for name in ("family", "config", "split", "variant", "judge"))
+    """What the boards of all versions of a scorer share. All but the newest are legacy.
+
+    They have the same digest, so no submission of another benchmark makes a board legacy.
+    """
+    return tuple(row[name] for name in ("digest", "split", "variant", "judge"))
 
 
 def _json(value: Any) -> str:

@@ -39,6 +39,11 @@ class Bundles:
     def __init__(self, board: Path) -> None:
         self.folder, self._lock = board / SUBMISSIONS, board / ".lock"
 
+    @property
+    def paths(self) -> tuple[Path, Path]:
+        """What exists before the first submission."""
+        return self.folder, self._lock
+
     def create(self) -> None:
         with store.writing(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)

@@ -47,7 +47,7 @@ class Board:
     # When the first entry was added, in UTC.
     begun: str = ""
     entries: int = 0
-    # Whether a newer board has the same benchmark, but generated or scored by a newer version of the code.
+    # Whether a newer board has the same benchmark, but another version of the scorer.
     legacy: bool = False
 
     @property
@@ -76,6 +76,10 @@ class Figures:
     # The result of the leak check in words; empty if nothing is known about the training.
     leak: str = ""
     leaks: bool = False
+    # Whether each response is known to answer the prompt of this benchmark.
+    prompts_known: bool = False
+    # The digest of the benchmark's pictures, which the digest of the board does not cover.
+    images: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +92,7 @@ class Entry:
     name: str
     added: str
     figures: Figures
-    # How often this model was submitted on this benchmark, including refused submissions.
+    # How often a model of this name or with these weights was submitted on this benchmark.
     attempts: int
 
 
@@ -118,3 +122,5 @@ class Attempt:
     bundle: str
     outcome: str
     reasons: Sequence[str]
+    # The sha256 of the model's weights; empty if they are unknown.
+    weights: str = ""

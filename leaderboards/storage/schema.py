@@ -28,4 +28,6 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         """CREATE TRIGGER attempts_update BEFORE UPDATE ON attempts WHEN OLD.outcome != 'begun'
         BEGIN SELECT RAISE(ABORT, 'attempts are never changed or deleted'); END""",
     ),
+    # The sha256 of a local checkpoint's weights; empty if the model has none.
+    ("ALTER TABLE attempts ADD COLUMN weights TEXT NOT NULL DEFAULT ''",),
 )

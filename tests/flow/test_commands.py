@@ -189,7 +189,7 @@ def claim_another_digest(folder: Path) -> None:
 
 def make_the_format_new(folder: Path) -> None:
     path = folder / "manifest.json"
-    path.write_text(path.read_text().replace('"format": 1', '"format": 99'))
+    path.write_text(path.read_text().replace('"format": 2', '"format": 99'))
 
 
 @pytest.mark.parametrize(
@@ -202,8 +202,8 @@ def make_the_format_new(folder: Path) -> None:
         (truncate_a_picture, "test-000000.png: expected sha256"),
         (remove_a_picture, "test-000000.png: cannot be read"),
         (change_a_type, "Expected `str`, got `int` - at `$.target`"),
-        (make_the_format_new, "expected format 1, got 99"),
-        (claim_another_digest, "for the files that it lists, got 0"),
+        (make_the_format_new, "expected format 2, got 99"),
+        (claim_another_digest, "for its content, got 0"),
     ],
 )
 def test_a_damaged_benchmark_is_refused(spoiled: Path, tmp_path: Path, damage, named: str) -> None:

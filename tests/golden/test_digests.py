@@ -5,9 +5,9 @@ from pathlib import Path
 from harness import variants
 from harness.files.benchmark import Benchmark
 
-TEXT = "3b73b335548e06abbfccc553da11134b58a6b1bd0cba19dc9a947e03f823aed0"
-VISUAL = "34e6dcc2ca965d7187c0e45eaf1a976d46a95b2cddcd0f4c41e0fc70b0c10bc8"
-RULES = "4e8ab9ab52d4efd35bccb57fdb6e9c8945e2c3e12b54934d1951ded9afeedc18"
+TEXT = "10527e10cfeca1011508891f7297bde9714d1016e6048bbfc792770849857f15"
+VISUAL = "7b592dd6d39f9b0dccd4a5ac4b2e360d037d544633f9e2e9d90a0c925693a0ac"
+RULES = "1000dc8e65011ecf71ea18e837b511687cdc687bca121908481ab6f7b0d14ce5"
 PROMPT = Path(__file__).with_name("prompt.txt")
 
 

@@ -89,6 +89,40 @@ def test_refused_attempts_are_recorded(tmp_path: Path) -> None:
     )
 
 
+def test_attempts_are_counted_by_name_and_by_weights(tmp_path: Path) -> None:
+    boards = Boards(tmp_path, create=True)
+    for model, weights in (("a", "w" * 64), ("b", "w" * 64), ("a", None), ("c", None), ("d", "v" * 64)):
+        attempt = boards.begin_attempt("run")
+        boards.name_attempt(attempt, model, BOARD.key.digest, weights)
+        boards.add(
+            attempt, bundle(f"{model}{weights}"), f"{model}{weights}", "run", model, [(BOARD, FIGURES)]
+        )
+    counts = [(entry.model, entry.attempts) for entry in boards.entries(boards.boards()[0])]
+    assert sorted(counts) == [("a", 2), ("a", 3), ("b", 2), ("c", 1), ("d", 1)]
+    assert len(boards.attempts(BOARD.key.digest, "b", "w" * 64)) == 2
+    assert len(boards.attempts(BOARD.key.digest, "c", None)) == 1
+
+
+def test_a_database_of_the_first_version_is_migrated(tmp_path: Path) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("leaderboards.storage.board.MIGRATIONS", MIGRATIONS[:1])
+        Boards(tmp_path, create=True).close()
+        db = sqlite3.connect(tmp_path / DATABASE)
+        db.execute("INSERT INTO attempts (made, run, outcome) VALUES ('then', 'run', 'refused')")
+        db.commit()
+        db.close()
+    assert [(a.run, a.weights) for a in Boards(tmp_path).attempts()] == [("run", "")]
+    submit(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "run.json", "notes.txt"])
+def test_the_folder_of_something_else_does_not_become_a_board(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("{}")
+    with pytest.raises(UserError, match=f"board: expected a new or empty folder.* which contains {name}"):
+        Boards(tmp_path, create=True)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
 @pytest.mark.parametrize(
     "statement",
     [
@@ -122,7 +156,7 @@ def test_a_changed_file_is_not_shown(tmp_path: Path) -> None:
         boards.bundles.read(stored, "run.json")
 
 
-def test_each_key_has_its_own_board_and_older_versions_become_legacy(tmp_path: Path) -> None:
+def test_each_key_has_its_own_board_and_boards_of_older_scorers_become_legacy(tmp_path: Path) -> None:
     others = [
         replace(BOARD, key=BOARD.key._replace(variant="override")),
         replace(BOARD, key=BOARD.key._replace(judge="a judge")),
@@ -133,12 +167,12 @@ def test_each_key_has_its_own_board_and_older_versions_become_legacy(tmp_path: P
         submit(tmp_path, board=board)
     assert [(b.entries, b.legacy) for b in Boards(tmp_path).boards()] == [(1, False)] * 5
     newly_scored = replace(BOARD, key=BOARD.key._replace(scorer="exact/2"))
-    newly_generated = replace(BOARD, key=BOARD.key._replace(digest="f" * 64, scorer="exact/2"))
+    same_config = replace(BOARD, key=BOARD.key._replace(digest="f" * 64, scorer="exact/2"))
     submit(tmp_path, board=newly_scored)
     assert [b.key for b in Boards(tmp_path).boards() if b.legacy] == [BOARD.key]
-    submit(tmp_path, board=newly_generated)
+    submit(tmp_path, board=same_config)
     boards = Boards(tmp_path)
-    assert [b.key for b in boards.boards() if b.legacy] == [BOARD.key, newly_scored.key]
+    assert [b.key for b in boards.boards() if b.legacy] == [BOARD.key], "a benchmark displaces no other"
     assert len(boards.entries(boards.board(BOARD.id))) == 1, "legacy boards remain readable"
 
 

@@ -39,8 +39,13 @@ class Judge:
 
 @pytest.fixture(scope="module")
 def judged(text_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("runs") / "judged"
-    evaluate(Benchmark(text_folder), EvalRequest("oracle", variants="internalized,override"), out)
+    folder = tmp_path_factory.mktemp("runs")
+    out = folder / "judged"
+    # The responses of a replay may be edited. Those of the oracle itself would be refused.
+    evaluate(Benchmark(text_folder), EvalRequest("oracle", variants="internalized,override"), folder / "own")
+    evaluate(
+        Benchmark(text_folder), EvalRequest(f"replay:{folder / 'own'}", variants="internalized,override"), out
+    )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(backends, "make", lambda *_: Judge())
         judge(out, REQUEST)
@@ -83,8 +88,9 @@ def test_only_judged_responses_are_counted(run: Path) -> None:
     for file in run.glob("*.*"):
         if file.name not in ("run.json", "responses.jsonl"):
             file.unlink()
-    opened = Benchmark(Path(json.loads((run / "run.json").read_text())["benchmark"]))
-    evaluate(opened, EvalRequest("oracle", variants="internalized,override"), run)
+    recorded = json.loads((run / "run.json").read_text())
+    request = EvalRequest(recorded["model"], variants="internalized,override")
+    evaluate(Benchmark(Path(recorded["benchmark"])), request, run)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(backends, "make", lambda *_: Judge())
         judge(run, REQUEST)
@@ -156,3 +162,35 @@ def test_verdicts_on_another_text_are_refused(run: Path) -> None:
     edit_lines(run / "responses.jsonl", reword)
     with pytest.raises(Refusal, match="8 of 8 scores do not follow"):
         submitted(run)
+
+
+def fail(run: Path, count: int) -> list[str]:
+    """Makes the last verdicts failed requests, and returns the lines of all verdicts as they were."""
+    verdicts = next(run.glob("verdicts.*"))
+    before = verdicts.read_text()
+    edit_lines(verdicts, lambda lines: [x.update(text=None, error="HTTP 429") for x in lines[-count:]])
+    return before
+
+
+@pytest.mark.parametrize("count", [1, 16])
+def test_a_judgement_with_failed_requests_waits(run: Path, count: int) -> None:
+    """The run has its entries, and the judgement gets its own when it is complete."""
+    verdicts = next(run.glob("verdicts.*"))
+    complete = fail(run, count)
+    result = submitted(run)
+    assert [(b.key.variant, b.key.judge) for b, _ in result.entries] == [
+        ("internalized", ""),
+        ("override", ""),
+    ]
+    assert f"not on a board, because {count} requests to the judge failed; run the same" in result.left_out[0]
+    boards = Boards(run.parent / "board")
+    assert not [n for n in boards.stored_bundle(result.bundle).files if n.startswith(("judge", "verdict"))]
+    verdicts.write_text(complete)
+    result = submitted(run)
+    assert (len(result.entries), result.left_out) == (3, ())
+
+
+def test_more_probes_are_no_reason_for_a_refusal(run: Path) -> None:
+    more = {"a true response": 9.0, "another": None}
+    edit(next(run.glob("judgement.*")), lambda j: j.update(probe_scores=more, later_field={"a": 1}))
+    assert len(submitted(run).entries) == 3

@@ -3,10 +3,13 @@
 import csv
 import http.client
 import io
+import itertools
 import json
 import re
+import socket
+from collections import Counter
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -14,8 +17,11 @@ from pathlib import Path
 import msgspec
 import pytest
 from browser import Browser
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from submissions import serving
 
+from harness.errors import UserError
 from harness.metrics import metric
 from harness.metrics.metric import Metric, Unit
 from harness.paper.tables import tables
@@ -86,7 +92,7 @@ def add(
     figures = Figures(
         *(mean, max(0.0, mean - 0.1), min(1.0, mean + 0.1), N, 2, 0, 1),
         columns={"internalized": mean, "override": mean, "prompt tokens": model.tokens},
-        **more,
+        **{"leak": "no leak", "prompts_known": True, **more},
     )
     with closing(Boards(folder, create=True)) as boards:
         attempt = boards.begin_attempt(f"run{tail}")
@@ -207,7 +213,7 @@ def test_a_board_shows_figures_ranks_and_attempts(folder: Path) -> None:
 
 def board_with_columns(boards: Boards, columns: dict[str, float]) -> RankedBoard:
     """A board with one entry, which was stored with these columns."""
-    figures = Figures(0.5, 0.4, 0.6, N, 0, 0, 1, columns=columns)
+    figures = Figures(0.5, 0.4, 0.6, N, 0, 0, 1, columns=columns, leak="no leak", prompts_known=True)
     attempt = boards.begin_attempt("run")
     boards.name_attempt(attempt, "hf:alpha", board_of("internalized").key.digest)
     bundle = Bundle({"run.json": b"{}"})
@@ -230,7 +236,7 @@ def test_a_metric_of_another_package_is_shown_in_its_unit(
         page = Pages(boards).board(ranked.board.id)
         printed = terminal(boards)
     head, row = (printed.splitlines()[line].split() for line in (2, 3))
-    assert " ".join(head).endswith("unparsed (%) words per response (words) attempts bundle")
+    assert " ".join(head).endswith("unparsed (%) words per response (words) attempts bundle marks")
     assert row[-3:-1] == ["7.0", "1"]
     explained = "words per response (words): The mean number of words. Lower is better."
     assert explained in printed.splitlines()
@@ -410,7 +416,18 @@ def test_nothing_is_written_over_http(address: tuple[str, int], method: str) -> 
 
 
 @pytest.mark.parametrize(
-    ("host", "status"), [("localhost:1", 200), ("[::1]:80", 200), ("evil.test", 421), ("", 421), ("a b", 421)]
+    ("host", "status"),
+    [
+        ("localhost:1", 200),
+        ("[::1]:80", 200),
+        ("evil.test", 421),
+        ("", 421),
+        ("a b", 421),
+        ("[", 400),
+        ("a]", 400),
+        ("[::1", 400),
+        ("[evil.test]", 400),
+    ],
 )
 def test_requests_under_a_foreign_domain_are_rejected(
     address: tuple[str, int], host: str, status: int
@@ -457,6 +474,150 @@ def test_names_cannot_control_the_terminal(tmp_path: Path) -> None:
     add(tmp_path, Model("hf:\x1b[31mred\n", 4))
     with closing(Boards(tmp_path)) as boards:
         assert "\x1b" not in terminal(boards)
+        files = export(boards, tmp_path / "out")
+    for path in files:
+        if path.suffix in (".csv", ".md", ".json"):
+            assert all(c.isprintable() or c in "\n\N{NARROW NO-BREAK SPACE}" for c in path.read_text()), path
+
+
+HOSTILE_REQUESTS = {
+    "nothing": b"",
+    "no request": b"\r\n\r\n",
+    "no path": b"GET\r\n\r\n",
+    "no version": b"GET /\r\n\r\n",
+    "bytes": bytes(range(256)) * 4 + b"\r\n\r\n",
+    "NUL": b"GET /\0 HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    "another version": b"GET / HTTP/9.9\r\nHost: localhost\r\n\r\n",
+    "long path": b"GET /" + b"x" * 70_000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    "long header": b"GET / HTTP/1.1\r\nHost: " + b"x" * 70_000 + b"\r\n\r\n",
+    "many headers": b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 200 + b"\r\n",
+    "no colon": b"GET / HTTP/1.1\r\nHost localhost\r\n\r\n",
+    "NFKC": "GET / HTTP/1.1\r\nHost: a\u2100b\r\n\r\n".encode(),
+    "not UTF-8": b"GET / HTTP/1.1\r\nHost: \xff\xfe[\r\n\r\n",
+    "many fields": b"GET /compare?" + b"a=b&" * 9000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    "bad escape": b"GET /board/%zz%ff HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    "bracket": b"GET http://[/ HTTP/1.1\r\nHost: localhost\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE_REQUESTS)
+def test_hostile_requests_get_an_answer(
+    address: tuple[str, int], name: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert "Traceback" not in raw_request(address, HOSTILE_REQUESTS[name]).decode(errors="replace")
+    assert request(address, "/")[0].status == 200
+    assert "Traceback" not in capfd.readouterr().err
+
+
+def raw_request(address: tuple[str, int], data: bytes) -> bytes:
+    """Sends bytes and closes the sending side; returns the answer."""
+    with socket.create_connection(address, timeout=60) as connection, suppress(ConnectionError):
+        connection.sendall(data)
+        connection.shutdown(socket.SHUT_WR)
+        return b"".join(iter(lambda: connection.recv(1 << 16), b""))
+    return b""
+
+
+@given(st.binary(max_size=200) | st.text("GET /HOST:[]%?&=\r\n \0.1", max_size=60).map(str.encode))
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_bytes_as_host_get_a_status(address: tuple[str, int], host: bytes) -> None:
+    line = host.replace(b"\r", b" ").replace(b"\n", b" ")
+    answer = raw_request(address, b"GET / HTTP/1.1\r\nHost: " + line + b"\r\n\r\n")
+    assert re.match(rb"HTTP/1.0 (200|400|421) ", answer), answer[:80]
+
+
+def test_500_parallel_requests_are_all_served(address: tuple[str, int]) -> None:
+    """All connections are open before the first request is sent."""
+    data = f"GET / HTTP/1.1\r\nHost: 127.0.0.1:{address[1]}\r\n\r\n".encode()
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.create_connection(address, timeout=120)) for _ in range(500)]
+        for connection in sockets:
+            connection.sendall(data)
+        statuses = Counter(connection.recv(15) for connection in sockets)
+    assert statuses == {b"HTTP/1.0 200 OK": 500}
+
+
+def test_a_page_that_fails_is_answered(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object) -> None:
+        raise TypeError("wrong")
+
+    monkeypatch.setattr("leaderboards.pages.page.Pages.reported", fails)
+    with serving(folder) as port:
+        response, data = request(("127.0.0.1", port), "/reported")
+    assert (response.status, data) == (500, b"this page cannot be shown: TypeError: wrong\n")
+
+
+def marks_by_model(boards: Boards) -> dict[str, list[str]]:
+    return {place.entry.model: place.marks for place in rank(boards, boards.boards()[0]).entries}
+
+
+def test_unusual_prompt_tokens_are_marked(tmp_path: Path) -> None:
+    for model in (Model("hf:a", 20), Model("hf:b", 19, 110.0), Model("hf:c", 36, 400.0)):
+        add(tmp_path, model)
+    with closing(Boards(tmp_path)) as boards:
+        assert marks_by_model(boards) == {"hf:a": [], "hf:b": [], "hf:c": ["prompt tokens unusual"]}
+        printed, page = terminal(boards), Pages(boards).board(boards.boards()[0].id)
+    assert "prompt tokens unusual: The prompts have more than 2 times as many tokens" in printed
+    assert "hf:c prompt tokens unusual run 36" in words_of(page)
+    for submissions in range(3):
+        add(tmp_path, Model("hf:c", 30 + submissions, 400.0))
+    with closing(Boards(tmp_path)) as boards:
+        assert marks_by_model(boards)["hf:c"] == ["prompt tokens unusual"], "each model counts once"
+
+
+def test_what_is_unknown_is_marked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = map("2026-01-01 00:00:{:02}".format, itertools.count())
+    monkeypatch.setattr("leaderboards.storage.board._now", lambda: next(clock))
+    add(tmp_path, Model("random", 4), leak="", images="p")
+    add(tmp_path, Model("hf:a", 20), leak="", images="p")
+    add(tmp_path, Model("hf:b", 20), leak="shared", leaks=True, images="other")
+    add(tmp_path, Model("hf:c", 20), prompts_known=False)
+    with closing(Boards(tmp_path)) as boards:
+        assert marks_by_model(boards) == {
+            "random": [],
+            "hf:a": ["training unknown"],
+            "hf:b": ["leak", "other pictures"],
+            "hf:c": ["prompts unknown"],
+        }
+        printed, page = terminal(boards), words_of(Pages(boards).board(boards.boards()[0].id))
+        ranked = rank(boards, boards.boards()[0])
+    for shown in (printed, page):
+        assert "The run has no training.json" in shown
+        assert "How often this model was submitted on this benchmark, by its name or by its weights" in shown
+        assert "named by the sha256 of their contents" in shown
+    assert "training unknown" in next(line for line in printed.splitlines() if " hf:a " in line)
+    assert {row["model"]: row["marks"] for row in csv.DictReader(io.StringIO(as_csv(ranked)))}["hf:b"] == (
+        "leak; other pictures"
+    )
+
+
+def test_a_plot_by_depth_keeps_the_first_board_of_a_depth(tmp_path: Path) -> None:
+    add(tmp_path, MODELS[0])
+    add(tmp_path, MODELS[1], depth=4)
+    other = replace(board_of("internalized", depth=4), key=board_of("internalized", "x").key)
+    with closing(Boards(tmp_path)) as boards:
+        attempt = boards.begin_attempt("run")
+        figures = Figures(1, 1, 1, N, 0, 0, 1)
+        key = other.key._replace(digest="f" * 64, scorer="exact/1")
+        boards.add(
+            attempt, Bundle({"run.json": b"{}"}), "r", "r", "hf:z", [(replace(other, key=key), figures)]
+        )
+        page = Pages(boards).board(board_of("internalized").id)
+    assert "hf:beta, N=4" in page
+    assert "hf:z, N=4" not in page
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "run.json", "board.sqlite"])
+def test_an_export_does_not_mix_with_other_files(folder: Path, tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("{}")
+    with (
+        closing(Boards(folder)) as boards,
+        pytest.raises(UserError, match="out: expected a new or empty folder"),
+    ):
+        export(boards, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    with closing(Boards(folder)) as boards:
+        assert export(boards, tmp_path / "out") == export(boards, tmp_path / "out")
 
 
 VISIBLE_MODELS = (

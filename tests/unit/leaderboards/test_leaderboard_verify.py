@@ -4,6 +4,7 @@ import json
 import shutil
 import tarfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from harness.backends import Sampling
 from harness.errors import UserError
 from harness.files import store
 from harness.files.benchmark import Benchmark, BenchmarkSpec, Manifest, seal
+from harness.files.manifest import digests
 from harness.metrics import metric
 from harness.metrics.metric import Metric, Unit
 from harness.records import Report, Response, Run, Score
@@ -138,7 +140,9 @@ def test_a_wrong_report_is_refused_with_both_figures(run: Path) -> None:
 
     mean = store.read_json(run / "report.json", Report).rows[0].mean
     edit(run / "report.json", improve)
-    assert f"mean of internalized accuracy, is 0.99 in the file, but {mean} when recomputed" in reasons(run)
+    message = reasons(run)
+    assert f"mean of internalized accuracy, is 0.99 in the file, but {mean} when recomputed" in message
+    assert "run the same `harness eval` command again" in message
 
 
 def test_rows_that_differ_only_in_their_detail_are_not_mixed_up(rules_folder: Path, tmp_path: Path) -> None:
@@ -174,7 +178,7 @@ def test_another_scorer_is_refused(run: Path) -> None:
         ({"samples": 0}, "samples: expected 1..1000"),
         ({"sampling": {"temperature": -1.0}}, "temperature: expected 0 or more"),
         ({"sampling": {"temperature": "hot"}}, "sampling: "),
-        ({"sampling": {"max_new_tokens": 1}}, None),
+        ({"sampling": {"max_new_tokens": 1, "seed": 3}}, None),
     ],
 )
 def test_invalid_settings_are_refused(run: Path, change: Json, message: str | None) -> None:
@@ -191,7 +195,7 @@ def test_a_response_longer_than_max_new_tokens_is_refused(run: Path) -> None:
 
 
 def test_the_report_of_another_run_is_refused(run: Path) -> None:
-    edit(run / "run.json", lambda r: r.update(model="better"))
+    edit(run / "run.json", lambda r: r["sampling"].update(seed=4))
     assert "got the report of another run" in reasons(run)
 
 
@@ -364,7 +368,7 @@ def test_an_easier_benchmark_under_the_same_digest_is_refused(run: Path, spoiled
     seal(spoiled, BenchmarkSpec(true.family, true.config, true.versions))
     edit(spoiled / "manifest.json", lambda m: m.update(digest=true.digest, images_digest=true.images_digest))
     edit_run(run, lambda r: r.update(benchmark=str(spoiled)))
-    assert "for the files that it lists, got" in reasons(run)
+    assert "for its content, got" in reasons(run)
 
 
 @pytest.mark.parametrize("split", ["train", "test"])
@@ -401,12 +405,143 @@ def test_data_that_was_not_compared_is_reported(run: Path, text_folder: Path) ->
         submit(Boards(run.parent / "third", create=True), run)
 
 
-def test_training_json_is_read_from_the_checkpoint(run: Path) -> None:
+def rename(run: Path, model: str) -> None:
+    """Another model's name, also as the backend in the report."""
+    edit_run(run, lambda r: r.update(model=model))
+    edit(run / "report.json", lambda r: r["backend"].update(backend=model.partition(":")[0]))
+
+
+def test_training_json_is_read_from_the_run_only(run: Path) -> None:
+    """The folder of a checkpoint that a submitter names may be another person's, on the board's machine."""
     checkpoint = run.parent / "checkpoint"
     checkpoint.mkdir()
-    (checkpoint / "training.json").write_text(json.dumps({"method": "grpo"}))
-    edit_run(run, lambda r: r.update(model=f"hf:{checkpoint}"))
-    assert accepted(run).method == "grpo"
+    (checkpoint / "training.json").write_text(json.dumps({"method": "secret"}))
+    rename(run, f"hf:{checkpoint}")
+    assert accepted(run).method == ""
+    (run / "training.json").write_text(json.dumps({"method": "grpo"}))
+    assert submit(Boards(run.parent / "other", create=True), run).entries[0][1].method == "grpo"
+
+
+def test_eval_copies_training_json_of_a_checkpoint(finished: Path, text_folder: Path, tmp_path: Path) -> None:
+    recorded = Path(shutil.copytree(finished, tmp_path / "recorded"))
+    (recorded / "training.json").write_text(json.dumps({"method": "grpo"}))
+    out = tmp_path / "run"
+    evaluate(Benchmark(text_folder), EvalRequest(f"replay:{recorded}"), out)
+    assert json.loads((out / "training.json").read_text()) == {"method": "grpo"}
+    assert accepted(out).method == "grpo"
+
+
+@pytest.mark.parametrize("model", ["hf:x", "openai:gpt", "majority", "oracle"])
+def test_a_renamed_run_is_refused(run: Path, model: str) -> None:
+    edit_run(run, lambda r: r.update(model=model))
+    assert f"begins with the backend in report.json, 'random', got {model!r}" in reasons(run)
+    edit(run / "report.json", lambda r: r["backend"].pop("backend"))
+    assert f"begins with the backend in report.json, 'None', got {model!r}" in reasons(run)
+
+
+@pytest.mark.parametrize("model", ["better", " random", "Random", "", ":x"])
+def test_a_model_needs_an_installed_backend(run: Path, model: str) -> None:
+    rename(run, model)
+    assert "model: expected a name that begins with one of anthropic, hf" in reasons(run)
+
+
+@pytest.mark.parametrize("model", ["random", "majority", "oracle"])
+def test_a_scripted_model_is_asked_again(text_folder: Path, tmp_path: Path, model: str) -> None:
+    """The run is that of another scripted model, in all of its files."""
+    evaluate(Benchmark(text_folder), EvalRequest(model), tmp_path / "own")
+    accepted(tmp_path / "own")
+    other = "oracle" if model != "oracle" else "majority"
+    evaluate(Benchmark(text_folder), EvalRequest(other), tmp_path / "forged")
+    rename(tmp_path / "forged", model)
+    with pytest.raises(Refusal, match=f"responses differ from those of the model {model}:"):
+        submit(Boards(tmp_path / "board"), tmp_path / "forged")
+    rename(tmp_path / "forged", f"{model}:x")
+    with pytest.raises(UserError, match=f"expected {model} without an argument"):
+        submit(Boards(tmp_path / "board"), tmp_path / "forged")
+
+
+def test_answers_in_context_do_not_pass_as_internalized(run: Path) -> None:
+    """The answers under both variants are exchanged, with everything that a backend reports about them."""
+    rename(run, "hf:x")
+    exchange = {"internalized": "in_context", "in_context": "internalized"}
+
+    def relabel(lines: list[Json]) -> None:
+        for line in lines:
+            line["variant"] = exchange.get(line["variant"], line["variant"])
+
+    edit_lines(run / "responses.jsonl", relabel)
+    assert "24 responses are to other prompts than those of this benchmark and variant" in reasons(run)
+
+
+def test_every_response_has_the_digest_of_its_prompt(any_benchmark: Benchmark, tmp_path: Path) -> None:
+    evaluate(any_benchmark, EvalRequest("oracle", limit=3), tmp_path / "run")
+    responses = list(store.read_lines(tmp_path / "run" / "responses.jsonl", Response))
+    assert all(len(response.prompt_sha256 or "") == 64 for response in responses)
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_runs_without_digests_of_prompts_are_accepted_and_marked(run: Path, known: bool) -> None:
+    rename(run, "hf:x")
+    if not known:
+        edit_lines(run / "responses.jsonl", lambda lines: lines[7].pop("prompt_sha256"))
+    assert accepted(run).prompts_known == known
+
+
+@pytest.mark.parametrize("family", ["mmlu-pro", "mmmu-pro", "gtapolicy", "clevr-skills", "no such family"])
+def test_records_of_another_family_are_refused_in_one_sentence(run: Path, spoiled: Path, family: str) -> None:
+    true = store.read_json(spoiled / "manifest.json", Manifest)
+    (spoiled / "manifest.json").unlink()
+    manifest = seal(spoiled, BenchmarkSpec(family, true.config, true.versions))
+    rename(run, "hf:x")
+    edit_run(run, lambda r: r.update(benchmark=str(spoiled), family=family, digest=manifest.digest))
+    boards = Boards(run.parent / "board", create=True)
+    with pytest.raises(UserError):
+        submit(boards, run)
+    (attempt,) = boards.attempts()
+    assert attempt.outcome == Outcome.REFUSED
+    assert attempt.reasons
+    assert boards.boards() == []
+
+
+def test_an_unexpected_error_refuses_the_attempt(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: Any) -> None:
+        raise KeyError("options")
+
+    monkeypatch.setattr("leaderboards.submit.verify", fails)
+    assert "cannot be scored (KeyError: 'options'); check its benchmark with `harness verify`" in reasons(run)
+
+
+def test_a_benchmark_with_the_config_of_another_moves_no_board(run: Path, spoiled: Path) -> None:
+    """Neither by an edited manifest, nor by one that is sealed again."""
+    accepted(run)
+    boards = Boards(run.parent / "board")
+    before = boards.boards()
+    true = store.read_json(spoiled / "manifest.json", Manifest)
+    edit_lines(spoiled / "instances.test.jsonl", lambda lines: lines.pop())
+    (spoiled / "manifest.json").unlink()
+    seal(spoiled, BenchmarkSpec(true.family, {"depth": 6}, true.versions))
+    edit(spoiled / "manifest.json", lambda m: m.update(config=true.config))
+    with pytest.raises(UserError, match="the manifest was changed later"):
+        Benchmark(spoiled)
+    (spoiled / "manifest.json").unlink()
+    seal(spoiled, BenchmarkSpec(true.family, true.config, true.versions))
+    evaluate(Benchmark(spoiled), EvalRequest("oracle"), run.parent / "forged")
+    assert submit(boards, run.parent / "forged").stored
+    assert boards.boards()[:3] == before
+    assert not any(board.legacy for board in boards.boards())
+
+
+def test_a_benchmark_of_format_1_has_no_board(run: Path, spoiled: Path) -> None:
+    manifest = replace(store.read_json(spoiled / "manifest.json", Manifest), format=1)
+    manifest = replace(manifest, digest=digests(manifest)[0])
+    store.write_json(spoiled / "manifest.json", manifest)
+    evaluate(Benchmark(spoiled), EvalRequest("oracle"), run.parent / "older")
+    assert "expected format 2, got 1" in reasons(run.parent / "older")
+
+
+def test_a_benchmark_is_not_a_run(run: Path, text_folder: Path) -> None:
+    with pytest.raises(Refusal, match=r"got a benchmark; run `harness eval .* --out RUN` and submit RUN"):
+        submit(Boards(run.parent / "board", create=True), text_folder)
 
 
 @pytest.mark.parametrize(
