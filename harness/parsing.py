@@ -1,7 +1,7 @@
 r"""Parses responses: the answer is the content of the last box after the thought, normally \boxed{...}.
 
-Boxes and answers are read as people write them: in LaTeX, Markdown, quotes, brackets or full-width characters.
-Markup cannot change which answer is given, so this never rewards a guess. All other text must be equal.
+Answers are read as people write them: in LaTeX, Markdown, quotes, brackets or full-width characters. Markup
+cannot change which answer is given, so this never rewards a guess. All other text must be equal.
 """
 
 import re
@@ -17,7 +17,9 @@ _BOXES = re.compile(
     r"(?P<box>\\(?:boxed|fbox|framebox)\s*\\?\{|<\|begin_of_box\|>)|(?P<brace>\{)|\}|<\|end_of_box\|>"
 )
 # Tags that count as a box if a response has no box.
-_TAGS = re.compile(r"(?P<box><(?:answer|response|tool_call)>)|</(?:answer|response|tool_call)>", re.IGNORECASE)
+_TAGS = re.compile(
+    r"(?P<box><(?:answer|response|tool_call)>)|</(?:answer|response|tool_call)>", re.IGNORECASE
+)
 # LaTeX commands that only change how their argument looks.
 _FONTS = (
     "text(?:rm|bf|it|tt|sf|sc|sl|md|up|normal)?|math(?:rm|bf|it|tt|sf|bb|cal|frak|scr|normal)|operatorname"
@@ -126,7 +128,7 @@ def unwrapped(answer: str) -> str:
 
 def without_markup(answer: str) -> str:
     """The answer as a reader sees it: without LaTeX, Markdown, wrappers and other forms of characters."""
-    text = _LATEX.sub(lambda match: _WRITTEN.get(match.lastgroup or "", match["character"]), normalized(answer))
+    text = _LATEX.sub(lambda m: _WRITTEN.get(m.lastgroup or "", m["character"]), normalized(answer))
     for _ in range(_MAX_WRAPPERS):
         text, groups = _GROUP.subn(r" \1 ", text)
         if not groups:

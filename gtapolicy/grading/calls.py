@@ -197,7 +197,7 @@ def _canonical(value: Json) -> Json:
 
 
 def _text(value: Json) -> str:
-    r"""A value as a text. JSON reads the beginning of \frac or \times as a control character: both are blanks."""
+    r"""A value as a text. JSON reads \f in \frac as a control character, so both forms are blanks here."""
     text = value if isinstance(value, str) else "" if value is None else json.dumps(value, ensure_ascii=False)
     return re.sub(r"\\[bfnrt]|[\b\f\n\r\t]", " ", text)
 

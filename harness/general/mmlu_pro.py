@@ -6,7 +6,7 @@ introduction differs. If the script finds no answer, it guesses randomly; here t
 
 import re
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
