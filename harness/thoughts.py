@@ -23,7 +23,7 @@ _KINDS: tuple[tuple[str, str], ...] = (
     ("◁think▷", "◁/think▷"),
     (r"<\|think(?:ing)?\|>", r"<\|/think(?:ing)?\|>|<\|content\|>"),
     (r"<\|begin_of_thought\|>", r"<\|end_of_thought\|>"),
-    (r"<\|START_THINKING\|>", r"<\|END_THINKING\|>"),
+    (r"<\|START_THINKING\|>", r"<\|END_THINKING\|>(?:\s*<\|START_RESPONSE\|>)?"),
     (r"<\|inner_prefix\|>", r"<\|inner_suffix\|>"),
     (r"<unused94>thought\b", "<unused95>"),
     (r"<\|channel>thought\b", r"<channel\|>"),
@@ -36,7 +36,11 @@ _KINDS: tuple[tuple[str, str], ...] = (
     # Sentences instead of marks. The openings are not listed, because other models begin an answer with them.
     (r"(?!)", r"Here(?: is|'s) my response:|\[BEGIN FINAL RESPONSE\]"),
 )
-_MARK = re.compile("|".join(f"({opening})|({closing})" for opening, closing in _KINDS), re.IGNORECASE)
+# The first character is checked first, which makes the search several times as fast.
+_MARK = re.compile(
+    r"(?=[<\[◁ah])(?:" + "|".join(f"({opening})|({closing})" for opening, closing in _KINDS) + ")",
+    re.IGNORECASE,
+)
 _OPEN_AT_END = re.compile("(?:" + "|".join(opening for opening, _ in _KINDS) + r")\s*\Z", re.IGNORECASE)
 
 
