@@ -36,9 +36,11 @@ _KINDS: tuple[tuple[str, str], ...] = (
     # Sentences instead of marks. The openings are not listed, because other models begin an answer with them.
     (r"(?!)", r"Here(?: is|'s) my response:|\[BEGIN FINAL RESPONSE\]"),
 )
-# The first character is checked first, which makes the search several times as fast.
+# The beginning is checked first, which makes the search several times as fast.
 _MARK = re.compile(
-    r"(?=[<\[◁ah])(?:" + "|".join(f"({opening})|({closing})" for opening, closing in _KINDS) + ")",
+    r"(?=[<\[◁]|analysis|assistant|here)(?:"
+    + "|".join(f"({opening})|({closing})" for opening, closing in _KINDS)
+    + ")",
     re.IGNORECASE,
 )
 _OPEN_AT_END = re.compile("(?:" + "|".join(opening for opening, _ in _KINDS) + r")\s*\Z", re.IGNORECASE)

@@ -88,7 +88,8 @@ MARKUP = [
 @pytest.mark.parametrize("answer", MARKUP)
 def test_an_answer_is_read_as_people_write_it(answer: str) -> None:
     assert plain(boxed(in_box(answer)) or "") == "case 1"
-    assert plain(boxed(f"$${in_box(f'"{answer}"')}$$") or "") == "case 1"
+    quoted = f'"{answer}"'
+    assert plain(boxed(f"$${in_box(quoted)}$$") or "") == "case 1"
 
 
 @pytest.mark.parametrize("markup", MARKUP)
