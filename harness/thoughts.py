@@ -37,12 +37,9 @@ _KINDS: tuple[tuple[str, str], ...] = (
     (r"(?!)", r"Here(?: is|'s) my response:|\[BEGIN FINAL RESPONSE\]"),
 )
 # The beginning is checked first, which makes the search several times as fast.
-_MARK = re.compile(
-    r"(?=[<\[◁]|analysis|assistant|here)(?:"
-    + "|".join(f"({opening})|({closing})" for opening, closing in _KINDS)
-    + ")",
-    re.IGNORECASE,
-)
+_BEGINNING = r"(?=[<\[◁]|analysis|assistant|here)"
+_ANY = "|".join(f"({opening})|({closing})" for opening, closing in _KINDS)
+_MARK = re.compile(f"{_BEGINNING}(?:{_ANY})", re.IGNORECASE)
 _OPEN_AT_END = re.compile("(?:" + "|".join(opening for opening, _ in _KINDS) + r")\s*\Z", re.IGNORECASE)
 
 
