@@ -30,7 +30,7 @@ _WRAPPER = re.compile(
     rf"```(?:json\b|\w*\n)?(.+)```|\\(?:{_FONTS})\*?\s*\{{(.+)\}}|\\\((.+)\\\)|\\\[(.+)\\\]", re.DOTALL
 )
 # Around all of an answer: brackets, quotes, and the marks of Markdown and of formulas.
-_PAIRS = frozenset("() [] <> «» ‹› 【】 〔〕 「」 『』 《》 〈〉 “” „“ ‘’ \"\" '' `` ** __ $$".split())
+_PAIRS = frozenset("() [] <> «» ‹› 【】 〔〕 「」 『』 《》 〈〉 “” „“ ‘’ \"\" '' `` `' ** __ $$".split())
 # Limits the time for an answer with thousands of nested wrappers.
 _MAX_WRAPPERS = 10
 _LATEX = re.compile(
@@ -38,7 +38,8 @@ _LATEX = re.compile(
       (?P<line>\\\\(?!(?:{_FONTS})\b))
     | (?P<blank>\\[\s,;:>] | \\(?:q?quad|enspace|thinspace|(?:nobreak)?space)(?![a-zA-Z])
         | \\[hm]space\*?\s*\{{[^{{}}]*\}} | (?<!~)~(?!~) | &nbsp;)
-    | (?P<nothing>\\[!()\[\]] | (?<!\\)\$ | \\(?:text)?color\s*\{{[^{{}}]*\}} | \\\Z
+    | (?P<nothing>\\[!()\[\]] | (?<!\\)\$ | \\(?:text)?color(?:box)?\s*\{{[^{{}}]*\}} | \\\Z
+        | </?(?:b|i|u|em|strong|code)>
         | \\(?:left|right|[bB]igg?[lr]?|displaystyle|textstyle|tiny|scriptsize|footnotesize|small|normalsize
           |large|Large|LARGE|huge|Huge|rm|bf|it|tt|sf|em|bfseries|itshape|ttfamily|sffamily)(?![a-zA-Z]))
     | (?P<opening>\\\{{|\\lbrace(?![a-zA-Z]))
