@@ -6,34 +6,42 @@ from collections.abc import Iterator
 from harness.metrics.metric import Metric, mean_row
 from harness.records import ReportRow
 from harness.results import Result, Results
+from harness.text import short
 
-# The most kinds of errors with rows of their own; the rarer ones share the row OTHER.
-MOST_KINDS = 40
+# The most kinds of errors with rows of their own. Labels contain names, and models can invent any number.
+MAX_KINDS = 30
 OTHER = "other"
+# The most characters of a label.
+MAX_LABEL = 60
 
 
 def by_error(metric: Metric, results: Results) -> Iterator[ReportRow]:
-    """A row for each variant and each error that occurs under any variant, the most frequent error first."""
-    found = {r.score.key: _first_error(results, r) for r in results.results}
-    counts = Counter(label for label in found.values() if label is not None)
-    ranked = sorted(counts, key=lambda label: (-counts[label], label))
-    # Labels can contain names that a model invented.
-    rare = dict.fromkeys(ranked[MOST_KINDS:], OTHER)
-    errors = {key: rare.get(label, label) for key, label in found.items() if label is not None}
-    for label in dict.fromkeys(rare.get(label, label) for label in ranked):
+    """A row for each variant and each error that occurs under any variant, the most frequent error first.
 
-        def value(result: Result, label: str = label) -> float | None:
-            return None if result.score.value is None else float(errors.get(result.score.key) == label)
+    If there are more than MAX_KINDS errors, those that are not more frequent than the next one share a row.
+    """
+    labels = {r.score.key: _first_error(results, r) for r in results.results}
+    counts = Counter(label for label in labels.values() if label is not None)
+    ranked = sorted(counts, key=lambda label: (-counts[label], label))
+    rarest = counts[ranked[MAX_KINDS]] if len(ranked) > MAX_KINDS else 0
+    kinds = {label: label if counts[label] > rarest else OTHER for label in ranked}
+    for kind in dict.fromkeys(kinds.values()):
+
+        def value(result: Result, kind: str = kind) -> float | None:
+            if result.score.value is None:
+                return None
+            return float(kinds.get(labels[result.score.key] or "") == kind)
 
         for variant, members in results.by_variant():
-            yield mean_row(metric, variant, members, value, group="kind", member=label)
+            yield mean_row(metric, variant, members, value, group="kind", member=kind)
 
 
 def _first_error(results: Results, result: Result) -> str | None:
     text, value = result.response.text, result.score.value
     if text is None or value is None or value == 1:
         return None
-    return results.first_error(result)
+    label = results.first_error(result)
+    return None if label is None else short(label, MAX_LABEL)
 
 
 FIRST_ERRORS = Metric(

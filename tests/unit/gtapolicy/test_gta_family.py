@@ -76,6 +76,7 @@ def test_first_error(call: Call | None, label: str | None) -> None:
         ("credits is above 250 and at most 750", 1, 0),
         ("credits is above " + "9" * 5000, 0, 0),
         ("nothing", 0, 0),
+        (r"\text{credits is above 250 and at most 750, and account\_type is A or B}", 1, 1),
     ],
 )
 def test_recall_is_graded_by_field(
