@@ -14,6 +14,7 @@ from harness.files import store
 from harness.general import published
 from harness.judge.config import JudgeRequest
 from harness.judge.run import judge as judge_run
+from harness.judge.summary import figures
 from harness.judge.summary import table as judgement_table
 from harness.metrics.metric import installed
 from harness.records import Report
@@ -55,7 +56,10 @@ def judge(run: Positional[Path], /, request: JudgeRequest, *, benchmark: str | N
         benchmark: The benchmark of the run, if it was moved.
     """
     moved = published.open(benchmark) if benchmark is not None else None
-    print(judgement_table(judge_run(run, request, moved)))
+    judgement = judge_run(run, request, moved)
+    print(judgement_table(judgement))
+    if not judgement.n:
+        raise UserError(f"{run}: no verdict has a score: {figures(judgement)['unscored verdicts']}")
 
 
 def report(runs: Positional[tuple[Path, ...]], /) -> None:

@@ -27,7 +27,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from harness.backends import Backend, Endpoint, Sampling, check_url, failure
+from harness.backends import CHANGED, Backend, Endpoint, Sampling, check_url, failure
 from harness.backends.answers import decode, excerpt
 from harness.backends.prefix_groups import group_by_prefix
 from harness.backends.request_form import RequestForm, flag_of, rejected_field
@@ -210,7 +210,7 @@ class Remote(Backend):
         if new := [note for note in form.notes if note not in self.form.notes]:
             tqdm.write(f"{self.base_url} rejects a part of the requests; {'; '.join(new)}", file=sys.stderr)
             self.form = form
-            self.description["rejected by the server"] = form.notes
+            self.description[CHANGED] = form.notes
 
     async def _send(self, client: Any, body: Json, deadline: float) -> tuple[bytes, float]:
         """The body of an answer and its seconds. Temporary errors are retried until the deadline."""

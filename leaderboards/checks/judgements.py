@@ -17,11 +17,9 @@ from harness.files.benchmark import Benchmark
 from harness.judge.config import JudgeRequest, sample_order
 from harness.judge.prompt import MAX_SCORE, parse
 from harness.judge.prompt import prompt as judge_prompt
-from harness.judge.summary import JudgedResponse, Judgement
+from harness.judge.summary import JudgedResponse, Judgement, referral
 from harness.records import Response, Run
 from harness.results import Result, Results
-from harness.seeds import rng
-from harness.stats.intervals import bootstrap
 from leaderboards.checks.submission import SubmittedJudgement, equal
 from leaderboards.storage.records import Figures
 
@@ -46,14 +44,13 @@ def judge_figures(judgement: Judgement, results: Results, figures: Figures) -> F
     }
     if not scores:
         return None
-    low, high = bootstrap(list(scores.values()), rng(0, "judgement", judgement.benchmark_digest))
-    mean = math.fsum(scores.values()) / len(scores)
+    mean, low, high = (value / MAX_SCORE for value in referral(judgement.responses) if value is not None)
     scored = [r for r in results.results if r.response.key in scores]
     return replace(
         figures,
         mean=mean,
-        low=min(low, mean),
-        high=max(high, mean),
+        low=low,
+        high=high,
         n=len(scores),
         unparsed=sum(r.score.reason == "unparsed" for r in scored),
         truncated=sum(r.response.finish_reason == "length" for r in scored),
