@@ -61,7 +61,7 @@ class Citation(msgspec.Struct, frozen=True):
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """The complete answer in the structured setting, as judges write it; `schema` is what is asked for."""
+    """The complete answer in the structured setting, as judges write it. `schema` describes the ideal."""
 
     citations: list[Citation]
     score: float | str

@@ -7,8 +7,8 @@ def krippendorff(units: Iterable[Sequence[float | None]]) -> float | None:
     """Alpha over units. A unit has one value per judge, which is None if the judge gave no value.
 
     1 is perfect agreement, 0 is agreement by chance, and negative values are worse than chance. Units with
-    fewer than two values are ignored. None if all units have the same values, such as a single unit, because
-    nothing then shows whether the judges tell units apart.
+    fewer than two values are ignored. None if all units have the same values, as a single unit has, because
+    then nothing shows whether the judges distinguish units.
     Source: Krippendorff, Computing Krippendorff's Alpha-Reliability (2011), interval metric.
     """
     rated = [values for unit in units if len(values := [v for v in unit if v is not None]) > 1]
