@@ -59,7 +59,9 @@ def judge(run: Positional[Path], /, request: JudgeRequest, *, benchmark: str | N
     judgement = judge_run(run, request, moved)
     print(judgement_table(judgement))
     if not judgement.n:
-        raise UserError(f"{run}: no verdict has a score: {figures(judgement)['unscored verdicts']}")
+        reason = judgement.responses[0].reasons[0]
+        unscored = figures(judgement)["unscored verdicts"]
+        raise UserError(f"{run}: no verdict has a score: {unscored}; the first reason: {reason}")
 
 
 def report(runs: Positional[tuple[Path, ...]], /) -> None:

@@ -33,6 +33,7 @@ from harness.backends.sender import FORM_REJECTED, TEMPORARY, Sender, retry_afte
 from harness.errors import UserError
 from harness.files.benchmark import Benchmark
 from harness.records import Json, Part, Prompt, Response
+from harness.text import printable, short
 
 # Shorter keys, such as "none", are no secrets, and would mask parts of words in messages.
 SHORTEST_KEY = 8
@@ -182,7 +183,7 @@ class Remote(Backend):
             yield failure(prompt, f"not sent: {reason}")
 
     def describe_error(self, error: Exception) -> str:
-        """The error's message, at most 500 characters, without the key: a server may repeat it."""
+        """The error's message in at most 500 characters, without the key, which a server may repeat."""
         text = str(error)
         if isinstance(error, self.sdk.APIStatusError):
             code = error.status_code
@@ -194,7 +195,7 @@ class Remote(Backend):
             text = f"{text} {type(error.__cause__).__name__}: {error.__cause__}"
         for key in self.keys:
             text = text.replace(key, "[key]") if len(key) >= SHORTEST_KEY else text
-        return text if len(text) <= 500 else text[:500] + "…"
+        return short(printable(" ".join(text.split())), 500)
 
 
 async def _cancel(tasks: Mapping[asyncio.Task[Any], Prompt], client: Any) -> None:
