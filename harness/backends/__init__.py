@@ -2,7 +2,8 @@
 
 Read this file first, then `scripted.py` for the shortest examples. `hf.py` runs transformers checkpoints
 (with `checkpoint`, `image_processor`, `chat`, `prefix_groups` and `prefix`) and `vllm.py` runs vLLM.
-`remote.py` is the base of `openai.py` and `anthropic.py`; `anthropic_batches.py` sends batches.
+`remote.py` is the base of `openai.py` and `anthropic.py` (with `sender`, `request_form` and `answers`);
+`anthropic_batches.py` sends batches.
 """
 
 import hashlib

@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -182,6 +183,30 @@ def test_a_structured_verdict_is_read_from_the_object_at_the_end(text: str, scor
     found = parse("structured", Response("p", "judge-structured", 0, text, finish_reason="stop"))
     assert found.score == score
     assert (found.reason is None) == (score is not None)
+
+
+@given(
+    number=st.integers(0, 99),
+    lines=st.sampled_from([line for line in SEVEN if "７" not in line]),
+    remark=st.text(st.characters(exclude_characters="`{}")),
+)
+def test_a_score_is_read_as_it_is_written_and_never_above_10(number: int, lines: str, remark: str) -> None:
+    expected = number if number <= 10 else None
+    paper = re.sub("7(?:\\.0)?", str(number), lines)
+    fenced = f"```json\n{answer(number)}\n```\n{remark}"
+    for setting, text in (("paper", paper), ("structured", fenced), ("structured", answer(str(number)))):
+        assert parse(setting, Response("p", "v", 0, text, finish_reason="stop")).score == expected  # type: ignore[arg-type]
+
+
+@given(
+    st.lists(st.one_of(st.text(), st.sampled_from([*SEVEN, ECHO, answer(7), "```", "\n", "/10"]))).map(
+        "".join
+    )
+)
+def test_any_text_has_a_score_from_0_to_10_or_none(text: str) -> None:
+    for setting in ("paper", "structured"):
+        score = parse(setting, Response("p", "v", 0, text)).score  # type: ignore[arg-type]
+        assert score is None or 0 <= score <= 10
 
 
 @pytest.mark.parametrize("setting", ["paper", "structured"])
