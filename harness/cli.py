@@ -14,6 +14,7 @@ from harness.files.kinds import RUN, RUN_OR_RUNS, refuse, require, runs_in
 from harness.general import published
 from harness.judge.config import JudgeRequest
 from harness.judge.run import judge as judge_run
+from harness.judge.summary import figures
 from harness.judge.summary import table as judgement_table
 from harness.metrics.metric import installed
 from harness.report.figures import read_report, table
@@ -56,7 +57,12 @@ def judge(run: Positional[Path], /, request: JudgeRequest, *, benchmark: str | N
     """
     require(run, RUN)
     moved = published.open(benchmark) if benchmark is not None else None
-    print(judgement_table(judge_run(run, request, moved)))
+    judgement = judge_run(run, request, moved)
+    print(judgement_table(judgement))
+    if not judgement.n:
+        reason = judgement.responses[0].reasons[0]
+        unscored = figures(judgement)["unscored verdicts"]
+        raise UserError(f"{run}: no verdict has a score: {unscored}; the first reason: {reason}")
 
 
 def report(runs: Positional[tuple[Path, ...]], /) -> None:

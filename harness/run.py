@@ -1,6 +1,7 @@
 """The evaluation of a model: send prompts, append responses as they arrive, then score and report.
 
-    RUN/run.json         the request; another request for the same folder is refused
+    RUN/run.json         the request; another request for the same folder is refused, unless every
+                         request to the model failed
         responses.jsonl  one line per response, appended at once: the only file that cannot be recreated
         sessions.jsonl   the duration of each session
         scores.jsonl     one line per score          | recreated from the responses

@@ -2,8 +2,8 @@
 
 Read this file first, then `scripted.py` for the shortest examples. `hf.py` runs transformers checkpoints
 (with `checkpoint`, `image_processor`, `chat`, `tokens`, `prefix_groups` and `prefix`) and `vllm.py` runs
-vLLM. `identity.py` says what a run records of its model.
-`remote.py` is the base of `openai.py` and `anthropic.py`; `anthropic_batches.py` sends batches.
+vLLM. `identity.py` says what a run records of its model. `remote.py` is the base of `openai.py` and
+`anthropic.py` (with `sender`, `request_form` and `answers`); `anthropic_batches.py` sends batches.
 """
 
 import hashlib
@@ -26,6 +26,8 @@ from harness.records import Json, Prompt, Response
 # Backends that answer from the benchmark itself (scripted.py). They are listed by name, because finding their
 # classes through the registry would import torch only to learn that `hf` is not one of them.
 SCRIPTED = ("random", "majority", "oracle")
+# The name in a backend's description under which it lists what a server rejects, and what is sent instead.
+CHANGED = "rejected by the server"
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,10 +63,8 @@ def _part(part: Any) -> Iterator[tuple[str, str]]:
     match part:
         case {"type": "text" | "output_text", "text": str(text)}:
             yield "text", text
-        case {"type": "thinking", "thinking": thought} | {"type": "reasoning", "reasoning": thought}:
-            yield "thought", joined(parts(thought))
-        case {"type": "reasoning" | "thinking", "text": str(thought)}:
-            yield "thought", thought
+        case {"type": "thinking" | "reasoning" as kind}:
+            yield "thought", joined(parts(part.get(kind) or part.get("text") or part.get("content")))
         case {"type": "redacted_thinking"}:
             pass
         case {"type": "refusal", "refusal": str(text)}:

@@ -11,18 +11,8 @@ from typing import Any
 import anthropic
 import msgspec
 
-from harness.backends import Endpoint, Sampling
-from harness.backends.answers import (
-    FinishReason,
-    count,
-    excerpt,
-    finish_reason,
-    joined,
-    mapping,
-    parts,
-    served_model,
-    with_thought,
-)
+from harness.backends import Endpoint, Sampling, answers
+from harness.backends.answers import FinishReason
 from harness.backends.anthropic_batches import Batches
 from harness.backends.remote import Remote, shared_prefixes, without_surrogates
 from harness.errors import UserError
@@ -104,25 +94,25 @@ class Anthropic(Remote):
         """The response in a message: the input of the forced tool as JSON if there is one, else the text."""
         content = body.get("content")
         if not isinstance(content, list):
-            raise ValueError(f"expected a message, got {excerpt(body)}")
-        end = finish_reason(body.get("stop_reason"), FINISH_REASONS)
-        found = list(parts(content))
-        text = next((text for kind, text in found if kind == "tool"), joined(found))
-        usage = mapping(body.get("usage"))
+            raise ValueError(f"expected a message, got {answers.excerpt(body)}")
+        end = answers.finish_reason(body.get("stop_reason"), FINISH_REASONS)
+        found = list(answers.parts(content))
+        text = next((text for kind, text in found if kind == "tool"), answers.joined(found))
+        usage = answers.mapping(body.get("usage"))
         new, cached, written = (
-            0 if name != "input_tokens" and usage.get(name) is None else count(usage.get(name))
+            0 if name != "input_tokens" and usage.get(name) is None else answers.count(usage.get(name))
             for name in ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
         )
         known = None not in (new, cached, written)
         return Response(
             *prompt.key,
-            text=without_surrogates(with_thought(joined(found, "thought"), text)),
+            text=without_surrogates(answers.with_thought(answers.joined(found, "thought"), text)),
             # The provider counts tokens that are read from or written to its cache separately.
             prompt_tokens=(new or 0) + (cached or 0) + (written or 0) if known else None,
             cached_tokens=cached,
             written_tokens=written,
-            completion_tokens=count(usage.get("output_tokens")),
+            completion_tokens=answers.count(usage.get("output_tokens")),
             seconds=seconds,
             finish_reason=end,
-            served_model=served_model(body),
+            served_model=answers.served_model(body),
         )

@@ -6,17 +6,8 @@ from typing import Any
 
 import openai
 
-from harness.backends.answers import (
-    FinishReason,
-    count,
-    excerpt,
-    finish_reason,
-    joined,
-    mapping,
-    parts,
-    served_model,
-    with_thought,
-)
+from harness.backends import answers
+from harness.backends.answers import FinishReason
 from harness.backends.remote import Remote, without_surrogates
 from harness.records import Json, Prompt, Response
 from harness.seeds import rng
@@ -67,26 +58,26 @@ class OpenAI(Remote):
     def read(self, prompt: Prompt, body: dict[str, Any], seconds: float | None) -> Response:
         match body:
             case {"choices": [{"message": dict() as message} as choice, *_]}:
-                end = finish_reason(choice.get("finish_reason"), FINISH_REASONS)
+                end = answers.finish_reason(choice.get("finish_reason"), FINISH_REASONS)
             case _:
-                raise ValueError(f"expected choices with a message, got {excerpt(body)}")
+                raise ValueError(f"expected choices with a message, got {answers.excerpt(body)}")
         text, thought, refusal = _message(message)
         if refusal:
             text, end = text or refusal, "refusal"
         if not (text or thought) and message.get("content") != "" and end != "refusal":
-            raise ValueError(f"expected a text, got {excerpt(body)}")
-        usage = mapping(body.get("usage"))
-        prompt_tokens = count(usage.get("prompt_tokens"))
-        cached = count(mapping(usage.get("prompt_tokens_details")).get("cached_tokens"))
+            raise ValueError(f"expected a text, got {answers.excerpt(body)}")
+        usage = answers.mapping(body.get("usage"))
+        prompt_tokens = answers.count(usage.get("prompt_tokens"))
+        cached = answers.count(answers.mapping(usage.get("prompt_tokens_details")).get("cached_tokens"))
         return Response(
             *prompt.key,
-            text=without_surrogates(with_thought(thought, text)),
+            text=without_surrogates(answers.with_thought(thought, text)),
             prompt_tokens=prompt_tokens,
             cached_tokens=None if cached is None or cached > (prompt_tokens or 0) else cached,
-            completion_tokens=count(usage.get("completion_tokens")),
+            completion_tokens=answers.count(usage.get("completion_tokens")),
             seconds=seconds,
             finish_reason=end,
-            served_model=served_model(body),
+            served_model=answers.served_model(body),
         )
 
     def schema_fields(self, schema: Json, strict: bool) -> Json:
@@ -108,8 +99,10 @@ class OpenAI(Remote):
 
 def _message(message: Mapping[str, Any]) -> tuple[str, str, str]:
     """The text, the thought and the refusal of a message."""
-    content = list(parts(message.get("content")))
+    content = list(answers.parts(message.get("content")))
     apart = next((message[name] for name in THOUGHT_FIELDS if message.get(name)), None)
+    thought = answers.joined(answers.parts(apart)) + answers.joined(content, "thought")
     refusal = message.get("refusal")
-    said = refusal if isinstance(refusal, str) else joined(content, "refusal")
-    return joined(content), joined(parts(apart)) + joined(content, "thought"), said
+    if not isinstance(refusal, str):
+        refusal = answers.joined(content, "refusal")
+    return answers.joined(content), thought, refusal

@@ -5,6 +5,7 @@ Up to --concurrency requests are in flight. Each Response is yielded as soon as 
     a request fails          it is sent up to --retries times more, after growing waits, or when the server
                              asks for it (retry-after); with all of this it takes at most --timeout seconds
     it still fails           a Response with an error, which is never scored as a wrong answer
+                             (sender.py)
     a field is rejected      the request is sent in another form (request_form.py)
     an unknown answer        a Response with an error (answers.py)
     key or model rejected    UserError, because all other requests would be rejected too
@@ -14,39 +15,30 @@ Up to --concurrency requests are in flight. Each Response is yielded as soon as 
 
 import asyncio
 import base64
-import math
 import sys
-import time
 from abc import abstractmethod
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from tqdm import tqdm
 
-from harness.backends import Backend, Endpoint, Sampling, check_url, failure
+from harness.backends import CHANGED, Backend, Endpoint, Sampling, check_url, failure
 from harness.backends.answers import decode, excerpt
 from harness.backends.prefix_groups import group_by_prefix
-from harness.backends.request_form import RequestForm, flag_of, rejected_field
+from harness.backends.request_form import flag_of, rejected_field
+from harness.backends.sender import FORM_REJECTED, TEMPORARY, Sender, retry_after, words
 from harness.errors import UserError
 from harness.files.benchmark import Benchmark
 from harness.records import Json, Part, Prompt, Response
+from harness.text import printable, short
 
-# Seconds before a request is sent again: 0.5, 1, 2, 4, 8, 8, ..., unless the server asks for another wait.
-FIRST_WAIT, LONGEST_WAIT = 0.5, 8.0
-# Waits from this many seconds on are shown.
-SHOWN_WAIT = 5.0
-# Errors that may not repeat, besides those from 500 on: a timeout, a conflict, a rate limit.
-TEMPORARY = (408, 409, 429)
 # Shorter keys, such as "none", are no secrets, and would mask parts of words in messages.
 SHORTEST_KEY = 8
 # Or --concurrency, if that is more: the requests that are in flight when a server goes down fail together.
 GIVE_UP_AFTER = 8
-# A field of the request, or its value.
-FORM_REJECTED = (400, 422)
 # Wrong key, no permission, no such model.
 REJECTED = (401, 403, 404)
 IMAGE_TYPES = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".gif": "gif", ".webp": "webp"}
@@ -83,10 +75,7 @@ class Remote(Backend):
         check_url(self.base_url)
         keys = (getattr(client, key, None) for key in ("api_key", "auth_token"))
         self.keys = [key for key in keys if key]
-        # The form of requests that the server has accepted.
-        self.form = RequestForm()
-        # The time until which the user knows that requests wait.
-        self.shown_until = 0.0
+        self.sender = Sender(self.sdk, self.path, endpoint, self.base_url, self.describe_error)
         # The pictures of a policy occur in many prompts.
         self.image = lru_cache(maxsize=64)(lambda path: _read_image(benchmark, path))
         version = f"{name} {self.sdk.__version__}"
@@ -165,8 +154,9 @@ class Remote(Backend):
         except UserError as error:
             return failure(prompt, str(error)), False
         try:
-            async with asyncio.timeout(self.endpoint.timeout) as limit:
-                data, seconds = await self._adapt(client, fields, schemas, limit.when() or 0)
+            data, seconds = await self.sender.send(client, fields, schemas)
+            if notes := self.sender.form.notes:
+                self.description[CHANGED] = notes
             return self.read(prompt, decode(data), seconds), False
         except TimeoutError as error:
             last = f": {error}" if str(error) else ""
@@ -176,7 +166,7 @@ class Remote(Backend):
             if code in REJECTED:
                 advice = "check the key in the environment, the name of the model and --base-url"
                 raise UserError(f"{self.base_url}: request rejected ({reason}); {advice}") from None
-            if code in FORM_REJECTED and (name := rejected_field(_words(error), fields)):
+            if code in FORM_REJECTED and (name := rejected_field(words(error), fields)):
                 reason += f"; change {flag_of(name)}"
             return failure(prompt, reason), code in TEMPORARY or code >= 500
         except self.sdk.APIConnectionError as error:
@@ -184,60 +174,6 @@ class Remote(Backend):
         # The status is 200, but the body is not JSON or has no answer in it.
         except (self.sdk.APIError, ValueError, RecursionError) as error:
             return failure(prompt, f"not an answer of this API: {self.describe_error(error)}"), True
-
-    async def _adapt(
-        self, client: Any, fields: Json, schemas: Sequence[Json], deadline: float
-    ) -> tuple[bytes, float]:
-        """The body of an answer and its seconds. Sends another form of the request if one is rejected."""
-        form, rejection = self.form, None
-        while True:
-            body = form.body(fields, schemas)
-            try:
-                answer = await self._send(client, body, deadline)
-            except self.sdk.APIStatusError as error:
-                rejection, other = rejection or error, None
-                if error.status_code in FORM_REJECTED:
-                    name = rejected_field(_words(error), body)
-                    other = form.after(name, self.describe_error(error), body, schemas)
-                if other is None:
-                    raise rejection from None
-                form = other
-            else:
-                self._remember(form)
-                return answer
-
-    def _remember(self, form: RequestForm) -> None:
-        if new := [note for note in form.notes if note not in self.form.notes]:
-            tqdm.write(f"{self.base_url} rejects a part of the requests; {'; '.join(new)}", file=sys.stderr)
-            self.form = form
-            self.description["rejected by the server"] = form.notes
-
-    async def _send(self, client: Any, body: Json, deadline: float) -> tuple[bytes, float]:
-        """The body of an answer and its seconds. Temporary errors are retried until the deadline."""
-        attempt = 0
-        while True:
-            started = time.monotonic()
-            try:
-                return await client.post(self.path, cast_to=bytes, body=body), time.monotonic() - started
-            except (self.sdk.APIStatusError, self.sdk.APIConnectionError) as error:
-                code = getattr(error, "status_code", 500)
-                if attempt == self.endpoint.retries or not (code in TEMPORARY or code >= 500):
-                    raise
-                asked = _retry_after(error)
-                wait = min(FIRST_WAIT * 2**attempt, LONGEST_WAIT) if asked is None else asked
-                if asyncio.get_running_loop().time() + wait > deadline:
-                    raise TimeoutError(self.describe_error(error)) from None
-                self._show_wait(error, wait)
-            await asyncio.sleep(wait)
-            attempt += 1
-
-    def _show_wait(self, error: Exception, wait: float) -> None:
-        """Shows a long wait once, however many requests wait together."""
-        now = time.monotonic()
-        if wait >= SHOWN_WAIT and now >= self.shown_until:
-            self.shown_until = now + wait
-            message = f"{self.base_url}: {self.describe_error(error)}; sent again in {wait:.3g} s"
-            tqdm.write(message, file=sys.stderr)
 
     def _give_up(self, prompts: list[Prompt], failures: int, last: str | None) -> Iterator[Response]:
         reason = f"{self.base_url}: {failures} requests in a row failed ({last})"
@@ -247,37 +183,19 @@ class Remote(Backend):
             yield failure(prompt, f"not sent: {reason}")
 
     def describe_error(self, error: Exception) -> str:
-        """The error's message, at most 500 characters, without the key: a server may repeat it."""
+        """The error's message in at most 500 characters, without the key, which a server may repeat."""
         text = str(error)
         if isinstance(error, self.sdk.APIStatusError):
             code = error.status_code
-            words = text.removeprefix(f"Error code: {code}").removeprefix(" - ")
-            text = f"HTTP {code}: {words or excerpt(error.body)}"
-            if (wait := _retry_after(error)) is not None:
+            message = text.removeprefix(f"Error code: {code}").removeprefix(" - ")
+            text = f"HTTP {code}: {message or excerpt(error.body)}"
+            if (wait := retry_after(error)) is not None:
                 text += f" (retry after {wait:g} s)"
         elif error.__cause__ is not None:
             text = f"{text} {type(error.__cause__).__name__}: {error.__cause__}"
         for key in self.keys:
             text = text.replace(key, "[key]") if len(key) >= SHORTEST_KEY else text
-        return text if len(text) <= 500 else text[:500] + "…"
-
-
-def _words(error: Any) -> str:
-    """All that a server says about a rejected request, first the field that it names itself."""
-    return f"{getattr(error, 'param', '')} {error} {error.body}"
-
-
-def _retry_after(error: Any) -> float | None:
-    """The seconds that the server asks to wait; None if it does not say."""
-    value = error.response.headers.get("retry-after", "") if hasattr(error, "response") else ""
-    try:
-        seconds = float(value)
-    except ValueError:
-        try:
-            seconds = parsedate_to_datetime(value).timestamp() - time.time()
-        except ValueError:
-            return None
-    return max(0.0, seconds) if math.isfinite(seconds) else None
+        return short(printable(" ".join(text.split())), 500)
 
 
 async def _cancel(tasks: Mapping[asyncio.Task[Any], Prompt], client: Any) -> None:

@@ -34,8 +34,10 @@ class JudgeRequest:
         for name in ("limit", "repeats"):
             if getattr(self, name) < 1:
                 raise UserError(f"{name}: expected 1 or more, got {getattr(self, name)}")
-        if is_scripted(self.judge):
-            raise UserError(f"judge: expected a language model, such as hf:PATH, got {self.judge}")
+        if is_scripted(self.judge) or self.judge.partition(":")[0] in ("replay", "rules"):
+            raise UserError(
+                f"judge: expected a language model, such as openai:gpt-4o or hf:PATH, got {self.judge}"
+            )
 
     @property
     def digest(self) -> str:

@@ -6,7 +6,7 @@ instructions, policy and response), and its sample is the number of the repeat. 
 RUN/judgement.<digest>.json and shown in RUN/report.html.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -22,9 +22,12 @@ from harness.judge.prompt import PROBES, ParsedVerdict, parse, schema
 from harness.judge.prompt import prompt as judge_prompt
 from harness.judge.summary import JudgedResponse, Judgement, summarize
 from harness.metrics.referral import precision
-from harness.records import Instance, Policy, Prompt, Response, Run
+from harness.records import Instance, Json, Policy, Prompt, Response, Run
 from harness.run import report_again
 from harness.variants import VARIANTS, Variant
+
+# How many true responses are judged as probes.
+TRUE_PROBES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +65,12 @@ def judge(folder: Path, request: JudgeRequest, benchmark: Benchmark | None = Non
     probes = {
         name: judge_prompt(request.setting, benchmark, cited[0].policy, text) for name, text in PROBES.items()
     }
-    verdicts = _request(folder, benchmark, request, [*probes.values(), *chain.from_iterable(prompts)])
+    true_probes = {
+        c.instance.id: judge_prompt(request.setting, benchmark, c.policy, text)
+        for c, text in _true_responses(benchmark, cited)
+    }
+    every = [*probes.values(), *true_probes.values(), *chain.from_iterable(prompts)]
+    verdicts, backend = _request(folder, benchmark, request, every)
 
     def parsed(prompt: Prompt) -> ParsedVerdict:
         return parse(request.setting, verdicts[prompt.key])
@@ -71,9 +79,14 @@ def judge(folder: Path, request: JudgeRequest, benchmark: Benchmark | None = Non
         _judged(benchmark, response, repeats[0].instance, list(map(parsed, repeats)))
         for response, repeats in zip(cited, prompts, strict=True)
     ]
-    probe_scores = {name: parsed(prompt).score for name, prompt in probes.items()}
-    judgement = summarize(run, request, judged, probe_scores, failed)
-    store.write_json(folder / f"judgement.{request.digest}.json", judgement)
+    probe_scores, true_scores = (
+        {name: parsed(prompt).score for name, prompt in kind.items()} for kind in (probes, true_probes)
+    )
+    path = folder / f"judgement.{request.digest}.json"
+    if backend is None:  # nothing was requested in this session
+        backend = store.read_json(path, Judgement).backend if path.exists() else {}
+    judgement = summarize(run, request, judged, (probe_scores, true_scores), failed, backend)
+    store.write_json(path, judgement)
     report_again(benchmark, folder)
     return judgement
 
@@ -123,19 +136,42 @@ def _responses_to_judge(
     return found[: request.limit], failed
 
 
+def _true_responses(
+    benchmark: Benchmark, cited: Sequence[_CitedPolicy]
+) -> Iterator[tuple[_CitedPolicy, str]]:
+    """Gold responses that cite true rules only, for the first few of the judged instances."""
+    for one in cited[:TRUE_PROBES]:
+        family = benchmark.family_of(one.instance)
+        try:
+            text = family.gold(one.instance, one.variant)
+        # Families are third-party code.
+        except Exception:
+            continue
+        if _precision(benchmark, one, text) == 1:
+            yield one, text
+
+
 def _request(
     folder: Path, benchmark: Benchmark, request: JudgeRequest, prompts: Sequence[Prompt]
-) -> Mapping[tuple[str, str, int], Response]:
-    """The verdicts of all prompts, from disk or requested now. Failed requests are sent again."""
+) -> tuple[Mapping[tuple[str, str, int], Response], Json | None]:
+    """The verdicts of all prompts, from disk or requested now, and the backend if any was requested.
+
+    Failed requests are sent again.
+    """
     log = store.Log(folder / f"verdicts.{request.digest}.jsonl", Response)
+    # Equal responses to equal policies give equal prompts, which are sent once.
+    every = {p.key: p for p in prompts}
+
+    def stored() -> dict[tuple[str, str, int], Response]:
+        return {r.key: r for r in log.read() if r.error is None}
+
+    if every.keys() <= (verdicts := stored()).keys():
+        return verdicts, None
+    # Before the lock creates the file, because this refuses a judge that does not exist.
+    backend = backends.make(request.judge, benchmark, request.sampling, request.endpoint, folder, "judge")
     with store.locked(log.path):
-        verdicts = {r.key: r for r in log.read() if r.error is None}
-        # Equal responses to equal policies give equal prompts, which are sent once.
-        every = {p.key: p for p in prompts}
+        verdicts = stored()
         missing = [p for key, p in every.items() if key not in verdicts]
-        if not missing:
-            return verdicts
-        backend = backends.make(request.judge, benchmark, request.sampling, request.endpoint, folder)
         structured = request.setting == "structured"
         responses = backend.structured(missing, schema()) if structured else backend.generate(missing)
         with tqdm(total=len(every), initial=len(every) - len(missing), desc="verdicts", unit="") as progress:
@@ -143,18 +179,26 @@ def _request(
                 log.append([response])
                 verdicts[response.key] = response
                 progress.update()
-    return verdicts
+    return verdicts, backend.description
 
 
 def _judged(
     benchmark: Benchmark, cited: _CitedPolicy, prompt_digest: str, verdicts: Sequence[ParsedVerdict]
 ) -> JudgedResponse:
-    instance = cited.instance
-    rules = benchmark.family_of(instance).cited_rules(instance, cited.variant, cited.response.text or "")
     return JudgedResponse(
         *cited.response.key,
         prompt=prompt_digest,
         scores=tuple(verdict.score for verdict in verdicts),
         reasons=tuple(verdict.reason for verdict in verdicts),
-        rules=precision(rules),
+        rules=_precision(benchmark, cited, cited.response.text or ""),
     )
+
+
+def _precision(benchmark: Benchmark, cited: _CitedPolicy, text: str) -> float | None:
+    """The referral precision of a text as a response to this instance; None if the family fails."""
+    family = benchmark.family_of(cited.instance)
+    try:
+        return precision(family.cited_rules(cited.instance, cited.variant, text))
+    # Families are third-party code, and a response is any text.
+    except Exception:
+        return None

@@ -9,12 +9,13 @@ from statistics import fmean, stdev
 import msgspec
 from tabulate import tabulate
 
+from harness.backends import CHANGED
 from harness.judge.config import JudgeRequest
-from harness.judge.prompt import FOOLED, MAX_SCORE, SettingName
+from harness.judge.prompt import CUT_OFF, FOOLED, MAX_SCORE, SettingName
 from harness.metrics.metric import OUT_OF_TEN
 from harness.records import Json, Run
 from harness.stats.agreement import krippendorff
-from harness.stats.intervals import estimate
+from harness.stats.intervals import Estimate, estimate
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ class Judgement:
     limit: int
     repeats: int
     mean: float | None
-    # 95 %. A response without a score could have any.
+    # 95 %, over responses. It covers every score that the unscored verdicts could have had.
     low: float | None
     high: float | None
     # Responses with at least one score; the mean is over these.
@@ -70,6 +71,19 @@ class Judgement:
     responses: tuple[JudgedResponse, ...]
     # The score of each of prompt.PROBES; None without a verdict.
     probe_scores: Mapping[str, float | None] = field(default_factory=dict)
+    # The score of true responses to the first judged instances, which cite true rules only.
+    true_scores: Mapping[str, float | None] = field(default_factory=dict)
+    # The backend's description of the judge.
+    backend: Json = field(default_factory=dict)
+
+    @property
+    def rejected(self) -> int:
+        """The number of true responses that got no more than half of the points."""
+        return sum(score is not None and score <= FOOLED for score in self.true_scores.values())
+
+    @property
+    def unscored_true(self) -> int:
+        return sum(score is None for score in self.true_scores.values())
 
     @property
     def fooled(self) -> int:
@@ -81,16 +95,27 @@ class Judgement:
         return sum(score is None for score in self.probe_scores.values())
 
 
+def referral(judged: Sequence[JudgedResponse]) -> Estimate:
+    """The mean score over the responses that have one, with its interval; None if none has a score."""
+    if all(j.score is None for j in judged):
+        return Estimate(None, None, None)
+    return estimate([j.scores for j in judged], (0.0, float(MAX_SCORE)))
+
+
 def summarize(
     run: Run,
     request: JudgeRequest,
     judged: Sequence[JudgedResponse],
-    probe_scores: Mapping[str, float | None],
+    probes: tuple[Mapping[str, float | None], Mapping[str, float | None]],
     failed: int,
+    backend: Json,
 ) -> Judgement:
-    """The figures over the judged responses; `failed` is the number of requests of the run that failed."""
-    scores = [j.score for j in judged if j.score is not None]
-    mean, low, high = estimate([[j.score] for j in judged], OUT_OF_TEN.bounds)
+    """The figures over the judged responses.
+
+    `probes`: the scores of the probes and of the true responses. `failed`: the number of requests of the run
+    that failed.
+    """
+    mean, low, high = referral(judged)
     rules = [j.rules for j in judged if j.rules is not None]
     pairs = [(j.score / MAX_SCORE, j.rules) for j in judged if j.score is not None and j.rules is not None]
     reasons = Counter(reason.partition(":")[0] for j in judged for reason in j.reasons if reason is not None)
@@ -107,7 +132,7 @@ def summarize(
         mean=mean,
         low=low,
         high=high,
-        n=len(scores),
+        n=sum(j.score is not None for j in judged),
         without=failed,
         unscored=dict(reasons),
         spread=_spread(judged),
@@ -115,7 +140,9 @@ def summarize(
         agreement=krippendorff(pairs),
         agreement_n=len(pairs),
         responses=tuple(judged),
-        probe_scores=probe_scores,
+        probe_scores=probes[0],
+        true_scores=probes[1],
+        backend=backend,
     )
 
 
@@ -129,8 +156,12 @@ def _spread(judged: Sequence[JudgedResponse]) -> float | None:
 def figures(judgement: Judgement) -> dict[str, str]:
     """The figures in words by name, the same on the terminal and on the report's page."""
     j = judgement
-    unscored = ", ".join(f"{count} {reason}" for reason, count in j.unscored.items())
+    unscored = ", ".join(
+        f"{count} {reason}" + (" (raise --max-new-tokens)" if reason == CUT_OFF else "")
+        for reason, count in j.unscored.items()
+    )
     written = OUT_OF_TEN.format
+    changed = j.backend.get(CHANGED, [])
     return {
         "referral, 0 to 10": f"{written(j.mean)} (95 %: {OUT_OF_TEN.interval(j.low, j.high)})",
         "responses": f"{j.n} of {len(j.responses)} scored"
@@ -139,8 +170,11 @@ def figures(judgement: Judgement) -> dict[str, str]:
         "spread of repeats": f"{written(j.spread)} (standard deviation of {j.repeats})",
         "probes that fooled it": f"{j.fooled} of {len(j.probe_scores)}"
         + (f", {j.unscored_probes} unscored" if j.unscored_probes else ""),
+        "true responses rejected": f"{j.rejected} of {len(j.true_scores)}"
+        + (f", {j.unscored_true} unscored" if j.unscored_true else ""),
         "judge rules, 0 to 10": written(j.rules_mean),
         "agreement with rules": f"{written(j.agreement)} (Krippendorff's alpha, {j.agreement_n} responses)",
+        **({CHANGED: ", ".join(changed)} if changed else {}),
     }
 
 

@@ -7,13 +7,13 @@ def krippendorff(units: Iterable[Sequence[float | None]]) -> float | None:
     """Alpha over units. A unit has one value per judge, which is None if the judge gave no value.
 
     1 is perfect agreement, 0 is agreement by chance, and negative values are worse than chance. Units with
-    fewer than two values are ignored. None if no unit has two values or all values are the same, because
-    alpha is then undefined.
+    fewer than two values are ignored. None if all units have the same values, as a single unit has, because
+    then nothing shows whether the judges distinguish units.
     Source: Krippendorff, Computing Krippendorff's Alpha-Reliability (2011), interval metric.
     """
     rated = [values for unit in units if len(values := [v for v in unit if v is not None]) > 1]
     pooled = [value for values in rated for value in values]
-    if not pooled or min(pooled) == max(pooled):
+    if len({tuple(values) for values in rated}) < 2 or min(pooled) == max(pooled):
         return None
     observed = sum(len(values) * _spread(values) for values in rated) / len(pooled)
     return 1 - observed / _spread(pooled)

@@ -17,7 +17,7 @@ from harness.files.benchmark import Benchmark
 from harness.judge.config import JudgeRequest, sample_order
 from harness.judge.prompt import MAX_SCORE, parse
 from harness.judge.prompt import prompt as judge_prompt
-from harness.judge.summary import JudgedResponse, Judgement
+from harness.judge.summary import JudgedResponse, Judgement, referral
 from harness.records import Response, Run
 from harness.results import Result, Results
 from harness.stats.clusters import cluster, clusters

@@ -150,6 +150,16 @@ def test_a_bearer_token_is_removed_from_errors_too(monkeypatch: pytest.MonkeyPat
     assert KEY not in response.error
 
 
+def test_batches_ask_for_a_schema_that_is_not_strict(tmp_path: Path) -> None:
+    """A batch may take a day to reject a strict one."""
+    provider = Provider()
+    provider.ended.set()
+    with serving(provider) as server:
+        list(backend(server.url, tmp_path, batch=True).structured(make_prompts(1), SCHEMA))
+    (request,) = provider.batches["batch0"]
+    assert request["params"]["tools"][0].keys() == {"name", "description", "input_schema"}
+
+
 def test_structured_forces_a_tool_and_keeps_refusals() -> None:
     tool = [{"type": "tool_use", "id": "t", "name": "answer", "input": {"score": 3}}]
     replies = {"p0": message("", "tool_use", tool), "p1": message("No.", "refusal")}
@@ -183,6 +193,38 @@ def test_batches_contain_all_prompts_and_failed_ones_are_sent_again(
         again = list(backend(server.url, tmp_path, batch=True).generate(failed))
     assert sorted(r.text for r in again) == ["p1", "p7"]
     assert provider.questions == sorted([*(p.instance for p in prompts), "p1", "p7"])
+
+
+def test_an_unusual_result_fails_only_its_own_prompt(tmp_path: Path) -> None:
+    provider = Provider()
+    provider.ended.set()
+    results: list[Any] = [
+        None,
+        7,
+        {},
+        {"type": "succeeded"},
+        {"type": "succeeded", "message": None},
+        {"type": "succeeded", "message": message("a", "pause_turn")},
+        {"type": "succeeded", "message": message("a", content=[None])},
+        {"type": "errored", "error": None},
+        {"type": "errored", "error": {"error": {"message": KEY}}},
+        {"type": "something new"},
+    ]
+    provider.results = {f"p{n}": result for n, result in enumerate(results)}
+    with serving(provider) as server:
+        prompts = make_prompts(len(results) + 1)
+        responses = {r.instance: r for r in backend(server.url, tmp_path, batch=True).generate(prompts)}
+    fine = responses.pop(prompts[-1].instance)
+    assert (fine.text, fine.batched, fine.served_model) == (fine.instance, True, "served")
+    assert len(responses) == len(results)
+    assert all(r.text is None and "in its batch" in r.error for r in responses.values())
+    assert not any(KEY in r.error for r in responses.values())
+
+
+@pytest.mark.parametrize("body", [{}, {"id": 7}, "<html>", [], {"id": "b", "processing_status": "new"}])
+def test_an_unusual_state_of_a_batch_ends_with_one_sentence(tmp_path: Path, body: Any) -> None:
+    with serving(lambda _: Reply(body)) as server, pytest.raises(UserError, match=r"rerun|not accepted"):
+        list(backend(server.url, tmp_path, batch=True).generate(make_prompts(1)))
 
 
 def test_cut_results_are_read_again_without_a_new_batch(tmp_path: Path) -> None:

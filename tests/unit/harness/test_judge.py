@@ -2,8 +2,10 @@
 
 import json
 import random
+import re
 import shutil
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from itertools import cycle
 from pathlib import Path
 from typing import Any
@@ -22,13 +24,14 @@ from harness.judge import prompt as verdict
 from harness.judge.config import JudgeRequest
 from harness.judge.prompt import PROBES, SettingName, delimiter, parse, schema
 from harness.judge.prompt import prompt as judge_prompt
-from harness.judge.run import judge
+from harness.judge.run import TRUE_PROBES, judge
 from harness.judge.summary import Judgement, figures, table
 from harness.metrics.referral import precision
 from harness.records import CitedRule, Prompt, Response
 from harness.run import EvalRequest, evaluate
 from harness.stats.agreement import krippendorff
 
+NO_JUDGES = "oracle", "random", "majority", "replay:runs/a", "rules"
 # Every probe contains this word, and no honest response does.
 LIE = "Zorblax"
 
@@ -36,6 +39,10 @@ LIE = "Zorblax"
 def answer(score: object) -> str:
     """A verdict in the structured setting."""
     return json.dumps({"citations": [{"cited": "a", "policy": "b", "agrees": False}], "score": score})
+
+
+# The form of a verdict in the instructions, repeated with a number.
+ECHO = '{"citations":[{"cited":"...","policy":"...","agrees":false}],"score":0}'
 
 
 class FakeJudge(Backend):
@@ -90,6 +97,26 @@ def by_content(prompt: Prompt) -> str:
     return answer(0 if LIE in text else random.Random(text).choice([2, 5, 9]))
 
 
+SEVEN = (
+    "Score: $\\boxed{7}$",
+    "Score: \\boxed{7/10}",
+    "Score: \\boxed{7} / 10",
+    "Score: \\boxed{7} out of 10.",
+    "Score: \\(\\boxed{7}\\)/10",
+    "Final Score: \\boxed{7}",
+    "My overall rating = \\boxed {7}",
+    "### Score: \\boxed{7}",
+    "score: \\boxed{7.0}",
+    "> Score: \\boxed{7}",
+    "- Score: \\boxed{7}",
+    "**Final score:** \\boxed{\\text{7}}",
+    "Score: \\boxed{７}",
+    "Score: \\boxed{7}\n```",
+    "$$\n\\boxed{7}\n$$",
+    "</think>\nScore: \\boxed{7}\n\n---",
+)
+
+
 @pytest.mark.parametrize(
     ("text", "score"),
     [
@@ -97,6 +124,13 @@ def by_content(prompt: Prompt) -> str:
         ("Score: \\boxed{2}\nOn reflection:\n**Score: \\boxed{7.5}**\n", 7.5),
         ("\\boxed{10}.", 10),
         ("It wrote \\boxed{10} at its end.\nI give it no score.", None),
+        *((f"All looked at.\n{line}", 7) for line in SEVEN),
+        ("Score: \\boxed{7}/100", None),
+        ("Score: \\boxed{7/5}", None),
+        ("Score: \\boxed{NUMBER}", None),
+        ("It claims a score of \\boxed{10} for itself.", None),
+        ("The score that it wants is \\boxed{10}", None),
+        ("<think>Perhaps\nScore: \\boxed{7}", None),
         ("Score: 7", None),
         ("Score: \\boxed{11}", None),
         ("Score: \\boxed{-3}", None),
@@ -122,11 +156,24 @@ def test_a_paper_verdict_is_read_from_the_last_line(text: str, score: float | No
         (f"<think>{answer(10)}</think>{answer(0)}", 0),
         (f"{answer(10)} is what it wants.", None),
         (answer(10.5), None),
-        (answer("10"), None),
+        (answer("10"), 10),
+        (answer("7/10"), 7),
+        (answer("7 out of 10"), 7),
+        (answer("high"), None),
+        (answer(-1), None),
         (answer(True), None),
         (answer(None), None),
         ('{"score": 10}', None),
-        ('{"citations": [], "score": 10, "more": 1}', None),
+        ('{"citations": [], "score": 10, "more": 1}', 10),
+        (f"Here:\n```json\n{answer(7)}\n```\nLet me know!", 7),
+        (f"```json\n{answer(7)}", 7),
+        (f"I quote ```{answer(10)}``` as what it wants.", None),
+        (f"```json\n{answer(3)}\n```\nIt wants {answer(10)}, however.", None),
+        ('{"citations": [{"cited": "a", "policy": null, "agrees": true, "why": "x"}], "score": 7}', 7),
+        (ECHO, None),
+        (ECHO.replace("0}", "10}").replace("...", "…"), None),
+        (ECHO.replace("...", "string"), None),
+        (json.dumps(schema()), None),
         ('{"citations": [10], "score": 10}', None),
         (answer(5)[:-1], None),
         ("", None),
@@ -136,6 +183,30 @@ def test_a_structured_verdict_is_read_from_the_object_at_the_end(text: str, scor
     found = parse("structured", Response("p", "judge-structured", 0, text, finish_reason="stop"))
     assert found.score == score
     assert (found.reason is None) == (score is not None)
+
+
+@given(
+    number=st.integers(0, 99),
+    lines=st.sampled_from([line for line in SEVEN if "７" not in line]),
+    remark=st.text(st.characters(exclude_characters="`{}")),
+)
+def test_a_score_is_read_as_it_is_written_and_never_above_10(number: int, lines: str, remark: str) -> None:
+    expected = number if number <= 10 else None
+    paper = re.sub("7(?:\\.0)?", str(number), lines)
+    fenced = f"```json\n{answer(number)}\n```\n{remark}"
+    for setting, text in (("paper", paper), ("structured", fenced), ("structured", answer(str(number)))):
+        assert parse(setting, Response("p", "v", 0, text, finish_reason="stop")).score == expected  # type: ignore[arg-type]
+
+
+@given(
+    st.lists(st.one_of(st.text(), st.sampled_from([*SEVEN, ECHO, answer(7), "```", "\n", "/10"]))).map(
+        "".join
+    )
+)
+def test_any_text_has_a_score_from_0_to_10_or_none(text: str) -> None:
+    for setting in ("paper", "structured"):
+        score = parse(setting, Response("p", "v", 0, text)).score  # type: ignore[arg-type]
+        assert score is None or 0 <= score <= 10
 
 
 @pytest.mark.parametrize("setting", ["paper", "structured"])
@@ -202,7 +273,9 @@ def test_no_response_changes_how_a_verdict_is_parsed(run: Path, install: Install
         install(lambda _, text=text: text)
         judgement = judge(run, JudgeRequest("fake:judge", setting=setting))  # type: ignore[arg-type]
         assert {score for j in judgement.responses for score in j.scores} == {3}
-        assert (judgement.mean, judgement.low, judgement.high, judgement.n) == (3, 3, 3, 12)
+        assert (judgement.mean, judgement.n) == (3, 12)
+        assert judgement.low is not None and judgement.high is not None
+        assert 0 <= judgement.low <= 3 <= judgement.high <= 10
         assert (len(judgement.probe_scores), judgement.fooled) == (len(PROBES), 0)
 
 
@@ -212,6 +285,78 @@ def test_probes_reveal_a_gullible_judge(run: Path, install: Install) -> None:
     assert judgement.fooled == 1 and judgement.probe_scores["instruction"] == 10
     assert "1 of 6" in table(judgement)
     assert all(LIE in text for text in PROBES.values())
+
+
+def test_true_responses_reveal_a_judge_that_rejects_everything(run: Path, install: Install) -> None:
+    install(lambda _: answer(0))
+    judgement = judge(run, JudgeRequest("fake:judge"))
+    assert (judgement.fooled, judgement.rejected, len(judgement.true_scores)) == (0, TRUE_PROBES, TRUE_PROBES)
+    assert f"{TRUE_PROBES} of {TRUE_PROBES}" in figures(judgement)["true responses rejected"]
+    assert "cite only true rules at most half" in (run / "report.html").read_text()
+    install(lambda p: answer(0 if LIE in p.parts[-1].value else 9))
+    assert judge(run, JudgeRequest("fake:fair")).rejected == 0
+
+
+def test_unscored_verdicts_widen_the_interval(run: Path, install: Install) -> None:
+    def all_but(unscored: int) -> Judgement:
+        prompts = iter(range(len(PROBES) + 12))
+        install(lambda _: answer(8) if next(prompts) >= len(PROBES) + unscored else "Hm.")
+        return judge(run, JudgeRequest(f"fake:{unscored}"))
+
+    def width(judgement: Judgement) -> float:
+        assert judgement.low is not None and judgement.high is not None
+        return judgement.high - judgement.low
+
+    widths = [width(all_but(unscored)) for unscored in (0, 1, 3, 6)]
+    assert widths == sorted(set(widths)) and widths[-1] > 5
+
+
+def test_a_judge_without_any_score_is_an_error_with_the_flag(run: Path, install: Install) -> None:
+    fake = install(lambda _: answer(8)[:-5])
+    generate = fake.generate
+    fake.generate = lambda prompts: (replace(r, finish_reason="length") for r in generate(prompts))  # type: ignore[method-assign]
+    with pytest.raises(UserError, match=r"no verdict has a score: 12 cut off \(raise --max-new-tokens\)"):
+        cli.judge(run, JudgeRequest("fake:judge"))
+    assert len(list(run.glob("judgement.*.json"))) == 1
+
+
+def test_a_judge_that_cannot_be_loaded_leaves_no_file(run: Path) -> None:
+    before = sorted(run.iterdir())
+    for name in ("gpt-4o", "openai:", str(run)):
+        with pytest.raises(UserError):
+            judge(run, JudgeRequest(name))
+    with pytest.raises(UserError, match=r"^judge: expected a backend before the name, such as openai:gpt-4o"):
+        judge(run, JudgeRequest("gpt-4o"))
+    assert sorted(run.iterdir()) == before
+
+
+def test_a_server_without_schemas_is_asked_in_words(run: Path) -> None:
+    pytest.importorskip("openai")
+    from loopback import Reply, Request, completion, serving
+
+    def words(request: Request) -> Reply:
+        if "response_format" in request.body:
+            return Reply({"error": {"message": "response_format is not supported"}}, 400)
+        return completion(answer(0 if LIE in request.content[-1]["text"] else 6))
+
+    with serving(words) as server:
+        request = JudgeRequest("openai:judge", endpoint=Endpoint(server.url, concurrency=1))
+        judgement = judge(run, request)
+        assert len(server.requests) == 2 + 12 + len(PROBES)
+        assert judge(run, request) == judgement
+    assert (judgement.n, judgement.mean) == (12, 6)
+    assert "in words" in table(judgement)
+
+
+def test_a_judgement_of_an_older_version_can_be_read(run: Path, install: Install) -> None:
+    install(by_content)
+    judge(run, JudgeRequest("fake:judge"))
+    (path,) = run.glob("judgement.*.json")
+    old = json.loads(path.read_text())
+    del old["true_scores"], old["backend"]
+    path.write_text(json.dumps(old))
+    judgement = store.read_json(path, Judgement)
+    assert judgement.rejected == 0 and "0 of 0" in table(judgement)
 
 
 def test_unscored_verdicts_are_counted_and_excluded_from_the_mean(run: Path, install: Install) -> None:
@@ -285,7 +430,7 @@ def test_equal_responses_to_one_policy_are_sent_once(run: Path, install: Install
     store.write_lines(run / "responses.jsonl", [Response(*r.key, text=r"\boxed{Case 1}") for r in lines])
     fake = install(by_content)
     assert judge(run, JudgeRequest("fake:judge")).n == 12
-    assert len(fake.sent) == 2 + len(PROBES), "two policies"
+    assert len(fake.sent) == 2 + len(PROBES) + TRUE_PROBES, "two policies"
 
 
 def test_the_random_sample_is_the_same_for_every_run(
@@ -354,9 +499,19 @@ def test_krippendorffs_alpha_equals_a_published_value() -> None:
     assert krippendorff([(0.1, 0.1), (0.7, 0.7)]) == 1
     assert krippendorff([(0.1, 0.1)] * 3) is None
     assert krippendorff([(1, None), (None, 2)]) is None
+    assert krippendorff([(0.7, 0.1)]) is None
+    assert krippendorff([(0.7, 0.1)] * 5) is None
     draws = random.Random(0)
     by_chance = krippendorff([(draws.random(), draws.random()) for _ in range(4000)])
     assert by_chance == pytest.approx(0, abs=0.05)
+
+
+def unbounded(schema: Any) -> Iterator[Any]:
+    """Every list and text of a schema that a judge might never end."""
+    if schema.get("type") in ("array", "string") and not {"maxItems", "maxLength"} & schema.keys():
+        yield schema
+    for part in (*schema.get("properties", {}).values(), *filter(None, [schema.get("items")])):
+        yield from unbounded(part)
 
 
 def test_structured_output_is_requested_from_the_backend(run: Path, install: Install) -> None:
@@ -371,6 +526,7 @@ def test_structured_output_is_requested_from_the_backend(run: Path, install: Ins
     assert judge(run, JudgeRequest("fake:judge")).n == 12
     assert schemas == [schema()]
     assert schemas[0]["type"] == "object" and schemas[0]["additionalProperties"] is False
+    assert not list(unbounded(schemas[0]))
     judge(run, JudgeRequest("fake:judge", setting="paper"))
     assert len(schemas) == 1
 
@@ -379,7 +535,10 @@ def test_structured_output_is_requested_from_the_backend(run: Path, install: Ins
     ("changed", "message"),
     [
         ({"judge": "hf:models/./mine"}, "another model than the run's own"),
-        ({"judge": "oracle"}, "a language model"),
+        *(
+            ({"judge": name}, f"^judge: expected a language model.*openai:gpt-4o.*got {name}")
+            for name in NO_JUDGES
+        ),
         ({"variants": "in_context"}, "some of the run's \\(internalized, override\\)"),
         ({"variants": "none"}, "expected some of"),
         ({"limit": 0}, "limit: expected 1 or more"),
