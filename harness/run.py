@@ -157,7 +157,7 @@ def _reserved(out: Path, run: Run) -> Run:
     """
     if (out / "run.json").is_file() and (out / "responses.jsonl").is_file():
         run = replace(run, sampled=store.read_json(out / "run.json", Run).sampled)
-    may_differ = ["benchmark"] if run.weights else ["benchmark", "weights"]
+    may_differ = ["benchmark", "sampled"] if run.weights else ["benchmark", "sampled", "weights"]
     return msgspec.convert(reserve(out, "run.json", run, "a run", may_differ), Run)
 
 
