@@ -24,6 +24,7 @@ from harness.judge.summary import JudgedResponse, Judgement, summarize
 from harness.metrics.referral import precision
 from harness.records import Instance, Policy, Prompt, Response, Run
 from harness.run import report_again
+from harness.stats.clusters import cluster, clusters
 from harness.variants import VARIANTS, Variant
 
 
@@ -72,7 +73,8 @@ def judge(folder: Path, request: JudgeRequest, benchmark: Benchmark | None = Non
         for response, repeats in zip(cited, prompts, strict=True)
     ]
     probe_scores = {name: parsed(prompt).score for name, prompt in probes.items()}
-    judgement = summarize(run, request, judged, probe_scores, failed)
+    shared = clusters(cluster(c.instance) for c in cited)
+    judgement = summarize(run, request, judged, shared, probe_scores, failed)
     store.write_json(folder / f"judgement.{request.digest}.json", judgement)
     report_again(benchmark, folder)
     return judgement
