@@ -183,9 +183,7 @@ def test_methods_are_compared_seed_by_seed(fake: FakeSweep) -> None:
         for cell, score in zip(others[method], (0.2, 0.5, 0.8, 0.1), strict=True):
             fake.end(cell, internalized=score + gain)
     page = fake.page()
-    assert row(page, "TriMPI, PoRo-GRPO")["over CoT SFT (points)"] == "15.0", (
-        "the fourth seed has no pair"
-    )
+    assert row(page, "TriMPI, PoRo-GRPO")["over CoT SFT (points)"] == "15.0", "the fourth seed has no pair"
     assert row(page, "Direct SFT")["over CoT SFT (points)"] == "-20.0"
     assert row(page, "CoT SFT")["over CoT SFT (points)"] == "–"
     assert row(page, "TriMPI, PoRo-GRPO")["over no PoRo (points)"] == "10.0"
