@@ -203,9 +203,10 @@ def _reserved(out: Path, run: Run) -> Run:
     if (out / "run.json").is_file() and (out / RESPONSES).is_file():
         run = replace(run, sampled=store.read_json(out / "run.json", Run).sampled)
     unknown = [name for name in ("weights", "identity") if getattr(run, name) is None]
+    may_differ = ["benchmark", "sampled", *unknown]
 
     def reserved() -> Run:
-        return msgspec.convert(reserve(out, "run.json", run, "a run", ["benchmark", *unknown], FLAGS), Run)
+        return msgspec.convert(reserve(out, "run.json", run, "a run", may_differ, FLAGS), Run)
 
     try:
         return reserved()

@@ -26,13 +26,13 @@ def scored_instances(benchmark: Benchmark, run: Run, instances: list[Instance]) 
     return [instances[index] for index in sorted(order[: run.limit])]
 
 
-def _labels(benchmark: Benchmark, instances: Sequence[Instance]) -> dict[str, list[Hashable]]:
+def _labels(benchmark: Benchmark, instances: Sequence[Instance]) -> dict[str, Sequence[Hashable]]:
     """By what the sample is in proportion, the most important last: the label of each instance."""
     groups = [benchmark.family_of(i).groups(i, INTERNALIZED) for i in instances]
     names = reversed(list(dict.fromkeys(name for of_one in groups for name in of_one)))
-    by_group = {f"group {name}": [of_one.get(name) for of_one in groups] for name in names}
-    images = [cluster(i).images or i.id for i in instances]
-    return {"images": images, **by_group, "policy": [i.policy_id for i in instances]}
+    labels: dict[str, Sequence[Hashable]] = {"images": [cluster(i).images or i.id for i in instances]}
+    labels |= {f"group {name}": [of_one.get(name) for of_one in groups] for name in names}
+    return labels | {"policy": [i.policy_id for i in instances]}
 
 
 def _in_proportion(order: Sequence[int], labels: Sequence[Hashable], draws: Random) -> list[int]:

@@ -125,6 +125,7 @@ def compare(base: Path, tuned: Sequence[Path]) -> Comparison:
         both = {key: (before[key], side) for key, side in after.items() if key in before}
         differences += [d for key, pair in _with_headline(both) for d in _compare(str(folder), key, *pair)]
         warnings += [w for pair in both.values() for w in _sampling_differences(*pair)]
+        warnings += [w for key, pair in both.items() if key.scorer for w in _without_clusters(*pair)]
         unmatched += [
             _without_counterpart(key, side, before, base) for key, side in after.items() if key not in before
         ]
@@ -149,6 +150,15 @@ def _sampling_differences(base: Side, tuned: Side) -> Iterator[str]:
         before, after = base.sampling.get(name), tuned.sampling.get(name)
         if name in SAMPLING and before != after:
             yield f"{base.run} has {name} {before}, {tuned.run} has {after}: this may explain a difference"
+
+
+def _without_clusters(*sides: Side) -> Iterator[str]:
+    """A warning if no side says which instances share an image or a policy."""
+    if all(score.cluster is None for side in sides for scores in side.scores.values() for score in scores):
+        yield (
+            f"{sides[0].run} and {sides[1].run} were scored by an old version, so intervals ignore "
+            "shared images and policies: run the same `harness eval` command again for one of them"
+        )
 
 
 def _sides(folder: Path) -> tuple[dict[Key, Side], list[Unmatched]]:
@@ -186,10 +196,7 @@ def _without_counterpart(key: Key, side: Side, others: Mapping[Key, Side], folde
     what = f"{key.variant} of {side.benchmark}"
     for near, other in others.items():
         if near._replace(limit=key.limit, sampled=key.sampled) == key:
-            extents = (
-                f"{_extent(key.limit, key.sampled)}, {other.run} has {_extent(near.limit, near.sampled)}"
-            )
-            return Unmatched(side.run, f"{what} has {extents}")
+            return Unmatched(side.run, f"{what} has limit {_extent(key)}, {other.run} has {_extent(near)}")
         if near._replace(scorer=key.scorer) == key:
             scorers = f"scorer {key.scorer!r}, {other.run} has {near.scorer!r}"
             return Unmatched(side.run, f"{what} has {scorers}: score one of them again")
@@ -199,9 +206,11 @@ def _without_counterpart(key: Key, side: Side, others: Mapping[Key, Side], folde
     return Unmatched(side.run, f"{what} ({key.split}) is in no run of {folder}")
 
 
-def _extent(limit: int | None, sampled: bool) -> str:
-    """Which instances of a split were scored, in words."""
-    return "no limit" if limit is None else f"limit {limit}, {'a random sample' if sampled else 'the first'}"
+def _extent(key: Key) -> str:
+    """How many instances of a split were scored, and which."""
+    return (
+        "none" if key.limit is None else f"{key.limit} ({'a random sample' if key.sampled else 'the first'})"
+    )
 
 
 def _with_headline(both: Mapping[Key, tuple[Side, Side]]) -> Iterator[tuple[Key, tuple[Side, Side]]]:

@@ -24,6 +24,7 @@ from harness.judge.summary import JudgedResponse, Judgement, summarize
 from harness.metrics.referral import precision
 from harness.records import Instance, Json, Policy, Prompt, Response, Run
 from harness.run import report_again
+from harness.stats.clusters import cluster, clusters
 from harness.variants import VARIANTS, Variant
 
 # How many true responses are judged as probes.
@@ -85,7 +86,9 @@ def judge(folder: Path, request: JudgeRequest, benchmark: Benchmark | None = Non
     path = folder / f"judgement.{request.digest}.json"
     if backend is None:  # nothing was requested in this session
         backend = store.read_json(path, Judgement).backend if path.exists() else {}
-    judgement = summarize(run, request, judged, (probe_scores, true_scores), failed, backend)
+    shared = clusters(cluster(c.instance) for c in cited)
+    scores = probe_scores, true_scores
+    judgement = summarize(run, request, judged, shared, scores, failed, backend)
     store.write_json(path, judgement)
     report_again(benchmark, folder)
     return judgement

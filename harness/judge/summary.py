@@ -15,7 +15,7 @@ from harness.judge.prompt import CUT_OFF, FOOLED, MAX_SCORE, SettingName
 from harness.metrics.metric import OUT_OF_TEN
 from harness.records import Json, Run
 from harness.stats.agreement import krippendorff
-from harness.stats.intervals import Estimate, estimate
+from harness.stats.intervals import Clusters, Estimate, estimate
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,27 +95,28 @@ class Judgement:
         return sum(score is None for score in self.probe_scores.values())
 
 
-def referral(judged: Sequence[JudgedResponse]) -> Estimate:
+def referral(judged: Sequence[JudgedResponse], shared: Clusters) -> Estimate:
     """The mean score over the responses that have one, with its interval; None if none has a score."""
     if all(j.score is None for j in judged):
         return Estimate(None, None, None)
-    return estimate([j.scores for j in judged], (0.0, float(MAX_SCORE)))
+    return estimate([j.scores for j in judged], OUT_OF_TEN.bounds, shared)
 
 
 def summarize(
     run: Run,
     request: JudgeRequest,
     judged: Sequence[JudgedResponse],
+    shared: Clusters,
     probes: tuple[Mapping[str, float | None], Mapping[str, float | None]],
     failed: int,
     backend: Json,
 ) -> Judgement:
     """The figures over the judged responses.
 
-    `probes`: the scores of the probes and of the true responses. `failed`: the number of requests of the run
-    that failed.
+    `shared`: which of them share images or a policy. `probes`: the scores of the probes and of the true
+    responses. `failed`: the number of requests of the run that failed.
     """
-    mean, low, high = referral(judged)
+    mean, low, high = referral(judged, shared)
     rules = [j.rules for j in judged if j.rules is not None]
     pairs = [(j.score / MAX_SCORE, j.rules) for j in judged if j.score is not None and j.rules is not None]
     reasons = Counter(reason.partition(":")[0] for j in judged for reason in j.reasons if reason is not None)

@@ -75,7 +75,8 @@ def _row(
 ACCURACY = Metric(
     name="accuracy",
     explanation="The mean score of the responses; with several samples per prompt, the mean over instances "
-    "of the mean over samples. Failed requests are excluded from it, but widen the interval.",
+    "of the mean over samples. Failed requests are excluded from it, but widen the interval. So do questions "
+    "that share images or a policy, because their scores are related.",
     aggregate=by_variant_and_group,
     headline=True,
 )

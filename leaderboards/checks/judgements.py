@@ -21,7 +21,6 @@ from harness.judge.summary import JudgedResponse, Judgement, referral
 from harness.records import Response, Run
 from harness.results import Result, Results
 from harness.stats.clusters import cluster, clusters
-from harness.stats.intervals import estimate
 from leaderboards.checks.submission import SubmittedJudgement, equal
 from leaderboards.storage.records import Figures
 
@@ -61,21 +60,19 @@ def judge_figures(judgement: Judgement, results: Results, figures: Figures) -> F
     """
     by_key = {r.response.key: r for r in results.results}
     judged = [by_key[j.instance, j.variant, j.sample] for j in judgement.responses]
-    scores = [None if j.score is None else j.score / MAX_SCORE for j in judgement.responses]
-    shared = clusters(cluster(r.instance) for r in judged)
-    mean, low, high = estimate([[score] for score in scores], clusters=shared)
+    mean, low, high = referral(judgement.responses, clusters(cluster(r.instance) for r in judged))
     if mean is None or low is None or high is None:
         return None
-    scored = [r for r, score in zip(judged, scores, strict=True) if score is not None]
+    scored = [r for r, j in zip(judged, judgement.responses, strict=True) if j.score is not None]
     return replace(
         figures,
-        mean=mean,
-        low=low,
-        high=high,
+        mean=mean / MAX_SCORE,
+        low=low / MAX_SCORE,
+        high=high / MAX_SCORE,
         n=len(scored),
         unparsed=sum(r.score.reason == "unparsed" for r in scored),
         truncated=sum(r.response.finish_reason == "length" for r in scored),
-        unscored=len(scores) - len(scored),
+        unscored=len(judged) - len(scored),
     )
 
 

@@ -1,12 +1,16 @@
 """Comparing runs: which runs are matched, the coverage of paired intervals, and the page."""
 
 import random
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from harness import cli
 from harness.compare.page import markdown, render, table
@@ -14,7 +18,7 @@ from harness.compare.pairs import Comparison, compare
 from harness.errors import UserError
 from harness.files import store
 from harness.files.benchmark import Benchmark
-from harness.records import Run, Score
+from harness.records import Cluster, Run, Score
 from harness.run import EvalRequest, evaluate
 
 Values = Sequence[float | None]
@@ -31,13 +35,26 @@ def write(
     samples: int = 1,
     sampling: Mapping[str, object] | None = None,
     parts: Sequence[Mapping[str, float]] = (),
+    values_of: Sequence[Mapping[str, float]] = (),
+    pictures: int | None = None,
+    sampled: bool = False,
 ) -> Path:
     """A run's folder with one value per instance, or with several samples by instance."""
     if not isinstance(values, Mapping):
         values = {f"q{i}": [value] for i, value in enumerate(values)}
     folder.mkdir(parents=True, exist_ok=True)
     run = Run(
-        f"/b/{name}", digest, "", "f", f"hf:{folder.name}", "test", (variant,), limit, samples, sampling or {}
+        f"/b/{name}",
+        digest,
+        "",
+        "f",
+        f"hf:{folder.name}",
+        "test",
+        (variant,),
+        limit,
+        samples,
+        sampling or {},
+        sampled=sampled,
     )
     scores = [
         Score(i, variant, k, value, None if value is not None else "request failed: busy")
@@ -46,6 +63,10 @@ def write(
     ]
     if parts:
         scores = [replace(s, parts=dict(p)) for s, p in zip(scores, parts, strict=True)]
+    if values_of:
+        scores = [replace(s, values=dict(v)) for s, v in zip(scores, values_of, strict=True)]
+    if pictures:
+        scores = [replace(s, cluster=Cluster(f"{k % pictures}.png", "p")) for k, s in enumerate(scores)]
     (folder / "run.json").write_bytes(msgspec.json.encode(run))
     (folder / "scores.jsonl").write_bytes(msgspec.json.Encoder().encode_lines(scores))
     return folder
@@ -94,6 +115,77 @@ def test_mcnemar_is_exact(tmp_path: Path) -> None:
     tuned = write(tmp_path / "tuned", [0.0] + [1.0] * 9 + [1.0] * 5)
     (one,) = compare(base, [tuned]).differences
     assert one.p == pytest.approx(2 * (1 + 10) / 2**10)
+
+
+@pytest.mark.parametrize(("n", "p"), [(1, 1.0), (2, 0.5), (4, 0.125), (5, 0.0625), (6, 0.03125)])
+def test_a_few_better_instances_are_never_a_point_nor_better_by_chance(
+    tmp_path: Path, n: int, p: float
+) -> None:
+    base, tuned = write(tmp_path / "base", [0.0] * n), write(tmp_path / "tuned", [1.0] * n)
+    for pair, mark in (((base, tuned), "better"), ((tuned, base), "worse")):
+        (one,) = compare(pair[0], [pair[1]]).differences
+        assert (abs(one.difference or 0), one.p) == (1, pytest.approx(p))
+        assert one.low is not None and one.high is not None and one.high - one.low > 0.3
+        assert one.mark == (mark if p <= 0.05 else "") and (one.low <= 0 <= one.high) == (p > 0.05)
+        assert "+100.0 to +100.0" not in table(compare(pair[0], [pair[1]]))
+
+
+def test_twelve_ties_leave_a_difference_possible(tmp_path: Path) -> None:
+    base, same = (write(tmp_path / name, [1.0, 0.0, 0.5] * 4) for name in ("base", "same"))
+    (one,) = compare(base, [same]).differences
+    assert (one.difference, one.p, one.mark) == (0, 1, "")
+    assert one.low == -one.high and one.high == pytest.approx(0.27, abs=0.02)
+
+
+@given(st.lists(st.sampled_from([-1.0, -0.5, 0.0, 0.25, 1.0]), min_size=1, max_size=30), st.integers(0, 9))
+def test_no_mark_stands_beside_a_large_p(changes: list[float], pictures: int) -> None:
+    with TemporaryDirectory() as folder:
+        base = write(Path(folder) / "base", [max(0.0, -change) for change in changes], pictures=pictures)
+        tuned = write(Path(folder) / "tuned", [max(0.0, change) for change in changes], pictures=pictures)
+        (one,) = compare(base, [tuned]).differences
+    assert one.low is not None and one.high is not None and one.difference is not None and one.p is not None
+    assert one.low <= one.difference <= one.high and one.high - one.low > 0.01
+    assert not one.mark or (one.p <= 0.05 and not one.low <= 0 <= one.high)
+
+
+def test_questions_that_share_a_picture_are_one_observation(tmp_path: Path) -> None:
+    """On each of 12 pictures, all questions change alike: 9 pictures become better, and 3 become worse."""
+    base = [float(k % 12 >= 9) for k in range(96)]
+    tuned = [1.0 - value for value in base]
+    apart, together = (
+        compare(
+            write(tmp_path / name / "base", base, pictures=pictures),
+            [write(tmp_path / name / "tuned", tuned, pictures=pictures)],
+        ).differences[0]
+        for name, pictures in (("apart", None), ("together", 12))
+    )
+    assert apart.difference == together.difference == 0.5
+    assert apart.mark == "better" and (together.mark, together.p) == ("", pytest.approx(598 / 4096))
+    assert together.low is not None and apart.low is not None and together.low <= 0 < apart.low
+
+
+def test_metrics_without_bounds_need_two_different_changes(tmp_path: Path) -> None:
+    base = write(tmp_path / "base", [0.0] * 3, values_of=[{"seconds": 1.0}] * 3)
+    tuned = write(tmp_path / "tuned", [0.0] * 3, values_of=[{"seconds": 2.0}] * 3)
+    _, same = compare(base, [tuned]).differences
+    assert (same.metric, same.difference, same.low, same.high, same.mark) == ("seconds", 1, None, None, "")
+    comparison = compare(base, [tuned])
+    assert "–" in table(comparison) and "<svg" in render(comparison)
+    other = write(tmp_path / "other", [0.0] * 3, values_of=[{"seconds": 1.0 + k} for k in range(3)])
+    _, wide = compare(base, [other]).differences
+    assert wide.low == pytest.approx(1 - 4.303 / 3**0.5) and wide.low < 0 < 1 < wide.high  # type: ignore[operator]
+
+
+def test_a_first_n_run_is_not_compared_with_a_random_sample(tmp_path: Path) -> None:
+    values = [0.0, 1.0]
+    base, tuned = (
+        write(tmp_path / name, values, limit=2, sampled=sampled)
+        for name, sampled in (("a", False), ("b", True))
+    )
+    with pytest.raises(UserError, match=r"limit 2 \(the first\), .* has 2 \(a random sample\)"):
+        compare(base, [tuned])
+    again = write(tmp_path / "c", values, limit=2, sampled=True)
+    assert "bench, sample of 2" in table(compare(tuned, [again]))
 
 
 def test_samples_are_averaged_for_each_instance_first(tmp_path: Path) -> None:
@@ -263,7 +355,14 @@ def test_scores_of_two_scorers_are_not_compared(text_folder: Path, tmp_path: Pat
     runs = [tmp_path / name for name in ("base", "tuned")]
     for run in runs:
         evaluate(Benchmark(text_folder), EvalRequest("oracle", limit=4), run)
-    assert compare(runs[0], [runs[1]]).differences
+    comparison = compare(runs[0], [runs[1]])
+    assert comparison.differences and not comparison.warnings
+    for run in runs:
+        old = (run / "scores.jsonl").read_text()
+        (run / "scores.jsonl").write_text(re.sub(r',"cluster":\[[^]]*\]', "", old))
+        assert (run / "scores.jsonl").read_text() != old
+    [warning] = compare(runs[0], [runs[1]]).warnings
+    assert "old version" in warning and "harness eval" in warning
     report = runs[1] / "report.json"
     report.write_text(report.read_text().replace('"exact-match/', '"another-match/'))
     with pytest.raises(UserError, match="scorer 'exact-match/"):

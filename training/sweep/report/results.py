@@ -19,6 +19,7 @@ from harness.files import store
 from harness.files.benchmark import MANIFEST, Manifest
 from harness.records import Report
 from harness.report.savings import savings
+from harness.stats.intervals import t_quantile
 from training.curves import history
 from training.curves.history import RECORD_FILE
 from training.sweep.grid import Cell
@@ -31,9 +32,6 @@ INTERNALIZED: Key = ("test", "internalized", "accuracy")
 OVER_COT_SFT: Key = ("gain", "over CoT SFT")
 OVER_NO_PORO: Key = ("gain", "over no PoRo")
 WITHOUT_PORO = {"trimpi-poro-grpo": "trimpi-grpo", "trimpi-poro-dapo": "trimpi-dapo"}
-
-# 97.5 % quantiles of Student's t for 1, 2, ... degrees of freedom. Beyond them the last one is used.
-T = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)
 
 
 class SeedMean(NamedTuple):
@@ -51,7 +49,7 @@ def seed_mean(values: Sequence[float]) -> SeedMean | None:
     mean = fmean(values)
     if len(values) < 3:
         return SeedMean(mean, min(values), max(values), len(values))
-    half = T[min(len(values) - 2, len(T) - 1)] * stdev(values) / math.sqrt(len(values))
+    half = t_quantile(len(values) - 1) * stdev(values) / math.sqrt(len(values))
     return SeedMean(mean, mean - half, mean + half, len(values))
 
 

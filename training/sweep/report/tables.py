@@ -33,13 +33,14 @@ class Column:
         return self.format(row.mean(self.key))
 
     def format(self, mean: SeedMean | None) -> str:
-        """Such as "60.0 ± 2.5" for three or more seeds, "57.5–62.5" for two, and "60.0" for one."""
+        """Such as "60.0 ± 2.5" for three or more seeds, "57.5–62.5" for two, and "60.0" for equal values."""
         if mean is None:
             return DASH
-        if mean.n == 1:
+        low, high = self.unit.format(mean.low), self.unit.format(mean.high)
+        if low == high:
             return self.unit.format(mean.mean)
         if mean.n == 2:
-            return f"{self.unit.format(mean.low)}–{self.unit.format(mean.high)}"
+            return f"{low}–{high}"
         return f"{self.unit.format(mean.mean)} ± {self.unit.format(mean.high - mean.mean)}"
 
 
