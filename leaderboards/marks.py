@@ -25,8 +25,9 @@ EXPLANATIONS: Mapping[str, str] = {
     OTHER_PICTURES: "The pictures of the benchmark have other bytes than those of the first entry: another "
     "graphics driver drew them, or they were changed.",
 }
-# Explains two more columns of every board.
+# Explains more columns of every board.
 COLUMNS: Mapping[str, str] = {
+    "n": "The number of responses with a score; −k: and of k responses without one.",
     "attempts": "How often this model was submitted on this benchmark, by its name or by its weights, "
     "including refused submissions.",
     "bundle": "The files of the submission, named by the sha256 of their contents.",

@@ -47,7 +47,8 @@ def _head_and_rows(ranked: RankedBoard) -> tuple[list[str], list[list[str]]]:
     rows = []
     for row in ranked.entries:
         entry, f = row.entry, row.entry.figures
-        score = SHARE.format(f.mean), SHARE.interval(f.low, f.high), str(f.n), SHARE.format(f.unparsed / f.n)
+        n = f"{f.n} −{f.unscored}" if f.unscored else str(f.n)
+        score = SHARE.format(f.mean), SHARE.interval(f.low, f.high), n, SHARE.format(f.unparsed / f.n)
         others = [column.unit.format(row.columns.get(column.name)) for column in ranked.columns]
         last = str(entry.attempts), entry.bundle[:12], ", ".join(row.marks)
         rows.append([str(row.rank), entry.model, entry.name, *score, *others, *last])
