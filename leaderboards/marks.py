@@ -27,7 +27,7 @@ EXPLANATIONS: Mapping[str, str] = {
 }
 # Explains more columns of every board.
 COLUMNS: Mapping[str, str] = {
-    "n": "The number of responses with a score; −k: and of k responses without one.",
+    "n": "The number of responses with a score. −k: k more responses have no score.",
     "attempts": "How often this model was submitted on this benchmark, by its name or by its weights, "
     "including refused submissions.",
     "bundle": "The files of the submission, named by the sha256 of their contents.",

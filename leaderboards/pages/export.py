@@ -84,8 +84,8 @@ def as_csv(ranked: RankedBoard) -> str:
     writer = csv.writer(file, lineterminator="\n")
     figures = ("mean", "low", "high", "n", "unparsed", "truncated", "unscored", "samples", "leak")
     columns = [column.name for column in ranked.columns]
-    last = ("attempts", "added", "bundle", "marks")
-    writer.writerow(map(_cell, ["rank", "model", "run", "method", *figures, *columns, *last]))
+    head = ["rank", "model", "run", "method", *figures, *columns, "attempts", "added", "bundle", "marks"]
+    writer.writerow(map(_cell, head))
     for row in ranked.entries:
         entry = row.entry
         names = entry.model, entry.name, entry.figures.method
