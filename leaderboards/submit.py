@@ -85,8 +85,8 @@ def _unexpected(error: Exception) -> Refusal:
     what = shown(f"{type(error).__name__}: {error}", 200)
     return Refusal(
         [
-            f"the run cannot be scored ({what}); check its benchmark with `harness verify`: do its records fit "
-            "its family?"
+            f"the run cannot be scored ({what}); check its benchmark with `harness verify`: do its records "
+            "fit its family?"
         ]
     )
 

@@ -41,6 +41,7 @@ class BenchmarkSpec:
 
     family: str
     config: Json
+    # Of the code, not of the machine, because the digest covers them.
     versions: Mapping[str, str]
 
 

@@ -47,7 +47,8 @@ def _head_and_rows(ranked: RankedBoard) -> tuple[list[str], list[list[str]]]:
     rows = []
     for row in ranked.entries:
         entry, f = row.entry, row.entry.figures
-        score = SHARE.format(f.mean), SHARE.interval(f.low, f.high), str(f.n), SHARE.format(f.unparsed / f.n)
+        n = f"{f.n} −{f.unscored}" if f.unscored else str(f.n)
+        score = SHARE.format(f.mean), SHARE.interval(f.low, f.high), n, SHARE.format(f.unparsed / f.n)
         others = [column.unit.format(row.columns.get(column.name)) for column in ranked.columns]
         last = str(entry.attempts), entry.bundle[:12], ", ".join(row.marks)
         rows.append([str(row.rank), entry.model, entry.name, *score, *others, *last])
@@ -83,8 +84,8 @@ def as_csv(ranked: RankedBoard) -> str:
     writer = csv.writer(file, lineterminator="\n")
     figures = ("mean", "low", "high", "n", "unparsed", "truncated", "unscored", "samples", "leak")
     columns = [column.name for column in ranked.columns]
-    last = ("attempts", "added", "bundle", "marks")
-    writer.writerow(map(_cell, ["rank", "model", "run", "method", *figures, *columns, *last]))
+    head = ["rank", "model", "run", "method", *figures, *columns, "attempts", "added", "bundle", "marks"]
+    writer.writerow(map(_cell, head))
     for row in ranked.entries:
         entry = row.entry
         names = entry.model, entry.name, entry.figures.method

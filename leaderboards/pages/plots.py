@@ -8,7 +8,6 @@ a board can have thousands of rows.
 import re
 from dataclasses import dataclass
 from functools import lru_cache
-from threading import Lock
 
 from markupsafe import Markup, escape
 
@@ -28,8 +27,6 @@ MAX_POINTS = 200
 MAX_BARS = 14
 # The candidate ticks of a logarithmic axis.
 TICKS = [factor * 10**power for power in range(9) for factor in (1, 2, 5)]
-# Only one thread of the server may draw at a time, because matplotlib's settings are global.
-_drawing_lock = Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,9 +142,12 @@ def bars(ranked: RankedBoard) -> list[MethodBar]:
 
 @lru_cache(maxsize=64)
 def draw(plot: BoardPlot) -> Markup:
-    """The plot as inline SVG. Each point shows its description when the mouse pointer is on it."""
+    """The plot as inline SVG. Each point shows its description when the mouse pointer is on it.
+
+    Only one thread may draw at a time, because matplotlib's settings are global.
+    """
     descriptions: list[str] = []
-    with _drawing_lock, drawing((6.4, 3.2), plot.title) as canvas:
+    with drawing((6.4, 3.2), plot.title) as canvas:
         if plot.x_tick_labels:
             canvas.axes.set_xticks(range(len(plot.x_tick_labels)), plot.x_tick_labels)
             canvas.axes.set_xlim(-0.5, len(plot.x_tick_labels) - 0.5)

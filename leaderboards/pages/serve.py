@@ -31,8 +31,7 @@ PAGE_POLICY = f"frame-ancestors 'none'; base-uri 'none'; form-action 'self'; {_R
 # For the files of a bundle, which are not trusted: a sandbox without access to the boards.
 BUNDLE_POLICY = f"sandbox allow-scripts; frame-ancestors 'none'; {_RESOURCES}"
 
-
-# One page is computed at a time: more threads would not be faster, and each opens files.
+# One page is computed at a time: only one thread may draw plots, and more threads would only open more files.
 _one_page = Lock()
 
 

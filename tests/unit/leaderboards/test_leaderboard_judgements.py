@@ -164,7 +164,7 @@ def test_verdicts_on_another_text_are_refused(run: Path) -> None:
         submitted(run)
 
 
-def fail(run: Path, count: int) -> list[str]:
+def fail(run: Path, count: int) -> str:
     """Makes the last verdicts failed requests, and returns the lines of all verdicts as they were."""
     verdicts = next(run.glob("verdicts.*"))
     before = verdicts.read_text()

@@ -591,6 +591,14 @@ def test_what_is_unknown_is_marked(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     )
 
 
+def test_responses_without_a_score_are_counted_in_every_table(tmp_path: Path) -> None:
+    add(tmp_path, MODELS[0], unscored=3)
+    with closing(Boards(tmp_path)) as boards:
+        ranked = rank(boards, boards.boards()[0])
+        for table in (terminal(boards), as_markdown(ranked), words_of(Pages(boards).board(ranked.board.id))):
+            assert f"{N} −3" in table
+
+
 def test_a_plot_by_depth_keeps_the_first_board_of_a_depth(tmp_path: Path) -> None:
     add(tmp_path, MODELS[0])
     add(tmp_path, MODELS[1], depth=4)
