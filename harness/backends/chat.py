@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from typing import Any
 
-from PIL import Image
-
 from harness.errors import UserError
 from harness.files.benchmark import Benchmark
 from harness.records import Part, Prompt
@@ -32,7 +30,7 @@ class Reader:
         content: list[dict[str, Any]] = []
         for part in parts:
             if part.kind == "image":
-                content.append({"type": "image", "image": self._image(part.value)})
+                content.append({"type": "image", "image": self.benchmark.image(part.value)})
                 continue
             # The processor would replace the placeholder by an image, perhaps by one of another prompt.
             if found := [token for token in self.placeholders.values() if token in part.value]:
@@ -60,13 +58,6 @@ class Reader:
                 f"prompt of {longest} tokens and --max-new-tokens {new}; lower it, or shorten the prompt"
             )
         return inputs
-
-    def _image(self, path: str) -> Image.Image:
-        try:
-            return self.benchmark.image(path)
-        # Pillow reports broken files in all of these ways.
-        except (ValueError, OSError, SyntaxError, Image.DecompressionBombError) as error:
-            raise UserError(f"{path}: not a readable image: {error}") from error
 
 
 def approximate_tokens(parts: Sequence[Part]) -> float:

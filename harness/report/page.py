@@ -28,7 +28,7 @@ TIMED = "prompt_tokens", "prefill_seconds", "seconds"
 
 
 def render_page(report: Report, results: Results, judgements: Sequence[Judgement] = ()) -> str:
-    """The report as one HTML page. Raises UserError if a picture to show differs from the manifest."""
+    """The report as one HTML page. In place of an image that cannot be read it shows the reason."""
     script = packaged("report.js")
     gallery = make_gallery(results)
     ungrouped = by_metric([row for row in report.rows if not row.group])
