@@ -67,7 +67,10 @@ def generate(out: Path, config: SkillsConfig, workers: int) -> Manifest:
     with benchmark.creating(out, spec) as finished:
         if finished is not None:
             return finished
-        splits = {"train": _sample(config, "train", config.train), "test": _sample(config, "test", config.scenes)}
+        splits = {
+            "train": _sample(config, "train", config.train),
+            "test": _sample(config, "test", config.scenes),
+        }
         jobs = [
             SceneJob(scene, index, config.seed, config.width, config.height)
             for scenes in splits.values()

@@ -27,10 +27,14 @@ def generate(out: Path, config: SceneConfig, workers: int) -> Manifest:
         if finished is not None:
             return finished
         policies = sample_policies(config)
-        scenes = [*_plan(config, policies, "train", config.train), *_plan(config, policies, "test", config.test)]
+        scenes = [
+            *_plan(config, policies, "train", config.train),
+            *_plan(config, policies, "test", config.test),
+        ]
         builder = BenchmarkBuilder(config, policies, scenes)
         scene_jobs = [
-            SceneJob(scene, index, config.seed, config.width, config.height) for index, scene in enumerate(scenes)
+            SceneJob(scene, index, config.seed, config.width, config.height)
+            for index, scene in enumerate(scenes)
         ]
         results = render_all(out, [*scene_jobs, *builder.crop_jobs()], workers)
         return builder.write(out, spec, (result.scene for result in results if result.scene is not None))

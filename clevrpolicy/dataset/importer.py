@@ -109,7 +109,9 @@ def _decode(path: Path, number: int, raw: msgspec.Raw) -> tuple[Content, str, di
         scene_id, kinds = clevr_json.kinds(record)
     except (msgspec.DecodeError, LookupError, TypeError, AttributeError, ValueError) as error:
         reason = str(error) if isinstance(error, ValueError) else repr(error)
-        raise UserError(f"{path}, scene {name}: expected CLEVR's format, got {short(printable(reason), 200)}") from error
+        raise UserError(
+            f"{path}, scene {name}: expected CLEVR's format, got {short(printable(reason), 200)}"
+        ) from error
     benchmark.refuse_outside(scene_id)
     return kinds, scene_id, record
 

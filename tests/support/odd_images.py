@@ -219,7 +219,10 @@ def unreadable() -> Mapping[str, tuple[bytes, str]]:
         "page.png": (b"<html><body>not here</body></html>", "a web page"),
         "page2.png": (b"\xef\xbb\xbf\r\n<!DOCTYPE html><html></html>", "a web page"),
         "drawing.png": (b'<?xml version="1.0"?><svg/>', "text with tags"),
-        "pointer.png": (b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n", "git lfs pull"),
+        "pointer.png": (
+            b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n",
+            "git lfs pull",
+        ),
         "error.png": (b'{"error": "not found"}', "22 bytes in none of the formats"),
         "program.eps": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "none of the formats"),
         "bomb.png": (large(13500), "more than 89,478,485 pixels"),
