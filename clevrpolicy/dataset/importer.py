@@ -109,9 +109,8 @@ def _decode(path: Path, number: int, raw: msgspec.Raw) -> tuple[Content, str, di
         scene_id, kinds = clevr_json.kinds(record)
     except (msgspec.DecodeError, LookupError, TypeError, AttributeError, ValueError) as error:
         reason = str(error) if isinstance(error, ValueError) else repr(error)
-        raise UserError(
-            f"{path}, scene {name}: expected CLEVR's format, got {short(printable(reason), 200)}"
-        ) from error
+        reason = short(printable(f"scene {name}: {reason}"), 200)
+        raise UserError(f"{path}: expected scenes in CLEVR's format, got {reason}") from error
     benchmark.refuse_outside(scene_id)
     return kinds, scene_id, record
 
@@ -125,7 +124,8 @@ def _copy(clevr: Path, out: Path, scene: SceneSpec, record: dict[str, Any]) -> S
     try:
         data = source.read_bytes()
     except OSError as error:
-        raise UserError(f"{source}: expected CLEVR's picture of this scene: {error.strerror}") from error
+        reason = str(error.strerror).lower()
+        raise UserError(f"{source}: {reason}; expected CLEVR's picture of this scene") from error
     picture, converted = images.stored(data, name, str(source))
     if (picture, converted) != (name, data):
         tqdm.write(f"{source}: stored as {picture}", file=sys.stderr)

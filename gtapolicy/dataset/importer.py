@@ -107,7 +107,7 @@ def _dialog(photos: _Photos, key: str, entry: Mapping[str, Any], table: RuleTabl
 
 
 def _queries(turns: list[Mapping[str, Any]]) -> Iterator[tuple[int, str]]:
-    """The user's queries, by the index of the first call after them; queries without a call between as one."""
+    """The user's queries, by the index of the call that follows; queries without a call between as one."""
     calls, texts = 0, []
     for turn in turns:
         if turn["role"] == "user":
