@@ -5,6 +5,7 @@ import struct
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -194,10 +195,12 @@ def converted() -> dict[str, Odd]:
     }
 
 
+@cache
 def readable() -> dict[str, Odd]:
     return clear() | deep() | turned() | as_stored() | converted()
 
 
+@cache
 def unreadable() -> Mapping[str, tuple[bytes, str]]:
     """Files that cannot be read, each with a part of the message."""
     noise = np.random.default_rng(0).integers(0, 255, (48, 48, 3), dtype=np.uint8)
