@@ -184,7 +184,8 @@ def test_an_image_follows_the_name_that_the_text_gives_it(
     colors = {"1": (255, 0, 0), "2": (0, 128, 0), "3": (0, 0, 255)}
     jpeg = {"bytes": image_bytes("red", "JPEG"), "path": "x.jpg"}
     options = str([f"<image {number}>" for number in named])
-    row = mmmu("a", image_1=jpeg, image_3={"bytes": image_bytes("blue")}, question="Which?", options=options)
+    pictures = {"image_1": jpeg, "image_3": {"bytes": image_bytes("blue"), "path": None}}
+    row = mmmu("a", **pictures, question="Which?", options=options, answer="A")
     write(tmp_path / f"test.{ending}", [row])
     benchmark = published.open(f"mmmu-pro-standard10:{tmp_path}")
     (instance,) = benchmark.instances("test")
