@@ -67,22 +67,25 @@ class SkillsConfig:
 def generate(out: Path, config: SkillsConfig, workers: int) -> Manifest:
     """Generates the benchmark in out, or resumes an interrupted one with the same configuration."""
     spec = BenchmarkSpec(FAMILY, msgspec.to_builtins(config), {"renderer": VERSION})
-    finished = benchmark.begin(out, spec)
-    if finished is not None:
-        return finished
-    splits = {"train": _sample(config, "train", config.train), "test": _sample(config, "test", config.scenes)}
-    jobs = [
-        SceneJob(scene, index, config.seed, config.width, config.height)
-        for scenes in splits.values()
-        for index, (scene, _) in enumerate(scenes)
-    ]
-    results = render_all(out, jobs, workers)
-    store.write_lines(out / benchmark.POLICIES, ())
-    store.write_lines(out / SCENES, (result.scene for result in results))
-    for split, scenes in splits.items():
-        instances = (instance for _, questions in scenes for instance in questions)
-        store.write_lines(out / benchmark.instances_file(split), instances)
-    return benchmark.seal(out, spec)
+    with benchmark.creating(out, spec) as finished:
+        if finished is not None:
+            return finished
+        splits = {
+            "train": _sample(config, "train", config.train),
+            "test": _sample(config, "test", config.scenes),
+        }
+        jobs = [
+            SceneJob(scene, index, config.seed, config.width, config.height)
+            for scenes in splits.values()
+            for index, (scene, _) in enumerate(scenes)
+        ]
+        results = render_all(out, jobs, workers)
+        store.write_lines(out / benchmark.POLICIES, ())
+        store.write_lines(out / SCENES, (result.scene for result in results))
+        for split, scenes in splits.items():
+            instances = (instance for _, questions in scenes for instance in questions)
+            store.write_lines(out / benchmark.instances_file(split), instances)
+        return benchmark.seal(out, spec)
 
 
 def _sample(config: SkillsConfig, split: str, size: int) -> list[tuple[SceneSpec, list[Instance]]]:

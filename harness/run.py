@@ -44,8 +44,10 @@ from harness.variants import VARIANTS
 # How many prompts are sent again, one at a time, to check whether batching changes responses.
 BATCH_CHECK = 16
 RESPONSES = "responses.jsonl"
+# How a checkpoint was trained. `trimpi train` writes it.
+TRAINING = "training.json"
 # What a run writes besides its request and its responses.
-DERIVED = "sessions.jsonl", "scores.jsonl", "report.json", "report.html"
+DERIVED = TRAINING, "sessions.jsonl", "scores.jsonl", "report.json", "report.html"
 # After how many responses to say that many of them were cut off.
 EARLY = 16
 # The flags that set the fields of a run which have other names.
@@ -57,8 +59,6 @@ FLAGS = {
     "identity": "model",
     "address": "base_url",
 }
-# How a checkpoint was trained. `trimpi train` writes it.
-TRAINING = "training.json"
 
 
 @dataclass(frozen=True)
@@ -112,8 +112,14 @@ def _evaluate(
     benchmark: Benchmark, request: EvalRequest, run: Run, instances: list[Instance], log: store.Log, out: Path
 ) -> Report:
     prompts = list(_prompts(benchmark, run, instances))
-    done = {r.key: r for r in log.read() if r.error is None}
-    missing = [p for p in prompts if p.key not in done]
+    logged = {r.key: r for r in log.read()}
+    done = {key: response for key, response in logged.items() if response.error is None}
+    missing, unreadable = backends.readable(benchmark, [p for p in prompts if p.key not in done])
+    for response in unreadable[:1]:
+        message = f"{len(unreadable)} prompts not sent, because an image cannot be read: {response.error}"
+        tqdm.write(message, file=sys.stderr)
+    log.append(r for r in unreadable if r != logged.get(r.key))
+    done |= {response.key: response for response in unreadable}
     if missing or not (out / "report.json").exists():
         backend = backends.make(
             request.model, benchmark, request.sampling, request.endpoint, out, request.trust_remote_code
@@ -296,7 +302,8 @@ def _check_batching(
     """Sends some prompts again, one at a time: greedy responses should not depend on their batch."""
     if not backend.batched:
         return None
-    checked = prompts[:: max(1, len(prompts) // BATCH_CHECK)][:BATCH_CHECK]
+    answered = [prompt for prompt in prompts if done[prompt.key].text is not None]
+    checked = answered[:: max(1, len(answered) // BATCH_CHECK)][:BATCH_CHECK]
     alone = []
     for prompt in tqdm(checked, desc="batch check: again, one at a time", unit=""):
         backend.forget()

@@ -64,8 +64,7 @@ def terminal(benchmark: Benchmark, instance: Instance, colors: bool) -> str:
         if part.kind == "image" and not colors:
             lines.append(f"[{part.value}]")
         elif part.kind == "image":
-            picture = benchmark.image(part.value)
-            lines.append(_half_blocks(picture, min(width, picture.width // 4)))
+            lines.append(_half_blocks(benchmark.image(part.value), width))
         else:
             for line in part.value.splitlines():
                 lines += textwrap.wrap(line, width) or [""]
@@ -89,11 +88,18 @@ def page(benchmark: Benchmark, instance: Instance) -> Image.Image:
 
 
 def _parts(benchmark: Benchmark, instance: Instance) -> Iterable[Part]:
-    """The prompt, with the policy if there is one, and then the gold response."""
+    """The prompt, with the policy if there is one, and then the gold response.
+
+    In place of an image that cannot be read, the reason.
+    """
     shown = variants.INTERNALIZED if instance.policy_id is None else variants.IN_CONTEXT
     prompt = variants.prompt(instance, shown, benchmark.policies)
+    parts = prompt.parts if prompt else ()
+    broken = benchmark.broken_images(part.value for part in parts if part.kind == "image")
     yield Part("text", f"{instance.id} ({instance.split})")
-    yield from prompt.parts if prompt else ()
+    for part in parts:
+        is_broken = part.kind == "image" and part.value in broken
+        yield Part("text", f"[{broken[part.value]}]") if is_broken else part
     yield Part(
         "text", f"\nGold response\n{benchmark.family_of(instance).gold(instance, variants.INTERNALIZED)}"
     )
@@ -101,7 +107,8 @@ def _parts(benchmark: Benchmark, instance: Instance) -> Iterable[Part]:
         yield Part("text", f"\nOverridden by {instance.override.policy_id}: {instance.override.target}")
 
 
-def _half_blocks(picture: Image.Image, columns: int) -> str:
+def _half_blocks(picture: Image.Image, width: int) -> str:
+    columns = max(1, min(width, picture.width // 4))
     rows = max(1, round(picture.height * columns / picture.width / 2))
     small = picture.resize((columns, 2 * rows), Image.Resampling.LANCZOS)
     lines = []

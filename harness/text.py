@@ -3,14 +3,13 @@
 import unicodedata
 from itertools import groupby, islice
 
+from harness.errors import UserError
+
 # Quotes and a full stop that NFKC keeps, and their plain forms.
 _PLAIN = str.maketrans(dict.fromkeys("‘’‚‛′", "'") | dict.fromkeys("“”„‟", '"') | {"。": "."})
 # The most combining marks after a letter (Unicode's stream-safe text format). Normalizing more takes
 # quadratic time.
 _MAX_MARKS = 30
-
-from harness.errors import UserError
-
 MOST_OF_REASON = 200
 
 

@@ -10,6 +10,7 @@ from itertools import cycle, islice
 from typing import Any
 
 from harness import variants
+from harness.backends import readable
 from harness.errors import UserError
 from harness.files.benchmark import Benchmark
 from harness.records import Instance
@@ -59,6 +60,18 @@ class Mixture:
         for entry, instances in zip(data, self.instances, strict=True):
             if not instances:
                 raise UserError(f"{entry.benchmark}: expected training instances, its split {SPLIT} has none")
+
+    def check_images(self) -> None:
+        """Raises UserError if an image is missing, was changed or, with the instance, cannot be read."""
+        for benchmark, instances in zip(self.benchmarks, self.instances, strict=True):
+            of_both = [
+                variants.prompt(instance, variant, benchmark.policies)
+                for instance in instances.values()
+                for variant in (INTERNALIZED, IN_CONTEXT)
+            ]
+            _, failed = readable(benchmark, [prompt for prompt in of_both if prompt is not None])
+            for response in failed:
+                raise UserError(f"{benchmark.folder}: {response.instance}: {response.error}")
 
     def sft_dataset(self, stage: SftStage) -> Any:
         """Rows of prompt, completion, images and id, as TRL's SFTTrainer expects them."""

@@ -180,6 +180,7 @@ def provenance(recipe: Recipe) -> list[dict[str, Any]]:
 def check_data(recipe: Recipe) -> None:
     """Raises UserError for problems with the data that a later stage would find only after hours."""
     mixture = Mixture(recipe.data, recipe.stages)
+    mixture.check_images()
     if recipe.rl is None or "rl" not in recipe.stages:
         return
     # With more prompts in a batch than there are instances, TRL would train for zero steps without an error.

@@ -23,17 +23,21 @@ from harness.seeds import rng
 def generate(out: Path, config: SceneConfig, workers: int) -> Manifest:
     """Generates a benchmark in out, or resumes an interrupted one with the same configuration."""
     spec = BenchmarkSpec(FAMILY, msgspec.to_builtins(config), {"renderer": VERSION})
-    finished = benchmark.begin(out, spec)
-    if finished is not None:
-        return finished
-    policies = sample_policies(config)
-    scenes = [*_plan(config, policies, "train", config.train), *_plan(config, policies, "test", config.test)]
-    builder = BenchmarkBuilder(config, policies, scenes)
-    scene_jobs = [
-        SceneJob(scene, index, config.seed, config.width, config.height) for index, scene in enumerate(scenes)
-    ]
-    results = render_all(out, [*scene_jobs, *builder.crop_jobs()], workers)
-    return builder.write(out, spec, (result.scene for result in results if result.scene is not None))
+    with benchmark.creating(out, spec) as finished:
+        if finished is not None:
+            return finished
+        policies = sample_policies(config)
+        scenes = [
+            *_plan(config, policies, "train", config.train),
+            *_plan(config, policies, "test", config.test),
+        ]
+        builder = BenchmarkBuilder(config, policies, scenes)
+        scene_jobs = [
+            SceneJob(scene, index, config.seed, config.width, config.height)
+            for index, scene in enumerate(scenes)
+        ]
+        results = render_all(out, [*scene_jobs, *builder.crop_jobs()], workers)
+        return builder.write(out, spec, (result.scene for result in results if result.scene is not None))
 
 
 def _plan(config: SceneConfig, policies: list[TreePolicy], split: str, count: int) -> list[SceneSpec]:

@@ -1,11 +1,13 @@
 """`clevrpolicy import`: a benchmark on the scenes and pictures of the original CLEVR (the paper's setting).
 
-Expects CLEVR's own folders: scenes/CLEVR_{train,val}_scenes.json and images/{train,val}/*.png. The training
+Expects CLEVR's own folders: scenes/CLEVR_{train,val}_scenes.json and images/{train,val}/. The training
 split uses CLEVR's training scenes. The test split uses CLEVR's validation scenes, except those with the same
 objects as a selected training scene.
 """
 
+import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +21,12 @@ from clevrpolicy.dataset.workers import render_all
 from clevrpolicy.policy.policies import FAMILY, TreePolicy, sample_policies
 from clevrpolicy.scene import clevr_json
 from clevrpolicy.scene.render import VERSION
+from harness import images
 from harness.errors import UserError
 from harness.files import benchmark, store
 from harness.files.benchmark import BenchmarkSpec, Manifest
 from harness.seeds import rng
+from harness.text import printable, short
 
 # CLEVR's name of each of our splits.
 SPLITS = {"train": "train", "test": "val"}
@@ -37,17 +41,22 @@ class _Collection(msgspec.Struct):
 def import_clevr(clevr: Path, out: Path, config: Config, workers: int) -> Manifest:
     """Generates a benchmark in out from a local copy of CLEVR, or resumes an interrupted one."""
     spec = BenchmarkSpec(FAMILY, {"scenes": "CLEVR", **msgspec.to_builtins(config)}, {"renderer": VERSION})
-    finished = benchmark.begin(out, spec)
-    if finished is not None:
-        return finished
+    with benchmark.creating(out, spec) as finished:
+        return finished or _import(clevr, out, spec, config, workers)
+
+
+def _import(clevr: Path, out: Path, spec: BenchmarkSpec, config: Config, workers: int) -> Manifest:
     policies = sample_policies(config)
     train = list(_select(clevr, "train", policies, config, config.train, excluded=set()))
     train_contents = {tuple(sorted(scene.kinds)) for scene, _ in train}
     test = list(_select(clevr, "test", policies, config, config.test, train_contents))
-    scenes = [scene for scene, _ in train + test]
-    builder = BenchmarkBuilder(config, policies, scenes)
-    for scene in tqdm(scenes, desc="copying", unit=""):
-        _copy(clevr / "images" / SPLITS[scene.split] / f"{scene.scene_id}.png", out / scene.image)
+    scenes: dict[str, SceneSpec] = {}
+    for scene, record in tqdm(train + test, desc="copying", unit=""):
+        copied = _copy(clevr, out, scene, record)
+        if copied.image in scenes:
+            raise UserError(f"{clevr}: expected a file name for each picture, got two of {copied.picture}")
+        scenes[copied.image] = copied
+    builder = BenchmarkBuilder(config, policies, scenes.values())
     render_all(out, list(builder.crop_jobs()), workers)
     return builder.write(out, spec, (record for _, record in train + test))
 
@@ -59,6 +68,8 @@ def _select(
     trees = {policy.policy.id: policy.tree for policy in policies}
     draw = rng(config.seed, "plan", FAMILY, config.depth, split)
     quotas = Quotas(trees, count, draw, balance=config.balance == "leaf")
+    if quotas.complete:
+        return
     for kinds, scene_id, record in _read_scenes(clevr, split, config.seed):
         if quotas.complete:
             return
@@ -74,26 +85,53 @@ def _select(
 
 
 def _read_scenes(clevr: Path, split: str, seed: int) -> Iterator[tuple[Content, str, dict[str, Any]]]:
-    """All scenes of a split in random order: the kinds of their objects, their ids and their JSON."""
+    """All scenes of a split in random order: the kinds of their objects, their ids and their JSON.
+
+    Scenes without objects are left out. Raises UserError if any scene is not in CLEVR's format.
+    """
     path = clevr / "scenes" / f"CLEVR_{SPLITS[split]}_scenes.json"
     scenes = store.read_json(path, _Collection).scenes
+    empty = sum(not _decode(path, number, raw)[0] for number, raw in enumerate(scenes))
+    if empty:
+        tqdm.write(f"{path}: {empty} scenes without objects are left out", file=sys.stderr)
     rng(seed, "import", split).shuffle(scenes)
     for raw in scenes:
+        kinds, scene_id, record = _decode(path, 0, raw)
+        if kinds:
+            yield kinds, scene_id, record
+
+
+def _decode(path: Path, number: int, raw: msgspec.Raw) -> tuple[Content, str, dict[str, Any]]:
+    name: Any = f"number {number}"
+    try:
         record = msgspec.json.decode(raw, type=dict[str, Any])
-        try:
-            scene_id, kinds = clevr_json.kinds(record)
-        except (KeyError, ValueError) as error:
-            raise UserError(f"{path}: expected scenes in CLEVR's format, got {error!r}") from error
-        benchmark.refuse_outside(scene_id)
-        yield kinds, scene_id, record
+        name = record.get("image_filename", name)
+        scene_id, kinds = clevr_json.kinds(record)
+    except (msgspec.DecodeError, LookupError, TypeError, AttributeError, ValueError) as error:
+        reason = str(error) if isinstance(error, ValueError) else repr(error)
+        reason = short(printable(f"scene {name}: {reason}"), 200)
+        raise UserError(f"{path}: expected scenes in CLEVR's format, got {reason}") from error
+    benchmark.refuse_outside(scene_id)
+    return kinds, scene_id, record
 
 
-def _copy(source: Path, target: Path) -> None:
-    if target.exists():
-        return
-    target.parent.mkdir(parents=True, exist_ok=True)
+def _copy(clevr: Path, out: Path, scene: SceneSpec, record: dict[str, Any]) -> SceneSpec:
+    """Copies the picture of a scene. If its file gets another name, so does the scene."""
+    name = record["image_filename"]
+    source, copied = clevr / "images" / SPLITS[scene.split] / name, replace(scene, picture=name)
+    if (out / copied.image).exists():
+        return copied
     try:
         data = source.read_bytes()
-    except FileNotFoundError:
-        raise UserError(f"{source}: no such file; expected CLEVR's picture of this scene") from None
-    store.write(target, data)
+    except OSError as error:
+        reason = str(error.strerror).lower()
+        raise UserError(f"{source}: {reason}; expected CLEVR's picture of this scene") from error
+    picture, converted = images.stored(data, name, str(source))
+    if (picture, converted) != (name, data):
+        tqdm.write(f"{source}: stored as {picture}", file=sys.stderr)
+    record["image_filename"] = picture
+    copied = replace(scene, scene_id=clevr_json.scene_id(record), picture=picture)
+    with store.writing(out / copied.image):
+        (out / copied.image).parent.mkdir(parents=True, exist_ok=True)
+    store.write(out / copied.image, converted)
+    return copied

@@ -45,10 +45,12 @@ class SceneSpec:
     kinds: Content
     # The policies that ask about it.
     policy_ids: tuple[str, ...] = ()
+    # The name of its picture; None for the id with .png.
+    picture: str | None = None
 
     @property
     def image(self) -> str:
-        return f"images/{self.scene_id}.png"
+        return f"images/{self.picture or f'{self.scene_id}.png'}"
 
 
 class SceneSampler:

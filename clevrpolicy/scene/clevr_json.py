@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from clevrpolicy.scene.ontology import Kind, Object, Scene, Vector
+from clevrpolicy.scene.ontology import ATTRIBUTES, Kind, Object, Scene, Vector
 from clevrpolicy.scene.placement import DIRECTIONS, RELATED
 
 
@@ -38,7 +38,7 @@ def decode(data: dict[str, Any]) -> Scene:
     )
     lights = {name: _vector(position) for name, position in data["lights"].items()}
     size = data["width"], data["height"]
-    return Scene(_scene_id(data), data["split"], *size, objects, _vector(data["camera"]), lights)
+    return Scene(scene_id(data), data["split"], *size, objects, _vector(data["camera"]), lights)
 
 
 def collection(scenes: Iterable[dict[str, Any]], split: str) -> dict[str, Any]:
@@ -51,9 +51,13 @@ def kinds(data: dict[str, Any]) -> tuple[str, tuple[Kind, ...]]:
     """A scene's id and the kinds of its objects, from left to right in the picture.
 
     Policies ask only about these kinds. Gold reasoning lists them in this order, because a model can see it.
+    Raises ValueError with the first unknown value, and KeyError or TypeError for other formats.
     """
-    objects = sorted(data["objects"], key=lambda o: o["pixel_coords"][0])
-    return _scene_id(data), tuple(_kind(o) for o in objects)
+    objects = data["objects"]
+    if not isinstance(objects, list):
+        raise ValueError(f"objects: expected a list, got {objects!r}")
+    objects = sorted(objects, key=lambda o: o["pixel_coords"][0])
+    return scene_id(data), tuple(_kind(o) for o in objects)
 
 
 def _encode_object(o: Object) -> dict[str, Any]:
@@ -77,12 +81,16 @@ def _related(objects: tuple[Object, ...], direction: Vector) -> list[list[int]]:
     return [[i for i, other in enumerate(objects) if is_beyond(start, other)] for start in objects]
 
 
-def _scene_id(data: dict[str, Any]) -> str:
+def scene_id(data: dict[str, Any]) -> str:
+    """The name of the scene's picture without .png; another suffix is part of the id."""
     name: str = data["image_filename"]
     return name.removesuffix(".png")
 
 
 def _kind(o: dict[str, Any]) -> Kind:
+    for name, values in ATTRIBUTES.items():
+        if o[name] not in values:
+            raise ValueError(f"{name}: expected one of {', '.join(values)}, got {o[name]!r}")
     return Kind(o["size"], o["color"], o["material"], o["shape"])
 
 

@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import msgspec
-from PIL import Image
 from tqdm import tqdm
 
 from gtapolicy import scenarios
@@ -21,7 +20,6 @@ from gtapolicy.policy.override import make_override
 from gtapolicy.policy.random_rules import random_table
 from gtapolicy.policy.rules import RuleTable
 from harness import seeds
-from harness.errors import UserError
 from harness.files import benchmark, store
 from harness.files.benchmark import BenchmarkSpec, Manifest
 from harness.names import pronounceable
@@ -37,14 +35,14 @@ def generate(out: Path, config: GenerateConfig) -> Manifest:
     """Generates a benchmark with invented dialogs in `out`, or resumes an interrupted one."""
     pair = _policies(config)
     dialogs = _dialogs(config, pair.table)
-    return _write(out, config, "made up", pair, dialogs, lambda path: scenarios.picture(config.seed, path))
+    return _write(out, config, "made up", pair, dialogs, lambda path: _draw(config.seed, path))
 
 
 def import_gta(gta: Path, out: Path, config: PolicyConfig) -> tuple[Manifest, list[str]]:
     """Creates a benchmark from the dialogs of the real GTA. Also returns a message for each skipped entry."""
     pair = _policies(config)
-    dialogs, skipped = importer.read(gta, pair.table)
-    return _write(out, config, "GTA", pair, dialogs, lambda path: _load_image(gta / path)), skipped
+    dialogs, pictures, skipped = importer.read(gta, pair.table)
+    return _write(out, config, "GTA", pair, dialogs, pictures.__getitem__), skipped
 
 
 def _write(
@@ -53,24 +51,28 @@ def _write(
     source: str,
     pair: PolicyPair,
     dialogs: Sequence[Dialog],
-    image: Callable[[str], Image.Image],
+    picture: Callable[[str], bytes],
 ) -> Manifest:
     # The manifest contains the digest of the rules, not the path of their file.
     content = hashlib.sha256(msgspec.json.encode(pair.table)).hexdigest()
     rules_id = "paper" if config.rules is None or pair.table == rules.load() else content
     fields: dict[str, object] = msgspec.to_builtins(replace(config, rules=None))
     spec = BenchmarkSpec(FAMILY, {"dialogs": source, **fields, "rules": rules_id}, {})
-    finished = benchmark.begin(out, spec)
-    if finished is not None:
-        return finished
-    paths = dict.fromkeys(path for dialog in dialogs for path in dialog.images)
-    for path in tqdm(paths, desc="pictures", unit=""):
-        if not (out / path).exists():
-            (out / path).parent.mkdir(parents=True, exist_ok=True)
-            data = io.BytesIO()
-            image(path).save(data, "JPEG", quality=JPEG_QUALITY)
-            store.write(out / path, data.getvalue())
-    return instances.write(out, spec, pair, dialogs, seeds.rng(config.seed, FAMILY, "instances"))
+    with benchmark.creating(out, spec) as finished:
+        if finished is not None:
+            return finished
+        paths = dict.fromkeys(path for dialog in dialogs for path in dialog.images)
+        for path in tqdm(paths, desc="pictures", unit=""):
+            if not (out / path).exists():
+                (out / path).parent.mkdir(parents=True, exist_ok=True)
+                store.write(out / path, picture(path))
+        return instances.write(out, spec, pair, dialogs, seeds.rng(config.seed, FAMILY, "instances"))
+
+
+def _draw(seed: int, path: str) -> bytes:
+    file = io.BytesIO()
+    scenarios.picture(seed, path).save(file, "JPEG", quality=JPEG_QUALITY)
+    return file.getvalue()
 
 
 def _policies(config: PolicyConfig) -> PolicyPair:
@@ -98,10 +100,3 @@ def _dialogs(config: GenerateConfig, table: RuleTable) -> list[Dialog]:
     called = {step.tool for dialog in dialogs for step in dialog.steps}
     others = [tool for tool in table.tools if tool.name not in called]
     return dialogs + list(plain_dialogs(others, PLAIN_QUERIES * len(others) * config.scale, rng))
-
-
-def _load_image(path: Path) -> Image.Image:
-    try:
-        return Image.open(path).convert("RGB")
-    except (OSError, SyntaxError) as error:
-        raise UserError(f"{path}: not a readable image: {error}") from error

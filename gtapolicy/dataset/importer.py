@@ -5,13 +5,18 @@ message gives the reason for each.
 """
 
 import json
+import sys
 from collections.abc import Iterator, Mapping
-from pathlib import Path
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
 from typing import Any
+
+from tqdm import tqdm
 
 from gtapolicy.dataset.dialogs import Argument, Dialog, Step
 from gtapolicy.grading.calls import compare, parse_box
 from gtapolicy.policy.rules import RuleTable, Tool
+from harness import images
 from harness.errors import UserError
 from harness.files import store
 from harness.files.benchmark import refuse_outside
@@ -23,17 +28,18 @@ class _Skip(ValueError):
     """The reason why a dialog cannot be used."""
 
 
-def read(gta: Path, table: RuleTable) -> tuple[list[Dialog], list[str]]:
-    """The dialogs of a local copy, and a message for each skipped entry.
+def read(gta: Path, table: RuleTable) -> tuple[list[Dialog], Mapping[str, bytes], list[str]]:
+    """The dialogs of a local copy, their images by path, and a message for each skipped entry.
 
-    Raises UserError if the folder is not a copy of GTA, or if an image is missing or outside the folder.
+    Raises UserError if the folder is not a copy of GTA, or if an image is outside the folder.
     """
     data = store.read_json(gta / DATASET, dict[str, Any])
+    photos = _Photos(gta)
     dialogs: list[Dialog] = []
     skipped: list[str] = []
-    for key, entry in data.items():
+    for key, entry in tqdm(data.items(), desc="dialogs", unit="", delay=1):
         try:
-            dialogs.append(_dialog(gta, key, entry, table))
+            dialogs.append(_dialog(photos, key, entry, table))
         except _Skip as reason:
             skipped.append(f"{DATASET}, entry {key}: skipped, {reason}")
         except (KeyError, TypeError, AttributeError, IndexError, ValueError, RecursionError) as error:
@@ -44,25 +50,73 @@ def read(gta: Path, table: RuleTable) -> tuple[list[Dialog], list[str]]:
         raise UserError(
             f"{gta / DATASET}: expected dialogs with tool calls, got none; {'; '.join(skipped[:3])}"
         )
-    return dialogs, skipped
+    return dialogs, photos.files, skipped
 
 
-def _dialog(gta: Path, key: str, entry: Mapping[str, Any], table: RuleTable) -> Dialog:
-    images = tuple(file["path"] for file in entry["files"] if file["type"] == "image")
-    for path in images:
+class _Photos:
+    """The images of a copy. Each is read once."""
+
+    def __init__(self, gta: Path) -> None:
+        self.gta = gta
+        # By path in the benchmark.
+        self.files: dict[str, bytes] = {}
+        # By path in GTA without "./". A file with another content than its suffix says gets another name.
+        self.paths: dict[str, str] = {}
+
+    def add(self, path: str) -> str:
+        """The path of an image in the benchmark. Raises _Skip if it cannot be read."""
         refuse_outside(path)
-        if not (gta / path).is_file():
-            raise UserError(f"{gta / path}: no such file; expected the image that entry {key} names")
-    query = next((turn["content"] for turn in entry["dialogs"] if turn["role"] == "user"), None)
-    if not isinstance(query, str):
-        raise _Skip(f"expected a text as the user's query, got {query!r}")
-    steps = tuple(_steps(entry["dialogs"], table))
+        path = str(PurePosixPath(path))
+        if path not in self.paths:
+            try:
+                data = (self.gta / path).read_bytes()
+                new, content = images.stored(data, path, path)
+            except OSError as error:
+                raise _Skip(f"{path}: cannot be read: {error.strerror}") from error
+            except UserError as error:
+                raise _Skip(str(error)) from error
+            if new != path and (self.gta / new).exists():
+                new = path + PurePosixPath(new).suffix
+            if (new, content) != (path, data):
+                tqdm.write(f"{path}: stored as {new}", file=sys.stderr)
+            self.paths[path], self.files[new] = new, content
+        return self.paths[path]
+
+    def renamed(self, step: Step) -> Step:
+        """The step with the paths of the benchmark in its arguments and its result."""
+        arguments = {name: self._renamed(value) for name, value in step.arguments.items()}
+        return replace(step, arguments=arguments, returned=str(self._renamed(step.returned)))
+
+    def _renamed(self, value: Argument) -> Argument:
+        return self.paths.get(str(PurePosixPath(value)), value) if isinstance(value, str) else value
+
+
+def _dialog(photos: _Photos, key: str, entry: Mapping[str, Any], table: RuleTable) -> Dialog:
+    paths = tuple(photos.add(file["path"]) for file in entry["files"] if file["type"] == "image")
+    queries = dict(_queries(entry["dialogs"]))
+    query = queries.pop(0, None)
+    if query is None:
+        raise _Skip("expected a text as the user's query before the first call, got None")
+    steps = tuple(map(photos.renamed, _steps(entry["dialogs"], table)))
     if not steps:
         raise _Skip("it has no tool call")
     # The answer to a closed question is a dictionary of words that must or must not occur.
     is_open = not isinstance(entry.get("gt_answer"), dict)
     family = " > ".join(step.tool for step in steps)
-    return Dialog(f"gta-{int(key):04d}", family, query, images, steps, is_open)
+    return Dialog(f"gta-{int(key):04d}", family, query, paths, steps, is_open, queries)
+
+
+def _queries(turns: list[Mapping[str, Any]]) -> Iterator[tuple[int, str]]:
+    """The user's queries, by the index of the call that follows; queries without a call between as one."""
+    calls, texts = 0, []
+    for turn in turns:
+        if turn["role"] == "user":
+            if not isinstance(turn["content"], str):
+                raise _Skip(f"expected a text as the user's query, got {turn['content']!r}")
+            texts.append(turn["content"])
+            yield calls, "\n".join(texts)
+        elif turn["role"] == "assistant" and turn.get("tool_calls"):
+            calls, texts = calls + 1, []
 
 
 def _steps(turns: list[Mapping[str, Any]], table: RuleTable) -> Iterator[Step]:

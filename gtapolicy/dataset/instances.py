@@ -112,7 +112,9 @@ def _instance(pair: PolicyPair, dialog: Dialog, profile: Profile, index: int, sp
 def _question(policy: str, dialog: Dialog, profile: Profile, history: Sequence[str]) -> str:
     lines = [f"Images, in this order: {', '.join(dialog.images)}"] if dialog.images else []
     lines.append(f"User profile: {', '.join(f'{name} {value}' for name, value in profile.items())}")
-    lines.append(f"Query: {dialog.query}")
+    *earlier, query = dialog.queries(len(history))
+    lines += [f"Earlier query: {text}" for text in earlier]
+    lines.append(f"Query: {query}")
     lines.append("Interaction history:" if history else "Interaction history: none")
     for number, (call, step) in enumerate(zip(history, dialog.steps, strict=False), 1):
         lines.append(f"{number}. {call} returned: {step.returned}")

@@ -147,6 +147,22 @@ def storable(responses: Iterable[Response]) -> Iterator[Response]:
             yield Response(*response.key, text=None, error=f"the backend's response is not valid: {error}")
 
 
+def readable(benchmark: Benchmark, prompts: Sequence[Prompt]) -> tuple[list[Prompt], list[Response]]:
+    """The prompts to send, and a failure for each prompt with an image that cannot be read.
+
+    Raises UserError if an image is missing or was changed, so that this is known before the first request.
+    """
+    broken = benchmark.broken_images(p.value for prompt in prompts for p in prompt.parts if p.kind == "image")
+    to_send, failed = [], []
+    for prompt in prompts:
+        reasons = [broken[p.value] for p in prompt.parts if p.kind == "image" and p.value in broken]
+        if reasons:
+            failed.append(failure(prompt, reasons[0]))
+        else:
+            to_send.append(prompt)
+    return to_send, failed
+
+
 def make(
     model: str,
     benchmark: Benchmark,

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from typing import Any
 
 from jinja2 import TemplateError
-from PIL import Image
 
 from harness.backends.tokens import as_text
 from harness.errors import UserError
@@ -48,7 +47,7 @@ class Reader:
         content: list[dict[str, Any]] = []
         for part in parts:
             if part.kind == "image":
-                content.append({"type": "image", "image": self._image(part.value)})
+                content.append({"type": "image", "image": self.benchmark.image(part.value)})
                 continue
             content.append({"type": "text", "text": self.as_text(part.value)})
         return content
@@ -77,13 +76,6 @@ class Reader:
                 f"prompt of {longest} tokens and --max-new-tokens {new}; lower it, or shorten the prompt"
             )
         return inputs
-
-    def _image(self, path: str) -> Image.Image:
-        try:
-            return self.benchmark.image(path)
-        # Pillow reports broken files in all of these ways.
-        except (ValueError, OSError, SyntaxError, Image.DecompressionBombError) as error:
-            raise UserError(f"{path}: not a readable image: {error}") from error
 
 
 # Two texts whose line break, quotes and backslash Python and JSON would write in another way.

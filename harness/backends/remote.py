@@ -20,11 +20,12 @@ from abc import abstractmethod
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
+from harness import images
 from harness.backends import CHANGED, Backend, Endpoint, Sampling, check_url, failure
 from harness.backends.answers import decode, excerpt
 from harness.backends.prefix_groups import group_by_prefix
@@ -41,7 +42,6 @@ SHORTEST_KEY = 8
 GIVE_UP_AFTER = 8
 # Wrong key, no permission, no such model.
 REJECTED = (401, 403, 404)
-IMAGE_TYPES = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".gif": "gif", ".webp": "webp"}
 
 
 class Remote(Backend):
@@ -219,8 +219,6 @@ def without_surrogates(text: str) -> str:
 
 
 def _read_image(benchmark: Benchmark, path: str) -> tuple[str, str]:
-    """The image's media type and the bytes of its file in base64."""
-    suffix = PurePosixPath(path).suffix.lower()
-    if suffix not in IMAGE_TYPES:
-        raise UserError(f"{path}: expected an image file, one of {', '.join(IMAGE_TYPES)}")
-    return f"image/{IMAGE_TYPES[suffix]}", base64.b64encode(benchmark.check(path)).decode()
+    """The media type and the data in base64 of a file with the pixels of `benchmark.image`."""
+    media_type, data = images.encoded(benchmark.check(path), path)
+    return media_type, base64.b64encode(data).decode()

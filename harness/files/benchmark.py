@@ -1,6 +1,8 @@
 """A benchmark's folder: started under a marker, filled by a generator, then sealed by its manifest."""
 
-from collections.abc import Mapping
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -24,7 +26,7 @@ from harness.records import Grade, Instance, Json
 from harness.text import printable, reason
 
 __all__ = [
-    "MANIFEST", "POLICIES", "Benchmark", "BenchmarkSpec", "Manifest", "begin", "instances_file",
+    "MANIFEST", "POLICIES", "Benchmark", "BenchmarkSpec", "Manifest", "begin", "creating", "instances_file",
     "refuse_outside", "seal", "summary",
 ]  # fmt: skip
 
@@ -65,6 +67,19 @@ def begin(folder: Path, spec: BenchmarkSpec) -> Manifest | None:
     else:
         raise UserError(f"{folder}: expected a new or empty folder, or an unfinished benchmark to resume")
     return None
+
+
+@contextmanager
+def creating(folder: Path, spec: BenchmarkSpec) -> Iterator[Manifest | None]:
+    """`begin`; a new folder is removed if an error of the user occurs before anything was generated in it."""
+    is_new = not folder.exists()
+    finished = begin(folder, spec)
+    try:
+        yield finished
+    except UserError:
+        if is_new and store.is_empty(folder, ignore=MARKER):
+            shutil.rmtree(folder)
+        raise
 
 
 def _refuse_other(folder: Path, requested: BenchmarkSpec, existing: BenchmarkSpec) -> None:

@@ -1,7 +1,6 @@
 """The files of a complete benchmark, checked against its manifest as they are read."""
 
 import hashlib
-import io
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -9,7 +8,9 @@ from typing import TypeVar
 
 import msgspec
 from PIL import Image
+from tqdm import tqdm
 
+from harness import images
 from harness.errors import UserError
 from harness.files import kinds, store
 from harness.records import Instance, Json, Part, Policy, Prompt
@@ -75,6 +76,8 @@ class BenchmarkFiles:
         """Raises UserError if the manifest is missing, or if the policies differ from it."""
         self.folder = folder
         kinds.require(folder, kinds.BENCHMARK)
+        # By path, for the images that were checked: why it cannot be read, or None if it can.
+        self._read_errors: dict[str, str | None] = {}
         self.manifest = store.read_json(folder / MANIFEST, Manifest)
         if self.manifest.format not in READABLE_FORMATS:
             raise UserError(
@@ -116,11 +119,23 @@ class BenchmarkFiles:
 
     def image(self, path: str) -> Image.Image:
         """An image as RGB, by its path relative to the folder."""
-        data = self.check(path)
-        try:
-            return Image.open(io.BytesIO(data)).convert("RGB")
-        except (OSError, SyntaxError) as error:
-            raise UserError(f"{self.folder / path}: not a readable image: {error}") from error
+        return images.pixels(self.check(path), path)
+
+    def broken_images(self, paths: Iterable[str]) -> dict[str, str]:
+        """The images that are as the manifest lists them, but cannot be read, with the reasons.
+
+        Raises UserError if a file is missing or was changed.
+        """
+        paths = dict.fromkeys(paths)
+        new = [path for path in paths if path not in self._read_errors]
+        for path in tqdm(new, desc="checking images", unit="", delay=1):
+            data = self.check(path)
+            try:
+                images.pixels(data, path)
+                self._read_errors[path] = None
+            except UserError as error:
+                self._read_errors[path] = str(error)
+        return {path: reason for path in paths if (reason := self._read_errors[path]) is not None}
 
     def check(self, path: str) -> bytes:
         """The bytes of a file. Raises UserError if their sha256 is not the one in the manifest."""

@@ -1,9 +1,10 @@
 """MMMU-Pro (Yue et al., ACL 2025): questions with images, in three settings, with a test split only.
 
 The settings are standard with 4 options, standard with 10 options (in fact 2 to 12), and vision, where the
-question is a screenshot. Order of parts, options and extraction of answers are those of the benchmark's own
-scripts; only the instructions differ. If the scripts find no answer, they guess randomly; here the response
-is wrong.
+question is a screenshot. Options and extraction of answers are those of the benchmark's own scripts. The
+instructions differ, and each image has its name in front of it, because the scripts lose track of images that
+a question does not name in order. If the scripts find no answer, they guess randomly; here the response is
+wrong.
 """
 
 import ast
@@ -11,14 +12,16 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from harness import images
 from harness.errors import UserError
 from harness.files import store
 from harness.general.choice import LETTERS, Choice, check_answer, listing
 from harness.general.published import PublishedBenchmark
-from harness.general.sources import SourceFiles, SourceImage, png
+from harness.general.sources import SourceFiles, SourceImage, image_data
 from harness.records import Instance, Json, Part
 from harness.thoughts import answer_in
 
@@ -117,30 +120,59 @@ def convert(
         choices = _choices(question, position)
         check_answer(question.answer, choices, position)
         if setting == "vision":
-            text, columns = instruction, ["image"]
+            layout = [Part("text", instruction), Part("image", "image")]
+        elif question.question is None:
+            raise UserError(f"{position}: Object missing required field `question`")
         else:
-            if question.question is None:
-                raise UserError(f"{position}: Object missing required field `question`")
-            text = f"{question.question}\n{listing(choices)}\n{instruction}"
-            columns = [f"image_{number}" for number in re.findall(r"<image (\d+)>", text)]
-        paths = {column: f"images/{len(instances):06d}-{column}.png" for column in columns}
-        for column, path in paths.items():
-            image: SourceImage | str | None = getattr(question, column, None)
-            if image is None:
-                raise UserError(f"{position}: question {question.id!r} shows {column}, expected that image")
-            (out / path).parent.mkdir(exist_ok=True)
-            store.write(out / path, png(image, file, position))
+            layout = _layout(f"{question.question}\n{listing(choices)}\n{instruction}")
+        query = []
+        for part in layout:
+            if part.kind == "image":
+                data = _image_data(question, part.value, file, position)
+                part = Part("image", _store(out, f"images/{len(instances):06d}-{part.value}", data))
+            query.append(part)
         instances.append(
             Instance(
                 id=question.id,
                 split="test",
-                query=(Part("text", text), *(Part("image", paths[column]) for column in columns)),
+                query=tuple(query),
                 facts={"subject": question.subject, "options": choices},
                 policy_id=None,
                 target=question.answer,
             )
         )
     return instances, {"skipped": skipped}
+
+
+def _layout(text: str) -> list[Part]:
+    """The text, then each image that it names, once, in the order of the numbers and after its name.
+
+    The value of an image is its column.
+    """
+    numbers = sorted(set(re.findall(r"<image (\d+)>", text)), key=int)
+    named = [(Part("text", f"\n<image {n}>"), Part("image", f"image_{n}")) for n in numbers]
+    return [Part("text", text), *chain.from_iterable(named)]
+
+
+def _image_data(question: Question, column: str, file: Path, position: str) -> bytes:
+    image: SourceImage | str | None = getattr(question, column, None)
+    if image is None:
+        raise UserError(f"{position}: question {question.id!r} shows {column}, expected that image")
+    return image_data(image, file, position)
+
+
+def _store(out: Path, path: str, data: bytes) -> str:
+    """Writes an image and returns its path, which ends in a suffix of its content.
+
+    An image that cannot be read is written as it is: its question will count as failed.
+    """
+    try:
+        path, data = images.stored(data, path, path)
+    except UserError:
+        path = f"{path}.png"
+    (out / path).parent.mkdir(exist_ok=True)
+    store.write(out / path, data)
+    return path
 
 
 def _choices(question: Question, position: str) -> list[str]:
@@ -163,7 +195,7 @@ def _setting(hub_folder: str, setting: str) -> PublishedBenchmark:
         hub_folder=hub_folder,
         splits=("test",),
         options={"prompt": "cot"},
-        version=1,
+        version=2,
         convert=partial(convert, setting),
     )
 

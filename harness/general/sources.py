@@ -4,7 +4,6 @@ A source that exists locally is read locally, without any network access.
 """
 
 import gzip
-import io
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,7 +11,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
-from PIL import Image
 
 from harness.errors import UserError
 from harness.files import store
@@ -129,26 +127,17 @@ def _read_parquet(path: Path) -> Iterator[Any]:
         raise UserError(f"{path}: cannot be read as Parquet: {error}") from error
 
 
-def png(image: SourceImage | str, file: Path, position: str) -> bytes:
-    """The image of a row in this file, as lossless PNG."""
+def image_data(image: SourceImage | str, file: Path, position: str) -> bytes:
+    """The stored bytes of the image of a row in this file. UserError if there are none."""
     if isinstance(image, str):
         image = SourceImage(path=image)
-    data = image.data
-    if data is None:
-        path = image.path or ""
-        refuse_outside(path)
-        if not path.startswith(f"{IMAGES}/"):
-            raise UserError(f"{position}: expected an image's bytes, or a path in {IMAGES}/, got {path!r}")
-        try:
-            data = (file.parent / path).read_bytes()
-        except OSError as error:
-            raise UserError(f"{file.parent / path}: cannot be read: {error.strerror}") from error
+    if image.data is not None:
+        return image.data
+    path = image.path or ""
+    refuse_outside(path)
+    if not path.startswith(f"{IMAGES}/"):
+        raise UserError(f"{position}: expected an image's bytes, or a path in {IMAGES}/, got {path!r}")
     try:
-        with Image.open(io.BytesIO(data)) as opened:
-            if opened.format == "PNG":
-                return data
-            out = io.BytesIO()
-            opened.convert("RGB").save(out, "PNG")
-            return out.getvalue()
-    except (OSError, SyntaxError) as error:
-        raise UserError(f"{position}: an image cannot be read: {error}") from error
+        return (file.parent / path).read_bytes()
+    except OSError as error:
+        raise UserError(f"{file.parent / path}: cannot be read: {error.strerror}") from error

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from PIL import Image
 
 from harness import variants
+from harness.errors import UserError
 from harness.files.benchmark import Benchmark
 from harness.records import Part
 from harness.results import Result, Results
@@ -17,6 +18,8 @@ from harness.seeds import rng
 SHOWN = 48
 # Width in pixels of the widest embedded image.
 WIDTH = 320
+# Height in pixels of the highest embedded image: JPEG has a limit.
+MAX_HEIGHT = 10 * WIDTH
 OUTCOMES = ("right", "partly right", "wrong", "unparsed", "failed", "unscored")
 
 
@@ -45,6 +48,8 @@ class Embedded:
     uri: str = ""
     width: int = 0
     height: int = 0
+    # Why an image cannot be shown.
+    error: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +75,7 @@ def make_gallery(results: Results) -> Gallery:
     samples = [
         _sample(results, result, numbers) for _, members in results.by_variant() for result in choose(members)
     ]
-    return Gallery(samples, [_embed(results, part) for part in numbers])
+    return Gallery(samples, [_embed(results.benchmark, part) for part in numbers])
 
 
 def choose(members: Sequence[Result]) -> list[Result]:
@@ -113,19 +118,16 @@ def _sample(results: Results, result: Result, numbers: dict[Part, int]) -> Sampl
     )
 
 
-def _embed(results: Results, part: Part) -> Embedded:
+def _embed(benchmark: Benchmark, part: Part) -> Embedded:
     if part.kind == "text":
         return Embedded(part)
-    results.benchmark.check(part.value)
-    embedded = results.attempt("showing pictures", None, lambda: _picture(results.benchmark, part))
-    return embedded or Embedded(Part("text", f"{part.value} cannot be shown"))
-
-
-def _picture(benchmark: Benchmark, part: Part) -> Embedded:
-    picture = benchmark.image(part.value)
+    try:
+        picture = benchmark.image(part.value)
+    except UserError as error:
+        # Without the folder, because the page may be published.
+        return Embedded(part, error=str(error).replace(f"{benchmark.folder}/", ""))
     width, height = picture.size
-    if width > WIDTH:
-        picture = picture.resize((WIDTH, max(1, round(height * WIDTH / width))), Image.Resampling.LANCZOS)
+    picture.thumbnail((WIDTH, MAX_HEIGHT), Image.Resampling.LANCZOS)
     file = io.BytesIO()
     picture.save(file, "JPEG", quality=82, optimize=True)
     uri = "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode()

@@ -33,7 +33,7 @@ TIMED = "prompt_tokens", "prefill_seconds", "seconds"
 def render_page(report: Report, results: Results, judgements: Sequence[Judgement] = ()) -> str:
     """The report as one HTML page. What cannot be drawn is left out, and the warnings say why.
 
-    Raises UserError if a picture to show differs from the manifest.
+    In place of an image that cannot be read it shows the reason.
     """
     script = packaged("report.js")
     gallery = make_gallery(results)

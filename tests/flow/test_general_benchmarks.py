@@ -4,6 +4,7 @@ import base64
 import gzip
 import io
 import json
+import re
 import socket
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from typing import Any
 
 import pyarrow
 import pytest
+from odd_images import readable, unreadable
 from PIL import Image
 from pyarrow import parquet
 
@@ -175,26 +177,58 @@ def test_mmmu_pro_end_to_end(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("ending", ["parquet", "jsonl"])
-def test_images_follow_the_text_in_the_order_of_their_tokens(tmp_path: Path, ending: str) -> None:
+@pytest.mark.parametrize(
+    ("named", "shown"),
+    [
+        (("2", "3", "1"), ("1", "2", "3")),
+        (("1", "1", "2"), ("1", "2")),
+        (("2", "1", "2"), ("1", "2")),
+        (("3",), ("3",)),
+        (("1",), ("1",)),
+    ],
+)
+def test_an_image_follows_the_name_that_the_text_gives_it(
+    tmp_path: Path, ending: str, named: Sequence[str], shown: Sequence[str]
+) -> None:
+    colors = {"1": (255, 0, 0), "2": (0, 128, 0), "3": (0, 0, 255)}
     jpeg = {"bytes": image_bytes("red", "JPEG"), "path": "x.jpg"}
-    write(tmp_path / f"test.{ending}", [mmmu("a", image_1=jpeg)])
+    options = str([f"<image {number}>" for number in named])
+    pictures = {"image_1": jpeg, "image_3": {"bytes": image_bytes("blue"), "path": None}}
+    row = mmmu("a", **pictures, question="Which?", options=options, answer="A")
+    write(tmp_path / f"test.{ending}", [row])
     benchmark = published.open(f"mmmu-pro-standard10:{tmp_path}")
     (instance,) = benchmark.instances("test")
-    text, *images = instance.query
+    text, *rest = instance.query
     lines = text.value.split("\n")
-    assert lines[:3] == [
-        "Which follows <image 2> and <image 1>, once more <image 2>?",
-        "A. this",
-        "B. that's",
-    ]
-    assert "'Answer: X'" in lines[3]
-    pixels = [benchmark.image(part.value).getpixel((3, 3)) for part in images]
-    assert pixels[0] == pixels[2] == (0, 128, 0)
-    assert pixels[1][0] > 250 > 5 > pixels[1][1]  # not exactly red after JPEG
+    assert lines[:2] == ["Which?", f"A. <image {named[0]}>"]
+    assert "'Answer: X'" in lines[-1]
+    assert [part.value for part in rest[::2]] == [f"\n<image {number}>" for number in shown]
+    for number, part in zip(shown, rest[1::2], strict=True):
+        assert part.value.endswith("jpg" if number == "1" else "png")
+        color = benchmark.image(part.value).getpixel((3, 3))
+        assert color == pytest.approx(colors[number], abs=2 * (number == "1"))
+
+
+def test_a_question_in_the_picture_has_no_other_text(tmp_path: Path) -> None:
+    write(tmp_path / "test.jsonl", [mmmu("a")])
     (instance,) = published.open(f"mmmu-pro-vision:{tmp_path}?prompt=direct").instances("test")
     assert [part.kind for part in instance.query] == ["text", "image"]
     assert "think" not in instance.query[0].value.lower()
     assert "that's" not in instance.query[0].value
+
+
+def test_an_image_that_cannot_be_read_costs_its_own_question(tmp_path: Path) -> None:
+    files = {name: odd.data for name, odd in readable().items()}
+    files |= {name: data for name, (data, _) in unreadable().items()}
+    rows = [mmmu(name, image={"bytes": data, "path": None}) for name, data in files.items()]
+    write(tmp_path / "test.jsonl", rows)
+    benchmark = published.open(f"mmmu-pro-vision:{tmp_path}")
+    for model in ("oracle", "random"):
+        row = figures(benchmark, model, tmp_path / model)["accuracy"]
+        assert (row.n, row.errors) == (len(readable()), len(unreadable()))
+    failed = [r for r in store.Log(tmp_path / "oracle/responses.jsonl", Response).read() if r.error]
+    assert {r.instance for r in failed} == set(unreadable())
+    assert all(re.match(r"images/\d{6}-image\.png: expected", r.error) for r in failed)
 
 
 def test_an_image_may_be_a_path_and_a_changed_image_is_converted_again(tmp_path: Path) -> None:
@@ -271,7 +305,6 @@ def test_a_failed_conversion_leaves_no_files(tmp_path: Path) -> None:
         ("mmmu-pro-standard4:{}", mmmu("a", question=None), "missing required field `question`"),
         ("mmmu-pro-standard4:{}", mmmu("a", options="[['A', 'B']]"), "options: expected a list of texts"),
         ("mmmu-pro-standard4:{}", mmmu("a", options="__import__('os')"), "options: expected a list of texts"),
-        ("mmmu-pro-vision:{}", mmmu("a", image={"bytes": b"x" * 30, "path": None}), "image cannot be read"),
         ("mmmu-pro-vision:{}", mmmu("a", image={"bytes": None, "path": "a.png"}), "or a path in images/"),
         ("mmmu-pro-vision:{}", mmmu("a", image={"bytes": None, "path": "../a.png"}), "inside the benchmark"),
         ("mmmu-pro-vision:{}", mmmu("a", image={"bytes": None, "path": "images/a"}), "cannot be read"),

@@ -5,8 +5,10 @@ import shutil
 from pathlib import Path
 
 import pytest
+from odd_images import readable, unreadable
 from PIL import Image
 
+from gtapolicy import cli
 from gtapolicy.dataset import importer
 from gtapolicy.dataset.config import PolicyConfig
 from gtapolicy.dataset.generate import import_gta
@@ -76,7 +78,7 @@ def gta(tmp_path: Path) -> Path:
 
 
 def test_irregular_entries_are_imported(gta: Path, tmp_path: Path) -> None:
-    dialogs, skipped = importer.read(gta, TABLE)
+    dialogs, _, skipped = importer.read(gta, TABLE)
     assert skipped == []
     by_id = {dialog.id: dialog for dialog in dialogs}
     assert by_id["gta-0001"].steps[0].arguments["bbox"] == "(1, 2, 30, 40)"
@@ -126,7 +128,7 @@ def change(folder: Path, key: str, **fields: object) -> None:
 )
 def test_an_unusable_entry_is_skipped_and_named(gta: Path, turns, reason: str) -> None:
     change(gta, "0", dialogs=[{"role": "user", "content": "?"}, *turns])
-    dialogs, skipped = importer.read(gta, TABLE)
+    dialogs, _, skipped = importer.read(gta, TABLE)
     assert len(dialogs) == 6
     (message,) = skipped
     assert message.startswith("dataset.json, entry 0: skipped")
@@ -139,7 +141,7 @@ def test_an_entry_without_a_user_or_a_number_is_skipped_and_named(gta: Path) -> 
     data["abc"] = data["0"]
     data["1"]["dialogs"] = data["1"]["dialogs"][1:]
     path.write_text(json.dumps(data))
-    dialogs, skipped = importer.read(gta, TABLE)
+    dialogs, _, skipped = importer.read(gta, TABLE)
     assert len(dialogs) == 6
     assert [message.split(":")[0] for message in skipped] == [
         f"dataset.json, entry {key}" for key in ("1", "abc")
@@ -151,8 +153,10 @@ def test_an_entry_without_a_user_or_a_number_is_skipped_and_named(gta: Path) -> 
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (lambda f: (f / "image/image_3.jpg").write_text("no picture"), "image_3.jpg: not a readable image"),
-        (lambda f: shutil.rmtree(f / "image"), "expected the image that entry 0 names"),
+        (
+            lambda f: shutil.rmtree(f / "image"),
+            "entry 0: skipped, image/image_3.jpg: cannot be read: No such",
+        ),
         (lambda f: (f / "dataset.json").unlink(), "dataset.json: cannot be read: No such file"),
         (lambda f: (f / "dataset.json").write_text("{}"), "expected dialogs"),
         (lambda f: (f / "dataset.json").write_text("[1"), "dataset.json"),
@@ -167,3 +171,89 @@ def test_a_folder_that_is_not_gta_is_rejected(gta: Path, tmp_path: Path, damage,
     with pytest.raises(UserError, match=message):
         import_gta(gta, tmp_path / "bench", PolicyConfig())
     assert not (tmp_path / "bench" / "manifest.json").exists()
+
+
+def two_turns() -> list[dict[str, object]]:
+    """A dialog in which the user asks again after the first answer."""
+    image, other = "./image/image_3.jpg", "image/image_77.jpg"
+    first = [{"role": "user", "content": "What does it say?"}, *call("OCR", {"image": image}, "12 + 3")]
+    again = [{"role": "user", "content": "And the second one?"}, *call("OCR", {"image": other}, image)]
+    return [*first, {"role": "assistant", "content": "12 + 3"}, *again]
+
+
+def test_the_calls_of_a_later_turn_are_asked_under_its_own_query(gta: Path, tmp_path: Path) -> None:
+    files = [{"type": "image", "path": f"./image/image_{n}.jpg"} for n in (3, 77)]
+    change(gta, "0", files=files, dialogs=two_turns())
+    import_gta(gta, tmp_path / "bench", PolicyConfig())
+    benchmark = Benchmark(tmp_path / "bench")
+    instances = {i.id: i for split in ("train", "test") for i in benchmark.instances(split)}
+    first, second = (next(i for name, i in instances.items() if name.endswith(f"gta-0000-{n}")) for n in "01")
+    assert [part.value for part in first.query[:-1]] == ["image/image_3.jpg", "image/image_77.jpg"]
+    assert benchmark.image("image/image_3.jpg").size == (60, 50)
+    assert "\nQuery: What does it say?\nInteraction history: none" in first.query[-1].value
+    assert "Earlier query" not in first.query[-1].value
+    assert "\nEarlier query: What does it say?\nQuery: And the second one?\n" in second.query[-1].value
+    assert "returned: 12 + 3\n" in second.query[-1].value
+    assert first.facts["step"]["arguments"]["image"] == "image/image_3.jpg"
+    assert second.facts["step"]["returned"] == "image/image_3.jpg"
+
+
+def test_photos_are_copied_or_converted_and_renamed(
+    gta: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    odd = readable()
+    photo = (gta / "image/image_3.jpg").read_bytes()
+    (gta / "image/image_77.jpg").write_bytes(odd["exif6.jpg"].data)
+    (gta / "image/image_5.jpg").write_bytes(odd["plain.png"].data)
+    # The name that image_5.jpg would get.
+    (gta / "image/image_5.png").write_bytes(odd["palette.png"].data)
+    (gta / "image/image_6.tif").write_bytes(odd["gray12.tif"].data)
+    paths = ["image/image_5.jpg", "image/image_5.png", "image/image_6.tif"]
+    turns = [{"role": "user", "content": "?"}, *call("OCR", {"image": paths[2]}, "7")]
+    change(gta, "0", files=[{"type": "image", "path": path} for path in paths], dialogs=turns)
+    out = tmp_path / "bench"
+    cli.import_(gta, out, PolicyConfig())
+    said = capsys.readouterr()
+    assert [line for line in said.err.splitlines() if "stored as" in line] == [
+        "image/image_5.jpg: stored as image/image_5.jpg.png",
+        "image/image_6.tif: stored as image/image_6.png",
+        "image/image_77.jpg: stored as image/image_77.png",
+    ]
+    assert said.out.startswith("0 entries skipped")
+    assert (out / "image/image_3.jpg").read_bytes() == photo
+    assert (out / "image/image_5.jpg.png").read_bytes() == odd["plain.png"].data
+    assert (out / "image/image_5.png").read_bytes() == odd["palette.png"].data
+    benchmark = Benchmark(out)
+    assert benchmark.image("image/image_77.png").size == (32, 64)
+    instances = [i for split in ("train", "test") for i in benchmark.instances(split)]
+    (asked,) = (i for i in instances if i.id.endswith("gta-0000-0"))
+    names = ["image/image_5.jpg.png", "image/image_5.png", "image/image_6.png"]
+    assert [part.value for part in asked.query[:-1]] == names
+    assert f"Images, in this order: {', '.join(names)}\n" in asked.query[-1].value
+    assert '"image/image_6.png"' in asked.target
+    assert "image_77.jpg" not in "".join(i.target + i.query[-1].value for i in instances)
+
+
+@pytest.mark.parametrize("name", [None, *unreadable()])
+def test_a_photo_that_is_missing_or_broken_costs_its_entries(
+    gta: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str | None
+) -> None:
+    path = gta / "image/image_77.jpg"
+    path.unlink()
+    if name is not None:
+        path.write_bytes(unreadable()[name][0])
+    cli.import_(gta, tmp_path / "bench", PolicyConfig())
+    said = capsys.readouterr()
+    assert said.out.startswith("3 entries skipped")
+    for entry_number in (2, 3, 5):
+        assert f"dataset.json, entry {entry_number}: skipped, image/image_77.jpg: " in said.err
+    benchmark = Benchmark(tmp_path / "bench")
+    dialogs = {i.id.split("-gta-")[1][:4] for s in ("train", "test") for i in benchmark.instances(s)}
+    assert dialogs == {"0000", "0001", "0004", "0006"}
+
+
+def test_a_failed_import_leaves_no_folder(gta: Path, tmp_path: Path) -> None:
+    shutil.rmtree(gta / "image")
+    with pytest.raises(UserError):
+        import_gta(gta, tmp_path / "bench", PolicyConfig())
+    assert not (tmp_path / "bench").exists()

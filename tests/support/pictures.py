@@ -4,6 +4,7 @@ import random
 
 from PIL import Image
 
+from harness.errors import UserError
 from harness.records import Part
 
 
@@ -16,7 +17,7 @@ class Pictures:
     def image(self, path: str) -> Image.Image:
         self.read.append(path)
         if path == "broken.png":
-            raise OSError("image file is truncated")
+            raise UserError("broken.png: not a readable image: image file is truncated")
         colors = random.Random(path).randbytes(3 * 6)
         return Image.frombytes("RGB", (3, 2), colors).resize((480, 320), Image.Resampling.NEAREST)
 

@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
+from itertools import chain
 from pathlib import Path
 
 import msgspec
@@ -230,9 +231,10 @@ def _request_chains(
         ]
         if not missing:
             continue
+        missing, unreadable = backends.readable(benchmark, missing)
         total = len(samples) * len(instances)
         with tqdm(total=total, initial=total - len(missing), desc="chains of thought", unit="") as progress:
-            for response in backends.storable(backend.generate(missing)):
+            for response in chain(unreadable, backends.storable(backend.generate(missing))):
                 log.append([response])
                 add(response)
                 progress.update()

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from loopback import KEY, Reply, Request, Server, completion, message, serving
+from odd_images import readable, unreadable
 
 from harness import backends
 from harness.backends import Endpoint, Sampling
@@ -27,16 +28,17 @@ pytest.importorskip("anthropic")
 
 BIN = Path(sys.executable).parent
 GREEDY = Sampling()
-IMAGE = b"\x89PNG\r\n\x1a\n never decoded"
+IMAGE, CUT = readable()["plain.png"].data, unreadable()["cut.png"][0]
 
 
 class Images:
-    """A benchmark with one image."""
+    """A benchmark with two images, of which one cannot be read."""
 
     def check(self, path: str) -> bytes:
-        if path != "images/a.png":
+        files = {"images/a.png": IMAGE, "images/cut.png": CUT}
+        if path not in files:
             raise UserError(f"{path}: not named")
-        return IMAGE
+        return files[path]
 
 
 @dataclass(frozen=True)
@@ -121,13 +123,13 @@ def test_parts_are_sent_in_order_and_the_response_contains_the_usage(api: Api) -
 
 
 def test_a_bad_image_fails_only_its_own_prompt_and_is_not_sent(api: Api) -> None:
-    bad = [Prompt(n, "internalized", (Part("image", n),)) for n in ("images/other.png", "images/a.tiff")]
+    bad = [Prompt(n, "internalized", (Part("image", n),)) for n in ("images/other.png", "images/cut.png")]
     with serving(echo(api)) as server:
         responses = {r.instance: r for r in api.backend(server).generate([*bad, *prompts_named("fine")])}
         assert len(server.requests) == 1
     assert responses["fine"].text == "fine"
     assert "not named" in responses["images/other.png"].error
-    assert "expected an image file" in responses["images/a.tiff"].error
+    assert "truncated" in responses["images/cut.png"].error
 
 
 def test_the_concurrency_is_used_but_not_exceeded_and_each_prompt_is_sent_once(api: Api) -> None:
