@@ -191,7 +191,7 @@ class Usage:
     prompt_tokens: float | None
     cached_tokens: float | None
     completion_tokens: float | None
-    # From the batch check, which sends one prompt at a time; without a check, as responses report it.
+    # Of prompts that were answered one at a time, as in the batch check: not the time of a whole batch.
     prefill_seconds: float | None
     # Model time per response: the time of its batch divided by the size of the batch.
     seconds: float | None

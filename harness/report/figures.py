@@ -64,7 +64,7 @@ def _usage(variant: str, responses: Sequence[Response], check: BatchCheck | None
         prompt_tokens=mean(r.prompt_tokens for r in responses),
         cached_tokens=mean(r.cached_tokens for r in responses),
         completion_tokens=mean(r.completion_tokens for r in responses),
-        prefill_seconds=alone.get(variant, mean(r.prefill_seconds for r in responses)),
+        prefill_seconds=alone.get(variant, mean(r.prefill_seconds for r in responses if r.batch == 1)),
         seconds=mean(r.seconds / r.batch if r.seconds is not None else None for r in responses),
     )
 
