@@ -5,7 +5,7 @@ from pathlib import Path
 from tyro.conf import Positional
 
 from harness.console import command_line
-from harness.files.kinds import BENCHMARK, RUN, RUNS, kind, refuse, require
+from harness.files.kinds import BENCHMARK, BOARDS, RUN, RUNS, kind, refuse, require
 from harness.metrics.metric import SHARE
 from leaderboards.storage.board import Boards
 
@@ -79,7 +79,7 @@ def export(out: Positional[Path], /, *, board: Path) -> None:
 def _refuse_as_board(folder: Path) -> None:
     """Raises UserError for the folder of a benchmark or of runs."""
     if kind(folder) in (BENCHMARK, RUN, RUNS):
-        refuse(folder, "a folder of boards")
+        refuse(folder, BOARDS)
 
 
 def main() -> None:

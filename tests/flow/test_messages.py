@@ -148,6 +148,17 @@ HELP = [
 ]  # fmt: skip
 
 
+def test_a_folder_of_boards_is_told_from_the_runs_that_it_stores(
+    folders: dict[str, str], run_here: Run, tmp_path: Path
+) -> None:
+    board = str(tmp_path / "board")
+    for name in ("oracle", "random"):
+        assert run_here("leaderboard", "submit", f"{folders['RUNS']}/{name}", "--board", board)[0] == 0
+    assert run_here("leaderboard", "show", "--board", board)[0] == 0
+    code, shown = run_here("harness", "verify", board)
+    assert code == 2 and "expected a benchmark, got a folder of boards" in shown
+
+
 @pytest.mark.parametrize("line", HELP)
 def test_help_names_arguments_and_explains_all_of_them(run_here: Run, line: str) -> None:
     code, shown = run_here(*line.split(), "--help")
