@@ -30,7 +30,8 @@ def submit(run: Positional[Path], /, *, board: Path, benchmark: str | None = Non
         print(f"{on_board.benchmark} {key.split} {key.variant}{judge}: {figures}")
         if f.leaks:
             print(f"warning: {f.leak}")
-    print(f"{'stored' if result.stored else 'already on the boards, not stored again'}: {result.bundle}")
+    state = "stored" if result.stored else "already on the boards, not stored again"
+    print(f"{state}: {result.bundle} (sha256 of the bundle, the files in {board / 'submissions'})")
 
 
 def show(*, board: Path, legacy: bool = False) -> None:

@@ -139,10 +139,7 @@ def make(
             f"model: expected one that begins with {', '.join(known)}, such as hf:PATH or openai:NAME, "
             f"got {model!r}"
         )
-    try:
-        factory: Any = registry.load(registry.BACKENDS, name)
-    except ImportError as error:
-        raise UserError(f"{name}: {error}; {registry.to_install(name)}") from error
+    factory: Any = registry.load(registry.BACKENDS, name)
     if endpoint != Endpoint() and not factory.remote:
         raise UserError(f"base_url, concurrency, batch: expected only with a remote model, got {name}")
     remote_arguments = [endpoint, folder] if factory.remote else []
