@@ -61,8 +61,8 @@ def _discard_output() -> None:
 def _described(command: Command) -> Command:
     """The command with arguments that the help shows by name, such as BENCHMARK or --out OUT.
 
-    tyro would show their types, and "(default: None)" where there is no default. A parameter before "/" is
-    positional unless it is a dataclass, whose fields are flags.
+    tyro would show their types, and "(default: None)" for an argument without a default. A parameter before
+    "/" is positional unless it is a dataclass, whose fields are flags.
     """
 
     def named(*args: Any, **kwargs: Any) -> Any:

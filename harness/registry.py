@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import UserError
+from harness.text import reason
 
 FAMILIES = "harness.families"
 BACKENDS = "harness.backends"
@@ -32,8 +33,11 @@ def load(group: str, name: str) -> Any:
     (point,) = points.values()
     try:
         return point.load()
-    except AttributeError as error:
-        raise UserError(f"{kind}: {name!r} is registered as {point.value}, which fails: {error}") from error
+    # Other people's packages are loaded here, so any exception may occur.
+    except Exception as error:
+        hint = f"; {to_install(name)}" if group == BACKENDS and isinstance(error, ImportError) else ""
+        fails = f"which fails: {reason(error)}{hint}"
+        raise UserError(f"{kind}: {name!r} is registered as {point.value}, {fails}") from error
 
 
 def to_install(extra: str) -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 from tyro.conf import Positional
 
 from harness.console import command_line
-from harness.files.kinds import BENCHMARK, RUN, RUNS, kind, refuse, require
+from harness.files.kinds import BENCHMARK, BOARDS, RUN, RUNS, kind, refuse, require
 from harness.metrics.metric import SHARE
 from leaderboards.storage.board import Boards
 
@@ -32,7 +32,8 @@ def submit(run: Positional[Path], /, *, board: Path, benchmark: str | None = Non
             print(f"warning: {f.leak}")
     for reason in result.left_out:
         print(f"warning: {reason}")
-    print(f"{'stored' if result.stored else 'already on the boards, not stored again'}: {result.bundle}")
+    state = "stored" if result.stored else "already on the boards, not stored again"
+    print(f"{state}: {result.bundle} (sha256 of the bundle, the files in {board / 'submissions'})")
 
 
 def show(*, board: Path, legacy: bool = False) -> None:
@@ -81,7 +82,7 @@ def export(out: Positional[Path], /, *, board: Path) -> None:
 def _refuse_as_board(folder: Path) -> None:
     """Raises UserError for the folder of a benchmark or of runs."""
     if kind(folder) in (BENCHMARK, RUN, RUNS):
-        refuse(folder, "a folder of boards")
+        refuse(folder, BOARDS)
 
 
 def main() -> None:

@@ -186,10 +186,7 @@ def make(
             f"{flag}: expected a backend before the name, such as openai:{model}, got {model!r}; "
             f"the backends are {', '.join(known)}"
         )
-    try:
-        factory: Any = registry.load(registry.BACKENDS, name)
-    except ImportError as error:
-        raise UserError(f"{name}: {error}; {registry.to_install(name)}") from error
+    factory: Any = registry.load(registry.BACKENDS, name)
     if endpoint != Endpoint() and not factory.remote:
         flags = ", ".join(setting.name for setting in fields(Endpoint))
         raise UserError(f"{flags}: expected only with a remote model, got {name}")

@@ -157,12 +157,13 @@ def _forest(comparison: Comparison, metric: str) -> Forest:
     shown = [d for d in comparison.differences if d.metric == metric]
     slots = list(dict.fromkeys(map(_slot, shown)))
     models, scale = comparison.tuned, find(metric).unit.scale
-    height = 1 + (0.2 + 0.17 * len(models)) * len(slots)
-    with drawing((9.6, height), metric, grid="x") as plot:
+    # The names are above the intervals and not beside them, so that the plot is legible on a phone.
+    height = 1 + (0.4 + 0.17 * len(models)) * len(slots)
+    with drawing((6.4, height), metric, grid="x") as plot:
         axes, ink = plot.axes, plot.style.ink
         for d in shown:
             model = models.index(d.argument)
-            offset = (model - (len(models) - 1) / 2) * 0.64 / len(models)
+            offset = 0.17 + (model - (len(models) - 1) / 2) * 0.44 / len(models)
             _point(plot, d, slots.index(_slot(d)) + offset, model % len(INLINE.colors), scale)
         edges = [edge for d in shown for edge in (d.low, d.difference, d.high) if edge is not None]
         reach = 1.08 * scale * max(map(abs, edges)) or 1.0
@@ -172,10 +173,11 @@ def _forest(comparison: Comparison, metric: str) -> Forest:
             ylim=(len(slots) - 0.5, -0.5),
             xlabel=f"difference of {metric_title(shown[0])}",
         )
-        axes.set_yticks(range(len(slots)), [short(slot, 44) for slot in slots])
+        axes.set_yticks([])
+        for place, slot in enumerate(slots):
+            axes.text(-reach, place - 0.45, short(slot, 52), va="top", fontsize=10)
         axes.hlines([k - 0.5 for k in range(1, len(slots))], -reach, reach, ink, linewidth=0.6, alpha=0.15)
         axes.spines["left"].set_visible(False)
-        axes.tick_params(axis="y", length=0)
     return Forest(metric, shown, plot.inline)
 
 

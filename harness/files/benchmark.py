@@ -141,13 +141,13 @@ class Benchmark(BenchmarkFiles):
         training.
         """
         try:
-            return _checked(self.family_of(instance).grade(instance, target, text))
+            return checked(self.family_of(instance).grade(instance, target, text))
         # Families are third-party code, and a response is any text, so any exception may occur.
         except Exception as error:
             return Grade(None, f"grading failed: {reason(error)}")
 
 
-def _checked(grade: Grade) -> Grade:
+def checked(grade: Grade) -> Grade:
     """The grade with printable names. Raises ValueError if a value is not a share."""
     for value in (grade.value, *grade.parts.values()):
         if value is not None and not 0 <= value <= 1:

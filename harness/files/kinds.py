@@ -5,7 +5,7 @@ from typing import NoReturn
 
 from harness.errors import UserError
 
-BENCHMARK, RUN, RUNS = "a benchmark", "a run", "a folder of runs"
+BENCHMARK, RUN, RUNS, BOARDS = "a benchmark", "a run", "a folder of runs", "a folder of boards"
 # What commands expect that read several runs.
 RUN_OR_RUNS = "the folder of a run, or a folder that contains runs"
 _UNFINISHED = "an unfinished benchmark, which has no manifest.json"
@@ -13,6 +13,7 @@ _UNFINISHED = "an unfinished benchmark, which has no manifest.json"
 _ADVICE = {
     BENCHMARK: "`harness eval {path} --model MODEL --out RUN` scores a model on it",
     RUN: "`harness report {path}` shows its figures",
+    BOARDS: "`leaderboard show --board {path}` shows them",
     RUNS: "name one of them, such as {first}",
     _UNFINISHED: "run the same generate or import command again to complete it",
 }
@@ -33,6 +34,8 @@ def kind(path: Path) -> str:
         return "a file"
     if (path / "manifest.json").is_file():
         return BENCHMARK
+    if (path / "board.sqlite").is_file():
+        return BOARDS
     if runs := runs_in(path):
         return RUN if runs == [path] else RUNS
     if (path / ".begun.json").is_file():

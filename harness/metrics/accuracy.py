@@ -6,7 +6,7 @@ from dataclasses import replace
 from statistics import fmean
 
 from harness import variants
-from harness.files.benchmark import Benchmark
+from harness.files.benchmark import Benchmark, checked
 from harness.metrics.metric import Metric, mean_row, natural
 from harness.records import ReportRow
 from harness.results import Result, Results, majorities, majority
@@ -54,7 +54,7 @@ def _compute_references(
     constant = majority(answers, ranked.get(policy, ()))
     if constant is None or target is None:
         return chance, None
-    return chance, family.grade(instance, target, family.respond(constant)).value
+    return chance, checked(family.grade(instance, target, family.respond(constant))).value
 
 
 def _row(

@@ -30,7 +30,8 @@ from leaderboards.storage.records import Board
 
 DISCLAIMER = (
     "Scores were recomputed from the stored responses by the scorer installed here. A sha256 proves that a "
-    "bundle is unchanged since it was submitted. It does not prove that a model wrote the responses."
+    "bundle, the files of a submission, is unchanged since then. It does not prove that a model wrote the "
+    "responses."
 )
 # The number of attempts listed on a page.
 MAX_ATTEMPTS = 50

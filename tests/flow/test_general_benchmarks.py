@@ -353,7 +353,7 @@ def test_without_the_optional_packages_the_error_says_how_to_install_them(
 ) -> None:
     write(tmp_path / "test.parquet", [mmlu(1)])
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with pytest.raises(UserError, match=r"pip install 'policy-internalization\[benchmarks\]'"):
+    with pytest.raises(UserError, match=r"pip install -e '.*\[benchmarks\]'"):
         published.open(f"mmlu-pro:{tmp_path}?shots=0")
 
 

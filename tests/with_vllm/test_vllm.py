@@ -282,7 +282,7 @@ def test_options_are_json_or_strings() -> None:
 def test_without_vllm_the_error_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "harness.backends.vllm")
     monkeypatch.setitem(sys.modules, "vllm", None)
-    with pytest.raises(UserError, match=r'pip install "policy-internalization\[vllm\]"'):
+    with pytest.raises(UserError, match=r"pip install -e '.*\[vllm\]'"):
         backends.make("vllm:any", Pictures(), Sampling())  # type: ignore[arg-type]
 
 
