@@ -103,7 +103,9 @@ def _evaluate(
     done = {r.key: r for r in log.read() if r.error is None}
     missing = [p for p in prompts if p.key not in done]
     if missing or not (out / "report.json").exists():
-        backend = backends.make(request.model, benchmark, request.sampling, request.endpoint, out, request.trust_remote_code)
+        backend = backends.make(
+            request.model, benchmark, request.sampling, request.endpoint, out, request.trust_remote_code
+        )
         started = time.monotonic()
         done |= _collect(backend, missing, log, total=len(prompts))
         session = Session(len(missing), time.monotonic() - started)

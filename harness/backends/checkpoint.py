@@ -15,6 +15,7 @@ from transformers.models.auto.modeling_auto import (
 from harness.backends.identity import hub_revision, is_local
 from harness.backends.image_processor import TextProcessor, load_processor
 from harness.errors import UserError
+from harness.files import store
 from harness.text import printable, short
 
 PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt")
@@ -98,6 +99,11 @@ def _check_folder(name: str, folder: Path) -> None:
         raise UserError(f"{name}: expected config.json in the folder, found none; {hint}")
     if adapter:
         raise UserError(f"{name}: {WITH_ADAPTER}")
+    generation = folder / "generation_config.json"
+    if generation.exists():
+        # transformers would ignore a file that it cannot read, and with it the end tokens.
+        with _reported(name):
+            store.read_json(generation, dict[str, Any])
     pickled = [file.name for pattern in PICKLED for file in sorted(folder.glob(pattern))]
     if pickled and not any(folder.glob("*.safetensors")):
         raise UserError(

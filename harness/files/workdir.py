@@ -48,9 +48,7 @@ def reserve(
         if difference := _difference((name,), stored[name], requested[name]):
             names, conflict = difference
             flag = next((flags[n] for n in reversed(names) if n in flags), names[-1])
-            raise UserError(
-                f"{flag}: {folder} contains {kind} {conflict}; name another folder for a new one"
-            )
+            raise UserError(f"{flag}: {folder} contains {kind} {conflict}; name another folder for a new one")
     requested |= {name: stored.get(name) for name in may_differ if requested[name] is None}
     if stored != requested:
         store.write_json(path, requested)
