@@ -67,7 +67,7 @@ class EvalRequest:
     sampling: Sampling = field(default_factory=Sampling)
     endpoint: Endpoint = field(default_factory=Endpoint)
     trust_remote_code: bool = False
-    """Run the code that a checkpoint of hf: or vllm: ships. It can do anything that you can: read it first."""
+    """Run the code that a checkpoint of hf: or vllm: ships. It can do anything you can: read it first."""
     batch_check: bool = True
     """Send 16 prompts again, one at a time, to check that batching changes no response and to measure the
     time to the first token."""
