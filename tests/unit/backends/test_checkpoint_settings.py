@@ -26,7 +26,7 @@ from training.base.model.tokenizer import SPECIAL_TOKENS, train_tokenizer  # noq
 ENDS = {"<|im_end|>", "<|endoftext|>"}
 STRING_TEMPLATE = (
     "{% for m in messages %}{{ '<|im_start|>' + m.role + '\n' + m.content + '<|im_end|>\n' }}{% endfor %}"
-    "<|im_start|>assistant\n"
+    "<|im_start|>assistant: "
 )
 # Members of a generation config that would change greedy responses.
 SETTINGS = {
@@ -41,7 +41,7 @@ SETTINGS = {
     "sequence_bias": [[[300], 50.0]],
     "forced_bos_token_id": 300,
     "forced_eos_token_id": 300,
-    "suppress_tokens": list(range(300, 600)),
+    "suppress_tokens": list(range(301, 600)),
     "begin_suppress_tokens": list(range(600, 700)),
     "exponential_decay_length_penalty": [2, 4.0],
     "renormalize_logits": True,
@@ -178,7 +178,7 @@ def test_a_checkpoint_without_images_answers_texts(text_only: Path) -> None:
     prompts = [Prompt(f"p{i}", "in_context", parts("Which", f" {i * 'word '}?")) for i in range(5)]
     together = {r.instance: r for r in model.generate(prompts)}
     assert {r.error for r in together.values()} == {None}
-    chat = "<|im_start|>user\nWhich ?<|im_end|>\n<|im_start|>assistant\n"
+    chat = "<|im_start|>user\nWhich ?<|im_end|>\n<|im_start|>assistant: "
     assert together["p0"].prompt_tokens == len(train_tokenizer()(chat)["input_ids"])
     assert {p.instance: ask_again(model, p).text for p in prompts} == {n: r.text for n, r in together.items()}
     assert json.loads(json.dumps(model.description))["image_processor"] is None
