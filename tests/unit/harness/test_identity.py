@@ -118,7 +118,9 @@ def test_another_revision_of_a_hub_id_is_refused(
 ) -> None:
     monkeypatch.setattr(identity, "hub_revision", lambda _: ("a" * 40, False))
     first = run(text_folder, "hf:owner/name", tmp_path / "run")
-    assert first.identity == {"revision": "a" * 40}
+    assert first.identity == {"revision": "a" * 40, identity.TRUSTED: None}
+    with pytest.raises(UserError, match=r"^trust_remote_code: .* code of the checkpoint none, but 'run' was"):
+        run(text_folder, "hf:owner/name", tmp_path / "run", trust_remote_code=True)
     monkeypatch.setattr(identity, "hub_revision", lambda _: (None, True))
     assert run(text_folder, "hf:owner/name", tmp_path / "run") == first
     monkeypatch.setattr(identity, "hub_revision", lambda _: ("b" * 40, False))
