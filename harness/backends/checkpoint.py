@@ -18,6 +18,10 @@ from harness.errors import UserError
 from harness.files import store
 from harness.text import printable, short
 
+WITH_ADAPTER = (
+    "contains whole weights and a LoRA adapter, which would be added to them; remove adapter_config.json and "
+    "the adapter if it is merged already, or merge it"
+)
 PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 
 
@@ -54,12 +58,6 @@ def load_checkpoint(
         raise UserError(f"{name}: {WITH_ADAPTER}")
     _set_padding(name, processor.tokenizer, model.generation_config)
     return model, processor
-
-
-WITH_ADAPTER = (
-    "contains whole weights and a LoRA adapter, which would be added to them; remove adapter_config.json and "
-    "the adapter if it is merged already, or merge it"
-)
 
 
 def read_processor(name: str, argument: str, files: dict[str, Any]) -> tuple[Any, Any]:
