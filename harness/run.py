@@ -28,7 +28,7 @@ from tyro.conf import arg
 
 from harness import backends, variants
 from harness.backends import Backend, Endpoint, Sampling
-from harness.backends.identity import identity
+from harness.backends.identity import TRUSTED, identity
 from harness.errors import UserError
 from harness.files import store
 from harness.files.benchmark import Benchmark
@@ -58,6 +58,7 @@ FLAGS = {
     "weights": "model",
     "identity": "model",
     "address": "base_url",
+    TRUSTED: "trust_remote_code",
 }
 
 
@@ -253,7 +254,7 @@ def _run(benchmark: Benchmark, request: EvalRequest) -> Run:
         samples=request.samples,
         sampling=msgspec.to_builtins(request.sampling),
         weights=backends.weights_digest(request.model),
-        identity=identity(request.model, request.endpoint),
+        identity=identity(request.model, request.endpoint, request.trust_remote_code),
     )
 
 

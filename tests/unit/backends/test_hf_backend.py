@@ -349,7 +349,7 @@ def test_an_unknown_hub_id_is_an_error_of_one_sentence(monkeypatch: pytest.Monke
 
 @pytest.mark.parametrize("model", ["hf", "hf:"])
 def test_a_model_without_a_path_is_an_error(model: str) -> None:
-    with pytest.raises(UserError, match="^hf: expected the path of a checkpoint's folder"):
+    with pytest.raises(UserError, match=r"^hf: expected the path of a checkpoint's folder"):
         backends.make(model, Pictures(), Sampling())  # type: ignore[arg-type]
 
 
