@@ -35,18 +35,17 @@ from typing import Any
 
 import torch
 from accelerate.utils import gather_object
-from transformers import TrainerCallback
+from transformers import GenerationConfig, TrainerCallback
 from trl.data_utils import prepare_multimodal_messages
 
-from harness.backends.chat import placeholders
+from harness.backends.chat import end_tokens, placeholders
+from harness.backends.tokens import decode, opening
 from harness.errors import UserError
-from harness.thoughts import as_think_block, opened_by
+from harness.thoughts import as_think_block
 from training.resume import EpochOrderSampler, ResumeMixin
 from training.rl.dynamic_sampling import groups_to_sample, groups_with_variance, replacement_prompts
 from training.rl.kl import BoundedKl
 
-# More tokens than any mark of a thought has.
-LONGEST_MARK = 40
 # Training ends after so many consecutive batches in which no group varies. DAPO retries as often.
 PATIENCE = 20
 
@@ -90,18 +89,31 @@ class PolicyRolloutTrainer(ResumeMixin, BoundedKl):
         # The sampled batch while TRL's _generate_and_score_completions runs on it.
         self._rollouts: RolloutBatch | None = None
         self._batches_without_variance, self._ever_varied = 0, False
-        visual = placeholders(self.model.config, self.processing_class)
-        self._suppress({*visual, self._tokenizer.pad_token_id})
+        self._set_generation()
         self.add_callback(_ResumeAndStop(self))
 
-    def _suppress(self, tokens: set[int]) -> None:
-        """Prevents sampling of tokens that never belong in a response; TRL suppresses only one of them."""
-        suppressed = sorted(tokens - set(self.eos_token_ids))
+    def _set_generation(self) -> None:
+        """Ends responses as the harness does, and prevents tokens that never belong in a response.
+
+        TRL ends them at fewer tokens, suppresses only one, and takes all other settings of the checkpoint's
+        generation config, such as min_new_tokens.
+        """
+        own, tokenizer = self.model.generation_config, self._tokenizer
+        self.eos_token_ids = sorted(end_tokens(f"hf:{self.model.name_or_path}", self.processing_class, own))
+        banned = {*placeholders(self.model.config, self.processing_class), tokenizer.pad_token_id}
+        suppressed = sorted(banned - set(self.eos_token_ids))
+        self.model.generation_config = GenerationConfig(
+            eos_token_id=self.eos_token_ids, pad_token_id=tokenizer.pad_token_id
+        )
         if self.use_vllm:
-            self.vllm_generation.generation_kwargs["logit_bias"] = dict.fromkeys(suppressed, -100.0)
-        else:
-            self.generation_kwargs["suppress_tokens"] = suppressed
-            self.generation_config.suppress_tokens = suppressed
+            bias = dict.fromkeys(suppressed, -100.0)
+            self.vllm_generation.generation_kwargs |= {
+                "logit_bias": bias,
+                "stop_token_ids": self.eos_token_ids,
+            }
+            return
+        self.generation_kwargs |= {"suppress_tokens": suppressed, "eos_token_id": self.eos_token_ids}
+        self.generation_config.update(suppress_tokens=suppressed, eos_token_id=self.eos_token_ids)
 
     def _get_train_sampler(self, dataset: Any = None) -> Any:
         """Wraps TRL's sampler, so that a resumed run has the same order of prompts (training/resume.py)."""
@@ -187,8 +199,8 @@ class PolicyRolloutTrainer(ResumeMixin, BoundedKl):
 
     def _as_message(self, prompt_ids: list[int], completion_ids: list[int]) -> list[dict[str, str]]:
         """A response as the harness would grade it. If the prompt opened the thought, the response has it."""
-        opened = opened_by(self._tokenizer.decode(prompt_ids[-LONGEST_MARK:]))
-        text = opened + self._tokenizer.decode(completion_ids, skip_special_tokens=True)
+        opened = opening(self._tokenizer, prompt_ids)
+        text = opened + decode(self._tokenizer, completion_ids)
         # The format asks for <think>, which other marks stand for only where the prompt has set them.
         return [{"role": "assistant", "content": as_think_block(text) if opened else text}]
 
