@@ -7,7 +7,7 @@ is refused.
 
 import platform
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
@@ -211,7 +211,8 @@ def reserve_run(run: Path, recipe: Recipe, data: tuple[Json, ...]) -> None:
     comparable = requested
     for stage in changed:
         comparable = merge(comparable, _stage_settings(stored, stage))
-    reserve(run, RECIPE_FILE, request | {"recipe": comparable}, "a training run")
+    flags = dict(_keys_as_typed(requested)) | {"recipe.name": "recipe"}
+    reserve(run, RECIPE_FILE, request | {"recipe": comparable}, "a training run", flags=flags)
     for stage in changed:
         if any((run / f".{stage}").glob("*")):
             raise UserError(
@@ -220,6 +221,16 @@ def reserve_run(run: Path, recipe: Recipe, data: tuple[Json, ...]) -> None:
             )
     if changed:
         store.write_json(run / RECIPE_FILE, request)
+
+
+def _keys_as_typed(settings: Mapping[str, Any], parent: str = "") -> Iterator[tuple[str, str]]:
+    """The path of each setting in recipe.json, and its key in a recipe file, such as rl.prompts."""
+    for name, value in settings.items():
+        key = f"{parent}{name}"
+        if isinstance(value, dict):
+            yield from _keys_as_typed(value, f"{key}.")
+        else:
+            yield f"recipe.{key}", key
 
 
 def _stage_settings(recipe: dict[str, Any], stage: Stage) -> dict[str, Any]:

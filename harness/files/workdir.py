@@ -29,7 +29,8 @@ def reserve(
 ) -> dict[str, Any]:
     """Writes the request as JSON to folder/file, or checks that the folder contains the same request.
 
-    `kind` names the work in errors, such as "a run", and `flags` the flag that sets a field of another name.
+    `kind` names the work in errors, such as "a run", and `flags` the flag that sets a field of another name,
+    or of a path of names such as sampling.seed.
     A field in `may_differ` may have another value than the file: the file is updated, unless the new value is
     None. So may a field that the file lacks, because an earlier version wrote it. Returns the request as
     stored in the file.
@@ -47,10 +48,9 @@ def reserve(
     for name in [name for name in requested if name in stored and name not in may_differ]:
         if difference := _difference((name,), stored[name], requested[name]):
             names, conflict = difference
-            flag = next((flags[n] for n in reversed(names) if n in flags), names[-1])
-            raise UserError(
-                f"{flag}: {folder} contains {kind} {conflict}; name another folder for a new one"
-            )
+            known = (flags[n] for n in (".".join(names), *reversed(names)) if n in flags)
+            flag = next(known, names[-1])
+            raise UserError(f"{flag}: {folder} contains {kind} {conflict}; name another folder for a new one")
     requested |= {name: stored.get(name) for name in may_differ if requested[name] is None}
     if stored != requested:
         store.write_json(path, requested)

@@ -27,8 +27,8 @@ def reward_functions(benchmarks: Sequence[Benchmark], split: str) -> list[Reward
     """Accuracy and format, in the order of `reward_weights`. TRL logs each under the name of its function.
 
     Accuracy is the family's grade under the instance's own policy: 1 or 0 on ClevrPolicy; on GTAPolicy half
-    for the tool and half for its arguments (paper, GTAPolicy). It is None if the grading fails. TRL passes the
-    columns of the dataset's rows.
+    for the tool and half for its arguments (paper, GTAPolicy). It is None if the grading fails.
+    TRL passes the columns of the dataset's rows.
     """
     instances: list[dict[str, Instance]] = [{i.id: i for i in b.instances(split)} for b in benchmarks]
 

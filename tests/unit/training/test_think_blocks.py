@@ -25,8 +25,8 @@ def test_every_block_has_a_closing_mark(opening: str) -> None:
 @pytest.mark.parametrize("space", ["", "\n", "\n\n"])
 @pytest.mark.parametrize("opening", OPENINGS)
 def test_a_response_continues_what_the_prompt_opened(opening: str, space: str) -> None:
-    prompt = f"<|im_start|>assistant\n{opening}{space}"
-    assert (opened := opened_by(prompt)) == opening + space
+    opened = opened_by(f"<|im_start|>assistant\n{opening}{space}")
+    assert opened == opening + space
     for response, thought in ((CHAIN, "Two cubes."), (BOX, "")):
         rest = continued(opened, response)
         assert "<think>" not in rest
