@@ -1,4 +1,4 @@
-"""A checkpoint says where the thought begins and where a response ends, and changes nothing else in rollouts."""
+"""A checkpoint says where a thought begins and where a response ends, and changes no other setting of RL."""
 
 import json
 import shutil

@@ -8,7 +8,7 @@ from harness.thoughts import answer_in, as_think_block, closed_by, continued, ma
 
 OPENINGS = [
     *("<think>", "<THINK>", "<thinking>", "<thought>", "<reasoning>", "<seed:think>", "[THINK]", "◁think▷"),
-    *("<|begin_of_thought|>", "<|START_THINKING|>", "<|inner_prefix|>"),
+    *("<|think|>", "<|begin_of_thought|>", "<|START_THINKING|>", "<|inner_prefix|>"),
     *("<unused94>thought", "<|channel>thought", "<|channel|>analysis<|message|>"),
 ]
 BOX = r"\boxed{Case 1}"
