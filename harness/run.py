@@ -25,7 +25,7 @@ from tyro.conf import arg
 
 from harness import backends, variants
 from harness.backends import Backend, Endpoint, Sampling
-from harness.backends.identity import identity
+from harness.backends.identity import TRUSTED, identity
 from harness.errors import UserError
 from harness.files import store
 from harness.files.benchmark import Benchmark
@@ -48,6 +48,7 @@ FLAGS = {
     "weights": "model",
     "identity": "model",
     "address": "base_url",
+    TRUSTED: "trust_remote_code",
 }
 
 
@@ -67,7 +68,7 @@ class EvalRequest:
     sampling: Sampling = field(default_factory=Sampling)
     endpoint: Endpoint = field(default_factory=Endpoint)
     trust_remote_code: bool = False
-    """Run the code that a checkpoint of hf: or vllm: ships. It can do anything that you can: read it first."""
+    """Run the code that a checkpoint of hf: or vllm: ships. It can do anything you can: read it first."""
     batch_check: bool = True
     """Send 16 prompts again, one at a time, to check that batching changes no response and to measure the
     time to the first token."""
@@ -103,7 +104,9 @@ def _evaluate(
     done = {r.key: r for r in log.read() if r.error is None}
     missing = [p for p in prompts if p.key not in done]
     if missing or not (out / "report.json").exists():
-        backend = backends.make(request.model, benchmark, request.sampling, request.endpoint, out, request.trust_remote_code)
+        backend = backends.make(
+            request.model, benchmark, request.sampling, request.endpoint, out, request.trust_remote_code
+        )
         started = time.monotonic()
         done |= _collect(backend, missing, log, total=len(prompts))
         session = Session(len(missing), time.monotonic() - started)
@@ -186,7 +189,7 @@ def _run(benchmark: Benchmark, request: EvalRequest) -> Run:
         samples=request.samples,
         sampling=msgspec.to_builtins(request.sampling),
         weights=backends.weights_digest(request.model),
-        identity=identity(request.model, request.endpoint),
+        identity=identity(request.model, request.endpoint, request.trust_remote_code),
     )
 
 

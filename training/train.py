@@ -27,6 +27,8 @@ from training.cot.generate import CHAINS, read_chains
 from training.curves.history import RECORD_FILE, MetricValues, read_history
 from training.dataset import SPLIT, Mixture
 
+# The flags that set the fields of a request which have other names.
+FLAGS = {"recipe.name": "recipe", "benchmark": "data", "digest": "data", "chains": "cot", "cot_sha256": "cot"}
 RECIPE_FILE, LOCK = "recipe.json", ".lock"
 PACKAGES = ("torch", "transformers", "trl", "peft", "accelerate", "datasets")
 
@@ -211,7 +213,7 @@ def reserve_run(run: Path, recipe: Recipe, data: tuple[Json, ...]) -> None:
     comparable = requested
     for stage in changed:
         comparable = merge(comparable, _stage_settings(stored, stage))
-    flags = dict(_keys_as_typed(requested)) | {"recipe.name": "recipe"}
+    flags = dict(_keys_as_typed(requested)) | FLAGS
     reserve(run, RECIPE_FILE, request | {"recipe": comparable}, "a training run", flags=flags)
     for stage in changed:
         if any((run / f".{stage}").glob("*")):

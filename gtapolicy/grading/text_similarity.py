@@ -76,8 +76,9 @@ class BertScore:
                 f"{folder}: expected weights with sha256 {WEIGHTS_BEGIN}…{WEIGHTS_END}, got {digest}"
             )
         self.torch = torch
-        self.tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
-        self.model = transformers.AutoModel.from_pretrained(folder, local_files_only=True).eval()
+        files = {"local_files_only": True, "trust_remote_code": False}
+        self.tokenizer = transformers.AutoTokenizer.from_pretrained(folder, **files)
+        self.model = transformers.AutoModel.from_pretrained(folder, **files).eval()
         # For each text, unit vectors of shape (tokens, width), without the first and the last special token.
         self.vectors: dict[str, Any] = {}
 

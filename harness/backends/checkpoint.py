@@ -15,8 +15,13 @@ from transformers.models.auto.modeling_auto import (
 from harness.backends.identity import hub_revision, is_local
 from harness.backends.image_processor import TextProcessor, load_processor
 from harness.errors import UserError
+from harness.files import store
 from harness.text import printable, short
 
+WITH_ADAPTER = (
+    "contains whole weights and a LoRA adapter, which would be added to them; remove adapter_config.json and "
+    "the adapter if it is merged already, or merge it"
+)
 PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 
 
@@ -31,18 +36,10 @@ def load_checkpoint(
     """
     name = f"hf:{argument}"
     files = check_location(name, argument) | {"trust_remote_code": trust_remote_code}
-    with _reported(name):
-        config = transformers.AutoConfig.from_pretrained(argument, **files)
-    images, model_class = _model_class(name, config)
-    if not images and not text_only:
-        raise UserError(f"{name}: expected an image-text-to-text checkpoint, got {config.model_type}")
-    with _reported(name):
-        if images:
-            processor = load_processor(argument, config, **files)
-        else:
-            processor = TextProcessor(transformers.AutoTokenizer.from_pretrained(argument, **files))
-    _check_processor(name, processor, images)
-    with _reported(name):
+    model_class, processor = read_processor(name, argument, files)
+    if isinstance(processor, TextProcessor) and not text_only:
+        raise UserError(f"{name}: expected an image-text-to-text checkpoint, got one that reads only text")
+    with reported(name):
         model, info = model_class.from_pretrained(
             argument,
             dtype=torch.bfloat16 if device.type == "cuda" else "auto",
@@ -63,10 +60,28 @@ def load_checkpoint(
     return model, processor
 
 
-WITH_ADAPTER = (
-    "contains whole weights and a LoRA adapter, which would be added to them; remove adapter_config.json and "
-    "the adapter if it is merged already, or merge it"
-)
+def read_processor(name: str, argument: str, files: dict[str, Any]) -> tuple[Any, Any]:
+    """The class that loads the model, and its processor, a TextProcessor if the model reads no images.
+
+    `files` says where from_pretrained finds them. UserError if the processor cannot render a prompt.
+    """
+    with reported(name):
+        config = transformers.AutoConfig.from_pretrained(argument, **files)
+    images, model_class = _model_class(name, config)
+    with reported(name):
+        if images:
+            processor = load_processor(argument, config, **files)
+        else:
+            processor = TextProcessor(transformers.AutoTokenizer.from_pretrained(argument, **files))
+    if not hasattr(processor, "tokenizer") or (images and not hasattr(processor, "image_processor")):
+        raise UserError(f"{name}: expected an image-text processor, got {type(processor).__name__}")
+    processor.chat_template = processor.chat_template or processor.tokenizer.chat_template
+    if not processor.chat_template:
+        raise UserError(
+            f"{name}: expected a chat template (chat_template.jinja), got none; "
+            "use the instruction-tuned checkpoint, or add its template"
+        )
+    return model_class, processor
 
 
 def check_location(name: str, argument: str) -> dict[str, Any]:
@@ -98,6 +113,11 @@ def _check_folder(name: str, folder: Path) -> None:
         raise UserError(f"{name}: expected config.json in the folder, found none; {hint}")
     if adapter:
         raise UserError(f"{name}: {WITH_ADAPTER}")
+    generation = folder / "generation_config.json"
+    if generation.exists():
+        # transformers would ignore a file that it cannot read, and with it the end tokens.
+        with reported(name):
+            store.read_json(generation, dict[str, Any])
     pickled = [file.name for pattern in PICKLED for file in sorted(folder.glob(pattern))]
     if pickled and not any(folder.glob("*.safetensors")):
         raise UserError(
@@ -107,8 +127,8 @@ def _check_folder(name: str, folder: Path) -> None:
 
 
 @contextmanager
-def _reported(name: str) -> Iterator[None]:
-    """Within the context, turns what transformers says about a checkpoint into a UserError."""
+def reported(name: str, library: str = "transformers") -> Iterator[None]:
+    """Within the context, turns what the library says about a checkpoint into a UserError."""
     try:
         yield
     # Other people's files fail in every way: KeyError, TypeError, and Exception itself from tokenizers.
@@ -119,9 +139,8 @@ def _reported(name: str) -> Iterator[None]:
                 "it, give --trust-remote-code to harness eval"
             ) from error
         reason = short(printable(" ".join(str(error).split()) or type(error).__name__), 300)
-        raise UserError(
-            f"{name}: expected a complete checkpoint, but transformers reports: {reason}"
-        ) from error
+        message = f"{name}: expected a complete checkpoint, but {library} reports: {reason}"
+        raise UserError(message) from error
 
 
 def _model_class(name: str, config: Any) -> tuple[bool, Any]:
@@ -134,18 +153,6 @@ def _model_class(name: str, config: Any) -> tuple[bool, Any]:
         if type(config) in known or auto.__name__ in shipped:
             return images, auto
     raise UserError(f"{name}: expected a language model, with or without images, got {config.model_type}")
-
-
-def _check_processor(name: str, processor: Any, images: bool) -> None:
-    """UserError if the processor lacks a tokenizer, an image processor or a chat template."""
-    if not hasattr(processor, "tokenizer") or (images and not hasattr(processor, "image_processor")):
-        raise UserError(f"{name}: expected an image-text processor, got {type(processor).__name__}")
-    processor.chat_template = processor.chat_template or processor.tokenizer.chat_template
-    if not processor.chat_template:
-        raise UserError(
-            f"{name}: expected a chat template (chat_template.jinja), got none; "
-            "use the instruction-tuned checkpoint, or add its template"
-        )
 
 
 def _set_padding(name: str, tokenizer: Any, generation_config: Any) -> None:

@@ -55,6 +55,7 @@ class HuggingFace(Backend):
         # The report says whether the checkpoint allows this.
         self.prefix_reuse = reusable(self.model)
         self.model.generation_config = self._generation_config()
+        images = getattr(self.processor, "image_processor", None)
         self.description: Json = {
             "backend": "hf",
             "checkpoint": argument,
@@ -63,7 +64,7 @@ class HuggingFace(Backend):
             "parameters": sum(p.numel() for p in self.model.parameters()),
             "dtype": str(self.model.dtype).removeprefix("torch."),
             "device": torch.cuda.get_device_name() if self.device.type == "cuda" else "cpu",
-            "image_processor": type(getattr(self.processor, "image_processor", None)).__name__,
+            "image_processor": images and type(images).__name__,
             "max_positions": self.positions,
             "prefix_reuse": self.prefix_reuse,
             "torch": str(torch.__version__),

@@ -24,13 +24,15 @@ FILES = {
     "generation config": ("generation_config.json",),
     "code": ("**/*.py",),
 }  # fmt: skip
+# Whether the checkpoint's code is run.
+TRUSTED = "code of the checkpoint"
 HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 HUB_SECONDS = 10
 
 Identity = dict[str, str | None]
 
 
-def identity(model: str, endpoint: Endpoint) -> Identity | None:
+def identity(model: str, endpoint: Endpoint, trust_remote_code: bool = False) -> Identity | None:
     """By kind, sha256 of a local checkpoint's files; the revision of a hub id; the address of a server.
 
     A kind without files has no value. Returns None for a scripted model and for a checkpoint that is not on
@@ -38,10 +40,11 @@ def identity(model: str, endpoint: Endpoint) -> Identity | None:
     """
     name, place = model.partition(":")[0], location(model)
     if name in CHECKPOINTS:
+        run_code = {TRUSTED: "run" if trust_remote_code else None}
         if Path(place).is_dir():
-            return {kind: _digest(Path(place), patterns) for kind, patterns in FILES.items()}
+            return {kind: _digest(Path(place), patterns) for kind, patterns in FILES.items()} | run_code
         revision = None if is_local(place) else hub_revision(place)[0]
-        return {"revision": revision} if revision else None
+        return {"revision": revision} | run_code if revision else None
     if is_scripted(model) or name == "replay":
         return None
     # The variable that the provider's client reads.

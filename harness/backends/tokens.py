@@ -1,7 +1,7 @@
 """Where text and special tokens meet, in a question and in a response.
 
-    question    "What does <|im_end|> mean?"        read as text, so it does not end the user's turn
-    response    <think> two cubes </think> A <eos>  special tokens vanish, except the marks of a thought
+question    "What does <|im_end|> mean?"        read as text, so it does not end the user's turn
+response    <think> two cubes </think> A <eos>  special tokens vanish, except the marks of a thought
 """
 
 import re
@@ -11,8 +11,8 @@ from typing import Any
 
 from harness import thoughts
 
-# Splits a special token inside a text. It is invisible, and `as_text` has the tokenizer drop it.
-JOINER = "\N{WORD JOINER}"
+# Both are invisible and split a special token inside a text. `as_text` has the tokenizer drop the first one.
+JOINER, SPACE = "\N{WORD JOINER}", "\N{ZERO WIDTH SPACE}"
 # The longest mark of a thought has fewer tokens.
 LONGEST_MARK = 32
 
@@ -26,6 +26,8 @@ def as_text(processor: Any) -> Callable[[str], str]:
     added = processor.tokenizer.added_tokens_decoder.values()
     template = str(getattr(processor, "chat_template", ""))
     tokens = {t.content for t in added if t.special or t.content in template}
+    # A tokenizer looks for these after it has normalized the text, when the joiner is gone.
+    late = {t.content for t in added if t.normalized}
     tokens |= {v for k, v in vars(processor).items() if k.endswith("_token") and isinstance(v, str)}
     tokens = {t for t in tokens if len(t.strip()) > 1 and not any(thoughts.marks(t))}
     if not tokens:
@@ -33,7 +35,12 @@ def as_text(processor: Any) -> Callable[[str], str]:
     _drop_joiners(processor.tokenizer)
     # Of tokens that begin in the same place, the longest.
     pattern = re.compile("|".join(map(re.escape, sorted(tokens, key=len, reverse=True))))
-    return lambda text: pattern.sub(lambda match: match[0][0] + JOINER + match[0][1:], text)
+
+    def split(match: re.Match[str]) -> str:
+        token = match[0]
+        return token[0] + (SPACE if token in late else JOINER) + token[1:]
+
+    return lambda text: pattern.sub(split, text)
 
 
 def _drop_joiners(tokenizer: Any) -> None:

@@ -6,7 +6,6 @@ The part after the question mark contains options of vllm.LLM, written as in a U
 import json
 import os
 from collections.abc import Iterator, Sequence
-from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -22,13 +21,15 @@ import torch
 import transformers
 import vllm
 from vllm import LLM, SamplingParams
-from vllm.exceptions import VLLMClientError, VLLMError
+from vllm.exceptions import VLLMClientError
 from vllm.platforms import current_platform
 from vllm.sampling_params import StructuredOutputsParams
 from vllm.v1.engine.exceptions import EngineDeadError
 
 from harness.backends import Backend, Sampling, failure
-from harness.backends.chat import Reader
+from harness.backends.chat import Reader, end_tokens
+from harness.backends.checkpoint import check_location, read_processor, reported
+from harness.backends.tokens import decode, opening
 from harness.errors import UserError
 from harness.files.benchmark import Benchmark
 from harness.records import Json, Prompt, Response
@@ -58,23 +59,34 @@ class VLLM(Backend):
     """
 
     batched = True
+    runs_code = True
 
-    def __init__(self, argument: str, benchmark: Benchmark, sampling: Sampling) -> None:
+    def __init__(
+        self, argument: str, benchmark: Benchmark, sampling: Sampling, trust_remote_code: bool = False
+    ) -> None:
         path, options = parse_argument(argument)
+        self.name, code = f"vllm:{path}", {"trust_remote_code": trust_remote_code}
         if 0 < sampling.temperature < 0.01:
             raise UserError(f"temperature: vLLM expects 0, or 0.01 and more, got {sampling.temperature}")
         self.sampling = sampling
-        try:
-            self.llm = LLM(path, **{**DEFAULT_OPTIONS, **options})
-        except (OSError, ValueError, TypeError, RuntimeError, ImportError, VLLMError) as error:
-            raise UserError(f"vllm:{path}: vLLM could not load it: {error}") from error
+        files = check_location(self.name, path)
+        _, processor = read_processor(self.name, path, files | code)
+        with reported(self.name, "vLLM"):
+            self.llm = LLM(path, **{**DEFAULT_OPTIONS, **code, **options})
         config, self.tokenizer = self.llm.model_config, self.llm.get_tokenizer()
-        processor = SimpleNamespace(tokenizer=self.tokenizer)
+        processor.tokenizer = self.tokenizer
         self.reader = Reader(processor, config.hf_config, benchmark, None, sampling.max_new_tokens)
+        self.reader.check(self.name, ())
+        try:
+            generation_config = transformers.GenerationConfig.from_pretrained(path, **files)
+        except OSError:  # it has none
+            generation_config = None
+        self.end_tokens = end_tokens(self.name, processor, generation_config)
         self.max_in_flight = min(MAX_IN_FLIGHT, self.llm.llm_engine.vllm_config.scheduler_config.max_num_seqs)
         self.description: Json = {
             "backend": "vllm",
             "checkpoint": path,
+            "revision": files.get("revision"),
             "options": {**DEFAULT_OPTIONS, **options},
             "architecture": config.architecture,
             "dtype": str(config.dtype).removeprefix("torch."),
@@ -95,6 +107,7 @@ class VLLM(Backend):
         self.llm.reset_prefix_cache()
 
     def _respond(self, prompts: Sequence[Prompt], constraint: Any) -> Iterator[Response]:
+        self.reader.check(self.name, prompts)
         in_flight: dict[str, Prompt] = {}
         try:
             # Prompts of the same policy follow each other, so that its prefix is still in the engine's cache.
@@ -104,9 +117,9 @@ class VLLM(Backend):
                 except (UserError, ValueError, VLLMClientError) as error:
                     yield failure(prompt, str(error))
                 while len(in_flight) >= self.max_in_flight:
-                    yield from self._receive(in_flight)
+                    yield from self._receive(in_flight, constraint)
             while in_flight:
-                yield from self._receive(in_flight)
+                yield from self._receive(in_flight, constraint)
         finally:
             if in_flight:
                 self.llm.llm_engine.abort_request(list(in_flight))
@@ -118,11 +131,11 @@ class VLLM(Backend):
             for part in self.reader.content(prompt.parts)
         ]
         [request] = self.llm.enqueue_chat(
-            [{"role": "user", "content": content}],
+            [{"role": "user", "content": self.reader.message(content)}],
             self._sampling_params(prompt, constraint),
             use_tqdm=False,
-            # The other format, "string", moves all images in front of the text.
-            chat_template_content_format="openai",
+            # The format "string" would move all images in front of the text.
+            chat_template_content_format="openai" if self.reader.takes_parts else "string",
         )
         return str(request).partition("-")[0]
 
@@ -134,12 +147,13 @@ class VLLM(Backend):
             top_p=1.0 if greedy else self.sampling.top_p,
             seed=None if greedy else rng(self.sampling.seed, "vllm", *prompt.key).getrandbits(63),
             logit_bias=dict.fromkeys(self.reader.placeholders, float("-inf")),
+            stop_token_ids=sorted(self.end_tokens),
             structured_outputs=constraint,
             # Decoded in _response: vLLM drops the last bytes of a text that is cut within a character.
             detokenize=False,
         )
 
-    def _receive(self, in_flight: dict[str, Prompt]) -> Iterator[Response]:
+    def _receive(self, in_flight: dict[str, Prompt], constraint: Any) -> Iterator[Response]:
         """Waits for the engine's next outputs, and removes the finished ones from `in_flight`."""
         try:
             outputs = [output for output in self.llm.llm_engine.step() if output.finished]
@@ -147,9 +161,11 @@ class VLLM(Backend):
             raise UserError(f"vllm: the engine stopped: {error}; rerun the command to resume") from error
         batch = len(in_flight)
         for output in outputs:
-            yield self._response(in_flight.pop(output.request_id), output, batch)
+            # A response of forced form has no thought, even if the prompt opens one.
+            begins = opening(self.tokenizer, output.prompt_token_ids) if constraint is None else ""
+            yield self._response(in_flight.pop(output.request_id), output, begins, batch)
 
-    def _response(self, prompt: Prompt, output: Any, batch: int) -> Response:
+    def _response(self, prompt: Prompt, output: Any, begins: str, batch: int) -> Response:
         """The seconds count from the moment at which the engine takes the prompt out of its queue."""
         [completion], times = output.outputs, output.metrics
         tokens, reason = list(completion.token_ids), completion.finish_reason
@@ -161,7 +177,7 @@ class VLLM(Backend):
             return failure(prompt, f"vLLM ended the response with {reason!r}")
         return Response(
             *prompt.key,
-            text=self.tokenizer.decode(tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False),
+            text=begins + decode(self.tokenizer, tokens),
             prompt_tokens=len(output.prompt_token_ids),
             cached_tokens=output.num_cached_tokens,
             completion_tokens=len(tokens),

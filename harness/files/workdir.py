@@ -30,8 +30,7 @@ def reserve(
     """Writes the request as JSON to folder/file, or checks that the folder contains the same request.
 
     `kind` names the work in errors, such as "a run", and `flags` the flag that sets a field of another name,
-    or of a path of names such as sampling.seed.
-    A field in `may_differ` may have another value than the file: the file is updated, unless the new value is
+    or of a path of names such as sampling.seed. A field in `may_differ` may have another value than the file: the file is updated, unless the new value is
     None. So may a field that the file lacks, because an earlier version wrote it. Returns the request as
     stored in the file.
     """
@@ -59,6 +58,8 @@ def reserve(
 
 def _difference(names: tuple[str, ...], stored: Any, requested: Any) -> tuple[tuple[str, ...], str] | None:
     """The first place in which two JSON values differ, as names from the outside in, and how they differ."""
+    if isinstance(stored, list) and isinstance(requested, list) and len(stored) == len(requested):
+        stored, requested = ({str(i): value for i, value in enumerate(v)} for v in (stored, requested))
     if isinstance(stored, dict) and isinstance(requested, dict):
         inner = (_difference((*names, key), value, requested.get(key)) for key, value in stored.items())
         return next(filter(None, inner), None)

@@ -79,9 +79,7 @@ def processor() -> Any:
 
 @pytest.mark.parametrize("images", [False, True])
 @pytest.mark.parametrize("case", CASES)
-def test_a_trial_prompt_is_searched_for_its_texts_and_images(
-    processor: Any, case: str, images: bool
-) -> None:
+def test_a_trial_prompt_is_searched_for_its_texts_and_images(processor: Any, case: str, images: bool) -> None:
     content, *expected = CASES[case]
     processor.chat_template = template(content)
     if isinstance(expected[images], bool):

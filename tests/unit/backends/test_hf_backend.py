@@ -259,7 +259,9 @@ def add_an_adapter(folder: Path) -> None:
 
 
 def ship_code(folder: Path) -> None:
-    (folder / "code.py").write_text(f"open({str(folder / 'ran')!r}, 'w')\nclass Config: ...\nclass Model: ...\n")
+    (folder / "code.py").write_text(
+        f"open({str(folder / 'ran')!r}, 'w')\nclass Config: ...\nclass Model: ...\n"
+    )
     auto_map = {"AutoConfig": "code.Config", "AutoModelForImageTextToText": "code.Model"}
     edit_config(folder, model_type="unheard_of", auto_map=auto_map)
 
@@ -275,6 +277,8 @@ def make_a_training_run(folder: Path) -> None:
 
 def write_template(text: str) -> Callable[[Path], object]:
     return lambda folder: (folder / "chat_template.jinja").write_text(text)
+
+
 DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     "no folder": (shutil.rmtree, "expected a checkpoint's folder, or a hub id"),
     "no config": (lambda f: (f / "config.json").unlink(), r"expected config\.json in the folder, found none"),
@@ -290,7 +294,10 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "whole weights and adapter": (add_an_adapter, "contains whole weights and a LoRA adapter"),
     "own code": (ship_code, "needs code that the checkpoint ships, which is not run; .*--trust-remote-code"),
-    "unknown architecture": (lambda f: edit_config(f, model_type="unheard_of"), f"{INCOMPLETE}: .*unheard_of"),
+    "unknown architecture": (
+        lambda f: edit_config(f, model_type="unheard_of"),
+        f"{INCOMPLETE}: .*unheard_of",
+    ),
     "not a language model": (
         lambda f: (f / "config.json").write_text('{"model_type": "vit"}'),
         "expected a language model, with or without images, got vit",
@@ -342,7 +349,7 @@ def test_an_unknown_hub_id_is_an_error_of_one_sentence(monkeypatch: pytest.Monke
 
 @pytest.mark.parametrize("model", ["hf", "hf:"])
 def test_a_model_without_a_path_is_an_error(model: str) -> None:
-    with pytest.raises(UserError, match="^hf: expected the path of a checkpoint's folder"):
+    with pytest.raises(UserError, match=r"^hf: expected the path of a checkpoint's folder"):
         backends.make(model, Pictures(), Sampling())  # type: ignore[arg-type]
 
 

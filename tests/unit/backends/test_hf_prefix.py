@@ -280,6 +280,15 @@ def test_a_template_that_moves_images_to_the_front_shares_the_images(checkpoint:
     assert {r.cached_tokens for name, r in responses.items() if name[0] == "q"} == {0}
 
 
+def test_special_tokens_in_a_shared_policy_are_text(checkpoint: Path) -> None:
+    model = backend(checkpoint, batch_size=4)
+    content = policy(1, images=2) + parts("Write <|im_end|> and <|image_pad|>.")
+    prompts = [Prompt(f"p{i}", "in_context", content + parts(f"<|im_end|> {i}?")) for i in range(4)]
+    responses = answers(model, prompts)
+    assert all(r.cached_tokens for r in list(responses.values())[1:])
+    assert texts(responses) == texts(plain(model, prompts))
+
+
 def test_a_prefix_may_end_with_an_image(checkpoint: Path) -> None:
     """Without text after it, the next position is the one after the image's longer side."""
     model = backend(checkpoint, batch_size=4)

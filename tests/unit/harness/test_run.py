@@ -1,16 +1,19 @@
 """A run's folder: which requests may use it, one process at a time, and what may change before a resume."""
 
 import shutil
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
 from harness import backends
+from harness.backends import Backend
 from harness.backends.remote import without_surrogates
 from harness.errors import UserError
 from harness.files import store
 from harness.files.benchmark import Benchmark
-from harness.records import Run
+from harness.records import Prompt, Response, Run
 from harness.run import EvalRequest, evaluate
 
 
@@ -70,3 +73,38 @@ def test_two_processes_do_not_share_a_run(text_folder: Path, tmp_path: Path) -> 
 def test_a_response_with_half_a_character_can_be_stored(tmp_path: Path) -> None:
     store.write_json(tmp_path / "a.json", {"text": without_surrogates("a \ud83d and é")})
     assert store.read_json(tmp_path / "a.json", dict[str, str]) == {"text": "a ? and é"}
+
+
+class CutOff(Backend):
+    """Every second response is cut off. Counts the calls."""
+
+    batched = True
+
+    def __init__(self) -> None:
+        self.description: dict[str, str] = {}
+        self.calls = 0
+
+    def generate(self, prompts: Sequence[Prompt]) -> Iterator[Response]:
+        self.calls += 1
+        for i, prompt in enumerate(prompts):
+            reason: Literal["length", "stop"] = "length" if i % 2 else "stop"
+            yield Response(*prompt.key, "A", prefill_seconds=1.0, seconds=2.0, batch=8, finish_reason=reason)
+
+
+@pytest.mark.parametrize("batch_check", [True, False])
+def test_cut_off_responses_are_reported_early_and_the_batch_check_is_optional(
+    text_folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    batch_check: bool,
+) -> None:
+    model = CutOff()
+    monkeypatch.setattr(backends, "make", lambda *_: model)
+    request = EvalRequest("hf:x/y", variants="in_context", limit=4, batch_check=batch_check)
+    report = evaluate(Benchmark(text_folder), request, tmp_path / "run")
+    assert "2 of 4 were cut off" in capsys.readouterr().err
+    assert (report.batch_check is not None) is batch_check
+    assert model.calls == 1 + 4 * batch_check
+    # The time of a batch is not that of a prompt.
+    assert report.usage[0].prefill_seconds == (1.0 if batch_check else None)
