@@ -23,7 +23,7 @@ from harness.errors import UserError
 from harness.family import Family
 from harness.files import benchmark, store
 from harness.files.benchmark import BenchmarkSpec, Manifest
-from harness.parsing import FORMAT, boxed, plain, unwrapped
+from harness.parsing import FORMAT, boxed, plain, without_markup
 from harness.records import Grade, Instance, Part
 from harness.seeds import rng
 from harness.variants import Variant
@@ -161,7 +161,7 @@ def _plural(description: Mapping[str, str]) -> str:
 class ClevrSkills(Family):
     """Grades answers to clevr-skills."""
 
-    scorer = "clevr-skills/2"
+    scorer = "clevr-skills/3"
 
     def grade(self, instance: Instance, target: str, text: str) -> Grade:
         """Exact match of the last boxed answer; for a list, the F1 score of its objects as a multiset."""
@@ -183,5 +183,5 @@ class ClevrSkills(Family):
 
 def _objects(text: str) -> Counter[tuple[str, ...]]:
     """The sorted words of each object: "red small metal cube" is equal to "small red metal cube"."""
-    lines = unwrapped(text).replace("\n", ";").split(";")
+    lines = without_markup(text).replace("\n", ";").split(";")
     return Counter(tuple(sorted(words)) for line in lines if (words := plain(line).split()))

@@ -1,23 +1,66 @@
-r"""Parses responses: an optional <think>...</think>, then the answer in the last \boxed{...}."""
+r"""Parses responses: the answer is the content of the last box after the thought, normally \boxed{...}.
+
+Answers are read as people write them: in LaTeX, Markdown, quotes, brackets or full-width characters. Markup
+cannot change which answer is given, so this never rewards a guess. All other text must be equal.
+"""
 
 import re
+from typing import NamedTuple
+
+from harness.text import normalized
+from harness.thoughts import answer_in
 
 # Part of every query. Changing it changes the digest of every benchmark.
 FORMAT = r"Reason inside <think> and </think>, then give the response alone in \boxed{}."
-# \text{, \mathrm{, \textbf{, ...
-_COMMAND = re.compile(r"\\(?:text|math)(?:rm|bf|it|tt)?\{")
-# The same mark on both sides: **bold**, "quoted", 'quoted', `code`.
-_MARKS = re.compile(r"(\*\*|[\"'`])(.+)\1", re.DOTALL)
-# A Markdown code block, with or without a language.
-_FENCE = re.compile(r"```(?:json\b|\w*\n)?(.+)```", re.DOTALL)
+# What opens and closes a box. Braces inside a box are counted.
+_BOXES = re.compile(
+    r"(?P<box>\\(?:boxed|fbox|framebox)\s*\\?\{|<\|begin_of_box\|>)|(?P<brace>\{)|\}|<\|end_of_box\|>"
+)
+# Tags that count as a box if a response has no box.
+_TAGS = re.compile(
+    r"(?P<box><(?:answer|response|tool_call)>)|</(?:answer|response|tool_call)>", re.IGNORECASE
+)
+# LaTeX commands that only change how their argument looks.
+_FONTS = (
+    "text(?:rm|bf|it|tt|sf|sc|sl|md|up|normal)?|math(?:rm|bf|it|tt|sf|bb|cal|frak|scr|normal)|operatorname"
+    "|[mfh]box|boxed|framebox|emph|underline|boldsymbol|bm|pmb|ensuremath"
+)
+# Around all of an answer: a Markdown code block with or without a language, a LaTeX command, LaTeX formulas.
+_WRAPPER = re.compile(
+    rf"```(?:json\b|\w*\n)?(.+)```|\\(?:{_FONTS})\*?\s*\{{(.+)\}}|\\\((.+)\\\)|\\\[(.+)\\\]", re.DOTALL
+)
+# Around all of an answer: brackets, quotes, and the marks of Markdown and of formulas.
+_PAIRS = frozenset("() [] <> «» ‹› 【】 〔〕 「」 『』 《》 〈〉 “” „“ ‘’ \"\" '' `` ** __ $$".split())
 # Limits the time for an answer with thousands of nested wrappers.
-_MAX_WRAPPERS = 6
+_MAX_WRAPPERS = 10
+_LATEX = re.compile(
+    rf"""
+      (?P<line>\\\\(?!(?:{_FONTS})\b))
+    | (?P<blank>\\[\s,;:>] | \\(?:q?quad|enspace|thinspace|(?:nobreak)?space)(?![a-zA-Z])
+        | \\[hm]space\*?\s*\{{[^{{}}]*\}} | (?<!~)~(?!~) | &nbsp;)
+    | (?P<nothing>\\[!()\[\]] | (?<!\\)\$ | \\(?:text)?color\s*\{{[^{{}}]*\}} | \\\Z
+        | \\(?:left|right|[bB]igg?[lr]?|displaystyle|textstyle|tiny|scriptsize|footnotesize|small|normalsize
+          |large|Large|LARGE|huge|Huge|rm|bf|it|tt|sf|em|bfseries|itshape|ttfamily|sffamily)(?![a-zA-Z]))
+    | (?P<opening>\\\{{|\\lbrace(?![a-zA-Z]))
+    | (?P<closing>\\\}}|\\rbrace(?![a-zA-Z]))
+    | \\(?P<character>[_\#%&$])
+    """,
+    re.VERBOSE,
+)
+_WRITTEN = {"line": "\n", "blank": " ", "nothing": "", "opening": "[", "closing": "]"}
+# A group of LaTeX that contains no other group.
+_GROUP = re.compile(rf"(?:\\{{1,2}}(?:{_FONTS})\*?\s*)?\{{([^{{}}]*)\}}")
+# Emphasis of a part. Its length is limited, so that a search takes linear time.
+_EMPHASIS = re.compile(r"(?<![\w*`])(\*{1,3}|_{1,2}|`)([^*_`]{1,99})\1(?![\w*`])")
 
 
-def after_thinking(text: str) -> str:
-    """The text after the last </think>, or all of it without a think block; "" if the block is not closed."""
-    _, end_tag, answer = text.rpartition("</think>")
-    return "" if not end_tag and "<think>" in text else answer
+class Box(NamedTuple):
+    """A box in a text: where its mark, its content, its closing mark and the text after it start."""
+
+    start: int
+    content: int
+    closing: int
+    end: int
 
 
 def in_box(answer: str) -> str:
@@ -26,45 +69,73 @@ def in_box(answer: str) -> str:
 
 
 def boxed(text: str) -> str | None:
-    r"""The content of the last \boxed{...} after thinking; None without a box or its closing brace."""
-    answer = after_thinking(text)
-    start = answer.rfind(r"\boxed{")
-    if start < 0:
-        return None
-    start += len(r"\boxed{")
-    end = _closing_brace(answer, start)
-    return None if end is None else answer[start:end].strip()
+    """The content of the last complete box after the thought, preferably one that is not empty; else None."""
+    answer = answer_in(text)
+    contents = [answer[box.content : box.closing].strip() for box in _boxes(answer)]
+    return next(filter(None, reversed(contents)), "" if contents else None)
+
+
+def after_box_mark(answer: str) -> str | None:
+    """What follows the mark that opens the last box, complete or not; None without such a mark."""
+    for marks in (_BOXES, _TAGS):
+        if opening := [mark.end() for mark in marks.finditer(answer) if mark.lastgroup == "box"]:
+            return answer[opening[-1] :]
+    return None
+
+
+def without_boxes(text: str) -> str:
+    """The reasoning: the text without its complete boxes."""
+    pieces, start = [], 0
+    for box in _boxes(text):
+        pieces.append(text[start : box.start])
+        start = box.end
+    return "".join([*pieces, text[start:]])
+
+
+def _boxes(text: str) -> list[Box]:
+    """All complete boxes that are not inside another one, in linear time."""
+    return _pairs(_BOXES, text) or _pairs(_TAGS, text)
+
+
+def _pairs(marks: re.Pattern[str], text: str) -> list[Box]:
+    opened: list[re.Match[str]] = []
+    found: list[Box] = []
+    for mark in marks.finditer(text):
+        if mark.lastgroup:
+            opened.append(mark)
+        elif opened and (opening := opened.pop()).lastgroup == "box":
+            while found and found[-1].start > opening.start():
+                found.pop()
+            found.append(Box(*opening.span(), *mark.span()))
+    return found
 
 
 def unwrapped(answer: str) -> str:
     r"""The answer without wrappers around all of it, and without a final full stop.
 
-    Wrappers are \text{...} and similar LaTeX commands, **bold**, quotes, backticks and code blocks.
+    Wrappers are \text{...} and similar LaTeX commands, formulas, **bold**, quotes, brackets and code blocks.
     """
     for _ in range(_MAX_WRAPPERS):
         answer = answer.strip().removesuffix(".")
-        command = _COMMAND.match(answer)
-        if command and _closing_brace(answer, command.end()) == len(answer) - 1:
-            answer = answer[command.end() : -1]
-        elif match := _FENCE.fullmatch(answer):
-            answer = match[1]
-        elif match := _MARKS.fullmatch(answer):
-            answer = match[2]
+        if len(answer) > 1 and answer[0] + answer[-1] in _PAIRS and not answer.startswith("```"):
+            answer = answer[1:-1]
+        elif match := _WRAPPER.fullmatch(answer):
+            answer = match[match.lastindex or 0]
         else:
             break
     return answer.strip()
 
 
+def without_markup(answer: str) -> str:
+    """The answer as a reader sees it: without LaTeX, Markdown, wrappers and other forms of characters."""
+    text = _LATEX.sub(lambda m: _WRITTEN.get(m.lastgroup or "", m["character"]), normalized(answer))
+    for _ in range(_MAX_WRAPPERS):
+        text, groups = _GROUP.subn(r" \1 ", text)
+        if not groups:
+            break
+    return unwrapped(_EMPHASIS.sub(r"\2", text))
+
+
 def plain(answer: str) -> str:
-    """The answer without wrappers, in lower case and with single spaces, for comparisons."""
-    return " ".join(unwrapped(answer).split()).casefold()
-
-
-def _closing_brace(text: str, start: int) -> int | None:
-    """The index of the brace that closes the one opened before `start`; None if it is not closed."""
-    depth = 1
-    for position in range(start, len(text)):
-        depth += {"{": 1, "}": -1}.get(text[position], 0)
-        if depth == 0:
-            return position
-    return None
+    """The answer without markup, in lower case and with single spaces, for comparisons."""
+    return " ".join(without_markup(answer).split()).casefold()

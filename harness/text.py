@@ -1,4 +1,13 @@
-"""Names and texts from other people's data, made safe to print."""
+"""Names and texts from other people's data, made safe to print and to compare."""
+
+import unicodedata
+from itertools import groupby, islice
+
+# Quotes and a full stop that NFKC keeps, and their plain forms.
+_PLAIN = str.maketrans(dict.fromkeys("‘’‚‛′", "'") | dict.fromkeys("“”„‟", '"') | {"。": "."})
+# The most combining marks after a letter (Unicode's stream-safe text format). Normalizing more takes
+# quadratic time.
+_MAX_MARKS = 30
 
 
 def printable(text: str) -> str:
@@ -10,3 +19,13 @@ def printable(text: str) -> str:
 def short(name: str, most: int = 28) -> str:
     """The beginning of a long name, for the axes of plots; the table below a plot has all of it."""
     return name if len(name) <= most else f"{name[: most - 1]}…"
+
+
+def normalized(text: str) -> str:
+    """The same text for all ways to encode it: NFKC, plain quotes, no invisible or broken characters."""
+    if text.isascii():
+        return text
+    runs = groupby(text, key=lambda c: unicodedata.combining(c) > 0)
+    bounded = "".join("".join(islice(run, _MAX_MARKS) if marks else run) for marks, run in runs)
+    composed = unicodedata.normalize("NFKC", bounded).translate(_PLAIN)
+    return "".join(c for c in composed if unicodedata.category(c) not in ("Cf", "Cs"))

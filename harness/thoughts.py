@@ -12,26 +12,34 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-# Names of blocks in XML style: <think>, <Thinking>, <seed:think>, ...
-_NAMES = "think|thinking|thought|thoughts|reasoning"
+# Blocks in XML style, such as <think>, <Thinking>, <seed:think>, <longcat_think> and <think_fast>.
+_NAMES = "think thinking thought thoughts reasoning scratchpad".split()
+_XML = r"(?:\w{1,20}[:_])?%s(?:_\w{1,20})?\s*>"
 
 # Of each kind of block, the regular expressions of its opening and closing mark. Case does not matter.
 _KINDS: tuple[tuple[str, str], ...] = (
-    (rf"<(?:\w+:)?(?:{_NAMES})\s*>", rf"</(?:\w+:)?(?:{_NAMES})\s*>"),
+    *((f"<{_XML % name}", f"</{_XML % name}") for name in _NAMES),
     (r"\[THINK\]", r"\[/THINK\]"),
     ("◁think▷", "◁/think▷"),
+    (r"<\|think(?:ing)?\|>", r"<\|/think(?:ing)?\|>|<\|content\|>"),
     (r"<\|begin_of_thought\|>", r"<\|end_of_thought\|>"),
-    (r"<\|START_THINKING\|>", r"<\|END_THINKING\|>"),
+    (r"<\|START_THINKING\|>", r"<\|END_THINKING\|>(?:\s*<\|START_RESPONSE\|>)?"),
     (r"<\|inner_prefix\|>", r"<\|inner_suffix\|>"),
     (r"<unused94>thought\b", "<unused95>"),
     (r"<\|channel>thought\b", r"<channel\|>"),
     # Channels, and what remains of them if a server has removed the special tokens.
     (
-        r"<\|channel\|>(?:analysis|commentary)\b[^<]*<\|message\|>|\Aanalysis(?-i:(?=[A-Z]))",
-        r"<\|channel\|>final\b[^<]*<\|message\|>|(?-i:assistantfinal)",
+        r"<\|channel\|>(?:analysis|commentary)\b[^|]*(?:<\|constrain\|>[^|]*)?<\|message\|>"
+        r"|\Aanalysis(?-i:(?=[A-Z]))",
+        r"<\|channel\|>final\b[^|]*(?:<\|constrain\|>[^|]*)?<\|message\|>|(?-i:assistantfinal)",
     ),
+    # Sentences instead of marks. The openings are not listed, because other models begin an answer with them.
+    (r"(?!)", r"Here(?: is|'s) my response:|\[BEGIN FINAL RESPONSE\]"),
 )
-_MARK = re.compile("|".join(f"({opening})|({closing})" for opening, closing in _KINDS), re.IGNORECASE)
+# The beginning is checked first, which makes the search several times as fast.
+_BEGINNING = r"(?=[<\[◁]|analysis|assistant|here)"
+_ANY = "|".join(f"({opening})|({closing})" for opening, closing in _KINDS)
+_MARK = re.compile(f"{_BEGINNING}(?:{_ANY})", re.IGNORECASE)
 _OPEN_AT_END = re.compile("(?:" + "|".join(opening for opening, _ in _KINDS) + r")\s*\Z", re.IGNORECASE)
 
 

@@ -19,11 +19,11 @@ from clevrpolicy.scene.ontology import Kind, Scene
 from harness import variants
 from harness.family import Family
 from harness.files.manifest import BenchmarkFiles
-from harness.parsing import boxed, plain, unwrapped
+from harness.parsing import boxed, plain, without_markup
 from harness.records import CitedRule, Grade, Instance
 from harness.variants import Variant
 
-SCORER = "exact-match/2"
+SCORER = "exact-match/3"
 # The fields of a recited condition.
 RECALL_FIELDS = ("attribute", "value", BRANCHES[True], BRANCHES[False])
 # The words with which a policy's text introduces a target, such as "go to" in "go to Condition 1.2".
@@ -40,7 +40,7 @@ class ClevrRecall(Family):
         answer = boxed(text)
         if answer is None:
             return Grade(0.0, "unparsed", dict.fromkeys(RECALL_FIELDS, 0.0))
-        given, correct = (list(map(_field, fields.split(";"))) for fields in (unwrapped(answer), target))
+        given, correct = ([*map(_field, text.split(";"))] for text in (without_markup(answer), target))
         given += [""] * (len(correct) - len(given))
         # Not strict: additional fields make the answer wrong, but they are not part of the condition.
         parts = {name: float(a == b) for name, a, b in zip(RECALL_FIELDS, given, correct, strict=False)}

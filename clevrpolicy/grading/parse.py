@@ -20,6 +20,7 @@ import re
 from dataclasses import dataclass, field
 
 from clevrpolicy.scene.ontology import ATTRIBUTES
+from harness.parsing import without_boxes
 
 SYNONYMS = {
     "grey": "gray",
@@ -92,7 +93,7 @@ def parse_citations(text: str) -> list[CitedCondition]:
     """The conditions that a text cites, in order. If the text returns to a condition, it is listed again."""
     parser = _Parser()
     # Converting the text to lower case is several times as fast as a pattern that ignores case.
-    for cue in CUES.finditer(text.lower().replace("colour", "color")):
+    for cue in CUES.finditer(without_boxes(text).lower().replace("colour", "color")):
         # The group for the kind of cue encloses all other groups, so it is the last group that closes.
         kind = cue.lastgroup or ""
         if kind == "condition" or parser.in_condition:

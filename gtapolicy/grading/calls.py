@@ -30,8 +30,10 @@ import msgspec
 from gtapolicy.grading.expression import equal
 from gtapolicy.grading.text_similarity import similarity
 from gtapolicy.policy.rules import Argument, RuleTable, base_name
-from harness.parsing import after_thinking, boxed, unwrapped
+from harness.parsing import after_box_mark, boxed, unwrapped
 from harness.records import Grade
+from harness.text import normalized
+from harness.thoughts import answer_in
 
 # Arguments that are compared by text similarity (paper, Appendix C.2).
 SIMILARITY_ARGUMENTS = frozenset("attribute text query command annotation keywords instruction".split())
@@ -65,30 +67,71 @@ def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
 
 
-# Python's decoder accepts NaN and Infinity, which are not JSON.
-_DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
+def _integer(digits: str) -> int | float:
+    # Python refuses to convert thousands of digits. No argument needs more than these.
+    return int(digits) if len(digits) <= 18 else float(digits)
+
+
+# Python's decoder accepts NaN and Infinity, which are not JSON. It is not strict about newlines in texts.
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant, parse_int=_integer, strict=False)
+# Deeper values are read as null, because the depth that Python can decode depends on its stack.
+MAX_DEPTH = 50
+# A text, a bracket with or without a backslash, or what is between them.
+_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*+"?|\\?([{}\[\]])|[^"\\{}\[\]]+|\\', re.DOTALL)
+_ESCAPE = re.compile(r'\\(?:u[0-9a-fA-F]{4}|["\\/bfnrt]|([_#%&$~\'])|(?P<other>.))', re.DOTALL)
+_CLOSING_MARK = re.compile(r"\\?\}|<\|end_of_box\|>|</")
 
 
 def parse_call(text: str) -> Call:
-    """The call in the last box; without a box, the call in the text after thinking. Raises CallError."""
-    if "<think>" in text and "</think>" not in text:
-        raise CallError("expected a call after thinking, got a think block that does not end")
-    _, box, answer = after_thinking(text).rpartition(r"\boxed{")
-    if not box:
-        answer = unwrapped(answer)
-    elif not answer.lstrip().startswith(("{", "[")):  # such as \boxed{\text{...}} or quotes
-        answer = unwrapped(boxed(text) or answer) + "}"
-    answer = answer.lstrip()
+    """The call in the last box; without a box, the call in the text after the thought. Raises CallError."""
+    answer = answer_in(text)
+    in_box = after_box_mark(answer)
+    if in_box is None:
+        return _read_call(answer)
     try:
         # Decoding determines the end of the box, because texts in the call can have unbalanced braces.
-        data, end = _DECODER.raw_decode(answer)
+        return _read_call(in_box, in_box=True)
+    except CallError:
+        # Perhaps the call is in quotes or a LaTeX command, or the last box is incomplete.
+        return _read_call(boxed(text) or "")
+
+
+def _read_call(text: str, in_box: bool = False) -> Call:
+    """The call that is all of the text, or all of the text up to the mark that closes a box."""
+    text = text.strip()
+    if not text:
+        raise CallError("expected a call as JSON after the thought, got nothing; perhaps it does not end")
+    if not in_box and not text.startswith(("{", "[", "\\{")):
+        text = unwrapped(text)
+    text = _as_json(text)
+    try:
+        data, end = _DECODER.raw_decode(text)
         call = msgspec.convert(data, Call)
-    except (ValueError, RecursionError, msgspec.ValidationError) as error:
-        raise CallError(f"expected a call as JSON, got {answer[:60]!r}: {error}") from error
-    rest = answer[end:].strip().removeprefix(".")
-    if not (rest.startswith("}") if box else rest == ""):
+    except (ValueError, msgspec.ValidationError) as error:
+        raise CallError(f"expected a call as JSON, got {text[:60]!r}: {error}") from error
+    rest = text[end:].strip().removeprefix(".")
+    if rest if not in_box else not _CLOSING_MARK.match(rest):
         raise CallError(f"expected one call as JSON, got more text after it: {rest[:40]!r}")
-    return Call(call.name.strip(), call.arguments)
+    return Call(normalized(call.name).strip(), call.arguments)
+
+
+def _as_json(text: str) -> str:
+    r"""The text with valid escapes, \_ and similar escapes of LaTeX removed, and deep values set to null."""
+    if text.startswith("\\{"):  # then all braces are escaped
+        text = text.replace("\\{", "{").replace("\\}", "}")
+    pieces, depth = [], 0
+    for token in _TOKEN.finditer(text.replace("\\\\_", "\\_")):
+        opens, closes = token[1] in ("{", "["), token[1] in ("}", "]")
+        if depth + opens <= MAX_DEPTH:
+            pieces.append(token[1] or _ESCAPE.sub(_valid_escape, token[0]))
+        elif depth == MAX_DEPTH:
+            pieces.append("null")
+        depth += opens - closes
+    return "".join(pieces)
+
+
+def _valid_escape(escape: re.Match[str]) -> str:
+    return "\\" + escape[0] if escape["other"] else escape[1] or escape[0]
 
 
 def score_call(call: Call, gold: Call, table: RuleTable) -> Grade:
@@ -121,7 +164,7 @@ def argument_scores(call: Call, gold: Call, table: RuleTable) -> dict[str, float
 
 def compare(argument: Argument, given: Json, correct: Json) -> float:
     """How similar two values of an argument are, in [0, 1]."""
-    given, correct = convert(given, argument.type), convert(correct, argument.type)
+    given, correct = (convert(_canonical(value), argument.type) for value in (given, correct))
     if given is None and correct is None:  # an optional argument that both omit
         return 1.0
     if argument.name in SIMILARITY_ARGUMENTS:
@@ -149,8 +192,14 @@ def convert(value: Json, type_: str) -> Json:
     return value
 
 
+def _canonical(value: Json) -> Json:
+    return re.sub(r"\\([_#%&$])", r"\1", normalized(value)) if isinstance(value, str) else value
+
+
 def _text(value: Json) -> str:
-    return value if isinstance(value, str) else "" if value is None else json.dumps(value)
+    r"""A value as a text. JSON reads \f in \frac as a control character, so both forms are blanks here."""
+    text = value if isinstance(value, str) else "" if value is None else json.dumps(value, ensure_ascii=False)
+    return re.sub(r"\\[bfnrt]|[\b\f\n\r\t]", " ", text)
 
 
 # x1, y1, x2, y2 with x1 <= x2 and y1 <= y2, in pixels.

@@ -4,11 +4,13 @@ import re
 
 from gtapolicy.policy.rules import Predicate, RuleTable, versioned
 from gtapolicy.policy.wording import parse_condition
-from harness.parsing import boxed
+from harness.parsing import without_boxes
 from harness.records import CitedRule
 
-NAME = re.compile(r"(?<![\w-])([A-Za-z0-9_-]+_v\d+)\b")
-QUOTED = re.compile(r"\bif ([^.\n]{1,300}?), (?:then )?use ([A-Za-z0-9_-]+_v\d+)\b", re.IGNORECASE)
+# Names in responses are limited in length, because reports contain them.
+_TOOL = r"[A-Za-z0-9_-]{1,60}_v\d{1,9}"
+NAME = re.compile(rf"(?<![\w-])({_TOOL})\b")
+QUOTED = re.compile(rf"\bif ([^.\n]{{1,300}}?), (?:then )?use ({_TOOL})\b", re.IGNORECASE)
 
 
 def check_citations(text: str, table: RuleTable) -> list[CitedRule]:
@@ -16,8 +18,7 @@ def check_citations(text: str, table: RuleTable) -> list[CitedRule]:
 
     The boxed answer is ignored, because it is not part of the reasoning.
     """
-    if boxed(text) is not None:
-        text = text[: text.rfind(r"\boxed{")]
+    text = without_boxes(text)
     conditions: dict[str, list[dict[str, Predicate]]] = {}
     for tool in table.tools:
         for rule in tool.rules:

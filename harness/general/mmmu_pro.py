@@ -19,8 +19,8 @@ from harness.files import store
 from harness.general.choice import LETTERS, Choice, check_answer, listing
 from harness.general.published import PublishedBenchmark
 from harness.general.sources import SourceFiles, SourceImage, png
-from harness.parsing import after_thinking
 from harness.records import Instance, Json, Part
+from harness.thoughts import answer_in
 
 # The published score is the mean of these two.
 HEADLINE = ("mmmu-pro-standard10", "mmmu-pro-vision")
@@ -58,13 +58,13 @@ class Question:
 
 
 def extract_answer(text: str, options: list[str]) -> str | None:
-    """The letter after the think block, or None if the scripts would guess. Their steps, but in linear time:
+    """The letter after the thought, or None if the scripts would guess. Their steps, but in linear time:
 
     1. the letter after the last "Answer:", if exactly one letter occurs there
     2. the last "(X)"; if there is none, the last "X "; if there is none, the last "X."
     3. in a response of more than FEW_WORDS words, the option whose text occurs last
     """
-    text = after_thinking(text)
+    text = answer_in(text)
     letters = LETTERS[: len(options)]
     _, marker, last = text.rpartition("Answer:")
     if marker and len(single := [letter for letter in letters if letter in last]) == 1:
@@ -90,7 +90,7 @@ def extract_answer(text: str, options: list[str]) -> str | None:
 class MmmuPro(Choice):
     """Grades the questions of MMMU-Pro."""
 
-    scorer = "mmmu-pro/1"
+    scorer = "mmmu-pro/2"
     group = "subject"
 
     def extract(self, text: str, options: list[str]) -> str | None:

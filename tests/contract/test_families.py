@@ -50,11 +50,16 @@ def test_exactly_one_of_the_possible_answers_is_correct(any_benchmark: Benchmark
 
 
 WRAPPERS = (
-    r"\text{%s}", r"\textbf{%s}", r"\mathrm{%s}", "%s.", '"%s"', "```json\n%s\n```", r"\text{**%s**}"
+    r"\text{%s}", r"\textbf{%s}", r"\mathsf{%s}", "%s.", '"%s"', "“%s”", "```json\n%s\n```", r"\text{**%s**}",
+    "(%s)", "$%s$", r"\(%s\)", "*%s*",
+)  # fmt: skip
+BOXES = (
+    r"\fbox{%s}", r"\boxed {%s}", r"\boxed{\boxed{%s}}", r"\boxed{%s} in \boxed{", "<answer>%s</answer>",
+    "<|begin_of_box|>%s<|end_of_box|>", r"<thinking>a</thinking>$\boxed{%s}$",
 )  # fmt: skip
 
 
-def test_a_wrapper_inside_the_box_does_not_change_the_grade(any_benchmark: Benchmark) -> None:
+def test_the_form_of_the_box_and_wrappers_inside_do_not_change_the_grade(any_benchmark: Benchmark) -> None:
     for split in any_benchmark.splits:
         instances = any_benchmark.instances(split)[:8]
         for answer in {i.target for i in instances} | {f"{i.target}0" for i in instances}:
@@ -66,6 +71,8 @@ def test_a_wrapper_inside_the_box_does_not_change_the_grade(any_benchmark: Bench
                 assert (bare == 1) == (answer == instance.target)
                 for wrapper in WRAPPERS:
                     assert family.grade(instance, instance.target, in_box(wrapper % answer)).value == bare
+                for box in BOXES:
+                    assert family.grade(instance, instance.target, box % answer).value == bare
 
 
 def test_an_override_has_the_same_name_and_another_answer(any_benchmark: Benchmark) -> None:

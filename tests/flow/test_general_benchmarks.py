@@ -129,6 +129,15 @@ def test_all_formats_give_the_same_benchmark(tmp_path: Path) -> None:
     assert len(digests) == 1
 
 
+def test_the_right_option_stays_right_if_filled_up_options_are_left_out(tmp_path: Path) -> None:
+    write(tmp_path / "test.jsonl", [mmlu(1, options=["x", "N/A", "y", "z"], answer="C", answer_index=2)])
+    benchmark = published.open(f"mmlu-pro:{tmp_path}?shots=0")
+    (instance,) = benchmark.instances("test")
+    assert (instance.facts["options"], instance.target) == (["x", "y", "z"], "B")
+    assert "B. y" in instance.query[0].value
+    assert benchmark.grade(instance, instance.target, "The answer is (B).").value == 1
+
+
 def test_the_layout_of_an_mmlu_pro_prompt(tmp_path: Path) -> None:
     write(tmp_path / "test.jsonl", [mmlu(2, options=["odd", "even", "N/A"])])
     repeated = worked_example(8) | {"question": "What is 8?A. odd\nB. even\nC. neither"}
@@ -246,6 +255,12 @@ def test_a_failed_conversion_leaves_no_files(tmp_path: Path) -> None:
         ),
         ("mmlu-pro:{}?shots=0", mmlu(1, answer="AB"), "expected one of the letters ABC, got 'AB'"),
         ("mmlu-pro:{}?shots=0", mmlu(1, options=["N/A"]), "expected options"),
+        (
+            "mmlu-pro:{}?shots=0",
+            mmlu(1, options=["N/A", "x"]),
+            "row 1: options: expected options with a text",
+        ),
+        ("mmlu-pro:{}?shots=0", mmlu(1, answer_index=2), "row 1: answer_index: expected 0 for the answer A"),
         ("mmlu-pro:{}", mmlu(1), "expected a worked example for category 'law'"),
         ("mmlu-pro:{}?shots=6", mmlu(1), "shots: expected 0..5, got '6'"),
         ("mmlu-pro:{}?shot=3", mmlu(1), "expected the option shots, got 'shot'"),

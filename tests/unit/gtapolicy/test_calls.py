@@ -1,11 +1,16 @@
 """Tool calls: which texts are parsed as a call, and how calls are scored."""
 
+import contextlib
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gtapolicy.grading import calls
 from gtapolicy.grading.calls import UNPARSED, Call, CallError, iou, parse_call, score_call
+from gtapolicy.grading.check import check_citations
+from gtapolicy.grading.error_analysis import first_error
 from gtapolicy.policy import rules
 from harness.parsing import in_box
 
@@ -25,7 +30,7 @@ def gold_calls(draw) -> Call:
     kinds = {
         "int": st.integers(0, 20),
         "bool": st.booleans(),
-        "text": st.text(st.characters(exclude_characters="<\\"), min_size=1),
+        "text": st.text(st.characters(exclude_characters="<"), min_size=1),
         "image": VALUES["image"],
     }
     given = [a for a in tool.arguments if a.required or draw(st.booleans())]
@@ -126,6 +131,79 @@ def test_the_error_says_why_a_text_is_not_a_call(text: str, message: str) -> Non
 )
 def test_the_last_box_or_the_text_alone_is_the_call(text: str) -> None:
     assert parse_call(text) == Call("OCR_v3", {"image": "i"})
+
+
+PROFILE = {"account_type": "A", "credits": 100, "age": 30}
+OCR = '{"name": "OCR_v1", "arguments": {"image": "image/image_1.jpg"}}'
+SOLVER = '{"name": "Solver", "arguments": {"command": "%s"}}'
+SEARCH = '{"name": "GoogleSearch_v1", "arguments": {"query": "%s", "k": 3}}'
+IMAGE = '"image/image_1.jpg"'
+
+
+def nested(depth: int, opening: str = "[", closing: str = "]") -> str:
+    return OCR.replace(IMAGE, opening * depth + "1" + closing * depth)
+
+
+@pytest.mark.parametrize(
+    ("text", "gold", "score"),
+    [
+        (in_box(OCR.replace("_", r"\_")), OCR, 1),
+        (in_box(OCR.replace("_", r"\\_")), OCR, 1),
+        (in_box(OCR.replace("{", r"\{").replace("}", r"\}")), OCR, 1),
+        (in_box(OCR.replace("{", r"\{").replace("}", r"\}").replace("_", r"\_")), OCR, 1),
+        (in_box(OCR.replace('{"image', r'\{"image').replace('"}}', r'"\}}')), OCR, 1),
+        (in_box(OCR.replace(",", ",\n")), OCR, 1),
+        (in_box(OCR) + r" I box it as \boxed{", OCR, 1),
+        (in_box(OCR) + r' or \boxed{{"name": "OCR', OCR, 1),
+        (in_box(rf"\texttt{{{OCR}}}"), OCR, 1),
+        (rf"\boxed {{{OCR}}}", OCR, 1),
+        (f"<|begin_of_box|>{OCR}<|end_of_box|>", OCR, 1),
+        (f"<tool_call>\n{OCR}\n</tool_call>", OCR, 1),
+        (f"<answer>{OCR}</answer>", OCR, 1),
+        (f"[THINK]a[/THINK]{OCR}", OCR, 1),
+        (in_box(SEARCH % "tallest tower\nin town"), SEARCH % "tallest tower in town", 1),
+        (in_box(SEARCH % r"tallest tower\nin town"), SEARCH % "tallest tower in town", 1),
+        (in_box(SEARCH % "50\\% of it\\'s \\#1"), SEARCH % "50% of it's #1", 1),
+        *(
+            (in_box(SOLVER % rf"solve {one}{{1}} = x"), SOLVER % rf"solve \{one}{{1}} = x", 1)
+            for one in (r"\frac", r"\beta", r"\times", r"\theta", r"\nabla", r"\neq", r"\rho", r"\underline",
+                        r"\ubar", r"\alpha", r"\sqrt")
+        ),
+        (in_box(OCR.replace(IMAGE, IMAGE + r', "\ud800": 1')), OCR, 0.75),
+        (in_box(OCR.replace("_1.jpg", r"_1.jpg\ud800")), OCR, 1),
+        (in_box(OCR.replace(IMAGE, IMAGE + ', "k": ' + "9" * 5000)), OCR, 0.75),
+        (in_box(OCR.replace(IMAGE, "9" * 5000)), OCR, 0.5),
+        *((in_box(nested(depth)), OCR, 0.5) for depth in (40, 60, 500, *range(985, 1000), 5000)),
+        (in_box(nested(991, '{"a":', "}")), OCR, 0.5),
+        (in_box(OCR.replace("_v1", "_v2")), OCR, 0),
+        (in_box(f"{OCR} {OCR}"), OCR, 0),
+        (in_box(f"{OCR}, {OCR}"), OCR, 0),
+        (in_box(OCR) + " no, " + in_box("none"), OCR, 0),
+        (f"<think>{in_box(OCR)}", OCR, 0),
+    ],
+)  # fmt: skip
+def test_a_call_is_read_as_it_was_meant(text: str, gold: str, score: float) -> None:
+    correct = Call.from_json(gold)
+    try:
+        grade = score_call(parse_call(text), correct, TABLE)
+    except CallError:
+        grade = UNPARSED
+    assert grade.value == score
+    label = first_error(text, correct, {"history": [], "profile": PROFILE}, TABLE)
+    assert (label is None) == (score == 1)
+    json.dumps(label).encode()
+    (label or "").encode()
+
+
+@pytest.mark.parametrize(
+    "piece", ["\\", '"', '\\"', "{", "[", "}", '{"a":', "\\{", "\\_", "\\boxed{", "<answer>", "9", "'"]
+)
+def test_a_hostile_text_is_read_in_linear_time(piece: str) -> None:
+    text = piece * (100_000 // len(piece))
+    for hostile in (text, in_box(text), in_box(SEARCH % text), in_box(OCR.replace(IMAGE, text))):
+        with contextlib.suppress(CallError):
+            score_call(parse_call(hostile), GOLD, TABLE)
+        check_citations(hostile, TABLE)
 
 
 boxes = st.tuples(*[st.floats(-100, 100)] * 4)

@@ -22,6 +22,22 @@ def test_empty_texts_are_equal() -> None:
     assert similarity("", "  ") == 1
 
 
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("Café Zoë", "Cafe\u0301 Zoe\u0308"),
+        ("ＡＢＣ １２", "ABC 12"),
+        ("it’s “so”", 'it\'s "so"'),
+        ("ﬁve", "five"),
+        ("a\N{NO-BREAK SPACE}b", "a b"),
+        ("a\nb", "a b"),
+        ("zero\N{ZERO WIDTH SPACE}width", "zerowidth"),
+    ],
+)
+def test_the_encoding_of_a_text_does_not_matter(one: str, other: str) -> None:
+    assert similarity(one, other) == similarity(other, one) == 1
+
+
 def test_comparing_letters_ignores_case_and_considers_order(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(text_similarity, "_scorer", lambda: text_similarity._by_letters)
     assert similarity("The red dog", "the RED dog") == 1

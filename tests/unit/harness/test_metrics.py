@@ -124,6 +124,21 @@ def rows_of(results: Results, *metrics: Metric) -> list[ReportRow | Distribution
     return [row for metric in metrics for row in metric.rows(results)]
 
 
+def test_rare_first_errors_share_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = [("lost", "lost", 0.0)] * 3 + [(f"q{n}", f"name \ud800{n} {'x' * 99}", 0.0) for n in range(300)]
+    found = results(*answers, ("right", "", 1.0), ("failed", None, None))
+    monkeypatch.setattr(Rules, "first_error", lambda _self, _instance, _variant, text: text)
+    rows = rows_of(found, FIRST_ERRORS)
+    assert [(row.member, row.n, round(row.mean * 302)) for row in rows] == [
+        ("lost", 304, 1),
+        ("other", 304, 300),
+    ]
+    some = results(*answers[:20])
+    labels = [row.member for row in rows_of(some, FIRST_ERRORS)]
+    assert len(labels) == 18
+    assert all(len(label) <= 60 and label.isprintable() for label in labels)
+
+
 def test_pass_all_pass_any_and_the_majority_of_samples() -> None:
     a, b = r"\boxed{Case A}", r"\boxed{case  b}"
     rows = by_metric(

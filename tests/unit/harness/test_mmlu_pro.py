@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.general.choice import LETTERS
 from harness.general.mmlu_pro import MmluPro, extract_answer
 from harness.records import Instance
 
@@ -82,12 +83,28 @@ def instance(options: int = 4) -> Instance:
     return Instance("1", "test", (), {"category": "law", "options": ["x"] * options}, None, "B")
 
 
-def test_text_after_the_stop_string_is_ignored_except_in_the_think_block() -> None:
-    family = MmluPro(None)  # type: ignore[arg-type]
-    assert family.grade(instance(), "B", "The answer is (B). Question: next? The answer is (C).").value == 1
-    assert family.grade(instance(), "B", "Hm. Question: next? The answer is (B).").reason == "unparsed"
-    text = "<think>Question: is the answer is (C)?</think>The answer is (B)."
-    assert family.grade(instance(), "B", text).value == 1
+@pytest.mark.parametrize("options", [4, 10])
+@pytest.mark.parametrize(
+    ("text", "letter"),
+    [
+        ("The answer is (B). Question: next? The answer is (C).", "B"),
+        ("The answer is (B).\n\nQuestion:\nWhich next?\nAnswer: The answer is (D).", "B"),
+        ("Answer: B\n\nQuestion: next?\nThe answer is (D).", "B"),
+        ("<think>Question: is the answer is (C)?</think>The answer is (B).", "B"),
+        ("Question: which one? I go through all. The answer is (B).", "B"),
+        ("Question: which one? The answer is (B).\n\nQuestion: next? The answer is (D).", "B"),
+        ("I restate the Question: what is it. So the answer is (B).", "B"),
+        ("Hm. Question: next? It must be B", "B"),
+    ],
+)
+def test_a_stop_string_ends_the_text_only_behind_an_answer(text: str, letter: str, options: int) -> None:
+    assert MmluPro(None).extract(text, ["x"] * options) == letter  # type: ignore[arg-type]
+
+
+@given(st.lists(st.sampled_from([*ADVERSARIAL, "B", "J", "the answer is (", ")"])), st.integers(1, 26))
+def test_the_letter_belongs_to_an_option(words: list[str], options: int) -> None:
+    letter = MmluPro(None).extract("".join(words), ["x"] * options)  # type: ignore[arg-type]
+    assert letter is None or LETTERS.index(letter) < options
 
 
 def test_the_expected_score_of_a_random_guess_is_a_part() -> None:
