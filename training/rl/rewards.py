@@ -8,9 +8,11 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from harness.backends.tokens import decode, opening
 from harness.files.benchmark import Benchmark
 from harness.parsing import boxed
-from harness.records import Instance
+from harness.records import Instance, Json
+from harness.thoughts import as_think_block
 
 log = logging.getLogger(__name__)
 RewardFunction = Callable[..., list[float | None]]
@@ -60,6 +62,17 @@ def has_format(text: str) -> bool:
     if match is None or any(text.count(mark) != 1 for mark in MARKS):
         return False
     return boxed(text) == match["answer"][len(MARKS[-1]) : -1].strip()
+
+
+def graded_message(tokenizer: Any, prompt_ids: Sequence[int], completion_ids: Sequence[int]) -> list[Json]:
+    """A response as the harness would grade it, as a completion in TRL's form.
+
+    It includes what the prompt opened the thought with. The format asks for <think>, which the marks of
+    another model stand for only if the prompt has set them.
+    """
+    opened = opening(tokenizer, prompt_ids)
+    text = opened + decode(tokenizer, completion_ids)
+    return [{"role": "assistant", "content": as_think_block(text) if opened else text}]
 
 
 def completion_text(completion: Sequence[Any]) -> str:

@@ -39,12 +39,11 @@ from transformers import GenerationConfig, TrainerCallback
 from trl.data_utils import prepare_multimodal_messages
 
 from harness.backends.chat import end_tokens, placeholders
-from harness.backends.tokens import decode, opening
 from harness.errors import UserError
-from harness.thoughts import as_think_block
 from training.resume import EpochOrderSampler, ResumeMixin
 from training.rl.dynamic_sampling import groups_to_sample, groups_with_variance, replacement_prompts
 from training.rl.kl import BoundedKl
+from training.rl.rewards import graded_message
 
 # Training ends after so many consecutive batches in which no group varies. DAPO retries as often.
 PATIENCE = 20
@@ -180,7 +179,8 @@ class PolicyRolloutTrainer(ResumeMixin, BoundedKl):
             for place, (row, question) in enumerate(zip(rows, questions, strict=True))
         ]
         prompt_ids, completion_ids, _, _, logps, _, _, _ = super()._generate(prompts)
-        completions = [self._as_message(*ids) for ids in zip(prompt_ids, completion_ids, strict=True)]
+        ids = zip(prompt_ids, completion_ids, strict=True)
+        completions = [graded_message(self._tokenizer, *of_row) for of_row in ids]
         if aware:
             # From here on the prompt is (Q, I). Tokenizing processes the images, so do it once per group.
             by_group = {group: questions[place] for place, group in aware.items()}
@@ -196,13 +196,6 @@ class PolicyRolloutTrainer(ResumeMixin, BoundedKl):
         # Otherwise TRL would sum up the other rewards of such a row, as if the missing one were 0.
         rewards_NF[rewards_NF.isnan().any(1)] = torch.nan
         return RolloutBatch(list(rows), prompt_ids, completion_ids, completions, logps, rewards_NF)
-
-    def _as_message(self, prompt_ids: list[int], completion_ids: list[int]) -> list[dict[str, str]]:
-        """A response as the harness would grade it. If the prompt opened the thought, the response has it."""
-        opened = opening(self._tokenizer, prompt_ids)
-        text = opened + decode(self._tokenizer, completion_ids)
-        # The format asks for <think>, which other marks stand for only where the prompt has set them.
-        return [{"role": "assistant", "content": as_think_block(text) if opened else text}]
 
     def _policy_aware_rows(self, rows: int) -> dict[int, int]:
         """Rows of this process in the second half of a group -> index of the group, which may span two."""

@@ -9,6 +9,7 @@ import pytest
 import torch
 from rollouts import hash_reward, make_mixture, make_trainer, next_rows
 
+from harness.backends.checkpoint import load_checkpoint
 from training.rl import rewards
 from training.rl.dynamic_sampling import groups_with_variance
 
@@ -71,18 +72,13 @@ def test_settings_of_the_checkpoint_do_not_reach_rollouts(
     ],
 )
 def test_the_format_counts_what_the_prompt_opened(
-    opened: str, completion: str, value: float, shared: Any
+    opened: str, completion: str, value: float, checkpoint: Path
 ) -> None:
-    tokenizer = shared._tokenizer
+    tokenizer = load_checkpoint(str(checkpoint), torch.device("cpu"))[1].tokenizer
     prompt = tokenizer(f"A question.<|im_end|>\n<|im_start|>assistant\n{opened}")["input_ids"]
-    message = shared._as_message(prompt, tokenizer(completion)["input_ids"])
+    message = rewards.graded_message(tokenizer, prompt, tokenizer(completion)["input_ids"])
     assert rewards.has_format(rewards.completion_text(message)) == value
     assert message[0]["content"].startswith("<think>" if opened and value else "")
-
-
-@pytest.fixture(scope="module")
-def shared(checkpoint: Path, text_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    return make_trainer(checkpoint, make_mixture(text_folder), tmp_path_factory.mktemp("rl"))
 
 
 def test_a_cut_thought_earns_nothing(text_folder: Path) -> None:
