@@ -30,9 +30,9 @@ def reserve(
     """Writes the request as JSON to folder/file, or checks that the folder contains the same request.
 
     `kind` names the work in errors, such as "a run", and `flags` the flag that sets a field of another name,
-    or of a path of names such as sampling.seed. A field in `may_differ` may have another value than the file: the file is updated, unless the new value is
-    None. So may a field that the file lacks, because an earlier version wrote it. Returns the request as
-    stored in the file.
+    or of a path of names such as sampling.seed. A field in `may_differ` may have another value than the file:
+    the file is updated, unless the new value is None. So may a field that the file lacks, because an earlier
+    version wrote it. Returns the request as stored in the file.
     """
     requested: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(request, enc_hook=str))
     path = folder / file
