@@ -88,6 +88,8 @@ def opened_by(prompt: str) -> str:
 _NEXT_CHANNEL = "<|end|><|start|>assistant"
 # Closing marks by opening mark, where they differ by more than a slash: <think> and </think>.
 _CLOSING = {
+    "<|think|>": "<|/think|>",
+    "<|thinking|>": "<|/thinking|>",
     "<|begin_of_thought|>": "<|end_of_thought|>",
     "<|start_thinking|>": "<|END_THINKING|>",
     "<|inner_prefix|>": "<|inner_suffix|>",

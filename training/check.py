@@ -12,6 +12,7 @@ from trl import GRPOTrainer
 
 from harness.backends.chat import check_template, render
 from harness.backends.checkpoint import load_checkpoint
+from harness.backends.tokens import as_text
 from harness.errors import UserError
 from harness.text import printable, short
 from training.checkpoint import CPU
@@ -30,9 +31,9 @@ def check_stages(recipe: Recipe, stages: Sequence[Stage], parent: str) -> None:
     Raises UserError if the checkpoint cannot be trained with one of them.
     """
     model, processor = load_checkpoint(parent, CPU)
-    mixture, name = Mixture(recipe.data, stages), f"hf:{parent}"
+    mixture, name, plain = Mixture(recipe.data, stages), f"hf:{parent}", as_text(processor)
     for stage in stages:
-        rows = first_rows(mixture.rl_dataset() if stage == "rl" else mixture.sft_dataset(stage))
+        rows = first_rows(mixture.rl_dataset(plain) if stage == "rl" else mixture.sft_dataset(stage, plain))
         if not check_template(name, processor, images=any(row["images"] for row in rows)):
             raise UserError(
                 f"{name}: its chat template takes a message as one text only; use a chat_template.jinja that "

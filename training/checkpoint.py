@@ -15,7 +15,7 @@ from peft import PeftModel, get_peft_model_state_dict
 from peft.utils import load_peft_weights
 from transformers.utils import cached_file
 
-from harness.backends.checkpoint import load_checkpoint
+from harness.backends.checkpoint import check_location, load_checkpoint
 from harness.errors import UserError
 from training.curves.history import RECORD_FILE
 
@@ -75,7 +75,8 @@ def _copy_settings(parent: str, out: Path) -> None:
     for file in out.iterdir():
         if ".safetensors" not in file.name:
             file.unlink()
-    for file in Path(cached_file(parent, "config.json")).parent.iterdir():
+    config = cached_file(parent, "config.json", **check_location(f"hf:{parent}", parent))
+    for file in Path(config).parent.iterdir():
         of_weights = file.name.endswith(".index.json")
         if file.suffix in SETTINGS and not of_weights and file.name != RECORD_FILE:
             shutil.copyfile(file, out / file.name)

@@ -6,6 +6,7 @@ so 20,000 instances with their policies need almost no memory.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import cycle, islice
 from typing import Any
 
@@ -19,6 +20,7 @@ from training.config import SftStage, Stage, TrainingData
 from training.cot.generate import read_chains
 
 SPLIT = "train"
+AsText = Callable[[str], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,15 +75,19 @@ class Mixture:
             for response in failed:
                 raise UserError(f"{benchmark.folder}: {response.instance}: {response.error}")
 
-    def sft_dataset(self, stage: SftStage) -> Any:
-        """Rows of prompt, completion, images and id, as TRL's SFTTrainer expects them."""
+    def sft_dataset(self, stage: SftStage, as_text: AsText = str) -> Any:
+        """Rows of prompt, completion, images and id, as TRL's SFTTrainer expects them.
+
+        `as_text` changes every text such that a tokenizer finds no special tokens in it
+        (harness.backends.tokens).
+        """
         format_ = SEQUENCE_FORMATS[stage]
         ids = self.chains if format_.chain_of_thought else self.instances
-        return self._dataset(ids, lambda benchmark, instance: self._sft_row(benchmark, instance, format_))
+        return self._dataset(ids, partial(self._sft_row, format_, as_text))
 
-    def rl_dataset(self) -> Any:
+    def rl_dataset(self, as_text: AsText = str) -> Any:
         """Rows with the prompts (Q, I) and (Q, I, P) and the instance, for the PolicyRolloutTrainer."""
-        return self._dataset(self.instances, self._rl_row)
+        return self._dataset(self.instances, partial(self._rl_row, as_text))
 
     def _dataset(
         self, ids: Sequence[Mapping[str, object]], make_row: Callable[[int, str], dict[str, Any]]
@@ -106,20 +112,22 @@ class Mixture:
         dataset.set_transform(load)
         return dataset
 
-    def _sft_row(self, index: int, instance_id: str, format_: SequenceFormat) -> dict[str, Any]:
+    def _sft_row(
+        self, format_: SequenceFormat, as_text: AsText, index: int, instance_id: str
+    ) -> dict[str, Any]:
         benchmark, instance = self.benchmarks[index], self.instances[index][instance_id]
         if format_.chain_of_thought:
             response = self.chains[index][instance_id]
         else:
             response = benchmark.family.respond(instance.target)
-        prompt, images = _messages(benchmark, instance, format_.variant)
-        completion = [{"role": "assistant", "content": [{"type": "text", "text": response}]}]
+        prompt, images = _messages(benchmark, instance, format_.variant, as_text)
+        completion = [{"role": "assistant", "content": [{"type": "text", "text": as_text(response)}]}]
         return {"prompt": prompt, "completion": completion, "images": images, "id": instance_id}
 
-    def _rl_row(self, index: int, instance_id: str) -> dict[str, Any]:
+    def _rl_row(self, as_text: AsText, index: int, instance_id: str) -> dict[str, Any]:
         benchmark, instance = self.benchmarks[index], self.instances[index][instance_id]
-        prompt, images = _messages(benchmark, instance, INTERNALIZED)
-        policy_prompt, policy_images = _messages(benchmark, instance, IN_CONTEXT)
+        prompt, images = _messages(benchmark, instance, INTERNALIZED, as_text)
+        policy_prompt, policy_images = _messages(benchmark, instance, IN_CONTEXT, as_text)
         return {
             "prompt": prompt,
             "images": images,
@@ -160,7 +168,7 @@ def _read_chains(data: TrainingData, benchmark: Benchmark) -> dict[str, str]:
 
 
 def _messages(
-    benchmark: Benchmark, instance: Instance, variant: Variant
+    benchmark: Benchmark, instance: Instance, variant: Variant, as_text: AsText
 ) -> tuple[list[dict[str, Any]], list[Any]]:
     """One user message with a placeholder for each image, and the images in order, as TRL expects them."""
     prompt = variants.prompt(instance, variant, benchmark.policies)
@@ -168,7 +176,7 @@ def _messages(
         raise UserError(f"{instance.id}: expected an instance with a policy, got one without")
     images = [benchmark.image(part.value) for part in prompt.parts if part.kind == "image"]
     content = [
-        {"type": "image"} if part.kind == "image" else {"type": "text", "text": part.value}
+        {"type": "image"} if part.kind == "image" else {"type": "text", "text": as_text(part.value)}
         for part in prompt.parts
     ]
     return [{"role": "user", "content": content}], images

@@ -23,6 +23,7 @@ from trl import SFTConfig, SFTTrainer
 
 from harness.backends.chat import placeholders
 from harness.backends.checkpoint import load_checkpoint
+from harness.backends.tokens import as_text
 from harness.errors import UserError
 from training.checkpoint import export
 from training.collate import MaskingCollator
@@ -93,7 +94,7 @@ def make_trainer(recipe: Recipe, stage: Stage, parent: str, work: Path, mixture:
         args=SFTConfig(**arguments, max_length=None),
         processing_class=processor,
         data_collator=make_collator(stage, parent, model.config, processor),
-        train_dataset=mixture.sft_dataset(stage),
+        train_dataset=mixture.sft_dataset(stage, as_text(processor)),
         peft_config=lora_config(recipe.sft[stage], model),
     )
 

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from harness.backends.chat import render
+from harness.backends.tokens import JOINER
 from harness.errors import UserError
 from harness.thoughts import continued, opened_by
 
@@ -56,4 +57,4 @@ def response_of(row: Mapping[str, Any]) -> str:
 
 def without_spaces(text: str) -> str:
     """For comparisons, because templates and tokenizers change spaces, and some tokenizers characters."""
-    return "".join(unicodedata.normalize("NFKC", text).split())
+    return "".join(unicodedata.normalize("NFKC", text.replace(JOINER, "")).split())

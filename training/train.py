@@ -7,7 +7,7 @@ is refused.
 
 import platform
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
@@ -27,6 +27,8 @@ from training.cot.generate import CHAINS, read_chains
 from training.curves.history import RECORD_FILE, MetricValues, read_history
 from training.dataset import SPLIT, Mixture
 
+# The flags that set the fields of a request which have other names.
+FLAGS = {"recipe.name": "recipe", "benchmark": "data", "digest": "data", "chains": "cot", "cot_sha256": "cot"}
 RECIPE_FILE, LOCK = "recipe.json", ".lock"
 PACKAGES = ("torch", "transformers", "trl", "peft", "accelerate", "datasets")
 
@@ -212,7 +214,8 @@ def reserve_run(run: Path, recipe: Recipe, data: tuple[Json, ...]) -> None:
     comparable = requested
     for stage in changed:
         comparable = merge(comparable, _stage_settings(stored, stage))
-    reserve(run, RECIPE_FILE, request | {"recipe": comparable}, "a training run")
+    flags = dict(_keys_as_typed(requested)) | FLAGS
+    reserve(run, RECIPE_FILE, request | {"recipe": comparable}, "a training run", flags=flags)
     for stage in changed:
         if any((run / f".{stage}").glob("*")):
             raise UserError(
@@ -221,6 +224,16 @@ def reserve_run(run: Path, recipe: Recipe, data: tuple[Json, ...]) -> None:
             )
     if changed:
         store.write_json(run / RECIPE_FILE, request)
+
+
+def _keys_as_typed(settings: Mapping[str, Any], parent: str = "") -> Iterator[tuple[str, str]]:
+    """The path of each setting in recipe.json, and its key in a recipe file, such as rl.prompts."""
+    for name, value in settings.items():
+        key = f"{parent}{name}"
+        if isinstance(value, dict):
+            yield from _keys_as_typed(value, f"{key}.")
+        else:
+            yield f"recipe.{key}", key
 
 
 def _stage_settings(recipe: dict[str, Any], stage: Stage) -> dict[str, Any]:

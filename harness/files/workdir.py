@@ -31,10 +31,10 @@ def reserve(
 ) -> dict[str, Any]:
     """Writes the request as JSON to folder/file, or checks that the folder contains the same request.
 
-    `kind` names the work in errors, such as "a run", and `flags` the flag that sets a field of another name.
-    A field in `may_differ` may have another value than the file: the file is updated, unless the new value is
-    None. So may a field that the file lacks, because an earlier version wrote it. Returns the request as
-    stored in the file.
+    `kind` names the work in errors, such as "a run", and `flags` the flag that sets a field of another name,
+    or of a path of names such as sampling.seed. A field in `may_differ` may have another value than the file:
+    the file is updated, unless the new value is None. So may a field that the file lacks, because an earlier
+    version wrote it. Returns the request as stored in the file.
     """
     requested: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(request, enc_hook=str))
     path = folder / file
@@ -73,6 +73,8 @@ def _differences(
     names: tuple[str, ...], stored: Any, requested: Any
 ) -> Iterator[tuple[tuple[str, ...], Any, Any]]:
     """Where two JSON values differ, as names from the outside in, and the values."""
+    if _is_records(stored) and _is_records(requested) and len(stored) == len(requested):
+        stored, requested = ({str(i): value for i, value in enumerate(v)} for v in (stored, requested))
     if isinstance(stored, dict) and isinstance(requested, dict):
         for name in stored:
             if names or name in requested:
@@ -81,10 +83,13 @@ def _differences(
         yield names, stored, requested
 
 
+def _is_records(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(item, dict) for item in value)
+
+
 def _flag(names: tuple[str, ...], flags: Mapping[str, str]) -> str:
-    """The flag that sets a field; the name of a recipe is set by the flag of the recipe."""
-    known = [flags[name] for name in reversed(names) if name in flags]
-    return known[0] if known else names[-2] if names[-1] == "name" and names[1:] else names[-1]
+    """The flag that sets a field: of the whole path, such as "recipe.name", or of its innermost known name."""
+    return next((flags[name] for name in (".".join(names), *reversed(names)) if name in flags), names[-1])
 
 
 def _conflict(names: tuple[str, ...], stored: Any, requested: Any) -> str:

@@ -134,7 +134,8 @@ def make_chains(benchmark: Benchmark, out: Path, request: CotRequest) -> ChainSt
     # The server does not change the responses, so another one may finish the work.
     del spec["endpoint"]
     instances = prompts.select_instances(benchmark, request.limit)
-    reserve(out, SPEC, spec, "chains of thought")
+    flags = dict.fromkeys(("family", "digest"), "benchmark")
+    reserve(out, SPEC, spec, "a set of chains of thought", flags=flags)
     if (out / MANIFEST).exists():
         manifest = store.read_json(out / MANIFEST, ChainsManifest)
         if prompts.ERROR not in manifest.statistics.total.rejected:

@@ -8,9 +8,11 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from harness.backends.tokens import decode, opening
 from harness.files.benchmark import Benchmark
 from harness.parsing import boxed
-from harness.records import Instance
+from harness.records import Instance, Json
+from harness.thoughts import as_think_block
 
 log = logging.getLogger(__name__)
 RewardFunction = Callable[..., list[float | None]]
@@ -27,8 +29,8 @@ def reward_functions(benchmarks: Sequence[Benchmark], split: str) -> list[Reward
     """Accuracy and format, in the order of `reward_weights`. TRL logs each under the name of its function.
 
     Accuracy is the family's grade under the instance's own policy: 1 or 0 on ClevrPolicy; on GTAPolicy half
-    for the tool and half for its arguments (paper, GTAPolicy). It is None if the grading fails. TRL passes the
-    columns of the dataset's rows.
+    for the tool and half for its arguments (paper, GTAPolicy). It is None if the grading fails.
+    TRL passes the columns of the dataset's rows.
     """
     instances: list[dict[str, Instance]] = [{i.id: i for i in b.instances(split)} for b in benchmarks]
 
@@ -60,6 +62,17 @@ def has_format(text: str) -> bool:
     if match is None or any(text.count(mark) != 1 for mark in MARKS):
         return False
     return boxed(text) == match["answer"][len(MARKS[-1]) : -1].strip()
+
+
+def graded_message(tokenizer: Any, prompt_ids: Sequence[int], completion_ids: Sequence[int]) -> list[Json]:
+    """A response as the harness would grade it, as a completion in TRL's form.
+
+    It includes what the prompt opened the thought with. The format asks for <think>, which the marks of
+    another model stand for only if the prompt has set them.
+    """
+    opened = opening(tokenizer, prompt_ids)
+    text = opened + decode(tokenizer, completion_ids)
+    return [{"role": "assistant", "content": as_think_block(text) if opened else text}]
 
 
 def completion_text(completion: Sequence[Any]) -> str:

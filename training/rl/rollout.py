@@ -35,18 +35,16 @@ from typing import Any
 
 import torch
 from accelerate.utils import gather_object
-from transformers import TrainerCallback
+from transformers import GenerationConfig, TrainerCallback
 from trl.data_utils import prepare_multimodal_messages
 
-from harness.backends.chat import placeholders
+from harness.backends.chat import end_tokens, placeholders
 from harness.errors import UserError
-from harness.thoughts import as_think_block, opened_by
 from training.resume import EpochOrderSampler, ResumeMixin
 from training.rl.dynamic_sampling import groups_to_sample, groups_with_variance, replacement_prompts
 from training.rl.kl import BoundedKl
+from training.rl.rewards import graded_message
 
-# More tokens than any mark of a thought has.
-LONGEST_MARK = 40
 # Training ends after so many consecutive batches in which no group varies. DAPO retries as often.
 PATIENCE = 20
 
@@ -90,18 +88,31 @@ class PolicyRolloutTrainer(ResumeMixin, BoundedKl):
         # The sampled batch while TRL's _generate_and_score_completions runs on it.
         self._rollouts: RolloutBatch | None = None
         self._batches_without_variance, self._ever_varied = 0, False
-        visual = placeholders(self.model.config, self.processing_class)
-        self._suppress({*visual, self._tokenizer.pad_token_id})
+        self._set_generation()
         self.add_callback(_ResumeAndStop(self))
 
-    def _suppress(self, tokens: set[int]) -> None:
-        """Prevents sampling of tokens that never belong in a response; TRL suppresses only one of them."""
-        suppressed = sorted(tokens - set(self.eos_token_ids))
+    def _set_generation(self) -> None:
+        """Ends responses as the harness does, and prevents tokens that never belong in a response.
+
+        TRL ends them at fewer tokens, suppresses only one, and takes all other settings of the checkpoint's
+        generation config, such as min_new_tokens.
+        """
+        own, tokenizer = self.model.generation_config, self._tokenizer
+        self.eos_token_ids = sorted(end_tokens(f"hf:{self.model.name_or_path}", self.processing_class, own))
+        banned = {*placeholders(self.model.config, self.processing_class), tokenizer.pad_token_id}
+        suppressed = sorted(banned - set(self.eos_token_ids))
+        self.model.generation_config = GenerationConfig(
+            eos_token_id=self.eos_token_ids, pad_token_id=tokenizer.pad_token_id
+        )
         if self.use_vllm:
-            self.vllm_generation.generation_kwargs["logit_bias"] = dict.fromkeys(suppressed, -100.0)
-        else:
-            self.generation_kwargs["suppress_tokens"] = suppressed
-            self.generation_config.suppress_tokens = suppressed
+            bias = dict.fromkeys(suppressed, -100.0)
+            self.vllm_generation.generation_kwargs |= {
+                "logit_bias": bias,
+                "stop_token_ids": self.eos_token_ids,
+            }
+            return
+        self.generation_kwargs |= {"suppress_tokens": suppressed, "eos_token_id": self.eos_token_ids}
+        self.generation_config.update(suppress_tokens=suppressed, eos_token_id=self.eos_token_ids)
 
     def _get_train_sampler(self, dataset: Any = None) -> Any:
         """Wraps TRL's sampler, so that a resumed run has the same order of prompts (training/resume.py)."""
@@ -168,7 +179,8 @@ class PolicyRolloutTrainer(ResumeMixin, BoundedKl):
             for place, (row, question) in enumerate(zip(rows, questions, strict=True))
         ]
         prompt_ids, completion_ids, _, _, logps, _, _, _ = super()._generate(prompts)
-        completions = [self._as_message(*ids) for ids in zip(prompt_ids, completion_ids, strict=True)]
+        ids = zip(prompt_ids, completion_ids, strict=True)
+        completions = [graded_message(self._tokenizer, *of_row) for of_row in ids]
         if aware:
             # From here on the prompt is (Q, I). Tokenizing processes the images, so do it once per group.
             by_group = {group: questions[place] for place, group in aware.items()}
@@ -184,13 +196,6 @@ class PolicyRolloutTrainer(ResumeMixin, BoundedKl):
         # Otherwise TRL would sum up the other rewards of such a row, as if the missing one were 0.
         rewards_NF[rewards_NF.isnan().any(1)] = torch.nan
         return RolloutBatch(list(rows), prompt_ids, completion_ids, completions, logps, rewards_NF)
-
-    def _as_message(self, prompt_ids: list[int], completion_ids: list[int]) -> list[dict[str, str]]:
-        """A response as the harness would grade it. If the prompt opened the thought, the response has it."""
-        opened = opened_by(self._tokenizer.decode(prompt_ids[-LONGEST_MARK:]))
-        text = opened + self._tokenizer.decode(completion_ids, skip_special_tokens=True)
-        # The format asks for <think>, which other marks stand for only where the prompt has set them.
-        return [{"role": "assistant", "content": as_think_block(text) if opened else text}]
 
     def _policy_aware_rows(self, rows: int) -> dict[int, int]:
         """Rows of this process in the second half of a group -> index of the group, which may span two."""

@@ -5,6 +5,7 @@ from typing import Any
 
 from trl import GRPOConfig
 
+from harness.backends.tokens import as_text
 from training.config import RlSettings
 from training.dataset import SPLIT, Mixture
 from training.devices import accumulation_steps
@@ -33,7 +34,7 @@ def make_rl_trainer(
         model=model,
         args=GRPOConfig(**shared, **rl_arguments(settings)),
         processing_class=processor,
-        train_dataset=mixture.rl_dataset(),
+        train_dataset=mixture.rl_dataset(as_text(processor)),
         reward_funcs=rewards.reward_functions(mixture.benchmarks, SPLIT),
         policy_rollout=settings.policy_rollout,
         retries=settings.retries if settings.algorithm == "dapo" else 0,

@@ -331,7 +331,7 @@ def test_chains_of_another_benchmark_are_refused(
     both_digests = rf"{ours}.*{theirs}|{theirs}.*{ours}"
     with pytest.raises(UserError, match=both_digests):
         read_chains(tmp_path / "cot", other)
-    with pytest.raises(UserError, match=both_digests):
+    with pytest.raises(UserError, match=r"^benchmark: .* that differs in its digest"):
         make_chains(other, tmp_path / "cot", CotRequest())
 
 
@@ -380,6 +380,7 @@ def test_a_benchmark_without_policies_is_refused(tmp_path: Path) -> None:
         ({"how": "gold", "samples": 2}, "gold uses no model"),
         ({"how": "forward"}, "model: expected a model for forward chains"),
         ({"how": "reverse", "model": "oracle"}, "model: expected one that reads"),
+        ({"how": "teacher", "model": "majority"}, "model: expected one that reads"),
         ({"how": "forward", "model": "oracle", "samples": 2}, "set --temperature"),
         ({"limit": 0}, "limit: expected 1 or more, got 0"),
     ],
@@ -409,6 +410,10 @@ def test_every_field_is_a_flag() -> None:
         ),
         ('<think>a</think>\\boxed{{"q": "}{{"}}', '<think>\na\n</think>\n\\boxed{{"q": "}{{"}}'),
         ("<think>a</think>\\boxed{Case 1} or \\boxed{Case 2}", "<think>\na\n</think>\n\\boxed{Case 2}"),
+        # The marks of other models, and a thought that the prompt opened.
+        ("<thinking>a</thinking>\\boxed{Case 1}", "<think>\na\n</think>\n\\boxed{Case 1}"),
+        ("[THINK]a[/THINK]\\boxed{Case 1}", "<think>\na\n</think>\n\\boxed{Case 1}"),
+        ("a</think>\\boxed{Case 1}", "<think>\na\n</think>\n\\boxed{Case 1}"),
     ],
 )
 def test_the_format_is_normalized(response: str, kept: str) -> None:
@@ -421,7 +426,8 @@ def test_the_format_is_normalized(response: str, kept: str) -> None:
     [
         ("", "no think block"),
         ("\\boxed{Case 1}", "no think block"),
-        ("a</think>\\boxed{Case 1}", "no think block"),
+        ("</think>\\boxed{Case 1}", "no think block"),
+        ("[THINK]a<think>b</think>\\boxed{Case 1}", "no think block"),
         ("<think> </think>\\boxed{Case 1}", "no think block"),
         ("Sure: <think>a</think>\\boxed{Case 1}", "no think block"),
         ("<think>a</think><think>b</think>\\boxed{Case 1}", "no think block"),

@@ -8,7 +8,7 @@ from harness.thoughts import answer_in, as_think_block, closed_by, continued, ma
 
 OPENINGS = [
     *("<think>", "<THINK>", "<thinking>", "<thought>", "<reasoning>", "<seed:think>", "[THINK]", "◁think▷"),
-    *("<|begin_of_thought|>", "<|START_THINKING|>", "<|inner_prefix|>"),
+    *("<|think|>", "<|begin_of_thought|>", "<|START_THINKING|>", "<|inner_prefix|>"),
     *("<unused94>thought", "<|channel>thought", "<|channel|>analysis<|message|>"),
 ]
 BOX = r"\boxed{Case 1}"
@@ -25,8 +25,8 @@ def test_every_block_has_a_closing_mark(opening: str) -> None:
 @pytest.mark.parametrize("space", ["", "\n", "\n\n"])
 @pytest.mark.parametrize("opening", OPENINGS)
 def test_a_response_continues_what_the_prompt_opened(opening: str, space: str) -> None:
-    prompt = f"<|im_start|>assistant\n{opening}{space}"
-    assert (opened := opened_by(prompt)) == opening + space
+    opened = opened_by(f"<|im_start|>assistant\n{opening}{space}")
+    assert opened == opening + space
     for response, thought in ((CHAIN, "Two cubes."), (BOX, "")):
         rest = continued(opened, response)
         assert "<think>" not in rest
