@@ -171,7 +171,9 @@ def _request(
     if every.keys() <= (verdicts := stored()).keys():
         return verdicts, None
     # Before the lock creates the file, because this refuses a judge that does not exist.
-    backend = backends.make(request.judge, benchmark, request.sampling, request.endpoint, folder, "judge")
+    backend = backends.make(
+        request.judge, benchmark, request.sampling, request.endpoint, folder, flag="judge"
+    )
     with store.locked(log.path):
         verdicts = stored()
         missing = [p for key, p in every.items() if key not in verdicts]

@@ -71,7 +71,7 @@ Install = Callable[[Callable[[Prompt], str]], FakeJudge]
 def install(monkeypatch: pytest.MonkeyPatch) -> Install:
     def installed(script: Callable[[Prompt], str]) -> FakeJudge:
         fake = FakeJudge(script)
-        monkeypatch.setattr(backends, "make", lambda *_: fake)
+        monkeypatch.setattr(backends, "make", lambda *_, **__: fake)
         return fake
 
     return installed

@@ -100,7 +100,7 @@ def test_cut_off_responses_are_reported_early_and_the_batch_check_is_optional(
     batch_check: bool,
 ) -> None:
     model = CutOff()
-    monkeypatch.setattr(backends, "make", lambda *_: model)
+    monkeypatch.setattr(backends, "make", lambda *_, **__: model)
     request = EvalRequest("hf:x/y", variants="in_context", limit=4, batch_check=batch_check)
     report = evaluate(Benchmark(text_folder), request, tmp_path / "run")
     assert "2 of 4 were cut off" in capsys.readouterr().err

@@ -47,7 +47,7 @@ def judged(text_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         Benchmark(text_folder), EvalRequest(f"replay:{folder / 'own'}", variants="internalized,override"), out
     )
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(backends, "make", lambda *_: Judge())
+        patch.setattr(backends, "make", lambda *_, **__: Judge())
         judge(out, REQUEST)
     return out
 
@@ -92,7 +92,7 @@ def test_only_judged_responses_are_counted(run: Path) -> None:
     request = EvalRequest(recorded["model"], variants="internalized,override")
     evaluate(Benchmark(Path(recorded["benchmark"])), request, run)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(backends, "make", lambda *_: Judge())
+        patch.setattr(backends, "make", lambda *_, **__: Judge())
         judge(run, REQUEST)
     counts = {
         bool(b.key.judge): (f.n, f.unparsed, f.truncated)

@@ -64,7 +64,7 @@ Install = Callable[[Script], FakeModel]
 def install(monkeypatch: pytest.MonkeyPatch) -> Install:
     def install_model(script: Script) -> FakeModel:
         model = FakeModel(script)
-        monkeypatch.setattr(backends, "make", lambda *_: model)
+        monkeypatch.setattr(backends, "make", lambda *_, **__: model)
         return model
 
     return install_model
