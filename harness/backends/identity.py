@@ -42,9 +42,9 @@ def identity(model: str, endpoint: Endpoint, trust_remote_code: bool = False) ->
     if name in CHECKPOINTS:
         run_code: Identity = {TRUSTED: "run" if trust_remote_code else None}
         if Path(place).is_dir():
-            return run_code | {kind: _digest(Path(place), patterns) for kind, patterns in FILES.items()}
+            return {**{kind: _digest(Path(place), files) for kind, files in FILES.items()}, **run_code}
         revision = None if is_local(place) else hub_revision(place)[0]
-        return {"revision": revision} | run_code if revision else None
+        return {"revision": revision, **run_code} if revision else None
     if is_scripted(model) or name == "replay":
         return None
     # The variable that the provider's client reads.

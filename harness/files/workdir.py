@@ -88,7 +88,7 @@ def _is_records(value: Any) -> bool:
 
 
 def _flag(names: tuple[str, ...], flags: Mapping[str, str]) -> str:
-    """The flag that sets a field, given by its path, such as "recipe.name", or by its innermost known name."""
+    """The flag that sets a field: that of its path, such as "recipe.name", or of its innermost known name."""
     return next((flags[name] for name in (".".join(names), *reversed(names)) if name in flags), names[-1])
 
 
