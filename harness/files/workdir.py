@@ -66,7 +66,8 @@ def _difference(names: tuple[str, ...], stored: Any, requested: Any) -> tuple[tu
     if stored == requested:
         return None
     what = names[-1].replace("_", " ")
-    if any(re.fullmatch("[0-9a-f]{64}", str(value)) for value in (stored, requested)):
-        return names, f"that differs in its {what}"
-    before, now = (f"{value!r}" if value is not None else "none" for value in (stored, requested))
+    before, now = ("none" if value is None else repr(value) for value in (stored, requested))
+    if any(re.fullmatch("'[0-9a-f]{64}'", value) for value in (before, now)):
+        before, now = (value.strip("'")[:12] for value in (before, now))
+        return names, f"that differs in its {what} ({before}, now {now})"
     return names, f"with {what} {before}, but {now} was requested"

@@ -260,9 +260,12 @@ def test_a_run_resumes_once_its_server_is_back(
 
     with serving(succeed_first(api, 7)) as server:
         report = evaluation(server)
-    assert sum(row.errors for row in report.rows if not row.group and row.metric == "accuracy") == 36 - 7
-    # The run may continue at another address.
-    with serving(echo(api)) as server:
+        assert sum(row.errors for row in report.rows if not row.group and row.metric == "accuracy") == 36 - 7
+        # Another server might be another model.
+        with serving(echo(api)) as other, pytest.raises(UserError, match=r"^base_url: .* with address"):
+            evaluation(other)
+        server.answer = echo(api)
+        server.requests.clear()
         report = evaluation(server)
         assert len(server.requests) == 36 - 7
     assert sum(row.errors for row in report.rows) == 0

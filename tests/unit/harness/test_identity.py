@@ -63,7 +63,9 @@ def test_a_changed_file_of_the_checkpoint_is_refused_by_its_kind(
         (folder / name).unlink()
     else:
         (folder / "tokenizer.model").touch()
-    message = rf"^model: {out} contains a run that differs in its {FILES[name]}; name another"
+    message = (
+        rf"^model: {out} contains a run that differs in its {FILES[name]} \(\w+, now \w+\); name another"
+    )
     with pytest.raises(UserError, match=message):
         run(text_folder, f"hf:{folder}", out)
 
