@@ -95,11 +95,13 @@ def _flag(names: tuple[str, ...], flags: Mapping[str, str]) -> str:
 def _conflict(names: tuple[str, ...], stored: Any, requested: Any) -> str:
     what = names[-1].replace("_", " ")
     if any(re.fullmatch("[0-9a-f]{64}", str(value)) for value in (stored, requested)):
-        return f"another {what}"
+        return f"another {what} ({_in_words(stored)}, now {_in_words(requested)})"
     return f"{what} {_in_words(stored)}, but {_in_words(requested)} was requested"
 
 
 def _in_words(value: Any) -> str:
     if isinstance(value, bool) or value is None:
         return {True: "on", False: "off", None: "none"}[value]
+    if re.fullmatch("[0-9a-f]{64}", str(value)):
+        return str(value)[:12]
     return ",".join(map(str, value)) if isinstance(value, list) else short(printable(repr(value)), 60)

@@ -331,7 +331,7 @@ def test_chains_of_another_benchmark_are_refused(
     both_digests = rf"{ours}.*{theirs}|{theirs}.*{ours}"
     with pytest.raises(UserError, match=both_digests):
         read_chains(tmp_path / "cot", other)
-    with pytest.raises(UserError, match=r"^benchmark: .* that differs in its digest"):
+    with pytest.raises(UserError, match=r"^benchmark: .* with another digest"):
         make_chains(other, tmp_path / "cot", CotRequest())
 
 

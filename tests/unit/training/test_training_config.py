@@ -8,6 +8,8 @@ import torch
 
 from harness.errors import UserError
 from training import config, devices
+from training.curves.history import RECORD_FILE
+from training.train import reserve_run
 
 REQUIRED: dict[str, Any] = {"base": "base", "data": [{"benchmark": "bench", "cot": "chains"}]}
 
@@ -134,3 +136,33 @@ def test_errors_list_the_existing_names() -> None:
         config.load("sft", "tiny", **REQUIRED)
     with pytest.raises(UserError, match=r"paper-clevr, paper-gta, tiny"):
         config.load("cot-sft", **REQUIRED)
+
+
+@pytest.mark.parametrize(
+    ("changes", "digest", "message"),
+    [
+        ({"seed": 1}, "a", "seed: .* with seed 0, but 1 was requested"),
+        ({"base": "c"}, "a", "base: .* with base 'b', but 'c' was requested"),
+        ({"data": [{"benchmark": "z"}]}, "a", "data: .* with benchmark 'x', but 'z' was requested"),
+        ({}, "b", "data: .* with another digest"),
+        (
+            {"sft": {"direct-sft": {"epochs": 7}}},
+            "a",
+            r"sft\.direct-sft\.epochs: .* but 7.0 was",
+        ),
+    ],
+)
+def test_a_conflict_names_what_was_typed(
+    changes: dict[str, object], digest: str, message: str, tmp_path: Path
+) -> None:
+    def reserve(digest: str, **changes: object) -> None:
+        settings = {"base": "b", "data": [{"benchmark": "x"}]} | changes
+        recipe = config.load("direct-sft", "tiny", **settings)
+        reserve_run(tmp_path, recipe, ({"digest": digest * 64},))
+
+    reserve("a")
+    (tmp_path / "direct-sft").mkdir()
+    (tmp_path / "direct-sft" / RECORD_FILE).write_text("{}")
+    reserve("a")
+    with pytest.raises(UserError, match=f"^{message}"):
+        reserve(digest, **changes)
