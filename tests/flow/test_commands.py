@@ -200,7 +200,6 @@ def make_the_format_new(folder: Path) -> None:
         (tear_the_last_line, "policies.jsonl: expected sha256"),
         (leave_the_folder, "'../outside.png'"),
         (truncate_a_picture, "test-000000.png: expected sha256"),
-        (truncate_a_sealed_picture, "test-000000.png: not a readable image"),
         (remove_a_picture, "test-000000.png: cannot be read"),
         (change_a_type, "Expected `str`, got `int` - at `$.target`"),
         (make_the_format_new, "expected format 1, got 99"),
@@ -213,6 +212,17 @@ def test_a_damaged_benchmark_is_refused(spoiled: Path, tmp_path: Path, damage, n
     assert named in refused("harness", "eval", spoiled, "--model", "oracle", "--out", out)
     assert not (out / "report.json").exists()
     assert named in refused("harness", "verify", spoiled)
+
+
+def test_a_sealed_picture_that_is_cut_costs_its_own_questions(spoiled: Path, tmp_path: Path) -> None:
+    truncate_a_sealed_picture(spoiled)
+    named, out = "test-000000.png: not a readable image", tmp_path / "run"
+    assert named in refused("harness", "verify", spoiled)
+    done = command("harness", "eval", spoiled, "--model", "oracle", "--out", out)
+    assert done.returncode == 0
+    assert named in done.stderr
+    assert "responses failed" in done.stdout
+    assert named in (out / "report.html").read_text()
 
 
 @pytest.mark.parametrize(
