@@ -85,7 +85,7 @@ def _read(data: bytes, name: str) -> tuple[Image.Image, str | None]:
     start = data[:100].removeprefix(b"\xef\xbb\xbf").lstrip()
     for beginning, what in NOT_IMAGES.items():
         if start.startswith(beginning):
-            raise UserError(f"{name}: expected an image, got {what}")
+            raise UserError(f"{name}: not a readable image: {what}")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -99,7 +99,7 @@ def _read(data: bytes, name: str) -> tuple[Image.Image, str | None]:
     # Pillow's decoders raise almost any exception for a broken file.
     except Exception as error:
         reason = str(error) or type(error).__name__
-    raise UserError(f"{name}: expected a readable image, got one that Pillow cannot read: {reason}")
+    raise UserError(f"{name}: not a readable image: {reason}")
 
 
 def _shown(image: Image.Image, data: bytes) -> tuple[Image.Image, str | None]:

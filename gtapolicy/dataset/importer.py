@@ -13,7 +13,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from gtapolicy.dataset.dialogs import Argument, Dialog, Step
+from gtapolicy.dataset.dialogs import Argument, Dialog, LongDialog, Step
 from gtapolicy.grading.calls import compare, parse_box
 from gtapolicy.policy.rules import RuleTable, Tool
 from harness import images
@@ -103,7 +103,7 @@ def _dialog(photos: _Photos, key: str, entry: Mapping[str, Any], table: RuleTabl
     # The answer to a closed question is a dictionary of words that must or must not occur.
     is_open = not isinstance(entry.get("gt_answer"), dict)
     family = " > ".join(step.tool for step in steps)
-    return Dialog(f"gta-{int(key):04d}", family, query, paths, steps, is_open, queries)
+    return LongDialog(f"gta-{int(key):04d}", family, query, paths, steps, is_open, queries)
 
 
 def _queries(turns: list[Mapping[str, Any]]) -> Iterator[tuple[int, str]]:

@@ -115,10 +115,10 @@ def test_a_missing_or_changed_image_is_reported_before_the_first_request(
 
 def test_a_broken_image_is_shown_as_its_reason(benchmark: Benchmark, tmp_path: Path) -> None:
     broken = show.find(benchmark, "page.png")
-    assert "expected an image, got a web page" in show.terminal(benchmark, broken, colors=True)
+    assert "not a readable image: a web page" in show.terminal(benchmark, broken, colors=True)
     show.show(str(benchmark.folder), "page.png", png=tmp_path / "page.png")
     assert images.pixels((tmp_path / "page.png").read_bytes(), "page.png").width > 320
-    with pytest.raises(UserError, match="expected a readable image"):
+    with pytest.raises(UserError, match="not a readable image"):
         verify(benchmark)
 
 

@@ -214,12 +214,15 @@ def test_a_damaged_benchmark_is_refused(spoiled: Path, tmp_path: Path, damage, n
     assert named in refused("harness", "verify", spoiled)
 
 
-def test_an_unreadable_picture_is_left_out_of_the_report(spoiled: Path, tmp_path: Path) -> None:
+def test_a_sealed_picture_that_is_cut_costs_its_own_questions(spoiled: Path, tmp_path: Path) -> None:
     truncate_a_sealed_picture(spoiled)
-    scored = command("harness", "eval", spoiled, "--model", "oracle", "--out", tmp_path / "run")
-    assert scored.returncode == 0, scored.stderr
-    assert "images/test-000000.png cannot be shown" in (tmp_path / "run/report.html").read_text()
-    assert "test-000000.png: not a readable image" in refused("harness", "verify", spoiled)
+    named, out = "test-000000.png: not a readable image", tmp_path / "run"
+    assert named in refused("harness", "verify", spoiled)
+    done = command("harness", "eval", spoiled, "--model", "oracle", "--out", out)
+    assert done.returncode == 0
+    assert named in done.stderr
+    assert "responses failed" in done.stdout
+    assert named in (out / "report.html").read_text()
 
 
 @pytest.mark.parametrize(
