@@ -40,11 +40,11 @@ def identity(model: str, endpoint: Endpoint, trust_remote_code: bool = False) ->
     """
     name, place = model.partition(":")[0], location(model)
     if name in CHECKPOINTS:
-        run_code = {TRUSTED: "run" if trust_remote_code else None}
+        run_code: Identity = {TRUSTED: "run" if trust_remote_code else None}
         if Path(place).is_dir():
-            return {kind: _digest(Path(place), patterns) for kind, patterns in FILES.items()} | run_code
+            return run_code | {kind: _digest(Path(place), patterns) for kind, patterns in FILES.items()}
         revision = None if is_local(place) else hub_revision(place)[0]
-        return {"revision": revision} | run_code if revision else None
+        return run_code | {"revision": revision} if revision else None
     if is_scripted(model) or name == "replay":
         return None
     # The variable that the provider's client reads.
