@@ -42,7 +42,9 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture(autouse=True)
 def every_model_answers_like_the_oracle(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that no checkpoint needs to be loaded."""
-    monkeypatch.setattr(backends, "make", lambda _model, benchmark, *_: Oracle("", benchmark, Sampling()))
+    monkeypatch.setattr(
+        backends, "make", lambda _model, benchmark, *_, **__: Oracle("", benchmark, Sampling())
+    )
 
 
 def run(benchmark: Path, model: str, out: Path, **fields: Any) -> Run:
@@ -63,9 +65,7 @@ def test_a_changed_file_of_the_checkpoint_is_refused_by_its_kind(
         (folder / name).unlink()
     else:
         (folder / "tokenizer.model").touch()
-    message = (
-        rf"^model: {out} contains a run with another {FILES[name]} \(\w+, now \w+\); name another"
-    )
+    message = rf"^model: {out} contains a run with another {FILES[name]} \(\w+, now \w+\); name another"
     with pytest.raises(UserError, match=message):
         run(text_folder, f"hf:{folder}", out)
 

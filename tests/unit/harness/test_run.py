@@ -32,9 +32,7 @@ def test_a_checkpoint_that_was_trained_again_is_another_model(
     first = evaluate(benchmark, EvalRequest("oracle"), out)
     assert first.run.weights == before
     monkeypatch.setattr(backends, "weights_digest", lambda _: "another")
-    with pytest.raises(
-        UserError, match=r"^model: .* contains a run with another weights \(\w{12}, now"
-    ):
+    with pytest.raises(UserError, match=r"^model: .* contains a run with another weights \(\w{12}, now"):
         evaluate(benchmark, EvalRequest("oracle"), out)
     # A finished run may be copied to a machine without the checkpoint.
     monkeypatch.setattr(backends, "weights_digest", lambda _: None)
