@@ -16,6 +16,7 @@ from harness.files import store
 from harness.files.benchmark import Benchmark
 from harness.general import published
 from harness.records import Instance, Part
+from harness.text import printable
 
 PAGE = 1100
 MARGIN = 20
@@ -67,7 +68,7 @@ def terminal(benchmark: Benchmark, instance: Instance, colors: bool) -> str:
             lines.append(_half_blocks(benchmark.image(part.value), width))
         else:
             for line in part.value.splitlines():
-                lines += textwrap.wrap(line, width) or [""]
+                lines += textwrap.wrap(printable(line.expandtabs()), width) or [""]
     return "\n".join(lines)
 
 

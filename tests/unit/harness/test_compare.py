@@ -346,6 +346,9 @@ def test_the_command_prints_a_table_and_writes_three_files(
     assert store.read_json(tmp_path / "out" / "compare.json", Comparison) == compare(base, [tuned])
     assert "+30.0" in printed and "better" in printed
     page = (tmp_path / "out" / "compare.html").read_text()
+    # A plot is as wide as the screen and has little detail, so that a phone shows all of it legibly.
+    assert "min-width: 36rem" not in page
+    assert all(float(width) < 480 for width in re.findall(r'viewBox="0 0 ([\d.]+) [\d.]+"', page))
     assert "+30.0" in page and page.count("<svg") > 1 and 'http-equiv="Content-Security-Policy"' in page
     assert "http://" not in page.replace("http://www.w3.org", "") and "https://" not in page
     assert "+30.0" in (tmp_path / "out" / "compare.md").read_text()

@@ -10,11 +10,12 @@ from family_fixtures import FAMILY_FIXTURES
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from harness import show
 from harness.files import store
 from harness.files.benchmark import Benchmark
 from harness.metrics import metric
 from harness.metrics.metric import Metric
-from harness.records import Distribution, Grade, Report, ReportRow, Response
+from harness.records import Distribution, Grade, Part, Report, ReportRow, Response
 from harness.report import page
 from harness.run import EvalRequest, evaluate, score
 
@@ -152,6 +153,14 @@ def test_rare_errors_share_a_row(text_folder, monkeypatch) -> None:
     assert len(rows) == 11
     other = next(r for r in rows if r.member == "other")
     assert other.mean == pytest.approx(0.5, abs=0.01)
+
+
+def test_the_terminal_shows_no_control_characters_of_a_benchmark(text_folder) -> None:
+    bench = Benchmark(text_folder)
+    instance = bench.instances("test")[0]
+    hostile = replace(instance, query=(Part("text", "red \x1b[31m\ttext"),), policy_id=None)
+    shown = show.terminal(bench, hostile, colors=False)
+    assert "red" in shown and "\x1b" not in shown
 
 
 TEXTS = st.one_of(
