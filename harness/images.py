@@ -10,7 +10,6 @@ import warnings
 from pathlib import PurePosixPath
 from typing import Any
 
-import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from harness.errors import UserError
@@ -126,6 +125,9 @@ def _shown(image: Image.Image, data: bytes) -> tuple[Image.Image, str | None]:
 
 def _eight_bits(image: Image.Image) -> Image.Image:
     """A gray image of integers or floats as one of 8 bits. Raises ValueError for an unknown range."""
+    # Imported here because importing numpy takes longer than most commands that read an image.
+    import numpy as np
+
     values = np.asarray(image)
     low, high = values.min(), values.max()
     top = 1 if image.mode == "F" else 2 ** DEPTHS[-1] - 1

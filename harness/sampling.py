@@ -5,7 +5,7 @@ likely to be drawn. Images, groups and policies are represented in proportion to
 is often sorted by them (systematic sampling with a random start; Cochran, Sampling Techniques, 1977).
 """
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from random import Random
 
 from harness.files.benchmark import Benchmark
@@ -28,11 +28,19 @@ def scored_instances(benchmark: Benchmark, run: Run, instances: list[Instance]) 
 
 def _labels(benchmark: Benchmark, instances: Sequence[Instance]) -> dict[str, Sequence[Hashable]]:
     """By what the sample is in proportion, the most important last: the label of each instance."""
-    groups = [benchmark.family_of(i).groups(i, INTERNALIZED) for i in instances]
+    groups = [_groups(benchmark, instance) for instance in instances]
     names = reversed(list(dict.fromkeys(name for of_one in groups for name in of_one)))
     labels: dict[str, Sequence[Hashable]] = {"images": [cluster(i).images or i.id for i in instances]}
     labels |= {f"group {name}": [of_one.get(name) for of_one in groups] for name in names}
     return labels | {"policy": [i.policy_id for i in instances]}
+
+
+def _groups(benchmark: Benchmark, instance: Instance) -> Mapping[str, str]:
+    try:
+        return benchmark.family_of(instance).groups(instance, INTERNALIZED)
+    # A family is third-party code. The report, which asks for the groups again, says what failed.
+    except Exception:
+        return {}
 
 
 def _in_proportion(order: Sequence[int], labels: Sequence[Hashable], draws: Random) -> list[int]:

@@ -13,7 +13,7 @@ from harness.files import store
 CHECKPOINTS = ("hf", "vllm")
 # Of a local checkpoint, the files of each kind.
 FILES = {
-    "adapter": ("adapter_*",),
+    "adapter": ("adapter_config.json",),
     "config": ("config.json",),
     "tokenizer": (
         "tokenizer*", "*.model", "*.tiktoken", "vocab.*", "merges.txt", "special_tokens_map.json",
