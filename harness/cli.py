@@ -21,7 +21,8 @@ from harness.report.figures import read_report, table
 from harness.report.page import warnings
 from harness.report.savings import savings
 from harness.report.text import terminal_table
-from harness.run import EvalRequest, evaluate
+from harness.request import EvalRequest
+from harness.run import evaluate
 from harness.show import show
 from harness.text import printable
 from harness.verify import verify as verify_benchmark

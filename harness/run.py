@@ -1,7 +1,6 @@
 """The evaluation of a model: send prompts, append responses as they arrive, then score and report.
 
-    RUN/run.json         the request; another request for the same folder is refused, unless every
-                         request to the model failed
+    RUN/run.json         the request (request.py)
         responses.jsonl  one line per response, appended at once: the only file that cannot be recreated
         sessions.jsonl   the duration of each session
         scores.jsonl     one line per score          | recreated from the responses
@@ -13,29 +12,24 @@ A run that was killed at any moment resumes when the same command is run again: 
 and only prompts without a successful response are sent.
 """
 
-import os
 import sys
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
 
-import msgspec
 from tqdm import tqdm
-from tyro.conf import arg
 
 from harness import backends, variants
-from harness.backends import Backend, Endpoint, Sampling
-from harness.backends.identity import TRUSTED, identity
+from harness.backends import Backend
 from harness.errors import UserError
 from harness.files import store
 from harness.files.benchmark import Benchmark
-from harness.files.workdir import reserve
 from harness.metrics import metric
 from harness.records import BatchCheck, Grade, Instance, Json, Prompt, Report, Response, Run, Score, Session
 from harness.report.figures import make_report, write_report
+from harness.request import RESPONSES, TRAINING, EvalRequest, reserve_run
 from harness.results import Result, Results
 from harness.sampling import scored_instances
 from harness.stats.clusters import cluster
@@ -43,57 +37,8 @@ from harness.variants import VARIANTS
 
 # How many prompts are sent again, one at a time, to check whether batching changes responses.
 BATCH_CHECK = 16
-RESPONSES = "responses.jsonl"
-# How a checkpoint was trained. `trimpi train` writes it.
-TRAINING = "training.json"
-# What a run writes besides its request and its responses.
-DERIVED = TRAINING, "sessions.jsonl", "scores.jsonl", "report.json", "report.html"
 # After how many responses to say that many of them were cut off.
 EARLY = 16
-# The flags that set the fields of a run which have other names.
-FLAGS = {
-    "digest": "benchmark",
-    "images_digest": "benchmark",
-    "family": "benchmark",
-    "weights": "model",
-    "identity": "model",
-    "address": "base_url",
-    TRUSTED: "trust_remote_code",
-}
-
-
-@dataclass(frozen=True)
-class EvalRequest:
-    """The request of `harness eval`: its fields are the flags of the command."""
-
-    model: Annotated[str, arg(metavar="BACKEND[:ARGUMENT]", help=backends.model_help())]
-    variants: str = ",".join(VARIANTS)
-    """Comma-separated, some of internalized (the policy is not in the prompt), in_context (it is) and
-    override (another policy is in the prompt, and governs the answer)."""
-    split: str = "test"
-    """The split of the benchmark to score."""
-    limit: int | None = None
-    """Use a random sample of N instances, the same for every model."""
-    samples: int = 1
-    """Responses per prompt."""
-    sampling: Sampling = field(default_factory=Sampling)
-    endpoint: Endpoint = field(default_factory=Endpoint)
-    trust_remote_code: bool = False
-    """Run the code that an hf: or vllm: checkpoint ships. It can do anything that you can: read it first."""
-    batch_check: bool = True
-    """Send 16 prompts again, one at a time, to check that batching changes no response and to measure the
-    time to the first token."""
-
-    def __post_init__(self) -> None:
-        variants.parse(self.variants)
-        for name in ("limit", "samples"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise UserError(f"{name}: expected 1 or more, got {value}")
-        if self.samples > 1 and self.sampling.temperature == 0:
-            raise UserError(
-                f"samples: expected 1 with greedy decoding, got {self.samples}; set --temperature above 0"
-            )
 
 
 def evaluate(benchmark: Benchmark, request: EvalRequest, out: Path) -> Report:
@@ -102,7 +47,7 @@ def evaluate(benchmark: Benchmark, request: EvalRequest, out: Path) -> Report:
     Raises UserError if `out` contains a run of another request, or if every request failed.
     """
     every = benchmark.instances(request.split)
-    run = _reserved(out, _run(benchmark, request))
+    run = reserve_run(benchmark, request, out)
     instances = scored_instances(benchmark, run, every)
     log = store.Log(out / RESPONSES, Response)
     with store.locked(log.path):
@@ -198,64 +143,6 @@ def score(benchmark: Benchmark, instances: list[Instance], responses: list[Respo
         graded = Score(*response.key, grade.value, grade.reason, grade.parts, cluster=cluster(instance))
         results.append(Result(instance, variant, response, graded))
     return metric.with_values(Results(benchmark, results))
-
-
-def _reserved(out: Path, run: Run) -> Run:
-    """Reserves the folder for this run, or resumes the run that it contains.
-
-    The path of the benchmark may change, because the digest identifies its content. A finished run may be
-    copied to a machine without the checkpoint, so what answers is compared only if it is known. A run that
-    an old version started keeps its instances.
-    """
-    if (out / "run.json").is_file() and (out / RESPONSES).is_file():
-        run = replace(run, sampled=store.read_json(out / "run.json", Run).sampled)
-    unknown = [name for name in ("weights", "identity") if getattr(run, name) is None]
-    may_differ = ["benchmark", "sampled", *unknown]
-
-    def reserved() -> Run:
-        return msgspec.convert(reserve(out, "run.json", run, "a run", may_differ, FLAGS), Run)
-
-    try:
-        return reserved()
-    except UserError:
-        if not _discard_failures(out):
-            raise
-        return reserved()
-
-
-def _discard_failures(out: Path) -> bool:
-    """Whether every request of the run failed; then the folder contains no work, and is emptied."""
-    log = store.Log(out / RESPONSES, Response)
-    if not log.path.exists() or {path.name for path in out.iterdir()} - {"run.json", RESPONSES, *DERIVED}:
-        return False
-    with store.locked(log.path), store.writing(log.path):
-        responses = log.read()
-        if not responses or any(response.error is None for response in responses):
-            return False
-        for name in DERIVED:
-            (out / name).unlink(missing_ok=True)
-        # The lock belongs to this file, so it is emptied and not removed.
-        os.truncate(log.path, 0)
-    return True
-
-
-def _run(benchmark: Benchmark, request: EvalRequest) -> Run:
-    manifest = benchmark.manifest
-    return Run(
-        benchmark=str(benchmark.folder.resolve()),
-        digest=manifest.digest,
-        images_digest=manifest.images_digest,
-        family=manifest.family,
-        model=request.model,
-        split=request.split,
-        variants=tuple(v.name for v in variants.parse(request.variants)),
-        limit=request.limit,
-        sampled=request.limit is not None,
-        samples=request.samples,
-        sampling=msgspec.to_builtins(request.sampling),
-        weights=backends.weights_digest(request.model),
-        identity=identity(request.model, request.endpoint, request.trust_remote_code),
-    )
 
 
 def _prompts(benchmark: Benchmark, run: Run, instances: list[Instance]) -> Iterator[Prompt]:

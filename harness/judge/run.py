@@ -176,11 +176,13 @@ def _request(
     )
     with store.locked(log.path):
         verdicts = stored()
-        missing = [p for key, p in every.items() if key not in verdicts]
+        missing, unreadable = backends.readable(
+            benchmark, [p for key, p in every.items() if key not in verdicts]
+        )
         structured = request.setting == "structured"
         responses = backend.structured(missing, schema()) if structured else backend.generate(missing)
         with tqdm(total=len(every), initial=len(every) - len(missing), desc="verdicts", unit="") as progress:
-            for response in backends.storable(responses):
+            for response in chain(unreadable, backends.storable(responses)):
                 log.append([response])
                 verdicts[response.key] = response
                 progress.update()

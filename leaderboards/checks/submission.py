@@ -19,7 +19,7 @@ from harness.errors import UserError
 from harness.files.benchmark import MANIFEST
 from harness.judge.summary import Judgement
 from harness.records import Json, Report, Response, Run, Score, Session
-from harness.run import TRAINING
+from harness.request import TRAINING
 from harness.text import printable, short
 
 T = TypeVar("T")

@@ -16,7 +16,8 @@ from clevrpolicy.dataset.config import SceneConfig
 from clevrpolicy.dataset.generate import generate
 from harness.files.benchmark import Benchmark
 from harness.records import Report, Response, Score
-from harness.run import EvalRequest, evaluate
+from harness.request import EvalRequest
+from harness.run import evaluate
 from harness.stats.intervals import wilson
 from leaderboards.pages.serve import make_server, respond
 from leaderboards.storage.board import Boards

@@ -12,7 +12,8 @@ from harness.backends import Backend, Sampling
 from harness.backends.scripted import Scripted
 from harness.files.benchmark import Benchmark
 from harness.records import Prompt
-from harness.run import EvalRequest, evaluate
+from harness.request import EvalRequest
+from harness.run import evaluate
 from harness.variants import VARIANTS
 
 SAMPLING = Sampling(max_new_tokens=4)

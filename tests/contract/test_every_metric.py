@@ -8,7 +8,8 @@ from harness.backends import Sampling
 from harness.files.benchmark import Benchmark
 from harness.metrics.metric import NUMBER, Quantity, find, installed
 from harness.records import ReportRow
-from harness.run import EvalRequest, evaluate
+from harness.request import EvalRequest
+from harness.run import evaluate
 
 
 @pytest.fixture(scope="module")

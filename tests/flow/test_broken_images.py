@@ -19,7 +19,8 @@ from harness.files import store
 from harness.files.benchmark import Benchmark
 from harness.general import published
 from harness.records import Report, Response
-from harness.run import EvalRequest, evaluate
+from harness.request import EvalRequest
+from harness.run import evaluate
 from harness.verify import verify
 
 pytest.importorskip("openai")

@@ -25,7 +25,8 @@ from harness.files.benchmark import Benchmark
 from harness.general import published
 from harness.metrics.macro import MACRO_ACCURACY
 from harness.records import Part, ReportRow, Response
-from harness.run import EvalRequest, evaluate, score
+from harness.request import EvalRequest
+from harness.run import evaluate, score
 from harness.variants import INTERNALIZED
 from harness.verify import verify
 

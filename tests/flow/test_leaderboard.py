@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from harness.files.benchmark import Benchmark
-from harness.run import EvalRequest, evaluate
+from harness.request import EvalRequest
+from harness.run import evaluate
 from leaderboards.storage.board import Boards
 from leaderboards.storage.bundles import SUBMISSIONS
 

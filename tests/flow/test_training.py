@@ -17,7 +17,8 @@ import pytest
 from harness.errors import UserError
 from harness.files import store
 from harness.files.benchmark import Benchmark
-from harness.run import EvalRequest, evaluate
+from harness.request import EvalRequest
+from harness.run import evaluate
 from training import config
 from training.cot.generate import CotRequest, make_chains
 from training.curves.history import RECORD_FILE

@@ -22,7 +22,7 @@ import msgspec
 from harness.backends import SCRIPTED, Sampling
 from harness.errors import UserError
 from harness.files import store
-from harness.run import EvalRequest
+from harness.request import EvalRequest
 from harness.variants import VARIANTS
 from training import config
 from training.config import Recipe, Stage

@@ -18,7 +18,8 @@ from harness.errors import UserError
 from harness.files.benchmark import Benchmark
 from harness.files.store import Log
 from harness.records import Part, Prompt, Report, Response
-from harness.run import EvalRequest, evaluate
+from harness.request import EvalRequest
+from harness.run import evaluate
 
 pytest.importorskip("anthropic")
 

@@ -21,7 +21,8 @@ from harness.errors import UserError
 from harness.files.benchmark import Benchmark
 from harness.files.store import read_json
 from harness.records import Part, Prompt, Report
-from harness.run import EvalRequest, evaluate
+from harness.request import EvalRequest
+from harness.run import evaluate
 
 pytest.importorskip("openai")
 pytest.importorskip("anthropic")

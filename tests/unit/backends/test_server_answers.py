@@ -17,7 +17,8 @@ from harness.files.benchmark import Benchmark
 from harness.files.store import read_json
 from harness.records import Part, Prompt, Report, Response
 from harness.report.page import warnings
-from harness.run import EvalRequest, evaluate
+from harness.request import EvalRequest
+from harness.run import evaluate
 
 pytest.importorskip("openai")
 pytest.importorskip("anthropic")

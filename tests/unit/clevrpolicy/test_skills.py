@@ -16,7 +16,8 @@ from harness.errors import UserError
 from harness.files.benchmark import Benchmark
 from harness.parsing import in_box
 from harness.records import Instance
-from harness.run import EvalRequest, evaluate
+from harness.request import EvalRequest
+from harness.run import evaluate
 from harness.variants import INTERNALIZED
 from harness.verify import verify
 

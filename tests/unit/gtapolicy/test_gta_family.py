@@ -15,7 +15,8 @@ from gtapolicy.policy import reasoning, rules
 from gtapolicy.policy.override import make_override
 from harness.files.benchmark import Benchmark
 from harness.parsing import in_box
-from harness.run import EvalRequest, evaluate
+from harness.request import EvalRequest
+from harness.run import evaluate
 from harness.seeds import rng
 
 TABLE = rules.load()

@@ -17,7 +17,8 @@ from harness.metrics import metric
 from harness.metrics.metric import Metric
 from harness.records import Distribution, Grade, Part, Report, ReportRow, Response
 from harness.report import page
-from harness.run import EvalRequest, evaluate, score
+from harness.request import EvalRequest
+from harness.run import evaluate, score
 
 
 def install(monkeypatch: pytest.MonkeyPatch, *added: Metric) -> None:

@@ -28,7 +28,8 @@ from harness.judge.run import TRUE_PROBES, judge
 from harness.judge.summary import Judgement, figures, table
 from harness.metrics.referral import precision
 from harness.records import CitedRule, Prompt, Response
-from harness.run import EvalRequest, evaluate
+from harness.request import EvalRequest
+from harness.run import evaluate
 from harness.stats.agreement import krippendorff
 
 NO_JUDGES = "oracle", "random", "majority", "replay:runs/a", "rules"

@@ -33,8 +33,9 @@ from harness.records import (
 )
 from harness.report import figures
 from harness.report.savings import savings
+from harness.request import EvalRequest
 from harness.results import Result, Results
-from harness.run import EvalRequest, evaluate
+from harness.run import evaluate
 from harness.stats.intervals import estimate, wilson
 from harness.variants import INTERNALIZED, VARIANTS, Variant
 

@@ -15,7 +15,8 @@ from harness.files.benchmark import Benchmark
 from harness.files.store import read_json
 from harness.records import Report, Response
 from harness.report import prices
-from harness.run import EvalRequest, evaluate
+from harness.request import EvalRequest
+from harness.run import evaluate
 
 TABLE = """
 ["anthropic:m"]

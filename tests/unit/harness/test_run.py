@@ -14,7 +14,8 @@ from harness.errors import UserError
 from harness.files import store
 from harness.files.benchmark import Benchmark
 from harness.records import Prompt, Response, Run
-from harness.run import EvalRequest, evaluate
+from harness.request import EvalRequest
+from harness.run import evaluate
 
 
 def test_a_checkpoint_that_was_trained_again_is_another_model(

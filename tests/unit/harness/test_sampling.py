@@ -15,7 +15,8 @@ from harness.files import store
 from harness.files.benchmark import Benchmark
 from harness.records import Instance, Part, Report, Run
 from harness.report.page import warnings
-from harness.run import EvalRequest, evaluate, report_again
+from harness.request import EvalRequest
+from harness.run import evaluate, report_again
 from harness.sampling import scored_instances
 from harness.variants import Variant
 

@@ -8,7 +8,8 @@ from browser import Browser
 from submissions import serving
 
 from harness.files.benchmark import Benchmark
-from harness.run import EvalRequest, evaluate
+from harness.request import EvalRequest
+from harness.run import evaluate
 from leaderboards.storage.board import Boards
 from leaderboards.submit import submit
 

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from harness.errors import UserError
 from harness.files.benchmark import Benchmark
-from harness.run import EvalRequest, evaluate
+from harness.request import EvalRequest
+from harness.run import evaluate
 from leaderboards.pages.export import terminal
 from leaderboards.storage.board import Boards
 from leaderboards.storage.records import Outcome

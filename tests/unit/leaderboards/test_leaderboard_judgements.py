@@ -16,7 +16,8 @@ from harness.files.benchmark import Benchmark
 from harness.judge.config import JudgeRequest
 from harness.judge.run import judge
 from harness.records import Prompt, Response
-from harness.run import EvalRequest, evaluate
+from harness.request import EvalRequest
+from harness.run import evaluate
 from leaderboards.checks.submission import Refusal
 from leaderboards.storage.board import Boards
 from leaderboards.submit import SubmissionResult, submit

@@ -20,7 +20,8 @@ from harness.files.manifest import digests
 from harness.metrics import metric
 from harness.metrics.metric import Metric, Unit
 from harness.records import Report, Response, Run, Score
-from harness.run import EvalRequest, evaluate
+from harness.request import EvalRequest
+from harness.run import evaluate
 from leaderboards.checks import submission
 from leaderboards.checks.submission import Refusal
 from leaderboards.storage.board import Boards
