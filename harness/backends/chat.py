@@ -124,7 +124,8 @@ def end_tokens(name: str, processor: Any, generation_config: Any) -> set[int]:
     """
     configured = getattr(generation_config, "eos_token_id", None)
     ids = {configured} if isinstance(configured, int) else set(configured or ())
-    ids |= {processor.tokenizer.eos_token_id, _end_of_turn(name, processor)} - {None}
+    tokenizer = getattr(processor, "tokenizer", processor)
+    ids |= {tokenizer.eos_token_id, _end_of_turn(name, processor, tokenizer)} - {None}
     if not ids:
         raise UserError(
             f"{name}: expected an end token in generation_config.json or tokenizer_config.json, found none; "
@@ -133,10 +134,10 @@ def end_tokens(name: str, processor: Any, generation_config: Any) -> set[int]:
     return ids
 
 
-def _end_of_turn(name: str, processor: Any) -> int | None:
+def _end_of_turn(name: str, processor: Any, tokenizer: Any) -> int | None:
     """The added token behind an assistant's text in the chat template; None without one."""
     turns = [("user", TRIAL_TEXTS[0]), ("assistant", TRIAL_TEXTS[1])]
-    added = processor.tokenizer.added_tokens_decoder
+    added = tokenizer.added_tokens_decoder
     for as_parts in (True, False):
         contents = [(role, [{"type": "text", "text": text}] if as_parts else text) for role, text in turns]
         messages = [{"role": role, "content": content} for role, content in contents]
