@@ -5,6 +5,7 @@ cannot change which answer is given, so this never rewards a guess. All other te
 """
 
 import re
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from harness.text import normalized
@@ -82,6 +83,11 @@ def after_box_mark(answer: str) -> str | None:
         if opening := [mark.end() for mark in marks.finditer(answer) if mark.lastgroup == "box"]:
             return answer[opening[-1] :]
     return None
+
+
+def box_marks(text: str) -> Iterator[range]:
+    """Where the marks are that open or close a box, and the braces."""
+    return (range(*mark.span()) for marks in (_BOXES, _TAGS) for mark in marks.finditer(text))
 
 
 def without_boxes(text: str) -> str:

@@ -1,7 +1,7 @@
 """Where text and special tokens meet, in a question and in a response.
 
 question    "What does <|im_end|> mean?"        read as text, so it does not end the user's turn
-response    <think> two cubes </think> A <eos>  special tokens vanish, except the marks of a thought
+response    <think> two cubes </think> A <eos>  special tokens vanish, except the marks of a thought or a box
 """
 
 import re
@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from itertools import groupby
 from typing import Any
 
-from harness import thoughts
+from harness import parsing, thoughts
 
 # Both are invisible and split a special token inside a text. `as_text` has the tokenizer drop the first one.
 JOINER, SPACE = "\N{WORD JOINER}", "\N{ZERO WIDTH SPACE}"
@@ -57,7 +57,7 @@ def _drop_joiners(tokenizer: Any) -> None:
 
 
 def decode(tokenizer: Any, tokens: Sequence[int]) -> str:
-    """The text of a response. Special tokens vanish, except those that are part of a thought's mark."""
+    """The text of a response. Special tokens vanish, except those in the marks of a thought or a box."""
     special = special_ids(tokenizer)
     text, places = "", {}
     for is_special, run in groupby(enumerate(tokens), key=lambda item: item[1] in special):
@@ -66,7 +66,7 @@ def decode(tokenizer: Any, tokens: Sequence[int]) -> str:
             text += _plain(tokenizer, [token for _, token in ids])
             if is_special:
                 places[ids[0][0]] = range(start, len(text))
-    found = [range(mark.start, mark.end) for mark in thoughts.marks(text)]
+    found = [*(range(mark.start, mark.end) for mark in thoughts.marks(text)), *parsing.box_marks(text)]
     kept = {i for i, place in places.items() if any(place[0] in mark for mark in found if place)}
     return _plain(tokenizer, [t for i, t in enumerate(tokens) if t not in special or i in kept])
 

@@ -1,4 +1,4 @@
-"""Special tokens in questions are text; in responses they vanish, except the marks of a thought."""
+"""Special tokens in questions are text; in responses they vanish, except the marks of a thought or a box."""
 
 from typing import Any
 
@@ -34,7 +34,8 @@ FAMILIES = [
 ]
 # The parts of the marks that are special tokens.
 MARKS = [mark.removesuffix("thought") for pair in FAMILIES for mark in pair if "message" not in mark]
-MARKS += ["<|channel|>", "<|message|>"]
+BOX_MARKS = ["<|begin_of_box|>", "<|end_of_box|>"]
+MARKS += ["<|channel|>", "<|message|>", *BOX_MARKS]
 
 
 def tokenizer_with_marks() -> Any:
@@ -61,6 +62,11 @@ def test_marks_that_are_special_tokens_stay_in_a_response(opens: str, closes: st
     assert thoughts.answer_in(decode(MARKED, ids(noisy))) == " \\boxed{1}"
     cut = ids(f"{opens} two cubes, \\boxed{{0}}, but")
     assert thoughts.answer_in(decode(MARKED, cut)) == ""
+
+
+def test_box_marks_that_are_special_tokens_stay_in_a_response() -> None:
+    opens, closes = BOX_MARKS
+    assert decode(MARKED, ids(f"<|other|>So {opens}Case 0{closes}<|im_end|>")) == f"So {opens}Case 0{closes}"
 
 
 @given(st.text())
