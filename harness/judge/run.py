@@ -50,12 +50,7 @@ def judge(folder: Path, request: JudgeRequest, benchmark: Benchmark | None = Non
     """
     run = store.read_json(folder / "run.json", Run)
     _refuse_own_model(request.judge, run)
-    benchmark = benchmark or Benchmark(Path(run.benchmark))
-    if benchmark.manifest.digest != run.digest:
-        raise UserError(
-            f"{folder}: its benchmark has digest {run.digest[:12]}…, {benchmark.folder} has "
-            f"{benchmark.manifest.digest[:12]}…: give the benchmark of the run by --benchmark"
-        )
+    benchmark = _benchmark_of(folder, run, benchmark)
     cited, failed = _responses_to_judge(folder, run, benchmark, request)
     prompts = [
         [
@@ -93,6 +88,16 @@ def judge(folder: Path, request: JudgeRequest, benchmark: Benchmark | None = Non
     store.write_json(path, judgement)
     report_again(benchmark, folder)
     return judgement
+
+
+def _benchmark_of(folder: Path, run: Run, given: Benchmark | None) -> Benchmark:
+    benchmark = given or Benchmark(Path(run.benchmark))
+    if benchmark.manifest.digest != run.digest:
+        raise UserError(
+            f"{folder}: its benchmark has digest {run.digest[:12]}…, {benchmark.folder} has "
+            f"{benchmark.manifest.digest[:12]}…: give the benchmark of the run by --benchmark"
+        )
+    return benchmark
 
 
 def _refuse_own_model(judge: str, run: Run) -> None:
