@@ -64,7 +64,6 @@ def render_page(report: Report, results: Results, judgements: Sequence[Judgement
         variants=[VARIANTS[name] for name in report.run.variants],
         gallery=gallery,
         outcomes=[name for name in OUTCOMES if any(s.outcome == name for s in gallery.samples)],
-        usage={u.variant: u for u in report.usage},
         timed=[u for u in report.usage if any(getattr(u, name) is not None for name in TIMED)],
         savings=savings(report.usage),
         total=len(results.results),
