@@ -15,6 +15,7 @@ import msgspec
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from harness.backends import CHANGED
 from harness.judge.summary import Judgement, figures
 from harness.metrics.branching import BRANCHING
 from harness.metrics.metric import SECONDS, SHARE, TOKENS, Metric, Unit, find, installed, with_unit
@@ -167,6 +168,8 @@ def warnings(report: Report) -> Iterator[str]:
     if report.served_models not in ((), (requested,)):
         served = ", ".join(report.served_models)
         yield f"{requested} was requested, but the server says that {served} answered."
+    if changed := report.backend.get(CHANGED):
+        yield f"The server rejected a part of the requests; {'; '.join(changed)}."
     yield from report.failures
     check = report.batch_check
     if check and check.differ:
