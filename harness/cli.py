@@ -61,9 +61,10 @@ def judge(run: Positional[Path], /, request: JudgeRequest, *, benchmark: str | N
     judgement = judge_run(run, request, moved)
     print(judgement_table(judgement))
     if not judgement.n:
-        reason = judgement.responses[0].reasons[0]
+        reason = judgement.responses[0].reasons[0] or ""
         unscored = figures(judgement)["unscored verdicts"]
-        raise UserError(f"{run}: no verdict has a score: {unscored}; the first reason: {reason}")
+        first = f"; the first {reason}; solve this and run the same command again" if ": " in reason else ""
+        raise UserError(f"{run}: no verdict has a score: {unscored}{first}")
 
 
 def report(runs: Positional[tuple[Path, ...]], /) -> None:

@@ -20,7 +20,8 @@ def decode(data: bytes) -> dict[str, Any]:
     try:
         body = json.loads(data)
     except (ValueError, RecursionError):
-        raise ValueError(f"expected JSON, got {excerpt(data.decode(errors='replace'))}") from None
+        text = excerpt(data.decode(errors="replace")) or "an empty body"
+        raise ValueError(f"expected JSON, got {text}") from None
     match body:
         case {"error": {"message": str(message)}} | {"error": str(message)} if message:
             raise ValueError(f"the server reports: {excerpt(message)}")

@@ -1,9 +1,10 @@
 """`harness judge`: a language model scores how faithfully responses cite their policy (paper, Referral).
 
 Verdicts are appended to RUN/verdicts.<digest>.jsonl as they arrive and are never requested twice. The digest
-covers the judge, the setting and the sampling. The instance of a line is the digest of its prompt (with
-instructions, policy and response), and its sample is the number of the repeat. The figures are written to
-RUN/judgement.<digest>.json and shown in RUN/report.html.
+covers the judge, the setting and the sampling. RUN/judge.<digest>.json says what the judge is (its weights,
+address and more): another one of this name is refused. The instance of a line is the digest of its prompt
+(with instructions, policy and response), and its sample is the number of the repeat. The figures are written
+to RUN/judgement.<digest>.json and shown in RUN/report.html.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,6 +15,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from harness import backends, variants
+from harness.backends.identity import identity
 from harness.errors import UserError
 from harness.files import store
 from harness.files.benchmark import Benchmark
@@ -182,6 +184,7 @@ def _request(
     )
     with store.locked(log.path):
         verdicts = stored()
+        _check_identity(folder, request, any_verdicts=bool(verdicts))
         missing, unreadable = backends.readable(
             benchmark, [p for key, p in every.items() if key not in verdicts]
         )
@@ -193,6 +196,20 @@ def _request(
                 verdicts[response.key] = response
                 progress.update()
     return verdicts, backend.description
+
+
+def _check_identity(folder: Path, request: JudgeRequest, any_verdicts: bool) -> None:
+    """Records what the judge is besides its name. UserError if stored verdicts are from another one."""
+    path = folder / f"judge.{request.digest}.json"
+    weights = {"weights": backends.weights_digest(request.judge)}
+    now = {**weights, **(identity(request.judge, request.endpoint) or {})}
+    stored = store.read_json(path, dict[str, str | None]) if any_verdicts and path.exists() else now
+    if changed := [name for name in now if stored.get(name) != now[name]]:
+        raise UserError(
+            f"judge: {folder} has verdicts of {request.judge} with another {' and '.join(changed)}; use that "
+            f"one, or move verdicts.{request.digest}.jsonl away to request all verdicts again"
+        )
+    store.write_json(path, {**stored, **now})
 
 
 def _judged(

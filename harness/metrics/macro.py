@@ -3,7 +3,6 @@
 Only for benchmarks without policies, some of which publish figures of this kind.
 """
 
-import math
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import replace
@@ -12,7 +11,7 @@ from statistics import fmean
 from harness.metrics.metric import Metric, mean_row
 from harness.records import ReportRow
 from harness.results import Result, Results, by_instance, clusters_of
-from harness.stats.intervals import estimate
+from harness.stats.intervals import estimate, interval
 
 
 def over_groups(metric: Metric, results: Results) -> Iterator[ReportRow]:
@@ -30,18 +29,29 @@ def over_groups(metric: Metric, results: Results) -> Iterator[ReportRow]:
 
 
 def _mean_of_means(parts: list[list[Result]]) -> tuple[float | None, float, float]:
-    """Combines the intervals of independent groups by adding squares (Zou and Donner 2008)."""
+    """The mean over groups, and its interval as a mean over instances that have the weights of their groups.
+
+    Intervals of single groups are not combined: below 30 instances per group the result is too narrow.
+    """
     groups = [by_instance(part) for part in parts]
-    estimates = [estimate([[r.score.value for r in s] for s in g], clusters=clusters_of(g)) for g in groups]
-    means = [e.mean for e in estimates if e.mean is not None]
-    if len(means) < len(estimates):
-        return None, 0.0, 1.0
-    mean = fmean(means)
-    below, above = (
-        math.sqrt(math.fsum((m - bound) ** 2 for m, bound in zip(means, bounds, strict=True))) / len(means)
-        for bounds in ([e.low or 0.0 for e in estimates], [e.high or 0.0 for e in estimates])
-    )
-    return mean, mean - below, mean + above
+    instances = [samples for group in groups for samples in group]
+    means = [estimate([[r.score.value for r in samples] for samples in group]).mean for group in groups]
+    known = [mean for mean in means if mean is not None]
+    weights = [len(instances) / len(groups) / len(group) for group in groups for _ in group]
+
+    def bounds(missing: float) -> tuple[float, float]:
+        values = [
+            fmean(missing if r.score.value is None else r.score.value for r in samples)
+            for samples in instances
+        ]
+        return interval(values, clusters=clusters_of(instances), weights=weights)
+
+    low, high = bounds(0.0)[0], bounds(1.0)[1]
+    if len(known) < len(means):
+        return None, low, high
+    mean = fmean(known)
+    # Rounding errors of the weights could exclude the mean.
+    return mean, min(low, mean), max(high, mean)
 
 
 MACRO_ACCURACY = Metric(

@@ -15,6 +15,7 @@ import msgspec
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from harness.backends import CHANGED
 from harness.judge.summary import Judgement, figures
 from harness.metrics.branching import BRANCHING
 from harness.metrics.metric import SECONDS, SHARE, TOKENS, Metric, Unit, find, installed, with_unit
@@ -64,7 +65,6 @@ def render_page(report: Report, results: Results, judgements: Sequence[Judgement
         variants=[VARIANTS[name] for name in report.run.variants],
         gallery=gallery,
         outcomes=[name for name in OUTCOMES if any(s.outcome == name for s in gallery.samples)],
-        usage={u.variant: u for u in report.usage},
         timed=[u for u in report.usage if any(getattr(u, name) is not None for name in TIMED)],
         savings=savings(report.usage),
         total=len(results.results),
@@ -168,6 +168,8 @@ def warnings(report: Report) -> Iterator[str]:
     if report.served_models not in ((), (requested,)):
         served = ", ".join(report.served_models)
         yield f"{requested} was requested, but the server says that {served} answered."
+    if changed := report.backend.get(CHANGED):
+        yield f"The server rejected a part of the requests; {'; '.join(changed)}."
     yield from report.failures
     check = report.batch_check
     if check and check.differ:

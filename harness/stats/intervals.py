@@ -7,6 +7,7 @@ effective number n / effect is then right for all values within bounds:
     independent values of 0 or 1    effect 1: Wilson's interval itself
     values that vary less           effect below 1, so a narrower interval
     clusters of related instances   effect above 1, at most the size of a cluster
+    unequal weights                 the effect times the mean of the squared weights (Kish 1965)
 
 Z squared pseudo-observations of 0 or 1 are added to the variance. So no interval has zero width, not even for
 equal values, and a few clusters whose means agree by chance are not taken for independent instances.
@@ -57,12 +58,15 @@ def estimate(
 
 
 def interval(
-    values: Sequence[float], bounds: tuple[float, float] = (0.0, 1.0), clusters: Clusters = ()
+    values: Sequence[float],
+    bounds: tuple[float, float] = (0.0, 1.0),
+    clusters: Clusters = (),
+    weights: Sequence[float] = (),
 ) -> tuple[float, float]:
     """The interval of the mean of values within bounds, never of zero width; the bounds without values.
 
     Equals Wilson's for independent values of 0 or 1. `clusters` has one sequence for each way in which
-    instances belong together, with one label for each value.
+    instances belong together, with one label for each value. `weights` add up to the number of values.
     """
     if not values:
         return bounds
@@ -77,8 +81,12 @@ def interval(
     variance = math.fsum(e * e for e in residuals) + _covariances(residuals, clusters) + pseudo * size
     # Rounded, so that rounding errors do not change Wilson's interval.
     effect = round(min(size, variance / (n * mean * (1 - mean) + pseudo)), 12)
-    below, above = wilson(total / effect, n / effect)
     center = _mean(values)
+    if weights:
+        total = math.fsum(w * share for w, share in zip(weights, shares, strict=True))
+        center = low + (high - low) * total / n
+        effect *= math.fsum(w * w for w in weights) / n
+    below, above = wilson(total / effect, n / effect)
     return min(center, low + (high - low) * below), max(center, low + (high - low) * above)
 
 

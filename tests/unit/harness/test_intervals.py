@@ -47,6 +47,17 @@ def test_equal_values_have_a_width_that_depends_on_their_number() -> None:
     assert width([0.5]) > 0.8
 
 
+@pytest.mark.parametrize("sizes", [[3] * 14, [2] * 7 + [20] * 7, [200, 10, 10]])
+@pytest.mark.parametrize("share", [0.33, 0.9])
+def test_weights_of_groups_cover_their_mean(sizes: list[int], share: float) -> None:
+    """As a macro accuracy weights them, also if a sample has few questions of each category."""
+    draws = random.Random(5)
+    weights = [sum(sizes) / len(sizes) / size for size in sizes for _ in range(size)]
+    drawn = ([float(draws.random() < share) for _ in weights] for _ in range(400))
+    covered = [low <= share <= high for low, high in (interval(v, weights=weights) for v in drawn)]
+    assert sum(covered) > 0.92 * len(covered)
+
+
 def test_the_unit_is_the_picture() -> None:
     """160 questions on 40 pictures, 117 right. Wilson's interval is 65.8 to 79.4."""
     per_picture = [4] * 16 + [3] * 12 + [2] * 6 + [1] * 5 + [0]

@@ -315,9 +315,26 @@ def test_a_judge_without_any_score_is_an_error_with_the_flag(run: Path, install:
     fake = install(lambda _: answer(8)[:-5])
     generate = fake.generate
     fake.generate = lambda prompts: (replace(r, finish_reason="length") for r in generate(prompts))  # type: ignore[method-assign]
-    with pytest.raises(UserError, match=r"no verdict has a score: 12 cut off \(raise --max-new-tokens\)"):
+    with pytest.raises(UserError, match=r"no verdict has a score: 12 cut off \(raise --max-new-tokens\)$"):
         cli.judge(run, JudgeRequest("fake:judge"))
     assert len(list(run.glob("judgement.*.json"))) == 1
+
+
+def test_a_judge_on_another_server_does_not_go_on_with_stored_verdicts(run: Path) -> None:
+    pytest.importorskip("openai")
+    from loopback import completion, serving
+
+    with serving(lambda _: completion(answer(6))) as one, serving(lambda _: completion(answer(3))) as two:
+        first, other = (JudgeRequest("openai:judge", endpoint=Endpoint(s.url)) for s in (one, two))
+        assert judge(run, replace(first, limit=4)).mean == 6
+        with pytest.raises(
+            UserError, match=r"has verdicts of openai:judge with another address; use that one"
+        ):
+            judge(run, other)
+        assert two.requests == []
+        assert judge(run, first).mean == 6
+        (run / f"verdicts.{first.digest}.jsonl").unlink()
+        assert judge(run, other).mean == 3
 
 
 def test_a_judge_that_cannot_be_loaded_leaves_no_file(run: Path) -> None:
