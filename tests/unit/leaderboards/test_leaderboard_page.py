@@ -615,6 +615,15 @@ def test_a_plot_by_depth_keeps_the_first_board_of_a_depth(tmp_path: Path) -> Non
     assert "hf:z, N=4" not in page
 
 
+@pytest.mark.parametrize("depth", [[6], {}, None, "6"])
+def test_a_board_whose_depth_is_no_number_has_no_plot_by_depth(tmp_path: Path, depth: object) -> None:
+    board = replace(board_of("internalized"), config={"depth": depth, "visual": False})
+    with closing(Boards(tmp_path, create=True)) as boards:
+        entries = [(board, Figures(1, 1, 1, N, 0, 0, 1))]
+        boards.add(boards.begin_attempt("run"), Bundle({"run.json": b"{}"}), "r", "r", "hf:z", entries)
+        assert "hf:z" in Pages(boards).board(board.id)
+
+
 @pytest.mark.parametrize("name", ["manifest.json", "run.json", "board.sqlite"])
 def test_an_export_does_not_mix_with_other_files(folder: Path, tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_text("{}")
