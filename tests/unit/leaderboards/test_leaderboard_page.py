@@ -209,6 +209,7 @@ def test_a_board_shows_figures_ranks_and_attempts(folder: Path) -> None:
     assert "Score by depth N" in text
     assert "Score by prompt tokens" in text
     assert "sha256 proves" in text
+    assert text.count("attempts How often") == 1 and "attempts submissions" not in text
 
 
 def board_with_columns(boards: Boards, columns: dict[str, float]) -> RankedBoard:
