@@ -81,11 +81,20 @@ def report(runs: Positional[tuple[Path, ...]], /) -> None:
     folders = list(dict.fromkeys(folder for run in runs for folder in runs_in(run)))
     names = [folder.resolve().name for folder in folders]
     labels = [str(f) if names.count(name) > 1 else name for f, name in zip(folders, names, strict=True)]
-    reports = dict(zip(labels, map(read_report, folders), strict=True))
+    reports, notes = {}, []
+    for label, folder in zip(labels, folders, strict=True):
+        try:
+            reports[label] = read_report(folder)
+        except UserError as error:
+            if folder in runs:
+                raise
+            notes.append(str(error))
+    if not reports:
+        raise UserError("; ".join(notes))
     print(table(reports))
-    for label, report in reports.items():
-        for failure in report.failures:
-            print(printable(f"note: {label}: {failure}"))
+    notes += [f"{label}: {failure}" for label, report in reports.items() for failure in report.failures]
+    for note in notes:
+        print(printable(f"note: {note}"))
 
 
 def compare(

@@ -12,6 +12,7 @@ A run that was killed at any moment resumes when the same command is run again: 
 and only prompts without a successful response are sent.
 """
 
+import shutil
 import sys
 import time
 from collections import Counter
@@ -45,14 +46,21 @@ EARLY = 16
 def evaluate(benchmark: Benchmark, request: EvalRequest, out: Path) -> Report:
     """Gets the missing responses, scores all of them, and writes and returns the report.
 
-    Raises UserError if `out` contains a run of another request, or if every request failed.
+    Raises UserError if `out` contains a run of another request, or if every request failed. A new folder is
+    removed if an error of the user occurs before the first response.
     """
+    is_new = not out.exists()
     every = benchmark.instances(request.split)
     run = reserve_run(benchmark, request, out)
     instances = scored_instances(benchmark, run, every)
     log = store.Log(out / RESPONSES, Response)
     with store.locked(log.path):
-        return _evaluate(benchmark, request, run, instances, log, out)
+        try:
+            return _evaluate(benchmark, request, run, instances, log, out)
+        except UserError:
+            if is_new and log.path.stat().st_size == 0:
+                shutil.rmtree(out)
+            raise
 
 
 def _evaluate(

@@ -63,8 +63,8 @@ def cot(benchmark: Positional[Path], out: Positional[Path], /, request: CotReque
 def sweep(file: Positional[Path], out: Positional[Path], /, *, jobs: int = 1) -> None:
     """Train and score every method on every benchmark with every seed. Run the same command again to resume.
 
-    OUT/runs/BENCHMARK/METHOD/SEED/ contains each training run and its scores. `trimpi report OUT` writes
-    one page of tables and plots from them.
+    OUT/runs/BENCHMARK/METHOD/SEED/ contains each training run and its scores. `trimpi report OUT --into PAGE`
+    writes one page of tables and plots from them.
 
     Args:
         file: What to compare: a TOML file, or one that comes with the project, smoke or tiny.

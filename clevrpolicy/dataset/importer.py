@@ -26,7 +26,7 @@ from harness.errors import UserError
 from harness.files import benchmark, store
 from harness.files.benchmark import BenchmarkSpec, Manifest
 from harness.seeds import rng
-from harness.text import printable, short
+from harness.text import printable, reason, short
 
 # CLEVR's name of each of our splits.
 SPLITS = {"train": "train", "test": "val"}
@@ -107,11 +107,10 @@ def _decode(path: Path, number: int, raw: msgspec.Raw) -> tuple[Content, str, di
         record = msgspec.json.decode(raw, type=dict[str, Any])
         name = record.get("image_filename", name)
         scene_id, kinds = clevr_json.kinds(record)
-    except (msgspec.DecodeError, LookupError, TypeError, AttributeError, ValueError) as error:
-        reason = str(error) if isinstance(error, ValueError) else repr(error)
-        reason = short(printable(f"scene {name}: {reason}"), 200)
-        raise UserError(f"{path}: expected scenes in CLEVR's format, got {reason}") from error
-    benchmark.refuse_outside(scene_id)
+        benchmark.refuse_outside(scene_id)
+    except (UserError, msgspec.DecodeError, LookupError, TypeError, AttributeError, ValueError) as error:
+        found = f"scene {short(printable(str(name)))}: {reason(error)}"
+        raise UserError(f"{path}: expected scenes in CLEVR's format, got {found}") from error
     return kinds, scene_id, record
 
 
@@ -124,11 +123,12 @@ def _copy(clevr: Path, out: Path, scene: SceneSpec, record: dict[str, Any]) -> S
     try:
         data = source.read_bytes()
     except OSError as error:
-        reason = str(error.strerror).lower()
-        raise UserError(f"{source}: {reason}; expected CLEVR's picture of this scene") from error
+        what = str(error.strerror).lower()
+        raise UserError(f"{source}: {what}; expected CLEVR's picture of this scene") from error
     picture, converted = images.stored(data, name, str(source))
     if (picture, converted) != (name, data):
-        tqdm.write(f"{source}: stored as {picture}", file=sys.stderr)
+        how = "stored" if converted == data else "converted and stored"
+        tqdm.write(f"{source}: {how} as {picture}", file=sys.stderr)
     record["image_filename"] = picture
     copied = replace(scene, scene_id=clevr_json.scene_id(record), picture=picture)
     with store.writing(out / copied.image):

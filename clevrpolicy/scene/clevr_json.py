@@ -5,6 +5,7 @@ from typing import Any
 
 from clevrpolicy.scene.ontology import ATTRIBUTES, Kind, Object, Scene, Vector
 from clevrpolicy.scene.placement import DIRECTIONS, RELATED
+from harness.errors import UserError
 
 
 def encode(scene: Scene, index: int) -> dict[str, Any]:
@@ -51,12 +52,12 @@ def kinds(data: dict[str, Any]) -> tuple[str, tuple[Kind, ...]]:
     """A scene's id and the kinds of its objects, from left to right in the picture.
 
     Policies ask only about these kinds. Gold reasoning lists them in this order, because a model can see it.
-    Raises ValueError with the first unknown value, and KeyError or TypeError for other formats.
+    Raises UserError with the first unknown value, and KeyError, TypeError or ValueError for other formats.
     """
     objects = data["objects"]
     if not isinstance(objects, list):
-        raise ValueError(f"objects: expected a list, got {objects!r}")
-    objects = sorted(objects, key=lambda o: o["pixel_coords"][0])
+        raise UserError(f"objects: expected a list, got {objects!r}")
+    objects = sorted(objects, key=lambda o: float(o["pixel_coords"][0]))
     return scene_id(data), tuple(_kind(o) for o in objects)
 
 
@@ -90,7 +91,7 @@ def scene_id(data: dict[str, Any]) -> str:
 def _kind(o: dict[str, Any]) -> Kind:
     for name, values in ATTRIBUTES.items():
         if o[name] not in values:
-            raise ValueError(f"{name}: expected one of {', '.join(values)}, got {o[name]!r}")
+            raise UserError(f"{name}: expected one of {', '.join(values)}, got {o[name]!r}")
     return Kind(o["size"], o["color"], o["material"], o["shape"])
 
 

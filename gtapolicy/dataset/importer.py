@@ -11,46 +11,49 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+import msgspec
+from msgspec import DecodeError
 from tqdm import tqdm
 
 from gtapolicy.dataset.dialogs import Argument, Dialog, LongDialog, Step
-from gtapolicy.grading.calls import compare, parse_box
+from gtapolicy.grading.calls import Call, compare, parse_box, parse_call
 from gtapolicy.policy.rules import RuleTable, Tool
 from harness import images
 from harness.errors import UserError
 from harness.files import store
 from harness.files.benchmark import refuse_outside
+from harness.text import printable, reason, short
 
 DATASET = "dataset.json"
-
-
-class _Skip(ValueError):
-    """The reason why a dialog cannot be used."""
 
 
 def read(gta: Path, table: RuleTable) -> tuple[list[Dialog], Mapping[str, bytes], list[str]]:
     """The dialogs of a local copy, their images by path, and a message for each skipped entry.
 
-    Raises UserError if the folder is not a copy of GTA, or if an image is outside the folder.
+    Raises UserError if the folder is not a copy of GTA.
     """
     data = store.read_json(gta / DATASET, dict[str, Any])
     photos = _Photos(gta)
-    dialogs: list[Dialog] = []
+    dialogs: dict[str, Dialog] = {}
     skipped: list[str] = []
     for key, entry in tqdm(data.items(), desc="dialogs", unit="", delay=1):
         try:
-            dialogs.append(_dialog(photos, key, entry, table))
-        except _Skip as reason:
-            skipped.append(f"{DATASET}, entry {key}: skipped, {reason}")
-        except (KeyError, TypeError, AttributeError, IndexError, ValueError, RecursionError) as error:
-            skipped.append(
-                f"{DATASET}, entry {key}: skipped, not in GTA's format ({type(error).__name__}: {error})"
-            )
+            dialog = _dialog(photos, key, entry, table)
+            if dialog.id in dialogs:
+                raise UserError(f"another entry has its number, {int(key)}")
+            dialogs[dialog.id] = dialog
+        except UserError as error:
+            skipped.append(f"{_named(key)}: skipped, {reason(error)}")
+        except (LookupError, TypeError, AttributeError, ValueError, RecursionError, DecodeError) as error:
+            skipped.append(f"{_named(key)}: skipped, not in GTA's format ({reason(error)})")
     if not dialogs:
-        raise UserError(
-            f"{gta / DATASET}: expected dialogs with tool calls, got none; {'; '.join(skipped[:3])}"
-        )
-    return dialogs, photos.files, skipped
+        found = "; ".join(["none", *skipped[:3]])
+        raise UserError(f"{gta / DATASET}: expected dialogs with tool calls, got {found}")
+    return list(dialogs.values()), photos.files, skipped
+
+
+def _named(key: str) -> str:
+    return f"{DATASET}, entry {short(printable(key))}"
 
 
 class _Photos:
@@ -64,21 +67,21 @@ class _Photos:
         self.paths: dict[str, str] = {}
 
     def add(self, path: str) -> str:
-        """The path of an image in the benchmark. Raises _Skip if it cannot be read."""
+        """The path of an image in the benchmark. Raises UserError if it cannot be read."""
         refuse_outside(path)
         path = str(PurePosixPath(path))
         if path not in self.paths:
             try:
                 data = (self.gta / path).read_bytes()
-                new, content = images.stored(data, path, path)
             except OSError as error:
-                raise _Skip(f"{path}: cannot be read: {error.strerror}") from error
-            except UserError as error:
-                raise _Skip(str(error)) from error
-            if new != path and (self.gta / new).exists():
-                new = path + PurePosixPath(new).suffix
+                raise UserError(f"{path}: cannot be read: {error.strerror}") from error
+            new, content = images.stored(data, path, path)
+            longer = path
+            while new != path and (new in self.files or (self.gta / new).exists()):
+                new = longer = longer + PurePosixPath(new).suffix
             if (new, content) != (path, data):
-                tqdm.write(f"{path}: stored as {new}", file=sys.stderr)
+                how = "stored" if content == data else "converted and stored"
+                tqdm.write(f"{printable(path)}: {how} as {printable(new)}", file=sys.stderr)
             self.paths[path], self.files[new] = new, content
         return self.paths[path]
 
@@ -96,10 +99,10 @@ def _dialog(photos: _Photos, key: str, entry: Mapping[str, Any], table: RuleTabl
     queries = dict(_queries(entry["dialogs"]))
     query = queries.pop(0, None)
     if query is None:
-        raise _Skip("expected a text as the user's query before the first call, got None")
+        raise UserError("expected a text as the user's query before the first call, got None")
     steps = tuple(map(photos.renamed, _steps(entry["dialogs"], table)))
     if not steps:
-        raise _Skip("it has no tool call")
+        raise UserError("it has no tool call")
     # The answer to a closed question is a dictionary of words that must or must not occur.
     is_open = not isinstance(entry.get("gt_answer"), dict)
     family = " > ".join(step.tool for step in steps)
@@ -112,7 +115,7 @@ def _queries(turns: list[Mapping[str, Any]]) -> Iterator[tuple[int, str]]:
     for turn in turns:
         if turn["role"] == "user":
             if not isinstance(turn["content"], str):
-                raise _Skip(f"expected a text as the user's query, got {turn['content']!r}")
+                raise UserError(f"expected a text as the user's query, got {turn['content']!r}")
             texts.append(turn["content"])
             yield calls, "\n".join(texts)
         elif turn["role"] == "assistant" and turn.get("tool_calls"):
@@ -124,11 +127,11 @@ def _steps(turns: list[Mapping[str, Any]], table: RuleTable) -> Iterator[Step]:
     for number, turn in enumerate(turns):
         if turn["role"] == "assistant" and turn.get("tool_calls"):
             if len(turn["tool_calls"]) > 1:
-                raise _Skip(f"expected one tool call in a turn, got {len(turn['tool_calls'])}")
+                raise UserError(f"expected one tool call in a turn, got {len(turn['tool_calls'])}")
             function = turn["tool_calls"][0]["function"]
             tool = next((tool for tool in table.tools if tool.name == function["name"]), None)
             if tool is None:
-                raise _Skip(f"the tool {function['name']!r} is not in the table of rules")
+                raise UserError(f"the tool {function['name']!r} is not in the table of rules")
             reply = turns[number + 1] if number + 1 < len(turns) else {}
             result = reply.get("content", "") if reply.get("role") == "tool" else ""
             text = result.get("content", "") if isinstance(result, dict) else result
@@ -142,27 +145,28 @@ def _steps(turns: list[Mapping[str, Any]], table: RuleTable) -> Iterator[Step]:
 
 def _arguments(tool: Tool, arguments: Any) -> Iterator[tuple[str, Argument]]:
     """The arguments that the tool has. Others are ignored (one call of CountGivenObject has a bbox)."""
-    given = json.loads(arguments) if isinstance(arguments, str) else arguments
+    given = msgspec.json.decode(arguments) if isinstance(arguments, str) else arguments
     for argument in tool.arguments:
         value = given.get(argument.name)
         if value is not None:
             if argument.name == "bbox":
                 value = _normalized_box(value)
             if not isinstance(value, (str, int, float, bool)):
-                raise _Skip(
+                raise UserError(
                     f"{tool.name}: expected a text, number or truth value as {argument.name}, got {value!r}"
                 )
-            # A value that does not match itself, such as an invalid expression, cannot be graded.
-            if compare(argument, value, value) < 1:
-                raise _Skip(f"{tool.name}: {argument.name} {value!r} has no value to compare with")
+            # A value that does not match itself in a response, such as an invalid expression, has no grade.
+            answer = Call(tool.name, {argument.name: value}).to_json()
+            if compare(argument, parse_call(answer).arguments[argument.name], value) < 1:
+                raise UserError(f"{tool.name}: {argument.name} {value!r} has no value to compare with")
             yield argument.name, value
         elif argument.required:
-            raise _Skip(f"{tool.name}: the argument {argument.name} is missing")
+            raise UserError(f"{tool.name}: the argument {argument.name} is missing")
 
 
 def _normalized_box(value: Any) -> str:
     """A box as "(a, b, c, d)". GTA also writes "a, b, c, d"."""
     if parse_box(value) is None:
-        raise _Skip(f"bbox: expected four numbers, got {value!r}")
+        raise UserError(f"bbox: expected four numbers, got {value!r}")
     numbers = str(value).strip().strip("()[]").split(",")
     return f"({', '.join(number.strip() for number in numbers)})"

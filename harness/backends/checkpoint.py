@@ -106,7 +106,9 @@ def _check_folder(name: str, folder: Path) -> None:
         raise UserError(f"{name}: expected a checkpoint's folder, or a hub id as OWNER/NAME, found {found}")
     adapter = (folder / "adapter_config.json").exists()
     if not (folder / "config.json").is_file():
-        hint = "merge the LoRA adapter into its base first" if adapter else "copy the checkpoint again"
+        hint = "name a checkpoint's folder, or copy it again if files are missing"
+        if adapter:
+            hint = "merge the LoRA adapter into its base first"
         stages = sorted(folder.glob("[!.]*/config.json"), key=lambda file: file.stat().st_mtime)
         if stages:
             hint = f"name one of the checkpoints in it, such as {name}/{stages[-1].parent.name}"

@@ -171,5 +171,5 @@ class BenchmarkFiles:
 def refuse_outside(path: str) -> None:
     """Raises UserError unless the path stays inside the folder that it is relative to."""
     pure = PurePosixPath(path)
-    if pure.is_absolute() or ".." in pure.parts or "\\" in path or not pure.parts:
+    if pure.is_absolute() or ".." in pure.parts or {"\\", "\0"} & set(path) or not pure.parts:
         raise UserError(f"path: expected a path inside the benchmark's folder, got {path!r}")

@@ -78,7 +78,7 @@ def by_depth(boards: Boards, board: Board) -> BoardPlot | None:
         for other in (*reversed(alike), board)
         if isinstance(depth := other.config.get("depth"), int)
     }
-    if board.config.get("depth") not in board_by_depth or len(board_by_depth) < 2:
+    if board not in board_by_depth.values() or len(board_by_depth) < 2:
         return None
     depths = sorted(board_by_depth)
     models: dict[str, dict[int, Point]] = {}

@@ -23,6 +23,7 @@ from typing import Any
 import msgspec
 
 from harness.errors import UserError
+from harness.files.kinds import kind
 from leaderboards.storage.bundles import Bundle, Bundles
 from leaderboards.storage.records import Attempt, Board, BoardKey, Entry, Figures, Outcome, StoredBundle
 from leaderboards.storage.schema import MIGRATIONS
@@ -43,7 +44,7 @@ class Boards:
             self._refuse_foreign(file)
             self.bundles.create()
         elif not file.is_file():
-            raise UserError(f"{folder}: expected a folder of boards, got no {DATABASE}; submit a run first")
+            raise UserError(f"{folder}: expected a folder of boards, got {kind(folder)}; submit a run first")
         with _user_errors(file):
             self._db = sqlite3.connect(file, timeout=WAIT, isolation_level=None)
         try:

@@ -120,7 +120,9 @@ def change(folder: Path, key: str, **fields: object) -> None:
         (call("DrawBox", {"image": "image/image_3.jpg", "bbox": "(1, 2, 3)"}, ""), "four numbers"),
         (call("OCR", {}, ""), "argument image is missing"),
         (call("OCR", {"image": ["a"]}, ""), "expected a text"),
-        (call("OCR", '{"image": ', ""), "JSONDecodeError"),
+        (call("OCR", '{"image": ', ""), "DecodeError"),
+        (call("OCR", r'{"image": "\ud800"}', ""), "DecodeError"),
+        (call("GoogleSearch", {"query": "a", "k": 10**20 + 1}, ""), "k 100000000000000000001 has no value"),
         (call("Calculator", {"expression": "x + 1"}, ""), "expression 'x + 1' has no value"),
         (call("DrawBox", {"image": "image/image_3.jpg", "bbox": "(1, 2, 1, 2)"}, ""), "has no value"),
         (twice("Calculator", {"expression": "1"}), "expected one tool call in a turn, got 2"),
@@ -135,19 +137,27 @@ def test_an_unusable_entry_is_skipped_and_named(gta: Path, turns, reason: str) -
     assert reason in message
 
 
-def test_an_entry_without_a_user_or_a_number_is_skipped_and_named(gta: Path) -> None:
+def test_an_entry_with_a_photo_outside_of_the_folder_is_skipped_and_named(gta: Path) -> None:
+    change(gta, "0", files=[{"type": "image", "path": "../secret.jpg"}])
+    _, files, (message,) = importer.read(gta, TABLE)
+    assert message.startswith("dataset.json, entry 0: skipped, path: expected a path inside")
+    assert set(files) == {"image/image_3.jpg", "image/image_77.jpg"}
+
+
+def test_an_entry_without_a_user_or_a_number_of_its_own_is_skipped_and_named(gta: Path) -> None:
     path = gta / "dataset.json"
     data = json.loads(path.read_text())
-    data["abc"] = data["0"]
+    data["abc"] = data["\x1b" * 999] = data["02"] = data["0"]
     data["1"]["dialogs"] = data["1"]["dialogs"][1:]
     path.write_text(json.dumps(data))
     dialogs, _, skipped = importer.read(gta, TABLE)
     assert len(dialogs) == 6
     assert [message.split(":")[0] for message in skipped] == [
-        f"dataset.json, entry {key}" for key in ("1", "abc")
+        f"dataset.json, entry {key}" for key in ("1", "abc", "\ufffd" * 27 + "…", "02")
     ]
     assert "expected a text as the user's query" in skipped[0]
     assert "'abc'" in skipped[1]
+    assert "another entry has its number, 2" in skipped[3]
 
 
 @pytest.mark.parametrize(
@@ -160,10 +170,6 @@ def test_an_entry_without_a_user_or_a_number_is_skipped_and_named(gta: Path) -> 
         (lambda f: (f / "dataset.json").unlink(), "dataset.json: cannot be read: No such file"),
         (lambda f: (f / "dataset.json").write_text("{}"), "expected dialogs"),
         (lambda f: (f / "dataset.json").write_text("[1"), "dataset.json"),
-        (
-            lambda f: change(f, "0", files=[{"type": "image", "path": "../secret.jpg"}]),
-            "inside the benchmark",
-        ),
     ],
 )
 def test_a_folder_that_is_not_gta_is_rejected(gta: Path, tmp_path: Path, damage, message: str) -> None:
@@ -207,17 +213,20 @@ def test_photos_are_copied_or_converted_and_renamed(
     (gta / "image/image_5.jpg").write_bytes(odd["plain.png"].data)
     # The name that image_5.jpg would get.
     (gta / "image/image_5.png").write_bytes(odd["palette.png"].data)
+    # Both would get one name.
+    (gta / "image/image_6.bmp").write_bytes(odd["plain.bmp"].data)
     (gta / "image/image_6.tif").write_bytes(odd["gray12.tif"].data)
-    paths = ["image/image_5.jpg", "image/image_5.png", "image/image_6.tif"]
-    turns = [{"role": "user", "content": "?"}, *call("OCR", {"image": paths[2]}, "7")]
+    paths = ["image/image_5.jpg", "image/image_5.png", "image/image_6.bmp", "image/image_6.tif"]
+    turns = [{"role": "user", "content": "?"}, *call("OCR", {"image": paths[3]}, "7")]
     change(gta, "0", files=[{"type": "image", "path": path} for path in paths], dialogs=turns)
     out = tmp_path / "bench"
     cli.import_(gta, out, PolicyConfig())
     said = capsys.readouterr()
     assert [line for line in said.err.splitlines() if "stored as" in line] == [
         "image/image_5.jpg: stored as image/image_5.jpg.png",
-        "image/image_6.tif: stored as image/image_6.png",
-        "image/image_77.jpg: stored as image/image_77.png",
+        "image/image_6.bmp: converted and stored as image/image_6.png",
+        "image/image_6.tif: converted and stored as image/image_6.tif.png",
+        "image/image_77.jpg: converted and stored as image/image_77.png",
     ]
     assert said.out.startswith("0 entries skipped")
     assert (out / "image/image_3.jpg").read_bytes() == photo
@@ -227,10 +236,10 @@ def test_photos_are_copied_or_converted_and_renamed(
     assert benchmark.image("image/image_77.png").size == (32, 64)
     instances = [i for split in ("train", "test") for i in benchmark.instances(split)]
     (asked,) = (i for i in instances if i.id.endswith("gta-0000-0"))
-    names = ["image/image_5.jpg.png", "image/image_5.png", "image/image_6.png"]
+    names = ["image/image_5.jpg.png", "image/image_5.png", "image/image_6.png", "image/image_6.tif.png"]
     assert [part.value for part in asked.query[:-1]] == names
     assert f"Images, in this order: {', '.join(names)}\n" in asked.query[-1].value
-    assert '"image/image_6.png"' in asked.target
+    assert '"image/image_6.tif.png"' in asked.target
     assert "image_77.jpg" not in "".join(i.target + i.query[-1].value for i in instances)
 
 

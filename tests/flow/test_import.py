@@ -129,6 +129,7 @@ def copy_with(clevr: Path, folder: Path, change: Callable[[list[dict[str, Any]]]
         ({"size": ["large"]}, r"size: expected one of large, small, got \['large'\]"),
         ({"material": None}, "material: .*, got None"),
         ({"pixel_coords": None}, "TypeError"),
+        ({"pixel_coords": ["left"]}, "could not convert string to float: 'left'"),
         ({"pixel_coords": []}, "IndexError"),
     ],
 )
@@ -148,7 +149,14 @@ def test_an_object_that_clevr_does_not_have_is_named(
         ({"objects": ["x"]}, "TypeError"),
         ({"objects": None}, "objects: expected a list, got None"),
         ({"image_filename": 7}, "got scene 7: AttributeError"),
-        ({"image_filename": "../x.png"}, "inside the benchmark's folder"),
+        (
+            {"image_filename": "../x.png"},
+            r"_val_scenes.json: .* got scene \.\./x.png: .*inside the benchmark's",
+        ),
+        (
+            {"image_filename": "a\0.png"},
+            r"_val_scenes.json: .* got scene a\ufffd.png: .*inside the benchmark's",
+        ),
     ],
 )
 def test_a_scene_in_another_format_is_named(

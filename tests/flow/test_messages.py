@@ -109,6 +109,7 @@ REFUSED = [
     ("leaderboard submit {BENCH} --board {NEW}", "expected a run, got a benchmark"),
     ("leaderboard submit {RUNS} --board {NEW}", "got a folder of runs; name one of them"),
     ("leaderboard submit {RUN} --board {BENCH}", "expected a folder of boards, got a benchmark"),
+    ("leaderboard show --board {GONE}", "expected a folder of boards, got no such folder; submit a run"),
     ("leaderboard show --board {BENCH}", "expected a folder of boards, got a benchmark"),
     ("leaderboard export {NEW} --board {RUN}", "expected a folder of boards, got a run"),
     ("clevrpolicy generate {BENCH} --depth 3", "--depth,"),
@@ -126,6 +127,7 @@ REFUSED = [
     ("trimpi train {PLACE}/text.txt --out {NEW}", "text.txt: expected a TOML file"),
     ("trimpi train nope --out {NEW}", "or a TOML file, got neither"),
     ("trimpi curves", "RUNS: expected the folders of one or more training runs"),
+    ("harness eval {BENCH} --model hf:{BENCH} --out {NEW}", "found none; name a checkpoint's folder"),
     ("trimpi cot {BENCH} {NEW} --how teacher --model majority", "--model: expected one that reads its"),
 ]  # fmt: skip
 
@@ -137,6 +139,7 @@ def test_one_sentence_says_what_is_wrong(
     code, shown = run_here(*(word.format_map(folders) for word in line.split()))
     assert code == 2
     assert said.format_map(folders) in shown
+    assert line.startswith("leaderboard submit") or not Path(folders["NEW"]).exists()
 
 
 HELP = [
@@ -205,6 +208,26 @@ def test_report_takes_a_folder_of_runs_and_names_their_benchmarks(
     run_here("harness", "eval", str(rules_folder), "--model", "oracle", "--limit", "2", "--out", other)
     _, mixed = run_here("harness", "report", folders["RUN"], other)
     assert "oracle on text test" in mixed and "other on rules test" in mixed
+
+
+def test_report_of_a_folder_skips_unfinished_runs(run_here: Run, text_folder: Path, tmp_path: Path) -> None:
+    done, begun = str(tmp_path / "done"), tmp_path / "begun"
+    run_here("harness", "eval", str(text_folder), "--model", "oracle", "--out", done)
+    begun.mkdir()
+    (begun / "run.json").write_bytes((tmp_path / "done/run.json").read_bytes())
+    code, shown = run_here("harness", "report", str(tmp_path))
+    assert code == 0 and f"note: {begun}: unfinished" in shown and "done internalized" in shown
+    assert run_here("harness", "report", done, str(begun))[0] == 2
+    (tmp_path / "done/run.json").unlink()
+    code, shown = run_here("harness", "report", str(tmp_path))
+    assert code == 2 and f"error: {begun}: unfinished" in shown
+
+
+def test_a_path_that_has_the_name_of_an_argument_stays_a_path(
+    run_here: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert "error: run: no such folder" in run_here("leaderboard", "submit", "run", "--board", "b")[1]
 
 
 def test_figures_of_changed_responses_are_not_shown(text_folder: Path, run_here: Run, tmp_path: Path) -> None:

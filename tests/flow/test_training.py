@@ -207,7 +207,7 @@ def test_problems_of_a_later_stage_are_reported_at_once(
     with pytest.raises(UserError, match=r"rl.prompts: expected at most .* training instances, 8, got 9"):
         train(recipe("cot-sft-grpo", rl=rl), tmp_path / "run")
     without_chains = [{"benchmark": text_folder, "cot": tmp_path / "nope"}]
-    with pytest.raises(UserError, match="expected finished chains of thought"):
+    with pytest.raises(UserError, match="the folder of a `trimpi cot` command, got no such folder"):
         train(recipe("direct-sft", data=without_chains), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 

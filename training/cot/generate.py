@@ -26,6 +26,7 @@ from harness.backends import Endpoint, Sampling, is_scripted
 from harness.errors import UserError
 from harness.files import store
 from harness.files.benchmark import Benchmark
+from harness.files.kinds import kind
 from harness.files.workdir import reserve
 from harness.records import Instance, Json, Response
 from harness.variants import INTERNALIZED
@@ -170,6 +171,8 @@ def read_chains(folder: Path, benchmark: Benchmark) -> dict[str, str]:
     Raises UserError if the chains are incomplete, changed, empty, or of another benchmark.
     """
     rerun = "run the same `trimpi cot` command again"
+    if not (folder / SPEC).is_file():
+        raise UserError(f"{folder}: expected the folder of a `trimpi cot` command, got {kind(folder)}")
     if not (folder / MANIFEST).is_file():
         raise UserError(f"{folder}: expected finished chains of thought, found no {MANIFEST}; {rerun}")
     manifest = store.read_json(folder / MANIFEST, ChainsManifest)

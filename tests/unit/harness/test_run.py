@@ -54,6 +54,8 @@ def test_a_mistaken_command_leaves_the_folder_free(text_folder: Path, tmp_path: 
     out, benchmark = tmp_path / "run", Benchmark(text_folder)
     with pytest.raises(UserError, match=r"expected a backend before the path, such as hf:"):
         evaluate(benchmark, EvalRequest(str(tmp_path)), out)
+    assert not out.exists()
+    out.mkdir()
     (out / ".run.json.123.tmp").write_text("half")  # left by a process that was killed while writing
     evaluate(benchmark, EvalRequest("oracle"), out)
     with pytest.raises(UserError, match="contains a run with model 'oracle'"):

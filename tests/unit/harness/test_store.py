@@ -73,7 +73,7 @@ def test_a_full_disk_is_an_error_of_one_sentence_and_leaves_no_partial_file(tiny
     assert records == (RESPONSES * len(records))[: len(records)]
 
 
-@pytest.mark.parametrize("path", ["../a.png", "/etc/passwd", "images/../../a.png", "", "a\\b.png"])
+@pytest.mark.parametrize("path", ["../a.png", "/etc/passwd", "images/../../a.png", "", "a\\b.png", "a\0.png"])
 def test_a_path_outside_the_folder_is_an_error(path: str) -> None:
     with pytest.raises(UserError, match="inside the benchmark's folder"):
         benchmark.refuse_outside(path)

@@ -209,6 +209,7 @@ def test_a_board_shows_figures_ranks_and_attempts(folder: Path) -> None:
     assert "Score by depth N" in text
     assert "Score by prompt tokens" in text
     assert "sha256 proves" in text
+    assert text.count("attempts How often") == 1 and "attempts submissions" not in text
 
 
 def board_with_columns(boards: Boards, columns: dict[str, float]) -> RankedBoard:
@@ -613,6 +614,15 @@ def test_a_plot_by_depth_keeps_the_first_board_of_a_depth(tmp_path: Path) -> Non
         page = Pages(boards).board(board_of("internalized").id)
     assert "hf:beta, N=4" in page
     assert "hf:z, N=4" not in page
+
+
+@pytest.mark.parametrize("depth", [[6], {}, None, "6"])
+def test_a_board_whose_depth_is_no_number_has_no_plot_by_depth(tmp_path: Path, depth: object) -> None:
+    board = replace(board_of("internalized"), config={"depth": depth, "visual": False})
+    with closing(Boards(tmp_path, create=True)) as boards:
+        entries = [(board, Figures(1, 1, 1, N, 0, 0, 1))]
+        boards.add(boards.begin_attempt("run"), Bundle({"run.json": b"{}"}), "r", "r", "hf:z", entries)
+        assert "hf:z" in Pages(boards).board(board.id)
 
 
 @pytest.mark.parametrize("name", ["manifest.json", "run.json", "board.sqlite"])
