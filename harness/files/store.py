@@ -4,6 +4,7 @@
 file or the new one. A `Log` is appended to record by record. `locked` admits one process at a time.
 """
 
+import codecs
 import errno
 import fcntl
 import hashlib
@@ -91,7 +92,7 @@ def write_json(path: Path, value: Any) -> None:
 def read_json(path: Path, type_: type[T]) -> T:
     """The file's content as this type. UserError names the file and the field that is wrong."""
     try:
-        return msgspec.json.decode(path.read_bytes(), type=type_)
+        return msgspec.json.decode(path.read_bytes().removeprefix(codecs.BOM_UTF8), type=type_)
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from None
     except DECODE_ERRORS as error:

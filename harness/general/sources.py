@@ -3,6 +3,7 @@
 A source that exists locally is read locally, without any network access.
 """
 
+import codecs
 import gzip
 import re
 from collections.abc import Iterator
@@ -107,6 +108,7 @@ def _read(path: Path) -> Iterator[Any]:
         return
     try:
         data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        data = data.removeprefix(codecs.BOM_UTF8)
         is_array = data.lstrip().startswith(b"[")
         yield from msgspec.json.decode(data) if is_array else msgspec.json.Decoder().decode_lines(data)
     except (OSError, EOFError, msgspec.DecodeError, UnicodeDecodeError) as error:

@@ -52,6 +52,11 @@ def test_a_wrong_field_is_an_error_with_its_name(tmp_path: Path) -> None:
         list(store.read_lines(path, Instance))
 
 
+def test_a_byte_order_mark_is_ignored(tmp_path: Path) -> None:
+    (tmp_path / "file.json").write_text('{"a": 1}', encoding="utf-8-sig")
+    assert store.read_json(tmp_path / "file.json", dict[str, int]) == {"a": 1}
+
+
 def test_a_failed_write_keeps_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     store.write_json(path, {"a": 1})
