@@ -78,7 +78,8 @@ class _Photos:
             if new != path and (self.gta / new).exists():
                 new = path + PurePosixPath(new).suffix
             if (new, content) != (path, data):
-                tqdm.write(f"{path}: stored as {new}", file=sys.stderr)
+                change = "converted" if new == path else f"stored as {new}"
+                tqdm.write(f"{path}: {change}", file=sys.stderr)
             self.paths[path], self.files[new] = new, content
         return self.paths[path]
 
