@@ -19,11 +19,11 @@ from harness.backends.identity import TRUSTED, identity
 from harness.errors import UserError
 from harness.files import store
 from harness.files.benchmark import Benchmark
+from harness.files.kinds import RESPONSES
 from harness.files.workdir import reserve
 from harness.records import Response, Run
 from harness.variants import VARIANTS
 
-RESPONSES = "responses.jsonl"
 # How a checkpoint was trained. `trimpi train` writes it.
 TRAINING = "training.json"
 # What a run writes besides its request and its responses.

@@ -26,10 +26,11 @@ from harness.backends import Backend
 from harness.errors import UserError
 from harness.files import store
 from harness.files.benchmark import Benchmark
+from harness.files.kinds import RESPONSES
 from harness.metrics import metric
 from harness.records import BatchCheck, Grade, Instance, Json, Prompt, Report, Response, Run, Score, Session
 from harness.report.figures import make_report, write_report
-from harness.request import RESPONSES, TRAINING, EvalRequest, reserve_run
+from harness.request import TRAINING, EvalRequest, reserve_run
 from harness.results import Result, Results
 from harness.sampling import scored_instances
 from harness.stats.clusters import cluster
@@ -123,6 +124,7 @@ def _report(
     store.write_lines(out / "scores.jsonl", [r.score for r in results.results])
     sessions = store.Log(out / "sessions.jsonl", Session).read()
     report = make_report(run, backend, results, prompts_per_variant, check, sessions)
+    report = replace(report, responses_sha256=store.sha256(out / RESPONSES))
     write_report(report, results, out)
     return report
 

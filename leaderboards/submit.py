@@ -11,6 +11,7 @@ import msgspec
 from harness.backends import is_scripted
 from harness.errors import UserError
 from harness.files.benchmark import Benchmark
+from harness.files.kinds import RESPONSES
 from harness.general import published
 from harness.metrics.accuracy import ACCURACY
 from harness.records import Json, Report, Run
@@ -104,7 +105,7 @@ def _make_bundle(submission: Submission, results: Results, report: Report) -> Bu
     lines = msgspec.json.Encoder().encode_lines
     files = {
         "run.json": _json(report.run),
-        "responses.jsonl": lines([r.response for r in results.results]),
+        RESPONSES: lines([r.response for r in results.results]),
         "sessions.jsonl": lines(list(submission.sessions)),
         "scores.jsonl": lines([r.score for r in results.results]),
         "report.json": _json(report),

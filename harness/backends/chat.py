@@ -122,8 +122,10 @@ def end_tokens(name: str, processor: Any, generation_config: Any) -> set[int]:
 
     Raises UserError, which begins with `name`, if there is none.
     """
-    tokenizer, configured = processor.tokenizer, getattr(generation_config, "eos_token_id", None)
-    ids = valid_ids(tokenizer, configured, tokenizer.eos_token_id, _end_of_turn(name, processor))
+    tokenizer = getattr(processor, "tokenizer", processor)
+    configured = getattr(generation_config, "eos_token_id", None)
+    turn_end = _end_of_turn(name, processor, tokenizer)
+    ids = valid_ids(tokenizer, configured, tokenizer.eos_token_id, turn_end)
     if not ids:
         raise UserError(
             f"{name}: expected an end token in generation_config.json or tokenizer_config.json, found none; "
@@ -132,10 +134,10 @@ def end_tokens(name: str, processor: Any, generation_config: Any) -> set[int]:
     return set(ids)
 
 
-def _end_of_turn(name: str, processor: Any) -> int | None:
+def _end_of_turn(name: str, processor: Any, tokenizer: Any) -> int | None:
     """The added token behind an assistant's text in the chat template; None without one."""
     turns = [("user", TRIAL_TEXTS[0]), ("assistant", TRIAL_TEXTS[1])]
-    added = processor.tokenizer.added_tokens_decoder
+    added = tokenizer.added_tokens_decoder
     for as_parts in (True, False):
         contents = [(role, [{"type": "text", "text": text}] if as_parts else text) for role, text in turns]
         messages = [{"role": role, "content": content} for role, content in contents]

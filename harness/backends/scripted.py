@@ -9,6 +9,7 @@ from harness import variants
 from harness.backends import Backend, Sampling, failure
 from harness.errors import UserError
 from harness.files.benchmark import Benchmark
+from harness.files.kinds import RESPONSES
 from harness.files.store import Log
 from harness.records import Instance, Json, Prompt, Response
 from harness.results import majorities, majority
@@ -78,7 +79,7 @@ class Replay(Backend):
     """The responses of an earlier run, to score them again: replay:RUN."""
 
     def __init__(self, argument: str, benchmark: Benchmark, sampling: Sampling) -> None:
-        path = Path(argument) / "responses.jsonl"
+        path = Path(argument) / RESPONSES
         if not argument or not path.is_file():
             raise UserError(f"replay:{argument}: expected replay:RUN with the folder of a run")
         self.responses = {response.key: response for response in Log(path, Response).read()}

@@ -8,6 +8,8 @@ from harness.errors import UserError
 BENCHMARK, RUN, RUNS, BOARDS = "a benchmark", "a run", "a folder of runs", "a folder of boards"
 # What commands expect that read several runs.
 RUN_OR_RUNS = "the folder of a run, or a folder that contains runs"
+# The responses of a run, one per line.
+RESPONSES = "responses.jsonl"
 _UNFINISHED = "an unfinished benchmark, which has no manifest.json"
 # What to do with each of them instead.
 _ADVICE = {

@@ -17,6 +17,7 @@ from harness import backends, variants
 from harness.errors import UserError
 from harness.files import store
 from harness.files.benchmark import Benchmark
+from harness.files.kinds import RESPONSES
 from harness.judge.config import JudgeRequest, sample_order
 from harness.judge.prompt import PROBES, ParsedVerdict, parse, schema
 from harness.judge.prompt import prompt as judge_prompt
@@ -121,7 +122,7 @@ def _responses_to_judge(
         raise UserError(f"variants: expected some of the run's ({', '.join(run.variants)}), got {missing[0]}")
     instances = {i.id: i for i in benchmark.instances(run.split)}
     # A request that failed and was sent again has two lines; the last one counts.
-    responses = {r.key: r for r in store.Log(folder / "responses.jsonl", Response).read()}
+    responses = {r.key: r for r in store.Log(folder / RESPONSES, Response).read()}
     found, failed = [], 0
     for response in responses.values():
         variant, instance = VARIANTS[response.variant], instances[response.instance]

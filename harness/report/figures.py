@@ -3,12 +3,12 @@
 import platform
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
 from harness.errors import UserError
 from harness.files import kinds, store
+from harness.files.kinds import RESPONSES
 from harness.judge.summary import Judgement
 from harness.metrics import metric
 from harness.records import BatchCheck, Distribution, Json, Report, ReportRow, Response, Run, Session, Usage
@@ -16,8 +16,6 @@ from harness.report import prices
 from harness.report.page import by_metric, is_headline, render_page, unit
 from harness.report.text import terminal_table
 from harness.results import Results
-
-RESPONSES = "responses.jsonl"
 
 
 def make_report(
@@ -74,12 +72,10 @@ def _usage(variant: str, responses: Sequence[Response], check: BatchCheck | None
 
 
 def write_report(report: Report, results: Results, out: Path) -> None:
-    """Writes report.json and report.html. The page includes the judgements that are in the folder so far."""
+    """Writes report.html and report.json. The page includes the judgements that are in the folder so far."""
     judgements = [store.read_json(file, Judgement) for file in sorted(out.glob("judgement.*.json"))]
     page = render_page(report, results, judgements).encode(errors="replace")
     store.write(out / "report.html", page)
-    if (out / RESPONSES).is_file():
-        report = replace(report, responses_sha256=store.sha256(out / RESPONSES))
     store.write_json(out / "report.json", report)
 
 

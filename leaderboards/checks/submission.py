@@ -17,6 +17,7 @@ import msgspec
 
 from harness.errors import UserError
 from harness.files.benchmark import MANIFEST
+from harness.files.kinds import RESPONSES
 from harness.judge.summary import Judgement
 from harness.records import Json, Report, Response, Run, Score, Session
 from harness.request import TRAINING
@@ -99,7 +100,7 @@ def read_submission(folder: Path) -> Submission:
         run=run,
         report=report,
         scores=list(read_lines(folder / "scores.jsonl", Score)),
-        responses=_responses(folder / "responses.jsonl"),
+        responses=_responses(folder / RESPONSES),
         sessions=_sessions(folder / "sessions.jsonl"),
         judgements=[_judgement(path) for path in judgements],
         training=_training(folder / TRAINING),

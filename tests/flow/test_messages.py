@@ -94,7 +94,7 @@ REFUSED = [
     ("harness eval {FILE} --model oracle --out {NEW}", "a file of a benchmark; name {BENCH}"),
     ("harness eval {RUN} --model oracle --out {NEW}", "got a run; `harness report {RUN}` shows its figures"),
     ("harness eval {RUNS} --model oracle --out {NEW}", "got a folder of runs; name one of them, such as"),
-    ("harness eval {BENCH} --model gpt-4o --out {NEW}", "--model: expected one that begins with"),
+    ("harness eval {BENCH} --model gpt-4o --out {NEW}", "--model: expected a backend before the name"),
     ("harness eval {BENCH} --model oracle --limit 2 --out {RUN}", "run with limit none, but 2 was"),
     ("harness eval {BENCH} --model oracle --max-new-tokens 9 --out {RUN}", "--max-new-tokens: {RUN}"),
     ("harness judge {BENCH} --judge hf:x", "got a benchmark; `harness eval {BENCH}"),
