@@ -40,7 +40,7 @@ _LATEX = re.compile(
     | (?P<blank>\\[\s,;:>] | \\(?:q?quad|enspace|thinspace|(?:nobreak)?space)(?![a-zA-Z])
         | \\[hm]space\*?\s*\{{[^{{}}]*\}} | (?<!~)~(?!~) | &nbsp;)
     | (?P<nothing>\\[!()\[\]] | (?<!\\)\$ | \\(?:text)?color(?:box)?\s*\{{[^{{}}]*\}} | \\\Z
-        | </?(?:b|i|u|em|strong|code)>
+        | </?(?:b|i|u|em|strong|code|answer)>
         | \\(?:left|right|[bB]igg?[lr]?|displaystyle|textstyle|tiny|scriptsize|footnotesize|small|normalsize
           |large|Large|LARGE|huge|Huge|rm|bf|it|tt|sf|em|bfseries|itshape|ttfamily|sffamily)(?![a-zA-Z]))
     | (?P<opening>\\\{{|\\lbrace(?![a-zA-Z]))

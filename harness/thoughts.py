@@ -12,18 +12,23 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-# Blocks in XML style, such as <think>, <Thinking>, <seed:think>, <longcat_think> and <think_fast>.
+# Blocks in XML style: <think>, <Thinking>, <seed:think>, <longcat_think>, <think_fast>, <think budget="3">.
 _NAMES = "think thinking thought thoughts reasoning scratchpad".split()
-_XML = r"(?:\w{1,20}[:_])?%s(?:_\w{1,20})?\s*>"
+_XML = r"(?:\w{1,20}[:_])?%s(?:[:_]\w{1,20})?(?:\s+\w{1,20}=[^<>]{0,80})?\s*>"
+# Blocks of special tokens, such as <|think|>, <|begin_of_thought|>, <|START_THINKING|> and <|think_start|>.
+_TOKEN_NAME = "(?:think(?:ing)?|thoughts?|reasoning)"
 
 # Of each kind of block, the regular expressions of its opening and closing mark. Case does not matter.
 _KINDS: tuple[tuple[str, str], ...] = (
     *((f"<{_XML % name}", f"</{_XML % name}") for name in _NAMES),
     (r"\[THINK\]", r"\[/THINK\]"),
     ("◁think▷", "◁/think▷"),
-    (r"<\|think(?:ing)?\|>", r"<\|/think(?:ing)?\|>|<\|content\|>"),
-    (r"<\|begin_of_thought\|>", r"<\|end_of_thought\|>"),
-    (r"<\|START_THINKING\|>", r"<\|END_THINKING\|>(?:\s*<\|START_RESPONSE\|>)?"),
+    (
+        rf"<\|(?:(?:begin|start)_(?:of_)?)?{_TOKEN_NAME}(?:_(?:begin|start))?\|>",
+        rf"<\|(?:/|end_(?:of_)?){_TOKEN_NAME}\|>(?:\s*<\|START_RESPONSE\|>)?|<\|{_TOKEN_NAME}_end\|>"
+        r"|<\|content\|>",
+    ),
+    (r"<\|im_start\|>think\b", r"<\|im_start\|>answer\b"),
     (r"<\|inner_prefix\|>", r"<\|inner_suffix\|>"),
     (r"<unused94>thought\b", "<unused95>"),
     (r"<\|channel>thought\b", r"<channel\|>"),
@@ -86,23 +91,26 @@ def opened_by(prompt: str) -> str:
 
 # Between two channels.
 _NEXT_CHANNEL = "<|end|><|start|>assistant"
-# Closing marks by opening mark, where they differ by more than a slash: <think> and </think>.
+# Closing marks by the beginning of the opening mark, where no rule gives them.
 _CLOSING = {
-    "<|think|>": "<|/think|>",
-    "<|thinking|>": "<|/thinking|>",
-    "<|begin_of_thought|>": "<|end_of_thought|>",
-    "<|start_thinking|>": "<|END_THINKING|>",
+    "<|im_start|>": "<|im_start|>answer",
     "<|inner_prefix|>": "<|inner_suffix|>",
-    "<unused94>thought": "<unused95>",
-    "<|channel>thought": "<channel|>",
-    "<|channel|>analysis<|message|>": f"{_NEXT_CHANNEL}<|channel|>final<|message|>",
+    "<unused94>": "<unused95>",
+    "<|channel>": "<channel|>",
+    "<|channel|>": f"{_NEXT_CHANNEL}<|channel|>final<|message|>",
 }
 
 
 def closed_by(opened: str) -> str:
     """The mark that closes the block which these characters open: "</think>" for "<think>\\n"."""
     mark = opened.strip()
-    return _CLOSING.get(mark.lower(), f"{mark[0]}/{mark[1:]}")
+    for beginning, closing in _CLOSING.items():
+        if mark.lower().startswith(beginning):
+            return closing
+    if not mark.startswith("<|"):
+        return f"{mark[0]}/{mark[1:]}"
+    ending = re.sub("begin|start", lambda m: "END" if m[0].isupper() else "end", mark, flags=re.IGNORECASE)
+    return ending if ending != mark else f"<|/{mark[2:]}"
 
 
 def as_think_block(text: str) -> str:

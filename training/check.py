@@ -5,12 +5,12 @@ after hours, or never.
 """
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from trl import GRPOTrainer
 
-from harness.backends.chat import check_template, render
+from harness.backends.chat import check_template, end_tokens, render
 from harness.backends.checkpoint import load_checkpoint
 from harness.backends.tokens import as_text
 from harness.errors import UserError
@@ -43,7 +43,8 @@ def check_stages(recipe: Recipe, stages: Sequence[Stage], parent: str) -> None:
             if stage == "rl":
                 check_images_of_rl(name, model, processor, rows)
             else:
-                check_learned(name, make_collator(stage, parent, model.config, processor), rows)
+                ends = end_tokens(name, processor, model.generation_config)
+                check_learned(name, make_collator(stage, parent, model.config, processor), rows, ends)
         except UserError:
             raise
         # A processor is code of its author, so any exception may occur.
@@ -55,12 +56,20 @@ def check_stages(recipe: Recipe, stages: Sequence[Stage], parent: str) -> None:
             ) from error
 
 
-def check_learned(name: str, collator: MaskingCollator, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Raises UserError unless the tokens that these rows learn contain their whole completions."""
+def check_learned(
+    name: str, collator: MaskingCollator, rows: Sequence[Mapping[str, Any]], ends: Collection[int]
+) -> None:
+    """Raises UserError unless the tokens that these rows learn contain whole completions and an end token."""
     template = collator.template
+    tokenizer = template.processor.tokenizer
+    if not set(ends).intersection(tokenizer(template.turn_end, add_special_tokens=False)["input_ids"]):
+        raise UserError(
+            f"{name}: its chat template puts no end token behind the response, so the model would not learn "
+            "to end; add the end token to chat_template.jinja"
+        )
     batch = collator([dict(row) for row in rows])
     for row, labels in zip(rows, batch["labels"], strict=True):
-        learned = template.processor.tokenizer.decode(labels[labels != IGNORED])
+        learned = tokenizer.decode(labels[labels != IGNORED])
         _, completion = template.texts(row)
         if not template.shows_response(row) or without_spaces(completion) not in without_spaces(learned):
             raise UserError(

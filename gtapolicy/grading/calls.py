@@ -116,14 +116,20 @@ def _read_call(text: str, in_box: bool = False) -> Call:
 
 
 def _as_json(text: str) -> str:
-    r"""The text with valid escapes, \_ and similar escapes of LaTeX removed, and deep values set to null."""
+    r"""The text with valid escapes, \_ and similar escapes of LaTeX removed, and deep values set to null.
+
+    Between the texts, other forms of quotes, commas, colons and spaces are read as the plain ones.
+    """
     if text.startswith("\\{"):  # then all braces are escaped
         text = text.replace("\\{", "{").replace("\\}", "}")
     pieces, depth = [], 0
     for token in _TOKEN.finditer(text.replace("\\\\_", "\\_")):
         opens, closes = token[1] in ("{", "["), token[1] in ("}", "]")
         if depth + opens <= MAX_DEPTH:
-            pieces.append(token[1] or _ESCAPE.sub(_valid_escape, token[0]))
+            is_text = token[0].startswith('"')
+            pieces.append(
+                token[1] or _ESCAPE.sub(_valid_escape, token[0] if is_text else normalized(token[0]))
+            )
         elif depth == MAX_DEPTH:
             pieces.append("null")
         depth += opens - closes

@@ -8,7 +8,7 @@ from typing import Any
 
 from jinja2 import TemplateError
 
-from harness.backends.tokens import as_text
+from harness.backends.tokens import as_text, valid_ids
 from harness.errors import UserError
 from harness.files.benchmark import Benchmark
 from harness.records import Part, Prompt
@@ -122,16 +122,16 @@ def end_tokens(name: str, processor: Any, generation_config: Any) -> set[int]:
 
     Raises UserError, which begins with `name`, if there is none.
     """
-    configured = getattr(generation_config, "eos_token_id", None)
-    ids = {configured} if isinstance(configured, int) else set(configured or ())
     tokenizer = getattr(processor, "tokenizer", processor)
-    ids |= {tokenizer.eos_token_id, _end_of_turn(name, processor, tokenizer)} - {None}
+    configured = getattr(generation_config, "eos_token_id", None)
+    turn_end = _end_of_turn(name, processor, tokenizer)
+    ids = valid_ids(tokenizer, configured, tokenizer.eos_token_id, turn_end)
     if not ids:
         raise UserError(
             f"{name}: expected an end token in generation_config.json or tokenizer_config.json, found none; "
             "set eos_token_id"
         )
-    return ids
+    return set(ids)
 
 
 def _end_of_turn(name: str, processor: Any, tokenizer: Any) -> int | None:

@@ -14,6 +14,7 @@ from transformers.models.auto.modeling_auto import (
 
 from harness.backends.identity import hub_revision, is_local
 from harness.backends.image_processor import TextProcessor, load_processor
+from harness.backends.tokens import valid_ids
 from harness.errors import UserError
 from harness.files import store
 from harness.text import printable, short
@@ -162,8 +163,8 @@ def _set_padding(name: str, tokenizer: Any, generation_config: Any) -> None:
     tokenizer.padding_side = "left"
     if tokenizer.pad_token_id is not None:
         return
-    ids = [generation_config.pad_token_id, tokenizer.eos_token_id, generation_config.eos_token_id]
-    known = [i[0] if isinstance(i, list) and i else i for i in ids if i is not None and i != []]
+    own = generation_config
+    known = valid_ids(tokenizer, own.pad_token_id, tokenizer.eos_token_id, own.eos_token_id)
     if not known:
         raise UserError(
             f"{name}: expected a padding or an end token in tokenizer_config.json or generation_config.json, "

@@ -71,6 +71,12 @@ def decode(tokenizer: Any, tokens: Sequence[int]) -> str:
     return _plain(tokenizer, [t for i, t in enumerate(tokens) if t not in special or i in kept])
 
 
+def valid_ids(tokenizer: Any, *configured: Any) -> list[int]:
+    """The token ids in these values of a configuration. Some files contain -1 or a text for "none"."""
+    ids = [i for value in configured for i in (value if isinstance(value, list) else [value])]
+    return [i for i in ids if isinstance(i, int) and 0 <= i < len(tokenizer)]
+
+
 def special_ids(tokenizer: Any) -> set[int]:
     added = tokenizer.added_tokens_decoder.items()
     return {i for i, token in added if token.special} | set(tokenizer.all_special_ids)

@@ -9,6 +9,8 @@ wrong.
 
 import ast
 import re
+import sys
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -113,6 +115,8 @@ def convert(
         raise UserError(f"?prompt: expected cot or direct, got {options['prompt']!r}") from None
     instances: list[Instance] = []
     skipped = []
+    # Which images are stored in another way than in the source, by reason.
+    changes: dict[str, list[str]] = defaultdict(list)
     for position, file, question in files.rows("test", Question):
         if question.id == SKIPPED:
             skipped.append(question.id)
@@ -129,7 +133,10 @@ def convert(
         for part in layout:
             if part.kind == "image":
                 data = _image_data(question, part.value, file, position)
-                part = Part("image", _store(out, f"images/{len(instances):06d}-{part.value}", data))
+                path = f"images/{len(instances):06d}-{part.value}"
+                path, change = _store(out, path, data, f"{position}: {part.value}")
+                changes[change].append(f"{position}: {part.value}")
+                part = Part("image", path)
             query.append(part)
         instances.append(
             Instance(
@@ -141,6 +148,9 @@ def convert(
                 target=question.answer,
             )
         )
+    for change, names in changes.items():
+        if change:
+            print(f"images that {change}: {len(names)}, such as {names[0]}", file=sys.stderr)
     return instances, {"skipped": skipped}
 
 
@@ -161,18 +171,19 @@ def _image_data(question: Question, column: str, file: Path, position: str) -> b
     return image_data(image, file, position)
 
 
-def _store(out: Path, path: str, data: bytes) -> str:
-    """Writes an image and returns its path, which ends in a suffix of its content.
+def _store(out: Path, path: str, data: bytes, source: str) -> tuple[str, str]:
+    """Writes an image. Its path, which ends in a suffix of its content, and what was changed.
 
     An image that cannot be read is written as it is: its question will count as failed.
     """
+    change, written = "", data
     try:
-        path, data = images.stored(data, path, path)
+        path, written = images.stored(data, path, source)
     except UserError:
-        path = f"{path}.png"
+        path, change = f"{path}.png", "cannot be read, so their questions will fail"
     (out / path).parent.mkdir(exist_ok=True)
-    store.write(out / path, data)
-    return path
+    store.write(out / path, written)
+    return path, "were converted to PNG" if written != data else change
 
 
 def _choices(question: Question, position: str) -> list[str]:

@@ -147,7 +147,7 @@ def warnings(report: Report) -> Iterator[str]:
         yield (
             f"This run is incomplete: {sum(failed.values())} {of} failed ({_each(failed)}). "
             "The means exclude them, and the intervals cover everything from all of them wrong to all of "
-            "them correct. Run the same command again to retry them."
+            "them correct. Run the same command again to retry them, except those with an unreadable image."
         )
     if cut := _counts(rows, "truncated"):
         limit = report.run.sampling.get("max_new_tokens")

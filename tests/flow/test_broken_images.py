@@ -82,6 +82,20 @@ def test_an_api_gets_the_pixels_that_a_checkpoint_sees(benchmark: Benchmark, tmp
     assert all(reason in page.replace("&#39;", "'").replace("&lt;", "<") for reason in reasons.values())
 
 
+def test_the_conversion_says_which_images_it_changes(
+    benchmark: Benchmark, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "other"))
+    again = published.open(f"mmmu-pro-vision:{tmp_path / 'source'}")
+    assert again.manifest.digest == benchmark.manifest.digest
+    said = capsys.readouterr().err.splitlines()
+    assert [line.partition(", such as ")[0] for line in said] == [
+        "images that were converted to PNG: 4",
+        "images that cannot be read, so their questions will fail: 3",
+    ]
+    assert said[0].endswith("test.jsonl, row 2: image")
+
+
 def test_a_checkpoint_answers_the_other_questions(
     benchmark: Benchmark, tmp_path: Path, checkpoint: Path
 ) -> None:

@@ -108,7 +108,10 @@ def test_all_ends_of_the_checkpoint_count(checkpoint: Path, tmp_path: Path) -> N
 
 
 def test_padding_is_taken_from_the_generation_config(checkpoint: Path, tmp_path: Path) -> None:
-    folder = copy(checkpoint, tmp_path, tokenizer_config={"eos_token": None, "pad_token": None})
+    nothing = {"eos_token": None, "pad_token": None}
+    # Some files contain -1 for "none".
+    unset = {"pad_token_id": -1, "eos_token_id": [0, -1]}
+    folder = copy(checkpoint, tmp_path, tokenizer_config=nothing, generation_config=unset)
     model = backend(folder)
     assert model.processor.tokenizer.pad_token == "<|endoftext|>"
     assert end_texts(model) == ENDS

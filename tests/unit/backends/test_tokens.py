@@ -152,6 +152,8 @@ def test_ends_are_those_of_the_config_the_tokenizer_and_the_template() -> None:
     assert ends(configured=[0]) == {"<|endoftext|>", "<|im_end|>"}
     assert ends(configured=0, eos=None) == {"<|endoftext|>", "<|im_end|>"}
     assert ends(eos=None) == {"<|im_end|>"}
+    assert ends(configured=[-1, 99_999_999]) == {"<|im_end|>"}
+    assert ends(configured="<|endoftext|>") == {"<|im_end|>"}
     turns = "{% for m in messages %}{{ m.content[0].text }}END{% endfor %}"
     assert ends(turns.replace("END", " <|vision_pad|>\n"), eos=None) == {"<|vision_pad|>"}
     assert ends(turns.replace("END", "\n"), configured=0) == {"<|endoftext|>", "<|im_end|>"}

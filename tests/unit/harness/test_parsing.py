@@ -80,6 +80,7 @@ MARKUP = [
     "Case\N{NO-BREAK SPACE}1",
     "\N{ZERO WIDTH SPACE}Case\N{WORD JOINER} 1", "\N{ZERO WIDTH NO-BREAK SPACE}Case 1", "Case&nbsp;1",
     "Case\n1", "CASE 1.", "Case 1。", "``Case 1''", r"\colorbox{yellow}{Case 1}", "<b>Case</b> 1",
+    "<answer>Case 1</answer>",
 ]  # fmt: skip
 
 

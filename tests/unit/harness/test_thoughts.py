@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.parsing import boxed
-from harness.thoughts import answer_in, opened_by
+from harness.thoughts import answer_in, closed_by, opened_by
 
 HARMONY = "<|end|><|start|>assistant<|channel|>final"
 # The opening and the closing mark of each family.
@@ -19,10 +19,16 @@ FAMILIES = [
     ("<seed:think>", "</seed:think>"),
     ("<longcat_think>", "</longcat_think>"),
     ("<think_fast>", "</think_fast>"),
+    ('<think budget="3">', "</think>"),
+    ("<think:fast>", "</think:fast>"),
     ("[THINK]", "[/THINK]"),
     ("◁think▷", "◁/think▷"),
     ("<|begin_of_thought|>", "<|end_of_thought|>"),
     ("<|START_THINKING|>", "<|END_THINKING|><|START_RESPONSE|>"),
+    ("<|think_start|>", "<|think_end|>"),
+    ("<|begin_of_thinking|>", "<|end_of_thinking|>"),
+    ("<|reasoning|>", "<|/reasoning|>"),
+    ("<|im_start|>think\n", "<|im_start|>answer"),
     ("<|inner_prefix|>", "<|inner_suffix|>"),
     ("<|think|>", "<|end|><|begin|>assistant<|content|>"),
     ("<unused94>thought\n", "<unused95>"),
@@ -56,6 +62,8 @@ def test_the_answer_follows_the_thought_of_any_family(opening: str, closing: str
 def test_a_prompt_that_opens_a_thought_is_recognized(opening: str, _: str) -> None:
     assert opened_by(f"<|im_start|>assistant\n{opening}\n") == f"{opening}\n"
     assert opened_by(f"{opening}a") == ""
+    # What a trained response closes it with is recognized, too.
+    assert answer_in(f"{opening}\n{THOUGHT}{closed_by(opening)}{ANSWER}") == ANSWER
 
 
 def test_a_block_inside_a_thought_that_was_cut_off_is_part_of_it() -> None:

@@ -70,6 +70,7 @@ def check(recipe: str, base: Path, data: dict[str, Path]) -> None:
     [
         (DROPS_THOUGHT, "cot-sft", "leaves out a part of the response to"),
         (template(turns="messages if m.role == 'user'"), "direct-sft", "leaves out the assistant's turn"),
+        (template().replace("<|im_end|>", ""), "vm-cpt-cot-sft", "puts no end token behind the response"),
         (template(AS_IT_IS), "cot-sft", "does not show the text"),
         (template("{{ " + TEXTS + " }}"), "cot-sft", "does not show the images"),
         (template(REFUSED + AS_IT_IS), "rl-from-base", "cannot be used: only texts"),
