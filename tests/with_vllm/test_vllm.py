@@ -210,10 +210,6 @@ def test_a_bad_prompt_does_not_affect_the_others(engine: VLLM) -> None:
     good = mixed(5)
     bad = {
         "broken": (prompt("broken", "broken.png"), r"broken\.png: not a readable image"),
-        "placeholder": (
-            prompt("placeholder", "Say <|image_pad|>"),
-            r"without the checkpoint's own <\|image_pad",
-        ),
         "long": (prompt("long", "word " * POSITIONS), r"maximum context length is 2048 tokens"),
         "cut": (
             prompt("cut", "7" * (POSITIONS - NEW)),
@@ -227,6 +223,11 @@ def test_a_bad_prompt_does_not_affect_the_others(engine: VLLM) -> None:
         assert response.text is None and response.error is not None
         assert re.search(sentence, response.error), response.error
     assert {n: r.text for n, r in responses.items()} == texts(engine.generate(good))
+
+
+def test_a_special_token_in_a_question_is_text(engine: VLLM) -> None:
+    (response,) = engine.generate([prompt("placeholder", "Say <|image_pad|>")])
+    assert response.error is None
 
 
 def test_requests_of_a_closed_generator_are_aborted(engine: VLLM) -> None:
@@ -254,7 +255,7 @@ def test_an_engine_that_stops_is_an_error(engine: VLLM, monkeypatch: pytest.Monk
         ("nowhere/at/all", "expected a checkpoint's folder, .* found no such folder"),
         ("{folder}?no_such_option=1", "no_such_option"),
         ("{folder}?data_parallel_size=2", "data_parallel_size=2"),
-        ("{folder}?tensor_parallel_size", "expected .name=value"),
+        ("{folder}?tensor_parallel_size", "expected PATH.name=value"),
         ("?dtype=float32", "expected vllm:PATH"),
     ],
 )
