@@ -48,7 +48,9 @@ _SCORE = rf" *(\d{{1,2}}(?:\.\d{{1,4}})?){_OF_MAX} *"
 _LABEL = r"(?:(?:my|the|final|overall|total) +)*(?:(?:score|rating|verdict) *[:=]?)? *"
 _BOXED_SCORE = re.compile(rf"{_LABEL}\\boxed *\{{{_SCORE}\}}{_OF_MAX}", re.IGNORECASE)
 # A fence that ends a block of code, perhaps with a remark on the lines after it.
-_CLOSING_FENCE = re.compile(r"\s*```[ \t]*(?:\n[^`{}]*)?\Z")
+_CLOSING_FENCE = re.compile(r"\s*(?:```|~~~)[ \t]*(?:\n[^`~{}]*)?\Z")
+# What stands for a text in the form of a verdict.
+_PLACEHOLDER = re.compile(r"[\s.…]*|string|<[^<>]*>")
 
 
 class Citation(msgspec.Struct, frozen=True):
@@ -75,8 +77,8 @@ class Verdict(msgspec.Struct, frozen=True):
 
     @property
     def is_echo(self) -> bool:
-        """Whether it repeats the form of a verdict, in which dots stand for the texts."""
-        return any(citation.cited.strip(" .…") in ("", "string") for citation in self.citations)
+        """Whether it repeats the form of a verdict, with dots or a placeholder such as <rule> for a text."""
+        return any(_PLACEHOLDER.fullmatch(citation.cited) for citation in self.citations)
 
 
 @dataclass(frozen=True, slots=True)

@@ -174,6 +174,8 @@ def test_a_paper_verdict_is_read_from_the_last_line(text: str, score: float | No
         (ECHO, None),
         (ECHO.replace("0}", "10}").replace("...", "…"), None),
         (ECHO.replace("...", "string"), None),
+        (ECHO.replace("...", "<rule>"), None),
+        (f"~~~json\n{answer(3)}\n~~~", 3),
         (json.dumps(schema()), None),
         ('{"citations": [10], "score": 10}', None),
         (answer(5)[:-1], None),
