@@ -128,8 +128,8 @@ def _as_typed(message: str, command: Command) -> str:
     typed = dict(_arguments(command))
     head, colon, rest = message.partition(":")
     names = head.split(", ")
-    # A path may have the name of an argument.
-    if colon and all(name in typed for name in names) and head not in sys.argv:
+    # A path after the command may have the name of an argument.
+    if colon and all(name in typed for name in names) and head not in sys.argv[2:]:
         return ", ".join(typed[name] for name in names) + colon + rest
     return message
 
