@@ -19,13 +19,11 @@ from harness.backends.identity import TRUSTED, identity
 from harness.errors import UserError
 from harness.files import store
 from harness.files.benchmark import Benchmark
-from harness.files.kinds import RESPONSES
+from harness.files.kinds import RESPONSES, TRAINING
 from harness.files.workdir import reserve
 from harness.records import Response, Run
 from harness.variants import VARIANTS
 
-# How a checkpoint was trained. `trimpi train` writes it.
-TRAINING = "training.json"
 # What a run writes besides its request and its responses.
 DERIVED = TRAINING, "sessions.jsonl", "scores.jsonl", "report.json", "report.html"
 # The flags that set the fields of a run which have other names.

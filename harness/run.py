@@ -16,7 +16,7 @@ import shutil
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,11 +27,11 @@ from harness.backends import Backend
 from harness.errors import UserError
 from harness.files import store
 from harness.files.benchmark import Benchmark
-from harness.files.kinds import RESPONSES
+from harness.files.kinds import RESPONSES, TRAINING
 from harness.metrics import metric
 from harness.records import BatchCheck, Grade, Instance, Json, Prompt, Report, Response, Run, Score, Session
 from harness.report.figures import make_report, write_report
-from harness.request import TRAINING, EvalRequest, reserve_run
+from harness.request import EvalRequest, reserve_run
 from harness.results import Result, Results
 from harness.sampling import scored_instances
 from harness.stats.clusters import cluster
@@ -66,7 +66,7 @@ def evaluate(benchmark: Benchmark, request: EvalRequest, out: Path) -> Report:
 def _evaluate(
     benchmark: Benchmark, request: EvalRequest, run: Run, instances: list[Instance], log: store.Log, out: Path
 ) -> Report:
-    prompts = list(_prompts(benchmark, run, instances))
+    prompts = list(prompts_of(benchmark, run, instances))
     logged = {r.key: r for r in log.read()}
     done = {key: response for key, response in logged.items() if response.error is None}
     missing, unreadable = backends.readable(benchmark, [p for p in prompts if p.key not in done])
@@ -120,7 +120,7 @@ def report_again(benchmark: Benchmark, out: Path) -> None:
     run, check = finished.run, finished.batch_check
     instances = scored_instances(benchmark, run, benchmark.instances(run.split))
     done = {r.key: r for r in store.Log(out / RESPONSES, Response).read()}
-    keys = [p.key for p in _prompts(benchmark, run, instances)]
+    keys = [p.key for p in prompts_of(benchmark, run, instances)]
     if all(key in done for key in keys):
         results = score(benchmark, instances, [done[key] for key in keys])
         _report(run, finished.backend, results, len(instances) * run.samples, check, out)
@@ -155,7 +155,8 @@ def score(benchmark: Benchmark, instances: list[Instance], responses: list[Respo
     return metric.with_values(Results(benchmark, results))
 
 
-def _prompts(benchmark: Benchmark, run: Run, instances: list[Instance]) -> Iterator[Prompt]:
+def prompts_of(benchmark: Benchmark, run: Run, instances: Sequence[Instance]) -> Iterator[Prompt]:
+    """The prompts of all responses that a run of these instances should have, in order."""
     for variant in (VARIANTS[name] for name in run.variants):
         for instance in instances:
             for sample in range(run.samples):

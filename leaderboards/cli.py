@@ -5,7 +5,7 @@ from pathlib import Path
 from tyro.conf import Positional
 
 from harness.console import command_line
-from harness.files.kinds import BENCHMARK, BOARDS, RUN, RUNS, kind, refuse, require
+from harness.files.kinds import RUN, require
 from harness.metrics.metric import SHARE
 from leaderboards.storage.board import Boards
 
@@ -21,7 +21,6 @@ def submit(run: Positional[Path], /, *, board: Path, benchmark: str | None = Non
     from leaderboards.submit import submit as submit_run
 
     require(run, RUN)
-    _refuse_as_board(board)
     result = submit_run(Boards(board, create=True), run, benchmark)
     for on_board, f in result.entries:
         key = on_board.key
@@ -45,7 +44,6 @@ def show(*, board: Path, legacy: bool = False) -> None:
     """
     from leaderboards.pages.export import terminal
 
-    _refuse_as_board(board)
     print(terminal(Boards(board), legacy))
 
 
@@ -59,7 +57,6 @@ def serve(*, board: Path, host: str = "127.0.0.1", port: int = 8765) -> None:
     """
     from leaderboards.pages.serve import make_server
 
-    _refuse_as_board(board)
     with make_server(board, host, port) as server:
         print(f"http://{host}:{server.server_port}/ (Ctrl-C stops it)", flush=True)
         server.serve_forever()
@@ -74,15 +71,8 @@ def export(out: Positional[Path], /, *, board: Path) -> None:
     """
     from leaderboards.pages.export import export as export_boards
 
-    _refuse_as_board(board)
     files = export_boards(Boards(board), out)
     print(f"{len(files)} files; start with {files[0]}")
-
-
-def _refuse_as_board(folder: Path) -> None:
-    """Raises UserError for the folder of a benchmark or of runs."""
-    if kind(folder) in (BENCHMARK, RUN, RUNS):
-        refuse(folder, BOARDS)
 
 
 def main() -> None:

@@ -17,6 +17,7 @@ from harness.metrics.accuracy import ACCURACY
 from harness.records import Json, Report, Run
 from harness.report.page import render_page
 from harness.results import Results
+from harness.text import reason
 from leaderboards.checks.judgements import judge_figures, judge_id, why_left_out
 from leaderboards.checks.leaks import check_leaks
 from leaderboards.checks.submission import (
@@ -24,7 +25,6 @@ from leaderboards.checks.submission import (
     Submission,
     read_submission,
     run_sha256,
-    shown,
     verdicts_name,
 )
 from leaderboards.checks.verify import verify
@@ -83,13 +83,8 @@ def _submit(boards: Boards, attempt: int, folder: Path, benchmark: str | None) -
 
 
 def _unexpected(error: Exception) -> Refusal:
-    what = shown(f"{type(error).__name__}: {error}", 200)
-    return Refusal(
-        [
-            f"the run cannot be scored ({what}); check its benchmark with `harness verify`: do its records "
-            "fit its family?"
-        ]
-    )
+    advice = "check its benchmark with `harness verify`: do its records fit its family?"
+    return Refusal([f"the run cannot be scored ({reason(error)}); {advice}"])
 
 
 def _benchmark_of(run: Run) -> Benchmark:

@@ -14,15 +14,13 @@ from harness.backends.chat import check_template, end_tokens, render
 from harness.backends.checkpoint import load_checkpoint
 from harness.backends.tokens import as_text
 from harness.errors import UserError
-from harness.text import printable, short
+from harness.text import reason
 from training.checkpoint import CPU
 from training.collate import IGNORED, MaskingCollator
 from training.config import Recipe, Stage
 from training.dataset import Mixture, first_rows
 from training.stages import make_collator
 from training.template import without_spaces
-
-MAX_REASON = 200
 
 
 def check_stages(recipe: Recipe, stages: Sequence[Stage], parent: str) -> None:
@@ -49,9 +47,8 @@ def check_stages(recipe: Recipe, stages: Sequence[Stage], parent: str) -> None:
             raise
         # A processor is code of its author, so any exception may occur.
         except Exception as error:
-            reason = short(printable(f"{type(error).__name__}: {error}"), MAX_REASON)
             raise UserError(
-                f"{name}: TRL cannot train this architecture in the stage {stage}: {reason}; "
+                f"{name}: TRL cannot train this architecture in the stage {stage}: {reason(error)}; "
                 "omit the stage or use another base"
             ) from error
 

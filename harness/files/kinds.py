@@ -10,6 +10,8 @@ BENCHMARK, RUN, RUNS, BOARDS = "a benchmark", "a run", "a folder of runs", "a fo
 RUN_OR_RUNS = "the folder of a run, or a folder that contains runs"
 # The responses of a run, one per line.
 RESPONSES = "responses.jsonl"
+# How a checkpoint was trained. `trimpi train` writes it, and `harness eval` copies it into the run.
+TRAINING = "training.json"
 _UNFINISHED = "an unfinished benchmark, which has no manifest.json"
 # What to do with each of them instead.
 _ADVICE = {

@@ -16,11 +16,9 @@ from typing import Any, NamedTuple, TypeVar
 import msgspec
 
 from harness.errors import UserError
-from harness.files.benchmark import MANIFEST
-from harness.files.kinds import RESPONSES
+from harness.files.kinds import BENCHMARK, RESPONSES, RUN, TRAINING, kind, refuse
 from harness.judge.summary import Judgement
 from harness.records import Json, Report, Response, Run, Score, Session
-from harness.request import TRAINING
 from harness.text import printable, short
 
 T = TypeVar("T")
@@ -79,13 +77,8 @@ def read_submission(folder: Path) -> Submission:
     if not folder.is_dir():
         found = "no such folder" if not folder.exists() else "a file; archives are not read"
         raise Refusal([f"{folder}: expected the folder of a run, got {found}"])
-    if (folder / MANIFEST).is_file():
-        raise Refusal(
-            [
-                f"{folder}: expected the folder of a run, got a benchmark; run "
-                f"`harness eval {folder} --model MODEL --out RUN` and submit RUN"
-            ]
-        )
+    if kind(folder) == BENCHMARK:
+        refuse(folder, RUN)
     run = read_json(folder / "run.json", Run)
     judgements = sorted(folder.glob("judgement.*.json"))
     if len(judgements) > MAX_JUDGEMENTS:

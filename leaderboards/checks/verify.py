@@ -14,20 +14,19 @@ submitted report, because they cannot be recomputed.
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 
 import msgspec
 
-from harness import backends, registry, variants
+from harness import backends, registry
 from harness.backends import Sampling, is_scripted
 from harness.errors import UserError
 from harness.files.benchmark import MANIFEST, Benchmark
 from harness.files.manifest import FORMAT
 from harness.metrics.accuracy import ACCURACY
-from harness.records import Instance, Prompt, Report, ReportRow, Response, Run, Score
+from harness.records import Prompt, Report, ReportRow, Response, Run, Score
 from harness.report.figures import make_report
 from harness.results import Results
-from harness.run import score
+from harness.run import prompts_of, score
 from harness.variants import VARIANTS
 from leaderboards.checks.judgements import judgement_errors
 from leaderboards.checks.submission import Refusal, Submission, equal, shown, without_folder
@@ -50,7 +49,7 @@ def verify(submission: Submission, benchmark: Benchmark) -> tuple[Results, Repor
     _refuse_if([*_run_errors(run, benchmark), *_backend_errors(submission)])
     _refuse_if(_sampling_errors(submission))
     instances = benchmark.instances(run.split)
-    prompts = list(_prompts(run, benchmark, instances))
+    prompts = list(prompts_of(benchmark, run, instances))
     _refuse_if(_response_errors([p.key for p in prompts], submission.responses))
     completed = {r.key: r for r in submission.responses if r.error is None}
     _refuse_if(_prompt_errors(benchmark, prompts, completed))
@@ -133,15 +132,6 @@ def _sampling_errors(submission: Submission) -> Iterator[str]:
         )
     if submission.report.run != run:
         yield "report.json: expected the report of the run in run.json, got the report of another run"
-
-
-def _prompts(run: Run, benchmark: Benchmark, instances: Sequence[Instance]) -> Iterator[Prompt]:
-    """The prompts of all responses that the run should have, in order."""
-    for name in run.variants:
-        for instance in instances:
-            prompt = variants.prompt(instance, VARIANTS[name], benchmark.policies)
-            if prompt is not None:
-                yield from (replace(prompt, sample=sample) for sample in range(run.samples))
 
 
 def _response_errors(expected: Sequence[ResponseKey], responses: Sequence[Response]) -> Iterator[str]:

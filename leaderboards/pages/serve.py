@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
 from harness.errors import UserError
+from harness.text import reason
 from leaderboards.pages.page import Pages
 from leaderboards.pages.plots import BoardPlot, draw
 from leaderboards.storage.board import Boards
@@ -73,7 +74,7 @@ class Handler(BaseHTTPRequestHandler):
             return _refusal(503, str(error))
         # A page that fails must not leave the request without an answer.
         except Exception as error:
-            return _refusal(500, f"this page cannot be shown: {type(error).__name__}: {error}")
+            return _refusal(500, f"this page cannot be shown: {reason(error)}")
 
     def _send(self, answer: Answer, body: bool = True) -> None:
         self.send_response(answer.status)

@@ -23,7 +23,7 @@ from typing import Any
 import msgspec
 
 from harness.errors import UserError
-from harness.files.kinds import kind
+from harness.files.kinds import BENCHMARK, BOARDS, RUN, RUNS, kind, refuse
 from leaderboards.storage.bundles import Bundle, Bundles
 from leaderboards.storage.records import Attempt, Board, BoardKey, Entry, Figures, Outcome, StoredBundle
 from leaderboards.storage.schema import MIGRATIONS
@@ -40,6 +40,8 @@ class Boards:
         """Raises UserError if the folder has no boards, or boards of a newer version."""
         self.folder, self.bundles = folder, Bundles(folder)
         file = folder / DATABASE
+        if kind(folder) in (BENCHMARK, RUN, RUNS):
+            refuse(folder, BOARDS)
         if create:
             self._refuse_foreign(file)
             self.bundles.create()

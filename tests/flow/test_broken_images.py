@@ -67,7 +67,7 @@ def test_an_api_gets_the_pixels_that_a_checkpoint_sees(benchmark: Benchmark, tmp
         assert len(server.requests) == len(SHOWN), "what cannot be read is never sent"
     (row,) = (row for row in report.rows if row.metric == "accuracy" and not row.group)
     assert (row.mean, row.n, row.errors) == (1, len(SHOWN), len(BROKEN))
-    assert again.rows == report.rows
+    assert again == report
     paths = [i.query[1].value for i in benchmark.instances("test") if i.id in SHOWN]
     seen = {benchmark.image(path).tobytes() for path in paths}
     for media_type, data in sent:
@@ -125,7 +125,7 @@ def test_a_missing_or_changed_image_is_reported_before_the_first_request(
         evaluate(Benchmark(copy), request, tmp_path / "run")
     (copy / path).unlink()
     finished = evaluate(Benchmark(copy), request, tmp_path / "run")
-    assert finished.rows == store.read_json(tmp_path / "run" / "report.json", Report).rows
+    assert finished == store.read_json(tmp_path / "run" / "report.json", Report)
 
 
 def test_a_broken_image_is_shown_as_its_reason(benchmark: Benchmark, tmp_path: Path) -> None:

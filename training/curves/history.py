@@ -14,9 +14,10 @@ import msgspec
 
 from harness.errors import UserError
 from harness.files import store
+from harness.files.kinds import TRAINING
 
 # RECORD_FILE (training.train.TrainingRecord) is in the folder of the run and of each finished stage.
-LOG, RECORD_FILE = "log.jsonl", "training.json"
+LOG, RECORD_FILE = "log.jsonl", TRAINING
 # By metric. None if the value was not a finite number.
 MetricValues = dict[str, float | None]
 

@@ -115,10 +115,19 @@ def test_a_database_of_the_first_version_is_migrated(tmp_path: Path) -> None:
     submit(tmp_path)
 
 
-@pytest.mark.parametrize("name", ["manifest.json", "run.json", "notes.txt"])
-def test_the_folder_of_something_else_does_not_become_a_board(tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("manifest.json", "expected a folder of boards, got a benchmark"),
+        ("run.json", "expected a folder of boards, got a run"),
+        ("notes.txt", "board: expected a new or empty folder.* which contains notes.txt"),
+    ],
+)
+def test_the_folder_of_something_else_does_not_become_a_board(
+    tmp_path: Path, name: str, sentence: str
+) -> None:
     (tmp_path / name).write_text("{}")
-    with pytest.raises(UserError, match=f"board: expected a new or empty folder.* which contains {name}"):
+    with pytest.raises(UserError, match=sentence):
         Boards(tmp_path, create=True)
     assert [path.name for path in tmp_path.iterdir()] == [name]
 

@@ -544,7 +544,7 @@ def test_a_benchmark_of_format_1_has_no_board(run: Path, spoiled: Path) -> None:
 
 
 def test_a_benchmark_is_not_a_run(run: Path, text_folder: Path) -> None:
-    with pytest.raises(Refusal, match=r"got a benchmark; run `harness eval .* --out RUN` and submit RUN"):
+    with pytest.raises(UserError, match=r"expected a run, got a benchmark; `harness eval .* --out RUN`"):
         submit(Boards(run.parent / "board", create=True), text_folder)
 
 
