@@ -17,6 +17,7 @@ from clevrpolicy.policy.wording import GIVE, GO
 from clevrpolicy.scene import clevr_json
 from clevrpolicy.scene.ontology import Kind, Scene
 from harness import variants
+from harness.errors import UserError
 from harness.family import Family
 from harness.files.manifest import BenchmarkFiles
 from harness.parsing import boxed, plain, without_markup
@@ -104,9 +105,12 @@ class ClevrPolicy(Family):
         return first_error(text, path, self._rules(policy), kinds, lambda: self._scene(scene))
 
     def _scene(self, scene: str) -> Scene | None:
-        """The scene with its camera; None for a scene of the original CLEVR, which records no camera."""
+        """The scene with its camera; None for one of the original CLEVR or of an older version."""
         data = msgspec.json.decode(self._scenes[scene], type=dict[str, Any])
-        return clevr_json.decode(data) if "camera" in data else None
+        try:
+            return clevr_json.decode(data)
+        except UserError:
+            return None
 
     @cached_property
     def _scenes(self) -> dict[str, msgspec.Raw]:

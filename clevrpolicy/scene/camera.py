@@ -18,7 +18,7 @@ LENS = 35.0
 SENSOR = 32.0
 
 
-def _scaled(vector: Vector, factor: float) -> Vector:
+def scaled(vector: Vector, factor: float) -> Vector:
     return vector[0] * factor, vector[1] * factor, vector[2] * factor
 
 
@@ -66,9 +66,9 @@ class Camera:
 
     @property
     def basis(self) -> Basis:
-        forward = _scaled(self.position, -1.0 / math.sqrt(dot(self.position, self.position)))
+        forward = scaled(self.position, -1.0 / math.sqrt(dot(self.position, self.position)))
         horizontal = (forward[1], -forward[0], 0.0)
-        right = _scaled(horizontal, 1.0 / math.sqrt(dot(horizontal, horizontal)))
+        right = scaled(horizontal, 1.0 / math.sqrt(dot(horizontal, horizontal)))
         return Basis(right, _cross(right, forward), forward)
 
     @property

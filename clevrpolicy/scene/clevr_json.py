@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from clevrpolicy.scene.ontology import ATTRIBUTES, Kind, Object, Scene, Vector
+from clevrpolicy.scene.ontology import ATTRIBUTES, RADIUS, Kind, Object, Scene, Vector
 from clevrpolicy.scene.placement import DIRECTIONS, RELATED
 from harness.errors import UserError
 
@@ -25,7 +25,15 @@ def encode(scene: Scene, index: int) -> dict[str, Any]:
 
 
 def decode(data: dict[str, Any]) -> Scene:
-    """The scene of a JSON by encode. Raises KeyError for CLEVR's own, which lack camera, lights and boxes."""
+    """The scene of a JSON by encode, with everything that rendering needs.
+
+    Raises UserError for CLEVR's own scenes, and for those of earlier versions, in which cubes were smaller.
+    """
+    if "camera" not in data:
+        raise UserError(
+            f"scene {scene_id(data)}: expected the fields camera, lights and bbox, which CLEVR's own scenes "
+            "lack; use their pictures instead of rendering them"
+        )
     objects = tuple(
         Object(
             kind=_kind(o),
@@ -37,6 +45,13 @@ def decode(data: dict[str, Any]) -> Scene:
         )
         for o in data["objects"]
     )
+    for item in objects:
+        if abs(item.coords[2] - RADIUS[item.kind.size]) > 0.01:
+            raise UserError(
+                f"scene {scene_id(data)}: expected a {item.kind} at height {RADIUS[item.kind.size]}, got "
+                f"{item.coords[2]:g}, as in earlier versions, in which cubes were smaller; "
+                "generate the benchmark again"
+            )
     lights = {name: _vector(position) for name, position in data["lights"].items()}
     size = data["width"], data["height"]
     return Scene(scene_id(data), data["split"], *size, objects, _vector(data["camera"]), lights)

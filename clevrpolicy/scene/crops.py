@@ -9,10 +9,11 @@ import random
 from PIL import Image
 
 from clevrpolicy.scene.camera import Camera
-from clevrpolicy.scene.ontology import ATTRIBUTES, Kind, Object, Scene
-from clevrpolicy.scene.placement import CAMERA, LAMPS, jittered
+from clevrpolicy.scene.lamps import LAMPS
+from clevrpolicy.scene.ontology import ATTRIBUTES, RADIUS, Kind, Object, Scene
+from clevrpolicy.scene.placement import CAMERA, jittered
 from clevrpolicy.scene.render import Renderer
-from clevrpolicy.scene.visibility import Solid, half_height, visible
+from clevrpolicy.scene.visibility import Solid, visible
 
 WIDTH, HEIGHT = 480, 320
 # Side in pixels of the square that is cut out; a large cube at any angle fits in it.
@@ -34,11 +35,11 @@ def demonstration(attribute: str, value: str, rng: random.Random) -> Scene:
     values = {name: rng.choice(values) for name, values in ATTRIBUTES.items()}
     kind = Kind(**{**values, attribute: value})
     x, y, _ = jittered((0.0, 0.0, 0.0), PLACE_JITTER, rng)
-    solid = Solid(kind, (x, y, half_height(kind)), rng.uniform(0.0, 360.0))
+    solid = Solid(kind, (x, y, RADIUS[kind.size]), rng.uniform(0.0, 360.0))
     camera = Camera(jittered(CAMERA, CAMERA_JITTER, rng), WIDTH, HEIGHT)
     (view,) = visible([solid], camera)
     item = Object(*solid, camera.project(solid.coords), view.bbox, view.pixels)
-    lights = {name: jittered(position, LAMP_JITTER, rng) for name, position in LAMPS.items()}
+    lights = {name: jittered(lamp.position, LAMP_JITTER, rng) for name, lamp in LAMPS.items()}
     return Scene(f"{attribute}-{value}", "demonstration", WIDTH, HEIGHT, (item,), camera.position, lights)
 
 

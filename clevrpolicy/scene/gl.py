@@ -1,14 +1,14 @@
-"""The OpenGL part of rendering: pyrender, made faster, with soft shadows and different materials.
+"""The OpenGL part of rendering: pyrender, with our own shader for everything that gives a scene its look.
 
-pyrender provides the context, the buffers and the passes. A picture takes these steps, with these changes:
+pyrender provides the context, the buffers and the pass over the meshes, with these changes:
 
-    1. for each lamp, a shadow pass     The map contains only the objects' far sides (RenderPasses). OpenGL
-                                        compares and filters its depths (ShadowMap).
-    2. a shading pass, 4 samples        surface.glsl replaces pyrender's fragment shader (ShaderPrograms). All
-                                        objects are one mesh (shapes.vertices), drawn before the ground.
-    3. read the pixels                  But not pyrender's depth picture, which costs as much as the colors.
+    1. two maps of the ground       The CPU computes them (ground_maps.py); they become textures (GroundMap).
+    2. a shading pass, 4 samples    surface.glsl replaces pyrender's fragment shader (ShaderPrograms). It gets
+                                    objects, lamps and maps (ShadingPass). All objects are one mesh, which is
+                                    drawn before the ground.
+    3. read the pixels              But not pyrender's depth picture, which costs as much as the colors.
 
-Studio reuses the context, the lamps and the ground for all scenes.
+Studio reuses the context, the ground and the textures for all scenes.
 """
 
 from __future__ import annotations
@@ -28,101 +28,81 @@ import pyrender
 from OpenGL import GL
 from pyrender.renderer import Renderer
 from pyrender.shader_program import ShaderProgramCache
-from pyrender.texture import Texture
 
+from clevrpolicy.scene import ground_maps
 from clevrpolicy.scene.camera import Camera
-from clevrpolicy.scene.ontology import Object, Scene, Vector
-from clevrpolicy.scene.shapes import Vertices, linear, vertices
-from clevrpolicy.scene.visibility import half_height
+from clevrpolicy.scene.lamps import LAMPS, Lamp, lamps
+from clevrpolicy.scene.ontology import ATTRIBUTES, RADIUS, RGB, Object, Scene
+from clevrpolicy.scene.shapes import GROUND, Surface, joined, placed
 
-# Texels along each side of a lamp's shadow map.
-SHADOW_SIZE = 1024
-# Least and greatest distance in a shadow map, in world units; most lit points are 3 to 9 from a lamp.
-NEAR, FAR = 0.5, 24.0
-# Angle across a shadow map: with CLEVR's jitter, it misses at most a corner of the area with objects.
-LAMP_ANGLE = math.radians(110.0)
-# Half the side of the ground in world units, so large that the ground's color fades before its edge.
-GROUND_REACH = 200.0
-# Maximum number of objects that darken the ground around them; surface.glsl contains the same number.
-OCCLUDERS = 10
-
-# Color and intensity of each lamp.
-LAMPS = {
-    "key": ((1.0, 0.93, 0.82), 62.0),
-    "fill": ((0.78, 0.87, 1.0), 18.0),
-    "back": ((1.0, 0.98, 0.96), 30.0),
-}
-
-
-class ShadowMap(Texture):  # type: ignore[misc]
-    """A depth texture that returns the lit share of a neighborhood. Outside the map, everything is lit."""
-
-    def _add_to_context(self) -> None:
-        super()._add_to_context()
-        self._bind()
-        for name, value in (
-            (GL.GL_TEXTURE_COMPARE_MODE, GL.GL_COMPARE_REF_TO_TEXTURE),
-            (GL.GL_TEXTURE_COMPARE_FUNC, GL.GL_LEQUAL),
-            (GL.GL_TEXTURE_MAG_FILTER, GL.GL_LINEAR),
-            (GL.GL_TEXTURE_MIN_FILTER, GL.GL_LINEAR),
-            (GL.GL_TEXTURE_WRAP_S, GL.GL_CLAMP_TO_BORDER),
-            (GL.GL_TEXTURE_WRAP_T, GL.GL_CLAMP_TO_BORDER),
-        ):
-            GL.glTexParameteri(GL.GL_TEXTURE_2D, name, value)
-        self._unbind()
-
-
-class Lamp(pyrender.SpotLight):  # type: ignore[misc]
-    """A spotlight with a ShadowMap."""
-
-    def _generate_shadow_texture(self, size: int | None = None) -> None:
-        side = size or SHADOW_SIZE
-        self.shadow_texture = ShadowMap(width=side, height=side, source_channels="D", data_format=GL.GL_FLOAT)
+# Nearest and farthest depth that is drawn, in world units.
+NEAR, FAR = 1.0, 100.0
+# Maximum number of objects in a scene; surface.glsl contains the same number.
+MAX_OBJECTS = 16
+# Texels along each side of the map of shadows, per pixel of a picture's width.
+TEXELS_PER_PIXEL = 8 / 15
 
 
 class ShaderPrograms(ShaderProgramCache):  # type: ignore[misc]
     """pyrender's shaders, with surface.glsl instead of its material shader."""
 
+    surface = Path(__file__).with_name("surface.glsl")
+
     def get_program(self, vertex_shader: str, fragment_shader: str, *rest: Any, **more: Any) -> Any:
         if fragment_shader == "mesh.frag":
-            fragment_shader = str(Path(__file__).with_name("surface.glsl"))
+            fragment_shader = str(self.surface)
         return super().get_program(vertex_shader, fragment_shader, *rest, **more)
 
 
-class RenderPasses(Renderer):  # type: ignore[misc]
-    """pyrender's passes over one mesh that casts shadows and one ground that only receives them."""
+class GroundMap:
+    """A texture that holds a map of the ground, and its value outside the map."""
+
+    def __init__(self, unit: int, outside: float) -> None:
+        self._unit, self._outside = GL.GL_TEXTURE0 + unit, outside
+        self._name: Any = None
+
+    def upload(self, values: npt.NDArray[np.uint8]) -> None:
+        """(side, side, 4) values from now on; row and column 0 are at the least y and x."""
+        GL.glActiveTexture(self._unit)
+        if self._name is None:
+            self._name = GL.glGenTextures(1)
+        GL.glBindTexture(GL.GL_TEXTURE_2D, self._name)
+        for name, value in (
+            (GL.GL_TEXTURE_MAG_FILTER, GL.GL_LINEAR),
+            (GL.GL_TEXTURE_MIN_FILTER, GL.GL_LINEAR_MIPMAP_LINEAR),
+            (GL.GL_TEXTURE_WRAP_S, GL.GL_CLAMP_TO_BORDER),
+            (GL.GL_TEXTURE_WRAP_T, GL.GL_CLAMP_TO_BORDER),
+        ):
+            GL.glTexParameteri(GL.GL_TEXTURE_2D, name, value)
+        GL.glTexParameterfv(GL.GL_TEXTURE_2D, GL.GL_TEXTURE_BORDER_COLOR, [self._outside] * 4)
+        height, width, _ = values.shape
+        layout = GL.GL_RGBA, GL.GL_UNSIGNED_BYTE
+        GL.glTexImage2D(GL.GL_TEXTURE_2D, 0, GL.GL_RGBA8, width, height, 0, *layout, values)
+        GL.glGenerateMipmap(GL.GL_TEXTURE_2D)
+
+
+class ShadingPass(Renderer):  # type: ignore[misc]
+    """pyrender's pass over the meshes, with the inputs of surface.glsl."""
 
     def __init__(self, width: int, height: int) -> None:
         super().__init__(width, height)
         self._program_cache = ShaderPrograms()
-        self._in_shadow_pass = False
+        # Outside the maps, every lamp is visible, and there are no objects.
+        self._shares, self._tints = GroundMap(0, 1.0), GroundMap(1, 0.0)
 
     def _sorted_mesh_nodes(self, scene: StudioScene) -> list[Any]:
         # Objects first, so that hidden ground is not shaded. pyrender would draw the farthest mesh first.
-        return [scene.casters] if self._in_shadow_pass else [scene.casters, scene.ground]
-
-    def _shadow_mapping_pass(self, scene: StudioScene, light_node: Any, flags: int) -> None:
-        # The map contains only surfaces that face away from the lamp, so lit ones cannot shade themselves.
-        self._in_shadow_pass = True
-        GL.glFrontFace(GL.GL_CW)
-        super()._shadow_mapping_pass(scene, light_node, flags)
-        GL.glFrontFace(GL.GL_CCW)
-        self._in_shadow_pass = False
-
-    def _configure_shadow_mapping_viewport(self, light: Lamp, flags: int) -> None:
-        super()._configure_shadow_mapping_viewport(light, flags)
-        GL.glViewport(0, 0, SHADOW_SIZE, SHADOW_SIZE)
-
-    def _get_light_cam_matrices(self, scene: StudioScene, light_node: Any, flags: int) -> Any:
-        camera = pyrender.PerspectiveCamera(yfov=LAMP_ANGLE, znear=NEAR, zfar=FAR, aspectRatio=1.0)
-        return np.linalg.inv(scene.get_pose(light_node)), camera.get_projection_matrix()
+        return [scene.objects_node, scene.ground_node]
 
     def _bind_lighting(self, scene: StudioScene, program: Any, node: Any, flags: int) -> None:
-        super()._bind_lighting(scene, program, node, flags)
-        program.set_uniform("occluder_count", len(scene.occluders))
-        for index, (ball, color) in enumerate(scene.occluders):
-            program.set_uniform(f"occluders[{index}]", ball)
-            program.set_uniform(f"occluder_colors[{index}]", color)
+        if node is scene.objects_node:
+            self._shares.upload(scene.shares)
+            self._tints.upload(scene.tints)
+            program.set_uniform("object_count", len(scene.objects))
+            _set_matrices(program, "objects", scene.objects)
+        _set_matrices(program, "lamps", scene.lamps)
+        program.set_uniform("shares", 0)
+        program.set_uniform("tints", 1)
 
     def _read_main_framebuffer(self, scene: StudioScene, flags: int) -> Any:
         width, height = self._main_fb_dims
@@ -137,35 +117,30 @@ class RenderPasses(Renderer):  # type: ignore[misc]
 
 
 class StudioScene(pyrender.Scene):  # type: ignore[misc]
-    """A pyrender scene with lamps in a fixed order: that of pyrender's set could change how sums round."""
+    """A pyrender scene, and what surface.glsl needs in addition."""
 
-    def __init__(self, casters: Any, ground: Any, objects: tuple[Object, ...]) -> None:
-        super().__init__(bg_color=(0.6, 0.6, 0.6, 1.0))
-        self.lamp_nodes: list[Any] = []
-        self.casters = self.add(casters)
-        self.ground = self.add(ground)
-        # For each object: center and radius of a ball, and its color.
-        self.occluders = [
-            (np.array([*item.coords, half_height(item.kind)]), linear(item.kind.color))
-            for item in objects[:OCCLUDERS]
-        ]
-
-    @property
-    def light_nodes(self) -> list[Any]:
-        return self.lamp_nodes
+    def __init__(self, scene: Scene, ground: Any) -> None:
+        super().__init__(bg_color=(0.0, 0.0, 0.0, 1.0))
+        scene_lamps = lamps(scene.lights)
+        side = round(scene.width * TEXELS_PER_PIXEL)
+        self.shares = ground_maps.shares(scene.objects, scene_lamps, side)
+        self.tints = ground_maps.tints(scene.objects, side // 2)
+        self.objects = np.array([_object_columns(item) for item in scene.objects], dtype=np.float32)
+        self.lamps = np.array([_lamp_columns(lamp) for lamp in scene_lamps], dtype=np.float32)
+        self.objects_node = self.add(_objects_mesh(scene.objects))
+        self.ground_node = self.add(ground)
 
 
 class Studio(pyrender.OffscreenRenderer):  # type: ignore[misc]
-    """An OpenGL context with lamps and ground, which renders any scene. delete() releases it."""
+    """An OpenGL context with the ground, which renders any scene. delete() releases it."""
 
     def __init__(self) -> None:
         super().__init__(1, 1)
-        self._ground = _ground()
-        self._lamps = {name: Lamp(color=color, intensity=value) for name, (color, value) in LAMPS.items()}
+        self._ground = _mesh(GROUND)
 
     def _create(self) -> None:
         super()._create()
-        self._renderer = RenderPasses(self.viewport_width, self.viewport_height)
+        self._renderer = ShadingPass(self.viewport_width, self.viewport_height)
 
     @property
     def driver(self) -> str:
@@ -174,36 +149,65 @@ class Studio(pyrender.OffscreenRenderer):  # type: ignore[misc]
         return bytes(GL.glGetString(GL.GL_RENDERER)).decode()
 
     def picture(self, scene: Scene) -> npt.NDArray[np.uint8]:
-        """(height, width, 3) sRGB picture of a scene. Raises ValueError if it lacks objects or lamps."""
-        if not scene.objects or not LAMPS.keys() <= scene.lights.keys():
+        """(height, width, 3) sRGB picture of a scene.
+
+        Raises ValueError for a scene without objects, with more than MAX_OBJECTS, or without lamps.
+        """
+        if not 1 <= len(scene.objects) <= MAX_OBJECTS or not LAMPS.keys() <= scene.lights.keys():
             raise ValueError(
-                f"scene {scene.id}: expected objects and the lamps {', '.join(LAMPS)}, got "
-                f"{len(scene.objects)} objects and the lamps {', '.join(scene.lights) or '(none)'}"
+                f"scene {scene.id}: expected 1 to {MAX_OBJECTS} objects and the lamps {', '.join(LAMPS)}, "
+                f"got {len(scene.objects)} objects and the lamps {', '.join(scene.lights) or '(none)'}"
             )
         camera = Camera(scene.camera, scene.width, scene.height)
-        studio_scene = StudioScene(_mesh(vertices(scene.objects)), self._ground, scene.objects)
+        studio_scene = StudioScene(scene, self._ground)
         lens = pyrender.PerspectiveCamera(
-            yfov=camera.vertical_fov, aspectRatio=scene.width / scene.height, znear=1.0, zfar=2 * GROUND_REACH
+            yfov=camera.vertical_fov, aspectRatio=scene.width / scene.height, znear=NEAR, zfar=FAR
         )
         studio_scene.add(lens, pose=camera.pose())
-        for name, lamp in self._lamps.items():
-            studio_scene.lamp_nodes.append(studio_scene.add(lamp, pose=_aimed(scene.lights[name])))
         self.viewport_width, self.viewport_height = scene.width, scene.height
-        pixels: npt.NDArray[np.uint8] = self.render(studio_scene, flags=pyrender.RenderFlags.SHADOWS_SPOT)
+        pixels: npt.NDArray[np.uint8] = self.render(studio_scene)
         return pixels
 
 
-def _mesh(objects: Vertices) -> Any:
-    positions, normals, triangles = objects.surface
-    return pyrender.Mesh([pyrender.Primitive(positions, normals, indices=triangles, color_0=objects.colors)])
+def _objects_mesh(objects: tuple[Object, ...]) -> Any:
+    """All objects as one mesh: each additional one costs about forty OpenGL calls per picture."""
+    # The nearest first, so that hidden surfaces are not shaded.
+    order = sorted(range(len(objects)), key=lambda index: objects[index].pixel_coords[2])
+    surfaces = [placed(objects[index]) for index in order]
+    indices = np.repeat(order, [len(surface.positions) for surface in surfaces])
+    # Stored as a color, because with a texture coordinate Mesa 22.3 writes past its buffers on processors
+    # with 128-bit vectors (LP_NATIVE_VECTOR_WIDTH=128 reproduces this).
+    colors = np.zeros((len(indices), 4), dtype=np.float32)
+    colors[:, 0] = indices
+    return _mesh(joined(surfaces), colors)
 
 
-def _ground() -> Any:
-    reach = GROUND_REACH
-    corners = [(-reach, -reach, 0), (reach, -reach, 0), (reach, reach, 0), (-reach, reach, 0)]
-    return pyrender.Mesh([pyrender.Primitive(corners, [(0, 0, 1)] * 4, indices=[(0, 1, 2), (0, 2, 3)])])
+def _mesh(surface: Surface, colors: npt.NDArray[np.float32] | None = None) -> Any:
+    positions, normals, triangles = surface
+    return pyrender.Mesh([pyrender.Primitive(positions, normals, indices=triangles, color_0=colors)])
 
 
-def _aimed(position: Vector) -> npt.NDArray[np.float64]:
-    """(4, 4) pose of a lamp that shines at the origin, the same as of a camera that looks at it."""
-    return Camera(position, 1, 1).pose()
+def _object_columns(item: Object) -> list[tuple[float, ...]]:
+    """The columns of an object's matrix in surface.glsl."""
+    angle = math.radians(item.rotation)
+    metal, shape = item.kind.material == "metal", ATTRIBUTES["shape"].index(item.kind.shape)
+    red, green, blue = (channel / 255 for channel in RGB[item.kind.color])
+    return [
+        (*item.coords, RADIUS[item.kind.size]),
+        (math.cos(angle), math.sin(angle), metal, shape),
+        (red, green, blue, 0.0),
+        (0.0, 0.0, 0.0, 0.0),
+    ]
+
+
+def _lamp_columns(lamp: Lamp) -> list[tuple[float, ...]]:
+    """The columns of a lamp's matrix in surface.glsl."""
+    distance = math.hypot(*lamp.position)
+    x, y, z = (-coordinate / distance for coordinate in lamp.position)
+    return [(*lamp.position, lamp.radius), (*lamp.intensity, 0.0), (x, y, z, 0.0), (0.0, 0.0, 0.0, 0.0)]
+
+
+def _set_matrices(program: Any, name: str, matrices: npt.NDArray[np.float32]) -> None:
+    """Sets an array of matrices, which pyrender cannot; matrices[i, j] is column j of matrix i."""
+    location = GL.glGetUniformLocation(program._program_id, name)
+    GL.glUniformMatrix4fv(location, len(matrices), GL.GL_FALSE, matrices)

@@ -7,7 +7,7 @@ import itertools
 from dataclasses import dataclass
 from typing import NamedTuple
 
-# Radius of a sphere or cylinder in world units; the half side of a cube is this divided by sqrt 2.
+# World units: the radius of a sphere, the radius and half the height of a cylinder, half the side of a cube.
 RADIUS = {"large": 0.7, "small": 0.35}
 
 RGB = {
@@ -51,7 +51,7 @@ class Object:
     """An object on the ground plane z = 0."""
 
     kind: Kind
-    # World coordinates of the center. z is the radius, or for a cube the half side.
+    # World coordinates of the center. z is the radius.
     coords: Vector
     # Degrees about the vertical axis.
     rotation: float

@@ -17,8 +17,9 @@ import random
 from collections.abc import Sequence
 
 from clevrpolicy.scene.camera import Camera
+from clevrpolicy.scene.lamps import LAMPS
 from clevrpolicy.scene.ontology import RADIUS, Kind, Object, Scene, Vector
-from clevrpolicy.scene.visibility import Solid, half_height, visible
+from clevrpolicy.scene.visibility import Solid, visible
 from harness.errors import UserError
 
 # The training split gets this share of all possible contents, selected by hash.
@@ -27,11 +28,6 @@ TRAIN_SHARE = 0.7
 # World positions, and the maximum random offset of each coordinate.
 CAMERA: Vector = (7.481, -6.508, 5.344)
 CAMERA_JITTER = 0.5
-LAMPS: dict[str, Vector] = {
-    "key": (6.447, -2.905, 4.258),
-    "fill": (-4.671, -4.014, 3.011),
-    "back": (-1.169, 2.646, 5.816),
-}
 LAMP_JITTER = 1.0
 # Unit vectors on the ground. Right, left and so on are relative to the camera without jitter.
 DIRECTIONS: dict[str, Vector] = {
@@ -75,7 +71,7 @@ def place(
         if solids is None:
             continue
         camera = Camera(_rounded(jittered(CAMERA, CAMERA_JITTER, rng)), width, height)
-        lights = {name: _rounded(jittered(lamp, LAMP_JITTER, rng)) for name, lamp in LAMPS.items()}
+        lights = {name: _rounded(jittered(lamp.position, LAMP_JITTER, rng)) for name, lamp in LAMPS.items()}
         views = visible(solids, camera)
         if all(view.pixels >= MIN_PIXELS * width * height for view in views):
             objects = tuple(
@@ -102,8 +98,8 @@ def _layout(kinds: Sequence[Kind], rng: random.Random) -> list[Solid] | None:
         for _ in range(OBJECT_TRIES):
             x, y = (round(rng.uniform(-EXTENT, EXTENT), DECIMALS) for _ in range(2))
             if all(_fits(x, y, kind, other) for other in solids):
-                z = round(half_height(kind), DECIMALS)
-                solids.append(Solid(kind, (x, y, z), round(rng.uniform(0, 360), DECIMALS)))
+                center = x, y, RADIUS[kind.size]
+                solids.append(Solid(kind, center, round(rng.uniform(0, 360), DECIMALS)))
                 break
         else:
             return None

@@ -1,7 +1,4 @@
-"""The surfaces of CLEVR's three shapes, and all objects of a scene as one list of vertices.
-
-All objects are one mesh, because each additional mesh costs about forty OpenGL calls per picture.
-"""
+"""The surfaces of CLEVR's three shapes and of its ground."""
 
 import math
 from collections.abc import Sequence
@@ -10,18 +7,24 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from clevrpolicy.scene.ontology import RGB, Object
-from clevrpolicy.scene.visibility import BEVEL, half_height
+from clevrpolicy.scene.ontology import RADIUS, Object
 
 Array = npt.NDArray[np.float64]
 Triangles = npt.NDArray[np.int64]
 
-# Radius of a cylinder's rounded rims, as a share of the cylinder's radius. A rounded rim reflects the lamps.
-CYLINDER_BEVEL = 0.05
 # Segments around the axis of a sphere or cylinder: less than a fifth of a pixel off the circle at 480 x 320.
 SEGMENTS = 40
-# Points along a quarter of a circle, on a bevel.
-ARC = 4
+# Points along a rounded rim, and along half of a cube's rounded edge.
+ARC = 5
+
+
+# The ground begins below the camera and leads away from it. Its profile is a curve with a parameter t from 0
+# to 1: the height is GROUND_HEIGHT t^4, and GROUND_ALONG are coefficients of the distance, the highest power
+# first.
+GROUND_START, GROUND_FORWARD = (9.334, -2.600), (-0.9040, 0.4275)
+GROUND_ALONG = (-18.33, 82.09, -129.67, 93.78, 0.0)
+GROUND_HEIGHT, GROUND_WIDTH = 23.21, 56.5
+GROUND_ROWS = 48
 
 
 class Surface(NamedTuple):
@@ -32,12 +35,18 @@ class Surface(NamedTuple):
     triangles: Triangles  # (triangles, 3) indices of vertices
 
 
-class Vertices(NamedTuple):
-    """All objects of a scene as one surface in world coordinates."""
+class Rounding(NamedTuple):
+    """How edges are rounded: between two faces, (x / reach)^exponent + (y / reach)^exponent = 1."""
 
-    surface: Surface
-    # (vertices, 4) linear red, green, blue, and the object's mark (_mark)
-    colors: Array
+    # Where the rounding begins: its distance from the edge, as a share of the radius.
+    reach: float
+    # 2 gives a quarter of a circle; the larger, the sharper the edge.
+    exponent: float
+
+
+# Measured on the meshes that CLEVR publishes. The cube's agrees to six decimals; corners have three terms.
+CUBE = Rounding(0.25, 3.0)
+CYLINDER = Rounding(0.1, 4.25)
 
 
 def _grid(rows: int, columns: int) -> Triangles:
@@ -64,10 +73,18 @@ def _sphere() -> Surface:
     return _revolved(np.hstack([rim, rim]))
 
 
+def _rounded(normals: Array, rounding: Rounding) -> Array:
+    """The points of a rounded edge with these (..., 2 or 3) normals, from where the rounding begins."""
+    points = np.sign(normals) * np.abs(normals) ** (1.0 / (rounding.exponent - 1.0))
+    length = (np.abs(points) ** rounding.exponent).sum(axis=-1, keepdims=True) ** (1.0 / rounding.exponent)
+    edge: Array = rounding.reach * points / length
+    return edge
+
+
 def _cylinder() -> Surface:
     angle = np.linspace(0.0, 0.5 * math.pi, ARC)
     normals = np.stack([np.sin(angle), np.cos(angle)], axis=1)
-    edge = np.hstack([1.0 - CYLINDER_BEVEL + CYLINDER_BEVEL * normals, normals])
+    edge = np.hstack([1.0 - CYLINDER.reach + _rounded(normals, CYLINDER), normals])
     lower = edge[::-1] * [1.0, -1.0, 1.0, -1.0]
     return _revolved(np.vstack([[0.0, 1.0, 0.0, 1.0], edge, lower, [0.0, -1.0, 0.0, -1.0]]))
 
@@ -76,13 +93,13 @@ def _cube() -> Surface:
     """Six faces. The outer rows and columns of each face are half of the rounded edge to the next face."""
     bend = np.tan(np.linspace(-0.25 * math.pi, 0.0, ARC))
     slope = np.concatenate([bend, -bend[::-1]])
-    inner = np.repeat([BEVEL - 1.0, 1.0 - BEVEL], ARC)
+    inner = np.repeat([CUBE.reach - 1.0, 1.0 - CUBE.reach], ARC)
     across, down = np.meshgrid(slope, slope, indexing="ij")
     normals = np.stack([across, down, np.ones_like(across)], axis=-1).reshape(-1, 3)
     normals /= np.sqrt((normals * normals).sum(axis=1, keepdims=True))
     across, down = np.meshgrid(inner, inner, indexing="ij")
-    positions = np.stack([across, down, np.full_like(across, 1.0 - BEVEL)], axis=-1).reshape(-1, 3)
-    top = Surface(positions + BEVEL * normals, normals, _grid(len(slope), len(slope))[:, ::-1])
+    positions = np.stack([across, down, np.full_like(across, 1.0 - CUBE.reach)], axis=-1).reshape(-1, 3)
+    top = Surface(positions + _rounded(normals, CUBE), normals, _grid(len(slope), len(slope))[:, ::-1])
     faces = [
         Surface(
             np.roll(top.positions * turn, axis, axis=1),
@@ -92,10 +109,10 @@ def _cube() -> Surface:
         for axis in range(3)
         for turn in (np.ones(3), np.array([1.0, -1.0, -1.0]))  # no turn, half a turn about x
     ]
-    return _joined(faces)
+    return joined(faces)
 
 
-def _joined(surfaces: Sequence[Surface]) -> Surface:
+def joined(surfaces: Sequence[Surface]) -> Surface:
     starts = np.cumsum([0] + [len(s.positions) for s in surfaces[:-1]])
     return Surface(
         np.concatenate([s.positions for s in surfaces]),
@@ -107,31 +124,28 @@ def _joined(surfaces: Sequence[Surface]) -> Surface:
 SURFACES = {"cube": _cube(), "sphere": _sphere(), "cylinder": _cylinder()}
 
 
-def linear(color: str) -> Array:
-    """(3,) linear color. The exponent is a compromise: 1 would look too pale, and 2.2 (sRGB) too dark."""
-    return (np.array(RGB[color]) / 255.0) ** 1.7
-
-
-def vertices(objects: Sequence[Object]) -> Vertices:
-    """The objects in world coordinates, the nearest first, so that hidden surfaces are not shaded."""
-    order = sorted(range(len(objects)), key=lambda index: objects[index].pixel_coords[2])
-    placed = [_placed(objects[index]) for index in order]
-    counts = [len(surface.positions) for surface in placed]
-    colors = np.array([[*linear(objects[index].kind.color), _mark(index, objects[index])] for index in order])
-    return Vertices(_joined(placed), np.repeat(colors, counts, axis=0))
-
-
-def _mark(index: int, item: Object) -> float:
-    """What surface.glsl needs in addition to the color: the object's index, plus a half if it is metal."""
-    # Stored in the alpha channel, because with an additional texture coordinate Mesa 22.3 writes past its
-    # buffers on processors with 128-bit vectors (LP_NATIVE_VECTOR_WIDTH=128 reproduces this).
-    return index + (0.5 if item.kind.material == "metal" else 0.0)
-
-
-def _placed(item: Object) -> Surface:
+def placed(item: Object) -> Surface:
+    """The surface of an object in world coordinates."""
     surface = SURFACES[item.kind.shape]
     angle = math.radians(item.rotation)
     cosine, sine = math.cos(angle), math.sin(angle)
     turn = np.array([[cosine, sine, 0.0], [-sine, cosine, 0.0], [0.0, 0.0, 1.0]])
-    positions = surface.positions @ turn * half_height(item.kind) + item.coords
+    positions = surface.positions @ turn * RADIUS[item.kind.size] + item.coords
     return Surface(positions, surface.normals @ turn, surface.triangles)
+
+
+def _ground() -> Surface:
+    """CLEVR's ground: a strip that is flat around the objects, and bends up to a wall far behind them."""
+    t = np.linspace(0.0, 1.0, GROUND_ROWS)
+    along, height = np.polyval(GROUND_ALONG, t), GROUND_HEIGHT * t**4
+    slope = np.stack([np.polyval(np.polyder(GROUND_ALONG), t), 4.0 * GROUND_HEIGHT * t**3], axis=1)
+    slope /= np.hypot(*slope.T)[:, None]
+    x, y = GROUND_FORWARD
+    forward, up, left = np.array([x, y, 0.0]), np.array([0.0, 0.0, 1.0]), np.array([-y, x, 0.0])
+    middle = np.array([*GROUND_START, 0.0]) + along[:, None] * forward + height[:, None] * up
+    normals = slope[:, :1] * up - slope[:, 1:] * forward
+    positions = np.concatenate([middle - GROUND_WIDTH / 2 * left, middle + GROUND_WIDTH / 2 * left])
+    return Surface(positions, np.concatenate([normals, normals]), _grid(2, GROUND_ROWS))
+
+
+GROUND = _ground()

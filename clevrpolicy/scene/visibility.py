@@ -12,7 +12,9 @@ fixed vector is a row plus a column: one addition per pixel. A solid is an inter
     sphere      one ball             the depths of entry and exit solve a quadratic equation
     cylinder    infinite cylinder    a quadratic equation
                 and one slab         a slab is the space between two parallel planes: top and bottom
-    cube        nine slabs           three pairs of faces, six pairs of cuts that replace its rounded edges
+                and one ball         replaces the rounded rims
+    cube        25 slabs             three pairs of faces, and cuts that replace its rounded edges (18 pairs)
+                                     and corners (four pairs)
 
 A ray is inside an intersection from the latest entry to the earliest exit. It misses the intersection if the
 exit comes first. A pixel shows the solid with the nearest entry.
@@ -26,7 +28,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from clevrpolicy.scene.camera import Camera, difference, dot
+from clevrpolicy.scene.camera import Camera, difference, dot, scaled
 from clevrpolicy.scene.ontology import RADIUS, Kind, Vector
 
 Array = npt.NDArray[np.float64]
@@ -36,10 +38,13 @@ Box = tuple[int, int, int, int]
 Span = tuple[Array, Array]
 
 VERTICAL: Vector = (0.0, 0.0, 1.0)
-# Radius of a cube's rounded edges, as a share of its half side.
-BEVEL = 0.15
-# A plane at 45 degrees replaces the rounding. Two coordinates of its points sum to this many half sides.
-CHAMFER = 2.0 - 2.0 * BEVEL + BEVEL * math.sqrt(2.0)
+# Planes that touch a cube's rounded edges and corners (shapes.py) replace the rounding. For each plane at an
+# edge: factors of the two coordinates, and the greatest value of their sum in half sides.
+EDGE_CUTS = ((1.0, 1.0, 1.89685), (1.0, 0.4, 1.34056), (0.4, 1.0, 1.34056))
+# The greatest sum of the three coordinates, at a corner.
+CORNER_SUM = 2.77002
+# A ball that touches a cylinder's rounded rims replaces their rounding. Its radius, in radii of the cylinder.
+RIM_BALL = 1.39293
 # Sines and cosines are rounded: far more finely than a pixel, but coarser than the last bit, in which math
 # libraries differ.
 DECIMALS = 9
@@ -62,16 +67,6 @@ class Visible(NamedTuple):
     pixels: int
     # The bounding box of these pixels; zeros if there are none.
     bbox: Box
-
-
-def half_side(kind: Kind) -> float:
-    """Half the edge of a cube in world units. CLEVR divides the radius by sqrt 2."""
-    return RADIUS[kind.size] / math.sqrt(2.0)
-
-
-def half_height(kind: Kind) -> float:
-    """Height of an object's center above the ground, in world units: half the object's height."""
-    return half_side(kind) if kind.shape == "cube" else RADIUS[kind.size]
 
 
 def visible(solids: Sequence[Solid], camera: Camera) -> list[Visible]:
@@ -130,7 +125,7 @@ def _depth(solid: Solid, rays: _Rays) -> Array:
     # Rays parallel to a plane divide by zero, and rays that miss have no root. Both count as misses.
     with np.errstate(divide="ignore", invalid="ignore"):
         if solid.kind.shape == "sphere":
-            enter, leave = _through_sphere(solid, rays)
+            enter, leave = _through_ball(solid, rays, RADIUS[solid.kind.size])
         elif solid.kind.shape == "cylinder":
             enter, leave = _through_cylinder(solid, rays)
         else:
@@ -138,9 +133,8 @@ def _depth(solid: Solid, rays: _Rays) -> Array:
         return np.where((enter <= leave) & (enter > 0), enter, np.inf)
 
 
-def _through_sphere(solid: Solid, rays: _Rays) -> Span:
+def _through_ball(solid: Solid, rays: _Rays, radius: float) -> Span:
     offset = difference(rays.origin, solid.coords)
-    radius = RADIUS[solid.kind.size]
     return _roots(rays.square(), rays.along(offset), dot(offset, offset) - radius * radius)
 
 
@@ -151,20 +145,30 @@ def _through_cylinder(solid: Solid, rays: _Rays) -> Span:
     rise = rays.rise()
     constant = dot(horizontal, horizontal) - radius * radius
     side = _roots(rays.square() - rise * rise, rays.along(horizontal), constant)
-    return _intersection(side, _slab(rise, offset[2], radius))
+    wall = _intersection(side, _slab(rise, offset[2], radius))
+    return _intersection(wall, _through_ball(solid, rays, RIM_BALL * radius))
 
 
 def _through_cube(solid: Solid, rays: _Rays) -> Span:
     offset = difference(rays.origin, solid.coords)
-    half = half_side(solid.kind)
+    half = RADIUS[solid.kind.size]
     x, y = _rotated_axes(solid.rotation)
     span = _slab(rays.along(VERTICAL), offset[2], half)
     for axis in (x, y):
         span = _intersection(span, _slab(rays.along(axis), dot(offset, axis), half))
     for a, b in ((x, y), (x, VERTICAL), (y, VERTICAL)):
-        for diagonal in ((a[0] + b[0], a[1] + b[1], a[2] + b[2]), difference(a, b)):
-            span = _intersection(span, _slab(rays.along(diagonal), dot(offset, diagonal), CHAMFER * half))
+        for other, (first, second, limit) in itertools.product((b, scaled(b, -1.0)), EDGE_CUTS):
+            cut = _sum(scaled(a, first), scaled(other, second))
+            span = _intersection(span, _slab(rays.along(cut), dot(offset, cut), limit * half))
+    for other in (y, scaled(y, -1.0)):
+        for up in (VERTICAL, scaled(VERTICAL, -1.0)):
+            cut = _sum(_sum(x, other), up)
+            span = _intersection(span, _slab(rays.along(cut), dot(offset, cut), CORNER_SUM * half))
     return span
+
+
+def _sum(a: Vector, b: Vector) -> Vector:
+    return a[0] + b[0], a[1] + b[1], a[2] + b[2]
 
 
 def _rotated_axes(rotation: float) -> tuple[Vector, Vector]:
@@ -195,7 +199,7 @@ def _intersection(a: Span, b: Span) -> Span:
 
 def _window(solid: Solid, camera: Camera) -> Box:
     """A part of the picture that contains the solid: the projection of a cube around it."""
-    half = half_height(solid.kind)
+    half = RADIUS[solid.kind.size]
     first, second = _rotated_axes(solid.rotation if solid.kind.shape == "cube" else 0.0)
     x, y, z = solid.coords
     corners = [

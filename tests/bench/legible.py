@@ -7,12 +7,14 @@ the position, a near small object cannot be distinguished from a far large one.
 """
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import nn
+from tqdm import tqdm
 
 from clevrpolicy.scene.ontology import ATTRIBUTES, KINDS, Object, Scene
 from clevrpolicy.scene.placement import place
@@ -21,15 +23,46 @@ from harness import seeds
 
 SIDE = 40
 TEST_SHARE = 0.2
+BATCH = 128
 EPOCHS = 14
+# The training set is repeated until an epoch has this many batches, each time with other shifts of the crops.
+MIN_BATCHES = 20
+# Greatest shift and change of scale of a crop in training, as a share of its side.
+SHIFT = 0.04
 MIN_ACCURACY = 0.98
 
 
-def scenes(count: int, width: int, height: int) -> Iterator[Scene]:
-    for index in range(count):
-        rng = seeds.rng(20, "legible", index)
-        kinds = rng.choices(KINDS, k=rng.randint(3, 10))
-        yield place(kinds, rng, str(index), "bench", width, height)
+class Examples(NamedTuple):
+    """Objects in pictures."""
+
+    # (objects, 3, SIDE, SIDE) surroundings of each object
+    crops: torch.Tensor
+    # (objects, 6) its box
+    boxes: torch.Tensor
+    # (objects, 4) index of its value of each attribute
+    answers: torch.Tensor
+
+
+def drawn(start: int, stop: int, width: int, height: int) -> Iterator[tuple[Scene, np.ndarray]]:
+    """Random scenes with these numbers, and our pictures of them."""
+    with Renderer() as renderer:
+        for index in tqdm(range(start, stop), desc="rendering", unit="scene", mininterval=5):
+            rng = seeds.rng(20, "legible", index)
+            kinds = rng.choices(KINDS, k=rng.randint(3, 10))
+            scene = place(kinds, rng, str(index), "bench", width, height)
+            yield scene, renderer.render(scene)
+
+
+def examples(pictures: Iterable[tuple[Scene, np.ndarray]]) -> Examples:
+    """All objects of the pictures."""
+    crops, boxes, answers = [], [], []
+    for scene, pixels in pictures:
+        picture = Image.fromarray(pixels)
+        for item in scene.objects:
+            crops.append(crop_object(picture, item).transpose(2, 0, 1))
+            boxes.append(geometry(item, scene))
+            answers.append(labels(item))
+    return Examples(torch.tensor(np.array(crops)), torch.tensor(boxes), torch.tensor(answers))
 
 
 def crop_object(picture: Image.Image, item: Object) -> np.ndarray:
@@ -56,20 +89,6 @@ def labels(item: Object) -> list[int]:
     return [values.index(value) for values, value in zip(ATTRIBUTES.values(), item.kind, strict=True)]
 
 
-def collect(count: int, width: int, height: int) -> tuple[torch.Tensor, ...]:
-    """Crops (objects, 3, SIDE, SIDE), boxes (objects, 6), labels (objects, 4) and scene (objects)."""
-    crops, boxes, answers, origins = [], [], [], []
-    with Renderer() as renderer:
-        for scene in scenes(count, width, height):
-            picture = Image.fromarray(renderer.render(scene))
-            for item in scene.objects:
-                crops.append(crop_object(picture, item).transpose(2, 0, 1))
-                boxes.append(geometry(item, scene))
-                answers.append(labels(item))
-                origins.append(int(scene.id))
-    return torch.tensor(np.array(crops)), torch.tensor(boxes), torch.tensor(answers), torch.tensor(origins)
-
-
 class AttributeClassifier(nn.Module):
     """Three convolutions, then a head for each attribute."""
 
@@ -93,17 +112,19 @@ class AttributeClassifier(nn.Module):
         return [head(hidden) for head in self.heads]
 
 
-def train(crops: torch.Tensor, boxes: torch.Tensor, answers: torch.Tensor) -> AttributeClassifier:
+def train(data: Examples) -> AttributeClassifier:
     torch.manual_seed(0)
     model = AttributeClassifier()
-    steps = EPOCHS * (len(crops) // 128 + 1)
+    count = len(data.crops)
+    repeats = -(-MIN_BATCHES * BATCH // count)
+    steps = EPOCHS * -(-count * repeats // BATCH)
     optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3, weight_decay=1e-2)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 4e-3, total_steps=steps)
-    for _ in range(EPOCHS):
-        for batch in torch.randperm(len(crops)).split(128):
-            outputs = model(crops[batch], boxes[batch])
+    for _ in tqdm(range(EPOCHS), desc="training", unit="epoch", mininterval=5):
+        for batch in torch.randperm(count * repeats).remainder(count).split(BATCH):
+            outputs = model(moved(data.crops[batch]), data.boxes[batch])
             loss = sum(
-                nn.functional.cross_entropy(output, answers[batch, head])
+                nn.functional.cross_entropy(output, data.answers[batch, head])
                 for head, output in enumerate(outputs)
             )
             optimizer.zero_grad()
@@ -113,29 +134,49 @@ def train(crops: torch.Tensor, boxes: torch.Tensor, answers: torch.Tensor) -> At
     return model.eval()
 
 
+def moved(crops: torch.Tensor) -> torch.Tensor:
+    """The crops, each shifted and scaled a little."""
+    change = SHIFT * (2.0 * torch.rand(len(crops), 3, 1) - 1.0)
+    rows = torch.cat([1.0 + change[:, :1], torch.zeros(len(crops), 1, 1), change[:, 1:2]], dim=2)
+    columns = torch.cat([torch.zeros(len(crops), 1, 1), 1.0 + change[:, :1], change[:, 2:]], dim=2)
+    grid = nn.functional.affine_grid(
+        torch.cat([rows, columns], dim=1), list(crops.shape), align_corners=False
+    )
+    return nn.functional.grid_sample(crops.float(), grid, padding_mode="border", align_corners=False)
+
+
+def correct(model: AttributeClassifier, data: Examples) -> dict[str, torch.Tensor]:
+    """For each attribute: whether the network recognized each object's value."""
+    with torch.no_grad():
+        outputs = model(data.crops, data.boxes)
+    return {
+        name: outputs[head].argmax(dim=1) == data.answers[:, head] for head, name in enumerate(ATTRIBUTES)
+    }
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--width", type=int, default=480)
     parser.add_argument("--height", type=int, default=320)
     parser.add_argument("--scenes", type=int, default=2500)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    crops, boxes, answers, origins = collect(options.scenes, options.width, options.height)
-    test = origins >= int(options.scenes * (1 - TEST_SHARE))
-    model = train(crops[~test], boxes[~test], answers[~test])
-    with torch.no_grad():
-        outputs = model(crops[test], boxes[test])
+    first_test = int(options.scenes * (1 - TEST_SHARE))
+    training = examples(drawn(0, first_test, options.width, options.height))
+    test = examples(drawn(first_test, options.scenes, options.width, options.height))
     print(
-        f"{options.width} x {options.height}: {int((~test).sum())} training, {int(test.sum())} test objects"
+        f"{options.width} x {options.height}: {len(training.crops)} training, {len(test.crops)} test objects"
     )
-    for head, (name, values) in enumerate(ATTRIBUTES.items()):
-        correct = (outputs[head].argmax(dim=1) == answers[test, head]).float()
-        verdict = "passes" if correct.mean() >= MIN_ACCURACY else "FAILS"
+    for head, (name, hits) in enumerate(correct(train(training), test).items()):
+        accuracy = hits.float().mean()
+        verdict = "passes" if accuracy >= MIN_ACCURACY else "FAILS"
         by_value = ", ".join(
-            f"{value} {correct[answers[test, head] == index].mean():.3f}"
-            for index, value in enumerate(values)
+            f"{value} {hits[test.answers[:, head] == index].float().mean():.3f}"
+            for index, value in enumerate(ATTRIBUTES[name])
         )
-        print(f"{name:9} {correct.mean():.4f} {verdict}  ({by_value})")
+        print(f"{name:9} {accuracy:.4f} {verdict}  ({by_value})")
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from clevrpolicy.dataset.config import Config
 from clevrpolicy.policy import policies
 from clevrpolicy.policy.tree import mask
 from clevrpolicy.scene import clevr_json, placement
+from clevrpolicy.scene.lamps import LAMPS
 from clevrpolicy.scene.ontology import KINDS, RADIUS, Scene
 from harness.errors import UserError
 from harness.seeds import rng
@@ -43,7 +44,7 @@ def test_placement_follows_clevr(seed: int, objects: int) -> None:
                 assert abs(along) >= 0.4 - 1e-9
     for jittered, original, reach in (
         (scene.camera, placement.CAMERA, 0.5),
-        *((scene.lights[name], lamp, 1.0) for name, lamp in placement.LAMPS.items()),
+        *((scene.lights[name], lamp.position, 1.0) for name, lamp in LAMPS.items()),
     ):
         assert all(abs(a - b) <= reach for a, b in zip(jittered, original, strict=True))
 
@@ -83,6 +84,16 @@ def test_clevr_json_round_trip() -> None:
     for one, other in (("left", "right"), ("front", "behind")):
         for i, related in enumerate(data["relationships"][one]):
             assert all(i in data["relationships"][other][j] for j in related)
+
+
+def test_scenes_that_cannot_be_rendered_are_refused() -> None:
+    data = json.loads(msgspec.json.encode(clevr_json.encode(placed(3, 7), 4)))
+    published = {name: value for name, value in data.items() if name not in ("camera", "lights")}
+    with pytest.raises(UserError, match="scene x: expected the fields camera, lights and bbox"):
+        clevr_json.decode(published)
+    data["objects"][0]["3d_coords"][2] /= math.sqrt(2)
+    with pytest.raises(UserError, match="in which cubes were smaller; generate the benchmark again"):
+        clevr_json.decode(data)
 
 
 @pytest.mark.parametrize(("depth", "count"), [(1, 7), (2, 30), (4, 40), (6, 50)])

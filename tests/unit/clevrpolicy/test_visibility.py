@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from clevrpolicy.scene.camera import Camera
-from clevrpolicy.scene.ontology import ATTRIBUTES, Kind, Vector
-from clevrpolicy.scene.visibility import Solid, half_height, owners, visible
+from clevrpolicy.scene.ontology import ATTRIBUTES, RADIUS, Kind, Vector
+from clevrpolicy.scene.shapes import SURFACES
+from clevrpolicy.scene.visibility import CORNER_SUM, EDGE_CUTS, RIM_BALL, Solid, owners, visible
 from harness import seeds
 
 POSITION = (7.481, -6.508, 5.344)
@@ -18,7 +19,7 @@ CAMERA = Camera(POSITION, 480, 320)
 
 def solid(shape: str, size: str, x: float, y: float, rotation: float = 0.0) -> Solid:
     kind = Kind(size, "red", "rubber", shape)
-    return Solid(kind, (x, y, half_height(kind)), rotation)
+    return Solid(kind, (x, y, RADIUS[size]), rotation)
 
 
 def scattered(seed: int) -> list[Solid]:
@@ -111,7 +112,16 @@ def test_cube_rotated_by_a_right_angle_is_the_same_cube() -> None:
 def test_counts_are_the_same_on_every_machine() -> None:
     """If these numbers change, the digest of every benchmark changes."""
     counts = [view.pixels for view in visible(scattered(7), CAMERA)]
-    assert counts == [544, 788, 650, 830, 905, 980, 1211, 4969, 356]
+    assert counts == [1068, 788, 650, 830, 1773, 980, 1211, 4969, 882]
+
+
+def test_cuts_touch_the_rounded_edges_of_the_drawn_shapes() -> None:
+    cube = np.sort(np.abs(SURFACES["cube"].positions), axis=1)
+    for first, second, limit in EDGE_CUTS:
+        sums = np.maximum(cube[:, 2] * first + cube[:, 1] * second, cube[:, 1] * first + cube[:, 2] * second)
+        assert sums.max() == pytest.approx(limit, abs=5e-3)
+    assert cube.sum(axis=1).max() == pytest.approx(CORNER_SUM, abs=2e-3)
+    assert np.linalg.norm(SURFACES["cylinder"].positions, axis=1).max() == pytest.approx(RIM_BALL, abs=2e-3)
 
 
 def test_imports_neither_renderer_nor_torch() -> None:
