@@ -3,10 +3,10 @@
     python tests/bench/clevr_fidelity.py FOLDER [--training-scenes 1500]
 
 FOLDER is described in tests/bench/blender.py. Differences are measured on every second scene; fit_look.py
-fits to the others. In the transfer test, the network of legible.py is trained on our pictures of random scenes
-and tested on the folder's objects, and the reverse. As a control, it is also trained on our pictures of the
-folder's scenes: this is the accuracy that so few scenes allow. The last line of the output is one JSON object:
-the differences, of 255, and accuracies by attribute, in percent.
+fits to the others. In the transfer test, the network of legible.py is trained on our pictures of random
+scenes and tested on the folder's objects, and the reverse. As a control, it is also trained on our pictures
+of the folder's scenes: this is the accuracy that so few scenes allow. The last line of the output is one
+JSON object: the differences, of 255, and accuracies by attribute, in percent.
 """
 
 import argparse
