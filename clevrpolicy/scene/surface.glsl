@@ -34,29 +34,30 @@ const float HAZY_SHARE = 0.4;
 const vec2 GRAIN = vec2(0.88, 1.136);
 
 // Fitted by tests/bench/fit_look.py.
-const float LAMP_SCALE = 1.144;      // lamps and sun are brighter by these factors than their power says
-const float SUN_SCALE = 0.9608;
-const float WALL_LIGHT = 0.1054;       // light that the wall sends to the ground
-const float WALL = 0.09614;           // radiance of the wall
-const float WALL_HEIGHT = 16.85;
-const float GROUND_EDGE = 7.146;      // distance from the origin to the edge of the ground below the camera
-const float TINT = 0.3645;            // light that objects send to the ground, and that they keep from it
-const float HIDE = 0.0966;
-const float BOUNCE = 0.8193;          // light that the ground sends to objects: factor, where it comes from
-const float BOUNCE_REACH = 0.5407;
-const float BOUNCE_BLUR = 0.8683;
-const float BOUNCE_SKY = 0.05895;
-const float CONTACT = 15.3;          // how fast it gets darker toward the ground
-const float BALL = 1.175;            // radius of the ball that stands for an object that shades another one
-const float SHEEN = 0.6439;           // rubber
-const float RUBBER_ROUGHNESS = 0.2928;
-const float HAZY_ROUGHNESS = 0.1752;  // metal
-const float CLEAR_ROUGHNESS = 0.006387;
-const float LAMP_BLUR = 0.2842;
-const float HAZE = 0.9899;
-const float SEEN_RUBBER = 0.7299;     // what metal reflects of other objects
-const float SEEN_AMBIENT = 0.1531;
-const float SEEN_METAL = 0.1369;
+const float LAMP_SCALE = 1.14;      // lamps and sun are brighter by these factors than their power says
+const float SUN_SCALE = 0.9502;
+const float WALL_LIGHT = 0.1101;       // light that the wall sends to the ground
+const float WALL = 0.09543;           // radiance of the wall
+const float WALL_HEIGHT = 15.41;
+const float GROUND_EDGE = 7.303;      // distance from the origin to the edge of the ground below the camera
+const float TINT = 0.3872;            // light that objects send to the ground, and that they keep from it
+const float HIDE = 0.101;
+const float BOUNCE = 0.8114;          // light that the ground sends to objects: factor, where it comes from
+const float BOUNCE_REACH = 0.5079;
+const float BOUNCE_BLUR = 0.8581;
+const float BOUNCE_SKY = 0.06057;
+const float CONTACT = 22.09;          // how fast it gets darker toward the ground
+const float BALL = 1.194;            // radius of the ball that stands for an object that shades another one
+const float SHEEN = 0.7572;           // rubber
+const float RUBBER_ROUGHNESS = 0.2882;
+const float HAZY_ROUGHNESS = 0.1724;  // metal
+const float CLEAR_ROUGHNESS = 0.0007488;
+const float LAMP_BLUR = 0.2941;
+const float PIXEL_TURN = 0.2123;
+const float HAZE = 1.098;
+const float SEEN_RUBBER = 0.6696;     // what metal reflects of other objects
+const float SEEN_AMBIENT = 0.1729;
+const float SEEN_METAL = 0.1347;
 
 // The light of one lamp at a point.
 struct Light {
@@ -181,9 +182,14 @@ vec3 object_color(int self, vec3 point, vec3 normal) {
     mat4 object = objects[self];
     bool metal = object[1].z == 1.0;
     vec3 view = normalize(point - cam_pos);
+    // At outlines, interpolation can give normals that face away from the camera.
+    normal = normalize(normal - max(dot(view, normal) + 0.05, 0.0) * view);
     vec3 mirrored = reflect(view, normal);
 
-    // Lamps.
+    // Lamps. Where the normal turns within a pixel, as at edges, a gloss covers more directions.
+    vec3 turn_x = dFdx(normal);
+    vec3 turn_y = dFdy(normal);
+    float turn = PIXEL_TURN * sqrt(min(dot(turn_x, turn_x) + dot(turn_y, turn_y), 0.5));
     vec3 around = normalize(vec3(object[0].y - point.y, point.x - object[0].x, 0.0) + 1e-4);
     vec3 across = normalize(cross(around, normal));
     mat3 frame = mat3(cross(normal, across), across, normal);
@@ -199,8 +205,8 @@ vec3 object_color(int self, vec3 point, vec3 normal) {
         vec3 arrives = from[lamp].arrives * share[lamp];
         float spread = from[lamp].spread;
         arrived += arrives * max(dot(normal, from[lamp].way), 0.0);
-        hazy += arrives * gloss(from[lamp], frame, view, roughness + 0.25 * spread);
-        clear += arrives * gloss(from[lamp], frame, view, vec2(CLEAR_ROUGHNESS + LAMP_BLUR * spread));
+        hazy += arrives * gloss(from[lamp], frame, view, roughness + 0.25 * spread + turn);
+        clear += arrives * gloss(from[lamp], frame, view, vec2(CLEAR_ROUGHNESS + LAMP_BLUR * spread + turn));
     }
 
     // The ground: for rubber, the part that the surface faces; for metal, the point that it reflects.

@@ -1,12 +1,16 @@
 """Renders the pictures of docs/pictures.md: a sheet of scenes, and a row of image demonstrations.
 
-python tests/bench/contact_sheet.py docs
+    python tests/bench/contact_sheet.py docs [--blender FOLDER]
+
+With a folder as in tests/bench/blender.py, it also writes a sheet of pairs: our picture, and Blender's of the
+same scene.
 """
 
-import sys
+import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from blender import rendered, unfitted
 from PIL import Image, ImageOps
 
 from clevrpolicy.scene.crops import crop, demonstration
@@ -32,6 +36,14 @@ def scenes(renderer: Renderer) -> list[Image.Image]:
     return pictures
 
 
+def pairs(renderer: Renderer, folder: Path) -> list[Image.Image]:
+    """Ours and Blender's in turn, of scenes that the look was not fitted to."""
+    some = unfitted(rendered(folder, shrink=2))[: COLUMNS * ROWS]
+    return [
+        Image.fromarray(picture) for item in some for picture in (renderer.render(item.scene), item.picture)
+    ]
+
+
 def crops(renderer: Renderer) -> list[Image.Image]:
     return [
         crop(renderer, demonstration(attribute, value, seeds.rng(4, "crops", attribute, value)))
@@ -49,12 +61,21 @@ def tiled(pictures: Sequence[Image.Image], columns: int) -> Image.Image:
     return ImageOps.posterize(sheet, KEPT_BITS)
 
 
-def main(folder: Path) -> None:
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--blender", type=Path, metavar="FOLDER")
+    options = parser.parse_args()
     with Renderer() as renderer:
-        tiled(scenes(renderer), COLUMNS).save(folder / "contact_sheet.png", optimize=True)
+        tiled(scenes(renderer), COLUMNS).save(options.out / "contact_sheet.png", optimize=True)
         row = crops(renderer)
-        tiled(row, len(row)).save(folder / "crops.png", optimize=True)
+        tiled(row, len(row)).save(options.out / "crops.png", optimize=True)
+        if options.blender:
+            both = tiled(pairs(renderer, options.blender), COLUMNS)
+            both.save(options.out / "pairs.png", optimize=True)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main()
