@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from clevrpolicy.scene.gl import Studio
 
 # The version of the look, stored in manifests: another version renders the same scenes differently.
-VERSION = "studio-1"
+VERSION = "clevr-1"
 
 INSTALL_GL = "apt-get install --no-install-recommends libegl1 libgl1"
 
