@@ -5,8 +5,8 @@ from pathlib import Path
 from harness import variants
 from harness.files.benchmark import Benchmark
 
-TEXT = "10527e10cfeca1011508891f7297bde9714d1016e6048bbfc792770849857f15"
-VISUAL = "7b592dd6d39f9b0dccd4a5ac4b2e360d037d544633f9e2e9d90a0c925693a0ac"
+TEXT = "9c0904b10bb49319114ef4020da00be2963e8a42d9c185e2f352b175a140f43a"
+VISUAL = "fb3b21926f6bf19106c6f35ed3afbbddb55d390b251499fbfddb584951742d59"
 RULES = "1000dc8e65011ecf71ea18e837b511687cdc687bca121908481ab6f7b0d14ce5"
 PROMPT = Path(__file__).with_name("prompt.txt")
 
