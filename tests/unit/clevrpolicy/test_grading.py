@@ -2,8 +2,11 @@
 
 import itertools
 import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -239,7 +242,18 @@ def test_a_recited_condition_may_use_the_words_of_the_policy(text_folder: Path, 
             assert grade.value == (other.target == instance.target)
 
 
-def test_scenes_without_a_camera_have_perception_errors_too(text_folder: Path) -> None:
+def without_camera(scene: dict[str, Any]) -> None:
+    del scene["camera"]
+
+
+def with_small_cubes(scene: dict[str, Any]) -> None:
+    scene["objects"][0]["3d_coords"][2] = 0.494975
+
+
+@pytest.mark.parametrize("change", [without_camera, with_small_cubes])
+def test_scenes_that_cannot_be_rendered_have_perception_errors_too(
+    text_folder: Path, change: Callable[[dict[str, Any]], None]
+) -> None:
     benchmark = Benchmark(text_folder)
     family = benchmark.family
     instance = benchmark.instances("test")[0]
@@ -247,7 +261,9 @@ def test_scenes_without_a_camera_have_perception_errors_too(text_folder: Path) -
     gold = family.gold(instance, INTERNALIZED)
     flipped = re.sub(first_verdict, lambda match: "No." if "Yes" in match[0] else "Yes.", gold, count=1)
     label = family.first_error(instance, INTERNALIZED, flipped)
-    without_camera = label.removesuffix(error_analysis.HALF_HIDDEN)
-    assert without_camera in error_analysis.PERCEPTION.values()
-    family.__dict__["_scenes"] = {instance.facts["scene"]: b"{}"}
-    assert family.first_error(instance, INTERNALIZED, flipped) == without_camera
+    seen_alone = label.removesuffix(error_analysis.HALF_HIDDEN)
+    assert seen_alone in error_analysis.PERCEPTION.values()
+    scene = msgspec.json.decode(family._scenes[instance.facts["scene"]])
+    change(scene)
+    family.__dict__["_scenes"] = {instance.facts["scene"]: msgspec.json.encode(scene)}
+    assert family.first_error(instance, INTERNALIZED, flipped) == seen_alone
