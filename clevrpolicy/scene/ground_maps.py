@@ -143,7 +143,7 @@ def _past_sphere(center: Vectors, way: Vectors, radius: float) -> tuple[Array, A
 
 def _past_cylinder(center: Vectors, way: Vectors, radius: float) -> tuple[Array, Array]:
     """Along the ray, a cylinder looks like a vertical line with an ellipse around each of its points."""
-    level = np.hypot(way[0], way[1])
+    level = np.maximum(np.hypot(way[0], way[1]), 1e-6)
     nearest = (center[0] * way[0] + center[1] * way[1]) / level
     sideward = (center[0] * way[1] - center[1] * way[0]) / level
     upward = np.maximum(np.abs(center[2] * level - nearest * way[2]) - radius * level, 0.0)

@@ -17,7 +17,6 @@ SEGMENTS = 40
 # Points along a rounded rim, and along half of a cube's rounded edge.
 ARC = 5
 
-
 # The ground begins below the camera and leads away from it. Its profile is a curve with a parameter t from 0
 # to 1: the height is GROUND_HEIGHT t^4, and GROUND_ALONG are coefficients of the distance, the highest power
 # first.
@@ -28,7 +27,7 @@ GROUND_ROWS = 48
 
 
 class Surface(NamedTuple):
-    """A closed surface around the origin; triangles run counterclockwise as seen from outside."""
+    """Vertices and triangles, which run counterclockwise as seen from outside or above."""
 
     positions: Array  # (vertices, 3)
     normals: Array  # (vertices, 3) unit vectors
