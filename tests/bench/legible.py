@@ -16,6 +16,7 @@ from PIL import Image
 from torch import nn
 from tqdm import tqdm
 
+from clevrpolicy.scene.camera import Camera
 from clevrpolicy.scene.ontology import ATTRIBUTES, KINDS, Object, Scene
 from clevrpolicy.scene.placement import place
 from clevrpolicy.scene.render import Renderer
@@ -80,9 +81,20 @@ def clipped(box: tuple[float, ...], picture: Image.Image) -> tuple[float, float,
 
 
 def geometry(item: Object, scene: Scene) -> list[float]:
+    """The edges of the box as shares of the picture, and its width and height in world units.
+
+    The latter are those of an object that stands where the ray through the middle of the box's lower edge meets the
+    ground. Without them, a network has to learn perspective from its examples.
+    """
     left, top, right, bottom = item.bbox
+    camera = Camera(scene.camera, scene.width, scene.height)
+    u = (0.5 * (left + right) - 0.5 * scene.width) / camera.focal
+    v = (0.5 * scene.height - bottom) / camera.focal
+    right_way, up_way, forward = camera.basis
+    depth = -scene.camera[2] / (forward[2] + u * right_way[2] + v * up_way[2])
+    scale = depth / camera.focal
     edges = [left / scene.width, top / scene.height, right / scene.width, bottom / scene.height]
-    return [*edges, 8 * (edges[2] - edges[0]), 8 * (edges[3] - edges[1])]
+    return [*edges, (right - left) * scale, (bottom - top) * scale]
 
 
 def labels(item: Object) -> list[int]:
@@ -104,12 +116,14 @@ class AttributeClassifier(nn.Module):
             ]
         self.features = nn.Sequential(*layers, nn.Flatten())
         self.hidden = nn.Sequential(nn.Linear(96 * (SIDE // 8) ** 2 + 6, 128), nn.ReLU(), nn.Dropout(0.2))
-        self.heads = nn.ModuleList(nn.Linear(128, len(values)) for values in ATTRIBUTES.values())
+        # The boxes once more: alone, they almost determine the size.
+        self.heads = nn.ModuleList(nn.Linear(128 + 6, len(values)) for values in ATTRIBUTES.values())
 
     def forward(self, crops: torch.Tensor, boxes: torch.Tensor) -> list[torch.Tensor]:
         features = self.features(crops.float() / 255.0 - 0.5)
         hidden = self.hidden(torch.cat([features, boxes], dim=1))
-        return [head(hidden) for head in self.heads]
+        inputs = torch.cat([hidden, boxes], dim=1)
+        return [head(inputs) for head in self.heads]
 
 
 def train(data: Examples) -> AttributeClassifier:
