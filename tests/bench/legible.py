@@ -83,8 +83,8 @@ def clipped(box: tuple[float, ...], picture: Image.Image) -> tuple[float, float,
 def geometry(item: Object, scene: Scene) -> list[float]:
     """The edges of the box as shares of the picture, and its width and height in world units.
 
-    The latter are those of an object that stands where the ray through the middle of the box's lower edge meets
-    the ground. Without them, a network has to learn perspective from its examples.
+    The latter are those of an object that stands where the ray through the middle of the box's lower edge
+    meets the ground. Without them, a network has to learn perspective from its examples.
     """
     left, top, right, bottom = item.bbox
     camera = Camera(scene.camera, scene.width, scene.height)
