@@ -103,6 +103,7 @@ def transfer(
     rows = {
         ("ours", "Blender's"): percent(network, theirs),
         ("ours", "ours, same scenes"): percent(network, same),
+        ("ours", "ours"): percent(network, test),
         ("Blender's", "ours"): percent(train(theirs), test),
         ("ours, same scenes", "ours"): percent(train(same), test),
     }
