@@ -46,13 +46,13 @@ logging.disable_progress_bar()
 COMPLETE = ".complete"
 TRAINED = "trained"
 
-
 # Fields of SFTConfig that would have no effect, because the collator decides, or a wrong one, besides those
 # that follow from settings of a recipe.
 MANAGED = (
     *("max_length", "truncation_mode", "pad_to_multiple_of", "completion_only_loss", "assistant_only_loss"),
     *("chat_template_path", "eos_token", "pad_token", "dataset_text_field", "dataset_kwargs"),
-    *("loss_type", "label_smoothing_factor", "average_tokens_across_devices"),
+    *("loss_type", "label_smoothing_factor", "average_tokens_across_devices", "logging_strategy"),
+    *("eval_strategy", "eval_on_start", "load_best_model_at_end", "resume_from_checkpoint"),
     *("model_init_kwargs", "trust_remote_code", "auto_find_batch_size", "save_only_model"),
 )
 
