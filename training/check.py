@@ -6,20 +6,21 @@ after hours, or never.
 
 import inspect
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from functools import partial
+from pathlib import Path
+from typing import Any, cast
 
 from trl import GRPOTrainer
 
 from harness.backends.chat import check_template, end_tokens, render
-from harness.backends.checkpoint import load_checkpoint
 from harness.backends.tokens import as_text
 from harness.errors import UserError
 from harness.text import reason
-from training.checkpoint import CPU
 from training.collate import IGNORED, MaskingCollator
-from training.config import Recipe, Stage
-from training.dataset import Mixture, first_rows
-from training.stages import make_collator
+from training.config import Recipe, RlSettings, Stage
+from training.dataset import Mixture, rows_to_check
+from training.parent import load_parent
+from training.stages import make_collator, positions, sft_config
 from training.template import without_spaces
 
 
@@ -28,10 +29,14 @@ def check_stages(recipe: Recipe, stages: Sequence[Stage], parent: str) -> None:
 
     Raises UserError if the checkpoint cannot be trained with one of them.
     """
-    model, processor = load_checkpoint(parent, CPU)
+    for stage in stages:
+        if stage != "rl":
+            sft_config(recipe, stage, Path())
+    model, processor = load_parent(recipe, parent)
     mixture, name, plain = Mixture(recipe.data, stages), f"hf:{parent}", as_text(processor)
     for stage in stages:
-        rows = first_rows(mixture.rl_dataset(plain) if stage == "rl" else mixture.sft_dataset(stage, plain))
+        dataset = mixture.rl_dataset(plain) if stage == "rl" else mixture.sft_dataset(stage, plain)
+        rows = rows_to_check(dataset, partial(mixture.characters, stage))
         if not check_template(name, processor, images=any(row["images"] for row in rows)):
             raise UserError(
                 f"{name}: its chat template takes a message as one text only; use a chat_template.jinja that "
@@ -40,6 +45,7 @@ def check_stages(recipe: Recipe, stages: Sequence[Stage], parent: str) -> None:
         try:
             if stage == "rl":
                 check_images_of_rl(name, model, processor, rows)
+                check_lengths_of_rl(name, model, processor, rows, cast(RlSettings, recipe.rl))
             else:
                 ends = end_tokens(name, processor, model.generation_config)
                 check_learned(name, make_collator(stage, parent, model.config, processor), rows, ends)
@@ -91,4 +97,22 @@ def check_images_of_rl(name: str, model: Any, processor: Any, rows: Sequence[Map
             raise UserError(
                 f"{name}: TRL's RL step cannot pass on {', '.join(unknown)}, which {type(model).__name__} "
                 "needs for its images; omit the stage rl or use another base"
+            )
+
+
+def check_lengths_of_rl(
+    name: str, model: Any, processor: Any, rows: Sequence[Mapping[str, Any]], settings: RlSettings
+) -> None:
+    """Raises UserError if a prompt of these rows and a response do not fit into the model's context."""
+    limit = positions(model.config)
+    prefix = "policy_" if settings.policy_rollout else ""
+    for row in rows:
+        prompt = render(name, processor, row[f"{prefix}prompt"], add_generation_prompt=True)
+        images = [row[f"{prefix}images"]] if row[f"{prefix}images"] else None
+        length = len(processor(text=[prompt], images=images)["input_ids"][0])
+        if limit is not None and length + settings.max_new_tokens > limit:
+            raise UserError(
+                f"{row['instance']}: expected prompt and response to fit into {limit} tokens, the positions "
+                f"of {name}, got {length} and rl.max_new_tokens {settings.max_new_tokens}; lower "
+                "rl.max_new_tokens, or use a shorter policy or smaller images"
             )

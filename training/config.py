@@ -18,6 +18,7 @@ from training.rl.rewards import FORMAT_WEIGHT
 
 SftStage = Literal["vm-cpt", "direct-sft", "cot-sft", "prompt-sft"]
 Stage = Literal[SftStage, "rl"]
+Loss = Literal["sequence", "token"]
 
 HERE = Path(__file__).parent
 RECIPES, SCALES = HERE / "recipes", HERE / "scales"
@@ -40,6 +41,10 @@ class SftSettings:
     weight_decay: float = 0.0
     # Share of the updates in which the learning rate rises; after them it falls linearly to 0.
     warmup_ratio: float = 0.0
+    # The mean over the tokens of each sequence and then over sequences (paper), or over all learned tokens.
+    loss: Loss = "sequence"
+    # More fields of TRL's SFTConfig by their own names, such as trl.neftune_noise_alpha = 5.
+    trl: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         _require(self, "learning_rate", "epochs", "batch_size", "micro_batch")
@@ -136,9 +141,17 @@ class Recipe:
     save_steps: int = 50
     # Saves memory and costs time; not useful for a tiny model.
     gradient_checkpointing: bool = True
+    # Whether every stage leaves all weights outside the language model as they are; LoRA always does.
+    freeze_vision: bool = False
+    # What computes attention, such as "flash_attention_2"; None is the choice of transformers.
+    attention: str | None = None
+    # An image is scaled to at least and at most this many pixels; None is the limit of the base.
+    min_pixels: int | None = None
+    max_pixels: int | None = None
 
     def __post_init__(self) -> None:
         _require(self, "save_steps")
+        _require(self, *(name for name in ("min_pixels", "max_pixels") if getattr(self, name) is not None))
         if not self.stages or len(set(self.stages)) < len(self.stages):
             raise UserError(f"stages: expected one or more, each once, got {list(self.stages)}")
         if not self.data:

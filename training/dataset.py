@@ -89,6 +89,14 @@ class Mixture:
         """Rows with the prompts (Q, I) and (Q, I, P) and the instance, for the PolicyRolloutTrainer."""
         return self._dataset(self.instances, partial(self._rl_row, as_text))
 
+    def characters(self, stage: Stage, index: int, instance_id: str) -> int:
+        """Length of an instance's texts in a stage, in characters: policy, question and chain of thought."""
+        variant = IN_CONTEXT if stage == "rl" else SEQUENCE_FORMATS[stage].variant
+        instance, policies = self.instances[index][instance_id], self.benchmarks[index].policies
+        prompt = variants.prompt(instance, variant, policies)
+        texts = [part.value for part in prompt.parts] if prompt else []
+        return sum(map(len, texts)) + len(self.chains[index].get(instance_id, ""))
+
     def _dataset(
         self, ids: Sequence[Mapping[str, object]], make_row: Callable[[int, str], dict[str, Any]]
     ) -> Any:
@@ -139,12 +147,14 @@ class Mixture:
         }
 
 
-def first_rows(dataset: Any, count: int = 2) -> list[dict[str, Any]]:
-    """The first `count` rows of each benchmark in the dataset of a stage."""
-    places: dict[int, list[int]] = {}
-    for place, benchmark in enumerate(dataset.with_format(None)["benchmark"]):
-        places.setdefault(benchmark, []).append(place)
-    return [dataset[place] for of_benchmark in places.values() for place in of_benchmark[:count]]
+def rows_to_check(dataset: Any, characters: Callable[[int, str], int]) -> list[dict[str, Any]]:
+    """The first two rows of each benchmark in the dataset of a stage, and the one with the longest texts."""
+    keys = dataset.with_format(None)
+    places: dict[int, list[tuple[int, int]]] = {}
+    for place, (index, instance) in enumerate(zip(keys["benchmark"], keys["instance"], strict=True)):
+        places.setdefault(index, []).append((characters(index, instance), place))
+    chosen = {pair for of_one in places.values() for pair in (*of_one[:2], max(of_one))}
+    return [dataset[place] for place in sorted(place for _, place in chosen)]
 
 
 def sequences_per_epoch(counts: Sequence[int], weights: Sequence[float | None]) -> list[int]:

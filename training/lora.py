@@ -1,4 +1,4 @@
-"""Which layers a LoRA adapter changes."""
+"""Which weights a stage changes: those of a LoRA adapter, or all without those of the vision tower."""
 
 from typing import Any
 
@@ -28,12 +28,27 @@ def language_layers(model: Any) -> list[str]:
     """
     decoder = model.get_decoder()
     outside = {id(model.get_output_embeddings())}
-    for part in decoder.modules():
-        if type(getattr(part, "config", decoder.config)) is not type(decoder.config):
-            outside |= {id(module) for module in part.modules()}
+    for tower in _towers(decoder):
+        outside |= {id(module) for module in tower.modules()}
     inside = {id(module) for module in decoder.modules()} - outside
     return [
         name
         for name, module in model.named_modules()
         if id(module) in inside and isinstance(module, torch.nn.Linear)
     ]
+
+
+def freeze_vision(model: Any) -> None:
+    """Freezes all weights except those of the language model, with its embeddings and its head."""
+    decoder = model.get_decoder()
+    model.requires_grad_(False)
+    for part in (decoder, model.get_input_embeddings(), model.get_output_embeddings()):
+        part.requires_grad_(True)
+    for tower in _towers(decoder):
+        tower.requires_grad_(False)
+
+
+def _towers(decoder: Any) -> list[torch.nn.Module]:
+    """The towers inside a language model: its modules that have another kind of config."""
+    own = decoder.config
+    return [part for part in decoder.modules() if type(getattr(part, "config", own)) is not type(own)]

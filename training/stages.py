@@ -19,12 +19,12 @@ from typing import Any, cast
 import torch
 from transformers import TrainerCallback
 from transformers.utils import logging
-from trl import SFTConfig, SFTTrainer
+from trl import SFTConfig
 
 from harness.backends.chat import placeholders
-from harness.backends.checkpoint import load_checkpoint
 from harness.backends.tokens import as_text
 from harness.errors import UserError
+from harness.text import reason
 from training.checkpoint import export
 from training.collate import MaskingCollator
 from training.config import Recipe, RlSettings, SftSettings, SftStage, Stage
@@ -32,8 +32,12 @@ from training.curves.log import log_to_run
 from training.dataset import SEQUENCE_FORMATS, Mixture
 from training.devices import accumulation_steps, process_state
 from training.lora import lora_config
+from training.parent import load_parent
+from training.pixels import write_limits
 from training.resume import ResumeMixin
+from training.sequence_loss import WeightedTrainer
 from training.template import SequenceTemplate
+from training.trl_fields import checked
 
 # Otherwise a bar for loading weights would appear between the bars of the stages.
 logging.disable_progress_bar()
@@ -41,10 +45,19 @@ logging.disable_progress_bar()
 # Marks a checkpoint-N that was written completely.
 COMPLETE = ".complete"
 TRAINED = "trained"
-CPU = torch.device("cpu")
+
+# Fields of SFTConfig that would have no effect, because the collator decides, or a wrong one, besides those
+# that follow from settings of a recipe.
+MANAGED = (
+    *("max_length", "truncation_mode", "pad_to_multiple_of", "completion_only_loss", "assistant_only_loss"),
+    *("chat_template_path", "eos_token", "pad_token", "dataset_text_field", "dataset_kwargs"),
+    *("loss_type", "label_smoothing_factor", "average_tokens_across_devices", "logging_strategy"),
+    *("eval_strategy", "eval_on_start", "load_best_model_at_end", "resume_from_checkpoint"),
+    *("model_init_kwargs", "trust_remote_code", "auto_find_batch_size", "save_only_model"),
+)
 
 
-class SupervisedTrainer(ResumeMixin, SFTTrainer):  # type: ignore[misc]
+class SupervisedTrainer(ResumeMixin, WeightedTrainer):
     """TRL's SFTTrainer, which resumes from the weights that it saved."""
 
 
@@ -73,13 +86,14 @@ def train_stage(recipe: Recipe, stage: Stage, parent: str, run: Path) -> tuple[i
     state = process_state()
     if state.is_main_process:
         export(work / TRAINED, parent, run / stage)
+        write_limits(run / stage, min_pixels=recipe.min_pixels, max_pixels=recipe.max_pixels)
     state.wait_for_everyone()
     return steps, stop_reason
 
 
 def make_trainer(recipe: Recipe, stage: Stage, parent: str, work: Path, mixture: Mixture) -> Any:
     """A TRL trainer for a stage of a recipe that starts from the checkpoint `parent`."""
-    model, processor = load_checkpoint(parent, CPU)
+    model, processor = load_parent(recipe, parent)
     # bfloat16 weights would lose small updates. On a GPU the passes still run in bfloat16.
     model = model.float()
     if stage == "rl":
@@ -88,22 +102,41 @@ def make_trainer(recipe: Recipe, stage: Stage, parent: str, work: Path, mixture:
         # Recipe checks that each of its stages has settings.
         settings = cast(RlSettings, recipe.rl)
         return make_rl_trainer(settings, model, processor, mixture, trainer_arguments(recipe, work))
-    arguments = trainer_arguments(recipe, work) | sft_arguments(recipe.sft[stage])
     return SupervisedTrainer(
         model=model,
-        args=SFTConfig(**arguments, max_length=None),
+        args=sft_config(recipe, stage, work),
         processing_class=processor,
         data_collator=make_collator(stage, parent, model.config, processor),
         train_dataset=mixture.sft_dataset(stage, as_text(processor)),
         peft_config=lora_config(recipe.sft[stage], model),
+        loss=recipe.sft[stage].loss,
     )
+
+
+def sft_config(recipe: Recipe, stage: SftStage, work: Path) -> SFTConfig:
+    """TRL's configuration of a supervised stage. Raises UserError for a wrong field of its table `trl`."""
+    where, fields = f"sft.{stage}.trl", recipe.sft[stage].trl
+    for name in ("packing", "padding_free"):
+        if fields.get(name):
+            raise UserError(f"{where}.{name}: TRL does not pack sequences that may have images; remove it")
+    arguments = trainer_arguments(recipe, work) | sft_arguments(recipe.sft[stage])
+    arguments |= checked(fields, SFTConfig, {*arguments, *MANAGED}, where)
+    try:
+        return SFTConfig(**arguments, max_length=None)
+    except (ValueError, ImportError) as error:
+        raise UserError(f"{where}: TRL refuses these fields: {reason(error)}") from error
 
 
 def make_collator(stage: SftStage, parent: str, config: Any, processor: Any) -> MaskingCollator:
     """The batches of a supervised stage that starts from the checkpoint `parent`."""
-    limit = getattr(config.get_text_config(), "max_position_embeddings", None)
     template, visual = SequenceTemplate(f"hf:{parent}", processor), placeholders(config, processor)
-    return MaskingCollator(template, SEQUENCE_FORMATS[stage].prompt_loss, visual, limit)
+    return MaskingCollator(template, SEQUENCE_FORMATS[stage].prompt_loss, visual, positions(config))
+
+
+def positions(config: Any) -> int | None:
+    """The most tokens that a model's context takes, if its config says so."""
+    limit: int | None = getattr(config.get_text_config(), "max_position_embeddings", None)
+    return limit
 
 
 def trainer_arguments(recipe: Recipe, work: Path) -> dict[str, Any]:
@@ -136,7 +169,6 @@ def sft_arguments(settings: SftSettings) -> dict[str, Any]:
         "weight_decay": settings.weight_decay,
         # transformers reads a value below 1 as a share of all updates.
         "warmup_steps": settings.warmup_ratio,
-        "lr_scheduler_type": "linear",
     }
 
 

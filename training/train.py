@@ -239,4 +239,6 @@ def _keys_as_typed(settings: Mapping[str, Any], parent: str = "") -> Iterator[tu
 def _stage_settings(recipe: dict[str, Any], stage: Stage) -> dict[str, Any]:
     """The part of recipe.json that affects one stage."""
     settings = {"rl": recipe["rl"]} if stage == "rl" else {"sft": {stage: recipe["sft"].get(stage)}}
-    return settings | {name: recipe[name] for name in ("save_steps", "gradient_checkpointing")}
+    names = ("save_steps", "gradient_checkpointing", "attention", "freeze_vision")
+    # The recipe.json of an earlier version does not have all of them.
+    return settings | {name: recipe.get(name) for name in names}

@@ -76,11 +76,11 @@ def plain_trainer(recipe: Any, stage: str, checkpoint: str, work: Path, mixture:
     from trl import GRPOConfig, GRPOTrainer, SFTConfig, SFTTrainer
 
     from training import stages
+    from training.parent import load_parent
     from training.rl import rewards
     from training.rl import trainer as rl
-    from training.stages import CPU, load_checkpoint
 
-    model, processor = load_checkpoint(checkpoint, CPU)
+    model, processor = load_parent(recipe, checkpoint)
     shared = stages.trainer_arguments(recipe, work)
     if stage == "rl":
         rows = mixture.rl_dataset()

@@ -1,4 +1,4 @@
-"""The private parts of TRL that PolicyRolloutTrainer depends on. An upgrade that changes one fails here."""
+"""The private parts of TRL that our trainers depend on. An upgrade that changes one fails here."""
 
 import inspect
 from importlib.metadata import version
@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from transformers import Trainer
-from trl import GRPOTrainer
+from trl import GRPOTrainer, SFTTrainer
 from trl.trainer.utils import RepeatSampler
 
 from training.rl.kl import BoundedKl
@@ -77,6 +77,15 @@ def test_a_checkpoint_is_loaded_by_the_same_method() -> None:
     """training.resume.ResumeMixin replaces it."""
     parameters = list(inspect.signature(Trainer._load_from_checkpoint).parameters)
     assert parameters == ["self", "resume_from_checkpoint", "model"]
+
+
+def test_the_supervised_loss_is_made_of_the_same_parts() -> None:
+    """training.sequence_loss replaces the divisor and weights the log-probabilities."""
+    parameters = list(inspect.signature(Trainer._get_num_items_in_batch).parameters)
+    assert parameters == ["self", "batch_samples", "device"]
+    source = inspect.getsource(SFTTrainer.compute_loss)
+    for part in ("outputs = model(**inputs, fused_lm_head=True)", "per_token_loss = -outputs.log_probs"):
+        assert part in source, f"SFTTrainer.compute_loss no longer has {part}; see training/sequence_loss.py"
 
 
 def test_every_override_is_listed_here() -> None:

@@ -2,11 +2,13 @@
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from small_models import random_model
 
 from harness.backends.chat import Reader
@@ -14,6 +16,7 @@ from harness.backends.checkpoint import load_checkpoint
 from harness.backends.tokens import as_text
 from harness.errors import UserError
 from harness.files.benchmark import Benchmark
+from harness.records import Part
 from harness.thoughts import answer_in
 from harness.variants import INTERNALIZED, prompt
 from training import config
@@ -155,3 +158,50 @@ def test_code_that_a_checkpoint_ships_is_refused(
     with pytest.raises(UserError, match="needs code that the checkpoint ships"):
         check("cot-sft", base, data)
     assert not (tmp_path / "ran").exists()
+
+
+def test_a_missing_weight_of_the_base_is_refused(
+    checkpoint: Path, data: dict[str, Path], tmp_path: Path
+) -> None:
+    base = Path(shutil.copytree(checkpoint, tmp_path / "base"))
+    weights = load_file(base / "model.safetensors")
+    del weights[next(name for name in weights if "mlp" in name)]
+    save_file(weights, base / "model.safetensors", {"format": "pt"})
+    with pytest.raises(UserError, match=r"^hf:.*/base: expected every weight, 1 are missing, such as .*mlp"):
+        check("cot-sft", base, data)
+
+
+@pytest.mark.parametrize(
+    ("stage", "message"),
+    [
+        ("vm-cpt", r"expected a sequence of at most \d+ tokens, .* use a shorter policy"),
+        ("prompt-sft", r"expected a sequence of at most \d+ tokens, .* use a shorter policy"),
+        ("rl", r"expected prompt and response to fit into \d+ tokens, .* lower rl.max_new_tokens, or use a"),
+    ],
+)
+def test_a_policy_longer_than_the_context_is_refused(
+    stage: Any,
+    message: str,
+    checkpoint: Path,
+    text_folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Also if only a later instance has it."""
+    chains = tmp_path / "cot"
+    make_chains(Benchmark(text_folder), chains, CotRequest())
+    data = {"benchmark": text_folder, "cot": chains}
+    benchmark = Benchmark(text_folder)
+    first, *_, last = [i.policy_id for i in benchmark.instances("train")]
+    assert last is not None and first != last
+    long = Part("text", "A rule that does not matter. " * 8192)
+    loaded = config.load("trimpi-poro-dapo", "tiny", base=str(checkpoint), data=[data])
+    mixture = Mixture(loaded.data, loaded.stages)
+    mixture.benchmarks[0].policies[last] = replace(benchmark.policies[last], content=(long,))
+    monkeypatch.setattr("training.check.Mixture", lambda *_: mixture)
+    loaded = replace(loaded, stages=(stage,))
+    with pytest.raises(UserError, match=message) as caught:
+        check_stages(loaded, loaded.stages, str(checkpoint))
+    assert str(caught.value).partition(":")[0] in {
+        instance.id for instance in benchmark.instances("train") if instance.policy_id == last
+    }

@@ -1,0 +1,40 @@
+"""Fields of TRL's configuration in a recipe: known ones are passed on, all others are refused."""
+
+from typing import Any
+
+import pytest
+from trl import SFTConfig
+
+from harness.errors import UserError
+from training.trl_fields import checked
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"neftune_noise_alpha": 5, "optim": "adafactor"},
+        {"lr_scheduler_type": "cosine_with_min_lr", "lr_scheduler_kwargs": {"min_lr": 1e-6}},
+    ],
+)
+def test_known_fields_are_kept(fields: dict[str, Any]) -> None:
+    assert checked(fields, SFTConfig, ["seed"], "rl.trl") == fields
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        (
+            "neftune_noise",
+            5,
+            "TRL's SFTConfig, got an unknown name; use neftune_noise_alpha",
+        ),
+        ("seed", 1, "follows from the recipe's other settings or has no effect here; remove it"),
+        ("neftune_noise_alpha", "five", "Expected `float | null`, got `str`; correct its value"),
+    ],
+)
+def test_other_fields_are_refused(name: str, value: Any, message: str) -> None:
+    with pytest.raises(UserError) as caught:
+        checked({"optim": "sgd", name: value}, SFTConfig, ["seed"], "rl.trl")
+    assert str(caught.value).startswith(f"rl.trl.{name}: ")
+    assert str(caught.value).endswith(message)
