@@ -2,14 +2,15 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo lint test test-vllm
+.PHONY: help setup demo lint test test-vllm test-zoo
 
 READY := .venv/.ready
 READY_VLLM := .venv-vllm/.ready
+READY_ZOO := .venv-zoo/.ready
 
 # The models of the demo and the tests are tiny, so more threads would make them slower.
 demo: export OMP_NUM_THREADS ?= 2
-test test-vllm: export OMP_NUM_THREADS ?= 1
+test test-vllm test-zoo: export OMP_NUM_THREADS ?= 1
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -39,8 +40,15 @@ test-vllm: $(READY_VLLM) ## test the vllm backend with vLLM's CPU build, install
 	@.venv-vllm/bin/pytest -rP tests/with_vllm
 	@.venv-vllm/bin/pytest tests/contract/test_backends.py -k vllm
 
+test-zoo: $(READY_ZOO) ## test model families whose processors need torchvision, installed in .venv-zoo (5 GB)
+	@echo 'test-zoo: pytest'
+	@.venv-zoo/bin/pytest tests/flow/test_zoo.py
+
 $(READY): pyproject.toml constraints.txt .ci/setup
 	@.ci/setup
 
 $(READY_VLLM): $(READY) .ci/setup-vllm
 	@.ci/setup-vllm
+
+$(READY_ZOO): $(READY) .ci/setup-zoo
+	@.ci/setup-zoo

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,15 @@ from harness.backends.image_processor import TextProcessor, load_processor
 from harness.backends.tokens import valid_ids
 from harness.errors import UserError
 from harness.files import store
+from harness.registry import to_install
 from harness.text import printable, short
 
 WITH_ADAPTER = (
     "contains whole weights and a LoRA adapter, which would be added to them; remove adapter_config.json and "
     "the adapter if it is merged already, or merge it"
 )
+# Packages of the extra [vision], which the processors of some models import.
+FOR_SOME_PROCESSORS = ("torchvision", "num2words")
 PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 
 
@@ -141,6 +145,10 @@ def reported(name: str, library: str = "transformers") -> Iterator[None]:
                 f"{name}: needs code that the checkpoint ships, which is not run; read it, and if you trust "
                 "it, give --trust-remote-code to harness eval"
             ) from error
+        missing = [p for p in FOR_SOME_PROCESSORS if p in str(error).lower() and find_spec(p) is None]
+        if missing:
+            needed = " and ".join(missing)
+            raise UserError(f"{name}: its processor needs {needed}; {to_install('vision')}") from error
         reason = short(printable(" ".join(str(error).split()) or type(error).__name__), 300)
         message = f"{name}: expected a complete checkpoint, but {library} reports: {reason}"
         raise UserError(message) from error

@@ -85,12 +85,13 @@ def eval_inputs(trainer: Any, mixture: Mixture, row: dict[str, Any], with_policy
 
 def response_logps(model: Any, inputs: Any, response: list[int]) -> torch.Tensor:
     """Log-probability of each token of a response after a prompt, from the model's own forward; (tokens,)."""
-    ids = torch.cat([inputs["input_ids"], torch.tensor([response])], 1)
-    images = {name: inputs[name] for name in ("pixel_values", "image_grid_thw") if name in inputs}
-    if "mm_token_type_ids" in inputs:
-        text = torch.zeros((1, len(response)), dtype=inputs["mm_token_type_ids"].dtype)
-        images["mm_token_type_ids"] = torch.cat([inputs["mm_token_type_ids"], text], 1)
+    added = torch.tensor([response], device=inputs["input_ids"].device)
+    ids = torch.cat([inputs["input_ids"], added], 1)
+    images = {name: inputs[name] for name in inputs if name not in ("input_ids", "attention_mask")}
+    for name in ("token_type_ids", "mm_token_type_ids"):
+        if name in inputs:
+            images[name] = torch.cat([inputs[name], torch.zeros_like(added)], 1)
     logits = model(input_ids=ids, attention_mask=torch.ones_like(ids), **images).logits[0]
     # The logits at a position predict the next token.
     logps = logits[inputs["input_ids"].shape[1] - 1 : -1].log_softmax(-1)
-    return logps.gather(1, torch.tensor(response)[:, None])[:, 0]
+    return logps.gather(1, added[0][:, None])[:, 0]

@@ -33,6 +33,7 @@ TEXTS = "(m.content | selectattr('type', 'equalto', 'text') | map(attribute='tex
 AS_IT_IS = "{{ m.content }}"
 REFUSED = "{{ raise_exception('only texts') if m.content is not string }}"
 ANSWER_ALONE = "{% if m.role == 'assistant' %}{{ " + TEXTS + ".split('</think>')[-1] }}{% else %}"
+TEXT_OF_ASSISTANT = "{% if m.role == 'assistant' %}{{ m.content }}{% else %}" + PARTS + "{% endif %}"
 Make = Callable[..., Path]
 
 
@@ -73,7 +74,6 @@ def check(recipe: str, base: Path, data: dict[str, Path]) -> None:
     [
         (DROPS_THOUGHT, "cot-sft", "leaves out a part of the response to"),
         (template(turns="messages if m.role == 'user'"), "direct-sft", "leaves out the assistant's turn"),
-        (template().replace("<|im_end|>", ""), "vm-cpt-cot-sft", "puts no end token behind the response"),
         (template(AS_IT_IS), "cot-sft", "does not show the text"),
         (template("{{ " + TEXTS + " }}"), "cot-sft", "does not show the images"),
         (template(REFUSED + AS_IT_IS), "rl-from-base", "cannot be used: only texts"),
@@ -84,6 +84,17 @@ def test_a_template_that_loses_something_is_refused(
 ) -> None:
     with pytest.raises(UserError, match=f"^hf:.*: its chat template {message}"):
         check(recipe, with_template(text), data)
+
+
+@pytest.mark.parametrize("content", [PARTS, TEXT_OF_ASSISTANT])
+def test_without_an_end_token_in_the_template_the_tokenizers_ends_the_response(
+    content: str, with_template: Make, data: dict[str, Path]
+) -> None:
+    """GLM's template takes the assistant's turn as one text, and both it and LLaVA's write no end."""
+    base = with_template(template(content).replace("<|im_end|>", ""))
+    check("vm-cpt-cot-sft", base, data)
+    _, processor = load_checkpoint(str(base), CPU)
+    assert SequenceTemplate("hf:x", processor).turn_end == processor.tokenizer.eos_token
 
 
 def test_a_stage_that_does_not_learn_the_thought_may_lose_it(

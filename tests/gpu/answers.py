@@ -1,0 +1,65 @@
+"""training/tiny in bfloat16, by hf or vLLM on this GPU, compared with float32 on the CPU.
+
+In a dry run bfloat16 runs on the CPU too.
+"""
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import torch
+
+from harness.backends.checkpoint import load_checkpoint
+from harness.files import store
+from harness.files.kinds import RESPONSES
+from harness.records import Response
+
+TINY = Path("training/tiny")
+LIMIT = "3" if "DRY_RUN" in os.environ else "24"
+FLAGS = f"--limit {LIMIT} --variants internalized,in_context --max-new-tokens 192 --no-batch-check".split()
+
+out, backend = Path(sys.argv[1]), sys.argv[2]
+
+
+def bfloat16_copy() -> Path:
+    folder = out / "tiny-bfloat16"
+    if not folder.exists():
+        model, processor = load_checkpoint(str(TINY), torch.device("cpu"))
+        model.bfloat16().save_pretrained(folder)
+        processor.save_pretrained(folder)
+    return folder
+
+
+def answers(model: str, run: str, **environment: str) -> tuple[dict[object, str | None], float]:
+    """The texts of a run by prompt, and the accuracy with the policy in context."""
+    program = Path(sys.executable).with_name("harness")
+    command = [program, "eval", out / "bench", "--model", model, "--out", out / run, *FLAGS]
+    subprocess.run(command, check=True, stdout=sys.stderr, env=os.environ | environment)
+    report = json.loads((out / run / "report.json").read_text())
+    accuracy = next(
+        row["mean"]
+        for row in report["rows"]
+        if (row["metric"], row["variant"], row.get("group", "")) == ("accuracy", "in_context", "")
+    )
+    return {r.key: r.text for r in store.read_lines(out / run / RESPONSES, Response)}, accuracy
+
+
+if backend == "vllm" and importlib.util.find_spec("vllm") is None:
+    print(json.dumps({"skipped": "vLLM is not installed"}))
+    sys.exit()
+expected, cpu_accuracy = answers(f"hf:{TINY}", "answers-cpu", CUDA_VISIBLE_DEVICES="")
+got, accuracy = answers(f"{backend}:{bfloat16_copy()}", f"answers-{backend}")
+same = sum(got[key] == text for key, text in expected.items()) / len(expected)
+print(
+    json.dumps(
+        {
+            "same_texts": round(same, 3),
+            "accuracy_cpu": cpu_accuracy,
+            "accuracy": accuracy,
+            "prompts": len(expected),
+        }
+    )
+)

@@ -1,0 +1,81 @@
+"""Runs the steps of check.sh, each in a process with a time limit, and stores what it returns.
+
+    OUT/results.json    step -> its figures, or why it has none; steps without figures run again next time
+    OUT/STEP.log        what it printed
+
+A step is a module beside this file. Its last line on standard output is a JSON object.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+HERE = Path(__file__).parent
+MINUTES = 12
+STAGES = ("vm-cpt", "cot-sft", "rl", "rl-poro")
+# Arguments -> limit in seconds, in the order of what is most worth knowing.
+STEPS = {
+    ("bench",): 120,
+    ("egl",): 60,
+    ("answers", "hf"): 120,
+    ("answers", "vllm"): 150,
+    ("colocate",): 150,
+    **{("stage", "3B", stage): 90 for stage in STAGES},
+    **{("stage", "7B", stage): 150 for stage in STAGES},
+    ("base",): 200,
+}
+
+
+def main() -> None:
+    out, dry = Path(sys.argv[1]).resolve(), "--dry-run" in sys.argv
+    out.mkdir(parents=True, exist_ok=True)
+    file, start = out / "results.json", time.monotonic()
+    results = json.loads(file.read_text()) if file.exists() else {}
+    for step, limit in STEPS.items():
+        name = "-".join(step)
+        if results.get(name, {}).get("ok"):
+            continue
+        remaining = 60 * MINUTES - (time.monotonic() - start)
+        if remaining < 30 and not dry:
+            results[name] = {"ok": False, "reason": f"not started: {MINUTES} minutes are over"}
+        else:
+            results[name] = run(step, out, None if dry else min(limit, remaining), dry)
+        print(name, json.dumps(results[name]), flush=True)
+        partial = file.with_suffix(".new")
+        partial.write_text(json.dumps(results, indent=1))
+        partial.replace(file)
+    sys.exit(not all(result["ok"] for result in results.values()))
+
+
+def run(step: tuple[str, ...], out: Path, limit: float | None, dry: bool) -> dict[str, object]:
+    """The figures of a step, or the reason why there are none."""
+    module, *arguments = step
+    command = [sys.executable, str(HERE / f"{module}.py"), str(out), *arguments]
+    environment = os.environ | ({"DRY_RUN": "1"} if dry else {})
+    start = time.monotonic()
+    with (out / f"{'-'.join(step)}.log").open("w") as log:
+        try:
+            process = subprocess.run(
+                command,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                timeout=limit,
+                env=environment,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            return {"ok": False, "reason": f"not finished after {limit:.0f} seconds"}
+        log.write(process.stdout)
+    seconds = round(time.monotonic() - start, 1)
+    lines = process.stdout.splitlines()
+    if process.returncode or not lines:
+        return {"ok": False, "reason": f"exit status {process.returncode}, see its log", "seconds": seconds}
+    return {"ok": True, "seconds": seconds} | json.loads(lines[-1])
+
+
+if __name__ == "__main__":
+    main()
