@@ -1,4 +1,4 @@
-"""As sitecustomize.py, lets torchvision's CUDA build load beside a CPU build of torch: it declares its operators.
+"""As sitecustomize.py, lets torchvision's CUDA build load beside a CPU build of torch: declares its operators.
 
 Images need none of them, but processors import torchvision.
 """
