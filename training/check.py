@@ -6,6 +6,7 @@ after hours, or never.
 
 import inspect
 from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from trl import GRPOTrainer
@@ -19,19 +20,26 @@ from training.checkpoint import CPU
 from training.collate import IGNORED, MaskingCollator
 from training.config import Recipe, Stage
 from training.dataset import Mixture, first_rows
-from training.stages import make_collator
+from training.rl.trainer import rl_arguments
+from training.stages import make_collator, trainer_arguments
 from training.template import without_spaces
 
 
 def check_stages(recipe: Recipe, stages: Sequence[Stage], parent: str) -> None:
     """Makes a batch of each stage with the checkpoint `parent`, from which the first of them starts.
 
-    Raises UserError if the checkpoint cannot be trained with one of them.
+    Raises UserError if the checkpoint cannot be trained with one of them, or if rl.trl contains a wrong key.
     """
+    if "rl" in stages and recipe.rl is not None:
+        rl_arguments(recipe.rl, trainer_arguments(recipe, Path()))
     model, processor = load_checkpoint(parent, CPU)
     mixture, name, plain = Mixture(recipe.data, stages), f"hf:{parent}", as_text(processor)
     for stage in stages:
-        rows = first_rows(mixture.rl_dataset(plain) if stage == "rl" else mixture.sft_dataset(stage, plain))
+        rows = first_rows(
+            mixture.rl_dataset(plain, with_policy=False)
+            if stage == "rl"
+            else mixture.sft_dataset(stage, plain)
+        )
         if not check_template(name, processor, images=any(row["images"] for row in rows)):
             raise UserError(
                 f"{name}: its chat template takes a message as one text only; use a chat_template.jinja that "

@@ -34,6 +34,7 @@ from training.devices import accumulation_steps, process_state
 from training.lora import lora_config
 from training.resume import ResumeMixin
 from training.template import SequenceTemplate
+from training.warmup import WarmupMixin
 
 # Otherwise a bar for loading weights would appear between the bars of the stages.
 logging.disable_progress_bar()
@@ -44,8 +45,8 @@ TRAINED = "trained"
 CPU = torch.device("cpu")
 
 
-class SupervisedTrainer(ResumeMixin, SFTTrainer):  # type: ignore[misc]
-    """TRL's SFTTrainer, which resumes from the weights that it saved."""
+class SupervisedTrainer(WarmupMixin, ResumeMixin, SFTTrainer):  # type: ignore[misc]
+    """TRL's SFTTrainer, which resumes from the weights that it saved and loses no update to the warm-up."""
 
 
 def train_stage(recipe: Recipe, stage: Stage, parent: str, run: Path) -> tuple[int, str | None]:
