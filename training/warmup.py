@@ -1,5 +1,6 @@
 """A warm-up without a lost update: the schedules of transformers begin with a learning rate of 0."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -20,7 +21,9 @@ class WarmupMixin:
         warmup = trainer.args.get_warmup_steps(num_training_steps)
         if not warmup:
             return scheduler
-        factors = [partial(_factor, warmup, schedule) for schedule in scheduler.lr_lambdas]
+        factors: list[Callable[[int], float]] = [
+            partial(_factor, warmup, schedule) for schedule in scheduler.lr_lambdas
+        ]
         trainer.lr_scheduler = LambdaLR(scheduler.optimizer, factors)
         return trainer.lr_scheduler
 

@@ -216,7 +216,7 @@ class PolicyRolloutTrainer(WarmupMixin, ResumeMixin, BoundedKl):
     def _useful_groups(self, batch: RolloutBatch) -> list[bool]:
         # The first reward function is the accuracy.
         accuracy_N, totals_N = batch.rewards_NF[:, 0], self._total_rewards(batch)
-        return useful_groups(accuracy_N, totals_N, self.num_generations).tolist()  # type: ignore[no-any-return]
+        return useful_groups(accuracy_N, totals_N, self.num_generations).tolist()
 
     def _total_rewards(self, batch: RolloutBatch) -> torch.Tensor:
         """Weighted sum of the reward functions, shape (N,)."""
