@@ -20,22 +20,28 @@ from training.collate import IGNORED, MaskingCollator
 from training.config import Recipe, RlSettings, Stage
 from training.dataset import Mixture, rows_to_check
 from training.parent import load_parent
-from training.stages import make_collator, positions, sft_config
+from training.rl.trainer import rl_arguments
+from training.stages import make_collator, positions, sft_config, trainer_arguments
 from training.template import without_spaces
 
 
 def check_stages(recipe: Recipe, stages: Sequence[Stage], parent: str) -> None:
     """Makes a batch of each stage with the checkpoint `parent`, from which the first of them starts.
 
-    Raises UserError if the checkpoint cannot be trained with one of them.
+    Raises UserError if the checkpoint cannot be trained with one of them, or if a table trl contains a wrong key.
     """
     for stage in stages:
         if stage != "rl":
             sft_config(recipe, stage, Path())
+        elif recipe.rl is not None:
+            rl_arguments(recipe.rl, trainer_arguments(recipe, Path()))
     model, processor = load_parent(recipe, parent)
     mixture, name, plain = Mixture(recipe.data, stages), f"hf:{parent}", as_text(processor)
     for stage in stages:
-        dataset = mixture.rl_dataset(plain) if stage == "rl" else mixture.sft_dataset(stage, plain)
+        if stage == "rl":
+            dataset = mixture.rl_dataset(plain, with_policy=False)
+        else:
+            dataset = mixture.sft_dataset(stage, plain)
         rows = rows_to_check(dataset, partial(mixture.characters, stage))
         if not check_template(name, processor, images=any(row["images"] for row in rows)):
             raise UserError(

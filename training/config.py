@@ -75,24 +75,39 @@ class RlSettings:
     updates: int = 1
     max_new_tokens: int = 1024
     temperature: float = 1.0
+    # Sample from the most likely tokens that together have this probability (EasyR1: 0.99).
+    top_p: float = 1.0
     # Share of the format in the reward; the rest is the harness's score of the answer.
     format_weight: float = FORMAT_WEIGHT
-    # DAPO: how often to sample replacements for groups without reward variance before training stops early.
-    retries: int = 20
+    # Responses cut off at max_new_tokens: keep them, mask them in the loss, or give all that come near this
+    # limit DAPO's penalty, which grows from 0 to -1 over their last overlong_buffer tokens before it.
+    overlong: Literal["keep", "mask", "penalty"] = "keep"
+    overlong_buffer: int = 0
+    # DAPO: rollout batches to sample at most until one is full of groups that can be learned from.
+    tries: int = 20
     # Upper limit on the number of updates.
     max_steps: int | None = None
-    # Updates until the full learning rate: Adam's first updates are several times as large as later ones.
+    # Updates below the full learning rate: Adam's first updates are several times as large as later ones.
     warmup_steps: int = 0
+    # Of AdamW (EasyR1: 0.01).
+    weight_decay: float = 0.0
+    # Dual clip: the largest ratio that counts for a negative advantage (EasyR1: 3.0). None: no bound.
+    dual_clip: float | None = None
+    # The KL of a token is at most 10. A token beyond this bound keeps the gradient that it has there; with
+    # clamp_kl it has none (EasyR1).
+    clamp_kl: bool = False
     # What samples: transformers, vLLM on the same devices, or `trl vllm-serve` at the URL vllm_server.
     vllm: Literal["off", "colocate", "server"] = "off"
     vllm_server: str = "http://127.0.0.1:8000"
+    # Other arguments of TRL's GRPOConfig, such as vllm_gpu_memory_utilization.
+    trl: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         _require(self, "learning_rate", "epochs", "prompts", "micro_batch", "updates", "max_new_tokens")
-        _require(self, "temperature")
+        _require(self, "temperature", "tries")
         if self.max_steps is not None:
             _require(self, "max_steps")
-        _require(self, "warmup_steps", "retries", zero=True)
+        _require(self, "warmup_steps", "weight_decay", zero=True)
         if self.responses < 2:
             raise UserError(f"responses: expected 2 or more to compare with each other, got {self.responses}")
         if self.policy_rollout and self.responses % 2:
@@ -107,6 +122,16 @@ class RlSettings:
             )
         if not 0 <= self.format_weight <= 1:
             raise UserError(f"format_weight: expected 0..1, got {self.format_weight}")
+        if not 0 < self.top_p <= 1:
+            raise UserError(f"top_p: expected above 0 and at most 1, got {self.top_p}")
+        # At most 1.3 would also clip positive advantages, whose ratio counts up to 1.3 (GRPO).
+        if self.dual_clip is not None and not self.dual_clip > 1.3:
+            raise UserError(f"dual_clip: expected above 1.3 or no value, got {self.dual_clip}")
+        if self.overlong == "penalty" and not 0 < self.overlong_buffer <= self.max_new_tokens:
+            raise UserError(
+                f"overlong_buffer: expected 1..{self.max_new_tokens} tokens for overlong = 'penalty', got "
+                f"{self.overlong_buffer}; DAPO uses a fifth of max_new_tokens"
+            )
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,9 +85,12 @@ class Mixture:
         ids = self.chains if format_.chain_of_thought else self.instances
         return self._dataset(ids, partial(self._sft_row, format_, as_text))
 
-    def rl_dataset(self, as_text: AsText = str) -> Any:
-        """Rows with the prompts (Q, I) and (Q, I, P) and the instance, for the PolicyRolloutTrainer."""
-        return self._dataset(self.instances, partial(self._rl_row, as_text))
+    def rl_dataset(self, as_text: AsText = str, with_policy: bool = True) -> Any:
+        """Rows with the prompt (Q, I) and the instance, for the PolicyRolloutTrainer.
+
+        Those with_policy also have the prompt (Q, I, P), whose images are decoded only for them.
+        """
+        return self._dataset(self.instances, partial(self._rl_row, as_text, with_policy))
 
     def characters(self, stage: Stage, index: int, instance_id: str) -> int:
         """Length of an instance's texts in a stage, in characters: policy, question and chain of thought."""
@@ -132,19 +135,15 @@ class Mixture:
         completion = [{"role": "assistant", "content": [{"type": "text", "text": as_text(response)}]}]
         return {"prompt": prompt, "completion": completion, "images": images, "id": instance_id}
 
-    def _rl_row(self, as_text: AsText, index: int, instance_id: str) -> dict[str, Any]:
+    def _rl_row(self, as_text: AsText, with_policy: bool, index: int, instance_id: str) -> dict[str, Any]:
         benchmark, instance = self.benchmarks[index], self.instances[index][instance_id]
-        prompt, images = _messages(benchmark, instance, INTERNALIZED, as_text)
-        policy_prompt, policy_images = _messages(benchmark, instance, IN_CONTEXT, as_text)
-        return {
-            "prompt": prompt,
-            "images": images,
-            "policy_prompt": policy_prompt,
-            "policy_images": policy_images,
-            "instance": instance_id,
-            "benchmark": index,
-            "family": benchmark.manifest.family,
-        }
+        row: dict[str, Any] = {"instance": instance_id, "benchmark": index}
+        row["family"] = benchmark.manifest.family
+        row["prompt"], row["images"] = _messages(benchmark, instance, INTERNALIZED, as_text)
+        if with_policy:
+            policy = _messages(benchmark, instance, IN_CONTEXT, as_text)
+            row["policy_prompt"], row["policy_images"] = policy
+        return row
 
 
 def rows_to_check(dataset: Any, characters: Callable[[int, str], int]) -> list[dict[str, Any]]:

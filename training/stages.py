@@ -38,6 +38,7 @@ from training.resume import ResumeMixin
 from training.sequence_loss import WeightedTrainer
 from training.template import SequenceTemplate
 from training.trl_fields import checked
+from training.warmup import WarmupMixin
 
 # Otherwise a bar for loading weights would appear between the bars of the stages.
 logging.disable_progress_bar()
@@ -57,8 +58,8 @@ MANAGED = (
 )
 
 
-class SupervisedTrainer(ResumeMixin, WeightedTrainer):
-    """TRL's SFTTrainer, which resumes from the weights that it saved."""
+class SupervisedTrainer(WarmupMixin, ResumeMixin, WeightedTrainer):
+    """TRL's SFTTrainer, which resumes from the weights that it saved and loses no update to the warm-up."""
 
 
 def train_stage(recipe: Recipe, stage: Stage, parent: str, run: Path) -> tuple[int, str | None]:

@@ -88,7 +88,7 @@ def plain_trainer(recipe: Any, stage: str, checkpoint: str, work: Path, mixture:
         in_memory = [{name: rows[i][name] for name in columns} for i in range(len(rows))]
         return GRPOTrainer(
             model=model,
-            args=GRPOConfig(**shared, **rl.rl_arguments(recipe.rl)),
+            args=GRPOConfig(**rl.rl_arguments(recipe.rl, shared)),
             processing_class=processor,
             train_dataset=Dataset.from_list(in_memory),
             reward_funcs=rewards.reward_functions(mixture.benchmarks, "train"),

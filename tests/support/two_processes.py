@@ -48,10 +48,10 @@ def main(checkpoint: Path, benchmark: Path, out: Path) -> None:
     names = list(mixture.instances[0])
 
     def reward(completion_ids: Any, instance: list[str], **_: Any) -> list[float]:
-        """Gives no variance to every other instance."""
+        """Makes every response to every other instance wrong."""
         values = hash_reward(completion_ids)
         return [
-            0.0 if name in names[::2] else place + value
+            0.0 if name in names[::2] else (place + value) / 8
             for place, (value, name) in enumerate(zip(values, instance, strict=True))
         ]
 
@@ -61,7 +61,7 @@ def main(checkpoint: Path, benchmark: Path, out: Path) -> None:
         out / "run",
         RecordingTrainer,
         reward=reward,
-        retries=20,
+        tries=20,
         # 2 x 2 x 3 rows per batch in three groups of 4, of which the second one spans both processes.
         per_device_train_batch_size=2,
         gradient_accumulation_steps=3,

@@ -2,9 +2,13 @@
 
 For a token that is d nats less likely now than under the reference model, the usual estimate (k3) is
 exp(d) - d - 1. A policy-aware response may contain tokens that the model would never sample by itself. With
-d = 12 the estimate is 160,000, in a loss where a reward is 1. EasyR1, whose defaults the paper uses,
-clamps the estimate at 10 per token, which removes the gradient of every token beyond that bound. Here the
-reference value is lowered instead, so such a token keeps the gradient that it has at the bound.
+d = 12 the estimate is 160,000, in a loss where a reward is 1. So it is at most 10 per token, as in EasyR1,
+whose defaults the paper uses:
+
+    d        -11 ........ 0 ........ 2.6 ....
+    KL        10          0          10   10       here the reference value is moved to the bound
+
+A token beyond the bound keeps the gradient that it has there. In EasyR1 it has none (`clamp_kl`).
 """
 
 from typing import Any
@@ -12,17 +16,19 @@ from typing import Any
 import torch
 from trl import GRPOTrainer
 
-# The d at which the estimate is 10.
-MAX_LOG_RATIO = 2.61087
+# The values of d at which the estimate is 10.
+MIN_LOG_RATIO, MAX_LOG_RATIO = -10.99998, 2.61087
 
 
 class BoundedKl(GRPOTrainer):  # type: ignore[misc]
-    """Lowers log-probabilities of the reference model that are too far above those of the current model.
+    """Moves log-probabilities of the reference model that are too far from those of the current model.
 
     TRL computes the current ones inside _compute_loss and then reads the reference from `inputs`. The bound
     needs both, so the first override exposes `inputs` and the second one changes the reference in between.
     """
 
+    # Whether tokens beyond the bound have no KL gradient.
+    clamp_kl = False
     # The inputs of the loss while it is computed.
     _loss_inputs: dict[str, Any] | None = None
 
@@ -41,6 +47,8 @@ class BoundedKl(GRPOTrainer):  # type: ignore[misc]
         # Outside of the loss, TRL computes old or reference values, which are not changed.
         if self._loss_inputs is not None and "ref_per_token_logps" in self._loss_inputs:
             ref_logps_BT = self._loss_inputs["ref_per_token_logps"]
-            bounded_BT = torch.minimum(ref_logps_BT, logps_BT.detach() + MAX_LOG_RATIO)
+            # d is a constant beyond the bound if the reference value moves with the current one.
+            now_BT = logps_BT if self.clamp_kl else logps_BT.detach()
+            bounded_BT = torch.clamp(ref_logps_BT, now_BT + MIN_LOG_RATIO, now_BT + MAX_LOG_RATIO)
             self._loss_inputs["ref_per_token_logps"] = bounded_BT
         return logps_BT, *rest

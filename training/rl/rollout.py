@@ -7,7 +7,7 @@ conditioned on (Q, I) alone, so the model learns to give such responses without 
           | G responses         | G responses      _sample_rollouts, with TRL's _generate
           +--------- 2G --------+
                      | rewards_NF                  TRL's _calculate_rewards
-                     | groups without variance     _replace_groups (dynamic sampling, DAPO only)
+                     | useful groups               _fill_batch (dynamic sampling, DAPO only)
                      v
     RolloutBatch: for every row (Q, I) and a response
                      |                             TRL's _generate_and_score_completions
@@ -27,7 +27,7 @@ tests/unit/rl/test_trl_hooks.py lists every private method of TRL used here, and
 
 import logging
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import islice
@@ -37,15 +37,22 @@ import torch
 from accelerate.utils import gather_object
 from transformers import GenerationConfig, TrainerCallback
 from trl.data_utils import prepare_multimodal_messages
+from trl.trainer.utils import strip_images_from_messages
 
 from harness.backends.chat import end_tokens, placeholders
 from harness.errors import UserError
 from training.resume import EpochOrderSampler, ResumeMixin
-from training.rl.dynamic_sampling import groups_to_sample, groups_with_variance, replacement_prompts
+from training.rl.dynamic_sampling import (
+    BatchFiller,
+    groups_with_variance,
+    replacement_prompts,
+    useful_groups,
+)
 from training.rl.kl import BoundedKl
 from training.rl.rewards import graded_message
+from training.warmup import WarmupMixin
 
-# Training ends after so many consecutive batches in which no group varies. DAPO retries as often.
+# GRPO: training ends after so many consecutive batches in which the rewards of no group differ.
 PATIENCE = 20
 
 PromptRow = dict[str, Any]
@@ -73,17 +80,20 @@ class RolloutBatch:
         return (*responses, {}, images if any(images) else None, [])
 
 
-class PolicyRolloutTrainer(ResumeMixin, BoundedKl):
-    """GRPO or DAPO on rows of prompt, images, policy_prompt, policy_images and the columns that rewards need.
+class PolicyRolloutTrainer(WarmupMixin, ResumeMixin, BoundedKl):
+    """GRPO or DAPO on rows of prompt, images and the columns that rewards need. The first reward is accuracy.
 
     With policy_rollout, the second half of each group of 2G = args.num_generations responses is sampled from
-    (Q, I, P). Groups without reward variance are replaced by responses to other prompts in at most `retries`
-    rounds. If some remain, the update still uses the batch, and training then ends with a `stop_reason`.
+    (Q, I, P), which is policy_prompt with policy_images. With `tries`, dynamic sampling fills each batch with
+    useful groups. A batch that stays incomplete is still learned from, and training then ends with a
+    `stop_reason`.
     """
 
-    def __init__(self, *args: Any, policy_rollout: bool, retries: int = 0, **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, policy_rollout: bool, tries: int = 0, clamp_kl: bool = False, **kwargs: Any
+    ) -> None:
         super().__init__(*args, **kwargs)
-        self.policy_rollout, self.retries = policy_rollout, retries
+        self.policy_rollout, self.tries, self.clamp_kl = policy_rollout, tries, clamp_kl
         self.stop_reason: str | None = None
         # The sampled batch while TRL's _generate_and_score_completions runs on it.
         self._rollouts: RolloutBatch | None = None
@@ -133,7 +143,11 @@ class PolicyRolloutTrainer(ResumeMixin, BoundedKl):
 
     def _generate(self, prompts: list[Any]) -> Any:
         """Replaces TRL's sampling from `prompts`: returns the responses that were sampled before."""
-        return super()._generate(prompts) if self._rollouts is None else self._rollouts.as_trl_output()
+        if self._rollouts is None:
+            return super()._generate(prompts)
+        # Afterwards TRL only needs their texts, but sends all of them to every process for its log.
+        prompts[:] = map(strip_images_from_messages, prompts)
+        return self._rollouts.as_trl_output()
 
     def _calculate_rewards(self, *args: Any) -> Any:
         """Replaces TRL's call of the reward functions: returns the rewards that were computed before."""
@@ -156,18 +170,13 @@ class PolicyRolloutTrainer(ResumeMixin, BoundedKl):
         return super()._generate_single_turn(prompt_ids, images, multimodal_fields, num_generations, *args)
 
     def _sample_batch(self, rows: list[PromptRow]) -> RolloutBatch:
-        """A batch for one update or several, with groups replaced by dynamic sampling."""
+        """A batch for one update or several, filled by dynamic sampling."""
         batch = self._sample_rollouts(rows)
-        varied = self._varied_groups(batch)
-        self._log_rewards(batch, varied)
-        prompts = replacement_prompts(self.args.seed, self.state.global_step, len(self.train_dataset))
-        tries = 0
-        while tries < self.retries and not varied.all():
-            tries += 1
-            self._replace_groups(batch, varied, prompts)
-        if self.retries:
-            self._metrics["train"]["dynamic_sampling/retries"].append(float(tries))
-        self._stop_without_variance(batch, varied, tries)
+        self._log_rewards(batch)
+        if self.tries:
+            self._fill_batch(batch)
+        else:
+            self._stop_without_variance(batch)
         return batch
 
     def _sample_rollouts(self, rows: list[PromptRow]) -> RolloutBatch:
@@ -204,42 +213,56 @@ class PolicyRolloutTrainer(ResumeMixin, BoundedKl):
         first, size = self.accelerator.process_index * rows, self.num_generations
         return {row: (first + row) // size for row in range(rows) if (first + row) % size >= size // 2}
 
-    def _varied_groups(self, batch: RolloutBatch) -> torch.Tensor:
-        return groups_with_variance(self._total_rewards(batch), self.num_generations)
+    def _useful_groups(self, batch: RolloutBatch) -> list[bool]:
+        # The first reward function is the accuracy.
+        accuracy_N, totals_N = batch.rewards_NF[:, 0], self._total_rewards(batch)
+        return useful_groups(accuracy_N, totals_N, self.num_generations).tolist()
 
     def _total_rewards(self, batch: RolloutBatch) -> torch.Tensor:
         """Weighted sum of the reward functions, shape (N,)."""
         totals_N: torch.Tensor = (batch.rewards_NF * self.reward_weights.to(batch.rewards_NF.device)).sum(1)
         return totals_N
 
-    def _replace_groups(self, batch: RolloutBatch, varied: torch.Tensor, prompts: Iterator[int]) -> None:
-        """Samples one group for each group without variance, and puts those that vary in their places.
+    def _fill_batch(self, batch: RolloutBatch) -> None:
+        """Dynamic sampling: replaces groups that are not useful by useful ones of further tries."""
+        filler = BatchFiller(self._useful_groups(batch), self.tries)
+        prompts = replacement_prompts(self.args.seed, self.state.global_step, len(self.train_dataset))
+        while filler.needs_another_try():
+            self._replace_groups(batch, filler, list(islice(prompts, filler.groups)))
+        metrics = self._metrics["train"]
+        metrics["dynamic_sampling/tries"].append(float(filler.tries))
+        metrics["dynamic_sampling/incomplete"].append(float(len(filler.empty) > 0))
+        if filler.empty:
+            filled = filler.groups - len(filler.empty)
+            reason = f"after {filler.tries} tries the batch has {filled} of {filler.groups} useful groups"
+            # Every batch before this one was full.
+            self._end_training(reason, filled > 0 or self.state.global_step > 0, batch)
 
-        Changes `batch` and `varied`, the latter in the same way on every process.
+    def _replace_groups(self, batch: RolloutBatch, filler: BatchFiller, indices: list[int]) -> None:
+        """Samples a whole batch from the prompts with these indices, and moves useful groups to empty places.
+
+        Changes `filler` in the same way on every process.
         """
-        size, process = self.num_generations, self.accelerator.process_index
-        processes = self.accelerator.num_processes
-        to_replace = (~varied).nonzero().flatten().tolist()
-        chosen = list(islice(prompts, groups_to_sample(len(to_replace), size, processes)))
-        per_process = len(chosen) * size // processes
+        size, rows = self.num_generations, len(batch.rows)
+        first = self.accelerator.process_index * rows
+        mine = range(first, first + rows)
         # A group shares one lookup, which reads images.
-        row = cache(lambda group: self.train_dataset[chosen[group]])
-        mine = range(process * per_process, (process + 1) * per_process)
+        row = cache(lambda group: self.train_dataset[indices[group]])
         new = self._sample_rollouts([row(place // size) for place in mine])
-        # A new group may have been sampled by another process than the one whose rows it replaces.
-        logps: Sequence[Any] = new.sampling_logps or [None] * per_process
-        responses_N = gather_object(
-            list(zip(new.prompt_ids, new.completion_ids, new.completions, logps, strict=True))
-        )
-        new_varied = self._varied_groups(new).nonzero().flatten().tolist()
-        for old_group, new_group in zip(to_replace, new_varied, strict=False):
-            varied[old_group] = True
+        filled = filler.fill(self._useful_groups(new))
+        moved = {group for _, group in filled}
+        # A group may have been sampled by another process than the one whose place it fills. Only its tokens
+        # and texts are sent; each process reads the prompt and its images by index.
+        logps: Sequence[Any] = new.sampling_logps or [None] * rows
+        responses = zip(mine, new.prompt_ids, new.completion_ids, new.completions, logps, strict=True)
+        sent = gather_object([response for response in responses if response[0] // size in moved])
+        response_at = {place: response for place, *response in sent}
+        for place, group in filled:
             for offset in range(size):
-                target, source = old_group * size + offset, new_group * size + offset
+                target, source = place * size + offset, group * size + offset
                 batch.rewards_NF[target] = new.rewards_NF[source]
-                place = target - process * len(batch.rows)
-                if 0 <= place < len(batch.rows):
-                    self._replace_row(batch, place, row(new_group), responses_N[source])
+                if target in mine:
+                    self._replace_row(batch, target - first, row(group), response_at[source])
 
     @staticmethod
     def _replace_row(batch: RolloutBatch, place: int, row: PromptRow, response: tuple[Any, ...]) -> None:
@@ -248,7 +271,7 @@ class PolicyRolloutTrainer(ResumeMixin, BoundedKl):
         if batch.sampling_logps is not None:
             batch.sampling_logps[place] = logps
 
-    def _log_rewards(self, batch: RolloutBatch, varied: torch.Tensor) -> None:
+    def _log_rewards(self, batch: RolloutBatch) -> None:
         """Logs rewards of the batch before groups are replaced, so that GRPO and DAPO are comparable."""
         metrics, totals_N = self._metrics["train"], self._total_rewards(batch)
         columns = dict(zip(self.reward_func_names, batch.rewards_NF.T, strict=True)) | {"reward": totals_N}
@@ -258,6 +281,7 @@ class PolicyRolloutTrainer(ResumeMixin, BoundedKl):
             means = values_N.view(-1, halves, half).nanmean((0, 2)).tolist()
             for kind, mean in zip(("policy_free", "policy_aware"), means, strict=False):
                 metrics[f"{name}/{kind}"].append(mean)
+        varied = groups_with_variance(totals_N, self.num_generations)
         metrics["groups/zero_variance"].append(1 - varied.float().mean().item())
         metrics["responses/unscored"].append(float(totals_N.isnan().sum()))
         if "family" not in batch.rows[0]:
@@ -270,23 +294,23 @@ class PolicyRolloutTrainer(ResumeMixin, BoundedKl):
         for family, policy_free in sorted(by_family.items()):
             metrics[f"reward/{family}"].append(sum(policy_free) / len(policy_free))
 
-    def _stop_without_variance(self, batch: RolloutBatch, varied: torch.Tensor, tries: int) -> None:
-        """Ends training if groups without variance remain. Raises UserError if no group has ever varied."""
-        if varied.any():
+    def _stop_without_variance(self, batch: RolloutBatch) -> None:
+        """Ends training after PATIENCE consecutive batches in which the rewards of no group differ."""
+        if groups_with_variance(self._total_rewards(batch), self.num_generations).any():
             self._batches_without_variance, self._ever_varied = 0, True
-        else:
-            self._batches_without_variance += 1 + tries
-        if varied.all() or (not self.retries and self._batches_without_variance < PATIENCE):
             return
-        reason = (
-            f"after {tries} retries the rewards of {(~varied).sum()} of {len(varied)} groups do not differ"
-        )
-        if self._batches_without_variance:
-            mean, count = self._total_rewards(batch).nanmean(), self._batches_without_variance
-            reason = f"in {count} batches no group's rewards differed (mean reward {mean:.2f})"
+        self._batches_without_variance += 1
+        if self._batches_without_variance < PATIENCE:
+            return
         # A resumed run only knows from the log whether groups varied before.
         logged = any(entry.get("groups/zero_variance", 1.0) < 1 for entry in self.state.log_history)
-        if not logged and not self._ever_varied:
+        reason = f"in {PATIENCE} batches no group's rewards differed"
+        self._end_training(reason, logged or self._ever_varied, batch)
+
+    def _end_training(self, reason: str, learned: bool, batch: RolloutBatch) -> None:
+        """Ends training after this batch. Raises UserError if nothing could be learned before it either."""
+        reason += f" (mean reward {self._total_rewards(batch).nanmean():.2f})"
+        if not learned:
             raise UserError(
                 f"rl: expected some responses to be better than others, but {reason}; start from a "
                 "checkpoint that is sometimes right (more cot-sft), raise temperature or responses, or check "
@@ -296,9 +320,13 @@ class PolicyRolloutTrainer(ResumeMixin, BoundedKl):
         if self.accelerator.is_main_process:
             log.warning("training ends early, %s", self.stop_reason)
 
+    def batch_is_used(self) -> bool:
+        """Whether all updates on the current batch are made, so that TRL would sample the next one."""
+        return bool(self._step % (self.args.steps_per_generation * self.num_iterations) == 0)
+
 
 class _ResumeAndStop(TrainerCallback):  # type: ignore[misc]
-    """Restores TRL's count of passes in a resumed run, and stops training once there is a stop_reason."""
+    """Restores TRL's count of passes in a resumed run, and ends training after a batch with a stop_reason."""
 
     def __init__(self, trainer: PolicyRolloutTrainer) -> None:
         self.trainer = trainer
@@ -308,7 +336,7 @@ class _ResumeAndStop(TrainerCallback):  # type: ignore[misc]
         self.trainer._step = state.global_step * args.gradient_accumulation_steps
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        control.should_training_stop |= self.trainer.stop_reason is not None
+        control.should_training_stop |= self.trainer.stop_reason is not None and self.trainer.batch_is_used()
 
 
 def collapse_repeats(ids: Sequence[int], token: int) -> list[int]:

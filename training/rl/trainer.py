@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from trl import GRPOConfig
+from trl.rewards import get_soft_overlong_punishment
 
 from harness.backends.tokens import as_text
 from training.config import RlSettings
@@ -11,6 +12,7 @@ from training.dataset import SPLIT, Mixture
 from training.devices import accumulation_steps
 from training.rl import rewards
 from training.rl.rollout import PolicyRolloutTrainer
+from training.trl_fields import checked
 
 # The arguments of GRPOConfig that differ by algorithm (paper, TriMPI, RL). GRPO averages over each response
 # and then over responses, and adds the k3 estimate of the KL. DAPO averages over all tokens, without KL.
@@ -30,26 +32,34 @@ def make_rl_trainer(
     settings: RlSettings, model: Any, processor: Any, mixture: Mixture, shared: dict[str, Any]
 ) -> PolicyRolloutTrainer:
     """A trainer for GRPO or DAPO; `shared` are the arguments that all stages have in common."""
+    functions: list[Any] = [*rewards.reward_functions(mixture.benchmarks, SPLIT)]
+    if settings.overlong == "penalty":
+        functions.append(get_soft_overlong_punishment(settings.max_new_tokens, settings.overlong_buffer))
     return PolicyRolloutTrainer(
         model=model,
-        args=GRPOConfig(**shared, **rl_arguments(settings)),
+        args=GRPOConfig(**rl_arguments(settings, shared)),
         processing_class=processor,
-        train_dataset=mixture.rl_dataset(as_text(processor)),
-        reward_funcs=rewards.reward_functions(mixture.benchmarks, SPLIT),
+        train_dataset=mixture.rl_dataset(as_text(processor), with_policy=settings.policy_rollout),
+        reward_funcs=functions,
         policy_rollout=settings.policy_rollout,
-        retries=settings.retries if settings.algorithm == "dapo" else 0,
+        tries=settings.tries if settings.algorithm == "dapo" else 0,
+        clamp_kl=settings.clamp_kl,
     )
 
 
-def rl_arguments(settings: RlSettings) -> dict[str, Any]:
+def rl_arguments(settings: RlSettings, shared: Mapping[str, Any]) -> dict[str, Any]:
+    """All arguments of GRPOConfig. Raises UserError if one in the recipe's table rl.trl is wrong."""
     # TRL counts in passes: passes per update (gradient accumulation) and passes per rollout batch.
     responses = settings.prompts * settings.responses
     passes_per_update = accumulation_steps(responses // settings.updates, settings.micro_batch)
+    weights = rewards.reward_weights(settings.format_weight)
     arguments = {
-        **LOSSES[settings.algorithm],
+        **shared,
         "learning_rate": settings.learning_rate,
         "lr_scheduler_type": "constant_with_warmup",
         "warmup_steps": settings.warmup_steps,
+        "weight_decay": settings.weight_decay,
+        "delta": settings.dual_clip,
         "num_train_epochs": settings.epochs,
         "max_steps": settings.max_steps or -1,
         "per_device_train_batch_size": settings.micro_batch,
@@ -58,9 +68,15 @@ def rl_arguments(settings: RlSettings) -> dict[str, Any]:
         "num_generations": settings.responses,
         "max_completion_length": settings.max_new_tokens,
         "temperature": settings.temperature,
-        "reward_weights": rewards.reward_weights(settings.format_weight),
+        "top_p": settings.top_p,
+        "mask_truncated_completions": settings.overlong == "mask",
+        "reward_weights": [*weights, 1.0] if settings.overlong == "penalty" else weights,
+        "use_vllm": settings.vllm != "off",
+        "vllm_mode": "server" if settings.vllm == "server" else "colocate",
+        "vllm_server_base_url": settings.vllm_server,
+        # It would send the images of every response to the main process.
+        "log_multimodal": False,
     }
-    if settings.vllm != "off":
-        server = settings.vllm_server
-        arguments |= {"use_vllm": True, "vllm_mode": settings.vllm, "vllm_server_base_url": server}
-    return arguments
+    # The arguments that depend on the algorithm have no settings of their own, so rl.trl may change them.
+    given = checked(settings.trl, GRPOConfig, arguments, "rl.trl")
+    return {**LOSSES[settings.algorithm], **arguments, **given}

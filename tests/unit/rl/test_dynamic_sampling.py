@@ -1,4 +1,4 @@
-"""Groups without reward variance are replaced, and training ends if no replacement is found."""
+"""Groups that are all right or all wrong are replaced; training ends if a batch cannot be filled."""
 
 from collections.abc import Callable
 from functools import partial
@@ -13,11 +13,18 @@ from hypothesis import strategies as st
 from rollouts import eval_inputs, hash_reward, make_mixture, make_trainer, next_rows
 
 from harness.errors import UserError
+from harness.seeds import rng
 from training.dataset import Mixture
 from training.rl import rollout
-from training.rl.dynamic_sampling import groups_to_sample, groups_with_variance, replacement_prompts
+from training.rl.dynamic_sampling import (
+    BatchFiller,
+    groups_with_variance,
+    replacement_prompts,
+    useful_groups,
+)
 
 Make = Callable[..., Any]
+NAN = float("nan")
 # Many updates with short responses.
 ONE_TOKEN = {"max_completion_length": 1, "num_train_epochs": 30, "max_steps": -1}
 
@@ -61,11 +68,60 @@ def test_a_group_varies_if_two_rewards_differ(groups: list[list[float]]) -> None
     assert varied.tolist() == [len(set(group)) > 1 for group in groups]
 
 
-@given(st.integers(1, 50), st.integers(1, 32), st.integers(1, 16))
-def test_all_processes_sample_the_same_number_of_responses(missing: int, size: int, processes: int) -> None:
-    groups = groups_to_sample(missing, size, processes)
-    assert groups >= missing and groups * size % processes == 0
-    assert groups - missing < processes
+@pytest.mark.parametrize(
+    ("accuracy", "rewards", "useful"),
+    [
+        ([0.0, 0.0, 1.0, 0.0], [0.1, 0.1, 1.0, 0.1], True),
+        # Only the format differs.
+        ([0.0, 0.0, 0.0, 0.0], [0.0, 0.1, 0.1, 0.0], False),
+        ([1.0, 1.0, 1.0, 1.0], [1.0, 0.9, 1.0, 1.0], False),
+        # The right tool with wrong arguments, every time.
+        ([0.5, 0.5, 0.5, 0.5], [0.55, 0.55, 0.55, 0.55], False),
+        # Two responses could not be graded.
+        ([NAN, 1.0, NAN, 0.0], [NAN, 1.0, NAN, 0.1], True),
+        ([NAN, 1.0, NAN, 1.0], [NAN, 1.0, NAN, 0.9], False),
+        ([NAN] * 4, [NAN] * 4, False),
+    ],
+)
+def test_a_group_is_useful_by_its_accuracy(accuracy: list[float], rewards: list[float], useful: bool) -> None:
+    assert useful_groups(torch.tensor(accuracy), torch.tensor(rewards), 4).tolist() == [useful]
+
+
+TRIES = st.lists(st.lists(st.booleans(), min_size=6, max_size=6), min_size=1, max_size=8)
+
+
+@given(TRIES, st.integers(1, 8))
+def test_places_are_filled_in_the_order_of_sampling(tries: list[list[bool]], max_tries: int) -> None:
+    filler = BatchFiller(tries[0], max_tries)
+    source = {place: (0, place) for place, useful in enumerate(tries[0]) if useful}
+    for number, useful in enumerate(tries[1:], start=1):
+        if filler.needs_another_try():
+            source |= {place: (number, group) for place, group in filler.fill(useful)}
+    # All useful groups in the order of sampling; what does not fit is dropped.
+    sampled = [
+        (i, group) for i, try_ in enumerate(tries[: filler.tries]) for group in range(6) if try_[group]
+    ]
+    assert sorted(source.values()) == sampled[:6]
+    assert filler.empty == [place for place in range(6) if place not in source]
+    later = [source[place] for place in sorted(source) if source[place][0] > 0]
+    assert later == sorted(later)
+    assert filler.tries <= max_tries
+
+
+@pytest.mark.parametrize(("share", "tries", "full"), [(0.2, 20, 1.0), (0.06, 20, 1.0), (0.03, 20, 0.0)])
+def test_steps_at_the_scale_of_the_paper_are_filled(share: float, tries: int, full: float) -> None:
+    """384 prompts a batch. Sampling only as many groups as are missing filled 3 % of the steps at 20 %."""
+    generator, filled, steps = rng(0, "simulation", share), 0, 50
+
+    def sample() -> list[bool]:
+        return [generator.random() < share for _ in range(384)]
+
+    for _ in range(steps):
+        filler = BatchFiller(sample(), tries)
+        while filler.needs_another_try():
+            filler.fill(sample())
+        filled += not filler.empty
+    assert filled / steps == full
 
 
 def test_each_step_has_its_own_order_of_replacement_prompts() -> None:
@@ -86,7 +142,7 @@ class BatchRecorder(rollout.PolicyRolloutTrainer):  # type: ignore[misc]
         return self.batch
 
 
-def test_groups_without_variance_are_replaced_in_place(
+def test_groups_that_are_not_useful_are_replaced_in_place(
     checkpoint: Path, visual_folder: Path, tmp_path: Path
 ) -> None:
     data = make_mixture(visual_folder)
@@ -94,7 +150,7 @@ def test_groups_without_variance_are_replaced_in_place(
     reward = constant_reward(set(names[::2]))
 
     def sample_batch() -> tuple[Any, Any]:
-        settings = {"reward": reward, "retries": 20, "gradient_accumulation_steps": 4}
+        settings = {"reward": reward, "tries": 20, "gradient_accumulation_steps": 4}
         trainer = make_trainer(checkpoint, data, tmp_path, BatchRecorder, **settings)
         trainer.model.train()
         rows = [trainer.train_dataset[i] for i in range(4) for _ in range(4)]
@@ -106,10 +162,10 @@ def test_groups_without_variance_are_replaced_in_place(
     assert advantages.sum(1).abs().max() < 1e-4
     metrics = trainer._metrics["train"]
     assert metrics["groups/zero_variance"] == [0.5] and metrics["frac_reward_zero_std"] == [0.0]
-    (tries,) = metrics["dynamic_sampling/retries"]
-    assert 1 <= tries <= 20
+    (tries,) = metrics["dynamic_sampling/tries"]
+    assert 2 <= tries <= 20 and metrics["dynamic_sampling/incomplete"] == [0.0]
     instances = [row["instance"] for row in trainer.batch.rows]
-    # Groups that varied are unchanged. The others are replaced by prompts that vary.
+    # Useful groups keep their places. The others are replaced.
     assert instances[4:8] == [names[1]] * 4 and instances[12:] == [names[3]] * 4
     assert set(instances[:4]) | set(instances[8:12]) <= set(names[1::2])
     assert len(set(instances[:4])) == len(set(instances[8:12])) == 1
@@ -123,31 +179,46 @@ def test_groups_without_variance_are_replaced_in_place(
     assert all(torch.equal(output[n], again[n]) for n in ("prompt_ids", "completion_ids", "advantages"))
 
 
-def test_training_ends_early_when_no_batch_can_be_filled(make: Make, names: list[str]) -> None:
-    """After the step, because its other groups can still be learned from."""
-    trainer = make(reward=constant_reward(set(names[1:])), retries=2, max_steps=5, num_train_epochs=5)
-    trainer._sample_batch = _with_first_instance(trainer, trainer._sample_batch)
-    trainer.train()
-    assert trainer.state.global_step == 1
-    assert trainer.stop_reason == "step 1: after 2 retries the rewards of 1 of 2 groups do not differ"
-    assert logged(trainer, "dynamic_sampling/retries") == [2.0]
-
-
-def _with_first_instance(trainer: Any, sample_batch: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """Starts each batch with the first instance."""
-    return lambda rows: sample_batch([trainer.train_dataset[0]] * 4 + rows[4:])
-
-
-@pytest.mark.parametrize("retries", [0, 2, 20])
-def test_no_variance_from_the_start_is_an_error_with_advice(
-    make: Make, names: list[str], retries: int
+@pytest.mark.parametrize("updates", [1, 2])
+def test_training_ends_after_a_batch_that_cannot_be_filled(
+    make: Make, names: list[str], updates: int
 ) -> None:
-    trainer = make(reward=constant_reward(set(names)), retries=retries, **ONE_TOKEN)
-    batches = 1 + retries if retries else rollout.PATIENCE
-    message = rf"in {batches} batches no group's rewards differed .* 0\.00\); start"
+    """After all updates on the batch, because its other groups can still be learned from."""
+    settings = {"steps_per_generation": 2 * updates, "max_steps": 5, "num_train_epochs": 5}
+    trainer = make(reward=constant_reward(set(names[1:])), tries=2, **settings)
+    # Only the first instance is useful. It is the first group of each batch and in no other try.
+    sample_batch, (useful, useless) = trainer._sample_batch, (trainer.train_dataset[i] for i in range(2))
+    trainer._sample_batch = lambda rows: sample_batch([useful] * 4 + [useless] * (len(rows) - 4))
+    trainer._replace_groups = partial(_replace_by_useless, trainer._replace_groups)
+    trainer.train()
+    assert trainer.state.global_step == updates
+    groups = 2 * updates
+    assert trainer.stop_reason.startswith(f"step 1: after 2 tries the batch has 1 of {groups} useful groups")
+    assert logged(trainer, "dynamic_sampling/tries") == [2.0]
+    assert logged(trainer, "dynamic_sampling/incomplete") == [1.0]
+
+
+def _replace_by_useless(replace: Callable[..., None], batch: Any, filler: BatchFiller, indices: Any) -> None:
+    replace(batch, filler, [1] * len(indices))
+
+
+def test_no_variance_from_the_start_is_an_error_with_advice(make: Make, names: list[str]) -> None:
+    trainer = make(reward=constant_reward(set(names)), **ONE_TOKEN)
+    message = rf"in {rollout.PATIENCE} batches no group's rewards differed \(mean reward 0\.00\); start"
     with pytest.raises(UserError, match=message):
         trainer.train()
-    assert trainer.state.global_step == (0 if retries else rollout.PATIENCE - 1)
+    assert trainer.state.global_step == rollout.PATIENCE - 1
+
+
+@pytest.mark.parametrize("tries", [1, 3])
+def test_no_useful_group_from_the_start_is_an_error_with_advice(
+    make: Make, names: list[str], tries: int
+) -> None:
+    trainer = make(reward=constant_reward(set(names), value=1.0), tries=tries, **ONE_TOKEN)
+    message = rf"after {tries} tries the batch has 0 of 2 useful groups \(mean reward 1\.00\); start"
+    with pytest.raises(UserError, match=message):
+        trainer.train()
+    assert trainer.state.global_step == 0
 
 
 def test_a_task_that_is_learned_ends_training_quietly(make: Make, names: list[str]) -> None:
@@ -163,10 +234,10 @@ def test_a_task_that_is_learned_ends_training_quietly(make: Make, names: list[st
     assert trainer.state.global_step == 1 + rollout.PATIENCE
     assert trainer.stop_reason == "step 21: in 20 batches no group's rewards differed (mean reward 1.00)"
     assert logged(trainer, "groups/zero_variance") == [0.0] + [1.0] * 20
-    assert not logged(trainer, "dynamic_sampling/retries")
+    assert not logged(trainer, "dynamic_sampling/tries")
 
 
-def test_without_retries_nothing_is_replaced(make: Make, names: list[str]) -> None:
+def test_without_tries_nothing_is_replaced(make: Make, names: list[str]) -> None:
     trainer = make(reward=constant_reward(set(names)))
     rows = next_rows(trainer)
     instances = [row["instance"] for row in rows]

@@ -1,10 +1,13 @@
 """Rewards: the harness's own grade, and the format."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from harness.files.benchmark import Benchmark
 from harness.variants import INTERNALIZED
@@ -14,12 +17,19 @@ from training.rl.trainer import LOSSES
 GOOD = r"<think>A red cube. Yes.</think>\boxed{Case 1}"
 
 
+VERL = re.compile(r"<think>.*</think>.*\\boxed\{.*\}.*", re.DOTALL)
+PARTS = ["<think>", "</think>", r"\boxed{", "}", "{", "Case 1", "\n", " "]
+
+
 @pytest.mark.parametrize(
     "text",
     [
         GOOD,
         "  <think>two\nlines</think>\n\n\\boxed{Case 1}\n",
         r'<think></think> \boxed{{"name": "OCR", "arguments": {"image": "a"}}}',
+        r"<think>A red cube.</think>It is \boxed{Case 1}, as section 2 says.",
+        r"<think>Perhaps \boxed{Case 2}</think>\boxed{Case 1}",
+        r"<think>One.</think><think>Two.</think>\boxed{Case 1}",
     ],
 )
 def test_the_requested_format_is_recognized(text: str) -> None:
@@ -33,20 +43,19 @@ def test_the_requested_format_is_recognized(text: str) -> None:
         r"\boxed{Case 1}",
         "<think>A red cube.</think>Case 1",
         r"<think>A red cube. \boxed{Case 1}",
+        r"<think>Perhaps \boxed{Case 1}</think>",
         r"<think>A red cube.</think>\boxed{Case 1",
-        r"<think>A red cube.</think>\boxed{Case 1}}",
-        r"<think>A red cube.</think>\boxed{Case 1}\boxed{Case 2}",
-        r"<think>Perhaps \boxed{Case 1}</think>\boxed{Case 1}",
-        r"<think>One.</think><think>Two.</think>\boxed{Case 1}",
-        r"<think>One. <think>Two.</think>\boxed{Case 1}",
         r"So: <think>A red cube.</think>\boxed{Case 1}",
-        r"<think>A red cube.</think>It is \boxed{Case 1}",
-        r"<think>A red cube.</think>\boxed{Case 1} or so",
         r"\boxed{Case 1}<think>A red cube.</think>",
     ],
 )
 def test_any_other_format_is_rejected(text: str) -> None:
     assert not rewards.has_format(text)
+
+
+@given(st.lists(st.sampled_from(PARTS), max_size=12).map("".join))
+def test_the_format_is_that_of_verl(text: str) -> None:
+    assert rewards.has_format(text) == bool(VERL.fullmatch(text.lstrip()))
 
 
 def test_gold_responses_get_1_and_empty_ones_0(benchmark_: Benchmark) -> None:

@@ -62,7 +62,8 @@ def test_settings_of_the_checkpoint_do_not_reach_rollouts(
     ("opened", "completion", "value"),
     [
         ("<think>\n", "Two cubes.</think>\\boxed{Case 1}<|im_end|>", 1.0),
-        ("<think>\n", "<think>Two cubes.</think>\\boxed{Case 1}<|im_end|>", 0.0),
+        ("<think>\n", "Two cubes.</think>So it is \\boxed{Case 1}.<|im_end|>", 1.0),
+        ("<think>\n", "<think>Two cubes.</think>\\boxed{Case 1}<|im_end|>", 1.0),
         ("<think>\n", "Perhaps \\boxed{Case 1}", 0.0),
         ("<thinking>\n", "Two cubes.</thinking>\\boxed{Case 1}<|im_end|>", 1.0),
         ("<thinking>\n", "<think>Two cubes.</think>\\boxed{Case 1}<|im_end|>", 0.0),

@@ -24,14 +24,24 @@ METHODS = {
 }
 # Name of each method -> calls in its source.
 CALLS = {
-    "_generate_and_score_completions": ["self._generate(prompts)", "self._calculate_rewards(inputs, prompts"],
+    "_generate_and_score_completions": [
+        "self._generate(prompts)",
+        "self._calculate_rewards(inputs, prompts",
+        # After _generate has removed the images.
+        "gather_object(prompts)",
+    ],
     "_generate": ["self._tokenize_prompts(prompts)", "self._generate_single_turn("],
     "_generate_single_turn": ["self.vllm_generation.generate(", "num_generations=num_generations"],
     "_prepare_inputs": [
         "self._generate_and_score_completions(generation_batch)",
         "self._step % generate_every",
     ],
-    "_compute_loss": ["self._get_per_token_logps_and_entropies(", 'inputs["ref_per_token_logps"]'],
+    # delta is the dual clip.
+    "_compute_loss": [
+        "torch.clamp(coef_1, max=self.args.delta)",
+        "self._get_per_token_logps_and_entropies(",
+        'inputs["ref_per_token_logps"]',
+    ],
 }
 RETURNED = (
     "return prompt_ids, completion_ids, tool_mask, completions, logprobs, extra_fields, images, tool_images"

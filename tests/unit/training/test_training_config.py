@@ -96,7 +96,13 @@ def test_a_recipe_file_states_only_what_differs(tmp_path: Path) -> None:
         ({"rl": {"warmup_steps": -1}}, "warmup_steps: expected 0 or more"),
         ({"rl": {"algorithm": "ppo"}}, "'ppo'"),
         ({"rl": {"max_steps": 0}}, "max_steps: expected above 0"),
-        ({"rl": {"retries": -1}}, "retries: expected 0 or more"),
+        ({"rl": {"tries": 0}}, "tries: expected above 0"),
+        ({"rl": {"top_p": 1.5}}, "top_p: expected above 0 and at most 1, got 1.5"),
+        ({"rl": {"weight_decay": -1}}, "weight_decay: expected 0 or more"),
+        ({"rl": {"dual_clip": 1.0}}, "dual_clip: expected above 1.3 or no value, got 1.0"),
+        ({"rl": {"overlong": "cut"}}, "'cut'"),
+        ({"rl": {"overlong": "penalty"}}, r"overlong_buffer: expected 1\.\.128 tokens .*, got 0"),
+        ({"rl": {"trl": 1}}, r"Expected `object`, got `int`, at `rl.trl`"),
     ],
 )
 def test_wrong_settings_are_refused(change: dict[str, Any], message: str) -> None:
