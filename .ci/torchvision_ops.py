@@ -1,6 +1,6 @@
-"""As sitecustomize.py, lets torchvision's CUDA build load beside a CPU build of torch: declares its operators.
+"""As sitecustomize.py, lets torchvision's CUDA build load beside a CPU build of torch.
 
-Images need none of them, but processors import torchvision.
+It declares its operators. Images need none of them, but processors import torchvision.
 """
 
 import torch

@@ -28,7 +28,7 @@ from training.template import without_spaces
 def check_stages(recipe: Recipe, stages: Sequence[Stage], parent: str) -> None:
     """Makes a batch of each stage with the checkpoint `parent`, from which the first of them starts.
 
-    Raises UserError if the checkpoint cannot be trained with one of them, or if a table trl contains a wrong key.
+    Raises UserError if the checkpoint cannot be trained with one of them, or if a table trl has a wrong key.
     """
     for stage in stages:
         if stage != "rl":
