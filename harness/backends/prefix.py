@@ -38,6 +38,9 @@ from harness.backends.prefix_groups import MIN_SHARED_TOKENS
 # The architectures for which tests show that responses stay the same.
 ARCHITECTURES = frozenset({"idefics3", "llava", "qwen2_vl", "qwen2_5_vl", "qwen3_vl"})
 
+# How many new tokens a cache has room for before it is copied.
+ROOM = 64
+
 # The inputs with one column per token, of shape (B, T). All other inputs belong to images.
 TOKEN_INPUTS = ("input_ids", "attention_mask", "mm_token_type_ids")
 
@@ -173,26 +176,48 @@ def after_prefixes(inputs: Any, prefixes: Sequence[Prefix], shared: Sequence[int
     }
 
 
+class _RoomyLayer(DynamicLayer):  # type: ignore[misc]
+    """A layer of a KV cache with room for new tokens: torch.cat would copy the prefix for each of them."""
+
+    def __init__(self, keys: torch.Tensor, values: torch.Tensor, tokens: int) -> None:
+        """The first `tokens` of keys and values, (B, KV heads, at least that many, head size), are known."""
+        super().__init__()
+        self.lazy_initialization(keys, values)
+        self.buffers, self.keys, self.values = (keys, values), keys[:, :, :tokens], values[:, :, :tokens]
+
+    def update(self, key_states: torch.Tensor, value_states: torch.Tensor, *_: Any, **__: Any) -> Any:
+        used = self.keys.shape[2]
+        end = used + key_states.shape[2]
+        keys, values = self.buffers
+        if end > keys.shape[2]:
+            room = (0, 0, 0, end + ROOM - keys.shape[2])
+            self.buffers = keys, values = pad(keys, room), pad(values, room)
+        keys[:, :, used:end], values[:, :, used:end] = key_states, value_states
+        self.keys, self.values = keys[:, :, :end], values[:, :, :end]
+        return self.keys, self.values
+
+
 def _joined_cache(config: Any, rows: Sequence[_ComputedPrefix], shared: Sequence[int]) -> DynamicCache:
     """A cache of the first shared[b] tokens of row b. It is a copy, because the model appends to it."""
-    distinct = {id(prefix): (prefix, tokens) for prefix, tokens in zip(rows, shared, strict=True)}
-    places = {key: place for place, key in enumerate(distinct)}
-    row_places = [places[id(prefix)] for prefix in rows]
+    longest = max(shared)
+    places: dict[int, list[int]] = {}  # id of a prefix -> its rows
+    for place, prefix in enumerate(rows):
+        places.setdefault(id(prefix), []).append(place)
 
-    def join(states: Sequence[torch.Tensor]) -> torch.Tensor:
-        padded = [
-            pad(state[:, :, :tokens], (0, 0, max(shared) - tokens, 0))
-            for state, (_, tokens) in zip(states, distinct.values(), strict=True)
-        ]
-        if len(padded) == 1:
-            return padded[0].expand(len(rows), -1, -1, -1)
-        return torch.cat(padded)[row_places]
+    def join(layer: int, kind: int) -> torch.Tensor:
+        states = rows[0].cache.layers[layer]
+        _, heads, _, size = (states.keys, states.values)[kind].shape
+        joined = states.keys.new_zeros((len(rows), heads, longest + ROOM, size))
+        for of_prefix in places.values():
+            source, tokens = rows[of_prefix[0]].cache.layers[layer], shared[of_prefix[0]]
+            joined[of_prefix, :, longest - tokens : longest] = (source.keys, source.values)[kind][
+                :, :, :tokens
+            ]
+        return joined
 
-    layers = zip(*(prefix.cache for prefix, _ in distinct.values()), strict=True)
-    joined = [
-        [join(states) for states in zip(*(layer[:2] for layer in same), strict=True)] for same in layers
-    ]
-    return DynamicCache(joined, config=config)
+    cache = DynamicCache(config=config)
+    cache.layers = [_RoomyLayer(join(i, 0), join(i, 1), longest) for i in range(len(cache.layers))]
+    return cache
 
 
 def prompt_positions(model: Any, inputs: dict[str, Any]) -> torch.Tensor:

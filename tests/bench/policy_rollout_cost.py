@@ -2,8 +2,8 @@
 
     python tests/bench/policy_rollout_cost.py CHECKPOINT ROUNDS BENCHMARK...
 
-Measured like training_cost.py, with its settings. Responses with the policy may be longer than those without,
-so that tokens per second are shown too. They count the tokens of prompts, also those of a shared policy.
+Measured like training_cost.py, with its settings. Responses with the policy may be longer than those without.
+A random checkpoint gives responses of the same length.
 """
 
 import sys

@@ -76,7 +76,7 @@ def full_logits(model: Any, processor: Any, prompt: Any, completion: list[int]) 
 
 def check_responses(model: Any, processor: Any, folder: Path, max_rows: int) -> None:
     """Greedy, token by token."""
-    prompts, parts = prompts_of(folder, processor)
+    prompts, parts = prompts_of(folder, processor, copies=1)
     config, given = settings(processor, do_sample=False), {}
     with torch.no_grad():
         for batch in read_batches(model, processor, prompts, parts, max_rows):
@@ -88,11 +88,10 @@ def check_responses(model: Any, processor: Any, folder: Path, max_rows: int) -> 
             tokens = model.generate(**inputs, generation_config=config)[0, inputs["input_ids"].shape[1] :]
             assert given[place] == tokens.tolist()
     assert sorted(given) == list(range(len(prompts)))
-    assert len({tuple(tokens) for tokens in given.values()}) > 4
+    assert len({tuple(tokens) for tokens in given.values()}) > 3
 
 
-@pytest.mark.parametrize("max_rows", [3, 64])
-@pytest.mark.parametrize("folder", ["text_folder", "visual_folder"])
+@pytest.mark.parametrize(("folder", "max_rows"), [("text_folder", 64), ("visual_folder", 5)])
 def test_greedy_responses_are_those_of_plain_generate(
     qwen: Model, folder: str, max_rows: int, request: pytest.FixtureRequest
 ) -> None:
@@ -108,9 +107,9 @@ def test_without_support_the_halves_are_computed_separately(
     qwen: Model, visual_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("harness.backends.prefix.ARCHITECTURES", ARCHITECTURES - {"qwen2_5_vl"})
-    prompts, parts = prompts_of(visual_folder, qwen[1])
+    prompts, parts = prompts_of(visual_folder, qwen[1], copies=1)
     batches = read_batches(*qwen, prompts, parts)
-    assert [len(batch.places) for batch in batches] == [8, 16]
+    assert [len(batch.places) for batch in batches] == [4, 8]
     assert not any(batch.prefixes for batch in batches)
     check_responses(*qwen, visual_folder, 64)
 
