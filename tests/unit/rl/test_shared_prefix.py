@@ -77,7 +77,8 @@ def full_logits(model: Any, processor: Any, prompt: Any, completion: list[int]) 
 def check_responses(model: Any, processor: Any, folder: Path, max_rows: int) -> None:
     """Greedy, token by token."""
     prompts, parts = prompts_of(folder, processor, copies=1)
-    config, given = settings(processor, do_sample=False), {}
+    config = settings(processor, do_sample=False)
+    given: dict[int, list[int]] = {}
     with torch.no_grad():
         for batch in read_batches(model, processor, prompts, parts, max_rows):
             assert len(batch.places) <= max_rows
