@@ -207,7 +207,7 @@ def _joined_cache(config: Any, rows: Sequence[_ComputedPrefix], shared: Sequence
     def join(layer: int, kind: int) -> torch.Tensor:
         states = rows[0].cache.layers[layer]
         _, heads, _, size = (states.keys, states.values)[kind].shape
-        joined = states.keys.new_zeros((len(rows), heads, longest + ROOM, size))
+        joined: torch.Tensor = states.keys.new_zeros((len(rows), heads, longest + ROOM, size))
         for of_prefix in places.values():
             source, tokens = rows[of_prefix[0]].cache.layers[layer], shared[of_prefix[0]]
             joined[of_prefix, :, longest - tokens : longest] = (source.keys, source.values)[kind][
