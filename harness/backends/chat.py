@@ -15,42 +15,17 @@ from harness.records import Part, Prompt
 from harness.text import printable, short
 
 
-class Reader:
-    """Reads prompts with a checkpoint's processor. A prompt that is too long is an error, not truncated."""
+class ChatReader:
+    """Reads messages in the checkpoint's chat format. One that is too long is an error, not truncated."""
 
-    def __init__(
-        self, processor: Any, config: Any, benchmark: Benchmark, positions: int | None, max_new_tokens: int
-    ) -> None:
-        self.processor, self.benchmark = processor, benchmark
-        self.positions, self.max_new_tokens = positions, max_new_tokens
-        self.placeholders = placeholders(config, processor)
-        self.as_text = as_text(processor)
+    def __init__(self, processor: Any, positions: int | None = None, max_new_tokens: int = 0) -> None:
+        self.processor, self.positions, self.max_new_tokens = processor, positions, max_new_tokens
         # Whether the chat template takes a message as a list of parts.
         self.takes_parts = True
 
-    def check(self, name: str, prompts: Sequence[Prompt]) -> None:
-        """Raises UserError, which begins with `name`, if the chat template cannot show such prompts."""
-        images = any(part.kind == "image" for prompt in prompts for part in prompt.parts)
-        if images and not hasattr(self.processor, "image_processor"):
-            raise UserError(f"{name}: expected a vision-language checkpoint for prompts with images")
-        self.takes_parts = check_template(name, self.processor, images)
-
-    def read(self, prompts: Sequence[Prompt]) -> Any:
-        """The model's inputs for B prompts, padded on the left to T tokens: input_ids (B, T), pixels, ...
-
-        Raises UserError if a prompt is too long or has an unreadable image.
-        """
-        return self.tensors([self.content(prompt.parts) for prompt in prompts])
-
-    def content(self, parts: Sequence[Part]) -> list[dict[str, Any]]:
-        """The parts in transformers' chat format, with the images loaded."""
-        content: list[dict[str, Any]] = []
-        for part in parts:
-            if part.kind == "image":
-                content.append({"type": "image", "image": self.benchmark.image(part.value)})
-                continue
-            content.append({"type": "text", "text": self.as_text(part.value)})
-        return content
+    def content(self, parts: Sequence[Any]) -> list[dict[str, Any]]:
+        """The parts in transformers' chat format, with the images loaded. Here they are already."""
+        return list(parts)
 
     def message(self, content: list[dict[str, Any]]) -> Any:
         """The content as the chat template takes it: a list of parts, or one text."""
@@ -76,6 +51,42 @@ class Reader:
                 f"prompt of {longest} tokens and --max-new-tokens {new}; lower it, or shorten the prompt"
             )
         return inputs
+
+
+class Reader(ChatReader):
+    """Reads the prompts of a benchmark."""
+
+    def __init__(
+        self, processor: Any, config: Any, benchmark: Benchmark, positions: int | None, max_new_tokens: int
+    ) -> None:
+        super().__init__(processor, positions, max_new_tokens)
+        self.benchmark = benchmark
+        self.placeholders = placeholders(config, processor)
+        self.as_text = as_text(processor)
+
+    def check(self, name: str, prompts: Sequence[Prompt]) -> None:
+        """Raises UserError, which begins with `name`, if the chat template cannot show such prompts."""
+        images = any(part.kind == "image" for prompt in prompts for part in prompt.parts)
+        if images and not hasattr(self.processor, "image_processor"):
+            raise UserError(f"{name}: expected a vision-language checkpoint for prompts with images")
+        self.takes_parts = check_template(name, self.processor, images)
+
+    def read(self, prompts: Sequence[Prompt]) -> Any:
+        """The model's inputs for B prompts, padded on the left to T tokens: input_ids (B, T), pixels, ...
+
+        Raises UserError if a prompt is too long or has an unreadable image.
+        """
+        return self.tensors([self.content(prompt.parts) for prompt in prompts])
+
+    def content(self, parts: Sequence[Part]) -> list[dict[str, Any]]:
+        """The parts in transformers' chat format, with the images loaded."""
+        content: list[dict[str, Any]] = []
+        for part in parts:
+            if part.kind == "image":
+                content.append({"type": "image", "image": self.benchmark.image(part.value)})
+                continue
+            content.append({"type": "text", "text": self.as_text(part.value)})
+        return content
 
 
 # Two texts whose line break, quotes and backslash Python and JSON would write in another way.

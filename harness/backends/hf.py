@@ -22,7 +22,7 @@ from transformers.generation import TemperatureLogitsWarper, TopPLogitsWarper
 from harness.backends import Backend, Sampling, failure
 from harness.backends.chat import Reader, approximate_tokens, end_tokens
 from harness.backends.checkpoint import load_checkpoint
-from harness.backends.prefix import Prefix, reusable
+from harness.backends.prefix import Prefix, after_prefixes, read_prompts, reusable
 from harness.backends.prefix_groups import Group, group_by_prefix
 from harness.backends.tokens import decode, opening
 from harness.errors import UserError
@@ -107,7 +107,10 @@ class HuggingFace(Backend):
     def _answer(self, batch: list[Prompt], prefix: Prefix | None) -> list[Response]:
         """The batch's responses. A prompt that cannot be read is found by halving the batch."""
         try:
-            inputs, shared = prefix.read(batch) if prefix else (None, 0)
+            shared = 0
+            if prefix:
+                rest = [prompt.parts[len(prefix.parts) :] for prompt in batch]
+                inputs, (shared, *_) = read_prompts([prefix] * len(batch), rest)
             if not shared:
                 inputs = self.reader.read(batch)
         except UserError as error:
@@ -136,7 +139,8 @@ class HuggingFace(Backend):
 
         with torch.inference_mode():
             if prefix:
-                inputs = prefix.rest(inputs, shared)
+                rows = len(batch)
+                inputs = after_prefixes(inputs, [prefix] * rows, [shared] * rows)
             ids = self.model.generate(
                 **inputs,
                 logits_processor=self._logits_processors(batch),

@@ -1,20 +1,23 @@
 """Computes the prefix that prompts share, such as their policy with its images, once for all of them.
 
-B prompts of a batch, T tokens each including padding, start with the same P tokens. `Prefix` keeps their KV
-cache: for each layer the keys and values, both of shape (1, KV heads, P, head size).
+B prompts of a batch have T tokens each including padding. The first P tokens of a prompt belong to its
+prefix, and a batch may have several prefixes of different lengths. `Prefix` keeps the KV cache of one of
+them: for each layer the keys and values, both of shape (1, KV heads, P, head size).
 
-    first batch of a group   compute the P prefix tokens (1 row), keep their KV cache
-    every batch              expand the cache to (B, KV heads, P, head size), compute the last T - P tokens
+    first batch with a prefix   compute its P tokens (1 row), keep their KV cache
+    every batch                 copy caches to (B, KV heads, longest P, head size), compute the other tokens
 
     plain      . . p p p p p q q     p: token of the prefix     .: padding on the left, masked
                p p p p p q q q q     q: token of this prompt alone
-    cached     p p p p p|. . q q     left of the bar: from the cache, never padded
-               p p p p p|q q q q     so padding moves to the right of the prefix
+               . . . . . r r r q     r: token of another prefix
+    cached     p p p p p|. . q q     left of the bar: from the cache. Only a shorter prefix is padded there,
+               p p p p p|q q q q     and the padding of a shorter prompt is right of the bar
+               . . r r r|. . . q
 
-Responses differ from the plain ones only by float rounding: each prompt is tokenized as a whole, and P is the
-number of first tokens that all rows agree on, so no tokenizer can merge characters across the bar. The prefix
-contains all images of the shared parts and no other image. The memory is freed with the Prefix object; hf.py
-has only the one of the current group.
+Responses differ from the plain ones only by float rounding: each prompt is tokenized as a whole, and P is
+the number of first tokens that all rows of the prefix agree on, so no tokenizer can merge characters across
+the bar. The prefix contains all images of the shared parts and no other image. The memory is freed with the
+Prefix object; hf.py has only the one of the current group.
 """
 
 from collections.abc import Iterator, Sequence
@@ -25,15 +28,18 @@ from itertools import islice
 from typing import Any
 
 import torch
+from torch.nn.functional import pad
 from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer
 
-from harness.backends.chat import Reader
+from harness.backends.chat import ChatReader
 from harness.backends.prefix_groups import MIN_SHARED_TOKENS
-from harness.records import Part, Prompt
 
 # The architectures for which tests show that responses stay the same.
 ARCHITECTURES = frozenset({"idefics3", "llava", "qwen2_vl", "qwen2_5_vl", "qwen3_vl"})
+
+# How many new tokens a cache has room for before it is copied.
+ROOM = 64
 
 # The inputs with one column per token, of shape (B, T). All other inputs belong to images.
 TOKEN_INPUTS = ("input_ids", "attention_mask", "mm_token_type_ids")
@@ -71,50 +77,14 @@ class _ComputedPrefix:
             last[1:] = last[1:].amax()
         return last + 1
 
-    def expanded_cache(self, tokens: int, rows: int, config: Any) -> DynamicCache:
-        """A cache of the first tokens for a batch. It is a copy, because the model appends to it."""
-        layers = [[kv[:, :, :tokens].expand(rows, -1, -1, -1) for kv in layer[:2]] for layer in self.cache]
-        return DynamicCache(layers, config=config)
-
 
 class Prefix:
-    """The prefix that a group of prompts shares; computed by the first batch."""
+    """The parts that prompts share; computed by the first batch. `reader` reads the parts (chat.py)."""
 
-    def __init__(self, model: Any, reader: Reader, parts: Sequence[Part]) -> None:
+    def __init__(self, model: Any, reader: ChatReader, parts: Sequence[Any]) -> None:
         self.model, self.reader, self.parts = model, reader, parts
         self.computed: _ComputedPrefix | None = None
         self._counted = False
-
-    def read(self, prompts: Sequence[Prompt]) -> tuple[Any, int]:
-        """Inputs of whole prompts without the pixels of shared images, and P. Ignore the inputs if P is 0."""
-        shared, first = self._shared_parts, len(self.parts)
-        contents = [shared.content + self.reader.content(prompt.parts[first:]) for prompt in prompts]
-        with _replaced_images(self.reader.processor, shared.image_texts):
-            inputs = self.reader.tensors(contents)
-        return inputs, self._count_shared_tokens(inputs)
-
-    def rest(self, inputs: Any, shared: int) -> dict[str, Any]:
-        """The inputs for `generate` to continue after the first `shared` tokens; computes these if needed."""
-        mask = inputs["attention_mask"]
-        rows, width = mask.shape
-        padding = mask.argmax(1, keepdim=True)  # (B, 1): tokens of padding at the left
-        token_inputs = {name: inputs[name] for name in TOKEN_INPUTS if name in inputs}
-        if self.computed is None:
-            first = int(padding[0])
-            self.computed = self._compute({k: v[:1, first : first + shared] for k, v in token_inputs.items()})
-        # A row with n tokens of padding has the last n tokens of its prefix at the right of column `shared`.
-        # They are in the cache, so their columns become padding.
-        hidden = torch.arange(width - shared, device=mask.device) < padding  # (B, T - P)
-        fill = {"input_ids": self.reader.processor.tokenizer.pad_token_id}
-        own = {k: v[:, shared:].masked_fill(hidden, fill.get(k, 0)) for k, v in token_inputs.items()}
-        positions = self._positions({**inputs, **own}) + self.computed.next_position(shared)
-        return {
-            **inputs,
-            **own,
-            "attention_mask": torch.cat([torch.ones_like(mask[:, :shared]), own["attention_mask"]], 1),
-            "position_ids": positions,
-            "past_key_values": self.computed.expanded_cache(shared, rows, self.model.config),
-        }
 
     def cached_tokens(self, shared: int, rows: int) -> list[int]:
         """For each row of an answered batch, the tokens not computed for it; 0 for the group's first row."""
@@ -122,61 +92,158 @@ class Prefix:
         return [first, *[shared] * (rows - 1)]
 
     @cached_property
-    def _shared_parts(self) -> _SharedParts:
+    def as_read(self) -> _SharedParts:
         content = self.reader.content(self.parts)
-        with _replaced_images(self.reader.processor, []) as image_texts:
+        with _replaced_images(self.reader.processor, [[]]) as image_texts:
             inputs = self.reader.tensors([content])
         image_tokens = int((inputs["input_ids"] == self.model.config.image_token_id).sum())
         for name in TOKEN_INPUTS:
             inputs.pop(name, None)
         return _SharedParts(content, image_texts, image_tokens, inputs)
 
-    def _count_shared_tokens(self, inputs: Any) -> int:
+    def count_shared_tokens(self, rows: Sequence[torch.Tensor]) -> int:
         """P: the tokens that all rows start with, including all shared images and no other; 0 if too few."""
-        pairs = zip(inputs["input_ids"], inputs["attention_mask"], strict=True)
-        rows = [ids[mask == 1] for ids, mask in pairs]
+        rows = list(rows)
         longest = min(len(row) for row in rows) - 1  # generate needs at least one token
         if self.computed is not None:
             rows.append(self.computed.ids.to("cpu"))
             longest = min(longest, len(self.computed.ids))
         ids = torch.stack([row[:longest] for row in rows])
         images = (ids == self.model.config.image_token_id).cumsum(1)  # image tokens up to each column
-        same = (ids == ids[0]).all(0) & (images[0] <= self._shared_parts.image_tokens)
+        same = (ids == ids[0]).all(0) & (images[0] <= self.as_read.image_tokens)
         shared = int(same.long().cumprod(0).sum())  # columns before the first difference
-        if shared < MIN_SHARED_TOKENS or int(images[0, shared - 1]) < self._shared_parts.image_tokens:
+        if shared < MIN_SHARED_TOKENS or int(images[0, shared - 1]) < self.as_read.image_tokens:
             return 0
         return shared
 
-    def _compute(self, token_inputs: dict[str, torch.Tensor]) -> _ComputedPrefix:
-        pixels = self._shared_parts.pixels.to(self.model.device, dtype=self.model.dtype)
+    def compute(self, token_inputs: dict[str, torch.Tensor]) -> None:
+        """Computes the KV cache of these tokens, which include all shared images; inputs of shape (1, P)."""
+        pixels = self.as_read.pixels.to(self.model.device, dtype=self.model.dtype)
         inputs = {**pixels, **token_inputs}
-        positions = self._positions(inputs)
-        cache = DynamicCache(config=self.model.config)
+        positions, cache = prompt_positions(self.model, inputs), DynamicCache(config=self.model.config)
         self.model(**inputs, position_ids=positions, past_key_values=cache, use_cache=True, logits_to_keep=1)
-        return _ComputedPrefix(token_inputs["input_ids"][0], positions, cache)
+        self.computed = _ComputedPrefix(token_inputs["input_ids"][0], positions, cache)
 
-    def _positions(self, inputs: dict[str, Any]) -> torch.Tensor:
-        """The position ids that `generate` would use if these were all inputs: they start at 0."""
-        positions: torch.Tensor = self.model._prepare_position_ids_for_generation(inputs["input_ids"], inputs)
-        return positions
+
+def read_prompts(prefixes: Sequence[Prefix], rest: Sequence[Sequence[Any]]) -> tuple[Any, list[int]]:
+    """Inputs of B whole prompts without the pixels of shared images, and for each prompt its P.
+
+    Row b has the parts of prefixes[b], then those of rest[b]. Ignore the inputs if a P is 0.
+    """
+    reader = prefixes[0].reader
+    contents = [p.as_read.content + reader.content(parts) for p, parts in zip(prefixes, rest, strict=True)]
+    with _replaced_images(reader.processor, [prefix.as_read.image_texts for prefix in prefixes]):
+        inputs = reader.tensors(contents)
+    pairs = zip(inputs["input_ids"], inputs["attention_mask"], strict=True)
+    rows: dict[Prefix, list[torch.Tensor]] = {}
+    for prefix, (ids, mask) in zip(prefixes, pairs, strict=True):
+        rows.setdefault(prefix, []).append(ids[mask == 1])
+    shared = {prefix: prefix.count_shared_tokens(of_prefix) for prefix, of_prefix in rows.items()}
+    return inputs, [shared[prefix] for prefix in prefixes]
+
+
+def after_prefixes(inputs: Any, prefixes: Sequence[Prefix], shared: Sequence[int]) -> dict[str, Any]:
+    """The inputs for the model to continue after the first shared[b] tokens of row b, with their KV cache.
+
+    `inputs` are those of read_prompts, on the model's device. Computes each prefix that is needed for the
+    first time.
+    """
+    model, mask = prefixes[0].model, inputs["attention_mask"]
+    token_inputs = {name: inputs[name] for name in TOKEN_INPUTS if name in inputs}
+    padding = mask.argmax(1)  # (B,): tokens of padding at the left
+    for row, (prefix, first) in enumerate(zip(prefixes, padding.tolist(), strict=True)):
+        if prefix.computed is None:
+            columns = slice(first, first + shared[row])
+            prefix.compute({name: value[row : row + 1, columns] for name, value in token_inputs.items()})
+    # The columns from `start` on contain the own tokens of every row. In some rows they also contain the last
+    # tokens of the prefix. They are in the cache, so their columns become padding.
+    ends = padding + torch.tensor(shared, device=mask.device)  # (B,): where the own tokens start
+    start = int(ends.min())
+    hidden = torch.arange(start, mask.shape[1], device=mask.device) < ends[:, None]
+    fill = {"input_ids": prefixes[0].reader.processor.tokenizer.pad_token_id}
+    own = {k: v[:, start:].masked_fill(hidden, fill.get(k, 0)) for k, v in token_inputs.items()}
+    computed = [prefix.computed for prefix in prefixes if prefix.computed]
+    offsets = [c.next_position(tokens) for c, tokens in zip(computed, shared, strict=True)]
+    longest = max(shared)
+    unused = longest - torch.tensor(shared, device=mask.device)  # (B,): columns before a shorter prefix
+    cached = torch.arange(longest, device=mask.device) >= unused[:, None]
+    return {
+        **inputs,
+        **own,
+        "attention_mask": torch.cat([cached.to(mask.dtype), own["attention_mask"]], 1),
+        "position_ids": prompt_positions(model, {**inputs, **own}) + torch.cat(offsets, -2),
+        "past_key_values": _joined_cache(model.config, computed, shared),
+    }
+
+
+class _RoomyLayer(DynamicLayer):  # type: ignore[misc]
+    """A layer of a KV cache with room for new tokens: torch.cat would copy the prefix for each of them."""
+
+    def __init__(self, keys: torch.Tensor, values: torch.Tensor, tokens: int) -> None:
+        """The first `tokens` of keys and values, (B, KV heads, at least that many, head size), are known."""
+        super().__init__()
+        self.lazy_initialization(keys, values)
+        self.buffers, self.keys, self.values = (keys, values), keys[:, :, :tokens], values[:, :, :tokens]
+
+    def update(self, key_states: torch.Tensor, value_states: torch.Tensor, *_: Any, **__: Any) -> Any:
+        used = self.keys.shape[2]
+        end = used + key_states.shape[2]
+        keys, values = self.buffers
+        if end > keys.shape[2]:
+            room = (0, 0, 0, end + ROOM - keys.shape[2])
+            self.buffers = keys, values = pad(keys, room), pad(values, room)
+        keys[:, :, used:end], values[:, :, used:end] = key_states, value_states
+        self.keys, self.values = keys[:, :, :end], values[:, :, :end]
+        return self.keys, self.values
+
+
+def _joined_cache(config: Any, rows: Sequence[_ComputedPrefix], shared: Sequence[int]) -> DynamicCache:
+    """A cache of the first shared[b] tokens of row b. It is a copy, because the model appends to it."""
+    longest = max(shared)
+    places: dict[int, list[int]] = {}  # id of a prefix -> its rows
+    for place, prefix in enumerate(rows):
+        places.setdefault(id(prefix), []).append(place)
+
+    def join(layer: int, kind: int) -> torch.Tensor:
+        states = rows[0].cache.layers[layer]
+        _, heads, _, size = (states.keys, states.values)[kind].shape
+        joined: torch.Tensor = states.keys.new_zeros((len(rows), heads, longest + ROOM, size))
+        for of_prefix in places.values():
+            source, tokens = rows[of_prefix[0]].cache.layers[layer], shared[of_prefix[0]]
+            joined[of_prefix, :, longest - tokens : longest] = (source.keys, source.values)[kind][
+                :, :, :tokens
+            ]
+        return joined
+
+    cache = DynamicCache(config=config)
+    cache.layers = [_RoomyLayer(join(i, 0), join(i, 1), longest) for i in range(len(cache.layers))]
+    return cache
+
+
+def prompt_positions(model: Any, inputs: dict[str, Any]) -> torch.Tensor:
+    """The position ids that `generate` would use if these were all inputs: they start at 0."""
+    positions: torch.Tensor = model._prepare_position_ids_for_generation(inputs["input_ids"], inputs)
+    return positions
 
 
 @contextmanager
-def _replaced_images(processor: Any, known: Sequence[str]) -> Iterator[list[str]]:
-    """Within the context, the processor inserts these texts for a chat's first images, without reading them.
+def _replaced_images(processor: Any, known: Sequence[Sequence[str]]) -> Iterator[list[str]]:
+    """Within the context, the processor inserts the texts known[b] for the first images of chat b.
 
-    Yields a list that is filled with the texts of the other images. A processor's `_process_images` returns
-    the pixels and one text per image; every processor of ARCHITECTURES calls it once.
+    It does not read these images. Yields a list that is filled with the texts of the other images. A
+    processor's `_process_images` returns the pixels and one text per image; every processor of ARCHITECTURES
+    calls it once.
     """
     process, read_texts = processor._process_images, []
 
     def process_unknown(images: Sequence[Sequence[Any]], **kwargs: Any) -> tuple[Any, list[str]]:
-        unknown = [row[len(known) :] for row in images]
+        unknown = [row[len(texts) :] for row, texts in zip(images, known, strict=True)]
         nonempty = [row for row in unknown if row]
-        inputs, texts = process(nonempty, **kwargs) if nonempty else ({}, [])
-        read_texts.extend(texts)
-        remaining = iter(texts)
-        return inputs, [text for row in unknown for text in (*known, *islice(remaining, len(row)))]
+        inputs, read = process(nonempty, **kwargs) if nonempty else ({}, [])
+        read_texts.extend(read)
+        remaining = iter(read)
+        rows = zip(known, unknown, strict=True)
+        return inputs, [text for first, row in rows for text in (*first, *islice(remaining, len(row)))]
 
     processor._process_images = process_unknown
     try:

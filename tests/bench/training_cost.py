@@ -26,8 +26,11 @@ MAX_TIME_RATIO = {"vm-cpt": 1.05, "cot-sft": 1.05, "rl": 1.25}
 MAX_MEMORY_RATIO = 1.1
 
 
-def measure(stage: str, plain: bool, checkpoint: str, benchmark: str, cot: str) -> dict[str, float]:
-    """Trains a few steps. Returns median seconds per step, tokens per second and peak memory in MiB."""
+def measure(stage: str, side: str, checkpoint: str, benchmark: str, cot: str) -> dict[str, float]:
+    """Trains a few steps. Returns median seconds per step, tokens per second and peak memory in MiB.
+
+    The side is ours, plain for TRL's trainer, or grpo for ours without PolicyRollout.
+    """
     import torch
     from transformers import TrainerCallback
 
@@ -49,13 +52,13 @@ def measure(stage: str, plain: bool, checkpoint: str, benchmark: str, cot: str) 
         RECIPE[stage],
         "tiny",
         base=checkpoint,
-        data=[{"benchmark": benchmark, "cot": cot}],
-        rl=RL,
+        data=[{"benchmark": benchmark, "cot": cot or None}],
+        rl=RL | {"policy_rollout": side == "ours"},
         save_steps=1000,
     )
     mixture = Mixture(recipe.data, [stage])
     with tempfile.TemporaryDirectory() as work:
-        make = plain_trainer if plain else make_trainer
+        make = plain_trainer if side == "plain" else make_trainer
         trainer = make(recipe, stage, checkpoint, Path(work), mixture)
         trainer.add_callback(Clock())
         trainer.args.max_steps = STEPS[stage]
@@ -68,6 +71,14 @@ def measure(stage: str, plain: bool, checkpoint: str, benchmark: str, cot: str) 
         "tokens": tokens / STEPS[stage] / step_seconds,
         "memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     }
+
+
+def in_a_process(*arguments: str) -> dict[str, float]:
+    """The result of `measure`."""
+    command = [sys.executable, __file__, "--one", *arguments]
+    process = subprocess.run(command, capture_output=True, text=True, check=True)
+    result: dict[str, float] = json.loads(process.stdout.splitlines()[-1])
+    return result
 
 
 def plain_trainer(recipe: Any, stage: str, checkpoint: str, work: Path, mixture: Any) -> Any:
@@ -107,8 +118,7 @@ def plain_trainer(recipe: Any, stage: str, checkpoint: str, work: Path, mixture:
 
 def main() -> None:
     if sys.argv[1:2] == ["--one"]:
-        stage, plain, *where = sys.argv[2:]
-        print(json.dumps(measure(stage, plain == "plain", *where)))
+        print(json.dumps(measure(*sys.argv[2:])))
         return
     if len(sys.argv) not in (4, 5):
         sys.exit(__doc__)
@@ -118,9 +128,7 @@ def main() -> None:
         measured: dict[str, list[dict[str, float]]] = {"plain": [], "ours": []}
         for _ in range(rounds):
             for side in measured:
-                command = [sys.executable, __file__, "--one", stage, side, *where]
-                process = subprocess.run(command, capture_output=True, text=True, check=True)
-                measured[side].append(json.loads(process.stdout.splitlines()[-1]))
+                measured[side].append(in_a_process(stage, side, *where))
         medians = {
             side: {name: median(one[name] for one in runs) for name in runs[0]}
             for side, runs in measured.items()

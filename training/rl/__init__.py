@@ -1,5 +1,5 @@
 """Reinforcement learning with GRPO or DAPO, with or without PolicyRollout (paper, TriMPI, stage 3).
 
-Start with `rollout`, which has a diagram of the data flow; `rewards`, `dynamic_sampling` and `kl` are its
-parts, and `trainer` turns the settings of a recipe into its arguments.
+Start with `rollout`, which has a diagram of the data flow; `shared_prefix`, `rewards`, `dynamic_sampling` and
+`kl` are its parts, and `trainer` turns the settings of a recipe into its arguments.
 """

@@ -4,8 +4,8 @@ Half of each group of 2G responses is sampled with the policy P in context. Ever
 conditioned on (Q, I) alone, so the model learns to give such responses without seeing the policy.
 
     prompt (Q, I)     policy prompt (Q, I, P)
-          | G responses         | G responses      _sample_rollouts, with TRL's _generate
-          +--------- 2G --------+
+          | G responses         | G responses      _sample_rollouts, with TRL's _generate; each policy
+          +--------- 2G --------+                  is encoded once (shared_prefix.py)
                      | rewards_NF                  TRL's _calculate_rewards
                      | useful groups               _fill_batch (dynamic sampling, DAPO only)
                      v
@@ -37,6 +37,7 @@ import torch
 from accelerate.utils import gather_object
 from transformers import GenerationConfig, TrainerCallback
 from trl.data_utils import prepare_multimodal_messages
+from trl.models import unwrap_model_for_generation
 from trl.trainer.utils import strip_images_from_messages
 
 from harness.backends.chat import end_tokens, placeholders
@@ -50,6 +51,7 @@ from training.rl.dynamic_sampling import (
 )
 from training.rl.kl import BoundedKl
 from training.rl.rewards import graded_message
+from training.rl.shared_prefix import PromptBatch, generate, policy_parts, read_batches
 from training.warmup import WarmupMixin
 
 # GRPO: training ends after so many consecutive batches in which the rewards of no group differ.
@@ -97,6 +99,10 @@ class PolicyRolloutTrainer(WarmupMixin, ResumeMixin, BoundedKl):
         self.stop_reason: str | None = None
         # The sampled batch while TRL's _generate_and_score_completions runs on it.
         self._rollouts: RolloutBatch | None = None
+        # While TRL's _generate samples, for each prompt how many of its first parts are a policy, and the
+        # prompts as they were read.
+        self._policy_parts: list[int] = []
+        self._prompt_batches: list[PromptBatch] = []
         self._batches_without_variance, self._ever_varied = 0, False
         self._set_generation()
         self.add_callback(_ResumeAndStop(self))
@@ -153,15 +159,57 @@ class PolicyRolloutTrainer(WarmupMixin, ResumeMixin, BoundedKl):
         """Replaces TRL's call of the reward functions: returns the rewards that were computed before."""
         return super()._calculate_rewards(*args) if self._rollouts is None else self._rollouts.rewards_NF
 
+    def _tokenize_prompts(self, prompts: list[Any]) -> Any:
+        """Replaces TRL's tokenization if responses are sampled here and some with a policy."""
+        if not any(self._policy_parts) or not self._samples_itself():
+            return super()._tokenize_prompts(prompts)
+        self._prompt_batches = read_batches(self.model, self.processing_class, prompts, self._policy_parts)
+        prompt_ids: list[list[int]] = [[] for _ in prompts]
+        for batch in self._prompt_batches:
+            for place, ids in zip(batch.places, batch.prompt_ids(), strict=True):
+                prompt_ids[place] = ids
+        # The images are in the batches.
+        return prompt_ids, None, {}
+
+    def _samples_itself(self) -> bool:
+        """Whether each process can sample with several calls of `generate`.
+
+        vLLM shares prefixes itself. With sharded weights every process must make the same calls, but the
+        processes have different policies.
+        """
+        sharded = self.is_fsdp_enabled or self.is_deepspeed_enabled
+        return not (self.use_vllm or self.use_transformers_continuous_batching or sharded)
+
+    def _generate_batches(self, rows: int) -> list[list[int]]:
+        """The responses to the prompts that _tokenize_prompts read, batch by batch."""
+        completion_ids: list[list[int]] = [[] for _ in range(rows)]
+        with (
+            unwrap_model_for_generation(
+                self.model_wrapped,
+                self.accelerator,
+                generation_kwargs=self.generation_kwargs,
+                gradient_checkpointing_kwargs=self.args.gradient_checkpointing_kwargs,
+            ) as model,
+            torch.no_grad(),
+        ):
+            while self._prompt_batches:
+                batch = self._prompt_batches.pop(0)
+                responses = generate(model, batch, self.generation_config, set(self.eos_token_ids))
+                for place, response in zip(batch.places, responses, strict=True):
+                    completion_ids[place] = response
+        return completion_ids
+
     def _generate_single_turn(
         self, prompt_ids: Any, images: Any, multimodal_fields: Any, num_generations: int, *args: Any
     ) -> Any:
-        """Changes what TRL passes to vLLM.
+        """Samples from the batches that _tokenize_prompts read, or changes what TRL passes to vLLM.
 
         In the same process, vLLM expands image placeholders itself, but TRL's are already expanded
         (trl#6294). A server takes every num_generations-th prompt and samples that many responses to it, but
         with PolicyRollout the prompt changes in the middle of a group.
         """
+        if self._prompt_batches:
+            return self._generate_batches(len(prompt_ids)), None
         if self.use_vllm and self.vllm_mode == "colocate" and images is not None:
             token = self.model.config.image_token_id
             prompt_ids = [collapse_repeats(ids, token) for ids in prompt_ids]
@@ -187,7 +235,9 @@ class PolicyRolloutTrainer(WarmupMixin, ResumeMixin, BoundedKl):
             _messages(row, "policy_prompt", "policy_images") if place in aware else question
             for place, (row, question) in enumerate(zip(rows, questions, strict=True))
         ]
+        self._policy_parts = [policy_parts(row) * (place in aware) for place, row in enumerate(rows)]
         prompt_ids, completion_ids, _, _, logps, _, _, _ = super()._generate(prompts)
+        self._policy_parts = []
         ids = zip(prompt_ids, completion_ids, strict=True)
         completions = [graded_message(self._tokenizer, *of_row) for of_row in ids]
         if aware:

@@ -21,7 +21,7 @@ pytest.importorskip("transformers")
 from small_models import OTHERS, limit_memory, random_model  # noqa: E402
 
 from harness.backends.hf import HuggingFace  # noqa: E402
-from harness.backends.prefix import ARCHITECTURES, Prefix  # noqa: E402
+from harness.backends.prefix import ARCHITECTURES, Prefix, after_prefixes, read_prompts  # noqa: E402
 
 RULES = (
     "Condition 1: Is there a cube in the scene? If so, go to Condition 1.1; otherwise, respond with Case 0. "
@@ -123,9 +123,10 @@ def test_logits_are_the_same_and_the_cache_is_not_modified(checkpoint: Path) -> 
     caches: list[Any] = []
     with torch.inference_mode():
         for batch in (prompts[:3], prompts[3:], prompts[:3]):
-            inputs, shared = prefix.read(batch)
-            assert shared > MIN_SHARED_TOKENS
-            logits = model.model(**prefix.rest(inputs, shared)).logits[:, -1]
+            rest = [prompt.parts[len(content) :] for prompt in batch]
+            inputs, shared = read_prompts([prefix] * 3, rest)
+            assert min(shared) > MIN_SHARED_TOKENS
+            logits = model.model(**after_prefixes(inputs, [prefix] * 3, shared)).logits[:, -1]
             expected = model.model(**model.reader.read(batch)).logits[:, -1]
             assert (logits - expected).abs().max() < 1e-4
             assert prefix.computed is not None

@@ -1,0 +1,188 @@
+"""Responses to prompts that begin with a policy, and their log-probabilities, with each policy encoded once.
+
+    prompts -> batches     without a policy, then with one; rows of the same policy next to each other
+            -> prefixes    one per policy: its KV cache, with its images (harness/backends/prefix.py)
+            -> responses   sampled (generate), or given and scored (completion_logits)
+
+B: rows of a batch; T: tokens of its longest prompt; C: tokens of its longest completion; V: vocabulary.
+
+A prompt is its chat messages as TRL has them: one user message, whose content lists texts and loaded images.
+Its first parts are the policy, so the question and its image are not part of the prefix. If the architecture
+is not one of harness.backends.prefix.ARCHITECTURES, or if the chat template moves images to the front, each
+row computes its whole prompt. Results differ from that only by float rounding.
+"""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch.nn.utils.rnn import pad_sequence
+
+from harness.backends.chat import ChatReader
+from harness.backends.prefix import (
+    Prefix,
+    after_prefixes,
+    prompt_positions,
+    read_prompts,
+    reusable,
+)
+
+Messages = list[dict[str, Any]]
+Content = Sequence[dict[str, Any]]
+
+# Bounds the memory of a KV cache: 64 rows of 4,000 tokens need 15 GB with a model of 7 billion weights.
+MAX_ROWS = 64
+
+
+@dataclass(frozen=True)
+class PromptBatch:
+    """Prompts as the processor reads them."""
+
+    # Where the rows are among all prompts.
+    places: list[int]
+    # Tokens (B, T), padded on the left, and the pixels of all images that are not in a prefix.
+    inputs: Any
+    # For each row its policy, and how many tokens belong to it; empty if nothing is shared.
+    prefixes: list[Prefix]
+    shared: list[int]
+
+    def prompt_ids(self) -> list[list[int]]:
+        """The tokens of each whole prompt."""
+        pairs = zip(self.inputs["input_ids"], self.inputs["attention_mask"], strict=True)
+        return [ids[mask == 1].tolist() for ids, mask in pairs]
+
+    def model_inputs(self, model: Any) -> dict[str, Any]:
+        """Inputs on the model's device, without the tokens that come from the KV cache of a prefix."""
+        inputs = self.inputs.to(model.device, dtype=model.dtype)
+        return after_prefixes(inputs, self.prefixes, self.shared) if self.prefixes else dict(inputs)
+
+
+def policy_parts(row: dict[str, Any]) -> int:
+    """How many parts of a dataset row's policy prompt are the policy. The question follows (variants.py)."""
+    return len(row["policy_prompt"][-1]["content"]) - len(row["prompt"][-1]["content"])
+
+
+def read_batches(
+    model: Any, processor: Any, prompts: Sequence[Messages], parts: Sequence[int], max_rows: int = MAX_ROWS
+) -> list[PromptBatch]:
+    """Reads prompts in batches of at most `max_rows`. The first parts[b] parts of prompt b are its policy.
+
+    Those with parts[b] = 0 are in batches of their own. The KV cache of a policy is computed by the first
+    batch that needs it and freed with the last one.
+    """
+    reader = ChatReader(processor)
+    contents = [list(messages[-1]["content"]) for messages in prompts]
+    keys = _policy_keys(contents, parts)
+    rows = zip(keys, contents, parts, strict=True)
+    prefixes = {key: Prefix(model, reader, content[:count]) for key, content, count in rows}
+    order = {key: place for place, key in enumerate(prefixes)}
+    places = sorted(range(len(keys)), key=lambda place: (parts[place] > 0, order[keys[place]]))
+
+    def read(chunk: list[int]) -> PromptBatch:
+        if parts[chunk[0]] and reusable(model):
+            of_rows = [prefixes[keys[place]] for place in chunk]
+            inputs, shared = read_prompts(of_rows, [contents[place][parts[place] :] for place in chunk])
+            if all(shared):
+                return PromptBatch(chunk, inputs, of_rows, shared)
+        return PromptBatch(chunk, reader.tensors([contents[place] for place in chunk]), [], [])
+
+    halves = [[place for place in places if bool(parts[place]) == aware] for aware in (False, True)]
+    return [read(half[i : i + max_rows]) for half in halves for i in range(0, len(half), max_rows)]
+
+
+def generate(model: Any, batch: PromptBatch, generation_config: Any, end_tokens: set[int]) -> list[list[int]]:
+    """A response to each prompt of the batch: its tokens up to and including the first end token."""
+    inputs = batch.model_inputs(model)
+    ids = model.generate(**inputs, generation_config=generation_config)[:, inputs["input_ids"].shape[1] :]
+    return [_up_to_end(row, end_tokens) for row in ids.tolist()]
+
+
+@torch.no_grad()
+def completion_logits(
+    model: Any,
+    processor: Any,
+    prompts: Sequence[Messages],
+    parts: Sequence[int],
+    completions: Sequence[Sequence[int]],
+    max_rows: int = 8,
+) -> Iterator[tuple[int, torch.Tensor]]:
+    """For each prompt its place and the logits of its completion, shape (tokens, V): the teacher pass.
+
+    logits[t] are those from which token t of the completion is drawn, given the prompt and the tokens before
+    it. The model is in eval mode. Places come in the order of policies. At most `max_rows` rows are computed
+    at a time, and the memory for their logits, (max_rows, C, V), is freed with the last of them.
+    """
+    batches = read_batches(model, processor, prompts, parts, max_rows)
+    while batches:
+        batch = batches.pop(0)
+        rows = [torch.tensor(completions[place], dtype=torch.long) for place in batch.places]
+        inputs = _with_completions(model, batch.model_inputs(model), rows)
+        length = max(map(len, rows))
+        # The logits at the last token of the prompt belong to the first token of the completion.
+        logits = model(**inputs, logits_to_keep=length + 1).logits
+        for place, tokens, row_logits in zip(batch.places, rows, logits, strict=True):
+            yield place, row_logits[: len(tokens)]
+
+
+def completion_logps(
+    model: Any,
+    processor: Any,
+    prompts: Sequence[Messages],
+    parts: Sequence[int],
+    completions: Sequence[Sequence[int]],
+    temperature: float = 1.0,
+    max_rows: int = 8,
+) -> list[torch.Tensor]:
+    """For each prompt the log-probabilities of the tokens of its completion, shape (tokens,)."""
+    logps = [torch.empty(0)] * len(prompts)
+    for place, logits in completion_logits(model, processor, prompts, parts, completions, max_rows):
+        tokens = torch.tensor(completions[place], device=logits.device, dtype=torch.long)[:, None]
+        logps[place] = (logits.float() / temperature).log_softmax(-1).gather(1, tokens)[:, 0]
+    return logps
+
+
+def _with_completions(model: Any, inputs: dict[str, Any], rows: Sequence[torch.Tensor]) -> dict[str, Any]:
+    """The inputs with a completion behind each prompt, padded on the right to C tokens."""
+    ids = pad_sequence(list(rows), batch_first=True).to(model.device)  # (B, C)
+    lengths = torch.tensor([len(row) for row in rows], device=model.device)[:, None]
+    steps = torch.arange(ids.shape[1], device=model.device)
+    positions = inputs.get("position_ids")
+    if positions is None:
+        positions = prompt_positions(model, inputs)
+    types = {
+        name: torch.cat([value, torch.zeros_like(ids, dtype=value.dtype)], 1)
+        for name, value in inputs.items()
+        if name.endswith("token_type_ids")
+    }
+    mask = inputs["attention_mask"]
+    return {
+        **inputs,
+        **types,
+        "input_ids": torch.cat([inputs["input_ids"], ids], 1),
+        "attention_mask": torch.cat([mask, (steps < lengths).to(mask.dtype)], 1),
+        "position_ids": torch.cat([positions, positions[..., -1:] + 1 + steps], -1),
+    }
+
+
+def _policy_keys(contents: Sequence[Content], parts: Sequence[int]) -> list[tuple[Any, ...]]:
+    """For each row something that is equal for the same policy: its texts and the digests of its images."""
+    digests: dict[int, bytes] = {}
+
+    def key(part: dict[str, Any]) -> Any:
+        if part["type"] == "text":
+            return part["text"]
+        image = part["image"]
+        if id(image) not in digests:
+            digests[id(image)] = hashlib.sha256(f"{image.size}".encode() + image.tobytes()).digest()
+        return digests[id(image)]
+
+    return [
+        tuple(key(part) for part in content[:count]) for content, count in zip(contents, parts, strict=True)
+    ]
+
+
+def _up_to_end(tokens: list[int], end_tokens: set[int]) -> list[int]:
+    end = next((place for place, token in enumerate(tokens) if token in end_tokens), len(tokens))
+    return tokens[: end + 1]
