@@ -19,6 +19,7 @@ from training.checkpoint import CPU
 from training.collate import IGNORED, MaskingCollator
 from training.config import Recipe, Stage
 from training.dataset import Mixture, first_rows
+from training.rl.teacher import check_tokenizer
 from training.stages import make_collator
 from training.template import without_spaces
 
@@ -40,6 +41,8 @@ def check_stages(recipe: Recipe, stages: Sequence[Stage], parent: str) -> None:
         try:
             if stage == "rl":
                 check_images_of_rl(name, model, processor, rows)
+                if recipe.rl is not None and recipe.rl.teacher is not None:
+                    check_tokenizer(recipe.rl.teacher.checkpoint(recipe.base, parent), processor)
             else:
                 ends = end_tokens(name, processor, model.generation_config)
                 check_learned(name, make_collator(stage, parent, model.config, processor), rows, ends)

@@ -87,7 +87,8 @@ def make_trainer(recipe: Recipe, stage: Stage, parent: str, work: Path, mixture:
 
         # Recipe checks that each of its stages has settings.
         settings = cast(RlSettings, recipe.rl)
-        return make_rl_trainer(settings, model, processor, mixture, trainer_arguments(recipe, work))
+        arguments = trainer_arguments(recipe, work)
+        return make_rl_trainer(settings, model, processor, mixture, arguments, recipe.base)
     arguments = trainer_arguments(recipe, work) | sft_arguments(recipe.sft[stage])
     return SupervisedTrainer(
         model=model,
