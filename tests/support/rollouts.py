@@ -30,6 +30,8 @@ SETTINGS = {
     "save_strategy": "no",
     "remove_unused_columns": False,
 }
+# Arguments of our trainers that are not arguments of GRPOConfig.
+OWN = ("policy_rollout", "retries", "teacher", "negative_advantages")
 
 
 def hash_reward(completion_ids: list[list[int]], **_: Any) -> list[float]:
@@ -51,7 +53,7 @@ def make_trainer(
 ) -> Any:
     """A trainer with PolicyRollout by default. `settings` are arguments of the trainer or of GRPOConfig."""
     model, processor = load_checkpoint(str(checkpoint), torch.device("cpu"))
-    own = {name: settings.pop(name) for name in ("policy_rollout", "retries") if name in settings}
+    own = {name: settings.pop(name) for name in OWN if name in settings}
     if issubclass(trainer_class, PolicyRolloutTrainer):
         own = {"policy_rollout": True} | own
     return trainer_class(
