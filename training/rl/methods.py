@@ -23,9 +23,9 @@ class TeacherSettings:
     method: Method
     # Of the teacher; 0 leaves plain GRPO or DAPO. For rlsd the share of A that is scaled, at most 1.
     weight: float = 1.0
-    # For opcd and opsd-rl, how the two distributions over the next token are compared: the KL of the student
-    # from the teacher (forward), from the student (reverse), their mean with respect to the mixture (jsd), or
-    # only d, as an advantage (sampled).
+    # For opcd and opsd-rl, how the two distributions over the next token are compared: KL(teacher || student)
+    # (forward), KL(student || teacher) (reverse), the mean of both KLs to the mixture (jsd), or only d, as an
+    # advantage (sampled).
     divergence: Divergence = "sampled"
     # Compare only so many tokens, the teacher's most likely ones; all others together count as one token.
     top_k: int | None = None

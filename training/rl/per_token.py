@@ -129,7 +129,8 @@ class PerTokenTrainer(PolicyRolloutTrainer):
         if self.loss_type == "grpo":
             return (sums_B / mask_BT.sum(1).clamp(min=1)).mean() / passes
         tokens: torch.Tensor = inputs["num_items_in_batch"].clamp(min=1) / self.accelerator.num_processes
-        return sums_B.sum() / (tokens * passes / self.args.steps_per_generation)
+        passes_per_batch: int = self.args.steps_per_generation
+        return sums_B.sum() / (tokens * passes / passes_per_batch)
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
         super()._load_from_checkpoint(resume_from_checkpoint, model)

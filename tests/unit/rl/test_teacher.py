@@ -13,6 +13,7 @@ from trl.data_utils import prepare_multimodal_messages
 
 from harness.backends.checkpoint import load_checkpoint
 from harness.errors import UserError
+from training import config, stages
 from training.rl.divergence import log_probs_of
 from training.rl.methods import TeacherSettings
 from training.rl.per_token import PerTokenTrainer
@@ -294,3 +295,51 @@ def test_the_ids_of_a_response_are_read_as_they_are(checkpoint: Path) -> None:
         )
     hook.remove()
     assert seen[0][0, -len(letters) :].tolist() == letters
+
+
+@pytest.mark.parametrize(
+    ("name", "method", "rewards", "retries"),
+    [("opcd", "opcd", 2, 0), ("rlsd", "rlsd", 2, 0), ("pa3", None, 3, 0), ("trimpi-poro-dapo", None, 2, 20)],
+)
+def test_the_trainer_of_a_recipe(
+    name: str,
+    method: str | None,
+    rewards: int,
+    retries: int,
+    checkpoint: Path,
+    visual_folder: Path,
+    tmp_path: Path,
+) -> None:
+    """The teacher is the base of the recipe, and the student starts from the checkpoint before the stage."""
+    model, _ = perturbed(checkpoint)
+    start = Path(shutil.copytree(checkpoint, tmp_path / "start"))
+    model.save_pretrained(start)
+    rl = {"prompts": 2, "responses": 2, "micro_batch": 4}
+    data = [{"benchmark": visual_folder, "cot": visual_folder}]
+    recipe = config.load(name, "tiny", base=str(checkpoint), data=data, rl=rl)
+    mixture = make_mixture(visual_folder)
+    trainer = stages.make_trainer(recipe, "rl", str(start), tmp_path / "work", mixture)
+    assert (len(trainer.reward_funcs), trainer.retries) == (rewards, retries)
+    assert (trainer.teacher and trainer.teacher.settings.method) == method
+    if method is not None:
+        base, _ = load_checkpoint(str(checkpoint), CPU)
+        for of_student, of_teacher, of_base in zip(
+            trainer.model.parameters(), trainer.teacher.model.parameters(), base.parameters(), strict=True
+        ):
+            assert torch.equal(of_teacher, of_base.float()) and not of_teacher.requires_grad
+            assert torch.equal(of_student, of_base.float() * 1.5) and of_student.requires_grad
+
+
+def test_policies_with_and_without_images_in_one_batch(
+    checkpoint: Path, visual_folder: Path, rules_folder: Path
+) -> None:
+    teacher = Teacher(*load_checkpoint(str(checkpoint), CPU), SAMPLED)
+    dataset = make_mixture(visual_folder, rules_folder).rl_dataset()
+    rows = [dataset[0], dataset[len(dataset) - 1]]
+    assert [bool(row["policy_images"]) for row in rows] == [True, False]
+    ids, mask = padded(RESPONSES[:2])
+    together = teacher.states(rows, ids, mask)
+    for place, row in enumerate(rows):
+        one = teacher.states([row], ids[place : place + 1], mask[place : place + 1])[0]
+        kept = mask[place].bool()
+        assert torch.allclose(together[place][kept], one[kept], atol=1e-4)
