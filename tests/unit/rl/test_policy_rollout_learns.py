@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from toy_policy import CODES, steps_to_learn, warm_up
 
-from training.rl.methods import Divergence, TeacherSettings
+from training.rl.methods import TeacherSettings
 
 SEEDS = range(5)
 
@@ -28,10 +28,7 @@ def test_it_takes_fewer_updates_than_grpo(base: Path, tmp_path: Path, seed: int)
     assert steps_to_learn(base, tmp_path, seed, policy_rollout=False, at_most=updates) is None
 
 
-@pytest.mark.parametrize("divergence", ["forward", "jsd", "reverse"])
-def test_a_teacher_with_the_table_takes_fewer_than_grpo(
-    base: Path, tmp_path: Path, divergence: Divergence
-) -> None:
+def test_a_teacher_with_the_table_takes_fewer_than_grpo(base: Path, tmp_path: Path) -> None:
     """GRPO, with rewards, does not learn it in 100 updates."""
-    teacher = TeacherSettings("opcd", divergence=divergence, top_k=16)
-    assert steps_to_learn(base, tmp_path, 0, policy_rollout=False, at_most=80, teacher=teacher) is not None
+    teacher = TeacherSettings("opcd", divergence="forward", top_k=16)
+    assert steps_to_learn(base, tmp_path, 0, policy_rollout=False, at_most=50, teacher=teacher) is not None

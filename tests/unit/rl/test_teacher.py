@@ -9,16 +9,18 @@ import pytest
 import torch
 from rollouts import eval_inputs, hash_reward, make_mixture, make_trainer, next_rows
 from small_models import OTHERS, random_model
+from trl import GRPOTrainer
 from trl.data_utils import prepare_multimodal_messages
 
 from harness.backends.checkpoint import load_checkpoint
 from harness.errors import UserError
 from training import config, stages
+from training.check import check_stages
 from training.rl.divergence import log_probs_of
 from training.rl.methods import TeacherSettings
 from training.rl.per_token import PerTokenTrainer
 from training.rl.teacher import Teacher, check_tokenizer, response_states
-from training.rl.trainer import LOSSES
+from training.rl.trainer import LOSSES, rl_arguments
 
 CPU = torch.device("cpu")
 SAMPLED = TeacherSettings("opsd-rl", weight=0.5)
@@ -231,6 +233,31 @@ def test_responses_below_the_mean_are_not_learned_from(
     assert torch.equal(trainer._compute_loss(trainer.model, output), expected)
 
 
+def test_cispo_bounds_the_weight_of_a_token(
+    checkpoint: Path, visual_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = config.RlSettings(1e-3, 1, 2, 4, 8, algorithm="dapo", cispo=True)
+    arguments = rl_arguments(settings)
+    chosen = {name: arguments[name] for name in ("loss_type", "epsilon", "epsilon_high", "beta")}
+    trainer = trainer_with(checkpoint, visual_folder, tmp_path, None, **chosen)
+    inputs = trainer._generate_and_score_completions(next_rows(trainer))
+    mask = inputs["completion_mask"]
+    generator = torch.Generator().manual_seed(3)
+    now = torch.randn(mask.shape, generator=generator).requires_grad_()
+    inputs["old_per_token_logps"] = now.detach() + 2 * torch.randn(mask.shape, generator=generator)
+    inputs["num_items_in_batch"] = mask.sum()
+    monkeypatch.setattr(
+        GRPOTrainer,
+        "_get_per_token_logps_and_entropies",
+        lambda *_, **__: (now, torch.zeros(mask.shape), None),
+    )
+    trainer.current_gradient_accumulation_steps = trainer.args.steps_per_generation
+    weights = torch.exp(now - inputs["old_per_token_logps"]).detach()
+    assert (weights > 5).any()
+    expected = -(weights.clamp(max=5) * inputs["advantages"][:, None] * now * mask).sum() / mask.sum()
+    assert trainer._compute_loss(trainer.model, inputs).item() == pytest.approx(expected.item(), abs=1e-5)
+
+
 def test_an_average_of_the_student_is_restored(checkpoint: Path, visual_folder: Path, tmp_path: Path) -> None:
     """It follows its formula, and a resumed run ends with the weights of an uninterrupted one."""
     settings = TeacherSettings("opcd", divergence="jsd", model="ema", ema_decay=0.75)
@@ -264,7 +291,10 @@ def test_an_average_of_the_student_is_restored(checkpoint: Path, visual_folder: 
         assert all(torch.equal(weight, weights[n]) for n, weight in model.state_dict().items())
 
 
-def test_a_teacher_with_another_tokenizer_is_refused(checkpoint: Path, tmp_path: Path) -> None:
+def test_a_teacher_with_another_tokenizer_is_refused(
+    checkpoint: Path, text_folder: Path, tmp_path: Path
+) -> None:
+    """Before any stage is trained."""
     _, processor = load_checkpoint(str(checkpoint), CPU)
     check_tokenizer(str(checkpoint), processor)
     other = Path(shutil.copytree(checkpoint, tmp_path / "other"))
@@ -273,8 +303,13 @@ def test_a_teacher_with_another_tokenizer_is_refused(checkpoint: Path, tmp_path:
     first, second = list(vocabulary)[100:102]
     vocabulary[first], vocabulary[second] = vocabulary[second], vocabulary[first]
     (other / "tokenizer.json").write_text(json.dumps(tokenizer))
-    with pytest.raises(UserError, match=r"^teacher.model: expected .* the student's tokenizer, got .*other"):
+    message = r"^teacher.model: expected .* the student's tokenizer, got .*other"
+    with pytest.raises(UserError, match=message):
         check_tokenizer(str(other), processor)
+    rl = {"teacher": {"model": str(other)}}
+    recipe = config.load("opcd", "tiny", base=str(checkpoint), data=[{"benchmark": text_folder}], rl=rl)
+    with pytest.raises(UserError, match=message):
+        check_stages(recipe, recipe.stages, str(checkpoint))
 
 
 def test_the_ids_of_a_response_are_read_as_they_are(checkpoint: Path) -> None:
