@@ -20,6 +20,7 @@ from training.collate import IGNORED, MaskingCollator
 from training.config import Recipe, RlSettings, Stage
 from training.dataset import Mixture, rows_to_check
 from training.parent import load_parent
+from training.rl.teacher import check_tokenizer
 from training.rl.trainer import rl_arguments
 from training.stages import make_collator, positions, sft_config, trainer_arguments
 from training.template import without_spaces
@@ -51,7 +52,10 @@ def check_stages(recipe: Recipe, stages: Sequence[Stage], parent: str) -> None:
         try:
             if stage == "rl":
                 check_images_of_rl(name, model, processor, rows)
-                check_lengths_of_rl(name, model, processor, rows, cast(RlSettings, recipe.rl))
+                settings = cast(RlSettings, recipe.rl)
+                check_lengths_of_rl(name, model, processor, rows, settings)
+                if settings.teacher is not None:
+                    check_tokenizer(settings.teacher.checkpoint(recipe.base, parent), processor)
             else:
                 ends = end_tokens(name, processor, model.generation_config)
                 check_learned(name, make_collator(stage, parent, model.config, processor), rows, ends)

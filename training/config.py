@@ -14,6 +14,7 @@ import msgspec
 
 from harness.errors import UserError
 from harness.files import store
+from training.rl.methods import TeacherSettings
 from training.rl.rewards import FORMAT_WEIGHT
 
 SftStage = Literal["vm-cpt", "direct-sft", "cot-sft", "prompt-sft"]
@@ -77,12 +78,20 @@ class RlSettings:
     temperature: float = 1.0
     # Sample from the most likely tokens that together have this probability (EasyR1: 0.99).
     top_p: float = 1.0
-    # Share of the format in the reward; the rest is the harness's score of the answer.
+    # Shares of the reward: the format, and citing the rules that apply (PA3, training/rl/citations.py). The
+    # rest is the harness's score of the answer.
     format_weight: float = FORMAT_WEIGHT
+    citation_weight: float = 0.0
     # Responses cut off at max_new_tokens: keep them, mask them in the loss, or give all that come near this
     # limit DAPO's penalty, which grows from 0 to -1 over their last overlong_buffer tokens before it.
     overlong: Literal["keep", "mask", "penalty"] = "keep"
     overlong_buffer: int = 0
+    # A teacher that sees the policy and corrects each token; its fields are in training/rl/methods.py.
+    teacher: TeacherSettings | None = None
+    # The loss of CISPO (arXiv 2506.13585), which bounds the weight of a token and never drops its gradient.
+    cispo: bool = False
+    # Whether responses below the mean of their group are made less likely. If not, their advantage is 0.
+    negative_advantages: bool = True
     # DAPO: rollout batches to sample at most until one is full of groups that can be learned from.
     tries: int = 20
     # Upper limit on the number of updates.
@@ -122,6 +131,11 @@ class RlSettings:
             )
         if not 0 <= self.format_weight <= 1:
             raise UserError(f"format_weight: expected 0..1, got {self.format_weight}")
+        if not 0 <= self.citation_weight <= 1 - self.format_weight:
+            raise UserError(
+                f"citation_weight: expected 0..{1 - self.format_weight:g}, what format_weight leaves, "
+                f"got {self.citation_weight}"
+            )
         if not 0 < self.top_p <= 1:
             raise UserError(f"top_p: expected above 0 and at most 1, got {self.top_p}")
         # At most 1.3 would also clip positive advantages, whose ratio counts up to 1.3 (GRPO).

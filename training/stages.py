@@ -102,7 +102,8 @@ def make_trainer(recipe: Recipe, stage: Stage, parent: str, work: Path, mixture:
 
         # Recipe checks that each of its stages has settings.
         settings = cast(RlSettings, recipe.rl)
-        return make_rl_trainer(settings, model, processor, mixture, trainer_arguments(recipe, work))
+        arguments = trainer_arguments(recipe, work)
+        return make_rl_trainer(settings, model, processor, mixture, arguments, recipe.base)
     return SupervisedTrainer(
         model=model,
         args=sft_config(recipe, stage, work),

@@ -14,7 +14,6 @@ from training.config import TrainingData
 from training.dataset import Mixture
 from training.rl.rollout import PolicyRolloutTrainer
 
-OWN_SETTINGS = ("policy_rollout", "tries", "clamp_kl")
 SETTINGS = {
     "per_device_train_batch_size": 4,
     "gradient_accumulation_steps": 2,
@@ -31,6 +30,8 @@ SETTINGS = {
     "save_strategy": "no",
     "remove_unused_columns": False,
 }
+# Arguments of our trainers that are not arguments of GRPOConfig.
+OWN = ("policy_rollout", "tries", "clamp_kl", "teacher", "negative_advantages")
 
 
 def hash_reward(completion_ids: list[list[int]], **_: Any) -> list[float]:
@@ -52,7 +53,7 @@ def make_trainer(
 ) -> Any:
     """A trainer with PolicyRollout by default. `settings` are arguments of the trainer or of GRPOConfig."""
     model, processor = load_checkpoint(str(checkpoint), torch.device("cpu"))
-    own = {name: settings.pop(name) for name in OWN_SETTINGS if name in settings}
+    own = {name: settings.pop(name) for name in OWN if name in settings}
     if issubclass(trainer_class, PolicyRolloutTrainer):
         own = {"policy_rollout": True} | own
     return trainer_class(

@@ -22,8 +22,11 @@ from transformers import (
 )
 from trl import GRPOConfig
 
+from harness.backends.image_processor import TextProcessor
 from harness.seeds import rng
-from training.rl.rollout import PolicyRolloutTrainer
+from training.rl.methods import TeacherSettings
+from training.rl.per_token import PerTokenTrainer
+from training.rl.teacher import Teacher
 from training.rl.trainer import LOSSES
 
 KEYS, CODES = 8, 64
@@ -128,9 +131,18 @@ class AccuracyCallback(TrainerCallback):  # type: ignore[misc]
 
 
 def steps_to_learn(
-    base: Path, out: Path, seed: int, policy_rollout: bool, at_most: int, **settings: Any
+    base: Path,
+    out: Path,
+    seed: int,
+    policy_rollout: bool,
+    at_most: int,
+    teacher: TeacherSettings | None = None,
+    **settings: Any,
 ) -> int | None:
-    """Updates until the policy is known without the table; None if `at_most` updates are not enough."""
+    """Updates until the policy is known without the table; None if `at_most` updates are not enough.
+
+    The teacher is the base, which is shown the table.
+    """
     generator = rng(seed, "toy policy")
     codes = generator.sample(range(CODES), KEYS)
     rows = []
@@ -152,8 +164,10 @@ def steps_to_learn(
         "gradient_accumulation_steps": 1, "max_completion_length": 1, "max_steps": at_most, "seed": seed,
         "learning_rate": 1e-3, "lr_scheduler_type": "constant", "logging_steps": 10_000,
     }  # fmt: skip
-    trainer = PolicyRolloutTrainer(
+    reader = AutoModelForCausalLM.from_pretrained(base)
+    trainer = PerTokenTrainer(
         model=model,
+        teacher=None if teacher is None else Teacher(reader, TextProcessor(make_tokenizer()), teacher),
         reward_funcs=[is_right],
         args=GRPOConfig(output_dir=str(out), **(SETTINGS | LOSSES["grpo"] | own | settings)),
         train_dataset=Dataset.from_list(rows),

@@ -50,8 +50,10 @@ def reward_functions(benchmarks: Sequence[Benchmark], split: str) -> list[Reward
     return [accuracy, format]
 
 
-def reward_weights(format_weight: float) -> list[float]:
-    return [1 - format_weight, format_weight]
+def reward_weights(format_weight: float, citation_weight: float = 0.0) -> list[float]:
+    """The weights of accuracy, format and, unless it is 0, of citations."""
+    weights = [1 - format_weight - citation_weight, format_weight, citation_weight]
+    return weights if citation_weight else weights[:2]
 
 
 def has_format(text: str) -> bool:

@@ -9,9 +9,11 @@ from trl.rewards import get_soft_overlong_punishment
 from harness.backends.tokens import as_text
 from training.config import RlSettings
 from training.dataset import SPLIT, Mixture
-from training.devices import accumulation_steps
+from training.devices import accumulation_steps, process_state
 from training.rl import rewards
-from training.rl.rollout import PolicyRolloutTrainer
+from training.rl.citations import citation_reward
+from training.rl.per_token import PerTokenTrainer
+from training.rl.teacher import load_teacher
 from training.trl_fields import checked
 
 # The arguments of GRPOConfig that differ by algorithm (paper, TriMPI, RL). GRPO averages over each response
@@ -26,24 +28,40 @@ LOSSES: Mapping[str, Mapping[str, Any]] = {
     },
     "dapo": {"loss_type": "dapo", "epsilon": 0.2, "epsilon_high": 0.28, "beta": 0.0},
 }
+# Bounds the ratio at 5 (ScaleRL, arXiv 2510.13786) and averages over all tokens.
+CISPO = {"loss_type": "cispo", "epsilon_high": 5.0}
 
 
 def make_rl_trainer(
-    settings: RlSettings, model: Any, processor: Any, mixture: Mixture, shared: dict[str, Any]
-) -> PolicyRolloutTrainer:
-    """A trainer for GRPO or DAPO; `shared` are the arguments that all stages have in common."""
+    settings: RlSettings, model: Any, processor: Any, mixture: Mixture, shared: dict[str, Any], base: str
+) -> PerTokenTrainer:
+    """A trainer for GRPO or DAPO, in a recipe that starts from the checkpoint `base`.
+
+    `shared` are the arguments that all stages have in common. Raises UserError if the teacher cannot be used.
+    """
     functions: list[Any] = [*rewards.reward_functions(mixture.benchmarks, SPLIT)]
+    teacher, tries = None, 0
+    if settings.citation_weight:
+        functions.append(citation_reward(mixture.benchmarks, SPLIT))
     if settings.overlong == "penalty":
         functions.append(get_soft_overlong_punishment(settings.max_new_tokens, settings.overlong_buffer))
-    return PolicyRolloutTrainer(
+    if settings.teacher is not None:
+        teacher = load_teacher(settings.teacher, base, model.name_or_path, processor, process_state().device)
+    # Without rewards there is nothing to replace.
+    if settings.algorithm == "dapo" and (settings.teacher is None or settings.teacher.method != "opcd"):
+        tries = settings.tries
+    with_policy = settings.policy_rollout or teacher is not None
+    return PerTokenTrainer(
         model=model,
         args=GRPOConfig(**rl_arguments(settings, shared)),
         processing_class=processor,
-        train_dataset=mixture.rl_dataset(as_text(processor), with_policy=settings.policy_rollout),
+        train_dataset=mixture.rl_dataset(as_text(processor), with_policy=with_policy),
         reward_funcs=functions,
         policy_rollout=settings.policy_rollout,
-        tries=settings.tries if settings.algorithm == "dapo" else 0,
+        tries=tries,
         clamp_kl=settings.clamp_kl,
+        teacher=teacher,
+        negative_advantages=settings.negative_advantages,
     )
 
 
@@ -52,7 +70,7 @@ def rl_arguments(settings: RlSettings, shared: Mapping[str, Any]) -> dict[str, A
     # TRL counts in passes: passes per update (gradient accumulation) and passes per rollout batch.
     responses = settings.prompts * settings.responses
     passes_per_update = accumulation_steps(responses // settings.updates, settings.micro_batch)
-    weights = rewards.reward_weights(settings.format_weight)
+    weights = rewards.reward_weights(settings.format_weight, settings.citation_weight)
     arguments = {
         **shared,
         "learning_rate": settings.learning_rate,
@@ -79,4 +97,5 @@ def rl_arguments(settings: RlSettings, shared: Mapping[str, Any]) -> dict[str, A
     }
     # The arguments that depend on the algorithm have no settings of their own, so rl.trl may change them.
     given = checked(settings.trl, GRPOConfig, arguments, "rl.trl")
-    return {**LOSSES[settings.algorithm], **arguments, **given}
+    loss = {**LOSSES[settings.algorithm], **(CISPO if settings.cispo else {})}
+    return {**loss, **arguments, **given}

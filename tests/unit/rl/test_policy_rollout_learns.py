@@ -1,9 +1,11 @@
-"""PolicyRollout learns a policy that plain GRPO must guess; tests/bench measures how much faster."""
+"""PolicyRollout and OPCD learn a policy that plain GRPO must guess; tests/bench measures how much faster."""
 
 from pathlib import Path
 
 import pytest
 from toy_policy import CODES, steps_to_learn, warm_up
+
+from training.rl.methods import TeacherSettings
 
 SEEDS = range(5)
 
@@ -24,3 +26,9 @@ def test_it_takes_fewer_updates_than_grpo(base: Path, tmp_path: Path, seed: int)
     updates = steps_to_learn(base, tmp_path, seed, policy_rollout=True, at_most=100)
     assert updates is not None
     assert steps_to_learn(base, tmp_path, seed, policy_rollout=False, at_most=updates) is None
+
+
+def test_a_teacher_with_the_table_takes_fewer_than_grpo(base: Path, tmp_path: Path) -> None:
+    """GRPO, with rewards, does not learn it in 100 updates."""
+    teacher = TeacherSettings("opcd", divergence="forward", top_k=16)
+    assert steps_to_learn(base, tmp_path, 0, policy_rollout=False, at_most=50, teacher=teacher) is not None

@@ -10,6 +10,7 @@ from trl import GRPOTrainer, SFTTrainer
 from trl.trainer.utils import RepeatSampler
 
 from training.rl.kl import BoundedKl
+from training.rl.per_token import PerTokenTrainer
 from training.rl.rollout import PolicyRolloutTrainer
 
 # Name of each method -> its parameters.
@@ -41,6 +42,8 @@ CALLS = {
         "torch.clamp(coef_1, max=self.args.delta)",
         "self._get_per_token_logps_and_entropies(",
         'inputs["ref_per_token_logps"]',
+        'inputs["advantages"]',
+        "advantages.dim() == 1",
     ],
 }
 RETURNED = (
@@ -71,6 +74,13 @@ def test_a_hook_is_called_by_the_same_methods(name: str) -> None:
         assert call in source, f"TRL's GRPOTrainer.{name} no longer has {call}; see training/rl/rollout.py"
 
 
+def test_the_loss_reads_its_inputs_after_the_log_probabilities() -> None:
+    """Only then can kl.py and per_token.py replace them."""
+    source = inspect.getsource(GRPOTrainer._compute_loss)
+    first = source.index("self._get_per_token_logps_and_entropies(")
+    assert all(first < source.index(f'inputs["{name}"]') for name in ("ref_per_token_logps", "advantages"))
+
+
 def test_generate_returns_the_same_values() -> None:
     assert RETURNED in inspect.getsource(GRPOTrainer._generate), (
         "GRPOTrainer._generate now returns other values; see RolloutBatch.as_trl_output"
@@ -99,9 +109,9 @@ def test_the_supervised_loss_is_made_of_the_same_parts() -> None:
 
 
 def test_every_override_is_listed_here() -> None:
-    own: dict[str, Any] = {**vars(BoundedKl), **vars(PolicyRolloutTrainer)}
+    own: dict[str, Any] = {**vars(BoundedKl), **vars(PolicyRolloutTrainer), **vars(PerTokenTrainer)}
     overridden = {
         name for name in own if name != "__init__" and name in dir(GRPOTrainer) and callable(own[name])
     }
-    # This one passes on all its arguments.
-    assert overridden - {"_get_per_token_logps_and_entropies"} <= METHODS.keys()
+    # The first passes on all its arguments, and the second is tested above.
+    assert overridden - {"_get_per_token_logps_and_entropies", "_load_from_checkpoint"} <= METHODS.keys()

@@ -56,6 +56,22 @@ def test_the_methods_of_the_paper() -> None:
     }
 
 
+def test_competing_methods() -> None:
+    loaded = {name: config.load(name, "paper-clevr", **REQUIRED) for name in config.names(config.RECIPES)}
+    taught = {name: (r.rl.teacher.method, r.stages) for name, r in loaded.items() if r.rl and r.rl.teacher}
+    with_chains = ("cot-sft", "rl")
+    assert taught == {
+        "opcd": ("opcd", ("rl",)),
+        "cot-sft-opcd": ("opcd", with_chains),
+        "opsd-rl": ("opsd-rl", with_chains),
+        "rlsd": ("rlsd", with_chains),
+        "sdar": ("sdar", with_chains),
+    }
+    cited = {name for name, recipe in loaded.items() if recipe.rl and recipe.rl.citation_weight}
+    assert cited == {"pa3"} and loaded["pa3"].stages == with_chains
+    assert loaded["distillation"].stages == loaded["distillation-right"].stages == ("cot-sft",)
+
+
 def test_a_recipe_file_states_only_what_differs(tmp_path: Path) -> None:
     mine = tmp_path / "mine.toml"
     mine.write_text(
@@ -93,6 +109,11 @@ def test_a_recipe_file_states_only_what_differs(tmp_path: Path) -> None:
         ({"rl": {"responses": 1}}, "2 or more"),
         ({"rl": {"prompts": 15, "micro_batch": 64}}, "multiple of updates x micro_batch"),
         ({"rl": {"format_weight": 2}}, "0..1"),
+        ({"rl": {"citation_weight": 0.95}}, "citation_weight: expected 0..0.9, what format_weight leaves"),
+        ({"rl": {"teacher": {"method": "opcd", "temperature": 1}}}, "unknown key 'rl.teacher.temperature'"),
+        ({"rl": {"teacher": {"method": "ppo"}}}, "'ppo', at `rl.teacher.method"),
+        ({"rl": {"teacher": {"weight": 1}}}, "missing required field `method`"),
+        ({"rl": {"teacher": {"method": "rlsd", "weight": 2}}}, "teacher.weight: expected 0..1"),
         ({"rl": {"warmup_steps": -1}}, "warmup_steps: expected 0 or more"),
         ({"rl": {"algorithm": "ppo"}}, "'ppo'"),
         ({"rl": {"max_steps": 0}}, "max_steps: expected above 0"),
