@@ -36,7 +36,9 @@ def make(checkpoint: Path, visual_folder: Path, tmp_path: Path) -> Make:
         model, processor = load_checkpoint(str(checkpoint), torch.device("cpu"))
         assert recipe.rl is not None
         shared = trainer_arguments(recipe, tmp_path)
-        return make_rl_trainer(recipe.rl, model.float(), processor, make_mixture(visual_folder), shared)
+        return make_rl_trainer(
+            recipe.rl, model.float(), processor, make_mixture(visual_folder), shared, recipe.base
+        )
 
     return make
 
