@@ -235,7 +235,7 @@ class PolicyRolloutTrainer(WarmupMixin, ResumeMixin, BoundedKl):
             _messages(row, "policy_prompt", "policy_images") if place in aware else question
             for place, (row, question) in enumerate(zip(rows, questions, strict=True))
         ]
-        self._policy_parts = [policy_parts(row) * (place in aware) for place, row in enumerate(rows)]
+        self._policy_parts = [policy_parts(row) if place in aware else 0 for place, row in enumerate(rows)]
         prompt_ids, completion_ids, _, _, logps, _, _, _ = super()._generate(prompts)
         self._policy_parts = []
         ids = zip(prompt_ids, completion_ids, strict=True)
