@@ -15,8 +15,8 @@ import torch
 
 from training.rl.methods import Method
 
-# RLSD: how far the scale of an advantage may be from 1, and the steepness of SDAR's gate. Both are defaults of
-# public implementations.
+# RLSD: how far the scale of an advantage may be from 1, and the steepness of SDAR's gate. Both are defaults
+# of public implementations.
 CLIP, GATE = 0.2, 5.0
 
 
