@@ -40,7 +40,7 @@ def check_stages(recipe: Recipe, stages: Sequence[Stage], parent: str) -> None:
     mixture, name, plain = Mixture(recipe.data, stages), f"hf:{parent}", as_text(processor)
     for stage in stages:
         if stage == "rl":
-            dataset = mixture.rl_dataset(plain, with_policy=False)
+            dataset = mixture.rl_dataset(plain, with_policy=cast(RlSettings, recipe.rl).reads_policy)
         else:
             dataset = mixture.sft_dataset(stage, plain)
         rows = rows_to_check(dataset, partial(mixture.characters, stage))
@@ -115,7 +115,7 @@ def check_lengths_of_rl(
 ) -> None:
     """Raises UserError if a prompt of these rows and a response do not fit into the model's context."""
     limit = positions(model.config)
-    prefix = "policy_" if settings.policy_rollout else ""
+    prefix = "policy_" if settings.reads_policy else ""
     for row in rows:
         prompt = render(name, processor, row[f"{prefix}prompt"], add_generation_prompt=True)
         images = [row[f"{prefix}images"]] if row[f"{prefix}images"] else None

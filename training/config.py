@@ -111,6 +111,11 @@ class RlSettings:
     # Other arguments of TRL's GRPOConfig, such as vllm_gpu_memory_utilization.
     trl: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def reads_policy(self) -> bool:
+        """Whether some responses are sampled or compared with the policy in context."""
+        return self.policy_rollout or self.teacher is not None
+
     def __post_init__(self) -> None:
         _require(self, "learning_rate", "epochs", "prompts", "micro_batch", "updates", "max_new_tokens")
         _require(self, "temperature", "tries")

@@ -50,12 +50,11 @@ def make_rl_trainer(
     # Without rewards there is nothing to replace.
     if settings.algorithm == "dapo" and (settings.teacher is None or settings.teacher.method != "opcd"):
         tries = settings.tries
-    with_policy = settings.policy_rollout or teacher is not None
     return PerTokenTrainer(
         model=model,
         args=GRPOConfig(**rl_arguments(settings, shared)),
         processing_class=processor,
-        train_dataset=mixture.rl_dataset(as_text(processor), with_policy=with_policy),
+        train_dataset=mixture.rl_dataset(as_text(processor), with_policy=settings.reads_policy),
         reward_funcs=functions,
         policy_rollout=settings.policy_rollout,
         tries=tries,

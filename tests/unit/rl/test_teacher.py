@@ -237,7 +237,7 @@ def test_cispo_bounds_the_weight_of_a_token(
     checkpoint: Path, visual_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = config.RlSettings(1e-3, 1, 2, 4, 8, algorithm="dapo", cispo=True)
-    arguments = rl_arguments(settings)
+    arguments = rl_arguments(settings, {})
     chosen = {name: arguments[name] for name in ("loss_type", "epsilon", "epsilon_high", "beta")}
     trainer = trainer_with(checkpoint, visual_folder, tmp_path, None, **chosen)
     inputs = trainer._generate_and_score_completions(next_rows(trainer))
