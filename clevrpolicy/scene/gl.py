@@ -122,7 +122,8 @@ class StudioScene(pyrender.Scene):  # type: ignore[misc]
     def __init__(self, scene: Scene, ground: Any) -> None:
         super().__init__(bg_color=(0.0, 0.0, 0.0, 1.0))
         scene_lamps = lamps(scene.lights)
-        side = round(scene.width * TEXELS_PER_PIXEL)
+        # At least two texels, so that the second map, of half the side, has one.
+        side = max(2, round(scene.width * TEXELS_PER_PIXEL))
         self.shares = ground_maps.shares(scene.objects, scene_lamps, side)
         self.tints = ground_maps.tints(scene.objects, side // 2)
         self.objects = np.array([_object_columns(item) for item in scene.objects], dtype=np.float32)

@@ -22,7 +22,7 @@ const float FAR = 1e6;
 const int CUBE = 0;    // the shapes in the order of ontology.ATTRIBUTES
 const int SPHERE = 1;
 const float REACH = 8.0;                        // both maps show x and y from -REACH to REACH
-const vec2 FORWARD = vec2(-0.9040, 0.4275);     // the direction in which the ground bends up to a wall
+const vec2 FORWARD = vec2(-0.9040, 0.4275);     // the direction in which the ground bends up (shapes.py)
 const float WALL_DISTANCE = 16.0;
 // CLEVR's materials: what share of light the ground reflects; indices of refraction of rubber's gloss and sheen;
 // gloss of rubber; shares of metal's two reflections, and how much its roughness along and across differs.
@@ -34,9 +34,9 @@ const float HAZY_SHARE = 0.4;
 const vec2 GRAIN = vec2(0.88, 1.136);
 
 // Fitted by tests/bench/fit_look.py.
-const float LAMP_SCALE = 1.14;      // lamps and sun are brighter by these factors than their power says
+const float LAMP_SCALE = 1.14;        // lamps and sun are brighter by these factors than their power says
 const float SUN_SCALE = 0.9502;
-const float WALL_LIGHT = 0.1101;       // light that the wall sends to the ground
+const float WALL_LIGHT = 0.1101;      // light that the wall sends to the ground
 const float WALL = 0.09543;           // radiance of the wall
 const float WALL_HEIGHT = 15.41;
 const float GROUND_EDGE = 7.303;      // distance from the origin to the edge of the ground below the camera
@@ -47,12 +47,12 @@ const float BOUNCE_REACH = 0.5079;
 const float BOUNCE_BLUR = 0.8581;
 const float BOUNCE_SKY = 0.06057;
 const float CONTACT = 22.09;          // how fast it gets darker toward the ground
-const float BALL = 1.194;            // radius of the ball that stands for an object that shades another one
+const float BALL = 1.194;             // radius of the ball that stands for an object that shades another one
 const float SHEEN = 0.7572;           // rubber
 const float RUBBER_ROUGHNESS = 0.2882;
 const float HAZY_ROUGHNESS = 0.1724;  // metal
 const float CLEAR_ROUGHNESS = 0.0007488;
-const float LAMP_BLUR = 0.2941;
+const float LAMP_BLUR = 0.2941;       // how much a lamp's radius, and a normal that turns within a pixel, widen a gloss
 const float PIXEL_TURN = 0.2123;
 const float HAZE = 1.098;
 const float SEEN_RUBBER = 0.6696;     // what metal reflects of other objects
