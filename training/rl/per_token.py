@@ -23,7 +23,7 @@ from transformers import TrainerCallback
 from training.rl.advantages import token_advantages
 from training.rl.divergence import compare, log_probs_of
 from training.rl.rollout import PolicyRolloutTrainer, PromptRow, RolloutBatch
-from training.rl.teacher import Teacher, before_responses
+from training.rl.teacher import Teacher
 
 # The key of the rows in the inputs of TRL's loss.
 ROWS = "rows"
@@ -94,7 +94,8 @@ class PerTokenTrainer(PolicyRolloutTrainer):
             return super()._get_per_token_logps_and_entropies(model, *args, **kwargs)
         with last_hidden_states(self.accelerator.unwrap_model(model)) as states:
             result = super()._get_per_token_logps_and_entropies(model, *args, **kwargs)
-        self._ask(teacher, inputs, before_responses(states[0], inputs["completion_ids"].shape[1]))
+        # The state at each token predicts the next one.
+        self._ask(teacher, inputs, states[0][:, -inputs["completion_ids"].shape[1] - 1 : -1])
         return result
 
     def _ask(self, teacher: Teacher, inputs: dict[str, Any], states_BTD: torch.Tensor) -> None:

@@ -1,10 +1,10 @@
-"""Responses to prompts that begin with a policy, and their log-probabilities, with each policy encoded once.
+"""Responses to prompts that begin with a policy, sampled or read, with each policy encoded once.
 
     prompts -> batches     without a policy, then with one; rows of the same policy next to each other
             -> prefixes    one per policy: its KV cache, with its images (harness/backends/prefix.py)
-            -> responses   sampled (generate), or given and scored (completion_logits)
+            -> responses   sampled (generate), or given and read (completion_states)
 
-B: rows of a batch; T: tokens of its longest prompt; C: tokens of its longest completion; V: vocabulary.
+B: rows of a batch; T: tokens of its longest prompt; C: tokens of its longest completion; D: hidden dimension.
 
 A prompt is its chat messages as TRL has them: one user message, whose content lists texts and loaded images.
 Its first parts are the policy, so the question and its image are not part of the prefix. If the architecture
@@ -13,7 +13,7 @@ row computes its whole prompt. Results differ from that only by float rounding.
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -100,47 +100,31 @@ def generate(model: Any, batch: PromptBatch, generation_config: Any, end_tokens:
 
 
 @torch.no_grad()
-def completion_logits(
+def completion_states(
     model: Any,
     processor: Any,
     prompts: Sequence[Messages],
     parts: Sequence[int],
     completions: Sequence[Sequence[int]],
     max_rows: int = 8,
-) -> Iterator[tuple[int, torch.Tensor]]:
-    """For each prompt its place and the logits of its completion, shape (tokens, V): the teacher pass.
+) -> list[torch.Tensor]:
+    """For each prompt the hidden states that predict its completion, shape (tokens, D): the teacher pass.
 
-    logits[t] are those from which token t of the completion is drawn, given the prompt and the tokens before
-    it. The model is in eval mode. Places come in the order of policies. At most `max_rows` rows are computed
-    at a time, and the memory for their logits, (max_rows, C, V), is freed with the last of them.
+    The ids of the completion are appended as they are. The model is in eval mode. Its head is not used: it
+    would compute the logits of all tokens. At most `max_rows` rows are computed at a time.
     """
+    states = [torch.empty(0)] * len(prompts)
     batches = read_batches(model, processor, prompts, parts, max_rows)
     while batches:
         batch = batches.pop(0)
         rows = [torch.tensor(completions[place], dtype=torch.long) for place in batch.places]
         inputs = _with_completions(model, batch.model_inputs(model), rows)
-        length = max(map(len, rows))
-        # The logits at the last token of the prompt belong to the first token of the completion.
-        logits = model(**inputs, logits_to_keep=length + 1).logits
-        for place, tokens, row_logits in zip(batch.places, rows, logits, strict=True):
-            yield place, row_logits[: len(tokens)]
-
-
-def completion_logps(
-    model: Any,
-    processor: Any,
-    prompts: Sequence[Messages],
-    parts: Sequence[int],
-    completions: Sequence[Sequence[int]],
-    temperature: float = 1.0,
-    max_rows: int = 8,
-) -> list[torch.Tensor]:
-    """For each prompt the log-probabilities of the tokens of its completion, shape (tokens,)."""
-    logps = [torch.empty(0)] * len(prompts)
-    for place, logits in completion_logits(model, processor, prompts, parts, completions, max_rows):
-        tokens = torch.tensor(completions[place], device=logits.device, dtype=torch.long)[:, None]
-        logps[place] = (logits.float() / temperature).log_softmax(-1).gather(1, tokens)[:, 0]
-    return logps
+        # The state at the last token of the prompt predicts the first token of the completion.
+        length = max(map(len, rows)) + 1
+        last = model.base_model(**inputs).last_hidden_state[:, -length:]
+        for place, tokens, of_row in zip(batch.places, rows, last, strict=True):
+            states[place] = of_row[: len(tokens)]
+    return states
 
 
 def _with_completions(model: Any, inputs: dict[str, Any], rows: Sequence[torch.Tensor]) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """The teacher: a model that reads a response of the student after (Q, I, P), with the policy in its prompt.
 
-    student    Q I      y_1 y_2 ... y_T       one row each, prompts padded on the left and
-    teacher    P Q I    y_1 y_2 ... y_T       responses on the right, so that the last T columns agree
+    student    Q I      y_1 y_2 ... y_T
+    teacher    P Q I    y_1 y_2 ... y_T       P is encoded once for all its responses (shared_prefix.py)
 
 The ids of the response are appended as they were sampled. Its text is never encoded again, because that often
 gives other tokens. The teacher reads prompt and images with its own processor, so it has its own positions.
@@ -13,12 +13,15 @@ from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
+from torch.nn.functional import pad
+from torch.nn.utils.rnn import pad_sequence
 from trl.data_utils import prepare_multimodal_messages
 
 from harness.backends.checkpoint import check_location, load_checkpoint, read_processor
 from harness.backends.tokens import as_text
 from harness.errors import UserError
 from training.rl.methods import TeacherSettings
+from training.rl.shared_prefix import completion_states, policy_parts
 
 AVERAGE = "teacher.safetensors"
 
@@ -35,7 +38,6 @@ class Teacher:
         """Whether it is an average of the student's weights."""
         return self.settings.model == "ema"
 
-    @torch.no_grad()
     def states(
         self, rows: Sequence[dict[str, Any]], response_ids_BT: torch.Tensor, response_mask_BT: torch.Tensor
     ) -> torch.Tensor:
@@ -44,15 +46,13 @@ class Teacher:
             prepare_multimodal_messages(row["policy_prompt"], images=row.get("policy_images") or [])
             for row in rows
         ]
-        inputs = self.processor.apply_chat_template(
-            prompts,
-            add_generation_prompt=True,
-            tokenize=True,
-            return_dict=True,
-            return_tensors="pt",
-            processor_kwargs={"padding": True},
-        ).to(response_ids_BT.device)
-        return response_states(self.model, inputs, response_ids_BT, response_mask_BT)
+        lengths = response_mask_BT.sum(1).tolist()
+        responses = [ids[:length] for ids, length in zip(response_ids_BT.tolist(), lengths, strict=True)]
+        parts = [policy_parts(row) for row in rows]
+        states_BTD = pad_sequence(
+            completion_states(self.model, self.processor, prompts, parts, responses), batch_first=True
+        )
+        return pad(states_BTD, (0, 0, 0, response_ids_BT.shape[1] - states_BTD.shape[1]))
 
     @torch.no_grad()
     def follow(self, student: Any) -> None:
@@ -66,31 +66,6 @@ class Teacher:
 
     def load(self, folder: Path) -> None:
         self.model.load_state_dict(load_file(folder / AVERAGE), strict=False)
-
-
-def response_states(
-    model: Any, prompts: Any, response_ids_BT: torch.Tensor, response_mask_BT: torch.Tensor
-) -> torch.Tensor:
-    """Hidden states (B, T, D) from which `model` predicts the T tokens of responses to these prompts.
-
-    `prompts` are the inputs of the model for B prompts, padded on the left.
-    """
-    inputs = dict(prompts)
-    inputs["input_ids"] = torch.cat([inputs["input_ids"], response_ids_BT], 1)
-    inputs["attention_mask"] = torch.cat([inputs["attention_mask"], response_mask_BT], 1)
-    for name in ("token_type_ids", "mm_token_type_ids"):
-        # A response is text.
-        if name in inputs:
-            text_BT = inputs[name].new_zeros(response_ids_BT.shape)
-            inputs[name] = torch.cat([inputs[name], text_BT], 1)
-    # The base model has no head, which would compute logits of all tokens.
-    states: torch.Tensor = model.base_model(**inputs, use_cache=False).last_hidden_state
-    return before_responses(states, response_ids_BT.shape[1])
-
-
-def before_responses(states: torch.Tensor, length: int) -> torch.Tensor:
-    """Of hidden states of whole sequences, those that predict the last `length` tokens."""
-    return states[:, -length - 1 : -1]
 
 
 def load_teacher(settings: TeacherSettings, base: str, start: str, processor: Any, device: Any) -> Teacher:

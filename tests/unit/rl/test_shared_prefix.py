@@ -15,8 +15,7 @@ from harness.backends.checkpoint import load_checkpoint
 from harness.backends.prefix import ARCHITECTURES
 from harness.backends.tokens import as_text
 from training.rl.shared_prefix import (
-    completion_logits,
-    completion_logps,
+    completion_states,
     generate,
     policy_parts,
     read_batches,
@@ -143,15 +142,12 @@ def test_log_probabilities_are_those_of_a_full_forward(
     prompts, parts = prompts_of(request.getfixturevalue(folder), processor, copies=1)
     completions = [[(7 * place + 3 * i) % 200 + 10 for i in range(1 + place % 9)] for place in range(12)]
     expected = [full_logits(model, processor, *pair) for pair in zip(prompts, completions, strict=True)]
-    logits = dict(completion_logits(model, processor, prompts, parts, completions, max_rows=5))
-    logps = completion_logps(model, processor, prompts, parts, completions, temperature=0.7)
-    assert sorted(logits) == list(range(12))
-    for place, of_place in enumerate(expected):
-        assert torch.allclose(logits[place], of_place, atol=2e-5)
-        tokens = torch.tensor(completions[place])[:, None]
-        wanted = (of_place / 0.7).log_softmax(-1).gather(1, tokens)[:, 0]
-        assert logps[place].shape == wanted.shape
-        assert (logps[place] - wanted).abs().max() < 1e-5
+    states = completion_states(model, processor, prompts, parts, completions, max_rows=5)
+    for completion, of_row, wanted in zip(completions, states, expected, strict=True):
+        assert of_row.shape[0] == len(completion)
+        logits = model.get_output_embeddings()(of_row)
+        assert torch.allclose(logits, wanted, atol=2e-5)
+        assert torch.allclose(logits.log_softmax(-1), wanted.log_softmax(-1), atol=1e-5)
 
 
 def test_a_step_encodes_each_policy_and_its_images_once(

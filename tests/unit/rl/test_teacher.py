@@ -19,7 +19,8 @@ from training.check import check_stages
 from training.rl.divergence import log_probs_of
 from training.rl.methods import TeacherSettings
 from training.rl.per_token import PerTokenTrainer
-from training.rl.teacher import Teacher, check_tokenizer, response_states
+from training.rl.shared_prefix import completion_states
+from training.rl.teacher import Teacher, check_tokenizer
 from training.rl.trainer import LOSSES, rl_arguments
 
 CPU = torch.device("cpu")
@@ -323,11 +324,8 @@ def test_the_ids_of_a_response_are_read_as_they_are(checkpoint: Path) -> None:
     hook = model.base_model.register_forward_pre_hook(
         lambda _module, _args, kwargs: seen.append(kwargs["input_ids"]), with_kwargs=True
     )
-    prompt = tokenizer("A question.", return_tensors="pt")
-    with torch.no_grad():
-        response_states(
-            model, prompt, torch.tensor([letters]), torch.ones((1, len(letters)), dtype=torch.long)
-        )
+    prompt = [{"role": "user", "content": [{"type": "text", "text": "A question."}]}]
+    completion_states(model, processor, [prompt], [0], [letters])
     hook.remove()
     assert seen[0][0, -len(letters) :].tolist() == letters
 
