@@ -40,7 +40,7 @@ test-vllm: $(READY_VLLM) ## test the vllm backend with vLLM's CPU build, install
 	@.venv-vllm/bin/pytest -rP tests/with_vllm
 	@.venv-vllm/bin/pytest tests/contract/test_backends.py -k vllm
 
-test-zoo: $(READY_ZOO) ## test model families whose processors need torchvision, installed in .venv-zoo (5 GB)
+test-zoo: $(READY_ZOO) ## test model families whose processors need torchvision, installed in .venv-zoo
 	@echo 'test-zoo: pytest'
 	@.venv-zoo/bin/pytest tests/flow/test_zoo.py
 
