@@ -13,6 +13,7 @@ Of a checkpoint's generation config only the end tokens are used: no repetition 
 
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -137,18 +138,19 @@ class HuggingFace(Backend):
                 first_token.append(self._now() - start)
             return torch.zeros(len(ids), dtype=torch.bool, device=ids.device)
 
-        with torch.inference_mode():
-            if prefix:
-                rows = len(batch)
-                inputs = after_prefixes(inputs, [prefix] * rows, [shared] * rows)
+        rows = len(batch)
+        after_prefix = (
+            after_prefixes(inputs, [prefix] * rows, [shared] * rows) if prefix else nullcontext(inputs)
+        )
+        with torch.inference_mode(), after_prefix as inputs:
             ids = self.model.generate(
                 **inputs,
                 logits_processor=self._logits_processors(batch),
                 stopping_criteria=[note_first_token],
             )
         seconds = self._now() - start
-        lengths = inputs["attention_mask"].sum(1).tolist()
-        cached = prefix.cached_tokens(shared, len(batch)) if prefix else [0] * len(batch)
+        lengths = (inputs["attention_mask"].sum(1) + shared).tolist()
+        cached = prefix.cached_tokens(shared, rows) if prefix else [0] * rows
         new_tokens = ids[:, inputs["input_ids"].shape[1] :].tolist()
         return [
             Response(
@@ -158,7 +160,7 @@ class HuggingFace(Backend):
                 cached_tokens=reused,
                 prefill_seconds=first_token[0],
                 seconds=seconds,
-                batch=len(batch),
+                batch=rows,
             )
             for prompt, row, begins, length, reused in zip(
                 batch, new_tokens, openings, lengths, cached, strict=True

@@ -5,14 +5,16 @@ prefix, and a batch may have several prefixes of different lengths. `Prefix` kee
 them: for each layer the keys and values, both of shape (1, KV heads, P, head size).
 
     first batch with a prefix   compute its P tokens (1 row), keep their KV cache
-    every batch                 copy caches to (B, KV heads, longest P, head size), compute the other tokens
+    every batch                 compute the other tokens, which attend to that cache (prefix_attention.py)
 
-    plain      . . p p p p p q q     p: token of the prefix     .: padding on the left, masked
+    prompts    . . p p p p p q q     p: token of the prefix     .: padding on the left, masked
                p p p p p q q q q     q: token of this prompt alone
                . . . . . r r r q     r: token of another prefix
-    cached     p p p p p|. . q q     left of the bar: from the cache. Only a shorter prefix is padded there,
-               p p p p p|q q q q     and the padding of a shorter prompt is right of the bar
-               . . r r r|. . . q
+               . . . . . . q q q     a prompt without a prefix
+    computed             . . q q
+                         q q q q
+                         . . . q
+                         . q q q
 
 Responses differ from the plain ones only by float rounding: each prompt is tokenized as a whole, and P is
 the number of first tokens that all rows of the prefix agree on, so no tokenizer can merge characters across
@@ -24,22 +26,19 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import islice
+from itertools import groupby, islice
 from typing import Any
 
 import torch
-from torch.nn.functional import pad
 from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer
 
 from harness.backends.chat import ChatReader
+from harness.backends.prefix_attention import PrefixOfRows, attention_to_prefixes
 from harness.backends.prefix_groups import MIN_SHARED_TOKENS
 
 # The architectures for which tests show that responses stay the same.
 ARCHITECTURES = frozenset({"idefics3", "llava", "qwen2_vl", "qwen2_5_vl", "qwen3_vl"})
-
-# How many new tokens a cache has room for before it is copied.
-ROOM = 64
 
 # The inputs with one column per token, of shape (B, T). All other inputs belong to images.
 TOKEN_INPUTS = ("input_ids", "attention_mask", "mm_token_type_ids")
@@ -79,7 +78,10 @@ class _ComputedPrefix:
 
 
 class Prefix:
-    """The parts that prompts share; computed by the first batch. `reader` reads the parts (chat.py)."""
+    """The parts that prompts share; computed by the first batch. `reader` reads the parts (chat.py).
+
+    Prompts that share nothing have a prefix without parts.
+    """
 
     def __init__(self, model: Any, reader: ChatReader, parts: Sequence[Any]) -> None:
         self.model, self.reader, self.parts = model, reader, parts
@@ -93,6 +95,8 @@ class Prefix:
 
     @cached_property
     def as_read(self) -> _SharedParts:
+        if not self.parts:
+            return _SharedParts([], [], 0, {})
         content = self.reader.content(self.parts)
         with _replaced_images(self.reader.processor, [[]]) as image_texts:
             inputs = self.reader.tensors([content])
@@ -103,6 +107,8 @@ class Prefix:
 
     def count_shared_tokens(self, rows: Sequence[torch.Tensor]) -> int:
         """P: the tokens that all rows start with, including all shared images and no other; 0 if too few."""
+        if not self.parts:
+            return 0
         rows = list(rows)
         longest = min(len(row) for row in rows) - 1  # generate needs at least one token
         if self.computed is not None:
@@ -128,7 +134,8 @@ class Prefix:
 def read_prompts(prefixes: Sequence[Prefix], rest: Sequence[Sequence[Any]]) -> tuple[Any, list[int]]:
     """Inputs of B whole prompts without the pixels of shared images, and for each prompt its P.
 
-    Row b has the parts of prefixes[b], then those of rest[b]. Ignore the inputs if a P is 0.
+    Row b has the parts of prefixes[b], then those of rest[b]. Ignore the inputs if P is 0 for a prefix that
+    has parts.
     """
     reader = prefixes[0].reader
     contents = [p.as_read.content + reader.content(parts) for p, parts in zip(prefixes, rest, strict=True)]
@@ -142,82 +149,48 @@ def read_prompts(prefixes: Sequence[Prefix], rest: Sequence[Sequence[Any]]) -> t
     return inputs, [shared[prefix] for prefix in prefixes]
 
 
-def after_prefixes(inputs: Any, prefixes: Sequence[Prefix], shared: Sequence[int]) -> dict[str, Any]:
-    """The inputs for the model to continue after the first shared[b] tokens of row b, with their KV cache.
+@contextmanager
+def after_prefixes(
+    inputs: Any, prefixes: Sequence[Prefix], shared: Sequence[int]
+) -> Iterator[dict[str, Any]]:
+    """Yields inputs without the first shared[b] tokens of row b. In the context the model attends to these.
 
-    `inputs` are those of read_prompts, on the model's device. Computes each prefix that is needed for the
-    first time.
+    `inputs` are those of read_prompts, on the model's device. Rows of the same prefix are next to each other.
+    Computes each prefix that is needed for the first time.
     """
     model, mask = prefixes[0].model, inputs["attention_mask"]
     token_inputs = {name: inputs[name] for name in TOKEN_INPUTS if name in inputs}
     padding = mask.argmax(1)  # (B,): tokens of padding at the left
     for row, (prefix, first) in enumerate(zip(prefixes, padding.tolist(), strict=True)):
-        if prefix.computed is None:
+        if shared[row] and prefix.computed is None:
             columns = slice(first, first + shared[row])
             prefix.compute({name: value[row : row + 1, columns] for name, value in token_inputs.items()})
     # The columns from `start` on contain the own tokens of every row. In some rows they also contain the last
-    # tokens of the prefix. They are in the cache, so their columns become padding.
+    # tokens of the prefix, which become padding.
     ends = padding + torch.tensor(shared, device=mask.device)  # (B,): where the own tokens start
     start = int(ends.min())
     hidden = torch.arange(start, mask.shape[1], device=mask.device) < ends[:, None]
     fill = {"input_ids": prefixes[0].reader.processor.tokenizer.pad_token_id}
     own = {k: v[:, start:].masked_fill(hidden, fill.get(k, 0)) for k, v in token_inputs.items()}
-    computed = [prefix.computed for prefix in prefixes if prefix.computed]
-    offsets = [c.next_position(tokens) for c, tokens in zip(computed, shared, strict=True)]
-    longest = max(shared)
-    unused = longest - torch.tensor(shared, device=mask.device)  # (B,): columns before a shorter prefix
-    cached = torch.arange(longest, device=mask.device) >= unused[:, None]
-    return {
-        **inputs,
-        **own,
-        "attention_mask": torch.cat([cached.to(mask.dtype), own["attention_mask"]], 1),
-        "position_ids": prompt_positions(model, {**inputs, **own}) + torch.cat(offsets, -2),
-        "past_key_values": _joined_cache(model.config, computed, shared),
-    }
+    positions = prompt_positions(model, {**inputs, **own})
+    groups = list(_row_groups(prefixes, shared))
+    for group, computed in groups:
+        if computed:
+            positions[..., group.rows, :] += computed.next_position(group.tokens)
+    with attention_to_prefixes(model, [group for group, _ in groups]):
+        yield {**inputs, **own, "position_ids": positions}
 
 
-class _RoomyLayer(DynamicLayer):  # type: ignore[misc]
-    """A layer of a KV cache with room for new tokens: torch.cat would copy the prefix for each of them."""
-
-    def __init__(self, keys: torch.Tensor, values: torch.Tensor, tokens: int) -> None:
-        """The first `tokens` of keys and values, (B, KV heads, at least that many, head size), are known."""
-        super().__init__()
-        self.lazy_initialization(keys, values)
-        self.buffers, self.keys, self.values = (keys, values), keys[:, :, :tokens], values[:, :, :tokens]
-
-    def update(self, key_states: torch.Tensor, value_states: torch.Tensor, *_: Any, **__: Any) -> Any:
-        used = self.keys.shape[2]
-        end = used + key_states.shape[2]
-        keys, values = self.buffers
-        if end > keys.shape[2]:
-            room = (0, 0, 0, end + ROOM - keys.shape[2])
-            self.buffers = keys, values = pad(keys, room), pad(values, room)
-        keys[:, :, used:end], values[:, :, used:end] = key_states, value_states
-        self.keys, self.values = keys[:, :, :end], values[:, :, :end]
-        return self.keys, self.values
-
-
-def _joined_cache(config: Any, rows: Sequence[_ComputedPrefix], shared: Sequence[int]) -> DynamicCache:
-    """A cache of the first shared[b] tokens of row b. It is a copy, because the model appends to it."""
-    longest = max(shared)
-    places: dict[int, list[int]] = {}  # id of a prefix -> its rows
-    for place, prefix in enumerate(rows):
-        places.setdefault(id(prefix), []).append(place)
-
-    def join(layer: int, kind: int) -> torch.Tensor:
-        states = rows[0].cache.layers[layer]
-        _, heads, _, size = (states.keys, states.values)[kind].shape
-        joined: torch.Tensor = states.keys.new_zeros((len(rows), heads, longest + ROOM, size))
-        for of_prefix in places.values():
-            source, tokens = rows[of_prefix[0]].cache.layers[layer], shared[of_prefix[0]]
-            joined[of_prefix, :, longest - tokens : longest] = (source.keys, source.values)[kind][
-                :, :, :tokens
-            ]
-        return joined
-
-    cache = DynamicCache(config=config)
-    cache.layers = [_RoomyLayer(join(i, 0), join(i, 1), longest) for i in range(len(cache.layers))]
-    return cache
+def _row_groups(
+    prefixes: Sequence[Prefix], shared: Sequence[int]
+) -> Iterator[tuple[PrefixOfRows, _ComputedPrefix | None]]:
+    """Splits the rows where the prefix changes."""
+    first = 0
+    for prefix, rows in groupby(prefixes):
+        end = first + sum(1 for _ in rows)
+        computed = prefix.computed if shared[first] else None
+        yield PrefixOfRows(slice(first, end), computed and computed.cache, shared[first]), computed
+        first = end
 
 
 def prompt_positions(model: Any, inputs: dict[str, Any]) -> torch.Tensor:

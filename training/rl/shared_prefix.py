@@ -1,6 +1,6 @@
 """Responses to prompts that begin with a policy, sampled or read, with each policy encoded once.
 
-    prompts -> batches     without a policy, then with one; rows of the same policy next to each other
+    prompts -> batches     rows without a policy first, rows of the same policy next to each other
             -> prefixes    one per policy: its KV cache, with its images (harness/backends/prefix.py)
             -> responses   sampled (generate), or given and read (completion_states)
 
@@ -13,7 +13,8 @@ row computes its whole prompt. Results differ from that only by float rounding.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,7 +33,7 @@ from harness.backends.prefix import (
 Messages = list[dict[str, Any]]
 Content = Sequence[dict[str, Any]]
 
-# Bounds the memory of a KV cache: 64 rows of 4,000 tokens need 15 GB with a model of 7 billion weights.
+# Bounds the memory of a KV cache: 64 rows of 2,000 own tokens need 7 GB with a model of 7 billion weights.
 MAX_ROWS = 64
 
 
@@ -44,7 +45,7 @@ class PromptBatch:
     places: list[int]
     # Tokens (B, T), padded on the left, and the pixels of all images that are not in a prefix.
     inputs: Any
-    # For each row its policy, and how many tokens belong to it; empty if nothing is shared.
+    # For each row its policy, if it has one, and how many tokens belong to it; empty if nothing is shared.
     prefixes: list[Prefix]
     shared: list[int]
 
@@ -53,10 +54,15 @@ class PromptBatch:
         pairs = zip(self.inputs["input_ids"], self.inputs["attention_mask"], strict=True)
         return [ids[mask == 1].tolist() for ids, mask in pairs]
 
-    def model_inputs(self, model: Any) -> dict[str, Any]:
-        """Inputs on the model's device, without the tokens that come from the KV cache of a prefix."""
+    @contextmanager
+    def model_inputs(self, model: Any) -> Iterator[dict[str, Any]]:
+        """Yields inputs on its device without the tokens of a prefix, to which it attends in the context."""
         inputs = self.inputs.to(model.device, dtype=model.dtype)
-        return after_prefixes(inputs, self.prefixes, self.shared) if self.prefixes else dict(inputs)
+        if not self.prefixes:
+            yield dict(inputs)
+            return
+        with after_prefixes(inputs, self.prefixes, self.shared) as own:
+            yield own
 
 
 def policy_parts(row: dict[str, Any]) -> int:
@@ -69,8 +75,7 @@ def read_batches(
 ) -> list[PromptBatch]:
     """Reads prompts in batches of at most `max_rows`. The first parts[b] parts of prompt b are its policy.
 
-    Those with parts[b] = 0 are in batches of their own. The KV cache of a policy is computed by the first
-    batch that needs it and freed with the last one.
+    The KV cache of a policy is computed by the first batch that needs it and freed with the last one.
     """
     reader = ChatReader(processor)
     contents = [list(messages[-1]["content"]) for messages in prompts]
@@ -80,22 +85,25 @@ def read_batches(
     order = {key: place for place, key in enumerate(prefixes)}
     places = sorted(range(len(keys)), key=lambda place: (parts[place] > 0, order[keys[place]]))
 
-    def read(chunk: list[int]) -> PromptBatch:
-        if parts[chunk[0]] and reusable(model):
+    def read(chunk: list[int]) -> list[PromptBatch]:
+        aware = [place for place in chunk if parts[place]]
+        if aware and reusable(model):
             of_rows = [prefixes[keys[place]] for place in chunk]
             inputs, shared = read_prompts(of_rows, [contents[place][parts[place] :] for place in chunk])
-            if all(shared):
-                return PromptBatch(chunk, inputs, of_rows, shared)
-        return PromptBatch(chunk, reader.tensors([contents[place] for place in chunk]), [], [])
+            if all(shared[-len(aware) :]):
+                return [PromptBatch(chunk, inputs, of_rows, shared)]
+        # Otherwise prompts without a policy would be padded to the length of those with one.
+        halves = [half for half in (chunk[: -len(aware) or None], aware) if half]
+        return [PromptBatch(h, reader.tensors([contents[i] for i in h]), [], []) for h in halves]
 
-    halves = [[place for place in places if bool(parts[place]) == aware] for aware in (False, True)]
-    return [read(half[i : i + max_rows]) for half in halves for i in range(0, len(half), max_rows)]
+    chunks = [places[i : i + max_rows] for i in range(0, len(places), max_rows)]
+    return [batch for chunk in chunks for batch in read(chunk)]
 
 
 def generate(model: Any, batch: PromptBatch, generation_config: Any, end_tokens: set[int]) -> list[list[int]]:
     """A response to each prompt of the batch: its tokens up to and including the first end token."""
-    inputs = batch.model_inputs(model)
-    ids = model.generate(**inputs, generation_config=generation_config)[:, inputs["input_ids"].shape[1] :]
+    with batch.model_inputs(model) as inputs:
+        ids = model.generate(**inputs, generation_config=generation_config)[:, inputs["input_ids"].shape[1] :]
     return [_up_to_end(row, end_tokens) for row in ids.tolist()]
 
 
@@ -118,10 +126,11 @@ def completion_states(
     while batches:
         batch = batches.pop(0)
         rows = [torch.tensor(completions[place], dtype=torch.long) for place in batch.places]
-        inputs = _with_completions(model, batch.model_inputs(model), rows)
         # The state at the last token of the prompt predicts the first token of the completion.
         length = max(map(len, rows)) + 1
-        last = model.base_model(**inputs).last_hidden_state[:, -length:]
+        with batch.model_inputs(model) as inputs:
+            whole = _with_completions(model, inputs, rows)
+            last = model.base_model(**whole).last_hidden_state[:, -length:]
         for place, tokens, of_row in zip(batch.places, rows, last, strict=True):
             states[place] = of_row[: len(tokens)]
     return states

@@ -126,7 +126,8 @@ def test_logits_are_the_same_and_the_cache_is_not_modified(checkpoint: Path) -> 
             rest = [prompt.parts[len(content) :] for prompt in batch]
             inputs, shared = read_prompts([prefix] * 3, rest)
             assert min(shared) > MIN_SHARED_TOKENS
-            logits = model.model(**after_prefixes(inputs, [prefix] * 3, shared)).logits[:, -1]
+            with after_prefixes(inputs, [prefix] * 3, shared) as own:
+                logits = model.model(**own).logits[:, -1]
             expected = model.model(**model.reader.read(batch)).logits[:, -1]
             assert (logits - expected).abs().max() < 1e-4
             assert prefix.computed is not None
