@@ -8,7 +8,8 @@ from typing import Any
 
 from rollouts import hash_reward, make_mixture, make_trainer
 
-from training.rl.rollout import PolicyRolloutTrainer, RolloutBatch
+from training.rl.rollout import PolicyRolloutTrainer
+from training.rl.rollout_batch import RolloutBatch
 
 
 class RecordingTrainer(PolicyRolloutTrainer):  # type: ignore[misc]

@@ -22,7 +22,8 @@ from transformers import TrainerCallback
 
 from training.rl.advantages import token_advantages
 from training.rl.divergence import compare, log_probs_of
-from training.rl.rollout import PolicyRolloutTrainer, PromptRow, RolloutBatch
+from training.rl.rollout import PolicyRolloutTrainer
+from training.rl.rollout_batch import PromptRow, RolloutBatch
 from training.rl.teacher import Teacher
 
 # The key of the rows in the inputs of TRL's loss.

@@ -18,6 +18,7 @@ conditioned on (Q, I) alone, so the model learns to give such responses without 
     GRPO or DAPO loss on the ratio pi(o | Q, I) / pi_old(o | Q, I)
 
 B: rows of this process; N: rows of all processes, group by group; T: tokens; F: reward functions.
+rollout_batch.py has RolloutBatch and what is logged about it.
 
 TRL's _generate_and_score_completions samples, rewards and scores in one method, by calling _generate and
 _calculate_rewards. It has no place for a second prompt or for replacing groups. So the class below samples
@@ -26,9 +27,7 @@ tests/unit/rl/test_trl_hooks.py lists every private method of TRL used here, and
 """
 
 import logging
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cache
 from itertools import islice
 from typing import Any
@@ -51,35 +50,14 @@ from training.rl.dynamic_sampling import (
 )
 from training.rl.kl import BoundedKl
 from training.rl.rewards import graded_message
+from training.rl.rollout_batch import PromptRow, RolloutBatch, reward_metrics
 from training.rl.shared_prefix import PromptBatch, generate, policy_parts, read_batches
 from training.warmup import WarmupMixin
 
 # GRPO: training ends after so many consecutive batches in which the rewards of no group differ.
 PATIENCE = 20
 
-PromptRow = dict[str, Any]
 log = logging.getLogger(__name__)
-
-
-@dataclass
-class RolloutBatch:
-    """Sampled responses. Lists have an entry for each of the B rows of this process."""
-
-    rows: list[PromptRow]
-    # Tokens of the prompt (Q, I), also for responses that were sampled from (Q, I, P).
-    prompt_ids: list[list[int]]
-    completion_ids: list[list[int]]
-    completions: list[Any]
-    # vLLM's log-probabilities, if vLLM samples. None for each token that was sampled from (Q, I, P).
-    sampling_logps: list[list[float | None]] | None
-    # Rewards of all processes, shape (N, F). NaN in all of a row if the response could not be graded.
-    rewards_NF: torch.Tensor
-
-    def as_trl_output(self) -> tuple[Any, ...]:
-        """The return value of TRL's _generate: no tools, no extra fields, and the images of (Q, I)."""
-        images = [row.get("images") or [] for row in self.rows]
-        responses = (self.prompt_ids, self.completion_ids, None, self.completions, self.sampling_logps)
-        return (*responses, {}, images if any(images) else None, [])
 
 
 class PolicyRolloutTrainer(WarmupMixin, ResumeMixin, BoundedKl):
@@ -312,37 +290,17 @@ class PolicyRolloutTrainer(WarmupMixin, ResumeMixin, BoundedKl):
                 target, source = place * size + offset, group * size + offset
                 batch.rewards_NF[target] = new.rewards_NF[source]
                 if target in mine:
-                    self._replace_row(batch, target - first, row(group), response_at[source])
-
-    @staticmethod
-    def _replace_row(batch: RolloutBatch, place: int, row: PromptRow, response: tuple[Any, ...]) -> None:
-        batch.rows[place] = row
-        batch.prompt_ids[place], batch.completion_ids[place], batch.completions[place], logps = response
-        if batch.sampling_logps is not None:
-            batch.sampling_logps[place] = logps
+                    batch.replace_row(target - first, row(group), response_at[source])
 
     def _log_rewards(self, batch: RolloutBatch) -> None:
         """Logs rewards of the batch before groups are replaced, so that GRPO and DAPO are comparable."""
-        metrics, totals_N = self._metrics["train"], self._total_rewards(batch)
-        columns = dict(zip(self.reward_func_names, batch.rewards_NF.T, strict=True)) | {"reward": totals_N}
-        halves = 2 if self.policy_rollout else 1
-        half = self.num_generations // halves
-        for name, values_N in columns.items():
-            means = values_N.view(-1, halves, half).nanmean((0, 2)).tolist()
-            for kind, mean in zip(("policy_free", "policy_aware"), means, strict=False):
-                metrics[f"{name}/{kind}"].append(mean)
-        varied = groups_with_variance(totals_N, self.num_generations)
-        metrics["groups/zero_variance"].append(1 - varied.float().mean().item())
-        metrics["responses/unscored"].append(float(totals_N.isnan().sum()))
-        if "family" not in batch.rows[0]:
-            return
-        by_family: dict[str, list[float]] = {}
-        families_N = gather_object([row["family"] for row in batch.rows])
-        for place, (family, total) in enumerate(zip(families_N, totals_N.tolist(), strict=True)):
-            if place % self.num_generations < half and not math.isnan(total):
-                by_family.setdefault(family, []).append(total)
-        for family, policy_free in sorted(by_family.items()):
-            metrics[f"reward/{family}"].append(sum(policy_free) / len(policy_free))
+        rewards = dict(zip(self.reward_func_names, batch.rewards_NF.T, strict=True))
+        rewards["reward"] = self._total_rewards(batch)
+        known = [row["family"] for row in batch.rows if "family" in row]
+        families = gather_object(known) if known else []
+        logged = reward_metrics(rewards, self.num_generations, self.policy_rollout, families)
+        for name, value in logged.items():
+            self._metrics["train"][name].append(value)
 
     def _stop_without_variance(self, batch: RolloutBatch) -> None:
         """Ends training after PATIENCE consecutive batches in which the rewards of no group differ."""
