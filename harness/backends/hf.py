@@ -25,6 +25,7 @@ from harness.backends.chat import Reader, approximate_tokens, end_tokens
 from harness.backends.checkpoint import load_checkpoint
 from harness.backends.prefix import Prefix, after_prefixes, read_prompts, reusable
 from harness.backends.prefix_groups import Group, group_by_prefix
+from harness.backends.roomy_cache import roomy_cache
 from harness.backends.tokens import decode, opening
 from harness.errors import UserError
 from harness.files.benchmark import Benchmark
@@ -145,6 +146,7 @@ class HuggingFace(Backend):
         with torch.inference_mode(), after_prefix as inputs:
             ids = self.model.generate(
                 **inputs,
+                past_key_values=roomy_cache(self.model.config),
                 logits_processor=self._logits_processors(batch),
                 stopping_criteria=[note_first_token],
             )

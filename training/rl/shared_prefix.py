@@ -29,6 +29,7 @@ from harness.backends.prefix import (
     read_prompts,
     reusable,
 )
+from harness.backends.roomy_cache import roomy_cache
 
 Messages = list[dict[str, Any]]
 Content = Sequence[dict[str, Any]]
@@ -102,8 +103,10 @@ def read_batches(
 
 def generate(model: Any, batch: PromptBatch, generation_config: Any, end_tokens: set[int]) -> list[list[int]]:
     """A response to each prompt of the batch: its tokens up to and including the first end token."""
+    cache = roomy_cache(model.config)
     with batch.model_inputs(model) as inputs:
-        ids = model.generate(**inputs, generation_config=generation_config)[:, inputs["input_ids"].shape[1] :]
+        ids = model.generate(**inputs, past_key_values=cache, generation_config=generation_config)
+    ids = ids[:, inputs["input_ids"].shape[1] :]
     return [_up_to_end(row, end_tokens) for row in ids.tolist()]
 
 
