@@ -49,6 +49,8 @@ class CotRequest:
     """Model that writes the chains, as in `harness eval`, such as hf:PATH or openai:NAME; none for gold."""
     limit: int | None = None
     """Number of instances, balanced over policies and answers; a larger limit extends a smaller one."""
+    cover: float = 1.0
+    """Share of each policy's answers for which there are chains. Branches of the policy are left out."""
     samples: int = 1
     """Attempts per instance, until one of them can be kept."""
     sampling: Sampling = field(default_factory=Sampling)
@@ -59,6 +61,8 @@ class CotRequest:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise UserError(f"{name}: expected 1 or more, got {value}")
+        if not 0 < self.cover <= 1:
+            raise UserError(f"cover: expected a share above 0 and at most 1, got {self.cover}")
         if self.how == "gold" and (self.model is not None or self.samples > 1):
             raise UserError("how: gold uses no model; omit --model and --samples, or choose another --how")
         if self.how != "gold" and self.model is None:
@@ -134,7 +138,7 @@ def make_chains(benchmark: Benchmark, out: Path, request: CotRequest) -> ChainSt
     spec |= msgspec.to_builtins(request)
     # The server does not change the responses, so another one may finish the work.
     del spec["endpoint"]
-    instances = prompts.select_instances(benchmark, request.limit)
+    instances = prompts.select_instances(benchmark, request.limit, request.cover)
     flags = dict.fromkeys(("family", "digest"), "benchmark")
     reserve(out, SPEC, spec, "a set of chains of thought", flags=flags)
     if (out / MANIFEST).exists():

@@ -12,7 +12,7 @@ from harness.parsing import boxed, in_box
 from harness.records import Instance, Part, Prompt, Response
 from harness.seeds import rng
 from harness.thoughts import as_think_block
-from harness.variants import IN_CONTEXT
+from harness.variants import IN_CONTEXT, INTERNALIZED
 
 CotMethod = Literal["gold", "forward", "reverse", "teacher"]
 # The reason when a request failed. The response is not known to be wrong, so the same command retries it.
@@ -34,11 +34,12 @@ class FilterResult:
     reason: str = ""
 
 
-def select_instances(benchmark: Benchmark, limit: int | None) -> list[Instance]:
+def select_instances(benchmark: Benchmark, limit: int | None, cover: float = 1.0) -> list[Instance]:
     """The first `limit` training instances in an order that is the same for every method and model.
 
     The policies alternate, and so do the answers within each policy. Any prefix is therefore balanced, and a
     smaller limit gives a prefix of a larger one. Recall items are in another split and are never selected.
+    With `cover`, only this share of each policy's answers occurs.
     """
     # Policy -> target -> instances. Sorting by a random key first makes the order inside each group random.
     groups: dict[str, dict[str, list[Instance]]] = {}
@@ -50,7 +51,27 @@ def select_instances(benchmark: Benchmark, limit: int | None) -> list[Instance]:
             f"{benchmark.folder}: expected training instances with a policy, got none; "
             "chains of thought are for benchmarks with policies"
         )
+    if cover < 1:
+        groups = {policy: _covered(benchmark, policy, of, cover) for policy, of in groups.items()}
     return _alternate(_alternate(targets.values()) for targets in groups.values())[:limit]
+
+
+def _covered(
+    benchmark: Benchmark, policy: str, targets: dict[str, list[Instance]], cover: float
+) -> dict[str, list[Instance]]:
+    """The answers of a policy that chains are made for: a smaller share is part of a larger one.
+
+    Answers of the same branch are next to each other in the order of their rules, so whole branches are left
+    out, and with them the rules that only these need.
+    """
+
+    def rules(target: str) -> tuple[str, ...]:
+        return tuple(benchmark.family.gold_rules(targets[target][0], INTERNALIZED))
+
+    ordered = sorted(targets, key=lambda target: (rules(target), target))
+    first = rng(0, "cover", policy).randrange(len(ordered))
+    chosen = {ordered[(first + i) % len(ordered)] for i in range(max(1, round(cover * len(ordered))))}
+    return {target: of_target for target, of_target in targets.items() if target in chosen}
 
 
 def _alternate(groups: Iterable[Sequence[Instance]]) -> list[Instance]:

@@ -22,7 +22,8 @@ from training.config import Recipe, Stage
 from training.cot import generate
 from training.curves.history import LOG, RECORD_FILE, LogEntry
 from training.sweep import grid
-from training.sweep.grid import BASE, SWEEP, Cell, Sweep
+from training.sweep.coverage import accuracy_by_coverage
+from training.sweep.grid import BASE, COVERAGE, SWEEP, Cell, Sweep
 from training.train import TrainingRecord, provenance, reserve_run, train
 
 # The reason why a cell failed.
@@ -37,12 +38,16 @@ def run(sweep: Sweep, cell: Cell) -> None:
     else:
         model = cell.method if cell.method in SCRIPTED else f"hf:{base}"
     folder, sampling = Path(cell.folder), sweep.scoring.sampling
-    for name, data in zip(cell.benchmarks, cell.data, strict=True):
-        benchmark, prefix = Benchmark(Path("data", data)), f"{name}-" if len(cell.benchmarks) > 1 else ""
-        evaluate(benchmark, sweep.scoring.test(model), folder / f"{prefix}test")
+    for data in cell.data:
+        benchmark, test = Benchmark(Path("data", data)), folder / cell.file(data, "test")
+        evaluate(benchmark, sweep.scoring.test(model), test)
+        if cell.chains is not None:
+            chains = generate.read_chains(Path(cell.chains_folder(data)), benchmark)
+            means = accuracy_by_coverage(benchmark, chains, test)
+            store.write_json(folder / cell.file(data, COVERAGE), means)
         if "recall" in benchmark.splits:
             request = EvalRequest(model, INTERNALIZED.name, "recall", sampling=sampling)
-            evaluate(benchmark, request, folder / f"{prefix}recall")
+            evaluate(benchmark, request, folder / cell.file(data, "recall"))
     for name in sweep.general:
         request = EvalRequest(model, INTERNALIZED.name, sampling=sampling)
         evaluate(Benchmark(Path("data", name)), request, folder / name)
@@ -52,7 +57,9 @@ def _train(sweep: Sweep, cell: Cell, base: str) -> Path:
     """Generates chains of thought if the cell needs them, trains it, and returns the checkpoint."""
     if cell.chains is not None:
         model = None if cell.how == "gold" else f"hf:{base}"
-        request = generate.CotRequest(cell.how, model, cell.chains, sampling=sweep.scoring.sampling)
+        request = generate.CotRequest(
+            cell.how, model, cell.chains, cell.cover, sampling=sweep.scoring.sampling
+        )
         for name in cell.data:
             folder = Path(cell.chains_folder(name))
             with store.locked(folder.with_name(f".{folder.name}.lock"), wait=True):

@@ -35,6 +35,8 @@ SWEEP, BASE = "sweep.toml", "base"
 UNTRAINED = (BASE, *SCRIPTED)
 # Folders in a cell. A benchmark cannot have these names.
 RESERVED = ("train", "test", "recall")
+# Accuracies of a cell that learns from chains of thought (coverage.py).
+COVERAGE = "coverage.json"
 
 
 class TomlTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -90,7 +92,7 @@ class Scoring(TomlTable, frozen=True):
 
 
 class Grid(TomlTable, frozen=True):
-    """Every method on every benchmark with every number of chains and every seed."""
+    """Every method on every benchmark with every number of chains, every coverage and every seed."""
 
     title: str
     # Names of benchmarks; "a+b" means one training run on both.
@@ -99,6 +101,8 @@ class Grid(TomlTable, frozen=True):
     # Chains of thought per benchmark, over all its policies. A method without chains has one cell for all.
     chains: tuple[int, ...]
     seeds: tuple[int, ...]
+    # Shares of each policy's answers for which there are chains (`trimpi cot --cover`).
+    cover: tuple[float, ...] = (1.0,)
     # What the tables and plots of the report compare.
     along: Literal["methods", "chains", "depth"] = "methods"
 
@@ -138,16 +142,27 @@ class Cell:
     stages: tuple[Stage, ...] = ()
     chains: int | None = None
     how: CotMethod = "gold"
+    cover: float = 1.0
     seed: int | None = None
 
     @property
     def lane(self) -> str:
         """Cells in the same lane run one after another, because they may share their first stages."""
-        name = f"{'+'.join(self.data)}-{self.chains}-{self.how}"
+        name = f"{'+'.join(self.data)}-{self.chains}-{self.how}{cover_suffix(self.cover)}"
         return f"{name}-seed{self.seed}" if self.seed is not None else f"{name}-{self.method}"
 
+    def file(self, data: str, name: str) -> str:
+        """The name of a file or folder in the cell's folder that belongs to one of its benchmarks."""
+        return f"{self.benchmarks[self.data.index(data)]}-{name}" if len(self.data) > 1 else name
+
     def chains_folder(self, data: str) -> str:
-        return f"data/{data}-cot{self.chains}" + ("" if self.how == "gold" else f"-{self.how}")
+        how = "" if self.how == "gold" else f"-{self.how}"
+        return f"data/{data}-cot{self.chains}{how}{cover_suffix(self.cover)}"
+
+
+def cover_suffix(cover: float) -> str:
+    """How folders name a coverage, in percent; empty if chains may have any answer."""
+    return "" if cover == 1 else f"-cover{100 * cover:g}"
 
 
 def read(file: Path) -> Sweep:
@@ -197,11 +212,16 @@ def _check_grid(grid: Grid, sweep: Sweep, where: str) -> None:
     for name in (name for mixture in grid.benchmarks for name in mixture.split("+")):
         if name not in sweep.benchmarks:
             raise UserError(f"{where}: expected benchmarks from {', '.join(sweep.benchmarks)}, got {name!r}")
-    for name in ("benchmarks", "methods", "chains", "seeds"):
+    for name in ("benchmarks", "methods", "chains", "seeds", "cover"):
         if not getattr(grid, name):
             raise UserError(f"{where}: {name}: expected one or more, got none")
     if grid.along != "methods" and any("+" in mixture for mixture in grid.benchmarks):
         raise UserError(f"{where}: expected no mixtures along {grid.along!r}, got one")
+    for cover in grid.cover:
+        if not 0 < cover <= 1:
+            raise UserError(f"{where}: cover: expected shares above 0 and at most 1, got {cover:g}")
+    if grid.along != "methods" and len(grid.cover) > 1:
+        raise UserError(f"{where}: cover: expected one share along {grid.along!r}, got {len(grid.cover)}")
     if grid.along == "depth" and len(grid.chains) > 1:
         raise UserError(f"{where}: chains: expected one number along 'depth', got {len(grid.chains)}")
     if untrained := set(grid.methods) & set(UNTRAINED):
@@ -243,8 +263,9 @@ def grid_cells(sweep: Sweep, grid: Grid) -> Iterator[Cell]:
         cell = Cell(f"{folder}/seed{seed}", benchmarks, data, name, source, how=method.how, seed=seed)
         cell = replace(cell, stages=recipe(sweep, cell).stages)
         if needs_chains(cell.stages):
-            for chains in grid.chains:
-                yield replace(cell, folder=f"{folder}-cot{chains}/seed{seed}", chains=chains)
+            for chains, cover in itertools.product(grid.chains, grid.cover):
+                chosen = f"{folder}-cot{chains}{cover_suffix(cover)}/seed{seed}"
+                yield replace(cell, folder=chosen, chains=chains, cover=cover)
         else:
             yield cell
 

@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 import tyro
 
+from clevrpolicy.dataset.config import SceneConfig
+from clevrpolicy.dataset.generate import generate
 from harness import backends
 from harness.backends import Endpoint, Sampling
 from harness.errors import UserError
@@ -68,6 +70,14 @@ def install(monkeypatch: pytest.MonkeyPatch) -> Install:
         return model
 
     return install_model
+
+
+@pytest.fixture
+def deep(tmp_path_factory: pytest.TempPathFactory) -> Benchmark:
+    """ClevrPolicy-T at N=4."""
+    out = tmp_path_factory.mktemp("benchmarks") / "deep"
+    generate(out, SceneConfig(depth=4, policies=2, train=48, test=1, width=64, height=48), workers=1)
+    return Benchmark(out)
 
 
 @pytest.fixture
@@ -224,6 +234,37 @@ def test_a_smaller_limit_is_a_prefix_of_a_larger_one(benchmark_: Benchmark, tmp_
         assert [i.id for i in select_instances(benchmark_, limit)] == all_ids[:limit]
     make_chains(benchmark_, tmp_path / "cot", CotRequest(limit=5))
     assert list(read_chains(tmp_path / "cot", benchmark_)) == all_ids[:5]
+
+
+def test_coverage_leaves_out_branches_and_is_nested(deep: Benchmark, tmp_path: Path) -> None:
+    """Of four layers, and for each policy."""
+    available = {(i.policy_id, i.target) for i in select_instances(deep, None)}
+    shares, previous = (0.01, 0.25, 0.5, 1.0), set[tuple[str | None, str]]()
+    for cover in shares:
+        instances = select_instances(deep, None, cover)
+        chosen = {(i.policy_id, i.target) for i in instances}
+        for policy in deep.policies:
+            answers = [a for p, a in available if p == policy]
+            assert sum(p == policy for p, _ in chosen) == max(1, round(cover * len(answers)))
+        # All instances of a chosen answer are used.
+        assert instances == [i for i in select_instances(deep, None) if (i.policy_id, i.target) in chosen]
+        assert previous <= chosen
+        previous = chosen
+    assert previous == available
+    half = select_instances(deep, None, 0.5)
+
+    def conditions(instances: Sequence[Instance], policy: str) -> set[str]:
+        of_policy = [i for i in instances if i.policy_id == policy]
+        return {rule for i in of_policy for rule in deep.family.gold_rules(i, INTERNALIZED)}
+
+    # Random answers would leave out hardly any condition.
+    for policy in deep.policies:
+        assert len(conditions(half, policy)) < 0.75 * len(conditions(select_instances(deep, None), policy))
+    make_chains(deep, tmp_path / "cot", CotRequest(cover=0.25, limit=10))
+    chains = read_chains(tmp_path / "cot", deep)
+    assert list(chains) == [i.id for i in select_instances(deep, 10, 0.25)]
+    with pytest.raises(UserError, match=r"cover: expected a share above 0 and at most 1, got 0"):
+        CotRequest(cover=0)
 
 
 class UnevenBenchmark:

@@ -62,6 +62,7 @@ class FakeSweep:
         chains: int | None = None,
         seed: int | None = None,
         data: str | None = None,
+        cover: float = 1.0,
     ) -> dict[str, Any]:
         size, of = "" if chains is None else f"-cot{chains}", "" if seed is None else f"/seed{seed}"
         return {
@@ -73,6 +74,7 @@ class FakeSweep:
             "stages": STAGES.get(method, []),
             "chains": chains,
             "how": "gold",
+            "cover": cover,
             "seed": seed,
         }
 

@@ -16,11 +16,12 @@ import pytest
 from harness.errors import UserError
 from harness.files import store
 from harness.files.benchmark import Benchmark
-from harness.records import Report
+from harness.records import Report, Score
 from training.config import load
 from training.curves.history import LOG, RECORD_FILE, LogEntry, read_history
 from training.sweep import cell, grid
 from training.sweep import run as sweep_run
+from training.sweep.coverage import accuracy_by_coverage
 from training.sweep.run import OUTCOME, Outcome
 from training.train import StageRecord, TrainingRecord, provenance
 
@@ -61,6 +62,37 @@ def test_cells_are_unique_and_in_a_lane_those_with_fewer_stages_come_first(tmp_p
     assert "runs/one+two/direct-sft/seed0" in folders
     mixed = grid.recipe(grid.read(tmp_path / "s.toml"), cells[-1])
     assert [str(data.benchmark) for data in mixed.data] == ["data/one", "data/two"]
+
+
+def test_a_grid_has_a_cell_for_each_coverage(tmp_path: Path) -> None:
+    grids = RUN.replace('"cot-sft-grpo"', '"direct-sft"').replace("[2]", "[8]").replace("[0, 1]", "[0]")
+    file = write(tmp_path / "s.toml", f"{grids}cover = [0.25, 1.0]\n")
+    trained = [c for c in grid.cells(grid.read(file)) if c.seed is not None]
+    assert {(c.method, c.cover): (c.folder, c.chains) for c in trained} == {
+        ("direct-sft", 1.0): ("runs/one/direct-sft/seed0", None),
+        ("cot-sft", 0.25): ("runs/one/cot-sft-cot8-cover25/seed0", 8),
+        ("cot-sft", 1.0): ("runs/one/cot-sft-cot8/seed0", 8),
+    }
+    assert len({c.lane for c in trained if c.method == "cot-sft"}) == 2
+    assert trained[1].chains_folder("one") != trained[2].chains_folder("one")
+
+
+def test_accuracy_by_coverage(text_folder: Path, tmp_path: Path) -> None:
+    """On a run in which exactly one answer of one policy is right."""
+    benchmark = Benchmark(text_folder)
+    chain = benchmark.instances("train")[0]
+    test = benchmark.instances("test")
+    right = {i.id for i in test if (i.policy_id, i.target) == (chain.policy_id, chain.target)}
+    assert 0 < len(right) < len(test)
+    values = {i.id: float(i.id in right) for i in test}
+    scores = [
+        Score(i, variant, 0, value) for variant in ("internalized", "override") for i, value in values.items()
+    ]
+    store.write_lines(tmp_path / "scores.jsonl", [*scores, Score(test[0].id, "internalized", 1, None)])
+    assert accuracy_by_coverage(benchmark, [chain.id], tmp_path) == {"covered": 1.0, "uncovered": 0.0}
+    everything = [i.id for i in benchmark.instances("train")]
+    assert accuracy_by_coverage(benchmark, everything, tmp_path) == {"covered": len(right) / len(test)}
+    assert accuracy_by_coverage(benchmark, [], tmp_path) == {"uncovered": len(right) / len(test)}
 
 
 def test_a_benchmark_with_seed_in_its_command_is_generated_for_every_seed(tmp_path: Path) -> None:
@@ -383,6 +415,11 @@ def test_cells_are_trained_and_scored(
         for split, n in (("test", 12), ("recall", len(Benchmark(text_folder).instances("recall")))):
             report = store.read_json(Path("runs/one", folder, split, "report.json"), Report)
             assert (report.run.model, report.run.split, report.rows[0].n) == (model, split, n)
+    assert not Path("runs/one/base", grid.COVERAGE).exists()
+    for name in ("cot-sft", "cot-sft-grpo"):
+        coverage = store.read_json(Path(f"runs/one/{name}-cot2/seed0", grid.COVERAGE), dict[str, float])
+        assert coverage.keys() <= {"covered", "uncovered"}
+        assert coverage
     cot, grpo = (Path(f"runs/one/{n}-cot2/seed0/train/cot-sft") for n in ("cot-sft", "cot-sft-grpo"))
     assert (grpo / "model.safetensors").samefile(cot / "model.safetensors")
     record = store.read_json(grpo.parent / "rl" / RECORD_FILE, TrainingRecord)

@@ -155,10 +155,10 @@ def _rewards(sweep: StoredSweep, rows: Sequence[MethodRow], file: str) -> Iterat
 
 
 def _labeled(rows: Sequence[MethodRow]) -> dict[str, MethodRow]:
-    """The rows by their label in a plot, which has the number of chains of thought if there are several."""
-    several = len({row.cell.chains for row in rows} - {None}) > 1
+    """The rows by their label in a plot, which has the chains of thought if they differ."""
+    several = len({tables.chains(row) for row in rows} - {DASH}) > 1
     return {
-        tables.name(row) + (f", {row.cell.chains}" if several and row.cell.chains else ""): row
+        tables.name(row) + (f", {tables.chains(row)}" if several and row.cell.chains else ""): row
         for row in rows
     }
 

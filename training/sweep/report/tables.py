@@ -51,7 +51,14 @@ VARIANTS = (
     Column("in context", ("test", "in_context", "accuracy")),
 )
 GAINS = tuple(Column(key[1], key, POINTS) for key in (results.OVER_COT_SFT, results.OVER_NO_PORO))
-ACCURACY = (VARIANTS[0], *GAINS, *VARIANTS[1:], Column("recall", ("recall", "internalized", "accuracy")))
+COVERAGE = tuple(Column(kind, ("coverage", kind)) for kind in ("covered", "uncovered"))
+ACCURACY = (
+    VARIANTS[0],
+    *COVERAGE,
+    *GAINS,
+    *VARIANTS[1:],
+    Column("recall", ("recall", "internalized", "accuracy")),
+)
 TRAINING = (
     Column("seconds", ("training", "seconds"), NUMBER),
     Column("RL updates", ("training", "updates"), NUMBER),
@@ -91,16 +98,22 @@ def titles() -> Mapping[str, str]:
     return scripted | {"base": "In-Context"} | recipe_titles()
 
 
-def order(row: MethodRow) -> tuple[int, str, int]:
+def order(row: MethodRow) -> tuple[int, str, int, float]:
     """A sort key: untrained models first, then recipes in the paper's order."""
     recipe = row.cell.recipe
-    return [*titles(), recipe].index(recipe), row.cell.method, row.cell.chains or 0
+    return [*titles(), recipe].index(recipe), row.cell.method, row.cell.chains or 0, row.cell.cover
 
 
 def name(row: MethodRow) -> str:
     method, recipe = row.cell.method, row.cell.recipe
     title = titles().get(recipe) or recipe_title(recipe)
     return title if method == recipe else f"{title} ({method})"
+
+
+def chains(row: MethodRow) -> str:
+    """Their number, and the share of the answers that they may have: "16" or "16 for 50 %"."""
+    cover = "" if row.cell.cover == 1 else f" for {100 * row.cell.cover:g} %"
+    return f"{row.cell.chains}{cover}" if row.cell.chains else DASH
 
 
 def method_table(
@@ -118,7 +131,7 @@ def method_table(
     body = [
         [
             name(row),
-            str(row.cell.chains or DASH),
+            chains(row),
             f"{len(row.figures)} of {len(row.cells)}" if row.cell.recipe not in UNTRAINED else DASH,
             *(column.cell(row) for column in columns),
             *(f"{s[row.cell.recipe]:.2f}" if row.cell.recipe in s else DASH for s in paper.values()),
