@@ -76,7 +76,7 @@ def install(monkeypatch: pytest.MonkeyPatch) -> Install:
 def deep(tmp_path_factory: pytest.TempPathFactory) -> Benchmark:
     """ClevrPolicy-T at N=4."""
     out = tmp_path_factory.mktemp("benchmarks") / "deep"
-    generate(out, SceneConfig(depth=4, policies=2, train=48, test=1, width=64, height=48), workers=1)
+    generate(out, SceneConfig(depth=4, policies=2, train=48, test=1, width=96, height=64), workers=1)
     return Benchmark(out)
 
 

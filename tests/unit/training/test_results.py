@@ -171,6 +171,19 @@ def test_a_figure_is_the_mean_over_seeds_with_its_interval(fake: FakeSweep) -> N
     assert row(page, "In-Context")["in context (%)"] == "80.0"
 
 
+def test_covered_and_uncovered_questions_have_columns(fake: FakeSweep) -> None:
+    cells = [fake.cell("t2", "cot-sft", 24, 0, cover=cover) for cover in (0.5, 1.0)]
+    cells[0]["folder"] += "-half"
+    fake.grid("methods", *cells)
+    for cell, means in zip(cells, ({"covered": 0.75, "uncovered": 0.25}, {"covered": 0.8}), strict=True):
+        fake.end(cell, internalized=0.5)
+        store.write_json(fake.folder / cell["folder"] / "coverage.json", means)
+    page = fake.page()
+    heads = ("chains", "covered (%)", "uncovered (%)")
+    shown = [[row(page, "CoT SFT", table)[head] for head in heads] for table in (0, 1)]
+    assert shown == [["24 for 50 %", "75.0", "25.0"], ["24", "80.0", "–"]]
+
+
 def test_methods_are_compared_seed_by_seed(fake: FakeSweep) -> None:
     """A gain that is the same for all seeds has an interval without width, even if the seeds differ much."""
     cot = [fake.cell("t2", "cot-sft", 24, seed) for seed in range(4)]
