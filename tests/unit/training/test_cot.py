@@ -247,7 +247,9 @@ def test_coverage_leaves_out_branches_and_is_nested(deep: Benchmark, tmp_path: P
             answers = [a for p, a in available if p == policy]
             assert sum(p == policy for p, _ in chosen) == max(1, round(cover * len(answers)))
         # All instances of a chosen answer are used.
-        assert instances == [i for i in select_instances(deep, None) if (i.policy_id, i.target) in chosen]
+        assert {i.id for i in instances} == {
+            i.id for i in select_instances(deep, None) if (i.policy_id, i.target) in chosen
+        }
         assert previous <= chosen
         previous = chosen
     assert previous == available
@@ -433,11 +435,12 @@ def test_wrong_flags_are_refused(flags: dict[str, object], message: str) -> None
 
 def test_every_field_is_a_flag() -> None:
     line = (
-        "--how forward --model hf:x --limit 9 --samples 2 --temperature 1 --max-new-tokens 64 --concurrency 2"
+        "--how forward --model hf:x --limit 9 --cover 0.5 --samples 2 --temperature 1 --max-new-tokens 64 "
+        "--concurrency 2"
     )
     request = tyro.cli(CotRequest, args=line.split(), config=(tyro.conf.OmitArgPrefixes,))
     sampling = Sampling(max_new_tokens=64, temperature=1)
-    assert request == CotRequest("forward", "hf:x", 9, 2, sampling, Endpoint(concurrency=2))
+    assert request == CotRequest("forward", "hf:x", 9, 0.5, 2, sampling, Endpoint(concurrency=2))
 
 
 @pytest.mark.parametrize(
