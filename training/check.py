@@ -21,7 +21,7 @@ from training.config import Recipe, RlSettings, Stage
 from training.dataset import Mixture, rows_to_check
 from training.parent import load_parent
 from training.rl.teacher import check_tokenizer
-from training.rl.trainer import rl_arguments
+from training.rl.trainer import rl_config
 from training.stages import make_collator, positions, sft_config, trainer_arguments
 from training.template import without_spaces
 
@@ -35,7 +35,7 @@ def check_stages(recipe: Recipe, stages: Sequence[Stage], parent: str) -> None:
         if stage != "rl":
             sft_config(recipe, stage, Path())
         elif recipe.rl is not None:
-            rl_arguments(recipe.rl, trainer_arguments(recipe, Path()))
+            rl_config(recipe.rl, trainer_arguments(recipe, Path()))
     model, processor = load_parent(recipe, parent)
     mixture, name, plain = Mixture(recipe.data, stages), f"hf:{parent}", as_text(processor)
     for stage in stages:
