@@ -13,7 +13,8 @@ import math
 import os
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
@@ -35,6 +36,7 @@ from training.lora import lora_config
 from training.parent import load_parent
 from training.pixels import write_limits
 from training.resume import ResumeMixin
+from training.rl.vllm_errors import vllm_errors
 from training.sequence_loss import WeightedTrainer
 from training.template import SequenceTemplate
 from training.trl_fields import make_config, named_refusals
@@ -71,12 +73,12 @@ def train_stage(recipe: Recipe, stage: Stage, parent: str, run: Path) -> tuple[i
     work = run / f".{stage}"
     os.environ["TENSORBOARD_LOGGING_DIR"] = str(run / "tensorboard" / stage)
     resume_from = _last_complete_checkpoint(work)
-    with named_refusals(*trl_table(recipe, stage)):
+    with explained(recipe, stage):
         trainer = make_trainer(recipe, stage, parent, work, Mixture(recipe.data, [stage]))
     log_to_run(trainer, run, stage)
     trainer.add_callback(CheckpointGuard(work))
     try:
-        with named_refusals(*trl_table(recipe, stage)):
+        with explained(recipe, stage):
             trainer.train(resume_from_checkpoint=resume_from)
     except UserError:
         print(file=sys.stderr)  # ends the line of the progress bar
@@ -122,6 +124,13 @@ def trl_table(recipe: Recipe, stage: Stage) -> tuple[Mapping[str, Any], str]:
     if stage == "rl":
         return cast(RlSettings, recipe.rl).trl, "rl.trl"
     return recipe.sft[stage].trl, f"sft.{stage}.trl"
+
+
+@contextmanager
+def explained(recipe: Recipe, stage: Stage) -> Iterator[None]:
+    """Within the context, turns errors about TRL's fields, and those of vLLM, into a UserError."""
+    with vllm_errors(), named_refusals(*trl_table(recipe, stage)):
+        yield
 
 
 def sft_config(recipe: Recipe, stage: SftStage, work: Path) -> SFTConfig:
