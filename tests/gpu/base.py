@@ -16,9 +16,15 @@ FLAGS = (
 )
 run("training", "base", out, *FLAGS.split())
 entries = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
-losses = [entry for entry in entries if entry.get("loss") is not None]
+# On a slow machine the time is over before the first loss is logged.
+losses = [entry["loss"] for entry in entries if entry.get("loss") is not None]
 print(
     json.dumps(
-        {"entries": len(entries), "first": losses[0], "last": losses[-1], "skills": entries[-1]["skills"]}
+        {
+            "updates": entries[-1]["step"],
+            "seconds": entries[-1]["seconds"],
+            "first_and_last_loss": losses[:1] + losses[1:][-1:],
+            "skills": next((e["skills"] for e in reversed(entries) if e.get("skills")), None),
+        }
     )
 )

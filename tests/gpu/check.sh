@@ -11,13 +11,14 @@
 #                           pip download --no-deps --only-binary=:all: --python-version 3.12 \
 #                               --dest OUT/wheels PACKAGE==VERSION ...
 set -euo pipefail
-cd "$(dirname "$0")/../.."
 [ $# -ge 1 ] || { sed -n 's/^# \{0,1\}//p' "$0" | tail -n +2; exit 2; }
+out=$(realpath -m "$1")
+cd "$(dirname "$0")/../.."
 
-out=$1 python=python3 paths=$PWD:$PWD/tests/gpu:$PWD/tests/support
+python=python3 paths=$PWD:$PWD/tests/gpu:$PWD/tests/support
 [ -x .venv/bin/python ] && python=.venv/bin/python
 if [ -d "$out/wheels" ]; then
-    python=python3 site=$(cd "$out" && pwd)/site
+    python=python3 site=$out/site
     paths=$site:$paths
     if [ ! -e "$site/.ready" ]; then
         # No virtual environment: the machine's Python may be one already, which another would not include.
@@ -28,4 +29,4 @@ if [ -d "$out/wheels" ]; then
     fi
 fi
 export HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false TQDM_DISABLE=1 PYTHONPATH=$paths
-exec "$python" tests/gpu/check.py "$@"
+exec "$python" tests/gpu/check.py "$out" "${@:2}"
