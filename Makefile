@@ -35,9 +35,11 @@ test: lint ## run lint, then all tests
 # Settings of vLLM's CPU build: 1 GiB of cache, and threads that are not bound to cores, for a shared machine.
 test-vllm: export VLLM_CPU_KVCACHE_SPACE ?= 1
 test-vllm: export VLLM_CPU_OMP_THREADS_BIND ?= nobind
+# TRL has no setting for the compiler, which takes longer than all tests. With this variable nothing is compiled.
+test-vllm: export VLLM_CPU_CI_ENV ?= 1
 test-vllm: $(READY_VLLM) ## test the vllm backend with vLLM's CPU build, installed in .venv-vllm (4 GB)
 	@echo 'test-vllm: pytest'
-	@.venv-vllm/bin/pytest -rP tests/with_vllm
+	@.venv-vllm/bin/pytest -rP -p no:logging tests/with_vllm
 	@.venv-vllm/bin/pytest tests/contract/test_backends.py -k vllm
 
 test-zoo: $(READY_ZOO) ## test model families whose processors need torchvision, installed in .venv-zoo

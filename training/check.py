@@ -21,7 +21,8 @@ from training.config import Recipe, RlSettings, Stage
 from training.dataset import Mixture, rows_to_check
 from training.parent import load_parent
 from training.rl.teacher import check_tokenizer
-from training.rl.trainer import rl_arguments
+from training.rl.trainer import rl_config
+from training.rl.vllm_errors import check_installed
 from training.stages import make_collator, positions, sft_config, trainer_arguments
 from training.template import without_spaces
 
@@ -29,13 +30,15 @@ from training.template import without_spaces
 def check_stages(recipe: Recipe, stages: Sequence[Stage], parent: str) -> None:
     """Makes a batch of each stage with the checkpoint `parent`, from which the first of them starts.
 
-    Raises UserError if the checkpoint cannot be trained with one of them, or if a table trl has a wrong key.
+    Raises UserError if the checkpoint cannot be trained with one of them, if vLLM is missing, or if a table
+    trl has a wrong key or value.
     """
     for stage in stages:
         if stage != "rl":
             sft_config(recipe, stage, Path())
         elif recipe.rl is not None:
-            rl_arguments(recipe.rl, trainer_arguments(recipe, Path()))
+            check_installed(recipe.rl)
+            rl_config(recipe.rl, trainer_arguments(recipe, Path()))
     model, processor = load_parent(recipe, parent)
     mixture, name, plain = Mixture(recipe.data, stages), f"hf:{parent}", as_text(processor)
     for stage in stages:

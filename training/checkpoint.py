@@ -13,10 +13,12 @@ from typing import Any
 import torch
 from peft import PeftModel, get_peft_model_state_dict
 from peft.utils import load_peft_weights
+from safetensors import SafetensorError
 from transformers.utils import cached_file
 
 from harness.backends.checkpoint import check_location, load_checkpoint
 from harness.errors import UserError
+from harness.text import reason
 from training.curves.history import RECORD_FILE
 
 CPU = torch.device("cpu")
@@ -25,10 +27,16 @@ SETTINGS = (".json", ".jinja", ".txt", ".model")
 
 
 def load_saved(model_class: Any, folder: str, dtype: torch.dtype) -> Any:
-    """A model as a Trainer saved it. UserError if a weight is missing or unknown."""
-    model, info = model_class.from_pretrained(
-        folder, dtype=dtype, output_loading_info=True, local_files_only=True
-    )
+    """A model as a Trainer saved it. UserError if a weight is missing or unknown, or a file is damaged."""
+    try:
+        model, info = model_class.from_pretrained(
+            folder, dtype=dtype, output_loading_info=True, local_files_only=True
+        )
+    except (SafetensorError, OSError) as error:
+        raise UserError(
+            f"{folder}: expected the weights of the model that was trained, but they cannot be read: "
+            f"{reason(error)}; delete the folder and run the same command again"
+        ) from error
     _check_keys(folder, info["missing_keys"], info["unexpected_keys"])
     return model
 

@@ -13,6 +13,8 @@ import math
 import os
 import shutil
 import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
@@ -24,7 +26,6 @@ from trl import SFTConfig
 from harness.backends.chat import placeholders
 from harness.backends.tokens import as_text
 from harness.errors import UserError
-from harness.text import reason
 from training.checkpoint import export
 from training.collate import MaskingCollator
 from training.config import Recipe, RlSettings, SftSettings, SftStage, Stage
@@ -35,9 +36,10 @@ from training.lora import lora_config
 from training.parent import load_parent
 from training.pixels import write_limits
 from training.resume import ResumeMixin
+from training.rl.vllm_errors import vllm_errors
 from training.sequence_loss import WeightedTrainer
 from training.template import SequenceTemplate
-from training.trl_fields import checked
+from training.trl_fields import make_config, named_refusals
 from training.warmup import WarmupMixin
 
 # Otherwise a bar for loading weights would appear between the bars of the stages.
@@ -71,11 +73,13 @@ def train_stage(recipe: Recipe, stage: Stage, parent: str, run: Path) -> tuple[i
     work = run / f".{stage}"
     os.environ["TENSORBOARD_LOGGING_DIR"] = str(run / "tensorboard" / stage)
     resume_from = _last_complete_checkpoint(work)
-    trainer = make_trainer(recipe, stage, parent, work, Mixture(recipe.data, [stage]))
+    with explained(recipe, stage):
+        trainer = make_trainer(recipe, stage, parent, work, Mixture(recipe.data, [stage]))
     log_to_run(trainer, run, stage)
     trainer.add_callback(CheckpointGuard(work))
     try:
-        trainer.train(resume_from_checkpoint=resume_from)
+        with explained(recipe, stage):
+            trainer.train(resume_from_checkpoint=resume_from)
     except UserError:
         print(file=sys.stderr)  # ends the line of the progress bar
         raise
@@ -115,18 +119,28 @@ def make_trainer(recipe: Recipe, stage: Stage, parent: str, work: Path, mixture:
     )
 
 
+def trl_table(recipe: Recipe, stage: Stage) -> tuple[Mapping[str, Any], str]:
+    """A stage's table of TRL's fields, and its key in a recipe file."""
+    if stage == "rl":
+        return cast(RlSettings, recipe.rl).trl, "rl.trl"
+    return recipe.sft[stage].trl, f"sft.{stage}.trl"
+
+
+@contextmanager
+def explained(recipe: Recipe, stage: Stage) -> Iterator[None]:
+    """Within the context, turns errors about TRL's fields, and those of vLLM, into a UserError."""
+    with vllm_errors(), named_refusals(*trl_table(recipe, stage)):
+        yield
+
+
 def sft_config(recipe: Recipe, stage: SftStage, work: Path) -> SFTConfig:
     """TRL's configuration of a supervised stage. Raises UserError for a wrong field of its table `trl`."""
-    where, fields = f"sft.{stage}.trl", recipe.sft[stage].trl
+    fields, where = trl_table(recipe, stage)
     for name in ("packing", "padding_free"):
         if fields.get(name):
             raise UserError(f"{where}.{name}: TRL does not pack sequences that may have images; remove it")
-    arguments = trainer_arguments(recipe, work) | sft_arguments(recipe.sft[stage])
-    arguments |= checked(fields, SFTConfig, {*arguments, *MANAGED}, where)
-    try:
-        return SFTConfig(**arguments, max_length=None)
-    except (ValueError, ImportError) as error:
-        raise UserError(f"{where}: TRL refuses these fields: {reason(error)}") from error
+    arguments = trainer_arguments(recipe, work) | sft_arguments(recipe.sft[stage]) | {"max_length": None}
+    return make_config(SFTConfig, arguments, fields, {*arguments, *MANAGED}, where)
 
 
 def make_collator(stage: SftStage, parent: str, config: Any, processor: Any) -> MaskingCollator:

@@ -84,7 +84,7 @@ def in_a_process(*arguments: str) -> dict[str, float]:
 def plain_trainer(recipe: Any, stage: str, checkpoint: str, work: Path, mixture: Any) -> Any:
     """A TRL trainer as TRL's own examples use it."""
     from datasets import Dataset
-    from trl import GRPOConfig, GRPOTrainer, SFTConfig, SFTTrainer
+    from trl import GRPOTrainer, SFTConfig, SFTTrainer
 
     from training import stages
     from training.parent import load_parent
@@ -99,7 +99,7 @@ def plain_trainer(recipe: Any, stage: str, checkpoint: str, work: Path, mixture:
         in_memory = [{name: rows[i][name] for name in columns} for i in range(len(rows))]
         return GRPOTrainer(
             model=model,
-            args=GRPOConfig(**rl.rl_arguments(recipe.rl, shared)),
+            args=rl.rl_config(recipe.rl, shared),
             processing_class=processor,
             train_dataset=Dataset.from_list(in_memory),
             reward_funcs=rewards.reward_functions(mixture.benchmarks, "train"),

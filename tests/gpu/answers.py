@@ -6,11 +6,11 @@ In a dry run bfloat16 runs on the CPU too.
 import importlib.util
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 
 import torch
+from commands import run
 
 from harness.backends.checkpoint import load_checkpoint
 from harness.files import store
@@ -33,18 +33,16 @@ def bfloat16_copy() -> Path:
     return folder
 
 
-def answers(model: str, run: str, **environment: str) -> tuple[dict[object, str | None], float]:
+def answers(model: str, folder: str, **environment: str) -> tuple[dict[object, str | None], float]:
     """The texts of a run by prompt, and the accuracy with the policy in context."""
-    program = Path(sys.executable).with_name("harness")
-    command = [program, "eval", out / "bench", "--model", model, "--out", out / run, *FLAGS]
-    subprocess.run(command, check=True, stdout=sys.stderr, env=os.environ | environment)
-    report = json.loads((out / run / "report.json").read_text())
+    run("harness", "eval", out / "bench", "--model", model, "--out", out / folder, *FLAGS, **environment)
+    report = json.loads((out / folder / "report.json").read_text())
     accuracy = next(
         row["mean"]
         for row in report["rows"]
         if (row["metric"], row["variant"], row.get("group", "")) == ("accuracy", "in_context", "")
     )
-    return {r.key: r.text for r in store.read_lines(out / run / RESPONSES, Response)}, accuracy
+    return {r.key: r.text for r in store.read_lines(out / folder / RESPONSES, Response)}, accuracy
 
 
 if backend == "vllm" and importlib.util.find_spec("vllm") is None:

@@ -2,9 +2,10 @@
 
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
+
+from commands import run
 
 out = Path(sys.argv[1]) / "base-training"
 dry = "DRY_RUN" in os.environ
@@ -13,12 +14,17 @@ FLAGS = (
     if dry
     else f"--preset gpu --minutes 2 --scenes 1000 --crops 2 --workers {os.cpu_count()}"
 )
-program = Path(sys.executable).with_name("trimpi")
-subprocess.run([program, "base", out, *FLAGS.split()], check=True, stdout=sys.stderr)
+run("training", "base", out, *FLAGS.split())
 entries = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
-losses = [entry for entry in entries if entry.get("loss") is not None]
+# On a slow machine the time is over before the first loss is logged.
+losses = [entry["loss"] for entry in entries if entry.get("loss") is not None]
 print(
     json.dumps(
-        {"entries": len(entries), "first": losses[0], "last": losses[-1], "skills": entries[-1]["skills"]}
+        {
+            "updates": entries[-1]["step"],
+            "seconds": entries[-1]["seconds"],
+            "first_and_last_loss": losses[:1] + losses[1:][-1:],
+            "skills": next((e["skills"] for e in reversed(entries) if e.get("skills")), None),
+        }
     )
 )

@@ -29,7 +29,7 @@ dry = "DRY_RUN" in os.environ
 base = out / f"base-{'tiny' if dry else size}"
 if not base.exists():
     random_qwen.save("tiny" if dry else size, base)
-rl = {"prompts": 8, "responses": 8, "micro_batch": 4, "max_new_tokens": 256}
+rl = {"prompts": 8, "responses": 8, "updates": 1, "micro_batch": 4, "max_new_tokens": 256}
 if dry:
     rl |= {"prompts": 2, "responses": 4, "max_new_tokens": 8}
 recipe = config.load(

@@ -42,6 +42,8 @@ BIN = Path(sys.executable).parent
 POSITIONS = 2048
 OPTIONS = f"enforce_eager=true&dtype=float32&max_model_len={POSITIONS}"
 NEW = 24
+# Seconds in which an engine surely starts. It takes half a minute, but ten times that on a busy machine.
+STARTED = 1200
 
 
 def prompt(name: str, *values: str) -> Prompt:
@@ -318,7 +320,7 @@ def test_eval_resumes_after_kill_9_and_leaves_no_process(
     command = [BIN / "harness", "eval", text_folder, "--model", model]
     command += ["--max-new-tokens", "8", "--out", tmp_path / "run"]
     process = subprocess.Popen(command, start_new_session=True)
-    wait(200, lambda: process.poll() is not None or (log.path.exists() and len(log.read()) >= 4))
+    wait(STARTED, lambda: process.poll() is not None or (log.path.exists() and len(log.read()) >= 4))
     assert len(processes_of(process.pid)) > 2
     process.kill()
     process.wait()
@@ -327,7 +329,7 @@ def test_eval_resumes_after_kill_9_and_leaves_no_process(
     wait(20, lambda: not processes_of(process.pid))
     assert processes_of(process.pid) == []
 
-    assert subprocess.run(command, check=False, timeout=300).returncode == 0
+    assert subprocess.run(command, check=False, timeout=STARTED).returncode == 0
     benchmark = Benchmark(text_folder)
     undisturbed = sampled(engine, max_new_tokens=8)
     undisturbed.reader = copy.copy(engine.reader)
@@ -364,7 +366,7 @@ def server(sober: Path) -> Iterator[str]:
         except (urllib.error.URLError, OSError):
             return process.poll() is not None
 
-    wait(200, up)
+    wait(STARTED, up)
     yield f"http://127.0.0.1:{port}/v1"
     os.killpg(process.pid, signal.SIGTERM)
     process.wait()

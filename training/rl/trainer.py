@@ -14,7 +14,7 @@ from training.rl import rewards
 from training.rl.citations import citation_reward
 from training.rl.per_token import PerTokenTrainer
 from training.rl.teacher import load_teacher
-from training.trl_fields import checked
+from training.trl_fields import make_config
 
 # The arguments of GRPOConfig that differ by algorithm (paper, TriMPI, RL). GRPO averages over each response
 # and then over responses, and adds the k3 estimate of the KL. DAPO averages over all tokens, without KL.
@@ -52,7 +52,7 @@ def make_rl_trainer(
         tries = settings.tries
     return PerTokenTrainer(
         model=model,
-        args=GRPOConfig(**rl_arguments(settings, shared)),
+        args=rl_config(settings, shared),
         processing_class=processor,
         train_dataset=mixture.rl_dataset(as_text(processor), with_policy=settings.reads_policy),
         reward_funcs=functions,
@@ -64,8 +64,8 @@ def make_rl_trainer(
     )
 
 
-def rl_arguments(settings: RlSettings, shared: Mapping[str, Any]) -> dict[str, Any]:
-    """All arguments of GRPOConfig. Raises UserError if one in the recipe's table rl.trl is wrong."""
+def rl_config(settings: RlSettings, shared: Mapping[str, Any]) -> GRPOConfig:
+    """TRL's configuration of the stage. Raises UserError for a wrong field of the recipe's table rl.trl."""
     # TRL counts in passes: passes per update (gradient accumulation) and passes per rollout batch.
     responses = settings.prompts * settings.responses
     passes_per_update = accumulation_steps(responses // settings.updates, settings.micro_batch)
@@ -95,6 +95,5 @@ def rl_arguments(settings: RlSettings, shared: Mapping[str, Any]) -> dict[str, A
         "log_multimodal": False,
     }
     # The arguments that depend on the algorithm have no settings of their own, so rl.trl may change them.
-    given = checked(settings.trl, GRPOConfig, arguments, "rl.trl")
     loss = {**LOSSES[settings.algorithm], **(CISPO if settings.cispo else {})}
-    return {**loss, **arguments, **given}
+    return make_config(GRPOConfig, {**loss, **arguments}, settings.trl, arguments, "rl.trl")

@@ -8,14 +8,13 @@ import pytest
 import torch
 from PIL import Image
 from rollouts import make_mixture, next_rows
-from trl import GRPOConfig
 from trl.trainer import grpo_trainer
 
 from harness.backends.checkpoint import load_checkpoint
 from harness.files.benchmark import Benchmark
 from training import config
 from training.rl import rollout
-from training.rl.trainer import make_rl_trainer, rl_arguments
+from training.rl.trainer import make_rl_trainer, rl_config
 from training.stages import trainer_arguments
 
 SMALL = {"prompts": 2, "responses": 4, "micro_batch": 4, "max_new_tokens": 12}
@@ -51,7 +50,7 @@ def test_settings_reach_trl(tmp_path: Path) -> None:
     settings = {"dual_clip": 3.0, "top_p": 0.9, "weight_decay": 0.01, "overlong": "mask"}
     recipe = load(tmp_path, tmp_path, **settings)
     assert recipe.rl is not None
-    made = GRPOConfig(**rl_arguments(recipe.rl, trainer_arguments(recipe, tmp_path)))
+    made = rl_config(recipe.rl, trainer_arguments(recipe, tmp_path))
     assert (made.delta, made.top_p, made.weight_decay) == (3.0, 0.9, 0.01)
     assert made.mask_truncated_completions
 
@@ -59,7 +58,7 @@ def test_settings_reach_trl(tmp_path: Path) -> None:
 def test_the_defaults_are_those_without_the_settings(tmp_path: Path) -> None:
     recipe = load(tmp_path, tmp_path)
     assert recipe.rl is not None
-    made = GRPOConfig(**rl_arguments(recipe.rl, trainer_arguments(recipe, tmp_path)))
+    made = rl_config(recipe.rl, trainer_arguments(recipe, tmp_path))
     assert (made.delta, made.top_p, made.weight_decay) == (None, 1.0, 0.0)
     assert not made.mask_truncated_completions and made.reward_weights == [0.9, 0.1]
     assert not made.use_vllm

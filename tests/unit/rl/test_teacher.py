@@ -21,7 +21,7 @@ from training.rl.methods import TeacherSettings
 from training.rl.per_token import PerTokenTrainer
 from training.rl.shared_prefix import completion_states
 from training.rl.teacher import Teacher, check_tokenizer
-from training.rl.trainer import LOSSES, rl_arguments
+from training.rl.trainer import LOSSES, rl_config
 
 CPU = torch.device("cpu")
 SAMPLED = TeacherSettings("opsd-rl", weight=0.5)
@@ -238,8 +238,8 @@ def test_cispo_bounds_the_weight_of_a_token(
     checkpoint: Path, visual_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = config.RlSettings(1e-3, 1, 2, 4, 8, algorithm="dapo", cispo=True)
-    arguments = rl_arguments(settings, {})
-    chosen = {name: arguments[name] for name in ("loss_type", "epsilon", "epsilon_high", "beta")}
+    arguments = rl_config(settings, {"bf16": False})
+    chosen = {name: getattr(arguments, name) for name in ("loss_type", "epsilon", "epsilon_high", "beta")}
     trainer = trainer_with(checkpoint, visual_folder, tmp_path, None, **chosen)
     inputs = trainer._generate_and_score_completions(next_rows(trainer))
     mask = inputs["completion_mask"]

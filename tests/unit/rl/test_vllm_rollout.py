@@ -1,5 +1,6 @@
 """PolicyRollout with a stand-in for vLLM: what is requested from it, and how its responses are used."""
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,11 @@ import pytest
 import torch
 from rollouts import eval_inputs, make_mixture, make_trainer, next_rows, response_logps
 from trl.trainer import grpo_trainer
+
+from harness.errors import UserError
+from training import config
+from training.check import check_stages
+from training.rl.vllm_errors import vllm_errors
 
 LENGTH = 5
 
@@ -108,3 +114,31 @@ def test_vllm_suppresses_the_same_tokens_by_a_bias(sample: Any) -> None:
     bias = trainer.vllm_generation.generation_kwargs["logit_bias"]
     assert trainer.model.config.image_token_id in bias and set(bias.values()) == {-100.0}
     assert not set(bias) & set(trainer.eos_token_ids)
+
+
+@pytest.mark.skipif(find_spec("vllm") is not None, reason="vLLM is installed here")
+def test_a_missing_vllm_is_reported_before_the_first_stage(checkpoint: Path, text_folder: Path) -> None:
+    rl = {"prompts": 2, "micro_batch": 8, "vllm": "colocate"}
+    data = [{"benchmark": text_folder}]
+    recipe = config.load("rl-from-base", "tiny", base=str(checkpoint), data=data, rl=rl)
+    with pytest.raises(
+        UserError, match=r"^rl\.vllm: expected vLLM to be installed for 'colocate', .*\[vllm\]"
+    ):
+        check_stages(recipe, recipe.stages, recipe.base)
+
+
+@pytest.mark.skipif(find_spec("vllm") is not None, reason="vLLM is installed here")
+def test_a_vllm_that_cannot_start_is_an_error_of_one_sentence(
+    checkpoint: Path, visual_folder: Path, tmp_path: Path
+) -> None:
+    """Here TRL's own code says why."""
+    sentence = (
+        r"^rl\.vllm: vLLM cannot sample: ImportError: vLLM is not available.*; correct rl\.vllm_server or"
+    )
+    with pytest.raises(UserError, match=sentence), vllm_errors():
+        make_trainer(checkpoint, make_mixture(visual_folder), tmp_path, use_vllm=True)
+
+
+def test_an_error_of_other_code_stays_as_it_is() -> None:
+    with pytest.raises(KeyError), vllm_errors():
+        raise KeyError("a defect")

@@ -57,7 +57,10 @@ def test_a_field_of_trl_reaches_trl(tmp_path: Path) -> None:
         ({"learning_rate": 5.0}, "learning_rate: expected a field that the trainer leaves to you"),
         ({"loss_type": "dft"}, "loss_type: expected a field that the trainer leaves to you"),
         ({"packing": True}, "packing: TRL does not pack sequences that may have images; remove it"),
-        ({"lr_scheduler_type": "zigzag"}, "TRL refuses these fields: ValueError: zigzag is not"),
+        (
+            {"lr_scheduler_type": "zigzag"},
+            "lr_scheduler_type: TRL does not take 'zigzag': ValueError: zigzag is",
+        ),
     ],
 )
 def test_a_field_that_trl_cannot_use_is_refused(fields: dict[str, Any], message: str, tmp_path: Path) -> None:

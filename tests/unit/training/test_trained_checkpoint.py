@@ -68,6 +68,17 @@ def test_lost_weights_are_an_error(trained: Path, parent: Path, tmp_path: Path, 
     assert not (tmp_path / "out").exists()
 
 
+def test_a_damaged_file_is_an_error(trained: Path, parent: Path, tmp_path: Path) -> None:
+    """As after a power failure."""
+    file = trained / "model.safetensors"
+    file.write_bytes(file.read_bytes()[:1000])
+    with pytest.raises(
+        UserError, match=r"trained: expected the weights .* cannot be read: Safetensor.*; delete"
+    ):
+        export(trained, str(parent), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize("architecture", ["deepseek_vl", "video_llava", "git", "llama4"])
 def test_adapters_stand_in_the_language_model_alone(architecture: str) -> None:
     """Also beside an aligner or a second tower, and with a tower or a head inside the language model."""

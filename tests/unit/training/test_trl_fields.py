@@ -6,7 +6,7 @@ import pytest
 from trl import SFTConfig
 
 from harness.errors import UserError
-from training.trl_fields import checked
+from training.trl_fields import make_config, named_refusals
 
 
 @pytest.mark.parametrize(
@@ -18,7 +18,8 @@ from training.trl_fields import checked
     ],
 )
 def test_known_fields_are_kept(fields: dict[str, Any]) -> None:
-    assert checked(fields, SFTConfig, ["seed"], "rl.trl") == fields
+    made = make_config(SFTConfig, {"bf16": False}, fields, ["seed"], "rl.trl")
+    assert {name: getattr(made, name) for name in fields} == fields
 
 
 @pytest.mark.parametrize(
@@ -35,6 +36,11 @@ def test_known_fields_are_kept(fields: dict[str, Any]) -> None:
 )
 def test_other_fields_are_refused(name: str, value: Any, message: str) -> None:
     with pytest.raises(UserError) as caught:
-        checked({"optim": "sgd", name: value}, SFTConfig, ["seed"], "rl.trl")
+        make_config(SFTConfig, {"bf16": False}, {"optim": "sgd", name: value}, ["seed"], "rl.trl")
     assert str(caught.value).startswith(f"rl.trl.{name}: ")
     assert str(caught.value).endswith(message)
+
+
+def test_an_error_that_mentions_no_field_stays_as_it_is() -> None:
+    with pytest.raises(ValueError, match=r"^a defect$"), named_refusals({"optim": "sgd"}, "rl.trl"):
+        raise ValueError("a defect")
