@@ -112,9 +112,9 @@ class Mixture:
         make_row: Callable[..., dict[str, Any]],
         kinds: Mapping[Any, int],
     ) -> Any:
-        """A datasets.Dataset with a row for each of KEYS, turned into full rows when accessed.
+        """A datasets.Dataset of KEYS, turned into full rows when accessed.
 
-        Each instance has so many rows of each kind.
+        `kinds` is the number of rows of each kind that an instance gives.
         """
         from datasets import Dataset
 

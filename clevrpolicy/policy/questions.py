@@ -23,38 +23,33 @@ ABOUT_CONDITIONS = (
     "How does policy {name} word its Condition {condition}?",
     "In policy {name}, what is written under Condition {condition}?",
 )
-ABOUT_CASES = (
-    "Which conditions lead to Case {case} in policy {name}?",
-    "When is Case {case} the response under policy {name}?",
-    "List the way to Case {case} in policy {name}.",
+# The question must not contain the case, or the answer would only copy it.
+ABOUT_ANSWERS = (
+    "Follow policy {name} with the answers {answers}.",
+    "Where does policy {name} lead if the answers are {answers}?",
+    "Which conditions of policy {name} get the answers {answers}, and what is the response?",
 )
 
 
 def sample_question(tree: Tree, name: str, rng: random.Random) -> tuple[str, tuple[Part, ...]]:
-    """A question and its answer: the words of a condition, or all conditions on the path to a case."""
+    """A question and its answer: the words of a condition, or all conditions on a path and its case."""
     sections = {number: (node, narrows(tree, constraint)) for number, node, constraint in tree.sections()}
     if rng.random() < 0.5:
         condition = rng.choice(list(sections))
         question = rng.choice(ABOUT_CONDITIONS).format(condition=condition, name=name)
         return question, split_images(section(condition, *sections[condition], rng))
-    paths = dict(_paths(tree.root, "1", ()))
-    case = rng.choice(list(paths))
-    lines = [_step(condition, *sections[condition], holds) for condition, holds in paths[case]]
-    return rng.choice(ABOUT_CASES).format(case=case, name=name), split_images("\n".join(lines))
+    path = rng.choice(list(_paths(tree.root, "1")))
+    answers = ", ".join("yes" if holds else "no" for _, holds in path)
+    lines = [_step(condition, *sections[condition], holds) for condition, holds in path]
+    question = rng.choice(ABOUT_ANSWERS).format(answers=answers, name=name)
+    return question, split_images("\n".join(lines))
 
 
-# The conditions on the way to a leaf, each with its answer.
-Path = tuple[tuple[str, bool], ...]
-
-
-def _paths(node: Node, number: str, above: Path) -> Iterator[tuple[int, Path]]:
-    """The path to each case below a condition."""
+def _paths(node: Node, number: str) -> Iterator[tuple[tuple[str, bool], ...]]:
+    """For each leaf below a condition: the conditions that lead to it, each with whether it holds."""
     for holds, (branch, below) in zip((True, False), node.branches(number), strict=True):
-        path = (*above, (number, holds))
-        if isinstance(branch, Leaf):
-            yield branch.case, path
-        else:
-            yield from _paths(branch, below, path)
+        rests = [()] if isinstance(branch, Leaf) else _paths(branch, below)
+        yield from (((number, holds), *rest) for rest in rests)
 
 
 def _step(condition: str, node: Node, narrowed: bool, holds: bool) -> str:

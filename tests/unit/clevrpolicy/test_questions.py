@@ -11,7 +11,6 @@ from clevrpolicy.grading.check import check_citations, rules_of
 from clevrpolicy.grading.parse import parse_citations
 from clevrpolicy.policy import policies, reasoning, tree
 from clevrpolicy.policy.questions import sample_question
-from clevrpolicy.policy.tree import Leaf
 from harness.files.benchmark import Benchmark
 from harness.parsing import plain
 from harness.seeds import rng
@@ -30,15 +29,18 @@ def test_every_answer_states_what_the_policy_states(seed, depth, visual, accumul
     assert policy.policy.name in question
     # The value that an image shows is not in the policy's text.
     assert all(f"<image:{part.value}>" in answer for part in parts if part.kind == "image")
-    if "Case" in question:
+    if "answers" in question:
         cited = check_citations(parse_citations(answer), rules_of(policy.tree))
         assert all(rule.exists and len(rule.parts) == 2 and all(rule.parts.values()) for rule in cited)
-        case = next(leaf.case for leaf, _ in policy.tree.leaves() if answer.endswith(f" Case {leaf.case}."))
-        assert re.findall(r"Case (\d+)", question) == [str(case)]
-        constraint = next(c for leaf, c in policy.tree.leaves() if leaf == Leaf(case))
+        answers = [word == "yes" for word in re.findall(r"\b(?:yes|no)\b", question)]
+        (case, constraint) = next(
+            (leaf.case, c) for leaf, c in policy.tree.leaves() if answer.endswith(f" Case {leaf.case}.")
+        )
         scene = tree.witness(rng(seed, "witness"), constraint, max(3, len(constraint.needed)))
-        visits, _ = policy.tree.walk(tree.mask(scene))
+        visits, leaf = policy.tree.walk(tree.mask(scene))
+        assert leaf.case == case and "Case" not in question
         assert [rule.rule for rule in cited] == [f"Condition {visit.condition}" for visit in visits]
+        assert answers == [visit.holds for visit in visits]
     else:
         values = {path: value for path, (_, value) in crops.items()}
         condition, (attribute, value, _, yes, no) = policy_parser.parse_section(answer, values)
@@ -48,13 +50,14 @@ def test_every_answer_states_what_the_policy_states(seed, depth, visual, accumul
         assert stated[:2] == (attribute, value) and [t for t in stated[2:] if "Case" in t] == targets
 
 
-def test_all_conditions_and_cases_are_asked_about_but_never_as_in_recall() -> None:
+def test_all_conditions_and_paths_are_asked_about_but_never_as_in_recall() -> None:
     (policy,) = policies.sample_policies(Config(3, 1))
     name = policy.policy.name
     draws = [sample_question(policy.tree, name, rng(seed, "question")) for seed in range(400)]
-    about = {thing for question, _ in draws for thing in re.findall(r"(?:Condition|Case) [\d.]*\d", question)}
-    conditions = {f"Condition {condition}" for condition, _, _ in policy.tree.sections()}
-    assert about == conditions | {f"Case {leaf.case}" for leaf, _ in policy.tree.leaves()}
+    quoted = {thing for question, _ in draws for thing in re.findall(r"Condition ([\d.]*\d)", question)}
+    assert quoted == {condition for condition, _, _ in policy.tree.sections()}
+    ends = {parts[-1].value.rpartition(" ")[2] for question, parts in draws if "answers" in question}
+    assert ends == {f"{leaf.case}." for leaf, _ in policy.tree.leaves()}
     measured = list(reasoning.recall(policy.tree, name))
     assert not {plain(question) for question, _ in draws} & {plain(question) for _, question, _ in measured}
     answers = [plain("".join(part.value for part in parts)) for _, parts in draws]
