@@ -6,7 +6,7 @@ not where it has to recall them: in a response, after an image. In these sequenc
     kind        prompt                                  response
     policy      a request, the policy's images          the policy, as the benchmark words it
     rewording   a request, the policy's images          the policy, in a random wording and order
-    rules       the instance's images, a question       what one rule says, or which rules lead to an answer
+    rules       a question, images of its answer        what a rule says, or what follows from the rules
 
 Images are never learned, so a response refers to the images of its policy by their number.
 """
@@ -33,14 +33,12 @@ def policy_sequence(
     """
     policy = benchmark.policies[instance.policy_id or ""]
     question, answer = REQUEST.format(name=policy.name), None
-    before: list[Part] = []
     if kind == "policy":
         answer = policy.content
     elif kind == "rewording":
         answer = benchmark.family.reworded(policy.id, rng)
     elif (asked := benchmark.family.rule_question(policy.id, rng)) is not None:
         question, answer = asked
-        before = [part for part in instance.query if part.kind == "image"]
     if answer is None:
         raise UserError(
             f"sft.vm-cpt.rows: expected kinds that all benchmarks have, got {kind!r}, which "
@@ -49,4 +47,4 @@ def policy_sequence(
     images = [part for part in answer if part.kind == "image"]
     numbers = iter(range(1, len(images) + 1))
     response = "".join(p.value if p.kind == "text" else f"image {next(numbers)}" for p in answer)
-    return (*before, Part("text", question + IMAGES * bool(images)), *images), response.strip()
+    return (Part("text", question + IMAGES * bool(images)), *images), response.strip()

@@ -6,7 +6,8 @@ They are worded and answered in other ways than `reasoning.recall`, whose questi
 import random
 from collections.abc import Iterator
 
-from clevrpolicy.policy.tree import Leaf, Node, Tree
+from clevrpolicy.policy.reasoning import enumeration, gold
+from clevrpolicy.policy.tree import Leaf, Node, Tree, witness
 from clevrpolicy.policy.wording import (
     TESTS,
     destination,
@@ -16,33 +17,66 @@ from clevrpolicy.policy.wording import (
     split_images,
     tested_thing,
 )
+from clevrpolicy.scene.placement import split_of
+from harness.parsing import FORMAT
 from harness.records import Part
 
-ABOUT_CONDITIONS = (
+QUOTE = (
     "Quote Condition {condition} of policy {name}.",
     "How does policy {name} word its Condition {condition}?",
     "In policy {name}, what is written under Condition {condition}?",
 )
 # The question must not contain the case, or the answer would only copy it.
-ABOUT_ANSWERS = (
+FOLLOW = (
     "Follow policy {name} with the answers {answers}.",
     "Where does policy {name} lead if the answers are {answers}?",
     "Which conditions of policy {name} get the answers {answers}, and what is the response?",
 )
+APPLY = (
+    "The scene holds {objects}. What does policy {name} respond to it?",
+    "Apply policy {name} to a scene that holds {objects}.",
+    "Suppose that a scene holds {objects}. Which case of policy {name} is it?",
+)
+# Objects of a described scene, unless a leaf needs more.
+OBJECTS = (2, 3, 4)
 
 
 def sample_question(tree: Tree, name: str, rng: random.Random) -> tuple[str, tuple[Part, ...]]:
-    """A question and its answer: the words of a condition, or all conditions on a path and its case."""
+    """A random question and its answer: the words of a condition, the case of a path, or that of a scene.
+
+    A scene is described in words and is one of the training split. Policies with images are not asked about
+    scenes, because the reasoning would name the values that the images show.
+    """
+    pictured = any(node.crop for _, node, _ in tree.sections())
+    ask = rng.choice((quote, follow) if pictured else (quote, follow, apply, apply))
+    question, answer = ask(tree, rng)
+    return question.replace("{name}", name), split_images(answer)
+
+
+def quote(tree: Tree, rng: random.Random) -> tuple[str, str]:
+    """What a condition says."""
+    condition, node, constraint = rng.choice(list(tree.sections()))
+    question = rng.choice(QUOTE).replace("{condition}", condition)
+    return question, section(condition, node, narrows(tree, constraint), rng)
+
+
+def follow(tree: Tree, rng: random.Random) -> tuple[str, str]:
+    """The conditions on a path, and where it ends."""
     sections = {number: (node, narrows(tree, constraint)) for number, node, constraint in tree.sections()}
-    if rng.random() < 0.5:
-        condition = rng.choice(list(sections))
-        question = rng.choice(ABOUT_CONDITIONS).format(condition=condition, name=name)
-        return question, split_images(section(condition, *sections[condition], rng))
     path = rng.choice(list(_paths(tree.root, "1")))
     answers = ", ".join("yes" if holds else "no" for _, holds in path)
     lines = [_step(condition, *sections[condition], holds) for condition, holds in path]
-    question = rng.choice(ABOUT_ANSWERS).format(answers=answers, name=name)
-    return question, split_images("\n".join(lines))
+    return rng.choice(FOLLOW).replace("{answers}", answers), "\n".join(lines)
+
+
+def apply(tree: Tree, rng: random.Random) -> tuple[str, str]:
+    """The reasoning about a scene in words, which reaches each leaf equally often."""
+    _, constraint = rng.choice(list(tree.leaves()))
+    while True:
+        kinds = witness(rng, constraint, max(rng.choice(OBJECTS), len(constraint.needed)))
+        if split_of(kinds) == "train":
+            question = rng.choice(APPLY).replace("{objects}", enumeration(kinds))
+            return f"{question} {FORMAT}", gold(tree, kinds)
 
 
 def _paths(node: Node, number: str) -> Iterator[tuple[tuple[str, bool], ...]]:

@@ -10,58 +10,100 @@ from clevrpolicy.dataset.config import Config
 from clevrpolicy.grading.check import check_citations, rules_of
 from clevrpolicy.grading.parse import parse_citations
 from clevrpolicy.policy import policies, reasoning, tree
-from clevrpolicy.policy.questions import sample_question
+from clevrpolicy.policy.questions import apply, follow, quote, sample_question
+from clevrpolicy.policy.tree import Leaf
+from clevrpolicy.scene.ontology import KINDS
+from clevrpolicy.scene.placement import split_of
 from harness.files.benchmark import Benchmark
-from harness.parsing import plain
+from harness.parsing import boxed, plain
 from harness.seeds import rng
 
-seeds = st.integers(0, 10**6)
-visual_or_not = st.booleans()
+seeds, either = st.integers(0, 10**6), st.booleans()
+KIND_BY_NAME = {str(kind): kind for kind in KINDS}
 
 
-@given(seed=seeds, depth=st.integers(1, 5), visual=visual_or_not, accumulate=st.booleans())
-@settings(max_examples=60, deadline=None)
-def test_every_answer_states_what_the_policy_states(seed, depth, visual, accumulate) -> None:
-    (policy,) = policies.sample_policies(Config(depth, 1, visual=visual, accumulate=accumulate, seed=seed))
-    crops = {path: (attribute, value) for path, attribute, value in policy.crops()}
-    question, parts = sample_question(policy.tree, policy.policy.name, rng(seed, "question"))
-    answer = "".join(p.value if p.kind == "text" else f"<image:{p.value}>" for p in parts)
-    assert policy.policy.name in question
-    # The value that an image shows is not in the policy's text.
-    assert all(f"<image:{part.value}>" in answer for part in parts if part.kind == "image")
-    if "answers" in question:
-        cited = check_citations(parse_citations(answer), rules_of(policy.tree))
-        assert all(rule.exists and len(rule.parts) == 2 and all(rule.parts.values()) for rule in cited)
-        answers = [word == "yes" for word in re.findall(r"\b(?:yes|no)\b", question)]
-        (case, constraint) = next(
-            (leaf.case, c) for leaf, c in policy.tree.leaves() if answer.endswith(f" Case {leaf.case}.")
-        )
-        scene = tree.witness(rng(seed, "witness"), constraint, max(3, len(constraint.needed)))
-        visits, leaf = policy.tree.walk(tree.mask(scene))
-        assert leaf.case == case and "Case" not in question
-        assert [rule.rule for rule in cited] == [f"Condition {visit.condition}" for visit in visits]
-        assert answers == [visit.holds for visit in visits]
-    else:
-        values = {path: value for path, (_, value) in crops.items()}
-        condition, (attribute, value, _, yes, no) = policy_parser.parse_section(answer, values)
-        assert re.findall(r"Condition ([\d.]*\d)", question) == [condition]
-        stated = {c: reasoning.fields(c, node) for c, node, _ in policy.tree.sections()}[condition]
-        targets = [f"Case {case}" for case in (yes, no) if case is not None]
-        assert stated[:2] == (attribute, value) and [t for t in stated[2:] if "Case" in t] == targets
+@st.composite
+def sampled(draw, visual=either):
+    """A policy and a generator."""
+    seed, accumulate, depth = draw(seeds), draw(either), draw(st.integers(1, 5))
+    config = Config(depth, 1, visual=draw(visual), accumulate=accumulate, seed=seed)
+    return policies.sample_policies(config)[0], rng(seed, "question")
 
 
-def test_all_conditions_and_paths_are_asked_about_but_never_as_in_recall() -> None:
+def assert_path(policy, answer: str, holds: list[bool]) -> None:
+    """The answer cites the path with these verdicts, and states every test and target as the policy does."""
+    path = ["1"]
+    for verdict in holds[:-1]:
+        path.append(tree.child(path[-1], verdict))
+    cited = check_citations(parse_citations(answer), rules_of(policy.tree))
+    assert [rule.rule for rule in cited] == [f"Condition {condition}" for condition in path]
+    assert all(rule.exists and len(rule.parts) == 2 and all(rule.parts.values()) for rule in cited)
+
+
+@given(sampled())
+@settings(max_examples=40, deadline=None)
+def test_a_quoted_condition_has_the_words_of_a_policy(drawn) -> None:
+    policy, draw = drawn
+    question, answer = quote(policy.tree, draw)
+    values = {path: value for path, _, value in policy.crops()}
+    condition, (attribute, value, crop, yes, no) = policy_parser.parse_section(answer, values)
+    assert re.findall(r"Condition ([\d.]*\d)", question) == [condition]
+    node = next(node for number, node, _ in policy.tree.sections() if number == condition)
+    assert (attribute, value, crop) == (node.attribute, node.value, node.crop)
+    cases = [branch.case if isinstance(branch, Leaf) else None for branch in (node.yes, node.no)]
+    assert [yes, no] == cases
+
+
+@given(sampled())
+@settings(max_examples=40, deadline=None)
+def test_a_path_leads_to_its_case_which_the_question_does_not_name(drawn) -> None:
+    policy, draw = drawn
+    question, answer = follow(policy.tree, draw)
+    holds = [word == "yes" for word in re.findall(r"\b(?:yes|no)\b", question)]
+    assert_path(policy, answer, holds)
+    branch = policy.tree.root
+    for verdict in holds:
+        branch = branch.yes if verdict else branch.no
+    assert answer.endswith(f" The response is Case {branch.case}.") and "Case" not in question
+
+
+@given(sampled(visual=st.just(False)))
+@settings(max_examples=40, deadline=None)
+def test_a_scene_in_words_is_of_the_training_split(drawn) -> None:
+    policy, draw = drawn
+    question, answer = apply(policy.tree, draw)
+    (objects,) = re.findall(r"The scene holds (.*)\.", answer)
+    assert objects in question and "Case" not in question
+    kinds = [KIND_BY_NAME[name.removeprefix("a ")] for name in re.split(", | and ", objects)]
+    assert split_of(kinds) == "train"
+    visits, leaf = policy.tree.walk(tree.mask(kinds))
+    assert_path(policy, answer, [visit.holds for visit in visits])
+    assert boxed(answer) == f"Case {leaf.case}"
+
+
+def test_every_rule_is_asked_about_but_never_as_in_recall() -> None:
     (policy,) = policies.sample_policies(Config(3, 1))
     name = policy.policy.name
     draws = [sample_question(policy.tree, name, rng(seed, "question")) for seed in range(400)]
-    quoted = {thing for question, _ in draws for thing in re.findall(r"Condition ([\d.]*\d)", question)}
-    assert quoted == {condition for condition, _, _ in policy.tree.sections()}
-    ends = {parts[-1].value.rpartition(" ")[2] for question, parts in draws if "answers" in question}
-    assert ends == {f"{leaf.case}." for leaf, _ in policy.tree.leaves()}
+    assert all(name in question for question, _ in draws)
+    quoted = {number for question, _ in draws for number in re.findall(r"Condition ([\d.]*\d)", question)}
+    assert quoted == {number for number, _, _ in policy.tree.sections()}
+    cases = {boxed(parts[0].value) for question, parts in draws if "boxed" in question}
+    assert cases == {f"Case {leaf.case}" for leaf, _ in policy.tree.leaves()}
     measured = list(reasoning.recall(policy.tree, name))
     assert not {plain(question) for question, _ in draws} & {plain(question) for _, question, _ in measured}
-    answers = [plain("".join(part.value for part in parts)) for _, parts in draws]
+    answers = [plain(parts[0].value) for _, parts in draws]
     assert not any(plain(correct) in answer for _, _, correct in measured for answer in answers)
+
+
+def test_values_that_only_an_image_shows_are_not_named() -> None:
+    (policy,) = policies.sample_policies(Config(2, 1, visual=True, crop_share=1))
+    values = [value for _, _, value in policy.crops()]
+    for seed in range(60):
+        question, parts = sample_question(policy.tree, policy.policy.name, rng(seed, "question"))
+        text = question + "".join(part.value for part in parts if part.kind == "text")
+        assert not any(re.search(rf"\b{value}\b", text) for value in values)
+        assert any(part.kind == "image" for part in parts)
 
 
 def test_rewordings_have_the_same_tree(text_folder, visual_folder) -> None:

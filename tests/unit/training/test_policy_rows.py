@@ -81,12 +81,10 @@ def test_the_numbers_and_contents_of_the_rows(data: TrainingData) -> None:
             assert prompt(row).count("<image>") == len(row["images"]) == len(policy.content) - len(texts)
             numbers = [int(number) for number in re.findall(r"in image (\d+)", response(row))]
             assert numbers == list(range(1, len(row["images"]) + 1))
-        image = benchmark.image(instance.query[0].value)
         for row in asked:
-            assert row["images"][0] == image
             assert policy.name in prompt(row)
-            assert response(row).startswith("Condition 1")
-            assert response(row).count("image ") == len(row["images"]) - 1 == prompt(row).count("<image>") - 1
+            assert response(row).startswith(("Condition 1", "<think>"))
+            assert response(row).count("in image ") == len(row["images"]) == prompt(row).count("<image>")
 
 
 def test_equal_seeds_give_equal_rows(data: TrainingData) -> None:
