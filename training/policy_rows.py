@@ -1,7 +1,7 @@
 """Sequences about a policy itself, for a VM-CPT that also trains answers to questions (our extension).
 
 In the paper's VM-CPT a model reads the policy as part of a prompt. It then knows the words of the policy, but
-not where it has to recall them: in a response, after an image. In these sequences the policy is the response.
+it does not recall them in a response. In these sequences the policy is the response.
 
     kind        prompt                                  response
     policy      a request, the policy's images          the policy, as the benchmark words it
