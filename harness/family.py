@@ -7,13 +7,14 @@ or errors to analyze is a few lines long.
 
 from __future__ import annotations
 
+import random
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from harness.files.manifest import BenchmarkFiles
 from harness.parsing import in_box
-from harness.records import CitedRule, Grade, Instance
+from harness.records import CitedRule, Grade, Instance, Part
 from harness.variants import Variant, target
 
 
@@ -46,6 +47,17 @@ class Family(ABC):
     def gold(self, instance: Instance, variant: Variant) -> str:
         """A complete correct response, including its reasoning."""
         return self.respond(target(instance, variant) or instance.target)
+
+    def reworded(self, policy: str, rng: random.Random) -> tuple[Part, ...] | None:
+        """The content of a policy in a random wording and order of sections; None if it has only one.
+
+        This and `rule_question` are for training, so they must use no more than the policy states.
+        """
+        return None
+
+    def rule_question(self, policy: str, rng: random.Random) -> tuple[str, tuple[Part, ...]] | None:
+        """A random question about a policy and its answer, in other words than those of the split recall."""
+        return None
 
     def groups(self, instance: Instance, variant: Variant) -> Mapping[str, str]:
         """How the report splits the scores, such as {"leaf depth": "3"}."""

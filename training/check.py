@@ -45,7 +45,7 @@ def check_stages(recipe: Recipe, stages: Sequence[Stage], parent: str) -> None:
         if stage == "rl":
             dataset = mixture.rl_dataset(plain, with_policy=cast(RlSettings, recipe.rl).reads_policy)
         else:
-            dataset = mixture.sft_dataset(stage, plain)
+            dataset = mixture.sft_dataset(stage, plain, recipe.sft[stage].rows, recipe.seed)
         rows = rows_to_check(dataset, partial(mixture.characters, stage))
         if not check_template(name, processor, images=any(row["images"] for row in rows)):
             raise UserError(
@@ -61,7 +61,7 @@ def check_stages(recipe: Recipe, stages: Sequence[Stage], parent: str) -> None:
                     check_tokenizer(settings.teacher.checkpoint(recipe.base, parent), processor)
             else:
                 ends = end_tokens(name, processor, model.generation_config)
-                check_learned(name, make_collator(stage, parent, model.config, processor), rows, ends)
+                check_learned(name, make_collator(parent, model.config, processor), rows, ends)
         except UserError:
             raise
         # A processor is code of its author, so any exception may occur.

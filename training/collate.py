@@ -22,16 +22,15 @@ IGNORED = -100
 
 
 class MaskingCollator(DataCollatorForVisionLanguageModeling):  # type: ignore[misc]
-    """TRL's collator masks padding and, without `prompt_loss`, the prompt. This one also masks visual tokens.
+    """TRL's collator masks padding and prompts. This one learns the prompt of a row with `prompt_loss`, and
+    masks visual tokens.
 
     Nothing is truncated: a sequence of more than `limit` tokens is a UserError that names its instance.
     """
 
-    def __init__(
-        self, template: SequenceTemplate, prompt_loss: bool, visual: Collection[int], limit: int | None
-    ) -> None:
+    def __init__(self, template: SequenceTemplate, visual: Collection[int], limit: int | None) -> None:
         processor = template.processor
-        super().__init__(processor, completion_only_loss=not prompt_loss)
+        super().__init__(processor, completion_only_loss=True)
         self.template = template
         self.visual = torch.tensor(sorted(visual))
         tokenizer = processor.tokenizer
@@ -56,6 +55,9 @@ class MaskingCollator(DataCollatorForVisionLanguageModeling):  # type: ignore[mi
                     f"the checkpoint, got {length}; sequences are not truncated, so use a shorter policy or "
                     "smaller images"
                 )
+        prompt_loss_B = torch.tensor([example["prompt_loss"] for example in examples])
+        learned_BT = prompt_loss_B[:, None] & (batch["attention_mask"] == 1)
+        batch["labels"] = torch.where(learned_BT, batch["input_ids"], batch["labels"])
         batch["labels"][self._visual_mask(batch["input_ids"])] = IGNORED
         return batch
 

@@ -14,11 +14,14 @@ import msgspec
 
 from harness.errors import UserError
 from harness.files import store
+from training.policy_rows import PolicyRow
 from training.rl.methods import TeacherSettings
 from training.rl.rewards import FORMAT_WEIGHT
 
 SftStage = Literal["vm-cpt", "direct-sft", "cot-sft", "prompt-sft"]
 Stage = Literal[SftStage, "rl"]
+# Kinds of sequences: those of a supervised stage, or about the policy itself (training/policy_rows.py).
+RowKind = Literal[SftStage, PolicyRow]
 Loss = Literal["sequence", "token"]
 
 HERE = Path(__file__).parent
@@ -44,6 +47,9 @@ class SftSettings:
     warmup_ratio: float = 0.0
     # The mean over the tokens of each sequence and then over sequences (paper), or over all learned tokens.
     loss: Loss = "sequence"
+    # VM-CPT only: how many sequences of each kind an epoch has per chain of thought. Empty: the paper's,
+    # one sequence with policy, question and chain.
+    rows: Mapping[RowKind, int] = field(default_factory=dict)
     # More fields of TRL's SFTConfig by their own names, such as trl.neftune_noise_alpha = 5.
     trl: Mapping[str, Any] = field(default_factory=dict)
 
@@ -56,6 +62,9 @@ class SftSettings:
         _require(self, "lora_rank", "weight_decay", zero=True)
         if not 0 <= self.warmup_ratio < 1:
             raise UserError(f"warmup_ratio: expected 0 or more and below 1, got {self.warmup_ratio}")
+        for kind, count in self.rows.items():
+            if count < 1:
+                raise UserError(f"rows.{kind}: expected 1 or more, got {count}; omit a kind to leave it out")
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +213,9 @@ class Recipe:
             settings = self.rl if stage == "rl" else self.sft.get(stage)
             if settings is None:
                 raise UserError(f"{self.name}: expected settings for the stage {stage}, the scale has none")
+        for stage in self.sft.keys() - {"vm-cpt"}:
+            if self.sft[stage].rows:
+                raise UserError(f"sft.{stage}.rows: expected it only for vm-cpt; use sft.vm-cpt.rows")
         if len({data.weight is None for data in self.data}) > 1:
             raise UserError("data: expected a weight for each benchmark or for none")
 

@@ -1,7 +1,7 @@
 """Training sequences for every stage: the prompt, the response, and which tokens the loss counts.
 
-A dataset row only names a benchmark and an instance. Texts and images are loaded when a batch is created,
-so 20,000 instances with their policies need almost no memory.
+A dataset row only names a benchmark, an instance and a kind of sequence. Texts and images are loaded when a
+batch is created, so 20,000 instances with their policies need almost no memory.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -14,12 +14,16 @@ from harness import variants
 from harness.backends import readable
 from harness.errors import UserError
 from harness.files.benchmark import Benchmark
-from harness.records import Instance
+from harness.records import Instance, Part
+from harness.seeds import rng
 from harness.variants import IN_CONTEXT, INTERNALIZED, Variant
-from training.config import SftStage, Stage, TrainingData
+from training.config import RowKind, SftStage, Stage, TrainingData
 from training.cot.generate import read_chains
+from training.policy_rows import policy_sequence
 
 SPLIT = "train"
+# What a dataset stores of a row; `number` distinguishes rows of the same kind.
+KEYS = ("benchmark", "instance", "kind", "number")
 AsText = Callable[[str], str]
 
 
@@ -75,22 +79,24 @@ class Mixture:
             for response in failed:
                 raise UserError(f"{benchmark.folder}: {response.instance}: {response.error}")
 
-    def sft_dataset(self, stage: SftStage, as_text: AsText = str) -> Any:
-        """Rows of prompt, completion, images and id, as TRL's SFTTrainer expects them.
+    def sft_dataset(
+        self, stage: SftStage, as_text: AsText = str, rows: Mapping[RowKind, int] | None = None, seed: int = 0
+    ) -> Any:
+        """Rows of prompt, completion, images, id and prompt_loss, as TRL and the collator expect them.
 
         `as_text` changes every text such that a tokenizer finds no special tokens in it
-        (harness.backends.tokens).
+        (harness.backends.tokens). `rows` says how many sequences of which kinds each instance gives, if not
+        one of the stage's own format; `seed` determines their wordings.
         """
-        format_ = SEQUENCE_FORMATS[stage]
-        ids = self.chains if format_.chain_of_thought else self.instances
-        return self._dataset(ids, partial(self._sft_row, format_, as_text))
+        ids = self.chains if SEQUENCE_FORMATS[stage].chain_of_thought else self.instances
+        return self._dataset(ids, partial(self._sft_row, as_text, seed), rows or {stage: 1})
 
     def rl_dataset(self, as_text: AsText = str, with_policy: bool = True) -> Any:
         """Rows with the prompt (Q, I) and the instance, for the PolicyRolloutTrainer.
 
         Those with_policy also have the prompt (Q, I, P), whose images are decoded only for them.
         """
-        return self._dataset(self.instances, partial(self._rl_row, as_text, with_policy))
+        return self._dataset(self.instances, partial(self._rl_row, as_text, with_policy), {"rl": 1})
 
     def characters(self, stage: Stage, index: int, instance_id: str) -> int:
         """Length of an instance's texts in a stage, in characters: policy, question and chain of thought."""
@@ -101,20 +107,30 @@ class Mixture:
         return sum(map(len, texts)) + len(self.chains[index].get(instance_id, ""))
 
     def _dataset(
-        self, ids: Sequence[Mapping[str, object]], make_row: Callable[[int, str], dict[str, Any]]
+        self,
+        ids: Sequence[Mapping[str, object]],
+        make_row: Callable[..., dict[str, Any]],
+        kinds: Mapping[Any, int],
     ) -> Any:
-        """A datasets.Dataset of (index of benchmark, instance id), turned into full rows when accessed."""
+        """A datasets.Dataset of KEYS, turned into full rows when accessed.
+
+        `kinds` is the number of rows of each kind that an instance gives.
+        """
         from datasets import Dataset
 
-        counts = sequences_per_epoch([len(benchmark_ids) for benchmark_ids in ids], self.weights)
+        of_each = [
+            [(index, instance, kind, n) for instance in some for kind in kinds for n in range(kinds[kind])]
+            for index, some in enumerate(ids)
+        ]
+        counts = sequences_per_epoch([len(some) for some in of_each], self.weights)
         rows = [
-            {"benchmark": index, "instance": instance}
-            for index, (benchmark_ids, count) in enumerate(zip(ids, counts, strict=True))
-            for instance in islice(cycle(benchmark_ids), count)
+            dict(zip(KEYS, key, strict=True))
+            for some, count in zip(of_each, counts, strict=True)
+            for key in islice(cycle(some), count)
         ]
 
         def load(columns: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
-            keys = list(zip(columns["benchmark"], columns["instance"], strict=True))
+            keys = list(zip(*(columns[name] for name in KEYS), strict=True))
             # All rollouts of a group share one row, so load each row once.
             loaded = {key: make_row(*key) for key in dict.fromkeys(keys)}
             return {name: [loaded[key][name] for key in keys] for name in loaded[keys[0]]}
@@ -124,34 +140,46 @@ class Mixture:
         return dataset
 
     def _sft_row(
-        self, format_: SequenceFormat, as_text: AsText, index: int, instance_id: str
+        self, as_text: AsText, seed: int, index: int, instance_id: str, kind: RowKind, number: int
     ) -> dict[str, Any]:
         benchmark, instance = self.benchmarks[index], self.instances[index][instance_id]
-        if format_.chain_of_thought:
-            response = self.chains[index][instance_id]
+        prompt_loss = False
+        if kind == "policy" or kind == "rewording" or kind == "rules":
+            draw = rng(seed, "rows", instance_id, kind, number)
+            parts, response = policy_sequence(kind, benchmark, instance, draw)
         else:
-            response = benchmark.family.respond(instance.target)
-        prompt, images = _messages(benchmark, instance, format_.variant, as_text)
+            format_ = SEQUENCE_FORMATS[kind]
+            prompt_loss, parts = format_.prompt_loss, _parts(benchmark, instance, format_.variant)
+            if format_.chain_of_thought:
+                response = self.chains[index][instance_id]
+            else:
+                response = benchmark.family.respond(instance.target)
+        prompt, images = _messages(benchmark, parts, as_text)
         completion = [{"role": "assistant", "content": [{"type": "text", "text": as_text(response)}]}]
-        return {"prompt": prompt, "completion": completion, "images": images, "id": instance_id}
+        row = {"prompt": prompt, "completion": completion, "images": images, "id": instance_id}
+        return row | {"prompt_loss": prompt_loss}
 
-    def _rl_row(self, as_text: AsText, with_policy: bool, index: int, instance_id: str) -> dict[str, Any]:
+    def _rl_row(
+        self, as_text: AsText, with_policy: bool, index: int, instance_id: str, kind: str, number: int
+    ) -> dict[str, Any]:
         benchmark, instance = self.benchmarks[index], self.instances[index][instance_id]
         row: dict[str, Any] = {"instance": instance_id, "benchmark": index}
         row["family"] = benchmark.manifest.family
-        row["prompt"], row["images"] = _messages(benchmark, instance, INTERNALIZED, as_text)
+        parts = _parts(benchmark, instance, INTERNALIZED)
+        row["prompt"], row["images"] = _messages(benchmark, parts, as_text)
         if with_policy:
-            policy = _messages(benchmark, instance, IN_CONTEXT, as_text)
-            row["policy_prompt"], row["policy_images"] = policy
+            parts = _parts(benchmark, instance, IN_CONTEXT)
+            row["policy_prompt"], row["policy_images"] = _messages(benchmark, parts, as_text)
         return row
 
 
 def rows_to_check(dataset: Any, characters: Callable[[int, str], int]) -> list[dict[str, Any]]:
-    """The first two rows of each benchmark in the dataset of a stage, and the one with the longest texts."""
+    """For each benchmark and kind of sequence: the first two rows, and one with the longest texts."""
     keys = dataset.with_format(None)
-    places: dict[int, list[tuple[int, int]]] = {}
-    for place, (index, instance) in enumerate(zip(keys["benchmark"], keys["instance"], strict=True)):
-        places.setdefault(index, []).append((characters(index, instance), place))
+    places: dict[tuple[int, str], list[tuple[int, int]]] = {}
+    columns = zip(keys["benchmark"], keys["instance"], keys["kind"], strict=True)
+    for place, (index, instance, kind) in enumerate(columns):
+        places.setdefault((index, kind), []).append((characters(index, instance), place))
     chosen = {pair for of_one in places.values() for pair in (*of_one[:2], max(of_one))}
     return [dataset[place] for place in sorted(place for _, place in chosen)]
 
@@ -176,16 +204,21 @@ def _read_chains(data: TrainingData, benchmark: Benchmark) -> dict[str, str]:
     return read_chains(data.cot, benchmark)
 
 
-def _messages(
-    benchmark: Benchmark, instance: Instance, variant: Variant, as_text: AsText
-) -> tuple[list[dict[str, Any]], list[Any]]:
-    """One user message with a placeholder for each image, and the images in order, as TRL expects them."""
+def _parts(benchmark: Benchmark, instance: Instance, variant: Variant) -> Sequence[Part]:
+    """The parts of an instance's prompt."""
     prompt = variants.prompt(instance, variant, benchmark.policies)
     if prompt is None:
         raise UserError(f"{instance.id}: expected an instance with a policy, got one without")
-    images = [benchmark.image(part.value) for part in prompt.parts if part.kind == "image"]
+    return prompt.parts
+
+
+def _messages(
+    benchmark: Benchmark, parts: Sequence[Part], as_text: AsText
+) -> tuple[list[dict[str, Any]], list[Any]]:
+    """One user message with a placeholder for each image, and the images in order, as TRL expects them."""
+    images = [benchmark.image(part.value) for part in parts if part.kind == "image"]
     content = [
         {"type": "image"} if part.kind == "image" else {"type": "text", "text": as_text(part.value)}
-        for part in prompt.parts
+        for part in parts
     ]
     return [{"role": "user", "content": content}], images

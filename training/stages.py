@@ -30,7 +30,7 @@ from training.checkpoint import export
 from training.collate import MaskingCollator
 from training.config import Recipe, RlSettings, SftSettings, SftStage, Stage
 from training.curves.log import log_to_run
-from training.dataset import SEQUENCE_FORMATS, Mixture
+from training.dataset import Mixture
 from training.devices import accumulation_steps, process_state
 from training.lora import lora_config
 from training.parent import load_parent
@@ -112,8 +112,8 @@ def make_trainer(recipe: Recipe, stage: Stage, parent: str, work: Path, mixture:
         model=model,
         args=sft_config(recipe, stage, work),
         processing_class=processor,
-        data_collator=make_collator(stage, parent, model.config, processor),
-        train_dataset=mixture.sft_dataset(stage, as_text(processor)),
+        data_collator=make_collator(parent, model.config, processor),
+        train_dataset=mixture.sft_dataset(stage, as_text(processor), recipe.sft[stage].rows, recipe.seed),
         peft_config=lora_config(recipe.sft[stage], model),
         loss=recipe.sft[stage].loss,
     )
@@ -143,10 +143,10 @@ def sft_config(recipe: Recipe, stage: SftStage, work: Path) -> SFTConfig:
     return make_config(SFTConfig, arguments, fields, {*arguments, *MANAGED}, where)
 
 
-def make_collator(stage: SftStage, parent: str, config: Any, processor: Any) -> MaskingCollator:
+def make_collator(parent: str, config: Any, processor: Any) -> MaskingCollator:
     """The batches of a supervised stage that starts from the checkpoint `parent`."""
     template, visual = SequenceTemplate(f"hf:{parent}", processor), placeholders(config, processor)
-    return MaskingCollator(template, SEQUENCE_FORMATS[stage].prompt_loss, visual, positions(config))
+    return MaskingCollator(template, visual, positions(config))
 
 
 def positions(config: Any) -> int | None:

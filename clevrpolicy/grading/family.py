@@ -1,5 +1,6 @@
 """The families of ClevrPolicy: they grade answers to scenes, and recited conditions."""
 
+import random
 import re
 from collections.abc import Mapping, Sequence
 from functools import cache, cached_property
@@ -11,7 +12,7 @@ from clevrpolicy.dataset.instances import SCENES
 from clevrpolicy.grading.check import BRANCHES, check_citations, rules_of
 from clevrpolicy.grading.error_analysis import first_error
 from clevrpolicy.grading.parse import parse_citations
-from clevrpolicy.policy import reasoning
+from clevrpolicy.policy import questions, reasoning, wording
 from clevrpolicy.policy.tree import from_json, mask
 from clevrpolicy.policy.wording import GIVE, GO
 from clevrpolicy.scene import clevr_json
@@ -21,7 +22,7 @@ from harness.errors import UserError
 from harness.family import Family
 from harness.files.manifest import BenchmarkFiles
 from harness.parsing import boxed, plain, without_markup
-from harness.records import CitedRule, Grade, Instance
+from harness.records import CitedRule, Grade, Instance, Part
 from harness.variants import Variant
 
 SCORER = "exact-match/3"
@@ -79,6 +80,14 @@ class ClevrPolicy(Family):
         if policy is None:
             return super().gold(instance, variant)
         return reasoning.gold(self._tree(policy), self._kinds[instance.facts["scene"]])
+
+    def reworded(self, policy: str, rng: random.Random) -> tuple[Part, ...]:
+        record = self.benchmark.policies[policy]
+        replaces = record.replaces is not None
+        return wording.content(self._tree(policy), record.name, rng, shuffle=True, replaces=replaces)
+
+    def rule_question(self, policy: str, rng: random.Random) -> tuple[str, tuple[Part, ...]]:
+        return questions.sample_question(self._tree(policy), self.benchmark.policies[policy].name, rng)
 
     def groups(self, instance: Instance, variant: Variant) -> Mapping[str, str]:
         """The leaf depth (the number of conditions on the path to the answer) and the number of objects."""

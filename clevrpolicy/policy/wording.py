@@ -7,7 +7,7 @@ image is first written as "<image:path>"; then the text is split into text and i
 import random
 import re
 
-from clevrpolicy.policy.tree import Leaf, Node, Tree
+from clevrpolicy.policy.tree import Leaf, Node, PathConstraint, Tree
 from harness.records import Part
 
 TESTS = (
@@ -57,25 +57,40 @@ def content(tree: Tree, name: str, rng: random.Random, shuffle: bool, replaces: 
 
     rng chooses the wording of each section and, with shuffle, the order of the sections.
     """
-    sections = []
-    for condition, node, constraint in tree.sections():
-        narrowed = tree.accumulate and bool(constraint.needed)
-        thing = noun_phrase(node.attribute, node.value)
-        if node.crop:
-            thing = BY_PICTURE.format(attribute=node.attribute, crop=node.crop)
-        test = rng.choice(TESTS).format(thing=thing, where=scope(narrowed))
-        yes, no = (
-            rng.choice(GIVE if isinstance(branch, Leaf) else GO).format(destination(branch, number))
-            for branch, number in node.branches(condition)
-        )
-        sections.append(f"Condition {condition}: {test} {rng.choice(ROUTES).format(yes=yes, no=no)}")
+    sections = [
+        section(condition, node, narrows(tree, constraint), rng)
+        for condition, node, constraint in tree.sections()
+    ]
     if shuffle:
         rng.shuffle(sections)
     replacement = [REPLACES.format(name=name)] if replaces else []
     head = [HEAD.format(name=name), *replacement, ACCUMULATE if tree.accumulate else ALONE]
-    return _split_images("\n".join([" ".join(head), *sections]) + "\n")
+    return split_images("\n".join([" ".join(head), *sections]) + "\n")
 
 
-def _split_images(text: str) -> tuple[Part, ...]:
+def narrows(tree: Tree, constraint: PathConstraint) -> bool:
+    """Whether a condition with this path asks about the objects singled out so far."""
+    return tree.accumulate and bool(constraint.needed)
+
+
+def section(condition: str, node: Node, narrowed: bool, rng: random.Random) -> str:
+    """A numbered section in a random wording, with <image:path> in place of an image."""
+    test = rng.choice(TESTS).format(thing=tested_thing(node), where=scope(narrowed))
+    yes, no = (
+        rng.choice(GIVE if isinstance(branch, Leaf) else GO).format(destination(branch, number))
+        for branch, number in node.branches(condition)
+    )
+    return f"Condition {condition}: {test} {rng.choice(ROUTES).format(yes=yes, no=no)}"
+
+
+def tested_thing(node: Node) -> str:
+    """The object that a condition looks for, as a policy describes it: in words or by a picture."""
+    if node.crop:
+        return BY_PICTURE.format(attribute=node.attribute, crop=node.crop)
+    return noun_phrase(node.attribute, node.value)
+
+
+def split_images(text: str) -> tuple[Part, ...]:
+    """The parts of a text with <image:path> in place of each image."""
     pieces = re.split(r"<image:([^>]+)>", text)
     return tuple(Part("image" if i % 2 else "text", piece) for i, piece in enumerate(pieces) if piece)

@@ -30,7 +30,7 @@ def parse(parts: Sequence[Part], crop_values: Mapping[str, str]) -> tuple[str, T
     fields = _match(HEAD + " {rest}", head)
     if fields is None:
         raise UserError(f"policy: expected {HEAD[:20]!r}…, got {head[:60]!r}")
-    sections = dict(_parse_section(line, crop_values) for line in lines)
+    sections = dict(parse_section(line, crop_values) for line in lines)
     tree = Tree(_assemble(sections, "1"), ACCUMULATE in head)
     reached = sum(1 for _ in tree.sections())
     if reached != len(lines):
@@ -42,7 +42,7 @@ def parse(parts: Sequence[Part], crop_values: Mapping[str, str]) -> tuple[str, T
 Section = tuple[str, str, str | None, int | None, int | None]
 
 
-def _parse_section(line: str, crop_values: Mapping[str, str]) -> tuple[str, Section]:
+def parse_section(line: str, crop_values: Mapping[str, str]) -> tuple[str, Section]:
     """A section's number and content."""
     for test in TESTS:
         for route in ROUTES:

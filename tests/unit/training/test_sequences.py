@@ -47,7 +47,7 @@ def collated(stage: Any, data: TrainingData, loaded: Loaded, limit: int | None =
     rows = [rows[i] for i in range(min(4, len(rows)))]
     visual = placeholders(model.config, processor)
     template = SequenceTemplate("hf:x", processor)
-    collate = MaskingCollator(template, SEQUENCE_FORMATS[stage].prompt_loss, visual, limit)
+    collate = MaskingCollator(template, visual, limit)
     return rows, collate([dict(row) for row in rows])
 
 
