@@ -20,7 +20,11 @@ from typing import Any
 STAGES = ("vm-cpt", "cot-sft", "rl")
 STEPS, WARM_UP_STEPS = {"vm-cpt": 12, "cot-sft": 20, "rl": 6}, 2
 RECIPE = {"vm-cpt": "vm-cpt-cot-sft", "cot-sft": "cot-sft", "rl": "rl-from-base"}
-RL = {"prompts": 4, "responses": 8, "micro_batch": 32, "max_new_tokens": 256, "policy_rollout": True}
+RL = {"prompts": 4, "responses": 8, "micro_batch": 32, "max_new_tokens": 256}
+RL_SIDES = {
+    "ours": {"policy_rollout": True},
+    "opcd": {"algorithm": "dapo", "teacher": {"method": "opcd", "divergence": "forward"}},
+}
 # The largest acceptable ratios of time and of memory.
 MAX_TIME_RATIO = {"vm-cpt": 1.05, "cot-sft": 1.05, "rl": 1.25}
 MAX_MEMORY_RATIO = 1.1
@@ -29,7 +33,8 @@ MAX_MEMORY_RATIO = 1.1
 def measure(stage: str, side: str, checkpoint: str, benchmark: str, cot: str) -> dict[str, float]:
     """Trains a few steps. Returns median seconds per step, tokens per second and peak memory in MiB.
 
-    The side is ours, plain for TRL's trainer, or grpo for ours without PolicyRollout.
+    The side is plain for TRL's trainer, or ours. For rl, ours has PolicyRollout; the side may also be grpo
+    without it, or opcd, whose teacher is the checkpoint.
     """
     import torch
     from transformers import TrainerCallback
@@ -53,7 +58,7 @@ def measure(stage: str, side: str, checkpoint: str, benchmark: str, cot: str) ->
         "tiny",
         base=checkpoint,
         data=[{"benchmark": benchmark, "cot": cot or None}],
-        rl=RL | {"policy_rollout": side == "ours"},
+        rl=RL | RL_SIDES.get(side, {}),
         save_steps=1000,
     )
     mixture = Mixture(recipe.data, [stage])
