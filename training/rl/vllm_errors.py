@@ -11,6 +11,9 @@ from harness.registry import to_install
 from harness.text import reason
 from training.config import RlSettings
 
+# The files of TRL that call vLLM.
+CALLERS = {"vllm_generation.py", "vllm_client.py"}
+
 
 def check_installed(settings: RlSettings) -> None:
     """Raises UserError if these settings sample with vLLM and it is not installed."""
@@ -30,9 +33,8 @@ def vllm_errors() -> Iterator[None]:
         raise
     # From a missing server to a GPU without memory, vLLM has errors of every kind.
     except Exception as error:
-        # TRL calls it in trl/generation/vllm_generation.py and vllm_client.py.
-        files = [Path(frame.filename).name for frame in traceback.extract_tb(error.__traceback__)]
-        if not any(file.startswith("vllm_") for file in files):
+        files = {Path(frame.filename).name for frame in traceback.extract_tb(error.__traceback__)}
+        if not files & CALLERS:
             raise
         raise UserError(
             f"rl.vllm: vLLM cannot sample: {reason(error)}; correct rl.vllm_server or the fields vllm_* of "
