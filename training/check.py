@@ -12,8 +12,8 @@ from typing import Any, cast
 
 from trl import GRPOTrainer
 
-from harness.backends.chat import check_template, end_tokens, render
-from harness.backends.tokens import as_text
+from harness.backends.local.chat import check_template, end_tokens, render
+from harness.backends.local.tokens import as_text
 from harness.errors import UserError
 from harness.text import reason
 from training.collate import IGNORED, MaskingCollator

@@ -16,7 +16,7 @@ from peft.utils import load_peft_weights
 from safetensors import SafetensorError
 from transformers.utils import cached_file
 
-from harness.backends.checkpoint import check_location, load_checkpoint
+from harness.backends.local.checkpoint import check_location, load_checkpoint
 from harness.errors import UserError
 from harness.text import reason
 from training.curves.history import RECORD_FILE

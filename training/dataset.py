@@ -85,7 +85,7 @@ class Mixture:
         """Rows of prompt, completion, images, id and prompt_loss, as TRL and the collator expect them.
 
         `as_text` changes every text such that a tokenizer finds no special tokens in it
-        (harness.backends.tokens). `rows` says how many sequences of which kinds each instance gives, if not
+        (backends/local/tokens.py). `rows` says how many sequences of which kinds each instance gives, if not
         one of the stage's own format; `seed` determines their wordings.
         """
         ids = self.chains if SEQUENCE_FORMATS[stage].chain_of_thought else self.instances

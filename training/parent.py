@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from harness.backends.checkpoint import load_checkpoint
+from harness.backends.local.checkpoint import load_checkpoint
 from harness.errors import UserError
 from harness.text import reason
 from training.checkpoint import CPU

@@ -23,8 +23,8 @@ from transformers import TrainerCallback
 from transformers.utils import logging
 from trl import SFTConfig
 
-from harness.backends.chat import placeholders
-from harness.backends.tokens import as_text
+from harness.backends.local.chat import placeholders
+from harness.backends.local.tokens import as_text
 from harness.errors import UserError
 from training.checkpoint import export
 from training.collate import MaskingCollator

@@ -14,8 +14,8 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from harness.backends.chat import render
-from harness.backends.tokens import JOINER
+from harness.backends.local.chat import render
+from harness.backends.local.tokens import JOINER
 from harness.errors import UserError
 from harness.thoughts import continued, opened_by
 

@@ -1,9 +1,7 @@
 """Backends produce responses to prompts: models in this process, models behind an API, scripted baselines.
 
-Read this file first, then `scripted.py` for the shortest examples. `hf.py` runs transformers checkpoints
-(with `checkpoint`, `image_processor`, `chat`, `tokens`, `prefix_groups` and `prefix`) and `vllm.py` runs
-vLLM. `identity.py` says what a run records of its model. `remote.py` is the base of `openai.py` and
-`anthropic.py` (with `sender`, `request_form` and `answers`); `anthropic_batches.py` sends batches.
+Read this file first, then `scripted.py` for the shortest examples. `local` runs checkpoints in this process,
+`remote` sends requests to an API, and `identity.py` says what a run records of its model.
 """
 
 import hashlib

@@ -18,7 +18,7 @@ from PIL import Image
 from transformers import AutoConfig, AutoModelForImageTextToText
 
 from harness.backends import Sampling
-from harness.backends.hf import HuggingFace
+from harness.backends.local.hf import HuggingFace
 from harness.records import Part, Prompt
 from training.base import save_random
 

@@ -11,8 +11,8 @@ from collections.abc import Iterable
 from PIL import Image
 
 from harness.backends import Sampling
-from harness.backends.hf import HuggingFace
-from harness.backends.vllm import VLLM, parse_argument
+from harness.backends.local.hf import HuggingFace
+from harness.backends.local.vllm import VLLM, parse_argument
 from harness.records import Part, Prompt, Response
 
 COUNT, NEW = 64, 64

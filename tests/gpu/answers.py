@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from commands import run
 
-from harness.backends.checkpoint import load_checkpoint
+from harness.backends.local.checkpoint import load_checkpoint
 from harness.files import store
 from harness.files.kinds import RESPONSES
 from harness.records import Response

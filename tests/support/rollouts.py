@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from trl import GRPOConfig
 
-from harness.backends.chat import Reader
-from harness.backends.checkpoint import load_checkpoint
+from harness.backends.local.chat import Reader
+from harness.backends.local.checkpoint import load_checkpoint
 from harness.variants import IN_CONTEXT, INTERNALIZED, Variant, prompt
 from training.config import TrainingData
 from training.dataset import Mixture

@@ -7,7 +7,7 @@ import torch
 import transformers as tf
 from transformers.models.idefics3.image_processing_pil_idefics3 import Idefics3ImageProcessorPil
 
-from harness.backends.image_processor import image_only
+from harness.backends.local.image_processor import image_only
 from training.base import INIT_STD
 from training.base.model.tokenizer import CHAT_TEMPLATE, train_tokenizer
 

@@ -28,8 +28,8 @@ pytest.importorskip(
 
 from harness import backends, variants
 from harness.backends import Endpoint, Sampling
-from harness.backends.hf import HuggingFace
-from harness.backends.vllm import VLLM, parse_argument
+from harness.backends.local.hf import HuggingFace
+from harness.backends.local.vllm import VLLM, parse_argument
 from harness.errors import UserError
 from harness.files.benchmark import Benchmark
 from harness.files.store import Log
@@ -283,7 +283,7 @@ def test_options_are_json_or_strings() -> None:
 
 
 def test_without_vllm_the_error_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(sys.modules, "harness.backends.vllm")
+    monkeypatch.delitem(sys.modules, "harness.backends.local.vllm")
     monkeypatch.setitem(sys.modules, "vllm", None)
     with pytest.raises(UserError, match=r"pip install -e '.*\[vllm\]'"):
         backends.make("vllm:any", Pictures(), Sampling())  # type: ignore[arg-type]
@@ -373,7 +373,7 @@ def server(sober: Path) -> Iterator[str]:
 
 
 def test_vllm_serve_answers_the_openai_backend(server: str, text_folder: Path, sober: Path) -> None:
-    from harness.backends.openai import OpenAI
+    from harness.backends.remote.openai import OpenAI
 
     benchmark, sampling = Benchmark(text_folder), Sampling(max_new_tokens=NEW)
     prompts = all_prompts(benchmark)

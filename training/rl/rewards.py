@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from harness.backends.tokens import decode, opening
+from harness.backends.local.tokens import decode, opening
 from harness.files.benchmark import Benchmark
 from harness.records import Instance, Json
 from harness.thoughts import as_think_block

@@ -39,7 +39,7 @@ from trl.data_utils import prepare_multimodal_messages
 from trl.models import unwrap_model_for_generation
 from trl.trainer.utils import strip_images_from_messages
 
-from harness.backends.chat import end_tokens, placeholders
+from harness.backends.local.chat import end_tokens, placeholders
 from harness.errors import UserError
 from training.resume import EpochOrderSampler, ResumeMixin
 from training.rl.dynamic_sampling import (

@@ -1,14 +1,14 @@
 """Responses to prompts that begin with a policy, sampled or read, with each policy encoded once.
 
     prompts -> batches     rows without a policy first, rows of the same policy next to each other
-            -> prefixes    one per policy: its KV cache, with its images (harness/backends/prefix.py)
+            -> prefixes    one per policy: its KV cache, with its images (harness/backends/local/prefix.py)
             -> responses   sampled (generate), or given and read (completion_states)
 
 B: rows of a batch; T: tokens of its longest prompt; C: tokens of its longest completion; D: hidden dimension.
 
 A prompt is its chat messages as TRL has them: one user message, whose content lists texts and loaded images.
 Its first parts are the policy, so the question and its image are not part of the prefix. If the architecture
-is not one of harness.backends.prefix.ARCHITECTURES, or if the chat template moves images to the front, each
+has no support in backends/local/prefix.py, or if the chat template moves images to the front, each
 row computes its whole prompt. Results differ from that only by float rounding.
 """
 
@@ -21,15 +21,15 @@ from typing import Any
 import torch
 from torch.nn.utils.rnn import pad_sequence
 
-from harness.backends.chat import ChatReader
-from harness.backends.prefix import (
+from harness.backends.local.chat import ChatReader
+from harness.backends.local.prefix import (
     Prefix,
     after_prefixes,
     prompt_positions,
     read_prompts,
     reusable,
 )
-from harness.backends.roomy_cache import roomy_cache
+from harness.backends.local.roomy_cache import roomy_cache
 
 Messages = list[dict[str, Any]]
 Content = Sequence[dict[str, Any]]

@@ -17,8 +17,8 @@ from torch.nn.functional import pad
 from torch.nn.utils.rnn import pad_sequence
 from trl.data_utils import prepare_multimodal_messages
 
-from harness.backends.checkpoint import check_location, load_checkpoint, read_processor
-from harness.backends.tokens import as_text
+from harness.backends.local.checkpoint import check_location, load_checkpoint, read_processor
+from harness.backends.local.tokens import as_text
 from harness.errors import UserError
 from training.rl.methods import TeacherSettings
 from training.rl.shared_prefix import completion_states, policy_parts

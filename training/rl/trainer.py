@@ -6,7 +6,7 @@ from typing import Any
 from trl import GRPOConfig
 from trl.rewards import get_soft_overlong_punishment
 
-from harness.backends.tokens import as_text
+from harness.backends.local.tokens import as_text
 from training.config import RlSettings
 from training.dataset import SPLIT, Mixture
 from training.devices import accumulation_steps, process_state

@@ -30,7 +30,7 @@ SCHEMA = {"type": "object", "properties": {"score": {"type": "integer"}}, "requi
 @pytest.fixture(autouse=True)
 def environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ANTHROPIC_API_KEY", KEY)
-    monkeypatch.setattr("harness.backends.anthropic_batches.POLL_SECONDS", 0.01)
+    monkeypatch.setattr("harness.backends.remote.anthropic_batches.POLL_SECONDS", 0.01)
 
 
 def backend(url: str, folder: Path | None = None, batch: bool = False, **sampling: Any) -> Any:
@@ -176,7 +176,7 @@ def test_structured_forces_a_tool_and_keeps_refusals() -> None:
 def test_batches_contain_all_prompts_and_failed_ones_are_sent_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("harness.backends.anthropic_batches.MAX_REQUESTS", 4)
+    monkeypatch.setattr("harness.backends.remote.anthropic_batches.MAX_REQUESTS", 4)
     provider = Provider()
     provider.ended.set()
     error = {"type": "error", "error": {"type": "api_error", "message": "overloaded"}}

@@ -11,8 +11,8 @@ pytest.importorskip("transformers")
 
 from small_models import OTHERS, random_model  # noqa: E402
 
-from harness.backends import chat  # noqa: E402
-from harness.backends.chat import check_template  # noqa: E402
+from harness.backends.local import chat  # noqa: E402
+from harness.backends.local.chat import check_template  # noqa: E402
 from training.base.model.checkpoint import build_processor  # noqa: E402
 from training.base.model.tokenizer import train_tokenizer  # noqa: E402
 

@@ -19,8 +19,8 @@ transformers = pytest.importorskip("transformers")
 
 from small_models import TEXT  # noqa: E402
 
-from harness.backends.checkpoint import load_checkpoint  # noqa: E402
-from harness.backends.hf import HuggingFace  # noqa: E402
+from harness.backends.local.checkpoint import load_checkpoint  # noqa: E402
+from harness.backends.local.hf import HuggingFace  # noqa: E402
 from training.base.model.tokenizer import SPECIAL_TOKENS, train_tokenizer  # noqa: E402
 
 ENDS = {"<|im_end|>", "<|endoftext|>"}

@@ -25,7 +25,7 @@ pytest.importorskip("transformers")
 
 from small_models import limit_memory  # noqa: E402
 
-from harness.backends.hf import HuggingFace, _GumbelNoise  # noqa: E402
+from harness.backends.local.hf import HuggingFace, _GumbelNoise  # noqa: E402
 from training.base import save_random  # noqa: E402
 from training.base.model.tokenizer import SPECIAL_TOKENS, train_tokenizer  # noqa: E402
 
@@ -365,7 +365,7 @@ def test_code_is_run_only_on_request(tiny: Path, tmp_path: Path) -> None:
 
 
 def test_without_torch_the_error_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(sys.modules, "harness.backends.hf")
+    monkeypatch.delitem(sys.modules, "harness.backends.local.hf")
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(UserError, match=r"pip install -e '.*\[hf\]'"):
         backends.make("hf:any", Pictures(), Sampling())  # type: ignore[arg-type]

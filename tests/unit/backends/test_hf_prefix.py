@@ -12,7 +12,7 @@ import pytest
 from pictures import Pictures, parts
 
 from harness.backends import Sampling
-from harness.backends.prefix_groups import MIN_SHARED_TOKENS, group_by_prefix
+from harness.backends.local.prefix_groups import MIN_SHARED_TOKENS, group_by_prefix
 from harness.records import Part, Prompt, Response
 
 torch = pytest.importorskip("torch")
@@ -20,8 +20,8 @@ pytest.importorskip("transformers")
 
 from small_models import OTHERS, limit_memory, random_model  # noqa: E402
 
-from harness.backends.hf import HuggingFace  # noqa: E402
-from harness.backends.prefix import ARCHITECTURES, Prefix, after_prefixes, read_prompts  # noqa: E402
+from harness.backends.local.hf import HuggingFace  # noqa: E402
+from harness.backends.local.prefix import ARCHITECTURES, Prefix, after_prefixes, read_prompts  # noqa: E402
 
 RULES = (
     "Condition 1: Is there a cube in the scene? If so, go to Condition 1.1; otherwise, respond with Case 0. "
@@ -100,7 +100,7 @@ def test_responses_are_the_same_with_and_without_a_prefix(
 def test_responses_of_other_architectures_are_the_same_too(
     architecture: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("harness.backends.hf.load_checkpoint", lambda *_: random_model(architecture))
+    monkeypatch.setattr("harness.backends.local.hf.load_checkpoint", lambda *_: random_model(architecture))
     model = backend(architecture, batch_size=6)
     assert model.description["prefix_reuse"] is True
     prompts = make_prompts(MIXED[:4], 6)
@@ -204,7 +204,7 @@ def test_the_memory_of_a_group_is_freed_before_the_next_group(
             super().__init__(*args)
             prefixes.append(weakref.ref(self))
 
-    monkeypatch.setattr("harness.backends.hf.Prefix", TrackedPrefix)
+    monkeypatch.setattr("harness.backends.local.hf.Prefix", TrackedPrefix)
     responses = backend(checkpoint, batch_size=4, max_new_tokens=1).generate(make_prompts(MIXED[2:4], 4))
     alive = []
     for _ in responses:

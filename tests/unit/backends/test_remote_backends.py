@@ -87,7 +87,7 @@ def api(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Api:
 
 def set_waits(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
     for name in ("FIRST_WAIT", "LONGEST_WAIT"):
-        monkeypatch.setattr(f"harness.backends.sender.{name}", seconds)
+        monkeypatch.setattr(f"harness.backends.remote.sender.{name}", seconds)
 
 
 def prompts_named(*names: str) -> list[Prompt]:

@@ -33,7 +33,7 @@ def keys(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("OPENAI_API_KEY", "ANTHROPIC_API_KEY"):
         monkeypatch.setenv(name, KEY)
     for name in ("FIRST_WAIT", "LONGEST_WAIT"):
-        monkeypatch.setattr(f"harness.backends.sender.{name}", 0.01)
+        monkeypatch.setattr(f"harness.backends.remote.sender.{name}", 0.01)
 
 
 def openai(content: Any = TEXT, usage: Any = None, **choice: Any) -> Any:
@@ -312,7 +312,7 @@ def test_a_request_takes_at_most_the_timeout() -> None:
 def test_the_wait_that_a_server_asks_for_is_shown_and_bounded(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("harness.backends.sender.SHOWN_WAIT", 0.1)
+    monkeypatch.setattr("harness.backends.remote.sender.SHOWN_WAIT", 0.1)
     later = iter([Reply({"error": "slow down"}, 429, {"retry-after": "0.2"})])
     with serving(lambda _: next(later, completion(TEXT))) as server:
         assert [r.text for r in ask(server)] == [TEXT] * 3

@@ -9,7 +9,7 @@ import pytest
 
 from harness import backends
 from harness.backends import Backend
-from harness.backends.remote import without_surrogates
+from harness.backends.remote.base import without_surrogates
 from harness.errors import UserError
 from harness.files import store
 from harness.files.benchmark import Benchmark

@@ -10,7 +10,7 @@ from PIL import Image
 from rollouts import make_mixture, next_rows
 from trl.trainer import grpo_trainer
 
-from harness.backends.checkpoint import load_checkpoint
+from harness.backends.local.checkpoint import load_checkpoint
 from harness.files.benchmark import Benchmark
 from training import config
 from training.rl import rollout

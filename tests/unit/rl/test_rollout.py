@@ -9,7 +9,7 @@ from rollouts import eval_inputs, hash_reward, make_mixture, make_trainer, next_
 from trl import GRPOTrainer
 
 from harness.backends import Sampling
-from harness.backends.hf import HuggingFace
+from harness.backends.local.hf import HuggingFace
 from harness.files.benchmark import Benchmark
 from training.dataset import Mixture
 from training.rl.rollout import PolicyRolloutTrainer

@@ -9,7 +9,7 @@ import pytest
 import torch
 from rollouts import hash_reward, make_mixture, make_trainer, next_rows
 
-from harness.backends.checkpoint import load_checkpoint
+from harness.backends.local.checkpoint import load_checkpoint
 from training.rl import rewards
 from training.rl.dynamic_sampling import groups_with_variance
 

@@ -11,9 +11,9 @@ from small_models import random_model
 from transformers import GenerationConfig
 from trl.data_utils import prepare_multimodal_messages
 
-from harness.backends.checkpoint import load_checkpoint
-from harness.backends.prefix import ARCHITECTURES
-from harness.backends.tokens import as_text
+from harness.backends.local.checkpoint import load_checkpoint
+from harness.backends.local.prefix import ARCHITECTURES
+from harness.backends.local.tokens import as_text
 from training.rl.shared_prefix import (
     completion_states,
     generate,
@@ -105,7 +105,7 @@ def test_greedy_responses_of_other_architectures(architecture: str, visual_folde
 def test_without_support_the_halves_are_computed_separately(
     qwen: Model, visual_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("harness.backends.prefix.ARCHITECTURES", ARCHITECTURES - {"qwen2_5_vl"})
+    monkeypatch.setattr("harness.backends.local.prefix.ARCHITECTURES", ARCHITECTURES - {"qwen2_5_vl"})
     prompts, parts = prompts_of(visual_folder, qwen[1], copies=1)
     batches = read_batches(*qwen, prompts, parts)
     assert [len(batch.places) for batch in batches] == [4, 8]

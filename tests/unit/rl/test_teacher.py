@@ -12,7 +12,7 @@ from small_models import OTHERS, random_model
 from trl import GRPOTrainer
 from trl.data_utils import prepare_multimodal_messages
 
-from harness.backends.checkpoint import load_checkpoint
+from harness.backends.local.checkpoint import load_checkpoint
 from harness.errors import UserError
 from training import config, stages
 from training.check import check_stages

@@ -21,8 +21,8 @@ from clevrpolicy.policy import reasoning, wording
 from clevrpolicy.policy.tree import mask
 from clevrpolicy.scene.ontology import ATTRIBUTES, KINDS
 from clevrpolicy.scene.placement import split_of
-from harness.backends.chat import Reader
-from harness.backends.checkpoint import load_checkpoint
+from harness.backends.local.chat import Reader
+from harness.backends.local.checkpoint import load_checkpoint
 from harness.errors import UserError
 from harness.parsing import boxed
 from harness.records import Part, Prompt
@@ -161,7 +161,7 @@ def test_the_curriculum_names_existing_tasks() -> None:
 def test_a_question_equals_the_harness_prompt(
     sampler: SceneSampler, tokenizer: Any, model: Any, device_pool: pixels.DevicePool
 ) -> None:
-    """Tokens and pixels are the same as those of harness.backends.chat."""
+    """Tokens and pixels are the same as those of harness.backends.local.chat."""
     example = TASKS["visual-2"](random.Random(2), sampler)
 
     class Pictures:

@@ -8,8 +8,8 @@ import pytest
 import torch
 from small_models import random_model
 
-from harness.backends.chat import placeholders
-from harness.backends.checkpoint import load_checkpoint
+from harness.backends.local.chat import placeholders
+from harness.backends.local.checkpoint import load_checkpoint
 from harness.errors import UserError
 from harness.files import store
 from harness.files.benchmark import Benchmark

@@ -11,8 +11,8 @@ from peft import get_peft_model
 from small_models import OTHERS, random_model
 
 from harness import variants
-from harness.backends.chat import Reader, placeholders
-from harness.backends.checkpoint import load_checkpoint
+from harness.backends.local.chat import Reader, placeholders
+from harness.backends.local.checkpoint import load_checkpoint
 from harness.errors import UserError
 from harness.files.benchmark import Benchmark
 from training.collate import IGNORED, MaskingCollator

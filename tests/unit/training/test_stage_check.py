@@ -11,9 +11,9 @@ import torch
 from safetensors.torch import load_file, save_file
 from small_models import random_model
 
-from harness.backends.chat import Reader
-from harness.backends.checkpoint import load_checkpoint
-from harness.backends.tokens import as_text
+from harness.backends.local.chat import Reader
+from harness.backends.local.checkpoint import load_checkpoint
+from harness.backends.local.tokens import as_text
 from harness.errors import UserError
 from harness.files.benchmark import Benchmark
 from harness.records import Part

@@ -10,7 +10,7 @@ import torch
 import transformers as tf
 from small_models import OTHERS, random_model
 
-from harness.backends.checkpoint import load_checkpoint
+from harness.backends.local.checkpoint import load_checkpoint
 from harness.errors import UserError
 from harness.files.benchmark import Benchmark
 from training import config

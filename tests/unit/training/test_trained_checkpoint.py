@@ -9,7 +9,7 @@ import torch
 import transformers as tf
 from safetensors.torch import load_file, save_file
 
-from harness.backends.checkpoint import load_checkpoint
+from harness.backends.local.checkpoint import load_checkpoint
 from harness.errors import UserError
 from training.checkpoint import export
 from training.lora import language_layers

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.backends.image_processor import image_only
+from harness.backends.local.image_processor import image_only
 from harness.errors import UserError
 from harness.seeds import rng
 from training.base.model.tokenizer import CHAT_TEMPLATE, MAX_LENGTH, train_tokenizer

@@ -14,8 +14,8 @@ from transformers.models.auto.modeling_auto import (
 )
 
 from harness.backends.identity import hub_revision, is_local
-from harness.backends.image_processor import TextProcessor, load_processor
-from harness.backends.tokens import valid_ids
+from harness.backends.local.image_processor import TextProcessor, load_processor
+from harness.backends.local.tokens import valid_ids
 from harness.errors import UserError
 from harness.files import store
 from harness.registry import to_install

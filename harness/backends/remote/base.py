@@ -27,10 +27,10 @@ from tqdm import tqdm
 
 from harness import images
 from harness.backends import CHANGED, Backend, Endpoint, Sampling, check_url, failure
-from harness.backends.answers import decode, excerpt
-from harness.backends.prefix_groups import group_by_prefix
-from harness.backends.request_form import flag_of, rejected_field
-from harness.backends.sender import FORM_REJECTED, TEMPORARY, Sender, retry_after, words
+from harness.backends.local.prefix_groups import group_by_prefix
+from harness.backends.remote.answers import decode, excerpt
+from harness.backends.remote.request_form import flag_of, rejected_field
+from harness.backends.remote.sender import FORM_REJECTED, TEMPORARY, Sender, retry_after, words
 from harness.errors import UserError
 from harness.files.benchmark import Benchmark
 from harness.records import Json, Part, Prompt, Response

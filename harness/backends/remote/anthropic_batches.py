@@ -26,7 +26,7 @@ import msgspec
 from tqdm import tqdm
 
 from harness.backends import failure
-from harness.backends.answers import decode, excerpt
+from harness.backends.remote.answers import decode, excerpt
 from harness.errors import UserError
 from harness.files.store import Log
 from harness.records import Json, Prompt, Response

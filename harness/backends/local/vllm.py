@@ -27,9 +27,9 @@ from vllm.sampling_params import StructuredOutputsParams
 from vllm.v1.engine.exceptions import EngineDeadError
 
 from harness.backends import Backend, Sampling, failure
-from harness.backends.chat import Reader, end_tokens
-from harness.backends.checkpoint import check_location, read_processor, reported
-from harness.backends.tokens import decode, opening
+from harness.backends.local.chat import Reader, end_tokens
+from harness.backends.local.checkpoint import check_location, read_processor, reported
+from harness.backends.local.tokens import decode, opening
 from harness.errors import UserError
 from harness.files.benchmark import Benchmark
 from harness.records import Json, Prompt, Response

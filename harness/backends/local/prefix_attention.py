@@ -3,8 +3,8 @@
     keys of a prefix   (1, KV heads, P, head size)
     own keys           (B, KV heads, S, head size): the tokens after the prefix, including the response
 
-Copies would need B times the memory, and a generated token would have to read all of them. Here all prompts of
-a prefix together are one matrix product with its keys, which are read once.
+Copies would need B times the memory, and a generated token would have to read all of them. Here all prompts
+of a prefix together are one matrix product with its keys, which are read once.
 """
 
 from collections.abc import Iterator, Sequence

@@ -15,7 +15,7 @@ from typing import Any
 from tqdm import tqdm
 
 from harness.backends import Endpoint
-from harness.backends.request_form import RequestForm, rejected_field
+from harness.backends.remote.request_form import RequestForm, rejected_field
 from harness.records import Json
 
 # Seconds before a request is sent again: 0.5, 1, 2, 4, 8, 8, ..., unless the server asks for another wait.

@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from harness.backends.chat import approximate_tokens
+from harness.backends.local.chat import approximate_tokens
 from harness.records import Part, Prompt
 
 # Fewer shared tokens are not worth a group.

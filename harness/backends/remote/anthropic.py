@@ -11,10 +11,11 @@ from typing import Any
 import anthropic
 import msgspec
 
-from harness.backends import Endpoint, Sampling, answers
-from harness.backends.answers import FinishReason
-from harness.backends.anthropic_batches import Batches
-from harness.backends.remote import Remote, shared_prefixes, without_surrogates
+from harness.backends import Endpoint, Sampling
+from harness.backends.remote import answers
+from harness.backends.remote.answers import FinishReason
+from harness.backends.remote.anthropic_batches import Batches
+from harness.backends.remote.base import Remote, shared_prefixes, without_surrogates
 from harness.errors import UserError
 from harness.files.benchmark import Benchmark
 from harness.records import Json, Prompt, Response

@@ -8,7 +8,7 @@ from typing import Any
 
 from jinja2 import TemplateError
 
-from harness.backends.tokens import as_text, valid_ids
+from harness.backends.local.tokens import as_text, valid_ids
 from harness.errors import UserError
 from harness.files.benchmark import Benchmark
 from harness.records import Part, Prompt
