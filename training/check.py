@@ -5,6 +5,7 @@ after hours, or never.
 """
 
 import inspect
+import math
 from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -116,16 +117,19 @@ def check_images_of_rl(name: str, model: Any, processor: Any, rows: Sequence[Map
 def check_lengths_of_rl(
     name: str, model: Any, processor: Any, rows: Sequence[Mapping[str, Any]], settings: RlSettings
 ) -> None:
-    """Raises UserError if a prompt of these rows and a response do not fit into the model's context."""
-    limit = positions(model.config)
+    """Raises UserError if a prompt and a response do not fit into the model's context or vLLM's."""
+    limits = {f"the positions of {name}": positions(model.config)}
+    if settings.vllm == "colocate":
+        limits["rl.trl.vllm_max_model_length"] = settings.trl.get("vllm_max_model_length")
+    limit, of_what = min((limit or math.inf, of_what) for of_what, limit in limits.items())
     prefix = "policy_" if settings.reads_policy else ""
     for row in rows:
         prompt = render(name, processor, row[f"{prefix}prompt"], add_generation_prompt=True)
         images = [row[f"{prefix}images"]] if row[f"{prefix}images"] else None
         length = len(processor(text=[prompt], images=images)["input_ids"][0])
-        if limit is not None and length + settings.max_new_tokens > limit:
+        if length + settings.max_new_tokens > limit:
             raise UserError(
-                f"{row['instance']}: expected prompt and response to fit into {limit} tokens, the positions "
-                f"of {name}, got {length} and rl.max_new_tokens {settings.max_new_tokens}; lower "
-                "rl.max_new_tokens, or use a shorter policy or smaller images"
+                f"{row['instance']}: expected prompt and response to fit into {limit} tokens, {of_what}, "
+                f"got {length} and rl.max_new_tokens {settings.max_new_tokens}; lower rl.max_new_tokens, or "
+                "use a shorter policy, smaller images or a longer context"
             )

@@ -34,6 +34,8 @@ STEPS = {
 def main() -> None:
     out, dry = Path(sys.argv[1]).resolve(), "--dry-run" in sys.argv
     out.mkdir(parents=True, exist_ok=True)
+    # Otherwise the processes of a step would survive this one.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     file, start = out / ("dry-run.json" if dry else "results.json"), time.monotonic()
     results = json.loads(file.read_text()) if file.exists() else {}
     for step, limit in STEPS.items():

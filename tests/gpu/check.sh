@@ -18,7 +18,8 @@ cd "$(dirname "$0")/../.."
 python=python3 paths=$PWD:$PWD/tests/gpu:$PWD/tests/support
 [ -x .venv/bin/python ] && python=.venv/bin/python
 if [ -d "$out/wheels" ]; then
-    python=python3 site=$out/site
+    # dill, of the package datasets, knows installed packages by this name and would pickle others whole.
+    python=python3 site=$out/site-packages
     paths=$site:$paths
     if [ ! -e "$site/.ready" ]; then
         # No virtual environment: the machine's Python may be one already, which another would not include.

@@ -326,7 +326,7 @@ def test_eval_resumes_after_kill_9_and_leaves_no_process(
     process.wait()
     stored = log.read()
     assert 4 <= len(stored) < 18
-    wait(20, lambda: not processes_of(process.pid))
+    wait(200, lambda: not processes_of(process.pid))
     assert processes_of(process.pid) == []
 
     assert subprocess.run(command, check=False, timeout=STARTED).returncode == 0

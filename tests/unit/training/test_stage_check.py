@@ -20,7 +20,7 @@ from harness.records import Part
 from harness.thoughts import answer_in
 from harness.variants import INTERNALIZED, prompt
 from training import config
-from training.check import check_images_of_rl, check_stages
+from training.check import check_images_of_rl, check_lengths_of_rl, check_stages
 from training.cot.generate import CotRequest, make_chains
 from training.dataset import Mixture
 from training.template import SequenceTemplate
@@ -158,6 +158,17 @@ def test_images_that_rl_cannot_pass_on_are_refused(data: dict[str, Path]) -> Non
     with_another_key.apply_chat_template = processor.apply_chat_template  # type: ignore[attr-defined]
     with pytest.raises(UserError, match=r"cannot pass on batch_num_images, which Qwen3VL\w+ needs"):
         check_images_of_rl("hf:x", model, with_another_key, rows)
+
+
+def test_a_prompt_longer_than_vllms_context_is_refused(data: dict[str, Path]) -> None:
+    model, processor = random_model("qwen3_vl")
+    rows = [Mixture([config.TrainingData(**data)], ["rl"]).rl_dataset()[0]]
+    settings = config.RlSettings(1e-3, 1, 2, 4, 8, max_new_tokens=8, trl={"vllm_max_model_length": 16})
+    check_lengths_of_rl("hf:x", model, processor, rows, settings)
+    with pytest.raises(
+        UserError, match=r"to fit into 16 tokens, rl\.trl\.vllm_max_model_length, got \d+ and"
+    ):
+        check_lengths_of_rl("hf:x", model, processor, rows, replace(settings, vllm="colocate"))
 
 
 def test_code_that_a_checkpoint_ships_is_refused(
