@@ -89,7 +89,7 @@ def report(sweep: Positional[Path], /, *, into: Path) -> None:
 
 
 def base(out: Positional[Path], /, config: BaseConfig) -> None:
-    """Train the tiny base model from scratch. Run the same command again to resume.
+    """Train the tiny base model, from random weights or a checkpoint. Run the same command again to resume.
 
     OUT/latest is its checkpoint.
 

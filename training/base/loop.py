@@ -30,21 +30,21 @@ from harness.errors import UserError
 from harness.files import store
 from harness.files.workdir import reserve
 from training.base import vision_pretraining
-from training.base.curriculum import CURRICULUM, HELD_OUT_SCENES, BaseConfig, CurriculumStage
+from training.base.curriculum import HELD_OUT_SCENES, BaseConfig, CurriculumStage
 from training.base.data.batches import Batch, TaskMixDataset
 from training.base.data.examples import ExampleEncoder
 from training.base.data.image_pool import load_pool
 from training.base.data.pixels import DevicePool
 from training.base.data.samplers import SceneSampler
 from training.base.evaluation import accuracy
-from training.base.model import attention, init_heads
+from training.base.model import attention, init_heads, warm_start
 from training.base.model.checkpoint import BASE_SIZE, random_model, save_checkpoint
 from training.base.model.tokenizer import train_tokenizer
-from training.base.optimizer import Optimizer
+from training.base.optimizer import Optimizer, compute_dtype
 from training.base.vision_pretraining import CellDataset, VisionBatch
 
 # Seconds of training between two evaluations. The state is saved after each.
-EVAL_INTERVAL = 240.0
+EVAL_INTERVAL = 480.0
 # Number of questions for each task in an evaluation.
 EVAL_QUESTIONS = 64
 # Number of steps between two entries of the log.
@@ -100,11 +100,14 @@ class _Trainer:
         self.encoder = ExampleEncoder(self.tokenizer)
         self.model = random_model(self.tokenizer, BASE_SIZE, init_heads.INIT_STD, config.seed)
         init_heads.set_positional_heads(self.model)
-        self.model.to(self.device, torch.bfloat16)
-        if self.device.type == "cpu":
+        if config.start:
+            warm_start.copy_weights(config.start, self.model, self.tokenizer)
+        dtype = compute_dtype(self.device)
+        self.model.to(self.device, dtype)
+        if self.device.type == "cpu" and dtype == torch.bfloat16:
             attention.use_plain_attention(self.model)
         torch.manual_seed(seeds.rng(config.seed, "base", "head").getrandbits(63))
-        self.head = vision_pretraining.make_head(BASE_SIZE.hidden).to(self.device, torch.bfloat16)
+        self.head = vision_pretraining.make_head(BASE_SIZE.hidden).to(self.device, dtype)
         self.optimizer = Optimizer([self.model, self.head], self.model.model.visual)
         self.log = store.Log(out / "log.jsonl", LogEntry)
         self.progress = Progress()
@@ -117,7 +120,7 @@ class _Trainer:
             self.optimizer.load(state["optimizer"])
         with tqdm(total=round(self.config.seconds), initial=round(self.progress.seconds), unit="s") as bar:
             while self.progress.seconds < self.config.seconds:
-                self._train_stage(CURRICULUM[self.progress.stage], bar)
+                self._train_stage(self.config.selected[self.progress.stage], bar)
 
     def _train_stage(self, stage: CurriculumStage, bar: Any) -> None:
         bar.set_description(stage.name)
@@ -157,7 +160,7 @@ class _Trainer:
     def _time_budget(self, stage: CurriculumStage) -> float:
         """Maximum seconds for a stage, including the time before an interruption."""
         remaining = self.config.seconds - self.progress.seconds + self.progress.stage_seconds
-        return min(remaining, stage.share * self.config.seconds)
+        return remaining * stage.share / sum(s.share for s in self.config.selected[self.progress.stage :])
 
     def _training_steps(self, stage: CurriculumStage) -> Iterator[list[Batch] | VisionBatch]:
         """The data of each step from the current one on, without end."""

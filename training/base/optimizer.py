@@ -7,8 +7,8 @@
 Muon orthogonalizes the update of a matrix, so the update's size does not depend on the gradient's size. That
 suits matrices that map vectors to vectors. An embedding is stored as a matrix but is a table of vectors.
 
-The model computes in bfloat16, which is five times as fast on a CPU that supports it. Updates that are too
-small for bfloat16 accumulate in the float32 master weights, which are copied to the model after each step.
+The model computes in bfloat16 where the processor multiplies it (`compute_dtype`). Updates that are too small
+for bfloat16 accumulate in the float32 master weights, which are copied to the model after each step.
 """
 
 from collections.abc import Sequence
@@ -17,6 +17,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from training.base.muon import Muon
+
 # Highest learning rates; a stage's rate multiplies both.
 MUON_RATE, ADAM_RATE = 0.02, 2e-3
 WEIGHT_DECAY = 0.01
@@ -24,8 +26,14 @@ WEIGHT_DECAY = 0.01
 MAX_NORM = 1.0
 
 
+def compute_dtype(device: torch.device) -> torch.dtype:
+    """bfloat16 on a GPU and on a CPU that supports it; other CPUs are 8 to 30 times faster in float32."""
+    supported = device.type == "cuda" or torch.cpu.get_capabilities()["avx512_bf16"]
+    return torch.bfloat16 if supported else torch.float32
+
+
 class Optimizer:
-    """Trains the parameters of modules that compute in bfloat16."""
+    """Trains the parameters of modules that compute in bfloat16 or float32."""
 
     def __init__(self, modules: Sequence[nn.Module], vision_tower: nn.Module) -> None:
         """The vision tower is part of one of the modules and has a separate learning rate."""
@@ -48,7 +56,7 @@ class Optimizer:
             (muon if by_muon else adam).append({"params": masters, "sight": in_vision})
         self.adam_masters = [master for group in adam for master in group["params"]]
         self.optimizers: list[Any] = [
-            torch.optim.Muon(muon, lr=MUON_RATE, weight_decay=WEIGHT_DECAY),
+            Muon(muon, MUON_RATE, WEIGHT_DECAY, compute_dtype(self.masters[0].device)),
             torch.optim.AdamW(adam, lr=ADAM_RATE, betas=(0.9, 0.98), weight_decay=WEIGHT_DECAY),
         ]
 

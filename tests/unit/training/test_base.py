@@ -3,6 +3,7 @@
 import itertools
 import json
 import random
+import re
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -27,16 +28,25 @@ from harness.errors import UserError
 from harness.parsing import boxed
 from harness.records import Part, Prompt
 from harness.seeds import rng
-from training.base import curriculum, evaluation, loop, vision_pretraining
-from training.base.data import image_pool, pixels
+from training.base import curriculum, evaluation, loop, muon, vision_pretraining
+from training.base.data import image_pool, pixels, tasks
 from training.base.data.batches import TaskMixDataset, collate
 from training.base.data.examples import Example, ExampleEncoder, Picture
 from training.base.data.image_pool import CROP_SIDE, SCENE_HEIGHT, SCENE_WIDTH, ImagePool
 from training.base.data.samplers import SceneSampler, sample_policy
 from training.base.data.tasks import TASKS
-from training.base.model import attention, init_heads
-from training.base.model.checkpoint import INIT_STD, TEST_SIZE, TOKEN_SIDE, build_processor, random_model
-from training.base.model.tokenizer import train_tokenizer
+from training.base.model import attention, init_heads, warm_start
+from training.base.model import tokenizer as model_tokenizer
+from training.base.model.checkpoint import (
+    BASE_SIZE,
+    INIT_STD,
+    TEST_SIZE,
+    TOKEN_SIDE,
+    build_processor,
+    random_model,
+    save_checkpoint,
+)
+from training.base.model.tokenizer import CONDITIONS, MAX_CASES, train_tokenizer
 from training.base.optimizer import Optimizer
 
 SCENES = 300
@@ -108,9 +118,12 @@ def caption_objects(answer: str) -> list[str]:
     return [words.removeprefix("a ") for part in caption.split(", ") for words in part.split(" and ")]
 
 
-@pytest.mark.parametrize("name", ["follow-2", "visual-2", "follow-3"])
-def test_the_answer_follows_the_policy_in_the_question(sampler: SceneSampler, name: str) -> None:
+@pytest.mark.parametrize("name", ["follow-2", "visual-2", "follow-3", "follow-6"])
+def test_the_answer_follows_the_policy_in_the_question(
+    sampler: SceneSampler, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The policy is parsed from the texts and pictures of the question."""
+    monkeypatch.setattr(tasks, "RENUMBERED_SHARE", 0)
     generator, decisions = rng(3, name), []
     for _ in range(60):
         example = TASKS[name](generator, sampler)
@@ -206,13 +219,45 @@ def test_unpredictable_text_has_no_loss(sampler: SceneSampler, tokenizer: Any) -
     assert learned == "\n".join(lines) + "<|im_end|>" and " Yes," in learned and " No, none" in learned
 
 
-def test_conditions_are_recited_in_the_requested_order(sampler: SceneSampler) -> None:
-    example = TASKS["recite-2"](random.Random(1), sampler)
+def numbers_in(text: str) -> list[str]:
+    return re.findall(r"\d(?:\.\d)*", text)
+
+
+@pytest.mark.parametrize(("name", "shallow"), [("follow-3", True), ("recite-4", True), ("visual-5", False)])
+def test_conditions_of_shallow_policies_get_random_numbers(
+    sampler: SceneSampler, monkeypatch: pytest.MonkeyPatch, name: str, shallow: bool
+) -> None:
+    monkeypatch.setattr(tasks, "RENUMBERED_SHARE", 1)
+    renumbered = TASKS[name](random.Random(5), sampler)
+    monkeypatch.setattr(tasks, "SHALLOW", 0)
+    example = TASKS[name](random.Random(5), sampler)
+    assert (renumbered != example) == shallow
+    new_name: dict[str, str] = {}
+    for before, after in zip(
+        [*example.question, example.answer], [*renumbered.question, renumbered.answer], strict=True
+    ):
+        if isinstance(before, Picture) or isinstance(after, Picture):
+            assert before == after
+            continue
+        assert re.sub(r"1(\.\d)+", "#", before) == re.sub(r"1(\.\d)+", "#", after)
+        for old, new in zip(numbers_in(before), numbers_in(after), strict=True):
+            assert new_name.setdefault(old, new) == new
+    assert len(set(new_name.values())) == len(new_name) and new_name["1"] == "1"
+    assert set(new_name.values()) - {str(case) for case in range(MAX_CASES)} <= set(CONDITIONS)
+
+
+@pytest.mark.parametrize(("depth", "lines"), [(2, 3), (6, 8)])
+def test_conditions_are_recited_in_the_requested_order(
+    sampler: SceneSampler, monkeypatch: pytest.MonkeyPatch, depth: int, lines: int
+) -> None:
+    monkeypatch.setattr(tasks, "RENUMBERED_SHARE", 0)
+    example = TASKS[f"recite-{depth}"](random.Random(1), sampler)
     *content, question = example.question
     requested = str(question).removeprefix("List the conditions ").removesuffix(".").split(", ")
     _, tree = policy_parser.parse([Part("text", str(part)) for part in content], {})
     fields = {number: "; ".join(reasoning.fields(number, node)) for number, node, _ in tree.sections()}
     assert example.answer.strip().splitlines() == [f"Condition {n}: {fields[n]}." for n in requested]
+    assert len(requested) == lines
 
 
 def test_a_step_is_split_into_batches_of_similar_length(sampler: SceneSampler, tokenizer: Any) -> None:
@@ -346,10 +391,10 @@ def test_an_answer_is_compared_by_its_box_or_completely() -> None:
 
 # A curriculum of three short stages.
 STAGES = (
-    curriculum.CurriculumStage("sight", 0.2, vision_rate=1.0),
+    curriculum.CurriculumStage("sight", 1, vision_rate=1.0),
     # Its gate is always reached.
-    curriculum.CurriculumStage("words", 0.4, {"list": 1.0, "follow-1": 1.0}, {"list": 0.0}),
-    curriculum.CurriculumStage("last", 1.0, {"read-1": 1.0}, watched=("read-1",), vision_rate=0.1),
+    curriculum.CurriculumStage("words", 2, {"list": 1.0, "follow-1": 1.0}, {"list": 0.0}),
+    curriculum.CurriculumStage("last", 2, {"read-1": 1.0}, watched=("read-1",), vision_rate=0.1),
 )
 
 
@@ -363,7 +408,7 @@ def small_run(noise_pool: ImagePool, monkeypatch: pytest.MonkeyPatch) -> curricu
     monkeypatch.setattr(loop, "EVAL_QUESTIONS", 2)
     monkeypatch.setattr(loop, "EVAL_INTERVAL", 1.0)
     monkeypatch.setattr(loop, "LOG_INTERVAL", 1)
-    monkeypatch.setattr(loop, "CURRICULUM", STAGES)
+    monkeypatch.setattr(curriculum, "CURRICULUM", STAGES)
     monkeypatch.setattr(evaluation, "NEW_TOKENS", 2)
     monkeypatch.setattr(curriculum.BaseConfig, "rows", 4)
     monkeypatch.setattr(curriculum, "MIN_SCENES", SCENES)
@@ -399,6 +444,23 @@ def test_a_resumed_run_ends_like_an_uninterrupted_one(
     counts = Counter(line["stage"] for line in log if line["loss"] is not None)
     assert counts == {"sight": 3, "words": 2, "last": 7}
     assert log[-1]["skills"].keys() == {"read-1"}
+
+
+def test_a_part_trains_its_stages_from_the_checkpoint_of_the_part_before(
+    small_run: curriculum.BaseConfig, tmp_path: Path
+) -> None:
+    loop.train_base(tmp_path / "first", replace(small_run, stages=("sight",)))
+    first, _ = load_checkpoint(str(tmp_path / "first" / "latest"), torch.device("cpu"))
+    second = replace(small_run, start=tmp_path / "first" / "latest", stages=("last",))
+    trainer = loop._Trainer(tmp_path / "second", second)
+    assert all(
+        torch.equal(a.float(), b) for a, b in zip(trainer.model.parameters(), first.parameters(), strict=True)
+    )
+    loop.train_base(tmp_path / "second", second)
+    log, _ = log_and_weights(tmp_path / "second")
+    assert {line["stage"] for line in log} == {"last"}
+    with pytest.raises(UserError, match="stages: expected some of sight, words, last, got lost"):
+        replace(small_run, stages=("lost",))
 
 
 def test_the_harness_loads_the_checkpoint_of_a_run(small_run: curriculum.BaseConfig, tmp_path: Path) -> None:
@@ -451,6 +513,55 @@ def test_a_policy_with_pictures_contains_each_of_its_crops(sampler: SceneSampler
     pictures = [part for part in policy.content if isinstance(part, Picture)]
     nodes_with_crops = [node for _, node, _ in policy.tree.sections() if node.crop]
     assert pictures and len(pictures) == len(nodes_with_crops)
+
+
+def test_unknown_numbers_of_conditions_start_near_the_known_ones(
+    tokenizer: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(model_tokenizer, "CONDITIONS", CONDITIONS[:15])
+    older_tokenizer = train_tokenizer()
+    older = random_model(older_tokenizer, TEST_SIZE, INIT_STD, seed=1)
+    save_checkpoint(older, older_tokenizer, tmp_path)
+    newer = random_model(tokenizer, TEST_SIZE, INIT_STD, seed=0)
+    warm_start.copy_weights(tmp_path, newer, tokenizer)
+    text = "\nCondition 1.2.1: Look for a red object in the scene. If so, answer Case 63."
+    with torch.no_grad():
+        hidden = [
+            model.model(input_ids=vocabulary(text, return_tensors="pt").input_ids).last_hidden_state
+            for model, vocabulary in ((older, older_tokenizer), (newer, tokenizer))
+        ]
+    assert torch.equal(*hidden)
+    table, known = newer.get_input_embeddings().weight, len(older_tokenizer)
+    headings, references = (
+        table[tokenizer.convert_tokens_to_ids([form.format(n) for n in CONDITIONS[1:]])].detach()
+        for form in ("ĊConditionĠ{}:", "Ġ{}")
+    )
+    assert len(tokenizer) == known + 2 * 48 and newer.lm_head.weight is table
+    for rows in (headings, references):
+        assert float(rows[14:].norm(dim=1).mean()) == pytest.approx(
+            float(rows[:14].norm(dim=1).mean()), rel=0.2
+        )
+        assert len(rows.unique(dim=0)) == 62
+    same = torch.cosine_similarity(headings - headings[:14].mean(0), references - references[:14].mean(0))
+    assert float(same[14:].min()) > 0.7 and abs(float(same[:14].mean())) < 0.3
+    with pytest.raises(UserError, match="start: expected a checkpoint of trimpi base"):
+        warm_start.copy_weights(tmp_path, random_model(tokenizer, BASE_SIZE, INIT_STD, 0), tokenizer)
+
+
+@pytest.mark.parametrize("shape", [(12, 30), (30, 12)])
+def test_muon_brings_all_singular_values_close_to_1(shape: tuple[int, int]) -> None:
+    matrix = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    left, _, right = torch.linalg.svd(matrix, full_matrices=False)
+    update = muon.orthogonalized(matrix)
+    diagonal = left.T @ update @ right.T
+    assert torch.allclose(diagonal, diagonal.diag().diag(), atol=1e-4)
+    assert float(diagonal.diag().min()) > 0.5 and float(diagonal.diag().max()) < 1.3
+    parameter = torch.nn.Parameter(torch.zeros(shape))
+    optimizer = muon.Muon([parameter], 0.1, 0.0, torch.float32)
+    parameter.grad = 1e-6 * matrix
+    optimizer.step()
+    largest = max(1.0, (shape[0] / shape[1]) ** 0.5)
+    assert torch.allclose(parameter, -0.1 * largest * update, atol=1e-4)
 
 
 SHIPPED = Path(curriculum.__file__).parents[1] / "tiny"

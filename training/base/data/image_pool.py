@@ -30,7 +30,7 @@ SCENE_WIDTH, SCENE_HEIGHT, CROP_SIDE = 168, 112, 84
 # Scenes are rendered at these sizes in turn, so every fourth is a resized picture of full size.
 RENDER_SIZES = ((160, 112), (160, 112), (160, 112), (480, 320))
 # Number of objects in a scene.
-MIN_OBJECTS, MAX_OBJECTS = 2, 4
+MIN_OBJECTS, MAX_OBJECTS = 2, 6
 
 Bytes = npt.NDArray[np.uint8]
 

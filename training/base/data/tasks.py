@@ -6,7 +6,9 @@ balanced, because a model that does well by guessing never learns to look.
 
 import random
 import re
+from collections import defaultdict
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 from clevrpolicy import skills
@@ -18,6 +20,7 @@ from clevrpolicy.scene.ontology import ATTRIBUTES, KINDS, Kind
 from harness.parsing import FORMAT, in_box
 from training.base.data.examples import Example, Picture
 from training.base.data.samplers import SceneSampler, sample_policy
+from training.base.model.tokenizer import CONDITIONS, MAX_DEPTH
 
 # Number of attempts to find a scene that gives the chosen answer.
 TRIES = 20
@@ -26,6 +29,13 @@ TRIES = 20
 ATTRIBUTE_WEIGHTS = {"color": 4, "shape": 4, "size": 1, "material": 1}
 # The tests in an answer to `questions`, which are random if the question does not contain them.
 TEST = re.compile(r" Is there [^?]+\?")
+# The number of a condition other than the first.
+NUMBER = re.compile(r"(?<![\d.])1(?:\.[12])+")
+# Half of the policies of up to SHALLOW layers number their conditions randomly, with numbers of any layer. So
+# the numbers are known before deep policies, where only the length is new.
+SHALLOW, RENUMBERED_SHARE = 4, 0.5
+# Maximum number of conditions to recite at a time.
+RECITED = 8
 
 Task = Callable[[random.Random, SceneSampler], Example]
 
@@ -128,6 +138,23 @@ def questions(rng: random.Random, sampler: SceneSampler, in_question: bool) -> E
     return Example((caption(kinds),), "\n".join(answers), unpredictable=TEST)
 
 
+def renumbered(rng: random.Random, depth: int, example: Example) -> Example:
+    """The example of a policy; if it is shallow, half of the time with random numbers of its conditions.
+
+    The first condition keeps its number, because each policy begins there.
+    """
+    if depth > SHALLOW or rng.random() >= RENUMBERED_SHARE:
+        return example
+    numbers = iter(rng.sample(CONDITIONS[1:], len(CONDITIONS) - 1))
+    renamed: defaultdict[str, str] = defaultdict(numbers.__next__)
+
+    def replace_in(text: str) -> str:
+        return NUMBER.sub(lambda match: renamed[match[0]], text)
+
+    question = tuple(part if isinstance(part, Picture) else replace_in(part) for part in example.question)
+    return replace(example, question=question, answer=replace_in(example.answer))
+
+
 def follow(rng: random.Random, sampler: SceneSampler, depth: int, visual: bool, as_picture: bool) -> Example:
     """Apply a random policy to a picture or, at less cost, to a sentence; all cases are equally frequent."""
     while True:
@@ -141,26 +168,28 @@ def follow(rng: random.Random, sampler: SceneSampler, depth: int, visual: bool, 
                 part = scene.part or f"{caption(scene.kinds)} "
                 question = f"{QUESTION.format(name=policy.name)} {FORMAT}"
                 answer = reasoning.gold(policy.tree, scene.kinds)
-                return Example((*policy.content, part, question), answer)
+                return renumbered(rng, depth, Example((*policy.content, part, question), answer))
 
 
 def recall(rng: random.Random, sampler: SceneSampler, depth: int, visual: bool) -> Example:
     """What does one condition of a policy in context test, and where does it lead?"""
     policy = sample_policy(rng, sampler, depth, visual)
     _, question, answer = rng.choice(list(reasoning.recall(policy.tree, policy.name)))
-    return Example((*policy.content, question), in_box(answer))
+    return renumbered(rng, depth, Example((*policy.content, question), in_box(answer)))
 
 
 def recite(rng: random.Random, sampler: SceneSampler, depth: int, visual: bool) -> Example:
-    """Repeat what each condition tests and where it leads, in a random order, to learn to look things up."""
+    """Repeat what up to RECITED conditions test and where they lead, in a random order."""
     policy = sample_policy(rng, sampler, depth, visual)
-    conditions = [(number, reasoning.fields(number, node)) for number, node, _ in policy.tree.sections()]
-    rng.shuffle(conditions)
+    sections = list(policy.tree.sections())
+    chosen = rng.sample(sections, min(RECITED, len(sections)))
+    conditions = [(number, reasoning.fields(number, node)) for number, node, _ in chosen]
     question = f"List the conditions {', '.join(number for number, _ in conditions)}."
     lines = [f"Condition {number}: {'; '.join(fields)}." for number, fields in conditions]
-    return Example((*policy.content, question), "\n".join(["", *lines]))
+    return renumbered(rng, depth, Example((*policy.content, question), "\n".join(["", *lines])))
 
 
+DEPTHS = range(1, MAX_DEPTH + 1)
 # read: a scene in words and a policy; follow: a scene as a picture; visual: also with pictures in the policy.
 TASKS: dict[str, Task] = {
     "list": list_objects,
@@ -169,11 +198,11 @@ TASKS: dict[str, Task] = {
     "crops": crops,
     "match": partial(questions, in_question=False),
     "questions": partial(questions, in_question=True),
-    **{f"recite-{n}": partial(recite, depth=n, visual=False) for n in (2, 3, 4)},
+    **{f"recite-{n}": partial(recite, depth=n, visual=False) for n in DEPTHS},
     "recite-visual-2": partial(recite, depth=2, visual=True),
-    **{f"recall-{n}": partial(recall, depth=n, visual=False) for n in (2, 3, 4)},
+    **{f"recall-{n}": partial(recall, depth=n, visual=False) for n in DEPTHS},
     "recall-visual-2": partial(recall, depth=2, visual=True),
-    **{f"read-{n}": partial(follow, depth=n, visual=False, as_picture=False) for n in (1, 2, 3, 4)},
-    **{f"follow-{n}": partial(follow, depth=n, visual=False, as_picture=True) for n in (1, 2, 3, 4)},
-    **{f"visual-{n}": partial(follow, depth=n, visual=True, as_picture=True) for n in (1, 2, 3)},
+    **{f"read-{n}": partial(follow, depth=n, visual=False, as_picture=False) for n in DEPTHS},
+    **{f"follow-{n}": partial(follow, depth=n, visual=False, as_picture=True) for n in DEPTHS},
+    **{f"visual-{n}": partial(follow, depth=n, visual=True, as_picture=True) for n in DEPTHS},
 }

@@ -1,6 +1,7 @@
-"""Attention for training on a CPU: plain matrix products. The backward pass of torch's fused kernel is slow.
+"""Attention for training in bfloat16 on a CPU: plain matrix products, because torch's kernel is slow there.
 
-Measured on one core in bfloat16 with 64 rows of 160 tokens: a training step takes 1.2 s instead of 2.1 s.
+Measured on one core with AVX-512 bfloat16 and 64 rows of 160 tokens: a training step takes 1.2 s instead of
+2.1 s. In float32 on a core with AVX2, torch's kernel is faster, 1.4 times at 160 tokens and 3 times at 600.
 """
 
 from typing import Any

@@ -13,13 +13,13 @@ Any other text is split into words and encoded by BPE. Every byte is a token, so
 import json
 import re
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 from clevrpolicy import skills
 from clevrpolicy.dataset import instances
 from clevrpolicy.policy import reasoning, wording
-from clevrpolicy.policy.tree import child
 from clevrpolicy.scene.ontology import ATTRIBUTES
 from harness import names
 from harness.parsing import FORMAT
@@ -31,7 +31,11 @@ SYLLABLE_REPEATS = 20
 # Longest sequence, in tokens.
 MAX_LENGTH = 32768
 # The numbers of conditions in the first layers, and of the first cases, are one token each.
-MAX_DEPTH, MAX_CASES = 4, 64
+MAX_DEPTH, MAX_CASES = 6, 64
+# The number of each possible condition, layer by layer.
+CONDITIONS = tuple(
+    ".".join(("1", *branches)) for layer in range(MAX_DEPTH) for branches in product("12", repeat=layer)
+)
 
 SPECIAL_TOKENS = (
     *("<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|vision_end|>"),
@@ -157,9 +161,6 @@ def _values() -> Iterator[str]:
 
 def _numbers() -> Iterator[str]:
     """The numbers of conditions, as section headings and as references, and the numbers of cases."""
-    layer = ["1"]
-    for _ in range(MAX_DEPTH):
-        yield from (f"\nCondition {number}:" for number in layer)
-        yield from (f" {number}" for number in layer)
-        layer = [child(number, holds) for number in layer for holds in (True, False)]
+    yield from (f"\nCondition {number}:" for number in CONDITIONS)
+    yield from (f" {number}" for number in CONDITIONS)
     yield from (f" {case}" for case in range(MAX_CASES))
