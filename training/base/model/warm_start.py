@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from harness.backends.checkpoint import load_checkpoint
 
+from harness.backends.local.checkpoint import load_checkpoint
 from harness.errors import UserError
 from harness.seeds import rng
 
