@@ -12,9 +12,10 @@ import anthropic
 import msgspec
 
 from harness.backends import Endpoint, Sampling
+from harness.backends.remote import answers
 from harness.backends.remote.answers import FinishReason
 from harness.backends.remote.anthropic_batches import Batches
-from harness.backends.remote.base import Remote, answers, shared_prefixes, without_surrogates
+from harness.backends.remote.base import Remote, shared_prefixes, without_surrogates
 from harness.errors import UserError
 from harness.files.benchmark import Benchmark
 from harness.records import Json, Prompt, Response

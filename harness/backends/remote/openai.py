@@ -6,8 +6,9 @@ from typing import Any
 
 import openai
 
+from harness.backends.remote import answers
 from harness.backends.remote.answers import FinishReason
-from harness.backends.remote.base import Remote, answers, without_surrogates
+from harness.backends.remote.base import Remote, without_surrogates
 from harness.records import Json, Prompt, Response
 from harness.seeds import rng
 
