@@ -1,7 +1,8 @@
 """Backends produce responses to prompts: models in this process, models behind an API, scripted baselines.
 
 Read this file first, then `scripted.py` for the shortest examples. `local` runs checkpoints in this process,
-`remote` sends requests to an API, and `identity.py` says what a run records of its model.
+`remote` sends requests to an API, and both serve prompts of the same policy together (`prefix_groups.py`).
+`identity.py` says what a run records of its model.
 """
 
 import hashlib

@@ -206,11 +206,6 @@ def _image_tokens(processor: Any) -> set[str]:
     return added | {v for k, v in vars(processor).items() if k.endswith("_token") and isinstance(v, str)}
 
 
-def approximate_tokens(parts: Sequence[Part]) -> float:
-    """An estimate without a tokenizer: 4 characters per token, 300 tokens per image."""
-    return sum(len(part.value) / 4 if part.kind == "text" else 300 for part in parts)
-
-
 def placeholders(config: Any, processor: Any) -> dict[int, str]:
     """The tokens that mark images and videos in a prompt, by id. No response may contain them."""
     names = ("image_token_id", "video_token_id", "vision_start_token_id", "vision_end_token_id")

@@ -21,12 +21,12 @@ import transformers
 from transformers.generation import TemperatureLogitsWarper, TopPLogitsWarper
 
 from harness.backends import Backend, Sampling, failure
-from harness.backends.local.chat import Reader, approximate_tokens, end_tokens
+from harness.backends.local.chat import Reader, end_tokens
 from harness.backends.local.checkpoint import load_checkpoint
 from harness.backends.local.prefix import Prefix, after_prefixes, read_prompts, reusable
-from harness.backends.local.prefix_groups import Group, group_by_prefix
 from harness.backends.local.roomy_cache import roomy_cache
 from harness.backends.local.tokens import decode, opening
+from harness.backends.prefix_groups import Group, approximate_tokens, group_by_prefix
 from harness.errors import UserError
 from harness.files.benchmark import Benchmark
 from harness.records import Json, Prompt, Response

@@ -35,7 +35,7 @@ from transformers.cache_utils import DynamicLayer
 
 from harness.backends.local.chat import ChatReader
 from harness.backends.local.prefix_attention import PrefixOfRows, attention_to_prefixes
-from harness.backends.local.prefix_groups import MIN_SHARED_TOKENS
+from harness.backends.prefix_groups import MIN_SHARED_TOKENS
 
 # The architectures for which tests show that responses stay the same.
 ARCHITECTURES = frozenset({"idefics3", "llava", "qwen2_vl", "qwen2_5_vl", "qwen3_vl"})

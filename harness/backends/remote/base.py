@@ -27,7 +27,7 @@ from tqdm import tqdm
 
 from harness import images
 from harness.backends import CHANGED, Backend, Endpoint, Sampling, check_url, failure
-from harness.backends.local.prefix_groups import group_by_prefix
+from harness.backends.prefix_groups import group_by_prefix
 from harness.backends.remote.answers import decode, excerpt
 from harness.backends.remote.request_form import flag_of, rejected_field
 from harness.backends.remote.sender import FORM_REJECTED, TEMPORARY, Sender, retry_after, words

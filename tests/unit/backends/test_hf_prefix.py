@@ -12,7 +12,7 @@ import pytest
 from pictures import Pictures, parts
 
 from harness.backends import Sampling
-from harness.backends.local.prefix_groups import MIN_SHARED_TOKENS, group_by_prefix
+from harness.backends.prefix_groups import MIN_SHARED_TOKENS, group_by_prefix
 from harness.records import Part, Prompt, Response
 
 torch = pytest.importorskip("torch")
