@@ -2,7 +2,8 @@
 
     OUT/pictures/   rendered scenes and crops
     OUT/log.jsonl   loss and accuracies
-    OUT/latest/     loadable checkpoint, replaced after each evaluation
+    OUT/history/    a loadable checkpoint of each evaluation, named by stage and step
+    OUT/latest      link to the newest of them
     OUT/state.pt    what an interrupted run resumes from, written with the checkpoint
 
 The resume state contains the progress, the float32 master weights and the optimizer's moments. It needs no
@@ -102,13 +103,16 @@ class _Trainer:
         init_heads.set_positional_heads(self.model)
         if config.start:
             warm_start.copy_weights(config.start, self.model, self.tokenizer)
+        self.model.to(self.device)
+        torch.manual_seed(seeds.rng(config.seed, "base", "head").getrandbits(63))
+        self.head = vision_pretraining.make_head(BASE_SIZE.hidden).to(self.device)
+        self.optimizer = Optimizer([self.model, self.head], self.model.model.visual)
+        # Rounded only now, so that the optimizer keeps what a checkpoint has in float32.
         dtype = compute_dtype(self.device)
-        self.model.to(self.device, dtype)
+        self.model.to(dtype)
+        self.head.to(dtype)
         if self.device.type == "cpu" and dtype == torch.bfloat16:
             attention.use_plain_attention(self.model)
-        torch.manual_seed(seeds.rng(config.seed, "base", "head").getrandbits(63))
-        self.head = vision_pretraining.make_head(BASE_SIZE.hidden).to(self.device, dtype)
-        self.optimizer = Optimizer([self.model, self.head], self.model.model.visual)
         self.log = store.Log(out / "log.jsonl", LogEntry)
         self.progress = Progress()
 
@@ -150,10 +154,11 @@ class _Trainer:
                 skills = self._evaluate(stage)
                 gates_reached = all(skills[task] >= target for task, target in stage.gates.items())
                 stage_ends = time_is_up or (stage.gates and gates_reached)
+                name = f"{stage.name}-{progress.step}"
                 if stage_ends:
                     # Advance before saving: a run that is interrupted now must not resume in this stage.
                     self.progress = Progress(progress.stage + 1, seconds=progress.seconds)
-                self._save()
+                self._save(name)
                 if stage_ends:
                     return
 
@@ -230,17 +235,22 @@ class _Trainer:
         self.log.append([LogEntry(stage.name, step, seconds, skills=skills)])
         return skills
 
-    def _save(self) -> None:
-        """Save the resume state, and a checkpoint in float32. Each is written aside and then renamed."""
-        partial_state = self.out / ".state.pt"
-        torch.save({"at": asdict(self.progress), "optimizer": self.optimizer.state()}, partial_state)
-        partial_state.replace(self.out / "state.pt")
+    def _save(self, name: str) -> None:
+        """Save a checkpoint in float32, then the resume state. Each is written aside and then renamed."""
         full_precision = copy.deepcopy(self.model).float()
         # The masters of the vision head come last and are not part of the model, hence strict=False.
         for parameter, master in zip(full_precision.parameters(), self.optimizer.masters, strict=False):
             parameter.data.copy_(master.data)
-        partial_checkpoint, latest = self.out / f".latest.{os.getpid()}", self.out / "latest"
-        shutil.rmtree(partial_checkpoint, ignore_errors=True)
+        checkpoint = self.out / "history" / name
+        partial_checkpoint = checkpoint.with_name(f".{name}.{os.getpid()}")
         save_checkpoint(full_precision, self.tokenizer, partial_checkpoint)
-        shutil.rmtree(latest, ignore_errors=True)
-        partial_checkpoint.rename(latest)
+        # A run that was interrupted before it saved the state can reach the same step again.
+        shutil.rmtree(checkpoint, ignore_errors=True)
+        partial_checkpoint.rename(checkpoint)
+        partial_link = self.out / ".latest"
+        partial_link.unlink(missing_ok=True)
+        partial_link.symlink_to(Path("history") / name)
+        partial_link.replace(self.out / "latest")
+        partial_state = self.out / ".state.pt"
+        torch.save({"at": asdict(self.progress), "optimizer": self.optimizer.state()}, partial_state)
+        partial_state.replace(self.out / "state.pt")
