@@ -9,6 +9,7 @@ vLLM and the next stage can load it. After a kill, the stage resumes from its la
 """
 
 import gc
+import json
 import math
 import os
 import shutil
@@ -205,16 +206,28 @@ class CheckpointGuard(TrainerCallback):  # type: ignore[misc]
 
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         if state.is_world_process_zero:
-            (self.work / f"checkpoint-{state.global_step}" / COMPLETE).touch()
+            folder = self.work / f"checkpoint-{state.global_step}"
+            sizes = {str(p.relative_to(folder)): p.stat().st_size for p in folder.rglob("*") if p.is_file()}
+            (folder / COMPLETE).write_text(json.dumps(sizes))
 
 
 def _last_complete_checkpoint(work: Path) -> str | None:
-    """Path of the latest complete checkpoint-N. Deletes checkpoints that a kill left incomplete."""
+    """Path of the latest complete checkpoint-N. Deletes those that a kill or a full disk left incomplete."""
     complete = {}
     for folder in work.glob("checkpoint-*"):
-        if (folder / COMPLETE).exists():
+        if _is_complete(folder):
             complete[int(folder.name.removeprefix("checkpoint-"))] = folder
         elif process_state().is_main_process:
             shutil.rmtree(folder)
     process_state().wait_for_everyone()
     return str(complete[max(complete)]) if complete else None
+
+
+def _is_complete(folder: Path) -> bool:
+    """Whether a checkpoint was saved to the end, and all of its files still have the sizes they had then."""
+    try:
+        sizes = json.loads((folder / COMPLETE).read_text())
+    except (FileNotFoundError, ValueError):
+        return False
+    files = [(folder / name, size) for name, size in sizes.items()]
+    return all(path.is_file() and path.stat().st_size == size for path, size in files)
