@@ -1,5 +1,6 @@
 """vLLM as TRL's sampler in the same process: the rows, images and weights that it samples from."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,18 @@ def mixture(visual_folder: Path) -> Mixture:
 
 
 @pytest.fixture(scope="module")
-def trainer(checkpoint: Path, mixture: Mixture, tmp_path_factory: pytest.TempPathFactory) -> Any:
+def trainer(checkpoint: Path, mixture: Mixture, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A trainer whose vLLM keeps its weights as they are.
+
+    On processors with AVX-512, vLLM packs the weights of linear layers for oneDNN and drops the originals, so that
+    it cannot load weights a second time. On a GPU it keeps them.
+    """
+    from vllm import _custom_ops
+
     settings = {"use_vllm": True, "vllm_mode": "colocate", "vllm_max_model_length": 4096}
-    return make_trainer(checkpoint, mixture, tmp_path_factory.mktemp("work"), **settings)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_custom_ops, "_supports_onednn", False)
+        yield make_trainer(checkpoint, mixture, tmp_path_factory.mktemp("work"), **settings)
 
 
 def sampled(trainer: Any) -> tuple[list[dict[str, Any]], list[list[int]], list[Any]]:
