@@ -38,11 +38,11 @@ class FakeSweep:
         self.folder = folder
         self.plan: dict[str, Any] = {
             "name": "fake",
-            "base": {"name": "../tiny", "sha256": {"model.safetensors": "ab" * 32}},
+            "bases": {"base": {"source": "../tiny", "digest": "ab" * 32}},
             "versions": {"python": "3.11"},
             "machine": {"cores": 2},
-            "benchmarks": [],
-            "general": ["skills"],
+            "benchmarks": {},
+            "general": {"skills": "digest"},
             "untrained": [],
             "grids": [],
         }
@@ -53,7 +53,7 @@ class FakeSweep:
         manifest = Manifest(1, "clevrpolicy", config, {}, counts, f"{name}-digest", "i", {})
         (self.folder / "data" / name).mkdir(parents=True)
         store.write_json(self.folder / "data" / name / "manifest.json", manifest)
-        self.plan["benchmarks"].append(name)
+        self.plan["benchmarks"][name] = f"{name}-digest"
 
     def cell(
         self,
@@ -76,6 +76,7 @@ class FakeSweep:
             "how": "gold",
             "cover": cover,
             "seed": seed,
+            "base": "base" if method == "base" or seed is not None else None,
         }
 
     def grid(self, along: str, *cells: dict[str, Any], title: str = "Table 2") -> None:
@@ -175,9 +176,11 @@ def test_covered_and_uncovered_questions_have_columns(fake: FakeSweep) -> None:
     cells = [fake.cell("t2", "cot-sft", 24, 0, cover=cover) for cover in (0.5, 1.0)]
     cells[0]["folder"] += "-half"
     fake.grid("methods", *cells)
-    for cell, means in zip(cells, ({"covered": 0.75, "uncovered": 0.25}, {"covered": 0.8}), strict=True):
+    for cell, means in zip(
+        cells, ({"covered": (0.75, 20), "uncovered": (0.25, 20)}, {"covered": (0.8, 40)}), strict=True
+    ):
         fake.end(cell, internalized=0.5)
-        store.write_json(fake.folder / cell["folder"] / "coverage.json", means)
+        store.write_json(fake.folder / cell["folder"] / "coverage.json", {"internalized": means})
     page = fake.page()
     heads = ("chains", "covered (%)", "uncovered (%)")
     shown = [[row(page, "CoT SFT", table)[head] for head in heads] for table in (0, 1)]

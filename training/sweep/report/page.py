@@ -4,12 +4,14 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 from harness.backends import SCRIPTED
 from harness.files import store
 from harness.metrics.metric import DASH, Quantity, find
 from harness.records import Json, Report
 from harness.report.text import escape_markdown, markdown_table
+from training.sweep.grid import BASE
 from training.sweep.report import tables
 from training.sweep.report.plots import PlotFile, plot_lines, plot_methods
 from training.sweep.report.results import MethodRow, StoredSweep, with_gains
@@ -53,8 +55,10 @@ def _page(sweep: StoredSweep) -> Blocks:
     yield "## Savings without the policy in the prompt"
     yield "Means per prompt of the base model."
     base = sweep.rows(cell for cell in sweep.plan.untrained if cell.method == "base")
-    cells = [[row.benchmark, *(column.cell(row) for column in tables.SAVINGS)] for row in base]
-    yield markdown_table(("benchmark", *(column.title for column in tables.SAVINGS)), cells)
+    cells = [
+        [row.benchmark, str(row.cell.base), *(column.cell(row) for column in tables.SAVINGS)] for row in base
+    ]
+    yield markdown_table(("benchmark", "base", *(column.title for column in tables.SAVINGS)), cells)
     if sweep.errors:
         yield "## Failed"
         yield "\n".join(f"- `{cell.folder}`: {escape_markdown(e)}" for cell, e in sweep.errors.items())
@@ -73,8 +77,9 @@ def _about(metrics: Iterable[Quantity]) -> str:
 def _header(sweep: StoredSweep) -> Iterator[str]:
     plan, backend = sweep.plan, _backend(sweep)
     parameters = f", {backend['parameters']:,} parameters" if "parameters" in backend else ""
-    sha = next(iter(plan.base["sha256"].values()), "")
-    yield f"- Base: `{plan.base['name']}`{parameters}{f', sha256 {sha[:12]}' if sha else ''}"
+    for name, base in plan.bases.items():
+        title = "Base" if name == BASE else f"Base *{name}*"
+        yield f"- {title}: `{base.source}`{parameters}, digest {base.digest[:12]}"
     yield f"- Machine: {plan.machine['cores']} CPU cores, models on {backend.get('device', 'cpu')}"
     yield f"- Versions: {', '.join(f'{name} {version}' for name, version in plan.versions.items())}"
     yield f"- Seeds: {', '.join(map(str, sorted({cell.seed or 0 for cell in sweep.trained})))}"
@@ -108,11 +113,17 @@ def grid_section(sweep: StoredSweep, grid: GridPlan) -> Blocks:
     if grid.along != "methods":
         yield from _over_numbers(sweep, grid, rows)
         return
-    for mixture, benchmark in dict.fromkeys((row.cell.benchmarks, row.benchmark) for row in rows):
-        trained = [row for row in rows if (row.cell.benchmarks, row.benchmark) == (mixture, benchmark)]
+    sections: dict[Any, list[MethodRow]] = {}
+    for row in rows:
+        sections.setdefault((row.cell.benchmarks, row.benchmark, row.cell.base), []).append(row)
+    # The order of the file, not of the tables.
+    bases = list(sweep.plan.bases)
+    ordered = sorted(sections.items(), key=lambda section: bases.index(section[0][2]))
+    for (mixture, benchmark, base), trained in ordered:
         mixed = f", trained on {' and '.join(mixture)} together" if len(mixture) > 1 else ""
-        slug = f"{_slug(grid.title)}-{'-'.join(mixture)}"
-        yield f"### {benchmark}: {sweep.kind(trained[0].data)}{mixed}"
+        of_base, suffix = ("", "") if base == BASE else (f", base {base}", f"-{base}")
+        slug = f"{_slug(grid.title)}-{'-'.join(mixture)}{suffix}"
+        yield f"### {benchmark}: {sweep.kind(trained[0].data)}{mixed}{of_base}"
         yield from _by_method(sweep, trained, f"{slug}-on-{benchmark}.svg" if mixed else f"{slug}.svg")
         # Rewards belong to the mixture, so they follow its last benchmark.
         if benchmark == mixture[-1]:
@@ -122,7 +133,11 @@ def grid_section(sweep: StoredSweep, grid: GridPlan) -> Blocks:
 def _by_method(sweep: StoredSweep, trained: Sequence[MethodRow], file: str) -> Blocks:
     """The accuracies, other metrics and training of all methods on one benchmark."""
     benchmark = trained[0].benchmark
-    untrained = sweep.rows(cell for cell in sweep.plan.untrained if cell.benchmarks == (benchmark,))
+    untrained = sweep.rows(
+        cell
+        for cell in sweep.plan.untrained
+        if cell.benchmarks == (benchmark,) and cell.base in (None, trained[0].cell.base)
+    )
     rows = sorted([*untrained, *trained], key=tables.order)
     models = [row for row in rows if row.cell.recipe not in SCRIPTED]
     visual = sweep.manifest(trained[0].data).config.get("visual")

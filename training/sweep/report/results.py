@@ -5,7 +5,7 @@ Every figure of a cell has a key:
     ("test", "override", "accuracy")               split or general benchmark, variant, label in report.json
     ("savings", "prompt tokens", "with policy")    also "without policy" and "saved", which is a share
     ("training", "seconds")                        from training.json; with RL also its updates and rewards
-    ("coverage", "covered")                        from coverage.json, also "uncovered"
+    ("coverage", "internalized", "covered")        from coverage.json, also "uncovered"
     ("gain", "over CoT SFT")                       difference of two methods with the same seed
 """
 
@@ -23,6 +23,7 @@ from harness.report.savings import savings
 from harness.stats.intervals import t_quantile
 from training.curves import history
 from training.curves.history import RECORD_FILE
+from training.sweep.coverage import Coverage
 from training.sweep.grid import COVERAGE, Cell
 from training.sweep.run import read_outcome, read_plan
 from training.train import TrainingRecord
@@ -32,7 +33,11 @@ Figures = Mapping[Key, float]
 INTERNALIZED: Key = ("test", "internalized", "accuracy")
 OVER_COT_SFT: Key = ("gain", "over CoT SFT")
 OVER_NO_PORO: Key = ("gain", "over no PoRo")
-WITHOUT_PORO = {"trimpi-poro-grpo": "trimpi-grpo", "trimpi-poro-dapo": "trimpi-dapo"}
+WITHOUT_PORO = {
+    "trimpi-poro-grpo": "trimpi-grpo",
+    "trimpi-poro-dapo": "trimpi-dapo",
+    "cot-sft-poro-dapo": "cot-sft-dapo",
+}
 
 
 class SeedMean(NamedTuple):
@@ -146,7 +151,8 @@ def _figures(folder: Path, cell: Cell, data: str) -> Iterator[tuple[Key, float]]
             yield ("savings", saving.what, "saved"), saving.share
     coverage = folder / cell.file(data, COVERAGE)
     if coverage.exists():
-        yield from ((("coverage", kind), mean) for kind, mean in store.read_json(coverage, dict).items())
+        for variant, kinds in store.read_json(coverage, Coverage).items():
+            yield from ((("coverage", variant, kind), score.mean) for kind, score in kinds.items())
     if cell.seed is None:
         return
     stages = store.read_json(folder / "train" / cell.stages[-1] / RECORD_FILE, TrainingRecord).stages
@@ -167,10 +173,6 @@ def with_gains(rows: Sequence[MethodRow]) -> list[MethodRow]:
     return [_with_gain(row, OVER_NO_PORO, rows, WITHOUT_PORO.get(row.cell.method, "")) for row in rows]
 
 
-def _chains(row: MethodRow) -> tuple[int | None, float]:
-    return row.cell.chains, row.cell.cover
-
-
 def _with_gain(row: MethodRow, gain: Key, rows: Sequence[MethodRow], method: str) -> MethodRow:
     """Compares a row with another method on the same data, with as many chains, seed by seed."""
     references = [
@@ -178,7 +180,8 @@ def _with_gain(row: MethodRow, gain: Key, rows: Sequence[MethodRow], method: str
         for other in rows
         if other.cell.method == method
         and (other.benchmark, other.cell.benchmarks) == (row.benchmark, row.cell.benchmarks)
-        and (row.cell.chains is None or _chains(row) == _chains(other))
+        and other.cell.base == row.cell.base
+        and (row.cell.chains is None or row.cell.covered_by == other.cell.covered_by)
     ]
     if row.cell.method == method or len(references) != 1:
         return row

@@ -51,7 +51,7 @@ VARIANTS = (
     Column("in context", ("test", "in_context", "accuracy")),
 )
 GAINS = tuple(Column(key[1], key, POINTS) for key in (results.OVER_COT_SFT, results.OVER_NO_PORO))
-COVERAGE = tuple(Column(kind, ("coverage", kind)) for kind in ("covered", "uncovered"))
+COVERAGE = tuple(Column(kind, ("coverage", "internalized", kind)) for kind in ("covered", "uncovered"))
 ACCURACY = (
     VARIANTS[0],
     *COVERAGE,
