@@ -148,7 +148,7 @@ HELP = [
     "clevrpolicy generate", "clevrpolicy import", "clevrpolicy skills", "clevrpolicy scenes",
     "gtapolicy generate", "gtapolicy import", "gtapolicy rules", "leaderboard submit", "leaderboard show",
     "leaderboard serve", "leaderboard export", "trimpi train", "trimpi cot", "trimpi sweep", "trimpi report",
-    "trimpi base", "trimpi curves",
+    "trimpi base", "trimpi curves", "trimpi collect",
 ]  # fmt: skip
 
 

@@ -1,5 +1,6 @@
 """Reads the TOML file of a sweep and checks everything that can be checked before it runs."""
 
+import itertools
 import re
 from pathlib import Path
 
@@ -84,6 +85,9 @@ def _check_grid(grid: Grid, sweep: Sweep, where: str) -> None:
     for name in ("benchmarks", "methods", "chains", "seeds", "cover", "bases"):
         if getattr(grid, name) == ():
             raise UserError(f"{where}: {name}: expected one or more, got none")
+    for method in itertools.chain(*grid.primary):
+        if method not in grid.methods:
+            raise UserError(f"{where}: primary: expected methods of the grid, got {method}")
     names = bases_of(grid, sweep)
     for base in names:
         if base not in sweep.base_sources:

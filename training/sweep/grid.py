@@ -111,6 +111,9 @@ class Grid(TomlTable, frozen=True):
     bases: tuple[str, ...] | None = None
     # Shares of each policy's answers for which there are chains (`trimpi cot --cover`).
     cover: tuple[float, ...] = (1.0,)
+    # Comparisons, "these minus those" methods with each base, on which the conclusions depend. Their p-values
+    # are corrected together. All other comparisons of the grid are exploratory.
+    primary: tuple[tuple[str, str], ...] = ()
     # What the tables and plots of the report compare.
     along: Literal["methods", "chains", "depth"] = "methods"
 

@@ -8,7 +8,6 @@ import os
 import shlex
 import subprocess
 import sys
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,7 +32,27 @@ class Base:
     digest: str
 
 
-def provide_bases(sweep: Sweep, file: Path, out: Path) -> Mapping[str, Base]:
+@dataclass(frozen=True, slots=True)
+class BenchmarkInfo:
+    """What a report says about a benchmark."""
+
+    digest: str
+    family: str
+    # Numbers of instances.
+    train: int
+    test: int
+    # None if its family has no such setting.
+    depth: int | None = None
+    visual: bool | None = None
+    policies: int | None = None
+
+    @property
+    def kind(self) -> str:
+        """Such as "clevrpolicy-T N=4"."""
+        return f"{self.family}-{'M' if self.visual else 'T'} N={self.depth}" if self.depth else self.family
+
+
+def provide_bases(sweep: Sweep, file: Path, out: Path) -> dict[str, Base]:
     """Generates each base in OUT, or links it there; those on the hub need neither. Returns them by name.
 
     Raises UserError if one is missing, before anything is generated.
@@ -103,8 +122,11 @@ def make_benchmarks(sweep: Sweep, out: Path) -> None:
         _make(source.command(f"data/{name}"), out / "data" / name, MANIFEST, out)
 
 
-def benchmark_digest(out: Path, folder: str) -> str:
-    return Benchmark(out / "data" / folder).manifest.digest
+def describe(out: Path, folder: str) -> BenchmarkInfo:
+    manifest = Benchmark(out / "data" / folder).manifest
+    train, test = (manifest.counts.get(f"instances.{split}.jsonl", 0) for split in ("train", "test"))
+    known = {name: manifest.config.get(name) for name in ("depth", "visual", "policies")}
+    return BenchmarkInfo(manifest.digest, manifest.family, train, test, **known)
 
 
 def _make(command: str, folder: Path, last_file: str, out: Path) -> None:

@@ -25,44 +25,23 @@ from training.sweep import grid
 from training.sweep.cell import ERROR
 from training.sweep.checks import read
 from training.sweep.grid import SWEEP, Cell, Sweep
-from training.sweep.inputs import Base, benchmark_digest, environment, make_benchmarks, provide_bases
-from training.train import package_versions
+from training.sweep.inputs import Base, describe, environment, make_benchmarks, provide_bases
+from training.sweep.records import (
+    OUTCOME,
+    PLAN,
+    RECORD,
+    CellRecord,
+    GridPlan,
+    Outcome,
+    Plan,
+    read_outcome,
+    read_plan,
+    read_records,
+)
 
-PLAN, OUTCOME, LOG = "plan.json", "outcome.json", "log.txt"
+LOG = "log.txt"
 CELL_COMMAND = (sys.executable, "-m", "training.sweep.cell")
 POLL_SECONDS = 0.2
-
-
-@dataclass(frozen=True, slots=True)
-class GridPlan:
-    title: str
-    along: str
-    cells: tuple[Cell, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """All cells of a sweep, and what they are computed from."""
-
-    name: str
-    bases: Mapping[str, Base]
-    versions: Mapping[str, str]
-    machine: Json
-    # Digests by folder in data/ of the benchmarks, and of the general benchmarks.
-    benchmarks: Mapping[str, str]
-    general: Mapping[str, str]
-    untrained: tuple[Cell, ...]
-    grids: tuple[GridPlan, ...]
-
-
-class Outcome(msgspec.Struct, frozen=True):
-    """How a cell ended."""
-
-    # All settings of the cell. If they differ from the current ones, the cell is run again.
-    request: Json = msgspec.field(name="asked")
-    # Summed over all attempts that came to an end.
-    seconds: float
-    error: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,36 +52,30 @@ class CellProcess:
     started: float
 
 
-def read_plan(out: Path) -> Plan:
-    """Raises UserError if the folder is not one of a sweep."""
-    if not (out / PLAN).is_file():
-        raise UserError(f"{out}: expected the folder of a `trimpi sweep`, got no {PLAN} there")
-    return store.read_json(out / PLAN, Plan)
-
-
-def read_outcome(out: Path, cell: Cell) -> Outcome | None:
-    """None if the cell has not ended yet."""
-    file = out / cell.folder / OUTCOME
-    return store.read_json(file, Outcome) if file.exists() else None
-
-
-def run_sweep(file: Path, out: Path, jobs: int = 1) -> int:
+def run_sweep(file: Path, out: Path, jobs: int = 1, finished: Sequence[Path] = ()) -> int:
     """Generates the benchmarks, trains and scores every unfinished cell, and returns the number of cells.
 
-    Raises UserError if the file is wrong or a benchmark cannot be generated, and at the end if cells failed.
+    Cells with the same settings in the files `finished` (`trimpi collect`) are taken from there. Raises
+    UserError if a file is wrong or a benchmark cannot be generated, and at the end if cells failed.
     """
     if jobs < 1:
         raise UserError(f"jobs: expected 1 or more, got {jobs}")
     if str(file) in names(grid.HERE):
         file = grid.HERE / f"{file}.toml"
     sweep = read(file)
+    elsewhere = read_records(finished).cells if finished else {}
     bases = provide_bases(sweep, file, out)
     make_benchmarks(sweep, out)
     plan = _write_plan(sweep, file.stem, bases, out)
     if out / SWEEP != file:
         store.write(out / SWEEP, file.read_bytes())
     cells = grid.cells(sweep)
-    failed = _run_cells(sweep, plan, cells, out, jobs)
+    requests = {cell: _request(sweep, plan, cell) for cell in cells}
+    for cell, record in elsewhere.items():
+        same = record.finished and record.outcome.request == requests.get(cell)
+        if same and not _is_finished(cell, requests[cell], out):
+            _take(record, out)
+    failed = _run_cells(requests, out, jobs)
     if failed:
         folder, error = next(iter(failed.items()))
         raise UserError(
@@ -112,7 +85,7 @@ def run_sweep(file: Path, out: Path, jobs: int = 1) -> int:
     return len(cells)
 
 
-def _write_plan(sweep: Sweep, name: str, bases: Mapping[str, Base], out: Path) -> Plan:
+def _write_plan(sweep: Sweep, name: str, bases: dict[str, Base], out: Path) -> Plan:
     """Writes plan.json. Raises UserError if the sweep was started with other bases of these names."""
     known = read_plan(out).bases if (out / PLAN).exists() else {}
     for base in bases:
@@ -124,26 +97,33 @@ def _write_plan(sweep: Sweep, name: str, bases: Mapping[str, Base], out: Path) -
     plan = Plan(
         name=name,
         bases=bases,
-        versions=package_versions(),
-        machine={"system": platform.platform(), "cores": os.cpu_count()},
-        benchmarks={folder: benchmark_digest(out, folder) for folder in grid.data_folders(sweep)},
-        general={name: benchmark_digest(out, name) for name in sweep.general},
+        benchmarks={folder: describe(out, folder) for folder in grid.data_folders(sweep)},
+        general={name: describe(out, name) for name in sweep.general},
         untrained=tuple(cell for cell in grid.cells(sweep) if cell.seed is None),
-        grids=tuple(GridPlan(g.title, g.along, tuple(grid.grid_cells(sweep, g))) for g in sweep.grids),
+        grids=tuple(
+            GridPlan(g.title, g.along, tuple(grid.grid_cells(sweep, g)), g.primary) for g in sweep.grids
+        ),
     )
     store.write_json(out / PLAN, plan)
     return plan
 
 
-def _run_cells(sweep: Sweep, plan: Plan, cells: Sequence[Cell], out: Path, jobs: int) -> Mapping[str, str]:
-    """Runs all cells that are not finished, and returns the errors of the failed ones by folder."""
-    requests = {cell: _request(sweep, plan, cell) for cell in cells}
-    waiting = [cell for cell in cells if not _is_finished(cell, requests[cell], out)]
+def _take(record: CellRecord, out: Path) -> None:
+    """Stores a cell that was run elsewhere. Its outcome is last: it marks the cell as finished."""
+    folder = out / record.cell.folder
+    folder.mkdir(parents=True, exist_ok=True)
+    store.write_json(folder / RECORD, record)
+    store.write_json(folder / OUTCOME, record.outcome)
+
+
+def _run_cells(requests: Mapping[Cell, Json], out: Path, jobs: int) -> Mapping[str, str]:
+    """Runs all cells that are not finished, in order, and returns the errors of the failed ones by folder."""
+    waiting = [cell for cell in requests if not _is_finished(cell, requests[cell], out)]
     failed: dict[str, str] = {}
     running: list[CellProcess] = []
     # smoothing=0: cells differ so much that only the mean over all of them predicts the remaining time.
-    finished = len(cells) - len(waiting)
-    with tqdm(total=len(cells), initial=finished, desc="cells", unit="cell", smoothing=0) as bar:
+    finished = len(requests) - len(waiting)
+    with tqdm(total=len(requests), initial=finished, desc="cells", unit="cell", smoothing=0) as bar:
         try:
             while waiting or running:
                 busy = {process.cell.lane for process in running}
@@ -171,8 +151,8 @@ def _run_cells(sweep: Sweep, plan: Plan, cells: Sequence[Cell], out: Path, jobs:
 def _request(sweep: Sweep, plan: Plan, cell: Cell) -> Json:
     """Everything that determines the results of a cell, as JSON. Base and data are named by their content."""
     request: dict[str, Any] = {
-        "data": {data: plan.benchmarks[data] for data in cell.data},
-        "general": plan.general,
+        "data": {data: plan.benchmarks[data].digest for data in cell.data},
+        "general": {name: info.digest for name, info in plan.general.items()},
         "scoring": sweep.scoring,
         "covered_by": cell.covered_by,
         "model": cell.method if cell.base is None else plan.bases[cell.base].digest,
@@ -192,7 +172,8 @@ def _is_finished(cell: Cell, request: Json, out: Path) -> bool:
 def _start(cell: Cell, request: Json, out: Path) -> CellProcess:
     folder = out / cell.folder
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / ERROR).unlink(missing_ok=True)
+    for stale in (ERROR, RECORD):
+        (folder / stale).unlink(missing_ok=True)
     with (folder / LOG).open("ab") as log:
         command, variables = [*CELL_COMMAND, cell.folder], environment()
         process = Popen(command, cwd=out, env=variables, stdin=DEVNULL, stdout=log, stderr=STDOUT)
@@ -209,5 +190,6 @@ def _record_outcome(ended: CellProcess, out: Path) -> str | None:
             error = (folder / ERROR).read_text(encoding="utf-8")
     earlier = read_outcome(out, ended.cell)
     seconds = time.monotonic() - ended.started + (earlier.seconds if earlier else 0)
-    store.write_json(folder / OUTCOME, Outcome(ended.request, seconds, error))
+    machine = {"system": platform.platform(), "cores": os.cpu_count()}
+    store.write_json(folder / OUTCOME, Outcome(ended.request, seconds, error, machine))
     return error

@@ -19,12 +19,12 @@ from harness.files.benchmark import Benchmark
 from harness.records import Report, Score
 from training.config import load
 from training.curves.history import LOG, RECORD_FILE, LogEntry, read_history
-from training.sweep import cell, grid
+from training.sweep import cell, grid, records
 from training.sweep import run as sweep_run
 from training.sweep.checks import read
 from training.sweep.coverage import Coverage, accuracy_by_coverage
 from training.sweep.inputs import make_benchmarks
-from training.sweep.run import OUTCOME, Outcome
+from training.sweep.records import OUTCOME, CellRecord, Outcome, read_records
 from training.train import StageRecord, TrainingRecord, provenance
 
 GRID = """
@@ -375,6 +375,30 @@ def test_data_of_another_command_is_refused(tmp_path: Path, sweep_file: Path, te
     make_benchmarks(read(write(sweep_file, RUN, make=command.replace("cp ", "cp  "))), out)
     with pytest.raises(UserError, match=r"data/one: expected the result of `cp -rp .* of another command"):
         make_benchmarks(read(write(sweep_file, RUN, make=command.replace("cp -r ", "cp -rp "))), out)
+
+
+def test_cells_that_were_run_elsewhere_are_not_run_again(
+    tmp_path: Path, sweep_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sweep_run, "CELL_COMMAND", child(tmp_path, "if 'seed1' in folder: sys.exit(1)"))
+    monkeypatch.setattr(records, "_record", lambda _, *cell_and_outcome: CellRecord(*cell_and_outcome))
+    first, second, file = tmp_path / "first", tmp_path / "second", tmp_path / "cells.jsonl"
+    with pytest.raises(UserError, match="2 of 8 cells failed"):
+        sweep_run.run_sweep(sweep_file, first)
+    read_records([first]).write(file)
+    monkeypatch.setattr(sweep_run, "CELL_COMMAND", child(tmp_path, ""))
+    sweep_run.run_sweep(sweep_file, second, finished=[file])
+    begun = [line for line in (second / "notes").read_text().splitlines() if line.startswith("begin")]
+    assert len(begun) == 2
+    assert all("seed1" in line for line in begun)
+    monkeypatch.undo()
+    stored = next(cell for cell in read_records([file]).cells if cell.seed == 0)
+    assert (second / stored.folder / records.RECORD).exists()
+    # With other settings, the file is of no use.
+    monkeypatch.setattr(sweep_run, "CELL_COMMAND", child(tmp_path, ""))
+    sweep_file.write_text("scoring.limit = 3\n" + sweep_file.read_text())
+    sweep_run.run_sweep(sweep_file, tmp_path / "third", finished=[file])
+    assert (tmp_path / "third" / "notes").read_text().count("begin") == 8
 
 
 def test_a_benchmark_that_cannot_be_generated_stops_the_sweep(tmp_path: Path) -> None:
