@@ -1,4 +1,4 @@
-"""The `trimpi` command: train, cot, sweep, report, curves, recipes, base."""
+"""The `trimpi` command: train, cot, sweep, collect, report, curves, recipes, base."""
 
 import os
 import signal
@@ -14,6 +14,7 @@ from training import config
 from training.base.curriculum import BaseConfig
 from training.config import Stage
 from training.cot.generate import CotRequest, make_chains
+from training.sweep.records import read_records
 from training.sweep.run import run_sweep
 from training.train import train as train_recipe
 
@@ -60,32 +61,54 @@ def cot(benchmark: Positional[Path], out: Positional[Path], /, request: CotReque
     print(make_chains(Benchmark(benchmark), out, request))
 
 
-def sweep(file: Positional[Path], out: Positional[Path], /, *, jobs: int = 1) -> None:
+def sweep(
+    file: Positional[Path],
+    out: Positional[Path],
+    /,
+    *,
+    jobs: int = 1,
+    finished: tuple[Path, ...] = (),
+) -> None:
     """Train and score every method on every benchmark with every seed. Run the same command again to resume.
 
     OUT/runs/BENCHMARK/METHOD/SEED/ contains each training run and its scores. `trimpi report OUT --into PAGE`
     writes one page of tables and plots from them.
 
     Args:
-        file: What to compare: a TOML file, or one that comes with the project, smoke or tiny.
+        file: What to compare: a TOML file, or one that comes with the project, smoke, teachers or tiny.
         out: Folder of the sweep.
         jobs: Number of training runs at a time.
+        finished: Files of `trimpi collect`. Cells with the same settings in them are not run again.
     """
     # A scheduler stops a job with SIGTERM. Treat it like Ctrl-C, so that the processes of the sweep end too.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    print(f"{run_sweep(file, out, jobs)} cells are finished: {out}")
+    print(f"{run_sweep(file, out, jobs, finished)} cells are finished: {out}")
 
 
-def report(sweep: Positional[Path], /, *, into: Path) -> None:
+def collect(sources: Positional[tuple[Path, ...]], /, *, into: Path) -> None:
+    """Store the finished cells of a sweep in one small text file. Works while the sweep runs.
+
+    `trimpi report` writes its page from this file alone.
+
+    Args:
+        sources: Folders of one sweep, from one or more machines, and files of this command.
+        into: The file to write, such as docs/results/teachers.jsonl, with a line for each cell.
+    """
+    records = read_records(sources)
+    records.write(into)
+    print(f"{len(records.cells)} cells: {into}")
+
+
+def report(sources: Positional[tuple[Path, ...]], /, *, into: Path) -> None:
     """Write the results of a sweep as one Markdown page with plots, next to the paper's results.
 
     Args:
-        sweep: Folder of the sweep; cells that have not run yet are marked.
+        sources: Folders of one sweep, and files of `trimpi collect`; cells that have not run yet are marked.
         into: The page to write, such as docs/results.md; its plots go into a folder of the same name.
     """
     from training.sweep.report.page import write_results
 
-    print(write_results(sweep, into))
+    print(write_results(read_records(sources), into))
 
 
 def base(out: Positional[Path], /, config: BaseConfig) -> None:
@@ -127,7 +150,7 @@ def recipes() -> None:
 def main() -> None:
     # Otherwise TRL reports the creation of each trainer to its developers.
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-    functions = (train, cot, sweep, report, curves, recipes, base)
+    functions = (train, cot, sweep, collect, report, curves, recipes, base)
     command_line(
         {function.__name__: function for function in functions},
         prog="trimpi",

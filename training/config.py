@@ -40,6 +40,8 @@ class SftSettings:
     batch_size: int
     # Sequences per pass on one device.
     micro_batch: int
+    # Number of updates, in place of epochs.
+    max_steps: int | None = None
     # Rank of a LoRA adapter, which is merged when the stage ends; 0 trains every weight.
     lora_rank: int = 0
     weight_decay: float = 0.0
@@ -55,6 +57,8 @@ class SftSettings:
 
     def __post_init__(self) -> None:
         _require(self, "learning_rate", "epochs", "batch_size", "micro_batch")
+        if self.max_steps is not None:
+            _require(self, "max_steps")
         if self.batch_size % self.micro_batch:
             raise UserError(
                 f"batch_size: expected a multiple of micro_batch {self.micro_batch}, got {self.batch_size}"

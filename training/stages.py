@@ -181,6 +181,7 @@ def sft_arguments(settings: SftSettings) -> dict[str, Any]:
     return {
         "learning_rate": settings.learning_rate,
         "num_train_epochs": settings.epochs,
+        "max_steps": settings.max_steps or -1,
         "per_device_train_batch_size": settings.micro_batch,
         "gradient_accumulation_steps": accumulation_steps(settings.batch_size, settings.micro_batch),
         "weight_decay": settings.weight_decay,

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-MARKERS = ("o", "s", "^", "D")
+MARKERS = ("o", "s", "^", "D", "v", "P")
 # Rules that fit into a plot of a distribution: all 63 conditions of a tree of six layers.
 MOST_RULES = 64
 
@@ -69,6 +69,8 @@ class Drawing:
     """Axes to draw on; after the `with` block also the resulting SVG."""
 
     figure: Figure
+    # The panels from left to right, and the one to draw on.
+    panels: Sequence[Axes]
     axes: Axes
     style: Style
     svg: bytes = field(default=b"", init=False)
@@ -80,20 +82,26 @@ class Drawing:
 
 @contextmanager
 def drawing(
-    size: tuple[float, float], salt: str, style: Style = INLINE, grid: Literal["x", "y"] = "y"
+    size: tuple[float, float],
+    salt: str,
+    style: Style = INLINE,
+    grid: Literal["x", "y", "both"] = "y",
+    panels: int = 1,
 ) -> Iterator[Drawing]:
-    """A plot of this size in inches, with a grid along one axis and no frame."""
+    """A plot of this size in inches, with a grid and no frame. Several panels share their y axis."""
     # Matplotlib takes most of a second to import, and most commands draw nothing.
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
     with rc_context(style.settings(salt)):
         figure = Figure(figsize=size, layout="constrained")
-        drawn = Drawing(figure, figure.subplots(), style)
+        all_axes = figure.subplots(1, panels, sharey=True, squeeze=False)[0]
+        drawn = Drawing(figure, list(all_axes), all_axes[0], style)
         yield drawn
-        drawn.axes.grid(axis=grid, color=style.ink, alpha=0.15)
-        drawn.axes.set_axisbelow(True)
-        drawn.axes.spines[["top", "right"]].set_visible(False)
+        for axes in drawn.panels:
+            axes.grid(axis=grid, color=style.ink, alpha=0.15)
+            axes.set_axisbelow(True)
+            axes.spines[["top", "right"]].set_visible(False)
         file = io.BytesIO()
         form: dict[str, Any] = {"transparent": True} if style is INLINE else {"facecolor": "white"}
         metadata = dict.fromkeys(("Date", "Creator", "Format", "Type"))

@@ -123,7 +123,7 @@ REFUSED = [
     ("gtapolicy rules {PLACE}/key.toml", "nested too deeply"),
     ("gtapolicy rules {PLACE}/digits.toml", "expected a TOML file"),
     ("gtapolicy rules {PLACE}/rules.toml", "use fewer fields or thresholds"),
-    ("trimpi sweep nope {NEW}", "nope: expected smoke, tiny or a TOML file"),
+    ("trimpi sweep nope {NEW}", "nope: expected smoke, teachers, tiny or a TOML file"),
     ("trimpi sweep {PLACE}/text.txt {NEW}", "text.txt: expected a TOML file"),
     ("trimpi train {PLACE}/text.txt --out {NEW}", "text.txt: expected a TOML file"),
     ("trimpi train nope --out {NEW}", "or a TOML file, got neither"),
@@ -148,7 +148,7 @@ HELP = [
     "clevrpolicy generate", "clevrpolicy import", "clevrpolicy skills", "clevrpolicy scenes",
     "gtapolicy generate", "gtapolicy import", "gtapolicy rules", "leaderboard submit", "leaderboard show",
     "leaderboard serve", "leaderboard export", "trimpi train", "trimpi cot", "trimpi sweep", "trimpi report",
-    "trimpi base", "trimpi curves",
+    "trimpi base", "trimpi curves", "trimpi collect",
 ]  # fmt: skip
 
 

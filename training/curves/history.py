@@ -43,6 +43,8 @@ class StageHistory:
     total_steps: int = 0
     seconds: float = 0.0
     steps: dict[int, MetricValues] = field(default_factory=dict)
+    # Seconds since the stage began, by step.
+    elapsed: dict[int, float] = field(default_factory=dict)
 
     @property
     def last_step(self) -> int:
@@ -60,6 +62,7 @@ def build_history(entries: Iterable[LogEntry]) -> dict[str, StageHistory]:
         else:
             stage.total_steps, stage.seconds = entry.of, entry.seconds
             stage.steps[entry.step] = stage.steps.get(entry.step, {}) | entry.values
+            stage.elapsed[entry.step] = entry.seconds
     return stages
 
 

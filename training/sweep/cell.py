@@ -7,11 +7,10 @@ skipped, so this command also resumes a single cell by hand.
 import os
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from harness.backends import SCRIPTED
 from harness.errors import UserError
 from harness.files import store
 from harness.files.benchmark import Benchmark
@@ -20,10 +19,12 @@ from harness.run import evaluate
 from harness.variants import INTERNALIZED
 from training.config import Recipe, Stage
 from training.cot import generate
+from training.cot.prompts import select_instances
 from training.curves.history import LOG, RECORD_FILE, LogEntry
 from training.sweep import grid
+from training.sweep.checks import read
 from training.sweep.coverage import accuracy_by_coverage
-from training.sweep.grid import BASE, COVERAGE, SWEEP, Cell, Sweep
+from training.sweep.grid import COVERAGE, SWEEP, Cell, Sweep
 from training.train import TrainingRecord, provenance, reserve_run, train
 
 # The reason why a cell failed.
@@ -32,25 +33,31 @@ ERROR = "error.txt"
 
 def run(sweep: Sweep, cell: Cell) -> None:
     """Runs the unfinished steps of a cell. The working directory must be the sweep's folder."""
-    base = BASE if Path(BASE).exists() else str(sweep.base)
-    if cell.seed is not None:
-        model = f"hf:{_train(sweep, cell, base)}"
-    else:
-        model = cell.method if cell.method in SCRIPTED else f"hf:{base}"
+    model = cell.method
+    if cell.base is not None:
+        on_hub = not Path(cell.base_folder).exists()
+        base = str(sweep.base_sources[cell.base]) if on_hub else cell.base_folder
+        model = f"hf:{base if cell.seed is None else _train(sweep, cell, base)}"
     folder, sampling = Path(cell.folder), sweep.scoring.sampling
     for data in cell.data:
         benchmark, test = Benchmark(Path("data", data)), folder / cell.file(data, "test")
         evaluate(benchmark, sweep.scoring.test(model), test)
         if cell.chains is not None:
-            chains = generate.read_chains(Path(cell.chains_folder(data)), benchmark)
-            means = accuracy_by_coverage(benchmark, chains, test)
-            store.write_json(folder / cell.file(data, COVERAGE), means)
+            scores = accuracy_by_coverage(benchmark, _chains(cell, data, benchmark), test)
+            store.write_json(folder / cell.file(data, COVERAGE), scores)
         if "recall" in benchmark.splits:
             request = EvalRequest(model, INTERNALIZED.name, "recall", sampling=sampling)
             evaluate(benchmark, request, folder / cell.file(data, "recall"))
     for name in sweep.general:
         request = EvalRequest(model, INTERNALIZED.name, sampling=sampling)
         evaluate(Benchmark(Path("data", name)), request, folder / name)
+
+
+def _chains(cell: Cell, data: str, benchmark: Benchmark) -> Collection[str]:
+    """The ids of the instances with the chains of thought whose answers count as covered."""
+    if cell.gold_chains is not None:
+        return [instance.id for instance in select_instances(benchmark, *cell.gold_chains)]
+    return generate.read_chains(Path(cell.chains_folder(data)), benchmark)
 
 
 def _train(sweep: Sweep, cell: Cell, base: str) -> Path:
@@ -62,6 +69,7 @@ def _train(sweep: Sweep, cell: Cell, base: str) -> Path:
         )
         for name in cell.data:
             folder = Path(cell.chains_folder(name))
+            folder.parent.mkdir(exist_ok=True)
             with store.locked(folder.with_name(f".{folder.name}.lock"), wait=True):
                 generate.make_chains(Benchmark(Path("data", name)), folder, request)
     recipe, run = grid.recipe(sweep, cell, base), Path(cell.folder, "train")
@@ -105,7 +113,7 @@ def _link(other: Path, run: Path, stage: Stage) -> None:
 
 
 def main() -> None:
-    sweep = grid.read(Path(SWEEP))
+    sweep = read(Path(SWEEP))
     cells = {cell.folder: cell for cell in grid.cells(sweep)}
     if len(sys.argv) != 2 or sys.argv[1] not in cells:
         sys.exit(f"expected: python -m training.sweep.cell FOLDER, one of {', '.join(cells)}")

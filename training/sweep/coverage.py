@@ -6,18 +6,29 @@ The first shows what the model has learned from its chains; the second, what els
 from collections.abc import Collection
 from pathlib import Path
 from statistics import fmean
+from typing import NamedTuple
 
 from harness.files import store
 from harness.files.benchmark import Benchmark
 from harness.records import Instance, Score
-from harness.variants import INTERNALIZED
 
 
-def accuracy_by_coverage(benchmark: Benchmark, chains: Collection[str], run: Path) -> dict[str, float]:
-    """Internalized accuracy of a run on the test split by kind of question, if there are any of the kind.
+class MeanOf(NamedTuple):
+    """An accuracy, and on how many scores."""
+
+    mean: float
+    n: int
+
+
+# By variant, then by "covered" or "uncovered".
+Coverage = dict[str, dict[str, MeanOf]]
+
+
+def accuracy_by_coverage(benchmark: Benchmark, chains: Collection[str], run: Path) -> Coverage:
+    """Accuracy of a run on the test split by variant and kind of question, if there are any of the kind.
 
     `chains` are the ids of the training instances that have a chain. A question is covered if one of them has
-    the same policy and the same right answer.
+    the same policy and the same right answer, under its own policy even if another is in the prompt.
     """
 
     def answer(instance: Instance) -> tuple[str | None, str]:
@@ -25,8 +36,12 @@ def accuracy_by_coverage(benchmark: Benchmark, chains: Collection[str], run: Pat
 
     covered = {answer(i) for i in benchmark.instances("train") if i.id in chains}
     kinds = {i.id: "covered" if answer(i) in covered else "uncovered" for i in benchmark.instances("test")}
-    values: dict[str, list[float]] = {}
+    values: dict[str, dict[str, list[float]]] = {}
     for score in store.read_lines(run / "scores.jsonl", Score):
-        if score.variant == INTERNALIZED.name and score.value is not None:
-            values.setdefault(kinds[score.instance], []).append(score.value)
-    return {kind: fmean(of_kind) for kind, of_kind in values.items()}
+        if score.value is not None:
+            of_variant = values.setdefault(score.variant, {})
+            of_variant.setdefault(kinds[score.instance], []).append(score.value)
+    return {
+        variant: {kind: MeanOf(fmean(of_kind), len(of_kind)) for kind, of_kind in sorted(kinds_.items())}
+        for variant, kinds_ in values.items()
+    }

@@ -8,11 +8,12 @@ All paths inside a sweep's folder OUT are relative to it, so it can be moved:
     runs/BENCH/METHOD-cot48/seed0/    a cell: outcome.json, log.txt, train/, test/, recall/, skills/
 
 If the command of a benchmark contains {seed}, each seed has a separate benchmark: data/BENCH-seed0, ...
+With several bases, these are bases/NAME, and a folder that depends on one has a level more, such as
+runs/BENCH/METHOD-cot48/NAME/seed0/.
 """
 
 import itertools
-import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -20,8 +21,6 @@ from typing import Any, Literal
 import msgspec
 
 from harness.backends import SCRIPTED, Sampling
-from harness.errors import UserError
-from harness.files import store
 from harness.request import EvalRequest
 from harness.variants import VARIANTS
 from training import config
@@ -30,7 +29,9 @@ from training.cot.prompts import CotMethod
 from training.dataset import needs_chains
 
 HERE = Path(__file__).parent
-SWEEP, BASE = "sweep.toml", "base"
+SWEEP = "sweep.toml"
+# The base model: its untrained cells, and its folder if there is one.
+BASE, BASES = "base", "bases"
 # Scored on every benchmark for comparison: the base model, the lowest and the highest possible scores.
 UNTRAINED = (BASE, *SCRIPTED)
 # Folders in a cell. A benchmark cannot have these names.
@@ -60,6 +61,9 @@ class MakeCommand(TomlTable, frozen=True):
         return self.make.replace("{out}", out).replace("{seed}", str(seed))
 
 
+BaseSource = str | MakeCommand
+
+
 class Method(TomlTable, frozen=True):
     """How to train: a recipe and where its chains of thought come from."""
 
@@ -67,6 +71,8 @@ class Method(TomlTable, frozen=True):
     recipe: str | None = None
     # The source of chains of thought. If a model writes them, it is the base model.
     how: CotMethod = "gold"
+    # How many there are, with any answer, in place of the grid's chains and coverage.
+    chains: int | None = None
     # Changes to the recipe, applied after the changes of the sweep.
     changes: dict[str, Any] = {}
 
@@ -101,8 +107,13 @@ class Grid(TomlTable, frozen=True):
     # Chains of thought per benchmark, over all its policies. A method without chains has one cell for all.
     chains: tuple[int, ...]
     seeds: tuple[int, ...]
+    # Names of bases. None: all.
+    bases: tuple[str, ...] | None = None
     # Shares of each policy's answers for which there are chains (`trimpi cot --cover`).
     cover: tuple[float, ...] = (1.0,)
+    # Comparisons, "these minus those" methods with each base, on which the conclusions depend. Their p-values
+    # are corrected together. All other comparisons of the grid are exploratory.
+    primary: tuple[tuple[str, str], ...] = ()
     # What the tables and plots of the report compare.
     along: Literal["methods", "chains", "depth"] = "methods"
 
@@ -110,10 +121,12 @@ class Grid(TomlTable, frozen=True):
 class Sweep(TomlTable, frozen=True):
     """The contents of the TOML file."""
 
-    # A checkpoint: a folder relative to the file, an id on the hub, or the command that generates it.
-    base: str | MakeCommand
     benchmarks: dict[str, MakeCommand]
     grids: tuple[Grid, ...]
+    # A checkpoint: a folder relative to the file, an id on the hub, or the command that generates it.
+    base: BaseSource | None = None
+    # Several of them by name, in place of one.
+    bases: dict[str, BaseSource] = {}
     # Benchmarks without policies, which show what the model forgets by training.
     general: dict[str, MakeCommand] = {}
     # Only methods that differ from the recipe of their name.
@@ -126,6 +139,11 @@ class Sweep(TomlTable, frozen=True):
 
     def method(self, name: str) -> Method:
         return self.methods.get(name, Method())
+
+    @property
+    def base_sources(self) -> Mapping[str, BaseSource]:
+        """The bases by name. A single one is named `base`."""
+        return self.bases if self.base is None else {BASE: self.base}
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,12 +161,27 @@ class Cell:
     chains: int | None = None
     how: CotMethod = "gold"
     cover: float = 1.0
+    # Number and coverage of the gold chains of the other methods, if those of this one differ.
+    gold_chains: tuple[int, float] | None = None
+    # The name of the base. None: a scripted model.
+    base: str | None = BASE
     seed: int | None = None
+
+    @property
+    def base_folder(self) -> str:
+        """Relative to the sweep's folder, where it is missing if the base is on the hub."""
+        return BASE if self.base == BASE else f"{BASES}/{self.base}"
+
+    @property
+    def covered_by(self) -> tuple[int, float] | None:
+        """Number and coverage of the chains whose answers count as covered in this cell's scores."""
+        own = None if self.chains is None else (self.chains, self.cover)
+        return self.gold_chains or own
 
     @property
     def lane(self) -> str:
         """Cells in the same lane run one after another, because they may share their first stages."""
-        name = f"{'+'.join(self.data)}-{self.chains}-{self.how}{cover_suffix(self.cover)}"
+        name = f"{'+'.join(self.data)}-{self.base}-{self.chains}-{self.how}{cover_suffix(self.cover)}"
         return f"{name}-seed{self.seed}" if self.seed is not None else f"{name}-{self.method}"
 
     def file(self, data: str, name: str) -> str:
@@ -156,8 +189,8 @@ class Cell:
         return f"{self.benchmarks[self.data.index(data)]}-{name}" if len(self.data) > 1 else name
 
     def chains_folder(self, data: str) -> str:
-        how = "" if self.how == "gold" else f"-{self.how}"
-        return f"data/{data}-cot{self.chains}{how}{cover_suffix(self.cover)}"
+        how, name = ("", None) if self.how == "gold" else (f"-{self.how}", self.base)
+        return f"data/{data}-cot{self.chains}{how}{cover_suffix(self.cover)}{base_suffix(name)}"
 
 
 def cover_suffix(cover: float) -> str:
@@ -165,84 +198,33 @@ def cover_suffix(cover: float) -> str:
     return "" if cover == 1 else f"-cover{100 * cover:g}"
 
 
-def read(file: Path) -> Sweep:
-    """Reads a sweep and checks everything that can be checked before it runs. Raises UserError."""
-    if not file.is_file():
-        raise UserError(f"{file}: expected {', '.join(config.names(HERE))} or a TOML file, got neither")
-    sweep = store.read_toml(file, Sweep)
-    _check_benchmarks(sweep, file)
-    _check_paths(sweep, file)
-    try:
-        sweep.scoring.test(BASE)
-    except UserError as error:
-        raise UserError(f"{file}: scoring.{error}") from None
-    for grid in sweep.grids:
-        _check_grid(grid, sweep, f"{file}, {grid.title}")
-    if unused := sweep.methods.keys() - {name for grid in sweep.grids for name in grid.methods}:
-        raise UserError(
-            f"{file}: expected every method in a grid, got {min(unused)} in none; add or remove it"
-        )
-    cells(sweep)  # loads every recipe and so checks it
-    return sweep
-
-
-def _check_benchmarks(sweep: Sweep, file: Path) -> None:
-    for name in [*sweep.benchmarks, *sweep.general]:
-        if not re.fullmatch(r"(?!.*-(seed|cot)\d)[a-z0-9][a-z0-9_-]*", name) or name in RESERVED:
-            raise UserError(
-                f"{file}: expected the name of a benchmark in lowercase letters, digits, - and _, without "
-                f"-seed0 or -cot8, and other than {', '.join(RESERVED)}, got {name!r}"
-            )
-    if both := sweep.benchmarks.keys() & sweep.general.keys():
-        raise UserError(f"{file}: {min(both)}: expected a benchmark or a general benchmark, got both")
-    for name, source in [("base", sweep.base), *sweep.general.items()]:
-        if isinstance(source, MakeCommand) and "{seed}" in source.make:
-            raise UserError(f"{file}: {name}: expected one for all seeds, got {{seed}} in its command")
-
-
-def _check_paths(sweep: Sweep, file: Path) -> None:
-    """Refuses relative paths of recipes and scales, which cells would look for in the sweep's folder."""
-    recipes = {f"methods.{name}.recipe": method.recipe or "" for name, method in sweep.methods.items()}
-    for key, path in {"scale": sweep.scale, **recipes}.items():
-        if path.endswith(".toml") and not Path(path).is_absolute():
-            raise UserError(f"{file}: {key}: expected a name or an absolute path, got {path}")
-
-
-def _check_grid(grid: Grid, sweep: Sweep, where: str) -> None:
-    for name in (name for mixture in grid.benchmarks for name in mixture.split("+")):
-        if name not in sweep.benchmarks:
-            raise UserError(f"{where}: expected benchmarks from {', '.join(sweep.benchmarks)}, got {name!r}")
-    for name in ("benchmarks", "methods", "chains", "seeds", "cover"):
-        if not getattr(grid, name):
-            raise UserError(f"{where}: {name}: expected one or more, got none")
-    if grid.along != "methods" and any("+" in mixture for mixture in grid.benchmarks):
-        raise UserError(f"{where}: expected no mixtures along {grid.along!r}, got one")
-    for cover in grid.cover:
-        if not 0 < cover <= 1:
-            raise UserError(f"{where}: cover: expected shares above 0 and at most 1, got {cover:g}")
-    if grid.along != "methods" and len(grid.cover) > 1:
-        raise UserError(f"{where}: cover: expected one share along {grid.along!r}, got {len(grid.cover)}")
-    if grid.along == "depth" and len(grid.chains) > 1:
-        raise UserError(f"{where}: chains: expected one number along 'depth', got {len(grid.chains)}")
-    if untrained := set(grid.methods) & set(UNTRAINED):
-        raise UserError(f"{where}: expected methods to train, got {min(untrained)}, which is always scored")
+def base_suffix(base: str | None) -> str:
+    """How folders that depend on one of several bases name it; empty for a single base."""
+    return "" if base in (BASE, None) else f"/{base}"
 
 
 def cells(sweep: Sweep) -> list[Cell]:
-    """All cells without duplicates, the untrained ones first, then lane by lane.
+    """All cells without duplicates, in the order in which they run.
 
-    In each lane, cells with fewer stages come first, so that the others can use their stages.
+    Within a grid, all cells of a seed come before those of the next, so that a sweep that is stopped has
+    complete seeds. The untrained models come before the first cell on the same data. In each lane, cells with
+    fewer stages come first, so that the others can use their stages.
     """
-    untrained = [
-        Cell(f"runs/{folder}/{name}", (benchmark,), (folder,), method=name, recipe=name)
-        for folder, (benchmark, _) in data_folders(sweep).items()
-        for name in UNTRAINED
-    ]
-    lanes: dict[str, list[Cell]] = {}
-    for cell in dict.fromkeys(cell for grid in sweep.grids for cell in grid_cells(sweep, grid)):
-        lanes.setdefault(cell.lane, []).append(cell)
-    trained = [sorted(lane, key=lambda cell: len(cell.stages)) for lane in lanes.values()]
-    return [*untrained, *itertools.chain.from_iterable(trained)]
+    lanes: dict[str, dict[Cell, None]] = {}
+    for cell in (cell for grid in sweep.grids for cell in grid_cells(sweep, grid)):
+        for each in (*_untrained(cell), cell):
+            lanes.setdefault(each.lane, {})[each] = None
+    ordered = (sorted(lane, key=lambda cell: len(cell.stages)) for lane in lanes.values())
+    return list(itertools.chain.from_iterable(ordered))
+
+
+def _untrained(cell: Cell) -> Iterator[Cell]:
+    """The cells of the untrained models to compare a cell with."""
+    for benchmark, data in zip(cell.benchmarks, cell.data, strict=True):
+        for name in UNTRAINED:
+            base = cell.base if name == BASE else None
+            folder = f"runs/{data}/{name}{base_suffix(base)}"
+            yield Cell(folder, (benchmark,), (data,), method=name, recipe=name, base=base)
 
 
 def data_folders(sweep: Sweep) -> dict[str, tuple[str, int]]:
@@ -255,23 +237,31 @@ def data_folders(sweep: Sweep) -> dict[str, tuple[str, int]]:
     return folders
 
 
+def bases_of(grid: Grid, sweep: Sweep) -> tuple[str, ...]:
+    return tuple(sweep.base_sources) if grid.bases is None else grid.bases
+
+
 def grid_cells(sweep: Sweep, grid: Grid) -> Iterator[Cell]:
-    for mixture, seed, name in itertools.product(grid.benchmarks, grid.seeds, grid.methods):
+    bases = bases_of(grid, sweep)
+    for seed, mixture, base, name in itertools.product(grid.seeds, grid.benchmarks, bases, grid.methods):
         benchmarks, method = tuple(mixture.split("+")), sweep.method(name)
         data = tuple(sweep.benchmarks[benchmark].folder(benchmark, seed) for benchmark in benchmarks)
-        folder, source = f"runs/{mixture}/{name}", method.recipe or name
-        cell = Cell(f"{folder}/seed{seed}", benchmarks, data, name, source, how=method.how, seed=seed)
+        cell = Cell("", benchmarks, data, name, method.recipe or name, how=method.how, base=base, seed=seed)
         cell = replace(cell, stages=recipe(sweep, cell).stages)
-        if needs_chains(cell.stages):
-            for chains, cover in itertools.product(grid.chains, grid.cover):
-                chosen = f"{folder}-cot{chains}{cover_suffix(cover)}/seed{seed}"
-                yield replace(cell, folder=chosen, chains=chains, cover=cover)
-        else:
-            yield cell
+        chains: Iterable[tuple[int | None, float]] = [(None, 1.0)]
+        if method.chains is not None:
+            cell = replace(cell, gold_chains=(grid.chains[0], grid.cover[0]))
+            chains = [(method.chains, 1.0)]
+        elif needs_chains(cell.stages):
+            chains = itertools.product(grid.chains, grid.cover)
+        for number, cover in chains:
+            size = "" if number is None else f"-cot{number}{cover_suffix(cover)}"
+            folder = f"runs/{mixture}/{name}{size}{base_suffix(base)}/seed{seed}"
+            yield replace(cell, folder=folder, chains=number, cover=cover)
 
 
 def recipe(sweep: Sweep, cell: Cell, base: str = BASE) -> Recipe:
-    """The training of a cell, with paths relative to the sweep's folder."""
+    """The training of a cell that starts from `base`, with paths relative to the sweep's folder."""
     data: list[dict[str, str]] = [{"benchmark": f"data/{name}"} for name in cell.data]
     if cell.chains is not None:
         data = [{"benchmark": f"data/{name}", "cot": cell.chains_folder(name)} for name in cell.data]

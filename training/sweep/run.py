@@ -6,12 +6,10 @@ a process that a killed sweep left behind. If a cell fails, the error is recorde
 
 import os
 import platform
-import shlex
-import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from subprocess import DEVNULL, STDOUT, Popen
 from typing import Any
@@ -21,50 +19,29 @@ from tqdm import tqdm
 
 from harness.errors import UserError
 from harness.files import store
-from harness.files.benchmark import MANIFEST
 from harness.records import Json
 from training.config import names
 from training.sweep import grid
 from training.sweep.cell import ERROR
-from training.sweep.grid import BASE, SWEEP, Cell, MakeCommand, Sweep
-from training.train import package_versions
+from training.sweep.checks import read
+from training.sweep.grid import SWEEP, Cell, Sweep
+from training.sweep.inputs import Base, describe, environment, make_benchmarks, provide_bases
+from training.sweep.records import (
+    OUTCOME,
+    PLAN,
+    RECORD,
+    CellRecord,
+    GridPlan,
+    Outcome,
+    Plan,
+    read_outcome,
+    read_plan,
+    read_records,
+)
 
-PLAN, OUTCOME, LOG = "plan.json", "outcome.json", "log.txt"
+LOG = "log.txt"
 CELL_COMMAND = (sys.executable, "-m", "training.sweep.cell")
 POLL_SECONDS = 0.2
-
-
-@dataclass(frozen=True, slots=True)
-class GridPlan:
-    title: str
-    along: str
-    cells: tuple[Cell, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """All cells of a sweep, and what they are computed from."""
-
-    name: str
-    # `name`, and `sha256` by file name of its weights, which is empty for a checkpoint on the hub.
-    base: Json
-    versions: Mapping[str, str]
-    machine: Json
-    # Folders in data/ with a benchmark, and those with a general benchmark.
-    benchmarks: tuple[str, ...]
-    general: tuple[str, ...]
-    untrained: tuple[Cell, ...]
-    grids: tuple[GridPlan, ...]
-
-
-class Outcome(msgspec.Struct, frozen=True):
-    """How a cell ended."""
-
-    # All settings of the cell. If they differ from the current ones, the cell is run again.
-    request: Json = msgspec.field(name="asked")
-    # Summed over all attempts that came to an end.
-    seconds: float
-    error: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,41 +52,30 @@ class CellProcess:
     started: float
 
 
-def read_plan(out: Path) -> Plan:
-    """Raises UserError if the folder is not one of a sweep."""
-    if not (out / PLAN).is_file():
-        raise UserError(f"{out}: expected the folder of a `trimpi sweep`, got no {PLAN} there")
-    return store.read_json(out / PLAN, Plan)
-
-
-def read_outcome(out: Path, cell: Cell) -> Outcome | None:
-    """None if the cell has not ended yet."""
-    file = out / cell.folder / OUTCOME
-    return store.read_json(file, Outcome) if file.exists() else None
-
-
-def run_sweep(file: Path, out: Path, jobs: int = 1) -> int:
+def run_sweep(file: Path, out: Path, jobs: int = 1, finished: Sequence[Path] = ()) -> int:
     """Generates the benchmarks, trains and scores every unfinished cell, and returns the number of cells.
 
-    Raises UserError if the file is wrong or a benchmark cannot be generated, and at the end if cells failed.
+    Cells with the same settings in the files `finished` (`trimpi collect`) are taken from there. Raises
+    UserError if a file is wrong or a benchmark cannot be generated, and at the end if cells failed.
     """
     if jobs < 1:
         raise UserError(f"jobs: expected 1 or more, got {jobs}")
     if str(file) in names(grid.HERE):
         file = grid.HERE / f"{file}.toml"
-    sweep = grid.read(file)
-    with store.writing(out):
-        (out / "data").mkdir(parents=True, exist_ok=True)
-    _provide_base(sweep, file, out)
-    for folder, (name, seed) in grid.data_folders(sweep).items():
-        _make(sweep.benchmarks[name].command(f"data/{folder}", seed), f"data/{folder}", MANIFEST, out)
-    for name, source in sweep.general.items():
-        _make(source.command(f"data/{name}"), f"data/{name}", MANIFEST, out)
-    _write_plan(sweep, file.stem, out)
+    sweep = read(file)
+    elsewhere = read_records(finished).cells if finished else {}
+    bases = provide_bases(sweep, file, out)
+    make_benchmarks(sweep, out)
+    plan = _write_plan(sweep, file.stem, bases, out)
     if out / SWEEP != file:
         store.write(out / SWEEP, file.read_bytes())
     cells = grid.cells(sweep)
-    failed = _run_cells(sweep, cells, out, jobs)
+    requests = {cell: _request(sweep, plan, cell) for cell in cells}
+    for cell, record in elsewhere.items():
+        same = record.finished and record.outcome.request == requests.get(cell)
+        if same and not _is_finished(cell, requests[cell], out):
+            _take(record, out)
+    failed = _run_cells(requests, out, jobs)
     if failed:
         folder, error = next(iter(failed.items()))
         raise UserError(
@@ -119,77 +85,45 @@ def run_sweep(file: Path, out: Path, jobs: int = 1) -> int:
     return len(cells)
 
 
-def _provide_base(sweep: Sweep, file: Path, out: Path) -> None:
-    """Generates OUT/base or links it to the checkpoint's folder. A checkpoint on the hub needs neither."""
-    link = out / BASE
-    if isinstance(sweep.base, MakeCommand):
-        _make(sweep.base.command(BASE), BASE, "config.json", out)
-        return
-    folder = (file.parent / sweep.base).resolve()
-    # A path relative to the working directory is a likely mistake, and not an id on the hub.
-    if not folder.is_dir() and (sweep.base.startswith((".", "/")) or Path(sweep.base).is_dir()):
-        raise UserError(
-            f"{file}: base: expected the folder of a checkpoint relative to this file, or an id on the hub, "
-            f"got {sweep.base}: there is no folder {folder}"
-        )
-    if folder.is_dir() and not link.exists():
-        link.unlink(missing_ok=True)
-        link.symlink_to(folder)
-
-
-def _make(command: str, folder: str, last_file: str, out: Path) -> None:
-    """Runs a command that generates a folder, unless the file that it writes last is already there."""
-    if (out / folder / last_file).exists():
-        return
-    print(command, flush=True)
-    try:
-        arguments = shlex.split(command)
-        if arguments[:1] == ["python"]:
-            arguments[0] = sys.executable
-        ended = subprocess.run(arguments, cwd=out, env=_environment(), check=False)
-    except (ValueError, IndexError, OSError) as error:
-        raise UserError(f"make: expected a command that is installed, got {command!r}: {error}") from None
-    if ended.returncode or not (out / folder / last_file).exists():
-        raise UserError(
-            f"{out / folder}: `{command}` failed with the output above; correct it in the sweep's file"
-        )
-
-
-def _environment() -> dict[str, str]:
-    # Commands of this Python's environment come first, even if it is not activated.
-    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    # One thread per process, because several run side by side on a few cores.
-    return os.environ | {"PATH": path, "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
-
-
-def _write_plan(sweep: Sweep, name: str, out: Path) -> None:
-    """Writes plan.json. Raises UserError if the sweep was started with another base."""
-    base = sweep.base if isinstance(sweep.base, str) else sweep.base.make
-    weights = {file.name: store.sha256(file) for file in sorted((out / BASE).glob("*.safetensors"))}
-    if (out / PLAN).exists() and read_plan(out).base["sha256"] != weights:
-        raise UserError(f"{out}: this sweep was started with another base than {base}; use another folder")
+def _write_plan(sweep: Sweep, name: str, bases: dict[str, Base], out: Path) -> Plan:
+    """Writes plan.json. Raises UserError if the sweep was started with other bases of these names."""
+    known = read_plan(out).bases if (out / PLAN).exists() else {}
+    for base in bases:
+        if base in known and known[base].digest != bases[base].digest:
+            raise UserError(
+                f"{out}: this sweep was started with another checkpoint as {base} than {bases[base].source}; "
+                "use another folder, or another name in [bases]"
+            )
     plan = Plan(
         name=name,
-        base={"name": base, "sha256": weights},
-        versions=package_versions(),
-        machine={"system": platform.platform(), "cores": os.cpu_count()},
-        benchmarks=tuple(grid.data_folders(sweep)),
-        general=tuple(sweep.general),
+        bases=bases,
+        benchmarks={folder: describe(out, folder) for folder in grid.data_folders(sweep)},
+        general={name: describe(out, name) for name in sweep.general},
         untrained=tuple(cell for cell in grid.cells(sweep) if cell.seed is None),
-        grids=tuple(GridPlan(g.title, g.along, tuple(grid.grid_cells(sweep, g))) for g in sweep.grids),
+        grids=tuple(
+            GridPlan(g.title, g.along, tuple(grid.grid_cells(sweep, g)), g.primary) for g in sweep.grids
+        ),
     )
     store.write_json(out / PLAN, plan)
+    return plan
 
 
-def _run_cells(sweep: Sweep, cells: Sequence[Cell], out: Path, jobs: int) -> Mapping[str, str]:
-    """Runs all cells that are not finished, and returns the errors of the failed ones by folder."""
-    requests = {cell: _request(sweep, cell) for cell in cells}
-    waiting = [cell for cell in cells if not _is_finished(cell, requests[cell], out)]
+def _take(record: CellRecord, out: Path) -> None:
+    """Stores a cell that was run elsewhere. Its outcome is last: it marks the cell as finished."""
+    folder = out / record.cell.folder
+    folder.mkdir(parents=True, exist_ok=True)
+    store.write_json(folder / RECORD, record)
+    store.write_json(folder / OUTCOME, record.outcome)
+
+
+def _run_cells(requests: Mapping[Cell, Json], out: Path, jobs: int) -> Mapping[str, str]:
+    """Runs all cells that are not finished, in order, and returns the errors of the failed ones by folder."""
+    waiting = [cell for cell in requests if not _is_finished(cell, requests[cell], out)]
     failed: dict[str, str] = {}
     running: list[CellProcess] = []
     # smoothing=0: cells differ so much that only the mean over all of them predicts the remaining time.
-    finished = len(cells) - len(waiting)
-    with tqdm(total=len(cells), initial=finished, desc="cells", unit="cell", smoothing=0) as bar:
+    finished = len(requests) - len(waiting)
+    with tqdm(total=len(requests), initial=finished, desc="cells", unit="cell", smoothing=0) as bar:
         try:
             while waiting or running:
                 busy = {process.cell.lane for process in running}
@@ -214,14 +148,18 @@ def _run_cells(sweep: Sweep, cells: Sequence[Cell], out: Path, jobs: int) -> Map
     return failed
 
 
-def _request(sweep: Sweep, cell: Cell) -> Json:
-    """Everything that determines the results of a cell, as JSON."""
-    fields = asdict(cell)
-    # Both are part of the complete recipe, which is added below.
-    del fields["recipe"], fields["stages"]
-    request: dict[str, Any] = {"cell": fields, "scoring": sweep.scoring, "general": sweep.general}
+def _request(sweep: Sweep, plan: Plan, cell: Cell) -> Json:
+    """Everything that determines the results of a cell, as JSON. Base and data are named by their content."""
+    request: dict[str, Any] = {
+        "data": {data: plan.benchmarks[data].digest for data in cell.data},
+        "general": {name: info.digest for name, info in plan.general.items()},
+        "scoring": sweep.scoring,
+        "covered_by": cell.covered_by,
+        "model": cell.method if cell.base is None else plan.bases[cell.base].digest,
+    }
     if cell.seed is not None:
-        request["recipe"] = grid.recipe(sweep, cell)
+        chains = {"how": cell.how, "chains": cell.chains, "cover": cell.cover}
+        request |= {"chains": chains, "recipe": grid.recipe(sweep, cell, request["model"])}
     as_json: Json = msgspec.json.decode(msgspec.json.encode(request, enc_hook=str))
     return as_json
 
@@ -234,10 +172,11 @@ def _is_finished(cell: Cell, request: Json, out: Path) -> bool:
 def _start(cell: Cell, request: Json, out: Path) -> CellProcess:
     folder = out / cell.folder
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / ERROR).unlink(missing_ok=True)
+    for stale in (ERROR, RECORD):
+        (folder / stale).unlink(missing_ok=True)
     with (folder / LOG).open("ab") as log:
-        command, environment = [*CELL_COMMAND, cell.folder], _environment()
-        process = Popen(command, cwd=out, env=environment, stdin=DEVNULL, stdout=log, stderr=STDOUT)
+        command, variables = [*CELL_COMMAND, cell.folder], environment()
+        process = Popen(command, cwd=out, env=variables, stdin=DEVNULL, stdout=log, stderr=STDOUT)
     return CellProcess(cell, request, process, time.monotonic())
 
 
@@ -251,5 +190,6 @@ def _record_outcome(ended: CellProcess, out: Path) -> str | None:
             error = (folder / ERROR).read_text(encoding="utf-8")
     earlier = read_outcome(out, ended.cell)
     seconds = time.monotonic() - ended.started + (earlier.seconds if earlier else 0)
-    store.write_json(folder / OUTCOME, Outcome(ended.request, seconds, error))
+    machine = {"system": platform.platform(), "cores": os.cpu_count()}
+    store.write_json(folder / OUTCOME, Outcome(ended.request, seconds, error, machine))
     return error

@@ -8,15 +8,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from harness.errors import UserError
 from harness.files import store
-from harness.files.benchmark import Manifest
 from harness.metrics import metric
 from harness.metrics.metric import Metric, Unit
 from harness.records import Report, ReportRow, Run, Usage
 from harness.stats.intervals import t_quantile
+from training.sweep.inputs import BenchmarkInfo
+from training.sweep.records import Records, read_records
 from training.sweep.report import tables
 from training.sweep.report.page import write_results
 from training.sweep.report.results import StoredSweep, seed_mean
@@ -37,23 +39,18 @@ class FakeSweep:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.plan: dict[str, Any] = {
+            "type": "plan",
             "name": "fake",
-            "base": {"name": "../tiny", "sha256": {"model.safetensors": "ab" * 32}},
-            "versions": {"python": "3.11"},
-            "machine": {"cores": 2},
-            "benchmarks": [],
-            "general": ["skills"],
+            "bases": {"base": {"source": "../tiny", "digest": "ab" * 32}},
+            "benchmarks": {},
+            "general": {"skills": {"digest": "s", "family": "clevr-skills", "train": 0, "test": 40}},
             "untrained": [],
             "grids": [],
         }
 
     def benchmark(self, name: str, depth: int, visual: bool = False) -> None:
-        config = {"depth": depth, "visual": visual, "policies": 3}
-        counts = {"instances.train.jsonl": 64, "instances.test.jsonl": 40}
-        manifest = Manifest(1, "clevrpolicy", config, {}, counts, f"{name}-digest", "i", {})
-        (self.folder / "data" / name).mkdir(parents=True)
-        store.write_json(self.folder / "data" / name / "manifest.json", manifest)
-        self.plan["benchmarks"].append(name)
+        info = BenchmarkInfo(f"{name}-digest", "clevrpolicy", 64, 40, depth, visual, policies=3)
+        self.plan["benchmarks"][name] = info
 
     def cell(
         self,
@@ -76,6 +73,7 @@ class FakeSweep:
             "how": "gold",
             "cover": cover,
             "seed": seed,
+            "base": "base" if method == "base" or seed is not None else None,
         }
 
     def grid(self, along: str, *cells: dict[str, Any], title: str = "Table 2") -> None:
@@ -109,10 +107,13 @@ class FakeSweep:
         store.write_json(folder / "report.json", Report(run, backend, {}, tuple(rows), {}, usage, 1.0, None))
 
     def page(self) -> str:
-        store.write_json(self.folder / "plan.json", self.plan)
         into = self.folder / "docs" / "results.md"
         into.parent.mkdir(exist_ok=True)
-        return write_results(self.folder, into).read_text()
+        return write_results(self.records(), into).read_text()
+
+    def records(self) -> Records:
+        store.write_json(self.folder / "plan.json", self.plan)
+        return read_records([self.folder])
 
 
 MEANS = {"reward/policy_free": 0.25, "reward/policy_aware": 0.5, "groups/zero_variance": 0.125}
@@ -120,11 +121,21 @@ LOGGED = [
     {"stage": "cot-sft", "step": 7, "values": {"reward/policy_aware": 9.0}},
     {"stage": "rl", "resumed": 0},
     *(
-        {"stage": "rl", "step": s, "values": {"reward/policy_aware": 0.1 * s, "loss": None}}
+        {
+            "stage": "rl",
+            "step": s,
+            "seconds": 10.0 * s,
+            "values": {"reward/policy_aware": 0.1 * s, "loss": None},
+        }
         for s in (1, 2, 3)
     ),
     {"stage": "rl", "resumed": 2},
-    {"stage": "rl", "step": 3, "values": {"reward/policy_aware": 0.5, "reward/policy_free": 0.25}},
+    {
+        "stage": "rl",
+        "step": 3,
+        "seconds": 30.0,
+        "values": {"reward/policy_aware": 0.5, "reward/policy_free": 0.25},
+    },
 ]
 
 
@@ -175,9 +186,11 @@ def test_covered_and_uncovered_questions_have_columns(fake: FakeSweep) -> None:
     cells = [fake.cell("t2", "cot-sft", 24, 0, cover=cover) for cover in (0.5, 1.0)]
     cells[0]["folder"] += "-half"
     fake.grid("methods", *cells)
-    for cell, means in zip(cells, ({"covered": 0.75, "uncovered": 0.25}, {"covered": 0.8}), strict=True):
+    for cell, means in zip(
+        cells, ({"covered": (0.75, 20), "uncovered": (0.25, 20)}, {"covered": (0.8, 40)}), strict=True
+    ):
         fake.end(cell, internalized=0.5)
-        store.write_json(fake.folder / cell["folder"] / "coverage.json", means)
+        store.write_json(fake.folder / cell["folder"] / "coverage.json", {"internalized": means})
     page = fake.page()
     heads = ("chains", "covered (%)", "uncovered (%)")
     shown = [[row(page, "CoT SFT", table)[head] for head in heads] for table in (0, 1)]
@@ -285,10 +298,11 @@ def test_rewards_of_both_kinds_of_rollouts_and_savings(fake: FakeSweep) -> None:
     assert (trained["policy-aware minus policy-free"], trained["seconds"]) == ("0.250", "1\u202f200")
     assert row(page, "t2", 1)["prompt tokens saved (%)"] == "75.0"
     assert "(results/table-2-t2-rewards.svg)" in page
-    sweep = StoredSweep(fake.folder)
+    sweep = StoredSweep(fake.records())
     (method,) = sweep.rows(sweep.plan.grids[0].cells)
-    rewards = sweep.reward_curve(method, "policy_aware")
-    assert {step: mean.mean for step, mean in rewards.items()} == pytest.approx({1: 0.1, 2: 0.2, 3: 0.5})
+    curve = sweep.curve(method, "reward/policy_aware")
+    assert [mean.mean for _, mean in curve] == pytest.approx([0.1, 0.2, 0.5])
+    assert [seconds for seconds, _ in curve] == [810.0, 820.0, 830.0], "after two stages of 400 seconds"
 
 
 def test_a_benchmark_generated_for_each_seed_is_one_row(fake: FakeSweep) -> None:
@@ -364,6 +378,92 @@ def test_benchmarks_of_the_same_depth_have_separate_lines(fake: FakeSweep) -> No
     assert row(page, "The base in context, other")["N=2"] == "60.0"
 
 
+@pytest.fixture
+def teachers(fake: FakeSweep) -> FakeSweep:
+    """Two methods on two bases and four seeds. On the weak base one is always about ten points better."""
+    fake.plan["bases"] = {name: {"source": name, "digest": name} for name in ("weak", "best")}
+    fake.plan["untrained"] = []
+    cells = []
+    for base, gains in (("weak", (0.1, 0.11, 0.09, 0.1)), ("best", (0.1, -0.2, 0.2, -0.1))):
+        untrained = fake.cell("t2", "base") | {"base": base, "folder": f"runs/t2/base/{base}"}
+        fake.plan["untrained"].append(untrained)
+        fake.end(untrained, in_context={"weak": 0.15, "best": 0.95}[base])
+        for seed, gain in enumerate(gains):
+            for method, score in (("cot-sft", 0.3), ("trimpi-grpo", 0.3 + gain), ("direct-sft", 0.1)):
+                cell = fake.cell("t2", method, 24, seed) | {"base": base}
+                cell["folder"] = f"runs/t2/{method}/{base}/seed{seed}"
+                cells.append(cell)
+                fake.end(cell, internalized=score + 0.05 * seed)
+                scores = {"covered": (score, 20), "uncovered": (score, 20)}
+                store.write_json(fake.folder / cell["folder"] / "coverage.json", {"internalized": scores})
+    fake.grid("methods", *cells, title="By teacher")
+    fake.plan["grids"][0]["primary"] = [("trimpi-grpo", "cot-sft")]
+    return fake
+
+
+def test_primary_comparisons_decide_and_others_are_exploratory(teachers: FakeSweep) -> None:
+    page = teachers.page()
+    label = "TriMPI, GRPO without PoRo minus CoT SFT"
+    weak, best = (row(page, label, table) for table in (0, 1))
+    assert (weak["base"], weak["difference (points)"], weak["outcome"]) == ("weak", "+10.0", "shown")
+    assert (best["base"], best["seeds"], best["outcome"]) == ("best", "4", "not decided")
+    assert float(best["corrected p"]) == float(best["p"]), "the larger of two is not changed"
+    exploratory = page[page.index("### Exploratory comparisons") :]
+    assert label not in exploratory
+    assert row(exploratory, "CoT SFT minus Direct SFT")["difference (points)"] == "+20.0"
+    assert "corrected p" not in exploratory
+
+
+def test_accuracy_over_the_accuracy_of_the_teacher(teachers: FakeSweep) -> None:
+    page = teachers.page()
+    assert row(page, "CoT SFT")["weak: 15.0"].startswith("37.5")
+    assert all(f"### t2: clevrpolicy-T N=2, base {base}" in page for base in ("weak", "best"))
+    picture = ET.parse(teachers.folder / "docs" / "results" / "by-teacher-t2-teachers.svg").getroot()
+    texts = "".join(picture.itertext())
+    assert all(text in texts for text in ("covered answers", "uncovered answers", "CoT SFT", "teacher"))
+
+
+def test_a_file_of_records_gives_the_same_page_as_the_runs(teachers: FakeSweep) -> None:
+    page, file = teachers.page(), teachers.folder / "cells.jsonl"
+    records = teachers.records()
+    records.write(file)
+    into = teachers.folder / "docs" / "results.md"
+    assert write_results(read_records([file]), into).read_text() == page
+    lines = file.read_bytes().splitlines()
+    assert len(lines) == 1 + len(records.cells)
+    # Each half has the cells of one session.
+    for name, half in (("one", lines[1::2]), ("two", lines[2::2])):
+        (teachers.folder / name).write_bytes(b"\n".join([lines[0], *half, b""]))
+    both = [teachers.folder / name for name in ("one", "two")]
+    assert write_results(read_records(both), into).read_text() == page
+    assert write_results(read_records(both[:1]), into).read_text() != page
+
+
+def test_records_of_different_sweeps_are_not_combined(teachers: FakeSweep, tmp_path: Path) -> None:
+    records, (one, other) = teachers.records(), (tmp_path / "one.jsonl", tmp_path / "other.jsonl")
+    records.write(one)
+    plan = msgspec.structs.replace(records.plan, name="another")
+    Records(plan, records.cells).write(other)
+    with pytest.raises(UserError, match="expected the sweep fake, got another"):
+        read_records([one, other])
+    bases = records.plan.bases | {"weak": replace(records.plan.bases["weak"], digest="changed")}
+    Records(msgspec.structs.replace(records.plan, bases=bases), {}).write(other)
+    with pytest.raises(UserError, match=r"bases\.weak: expected the same"):
+        read_records([one, other])
+    changed = {
+        cell: msgspec.structs.replace(
+            record, outcome=msgspec.structs.replace(record.outcome, request={"a": 1})
+        )
+        for cell, record in records.cells.items()
+    }
+    Records(records.plan, changed).write(other)
+    with pytest.raises(UserError, match="expected its settings in another source"):
+        read_records([one, other])
+    other.write_bytes(one.read_bytes().split(b"\n", 1)[1])
+    with pytest.raises(UserError, match="with one plan, got 0"):
+        read_records([other])
+
+
 def test_the_same_runs_give_the_same_page_and_plots(fake: FakeSweep) -> None:
     cell = fake.cell("t2", "cot-sft", 24, 0)
     fake.grid("methods", cell)
@@ -378,7 +478,7 @@ def test_the_same_runs_give_the_same_page_and_plots(fake: FakeSweep) -> None:
 
 def test_a_folder_without_a_sweep_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"expected the folder of a `trimpi sweep`"):
-        write_results(tmp_path, tmp_path / "results.md")
+        read_records([tmp_path])
 
 
 def within(freedom: int, quantile: float, steps: int = 20_000) -> float:

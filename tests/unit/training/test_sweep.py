@@ -19,10 +19,12 @@ from harness.files.benchmark import Benchmark
 from harness.records import Report, Score
 from training.config import load
 from training.curves.history import LOG, RECORD_FILE, LogEntry, read_history
-from training.sweep import cell, grid
+from training.sweep import cell, grid, records
 from training.sweep import run as sweep_run
-from training.sweep.coverage import accuracy_by_coverage
-from training.sweep.run import OUTCOME, Outcome
+from training.sweep.checks import read
+from training.sweep.coverage import Coverage, accuracy_by_coverage
+from training.sweep.inputs import make_benchmarks
+from training.sweep.records import OUTCOME, CellRecord, Outcome, read_records
 from training.train import StageRecord, TrainingRecord, provenance
 
 GRID = """
@@ -44,15 +46,26 @@ seeds = [0, 1]
 
 
 def write(
-    file: Path, grids: str, base: Path | str = "none", make: str = "mkdir -p {out}", more: str = ""
+    file: Path, grids: str, base: Path | str = "tiny", make: str = "mkdir -p {out}", more: str = ""
 ) -> Path:
-    head = f'base = "{base}"\nbenchmarks.one.make = "{make}"\nbenchmarks.two.make = "{make}"\n'
+    """Writes a sweep. Its base, a folder without weights, is next to it."""
+    if base == "tiny":
+        fake_base(file.parent / base)
+    head = "" if "[bases]" in more else f'base = "{base}"\n'
+    head += f'benchmarks.one.make = "{make}"\nbenchmarks.two.make = "{make}"\n'
     file.write_text(head + more + grids)
     return file
 
 
+def fake_base(folder: Path, weights: bytes = b"w") -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "config.json").write_text("{}")
+    (folder / "model.safetensors").write_bytes(weights)
+    return folder
+
+
 def test_cells_are_unique_and_in_a_lane_those_with_fewer_stages_come_first(tmp_path: Path) -> None:
-    cells = grid.cells(grid.read(write(tmp_path / "s.toml", GRID + GRID.replace("All", "Again"))))
+    cells = grid.cells(read(write(tmp_path / "s.toml", GRID + GRID.replace("All", "Again"))))
     folders = [c.folder for c in cells]
     assert len(folders) == len(set(folders)) == 2 * 4 + 2 * (2 * 2 * 2 + 2)
     assert folders[:4] == ["runs/one/base", "runs/one/random", "runs/one/majority", "runs/one/oracle"]
@@ -60,14 +73,14 @@ def test_cells_are_unique_and_in_a_lane_those_with_fewer_stages_come_first(tmp_p
     lane = [c.folder for c in cells if c.benchmarks == ("one",) and (c.chains, c.seed) == (4, 1)]
     assert lane == ["runs/one/cot-sft-cot4/seed1", "runs/one/cot-sft-grpo-cot4/seed1"]
     assert "runs/one+two/direct-sft/seed0" in folders
-    mixed = grid.recipe(grid.read(tmp_path / "s.toml"), cells[-1])
+    mixed = grid.recipe(read(tmp_path / "s.toml"), cells[-1])
     assert [str(data.benchmark) for data in mixed.data] == ["data/one", "data/two"]
 
 
 def test_a_grid_has_a_cell_for_each_coverage(tmp_path: Path) -> None:
     grids = RUN.replace('"cot-sft-grpo"', '"direct-sft"').replace("[2]", "[8]").replace("[0, 1]", "[0]")
     file = write(tmp_path / "s.toml", f"{grids}cover = [0.25, 1.0]\n")
-    trained = [c for c in grid.cells(grid.read(file)) if c.seed is not None]
+    trained = [c for c in grid.cells(read(file)) if c.seed is not None]
     assert {(c.method, c.cover): (c.folder, c.chains) for c in trained} == {
         ("direct-sft", 1.0): ("runs/one/direct-sft/seed0", None),
         ("cot-sft", 0.25): ("runs/one/cot-sft-cot8-cover25/seed0", 8),
@@ -89,14 +102,17 @@ def test_accuracy_by_coverage(text_folder: Path, tmp_path: Path) -> None:
         Score(i, variant, 0, value) for variant in ("internalized", "override") for i, value in values.items()
     ]
     store.write_lines(tmp_path / "scores.jsonl", [*scores, Score(test[0].id, "internalized", 1, None)])
-    assert accuracy_by_coverage(benchmark, [chain.id], tmp_path) == {"covered": 1.0, "uncovered": 0.0}
+    n, n_right = len(test), len(right)
+    of_chain = accuracy_by_coverage(benchmark, [chain.id], tmp_path)
+    assert of_chain["internalized"] == {"covered": (1.0, n_right), "uncovered": (0.0, n - n_right)}
+    assert of_chain["override"] == of_chain["internalized"]
     everything = [i.id for i in benchmark.instances("train")]
-    assert accuracy_by_coverage(benchmark, everything, tmp_path) == {"covered": len(right) / len(test)}
-    assert accuracy_by_coverage(benchmark, [], tmp_path) == {"uncovered": len(right) / len(test)}
+    assert accuracy_by_coverage(benchmark, everything, tmp_path)["override"] == {"covered": (n_right / n, n)}
+    assert accuracy_by_coverage(benchmark, [], tmp_path)["override"] == {"uncovered": (n_right / n, n)}
 
 
 def test_a_benchmark_with_seed_in_its_command_is_generated_for_every_seed(tmp_path: Path) -> None:
-    sweep = grid.read(write(tmp_path / "s.toml", GRID, make="mkdir -p {out} # {seed}"))
+    sweep = read(write(tmp_path / "s.toml", GRID, make="mkdir -p {out} # {seed}"))
     assert grid.data_folders(sweep) == {f"{n}-seed{s}": (n, s) for n in ("one", "two") for s in (0, 1)}
     assert sweep.benchmarks["one"].command("data/one-seed1", 1) == "mkdir -p data/one-seed1 # 1"
     cells = {c.folder: c for c in grid.cells(sweep)}
@@ -114,7 +130,7 @@ def test_changes_of_a_method_override_those_of_the_sweep(tmp_path: Path) -> None
         'methods.short = { recipe = "cot-sft", changes = { sft.cot-sft.epochs = 2 } }\n'
     )
     grids = RUN.replace('"cot-sft-grpo"', '"short"')
-    sweep = grid.read(write(tmp_path / "s.toml", grids, more=more))
+    sweep = read(write(tmp_path / "s.toml", grids, more=more))
     short, cot = (next(c for c in grid.cells(sweep) if c.method == name) for name in ("short", "cot-sft"))
     settings = [grid.recipe(sweep, c).sft["cot-sft"] for c in (short, cot)]
     assert [(s.epochs, s.learning_rate) for s in settings] == [(2, 1e-5), (7, 1e-5)]
@@ -129,6 +145,15 @@ def test_changes_of_a_method_override_those_of_the_sweep(tmp_path: Path) -> None
         (RUN.replace('"cot-sft"]', '"oracle"]'), "", "got oracle, which is always scored"),
         (RUN.replace("[0, 1]", "[]"), "", "seeds: expected one or more, got none"),
         (RUN, 'methods.mine.recipe = "cot-sft"\n', "got mine in none"),
+        (RUN + 'bases = ["best"]\n', "", "expected bases from base, got 'best'"),
+        (RUN, "bases.weak = 'w'\n", "expected a base, or several by name in [bases], got both or neither"),
+        (RUN + 'along = "chains"\n', "[bases]\na = 'a'\nb = 'b'\n", "bases: expected one along 'chains'"),
+        (RUN, "[bases]\nseed1 = 'w'\n", "bases: expected names in lowercase letters"),
+        (
+            RUN.replace("cot-sft-grpo", "own") + RUN.replace("cot-sft-grpo", "own").replace("[2]", "[4]"),
+            "methods.own = { recipe = 'cot-sft', chains = 8 }\n",
+            "methods.own.chains: expected grids with the same chains",
+        ),
         (RUN, "changes.rl.max_step = 2\n", "unknown key 'rl.max_step'"),
         (RUN, 'methods.cot-sft.recipe = "my.toml"\n', "cot-sft.recipe: expected a name or an absolute"),
         (RUN, 'scale = "my.toml"\n', "scale: expected a name or an absolute path, got my.toml"),
@@ -152,12 +177,25 @@ def test_an_invalid_file_is_refused_before_anything_runs(
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("name", [path.stem for path in grid.HERE.glob("*.toml")])
-def test_the_included_sweeps_are_valid(name: str) -> None:
-    sweep = grid.read(grid.HERE / f"{name}.toml")
+def test_the_included_sweeps_are_valid() -> None:
+    cells = {path.stem: grid.cells(read(path)) for path in grid.HERE.glob("*.toml")}
     table_2 = {"direct-sft", "cot-sft", "vm-cpt-cot-sft", "cot-sft-grpo", "cot-sft-dapo", "trimpi-grpo"}
     table_2 |= {"trimpi-poro-grpo", "trimpi-poro-dapo"}
-    assert table_2 <= {c.method for c in grid.cells(sweep)}
+    for name in ("smoke", "tiny"):
+        assert table_2 <= {c.method for c in cells[name]}
+
+
+def test_every_row_of_the_teachers_makes_eighty_updates() -> None:
+    sweep = read(grid.HERE / "teachers.toml")
+    trained = [c for c in grid.cells(sweep) if c.seed is not None]
+    assert len(trained) == 5 * 4 * 5
+    assert [c.seed for c in trained] == sorted(c.seed for c in trained)
+    for c in trained:
+        recipe = grid.recipe(sweep, c)
+        settings = [recipe.rl if stage == "rl" else recipe.sft[stage] for stage in recipe.stages]
+        assert sum(s.max_steps for s in settings) == 80
+        assert c.covered_by == (32, 0.5)
+        assert recipe.rl.prompts * recipe.rl.responses == 64
 
 
 def child(tmp_path: Path, body: str) -> tuple[str, ...]:
@@ -211,7 +249,7 @@ def test_two_jobs_never_run_two_cells_of_one_lane(
 ) -> None:
     monkeypatch.setattr(sweep_run, "CELL_COMMAND", child(tmp_path, "time.sleep(0.1)"))
     sweep_run.run_sweep(sweep_file, tmp_path / "out", jobs=2)
-    lanes = {c.folder: c.lane for c in grid.cells(grid.read(sweep_file))}
+    lanes = {c.folder: c.lane for c in grid.cells(read(sweep_file))}
     running: list[str] = []
     most = 0
     for line in (tmp_path / "out" / "notes").read_text().splitlines():
@@ -274,17 +312,93 @@ def test_a_cell_with_changed_settings_is_run_again(
     assert (tmp_path / "out" / "notes").read_text().count("begin") == 8
 
 
-def test_a_changed_base_with_the_same_name_is_refused(tmp_path: Path, sweep_file: Path) -> None:
-    base = tmp_path / "tiny"
-    base.mkdir()
-    (base / "model.safetensors").write_bytes(b"one")
-    write(sweep_file, RUN, base="tiny")
-    sweep_run._provide_base(grid.read(sweep_file), sweep_file, tmp_path)
-    sweep_run._write_plan(grid.read(sweep_file), "s", tmp_path)
-    sweep_run._write_plan(grid.read(sweep_file), "s", tmp_path)
-    (base / "model.safetensors").write_bytes(b"two")
-    with pytest.raises(UserError, match="started with another base"):
-        sweep_run._write_plan(grid.read(sweep_file), "s", tmp_path)
+def test_a_changed_base_with_the_same_name_is_refused(
+    tmp_path: Path, sweep_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sweep_run, "CELL_COMMAND", child(tmp_path, ""))
+    sweep_run.run_sweep(sweep_file, tmp_path / "out")
+    fake_base(tmp_path / "tiny", b"two")
+    with pytest.raises(UserError, match="started with another checkpoint as base than tiny"):
+        sweep_run.run_sweep(sweep_file, tmp_path / "out")
+
+
+def test_several_bases_have_cells_of_their_own(tmp_path: Path) -> None:
+    """All rows and bases of a seed come before the next seed."""
+    grids = RUN.replace('"cot-sft-grpo"', '"distillation"')
+    more = "[bases]\nweak = 'w'\ngood = 'g'\n[methods.distillation]\nhow = 'teacher'\nchains = 8\n"
+    cells = grid.cells(read(write(tmp_path / "s.toml", grids + "cover = [0.5]\n", more=more)))
+    folders = [c.folder.removeprefix("runs/one/") for c in cells]
+    assert folders == [
+        *("base/weak", "random", "majority", "oracle"),
+        *("distillation-cot8/weak/seed0", "cot-sft-cot2-cover50/weak/seed0", "base/good"),
+        *("distillation-cot8/good/seed0", "cot-sft-cot2-cover50/good/seed0"),
+        *(f"{m}/{b}/seed1" for b in ("weak", "good") for m in ("distillation-cot8", "cot-sft-cot2-cover50")),
+    ]
+    by_folder = dict(zip(folders, cells, strict=True))
+    weak, good = (by_folder[f"distillation-cot8/{name}/seed0"] for name in ("weak", "good"))
+    assert (weak.base_folder, weak.chains_folder("one")) == ("bases/weak", "data/one-cot8-teacher/weak")
+    assert weak.chains_folder("one") != good.chains_folder("one")
+    assert weak.covered_by == by_folder["cot-sft-cot2-cover50/weak/seed0"].covered_by == (2, 0.5)
+    assert len({c.lane for c in cells if c.seed == 0}) == 4
+    only = grid.cells(read(write(tmp_path / "s.toml", grids + "bases = ['good']\n", more=more)))
+    assert {c.base for c in only} == {"good", None}
+
+
+def test_the_results_of_a_base_depend_on_its_content(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A base at another path changes nothing; another base at the same path is refused."""
+    monkeypatch.setattr(sweep_run, "CELL_COMMAND", child(tmp_path, ""))
+    file, out = tmp_path / "s.toml", tmp_path / "out"
+    for name in ("one", "two"):
+        fake_base(tmp_path / name, name.encode())
+    make, more = "clevrpolicy skills {out} --scenes 1 --train 1", "[bases]\na = 'one'\nb = 'two'\n"
+    write(file, RUN, make=make, more=more)
+    assert sweep_run.run_sweep(file, out) == 1 + 1 + 3 + 2 * 2 * 2
+    (out / "notes").unlink()
+    (tmp_path / "one").rename(tmp_path / "moved")
+    write(file, RUN, make=make, more=more.replace("one", "moved"))
+    sweep_run.run_sweep(file, out)
+    assert not (out / "notes").exists()
+    assert (out / "bases" / "a").resolve() == tmp_path / "moved"
+    write(file, RUN, make=make, more=more.replace("one", "missing"))
+    with pytest.raises(UserError, match=r"bases\.a: expected the folder of a checkpoint .* got missing"):
+        sweep_run.run_sweep(file, out)
+    write(file, RUN, make=make, more=more.replace("one", "two"))
+    with pytest.raises(UserError, match="started with another checkpoint as a than two"):
+        sweep_run.run_sweep(file, out)
+
+
+def test_data_of_another_command_is_refused(tmp_path: Path, sweep_file: Path, text_folder: Path) -> None:
+    command, out = f"cp -r {text_folder} {{out}}", tmp_path / "out"
+    out.mkdir()
+    (out / "data").mkdir()
+    make_benchmarks(read(sweep_file), out)
+    make_benchmarks(read(write(sweep_file, RUN, make=command.replace("cp ", "cp  "))), out)
+    with pytest.raises(UserError, match=r"data/one: expected the result of `cp -rp .* of another command"):
+        make_benchmarks(read(write(sweep_file, RUN, make=command.replace("cp -r ", "cp -rp "))), out)
+
+
+def test_cells_that_were_run_elsewhere_are_not_run_again(
+    tmp_path: Path, sweep_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sweep_run, "CELL_COMMAND", child(tmp_path, "if 'seed1' in folder: sys.exit(1)"))
+    monkeypatch.setattr(records, "_record", lambda _, *cell_and_outcome: CellRecord(*cell_and_outcome))
+    first, second, file = tmp_path / "first", tmp_path / "second", tmp_path / "cells.jsonl"
+    with pytest.raises(UserError, match="2 of 8 cells failed"):
+        sweep_run.run_sweep(sweep_file, first)
+    read_records([first]).write(file)
+    monkeypatch.setattr(sweep_run, "CELL_COMMAND", child(tmp_path, ""))
+    sweep_run.run_sweep(sweep_file, second, finished=[file])
+    begun = [line for line in (second / "notes").read_text().splitlines() if line.startswith("begin")]
+    assert len(begun) == 2
+    assert all("seed1" in line for line in begun)
+    monkeypatch.undo()
+    stored = next(cell for cell in read_records([file]).cells if cell.seed == 0)
+    assert (second / stored.folder / records.RECORD).exists()
+    # With other settings, the file is of no use.
+    monkeypatch.setattr(sweep_run, "CELL_COMMAND", child(tmp_path, ""))
+    sweep_file.write_text("scoring.limit = 3\n" + sweep_file.read_text())
+    sweep_run.run_sweep(sweep_file, tmp_path / "third", finished=[file])
+    assert (tmp_path / "third" / "notes").read_text().count("begin") == 8
 
 
 def test_a_benchmark_that_cannot_be_generated_stops_the_sweep(tmp_path: Path) -> None:
@@ -305,7 +419,9 @@ def test_a_base_relative_to_the_working_directory_is_not_mistaken_for_a_hub_id(
     (tmp_path / "sweeps").mkdir()
     (tmp_path / "models" / "tiny").mkdir(parents=True)
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(UserError, match=r"relative to this file.*no folder .*/sweeps/models/tiny"):
+    with pytest.raises(
+        UserError, match=r"relative to this file.*there is no .*/sweeps/models/tiny/config.json"
+    ):
         sweep_run.run_sweep(write(tmp_path / "sweeps" / "s.toml", RUN, base="models/tiny"), tmp_path / "out")
 
 
@@ -324,7 +440,7 @@ def test_a_cell_waits_for_a_process_that_a_killed_sweep_left_behind(
 ) -> None:
     order: list[str] = []
     monkeypatch.setattr(cell, "run", lambda *_: order.append("second"))
-    (lane,) = (c.lane for c in grid.cells(grid.read(sweep_file)) if c.folder == "runs/one/oracle")
+    (lane,) = (c.lane for c in grid.cells(read(sweep_file)) if c.folder == "runs/one/oracle")
     with store.locked(Path("runs", f".{lane}.lock")):
         thread = threading.Thread(target=cell.main)
         thread.start()
@@ -402,7 +518,7 @@ def test_cells_are_trained_and_scored(
     monkeypatch.setattr(sweep_run, "CELL_COMMAND", child(tmp_path, ""))
     sweep_run.run_sweep(file, tmp_path / "out")
     monkeypatch.chdir(tmp_path / "out")
-    sweep = grid.read(Path(grid.SWEEP))
+    sweep = read(Path(grid.SWEEP))
     cells = [c for c in grid.cells(sweep) if c.seed in (None, 0) and c.method not in ("random", "majority")]
     for one in cells:
         cell.run(sweep, one)
@@ -417,9 +533,10 @@ def test_cells_are_trained_and_scored(
             assert (report.run.model, report.run.split, report.rows[0].n) == (model, split, n)
     assert not Path("runs/one/base", grid.COVERAGE).exists()
     for name in ("cot-sft", "cot-sft-grpo"):
-        coverage = store.read_json(Path(f"runs/one/{name}-cot2/seed0", grid.COVERAGE), dict[str, float])
-        assert coverage.keys() <= {"covered", "uncovered"}
-        assert coverage
+        coverage = store.read_json(Path(f"runs/one/{name}-cot2/seed0", grid.COVERAGE), Coverage)
+        assert coverage.keys() == {"internalized", "in_context"}
+        for kinds in coverage.values():
+            assert sum(score.n for score in kinds.values()) == 12
     cot, grpo = (Path(f"runs/one/{n}-cot2/seed0/train/cot-sft") for n in ("cot-sft", "cot-sft-grpo"))
     assert (grpo / "model.safetensors").samefile(cot / "model.safetensors")
     record = store.read_json(grpo.parent / "rl" / RECORD_FILE, TrainingRecord)

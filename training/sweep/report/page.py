@@ -4,17 +4,27 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 from harness.backends import SCRIPTED
 from harness.files import store
 from harness.metrics.metric import DASH, Quantity, find
-from harness.records import Json, Report
+from harness.records import Json
 from harness.report.text import escape_markdown, markdown_table
+from training.sweep.grid import BASE
+from training.sweep.records import GridPlan, Records
 from training.sweep.report import tables
-from training.sweep.report.plots import PlotFile, plot_lines, plot_methods
+from training.sweep.report.comparisons import compare, comparison_tables
+from training.sweep.report.plots import (
+    PlotFile,
+    TeacherPoint,
+    plot_curves,
+    plot_lines,
+    plot_methods,
+    plot_teachers,
+)
 from training.sweep.report.results import MethodRow, StoredSweep, with_gains
 from training.sweep.report.tables import VARIANTS, Column, method_table, metric_columns, paper_scores
-from training.sweep.run import GridPlan
 
 # Pieces of Markdown, and plots between them, in the order of the page.
 Blocks = Iterator[str | PlotFile]
@@ -22,11 +32,11 @@ Blocks = Iterator[str | PlotFile]
 REFERENCES = {"base": "The base in context", "majority": "Majority answer"}
 
 
-def write_results(out: Path, into: Path) -> Path:
-    """Writes the page of the sweep in `out`, and its plots into a folder of the page's name next to it."""
+def write_results(records: Records, into: Path) -> Path:
+    """Writes the page of a sweep, and its plots into a folder of the page's name next to it."""
     blocks: list[str] = []
     plots: dict[str, bytes] = {}
-    for block in _page(StoredSweep(out)):
+    for block in _page(StoredSweep(records)):
         if isinstance(block, PlotFile):
             plots[block.name] = block.svg
             blocks.append(f"![{block.description}]({into.stem}/{block.name})")
@@ -53,8 +63,10 @@ def _page(sweep: StoredSweep) -> Blocks:
     yield "## Savings without the policy in the prompt"
     yield "Means per prompt of the base model."
     base = sweep.rows(cell for cell in sweep.plan.untrained if cell.method == "base")
-    cells = [[row.benchmark, *(column.cell(row) for column in tables.SAVINGS)] for row in base]
-    yield markdown_table(("benchmark", *(column.title for column in tables.SAVINGS)), cells)
+    cells = [
+        [row.benchmark, str(row.cell.base), *(column.cell(row) for column in tables.SAVINGS)] for row in base
+    ]
+    yield markdown_table(("benchmark", "base", *(column.title for column in tables.SAVINGS)), cells)
     if sweep.errors:
         yield "## Failed"
         yield "\n".join(f"- `{cell.folder}`: {escape_markdown(e)}" for cell, e in sweep.errors.items())
@@ -73,30 +85,32 @@ def _about(metrics: Iterable[Quantity]) -> str:
 def _header(sweep: StoredSweep) -> Iterator[str]:
     plan, backend = sweep.plan, _backend(sweep)
     parameters = f", {backend['parameters']:,} parameters" if "parameters" in backend else ""
-    sha = next(iter(plan.base["sha256"].values()), "")
-    yield f"- Base: `{plan.base['name']}`{parameters}{f', sha256 {sha[:12]}' if sha else ''}"
-    yield f"- Machine: {plan.machine['cores']} CPU cores, models on {backend.get('device', 'cpu')}"
-    yield f"- Versions: {', '.join(f'{name} {version}' for name, version in plan.versions.items())}"
+    for name, base in plan.bases.items():
+        title = "Base" if name == BASE else f"Base *{name}*"
+        yield f"- {title}: `{base.source}`{parameters}, digest {base.digest[:12]}"
+    ended = [record for record in sweep.records.values() if record.finished]
+    cores = sorted({str(record.outcome.machine.get("cores", DASH)) for record in ended})
+    yield f"- Machine: {' or '.join(cores) or DASH} CPU cores, models on {backend.get('device', 'cpu')}"
+    trained = [record.versions for record in ended if record.stages]
+    versions = dict.fromkeys(", ".join(f"{name} {v}" for name, v in each.items()) for each in trained)
+    yield f"- Versions: {' or '.join(versions) or DASH}"
     yield f"- Seeds: {', '.join(map(str, sorted({cell.seed or 0 for cell in sweep.trained})))}"
-    outcomes = [sweep.outcomes[cell] for cell in sweep.trained if cell in sweep.outcomes]
+    outcomes = [sweep.records[cell].outcome for cell in sweep.trained if cell in sweep.records]
     finished, hours = sum(o.error is None for o in outcomes), sum(o.seconds for o in outcomes) / 3600
     yield f"- Trained cells: {finished} of {len(sweep.trained)} are finished, after {hours:.1f} process hours"
 
 
 def _backend(sweep: StoredSweep) -> Json:
     """What the base model ran on; empty if it has not run yet."""
-    cells = [cell for cell in sweep.plan.untrained if cell.method == "base"]
-    files = [sweep.folder / cell.folder / "test" / "report.json" for cell in cells]
-    return next((store.read_json(file, Report).backend for file in files if file.exists()), {})
+    records = (record for cell, record in sweep.records.items() if cell.method == BASE)
+    return next((record.backend for record in records if record.finished), {})
 
 
 def _benchmarks(sweep: StoredSweep) -> str:
     rows = []
-    for name in sweep.plan.benchmarks:
-        manifest = sweep.manifest(name)
-        train, test = (manifest.counts.get(f"instances.{split}.jsonl", 0) for split in ("train", "test"))
-        policies = str(manifest.config.get("policies", DASH))
-        rows.append([name, sweep.kind(name), policies, str(train), str(test), manifest.digest[:12]])
+    for name, info in sweep.plan.benchmarks.items():
+        policies = DASH if info.policies is None else str(info.policies)
+        rows.append([name, info.kind, policies, str(info.train), str(info.test), info.digest[:12]])
     heads = ("benchmark", "kind", "policies", "training instances", "test instances", "digest")
     return markdown_table(heads, rows, texts=2)
 
@@ -108,24 +122,39 @@ def grid_section(sweep: StoredSweep, grid: GridPlan) -> Blocks:
     if grid.along != "methods":
         yield from _over_numbers(sweep, grid, rows)
         return
-    for mixture, benchmark in dict.fromkeys((row.cell.benchmarks, row.benchmark) for row in rows):
-        trained = [row for row in rows if (row.cell.benchmarks, row.benchmark) == (mixture, benchmark)]
+    primary, exploratory = comparison_tables(compare(grid, rows))
+    yield from primary
+    yield from _by_teacher(sweep, grid, rows)
+    sections: dict[Any, list[MethodRow]] = {}
+    for row in rows:
+        sections.setdefault((row.cell.benchmarks, row.benchmark, row.cell.base), []).append(row)
+    # The order of the file, not of the tables.
+    bases = list(sweep.plan.bases)
+    ordered = sorted(sections.items(), key=lambda section: bases.index(section[0][2]))
+    for (mixture, benchmark, base), trained in ordered:
         mixed = f", trained on {' and '.join(mixture)} together" if len(mixture) > 1 else ""
-        slug = f"{_slug(grid.title)}-{'-'.join(mixture)}"
-        yield f"### {benchmark}: {sweep.kind(trained[0].data)}{mixed}"
+        of_base, suffix = ("", "") if base == BASE else (f", base {base}", f"-{base}")
+        slug = f"{_slug(grid.title)}-{'-'.join(mixture)}{suffix}"
+        yield f"### {benchmark}: {sweep.plan.benchmarks[trained[0].data].kind}{mixed}{of_base}"
         yield from _by_method(sweep, trained, f"{slug}-on-{benchmark}.svg" if mixed else f"{slug}.svg")
         # Rewards belong to the mixture, so they follow its last benchmark.
         if benchmark == mixture[-1]:
             yield from _rewards(sweep, trained, f"{slug}-rewards.svg")
+            yield from _learning(sweep, trained, f"{slug}-learning.svg")
+    yield from exploratory
 
 
 def _by_method(sweep: StoredSweep, trained: Sequence[MethodRow], file: str) -> Blocks:
     """The accuracies, other metrics and training of all methods on one benchmark."""
     benchmark = trained[0].benchmark
-    untrained = sweep.rows(cell for cell in sweep.plan.untrained if cell.benchmarks == (benchmark,))
+    untrained = sweep.rows(
+        cell
+        for cell in sweep.plan.untrained
+        if cell.benchmarks == (benchmark,) and cell.base in (None, trained[0].cell.base)
+    )
     rows = sorted([*untrained, *trained], key=tables.order)
     models = [row for row in rows if row.cell.recipe not in SCRIPTED]
-    visual = sweep.manifest(trained[0].data).config.get("visual")
+    visual = sweep.plan.benchmarks[trained[0].data].visual
     general = [Column(name, (name, "internalized", "accuracy")) for name in sweep.plan.general]
     paper = {f"paper: {c.head}": paper_scores(c.head.replace(" ", "_"), visual) for c in VARIANTS}
     yield method_table(rows, [*tables.ACCURACY, *general], paper)
@@ -137,7 +166,7 @@ def _by_method(sweep: StoredSweep, trained: Sequence[MethodRow], file: str) -> B
     svg = plot_methods(_labeled(models), paper["paper: internalized"], references)
     yield PlotFile(file, f"Accuracy on {benchmark} by method", svg)
     referral = {"paper: referral": paper_scores("internalized", visual, judged=True)}
-    yield method_table(models, metric_columns(models), referral)
+    yield method_table(models, [*tables.OTHER_COVERAGE, *metric_columns(models)], referral)
     yield method_table(trained, tables.TRAINING, {})
 
 
@@ -145,20 +174,73 @@ def _rewards(sweep: StoredSweep, rows: Sequence[MethodRow], file: str) -> Iterat
     """Rewards of the methods that sample rollouts both with and without the policy, if there are any."""
     curves = {}
     for name, row in _labeled(rows).items():
-        aware = sweep.reward_curve(row, "policy_aware")
-        if aware:
-            curves[f"{name}: policy-aware"] = aware
-            curves[f"{name}: policy-free"] = sweep.reward_curve(row, "policy_free")
+        for kind in ("aware", "free") if sweep.curve(row, "reward/policy_aware") else ():
+            curve = sweep.curve(row, f"reward/policy_{kind}")
+            curves[f"{name}: policy-{kind}"] = {update: mean for update, (_, mean) in enumerate(curve, 1)}
     if curves:
         description = f"Rewards of both kinds of rollouts, {' and '.join(rows[0].cell.benchmarks)}"
         yield PlotFile(file, description, plot_lines("update", "mean reward (%)", curves))
 
 
+def _learning(sweep: StoredSweep, rows: Sequence[MethodRow], file: str) -> Iterator[PlotFile]:
+    """Accuracy of sampled responses over updates and over seconds, if several methods have RL."""
+    curves = {name: sweep.curve(row, "accuracy/policy_free") for name, row in _labeled(rows).items()}
+    curves = {name: curve for name, curve in curves.items() if curve}
+    if len(curves) > 1:
+        svg = plot_curves(curves, "accuracy of sampled responses (%)")
+        yield PlotFile(file, "Accuracy of policy-free responses over updates and over seconds", svg)
+
+
+def _by_teacher(sweep: StoredSweep, grid: GridPlan, rows: Sequence[MethodRow]) -> Blocks:
+    """Internalized accuracy by method and base, and over the accuracy of the base in context."""
+    bases = dict.fromkeys(row.cell.base for row in rows)
+    if len(bases) < 2:
+        return
+    untrained = sweep.rows(cell for cell in sweep.plan.untrained if cell.method == BASE)
+    teachers = {(row.benchmark, row.cell.base): row for row in untrained}
+    for benchmark in dict.fromkeys(row.benchmark for row in rows):
+        shown = [teachers[benchmark, base] for base in bases if (benchmark, base) in teachers]
+        heads = {row.cell.base: f"{row.cell.base}: {VARIANTS[2].cell(row)}" for row in shown}
+        lines: dict[str, dict[str | None, MethodRow]] = {}
+        for base in bases:
+            of_base = [row for row in rows if (row.benchmark, row.cell.base) == (benchmark, base)]
+            for name, row in _labeled(of_base).items():
+                lines.setdefault(name, {})[base] = row
+        yield f"### {benchmark}: internalized accuracy by base"
+        yield "The heads say how well each base follows the policy in its prompt (%)."
+        body = [
+            [name, *(VARIANTS[0].cell(line[base]) if base in line else DASH for base in heads)]
+            for name, line in lines.items()
+        ]
+        yield markdown_table(("internalized (%)", *heads.values()), body)
+        drawn = {name: _teacher_points(line, shown) for name, line in lines.items()}
+        if any(drawn.values()):
+            file = f"{_slug(grid.title)}-{benchmark}-teachers.svg"
+            description = "Internalized accuracy over the accuracy of the teacher in context, by method"
+            yield PlotFile(file, description, plot_teachers(drawn))
+
+
+def _teacher_points(
+    line: Mapping[str | None, MethodRow], teachers: Iterable[MethodRow]
+) -> list[TeacherPoint]:
+    """From the weakest teacher to the best, as far as both are scored."""
+    drawn = []
+    for teacher in teachers:
+        row, in_context = line.get(teacher.cell.base), teacher.mean(VARIANTS[2].key)
+        if row is not None and in_context is not None:
+            means = {column.head: row.mean(column.key) for column in tables.COVERAGE}
+            drawn.append(TeacherPoint(in_context.mean, {kind: m for kind, m in means.items() if m}))
+    return sorted(drawn, key=lambda point: point.teacher)
+
+
 def _labeled(rows: Sequence[MethodRow]) -> dict[str, MethodRow]:
-    """The rows by their label in a plot, which has the chains of thought if they differ."""
-    several = len({tables.chains(row) for row in rows} - {DASH}) > 1
+    """The rows by their label in a plot, which names the chains if a method has several numbers of them."""
+    chains: dict[str, set[str]] = {}
+    for row in rows:
+        chains.setdefault(tables.name(row), set()).add(tables.chains(row))
+    several = {name for name, of_name in chains.items() if len(of_name) > 1}
     return {
-        tables.name(row) + (f", {tables.chains(row)}" if several and row.cell.chains else ""): row
+        tables.name(row) + (f", {tables.chains(row)}" if tables.name(row) in several else ""): row
         for row in rows
     }
 
@@ -200,7 +282,7 @@ def _number_sections(
     sweep: StoredSweep, rows: Sequence[MethodRow], by_depth: bool
 ) -> dict[str, dict[str, dict[int | None, MethodRow]]]:
     """The rows and their references by section of the page, by name, and by number of chains or depth."""
-    kinds = {row.benchmark: sweep.kind(row.data) for row in rows}
+    kinds = {row.benchmark: sweep.plan.benchmarks[row.data].kind for row in rows}
     references = [cell for cell in sweep.plan.untrained if cell.method in REFERENCES]
     references = [cell for cell in references if cell.benchmarks[0] in kinds]
     references.sort(key=lambda cell: list(kinds).index(cell.benchmarks[0]))
@@ -210,7 +292,7 @@ def _number_sections(
         name = REFERENCES.get(row.cell.recipe) or tables.name(row)
         if by_depth:
             kind = kinds[row.benchmark]
-            title, number = kind.rpartition(" N=")[0] or kind, sweep.manifest(row.data).config.get("depth")
+            title, number = kind.rpartition(" N=")[0] or kind, sweep.plan.benchmarks[row.data].depth
             # If two benchmarks have the same depth, a method has a line for each.
             name += f", {row.benchmark}" if list(kinds.values()).count(kind) > 1 else ""
         sections.setdefault(title, {}).setdefault(name, {})[number] = row

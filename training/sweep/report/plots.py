@@ -1,17 +1,29 @@
 """The plots of a sweep, as SVG files on white: one with a row for each method, one with a line for each."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from itertools import cycle
+from statistics import fmean
 from typing import NamedTuple
 
 from harness.report.plots import STANDALONE, Drawing, Point, drawing, points
-from training.sweep.report.results import MethodRow, SeedMean
+from training.sweep.report.results import Curve, MethodRow, SeedMean
 from training.sweep.report.tables import VARIANTS
 
 GREY = "#6b6b6b"
 DASHES = "dashed", "dotted", "dashdot"
 # With more numbers than this on the x axis, not every number has a label, and points have no intervals.
 MAX_LABELS = 10
+
+
+# Curves are means over this many updates.
+SMOOTHED = 5
+
+
+class TeacherPoint(NamedTuple):
+    """The teacher's accuracy in context, and the student's by kind of question, "covered" or "uncovered"."""
+
+    teacher: float
+    by_kind: Mapping[str, SeedMean]
 
 
 class PlotFile(NamedTuple):
@@ -86,12 +98,61 @@ def plot_lines(
     return plot.svg
 
 
+def plot_teachers(lines: Mapping[str, Sequence[TeacherPoint]]) -> bytes:
+    """Internalized accuracy over the teacher's accuracy in context, a line for each method.
+
+    The panels are the covered and the uncovered questions. On the dotted line, a student equals its teacher.
+    """
+    with drawing((8.4, 4.4), "results", STANDALONE, grid="both", panels=2) as plot:
+        for panel, kind in zip(plot.panels, ("covered", "uncovered"), strict=True):
+            plot.axes = panel
+            panel.plot((0, 100), (0, 100), ":", color=GREY, linewidth=1, label="equal to its teacher")
+            for index, (name, line) in enumerate(lines.items()):
+                # Moves each line a little to the side, so that intervals do not cover each other.
+                offset = 0.9 * (index - (len(lines) - 1) / 2)
+                drawn = [point for point in line if kind in point.by_kind]
+                places = [100 * point.teacher + offset for point in drawn]
+                values = [_percent(point.by_kind[kind]) for point in drawn]
+                points(plot, index, places, values, upright=True, label=name, joined=True)
+            panel.set(xlim=(-3, 103), ylim=(-3, 103), xticks=range(0, 101, 20), yticks=range(0, 101, 20))
+            panel.set_title(f"{kind} answers", fontsize=10)
+        plot.panels[0].set_ylabel("internalized accuracy (%)")
+        plot.figure.supxlabel("accuracy of the teacher with the policy in its prompt (%)", fontsize=10)
+        _legend(plot)
+    return plot.svg
+
+
+def plot_curves(curves: Mapping[str, Curve], ylabel: str) -> bytes:
+    """A share over updates and over seconds of training, a line for each method."""
+    with drawing((8.4, 4), "results", STANDALONE, panels=2) as plot:
+        for index, (name, curve) in enumerate(curves.items()):
+            color = plot.style.colors[index % len(plot.style.colors)]
+            ys = [100 * y for y in _smooth([mean.mean for _, mean in curve])]
+            for panel, xs in zip(
+                plot.panels, (range(1, len(curve) + 1), [at for at, _ in curve]), strict=True
+            ):
+                panel.plot(xs, ys, color=color, linewidth=1.6, label=name)
+        plot.panels[0].set(ylim=(-3, 103), xlabel="update", ylabel=ylabel)
+        plot.panels[1].set(xlabel="seconds of training, all stages")
+        for panel in plot.panels:
+            panel.set_xlim(left=0)
+        _legend(plot)
+    return plot.svg
+
+
+def _smooth(values: Sequence[float]) -> list[float]:
+    """Means over a window of SMOOTHED values around each, fewer at both ends."""
+    reach = SMOOTHED // 2
+    return [fmean(values[max(0, i - reach) : i + reach + 1]) for i in range(len(values))]
+
+
 def _percent(mean: SeedMean) -> Point:
     """The part of the interval between 0 and 100 %."""
     return 100 * mean.mean, 100 * max(0.0, mean.low), 100 * min(1.0, mean.high)
 
 
 def _legend(plot: Drawing) -> None:
-    longest = max(map(len, plot.axes.get_legend_handles_labels()[1]), default=0)
-    columns = 3 if longest <= 28 else 2
-    plot.figure.legend(loc="outside upper center", ncols=columns, frameon=False, fontsize=9)
+    """Above the plot. All panels have the same lines."""
+    handles, labels = plot.panels[0].get_legend_handles_labels()
+    columns = 3 if max(map(len, labels), default=0) <= 28 else 2
+    plot.figure.legend(handles, labels, loc="outside upper center", ncols=columns, frameon=False, fontsize=9)

@@ -1,38 +1,34 @@
-"""Reads the stored runs of a sweep and computes means over seeds. Nothing is scored again.
+"""Computes means over seeds from the records of a sweep. Nothing is scored again.
 
 Every figure of a cell has a key:
 
-    ("test", "override", "accuracy")               split or general benchmark, variant, label in report.json
+    ("test", "override", "accuracy")               split or general benchmark, variant, label of a score
     ("savings", "prompt tokens", "with policy")    also "without policy" and "saved", which is a share
-    ("training", "seconds")                        from training.json; with RL also its updates and rewards
-    ("coverage", "covered")                        from coverage.json, also "uncovered"
+    ("training", "seconds")                        also updates, and with RL rewards
+    ("coverage", "internalized", "covered")        also "uncovered"
     ("gain", "over CoT SFT")                       difference of two methods with the same seed
 """
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from statistics import fmean, stdev
 from typing import NamedTuple
 
-from harness.files import store
-from harness.files.benchmark import MANIFEST, Manifest
-from harness.records import Report
-from harness.report.savings import savings
 from harness.stats.intervals import t_quantile
-from training.curves import history
-from training.curves.history import RECORD_FILE
-from training.sweep.grid import COVERAGE, Cell
-from training.sweep.run import read_outcome, read_plan
-from training.train import TrainingRecord
+from training.sweep.grid import Cell
+from training.sweep.records import CellRecord, Records
 
 Key = tuple[str, ...]
 Figures = Mapping[Key, float]
 INTERNALIZED: Key = ("test", "internalized", "accuracy")
 OVER_COT_SFT: Key = ("gain", "over CoT SFT")
 OVER_NO_PORO: Key = ("gain", "over no PoRo")
-WITHOUT_PORO = {"trimpi-poro-grpo": "trimpi-grpo", "trimpi-poro-dapo": "trimpi-dapo"}
+WITHOUT_PORO = {
+    "trimpi-poro-grpo": "trimpi-grpo",
+    "trimpi-poro-dapo": "trimpi-dapo",
+    "cot-sft-poro-dapo": "cot-sft-dapo",
+}
 
 
 class SeedMean(NamedTuple):
@@ -52,6 +48,10 @@ def seed_mean(values: Sequence[float]) -> SeedMean | None:
         return SeedMean(mean, min(values), max(values), len(values))
     half = t_quantile(len(values) - 1) * stdev(values) / math.sqrt(len(values))
     return SeedMean(mean, mean - half, mean + half, len(values))
+
+
+# For each update, from the first one: the seconds of training so far, and the mean of a metric.
+Curve = Sequence[tuple[float, SeedMean]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,24 +80,17 @@ class MethodRow:
 
 
 class StoredSweep:
-    """The folder of a sweep, finished or not. Raises UserError if it is not one."""
+    """The records of a sweep, complete or not."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.plan = folder, read_plan(folder)
+    def __init__(self, records: Records) -> None:
+        self.plan, self.records = records.plan, records.cells
         self.trained = list(dict.fromkeys(cell for grid in self.plan.grids for cell in grid.cells))
-        cells = [*self.plan.untrained, *self.trained]
-        # Only cells that have ended, with or without an error.
-        self.outcomes = {cell: outcome for cell in cells if (outcome := read_outcome(folder, cell))}
-        self.errors = {cell: o.error for cell, o in self.outcomes.items() if o.error is not None}
-
-    def manifest(self, data: str) -> Manifest:
-        return store.read_json(self.folder / "data" / data / MANIFEST, Manifest)
-
-    def kind(self, data: str) -> str:
-        """Such as "clevrpolicy-T N=4"."""
-        manifest = self.manifest(data)
-        depth, letter = manifest.config.get("depth"), "M" if manifest.config.get("visual") else "T"
-        return f"{manifest.family}-{letter} N={depth}" if depth else manifest.family
+        ended = [
+            (cell, self.records[cell].outcome.error)
+            for cell in (*self.plan.untrained, *self.trained)
+            if cell in self.records
+        ]
+        self.errors = {cell: error for cell, error in ended if error is not None}
 
     def rows(self, cells: Iterable[Cell]) -> list[MethodRow]:
         """The rows of these cells, in their order. A method on a mixture has a row for each benchmark."""
@@ -111,64 +104,67 @@ class StoredSweep:
     def _row(self, benchmark: str, cells: Sequence[Cell]) -> MethodRow:
         index = cells[0].benchmarks.index(benchmark)
         figures = {
-            (cell.data[index], cell.seed): dict(_figures(self.folder / cell.folder, cell, cell.data[index]))
-            for cell in self._finished(cells)
+            (record.cell.data[index], record.cell.seed): dict(_figures(record, benchmark))
+            for record in self._finished(cells)
         }
         return MethodRow(benchmark, cells, figures, failed=sum(cell in self.errors for cell in cells))
 
-    def _finished(self, cells: Iterable[Cell]) -> list[Cell]:
-        return [cell for cell in cells if cell in self.outcomes and cell not in self.errors]
+    def _finished(self, cells: Iterable[Cell]) -> list[CellRecord]:
+        return [self.records[cell] for cell in cells if cell in self.records and cell not in self.errors]
 
-    def reward_curve(self, row: MethodRow, rollouts: str) -> dict[int, SeedMean]:
-        """The mean reward of policy_free or policy_aware rollouts at each update."""
-        rewards: dict[int, list[float]] = {}
-        for cell in self._finished(row.cells) if "rl" in row.cell.stages else ():
-            for step, values in history.read_history(self.folder / cell.folder / "train")["rl"].steps.items():
-                reward = values.get(f"reward/{rollouts}")
-                if reward is not None:
-                    rewards.setdefault(step, []).append(reward)
-        return {step: mean for step in sorted(rewards) if (mean := seed_mean(rewards[step]))}
+    def curve(self, row: MethodRow, metric: str) -> Curve:
+        """A metric of RL at each update."""
+        points: list[tuple[list[float], list[float]]] = []
+        for record in self._finished(row.cells):
+            earlier = 0.0
+            for stage in record.stages:
+                values, seconds = stage.curves.get(metric, []), stage.curves.get("seconds", [])
+                for index, (value, elapsed) in enumerate(zip(values, seconds, strict=False)):
+                    if index == len(points):
+                        points.append(([], []))
+                    if value is not None and elapsed is not None:
+                        points[index][0].append(earlier + elapsed)
+                        points[index][1].append(value)
+                earlier += stage.seconds
+        return [(fmean(at), mean) for at, values in points if (mean := seed_mean(values))]
 
 
-def _figures(folder: Path, cell: Cell, data: str) -> Iterator[tuple[Key, float]]:
-    for file in sorted(folder.glob("*/report.json")):
-        report = store.read_json(file, Report)
-        scored = Path(report.run.benchmark).name
-        if scored != data and scored in cell.data:
+def _figures(record: CellRecord, benchmark: str) -> Iterator[tuple[Key, float]]:
+    for name, splits in record.scores.items():
+        if name != benchmark and name in record.cell.benchmarks:
             continue  # another benchmark of the mixture
-        split = report.run.split if scored == data else scored
-        for row in report.rows:
-            if not row.group and row.mean is not None:
-                yield (split, row.variant, row.label), row.mean
-        for saving in savings(report.usage) if split == "test" else ():
-            yield ("savings", saving.what, "with policy"), saving.shown
-            yield ("savings", saving.what, "without policy"), saving.without
-            yield ("savings", saving.what, "saved"), saving.share
-    coverage = folder / cell.file(data, COVERAGE)
-    if coverage.exists():
-        yield from ((("coverage", kind), mean) for kind, mean in store.read_json(coverage, dict).items())
-    if cell.seed is None:
+        for split, variants in splits.items():
+            for variant, labels in variants.items():
+                for label, score in labels.items():
+                    yield (split if name == benchmark else name, variant, label), score.mean
+    for what, (shown, without) in record.savings.get(benchmark, {}).items():
+        yield ("savings", what, "with policy"), shown
+        yield ("savings", what, "without policy"), without
+        yield ("savings", what, "saved"), 1 - without / shown
+    for variant, kinds in record.coverage.get(benchmark, {}).items():
+        yield from ((("coverage", variant, kind), score.mean) for kind, score in kinds.items())
+    if not record.stages:
         return
-    stages = store.read_json(folder / "train" / cell.stages[-1] / RECORD_FILE, TrainingRecord).stages
-    yield ("training", "seconds"), sum(stage.wall_seconds for stage in stages)
-    for stage in stages:
+    yield ("training", "seconds"), sum(stage.seconds for stage in record.stages)
+    supervised = [stage.updates for stage in record.stages if stage.stage != "rl"]
+    if supervised:
+        yield ("training", "supervised updates"), sum(supervised)
+    for stage in record.stages:
         if stage.stage == "rl":
             means = stage.means
-            yield ("training", "updates"), stage.steps
+            yield ("training", "updates"), stage.updates
             yield from ((("training", name), mean) for name, mean in means.items())
             if {"reward/policy_aware", "reward/policy_free"} <= means.keys():
                 difference = means["reward/policy_aware"] - means["reward/policy_free"]
                 yield ("training", "reward difference"), difference
+            if "groups/zero_variance" in means:
+                yield ("training", "useful groups"), 1 - means["groups/zero_variance"]
 
 
 def with_gains(rows: Sequence[MethodRow]) -> list[MethodRow]:
     """Adds the gains over CoT SFT, and over the same method without PolicyRollout, to the figures."""
     rows = [_with_gain(row, OVER_COT_SFT, rows, "cot-sft") for row in rows]
     return [_with_gain(row, OVER_NO_PORO, rows, WITHOUT_PORO.get(row.cell.method, "")) for row in rows]
-
-
-def _chains(row: MethodRow) -> tuple[int | None, float]:
-    return row.cell.chains, row.cell.cover
 
 
 def _with_gain(row: MethodRow, gain: Key, rows: Sequence[MethodRow], method: str) -> MethodRow:
@@ -178,7 +174,8 @@ def _with_gain(row: MethodRow, gain: Key, rows: Sequence[MethodRow], method: str
         for other in rows
         if other.cell.method == method
         and (other.benchmark, other.cell.benchmarks) == (row.benchmark, row.cell.benchmarks)
-        and (row.cell.chains is None or _chains(row) == _chains(other))
+        and other.cell.base == row.cell.base
+        and (row.cell.chains is None or row.cell.covered_by == other.cell.covered_by)
     ]
     if row.cell.method == method or len(references) != 1:
         return row

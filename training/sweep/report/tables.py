@@ -51,7 +51,12 @@ VARIANTS = (
     Column("in context", ("test", "in_context", "accuracy")),
 )
 GAINS = tuple(Column(key[1], key, POINTS) for key in (results.OVER_COT_SFT, results.OVER_NO_PORO))
-COVERAGE = tuple(Column(kind, ("coverage", kind)) for kind in ("covered", "uncovered"))
+COVERAGE = tuple(Column(kind, ("coverage", "internalized", kind)) for kind in ("covered", "uncovered"))
+OTHER_COVERAGE = tuple(
+    Column(f"{column.head}, {kind}", ("coverage", column.key[1], kind))
+    for column in VARIANTS[1:]
+    for kind in ("covered", "uncovered")
+)
 ACCURACY = (
     VARIANTS[0],
     *COVERAGE,
@@ -61,11 +66,12 @@ ACCURACY = (
 )
 TRAINING = (
     Column("seconds", ("training", "seconds"), NUMBER),
+    Column("supervised updates", ("training", "supervised updates"), NUMBER),
     Column("RL updates", ("training", "updates"), NUMBER),
     Column("reward, policy-free", ("training", "reward/policy_free"), REWARD),
     Column("reward, policy-aware", ("training", "reward/policy_aware"), REWARD),
     Column("policy-aware minus policy-free", ("training", "reward difference"), REWARD),
-    Column("groups with equal rewards", ("training", "groups/zero_variance")),
+    Column("sampled groups with different rewards", ("training", "useful groups")),
 )
 SAVINGS = tuple(
     Column(f"{quantity} {part}", ("savings", quantity, part), SHARE if part == "saved" else unit)
