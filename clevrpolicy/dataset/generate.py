@@ -11,7 +11,7 @@ import msgspec
 from clevrpolicy.dataset import quotas
 from clevrpolicy.dataset.config import SceneConfig
 from clevrpolicy.dataset.instances import BenchmarkBuilder
-from clevrpolicy.dataset.quotas import SceneSampler, SceneSpec
+from clevrpolicy.dataset.quotas import PLANNER, SceneSampler, SceneSpec
 from clevrpolicy.dataset.workers import SceneJob, render_all
 from clevrpolicy.policy.policies import FAMILY, TreePolicy, sample_policies
 from clevrpolicy.scene.render import VERSION
@@ -22,7 +22,7 @@ from harness.seeds import rng
 
 def generate(out: Path, config: SceneConfig, workers: int) -> Manifest:
     """Generates a benchmark in out, or resumes an interrupted one with the same configuration."""
-    spec = BenchmarkSpec(FAMILY, msgspec.to_builtins(config), {"renderer": VERSION})
+    spec = BenchmarkSpec(FAMILY, msgspec.to_builtins(config), {"renderer": VERSION, "planner": PLANNER})
     with benchmark.creating(out, spec) as finished:
         if finished is not None:
             return finished
@@ -43,10 +43,14 @@ def generate(out: Path, config: SceneConfig, workers: int) -> Manifest:
 def _plan(config: SceneConfig, policies: list[TreePolicy], split: str, count: int) -> list[SceneSpec]:
     """The scenes of a split that give count instances per policy."""
     trees = {policy.policy.id: policy.tree for policy in policies}
-    draw = rng(config.seed, "plan", FAMILY, config.depth, split)
+    draw = rng(config.seed, "block", 0, FAMILY, config.depth, split)
     sampler = SceneSampler(draw, split, config.min_objects, config.max_objects)
-    allocate = quotas.balanced if config.balance == "leaf" else quotas.natural
+    allocations = (
+        quotas.balanced(trees, range(count), config.seed, sampler)
+        if config.balance == "leaf"
+        else quotas.natural(tuple(trees), count, sampler)
+    )
     return [
         SceneSpec(f"{split}-{number:06d}", split, kinds, policy_ids)
-        for number, (kinds, policy_ids) in enumerate(allocate(trees, count, sampler))
+        for number, (kinds, policy_ids) in enumerate(allocations)
     ]

@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from clevrpolicy.dataset.config import Config
 from clevrpolicy.dataset.instances import BenchmarkBuilder
-from clevrpolicy.dataset.quotas import Content, Quotas, SceneSpec
+from clevrpolicy.dataset.quotas import PLANNER, Content, Quotas, SceneSpec
 from clevrpolicy.dataset.workers import render_all
 from clevrpolicy.policy.policies import FAMILY, TreePolicy, sample_policies
 from clevrpolicy.scene import clevr_json
@@ -40,7 +40,8 @@ class _Collection(msgspec.Struct):
 
 def import_clevr(clevr: Path, out: Path, config: Config, workers: int) -> Manifest:
     """Generates a benchmark in out from a local copy of CLEVR, or resumes an interrupted one."""
-    spec = BenchmarkSpec(FAMILY, {"scenes": "CLEVR", **msgspec.to_builtins(config)}, {"renderer": VERSION})
+    fields = {"scenes": "CLEVR", **msgspec.to_builtins(config)}
+    spec = BenchmarkSpec(FAMILY, fields, {"renderer": VERSION, "planner": PLANNER})
     with benchmark.creating(out, spec) as finished:
         return finished or _import(clevr, out, spec, config, workers)
 
@@ -66,18 +67,18 @@ def _select(
 ) -> Iterator[tuple[SceneSpec, dict[str, Any]]]:
     """Random scenes of a split with their JSON, until every policy has count instances."""
     trees = {policy.policy.id: policy.tree for policy in policies}
-    draw = rng(config.seed, "plan", FAMILY, config.depth, split)
-    quotas = Quotas(trees, count, draw, balance=config.balance == "leaf")
+    quotas = Quotas(trees, split, range(count), config.seed, balance=config.balance == "leaf")
     if quotas.complete:
         return
     for kinds, scene_id, record in _read_scenes(clevr, split, config.seed):
         if quotas.complete:
             return
-        if tuple(sorted(kinds)) not in excluded and (policy_ids := quotas.take(kinds)):
+        if tuple(sorted(kinds)) not in excluded and (policy_ids := quotas.take(quotas.cases(kinds))):
             yield SceneSpec(scene_id, split, kinds, policy_ids), record
     if not quotas.complete:
-        policy_id, missing = max(quotas.by_policy.items(), key=lambda item: item[1])
-        cases = [f"Case {case}" for case, needed in quotas.by_leaf[policy_id].items() if needed]
+        index, missing = max(enumerate(quotas.by_policy), key=lambda item: item[1])
+        cases = [f"Case {case}" for case, needed in enumerate(quotas.by_leaf[index]) if needed]
+        policy_id = quotas.policy_ids[index]
         raise UserError(
             f"--{split}: expected {count} scenes for policy {policy_id}, but CLEVR lacks {missing} "
             f"(for {', '.join(cases)}); request fewer, or use --balance natural"

@@ -9,7 +9,8 @@ from clevrpolicy.dataset.config import Config
 from clevrpolicy.dataset.quotas import SceneSpec
 from clevrpolicy.dataset.workers import CropJob
 from clevrpolicy.policy import reasoning
-from clevrpolicy.policy.policies import TreePolicy, sample_replacement
+from clevrpolicy.policy.policies import TreePolicy, sample_replacements
+from clevrpolicy.policy.table import CaseTable
 from clevrpolicy.policy.tree import mask
 from harness.files import benchmark, store
 from harness.files.benchmark import BenchmarkSpec, Manifest
@@ -17,8 +18,6 @@ from harness.parsing import FORMAT
 from harness.records import Instance, Override, Part
 
 SCENES = "scenes.jsonl"
-# Initial number of replacements per policy; if none of them changes an instance's answer, more are sampled.
-REPLACEMENTS = 3
 QUESTION = "What is the response to this scene under policy {name}?"
 
 
@@ -34,9 +33,9 @@ class BenchmarkBuilder:
         self.config = config
         self.policies = policies
         self.replacements = [
-            [sample_replacement(config, policy, index, number) for number in range(REPLACEMENTS)]
-            for index, policy in enumerate(policies)
+            sample_replacements(config, policy, index) for index, policy in enumerate(policies)
         ]
+        self._tables = {policy.policy.id: CaseTable(policy.tree) for policy in self.all_policies()}
         # Number of instances by split, id of the replacement and new case.
         self.override_counts: Counter[tuple[str, str, int]] = Counter()
         self.instances: Mapping[str, list[Instance]] = {"train": [], "test": [], "recall": []}
@@ -67,35 +66,32 @@ class BenchmarkBuilder:
         return benchmark.seal(out, spec)
 
     def _instance(self, scene: SceneSpec, index: int) -> Instance:
-        policy, bits = self.policies[index], mask(scene.kinds)
-        visits, leaf = policy.tree.walk(bits)
-        replacement = self._choose_replacement(scene.split, index, bits, leaf.case)
-        override_visits, override_leaf = replacement.tree.walk(bits)
-        question = f"{QUESTION.format(name=policy.policy.name)} {FORMAT}"
+        policy, bits = self.policies[index].policy, mask(scene.kinds)
+        table = self._tables[policy.id]
+        case = table.case(bits)
+        replacement, other_case = self._choose_replacement(scene.split, index, bits, case)
         return Instance(
-            id=f"{policy.policy.id}-{scene.scene_id}",
+            id=f"{policy.id}-{scene.scene_id}",
             split=scene.split,
-            query=(Part("image", scene.image), Part("text", question)),
+            query=(Part("image", scene.image), Part("text", f"{QUESTION.format(name=policy.name)} {FORMAT}")),
             facts={
                 "scene": scene.scene_id,
                 "objects": len(scene.kinds),
-                "path": [visit.condition for visit in visits],
-                "override_path": [visit.condition for visit in override_visits],
+                "path": table.paths[case],
+                "override_path": self._tables[replacement].paths[other_case],
             },
-            policy_id=policy.policy.id,
-            target=f"Case {leaf.case}",
-            override=Override(replacement.policy.id, f"Case {override_leaf.case}"),
+            policy_id=policy.id,
+            target=f"Case {case}",
+            override=Override(replacement, f"Case {other_case}"),
         )
 
-    def _choose_replacement(self, split: str, index: int, bits: int, case: int) -> TreePolicy:
-        replacements = self.replacements[index]
-        while not (changing := [r for r in replacements if r.tree.walk(bits)[1].case != case]):
-            number = len(replacements)
-            replacements.append(sample_replacement(self.config, self.policies[index], index, number))
-        by_use = {(split, r.policy.id, r.tree.walk(bits)[1].case): r for r in changing}
-        least_used = min(by_use, key=lambda use: self.override_counts[use])
+    def _choose_replacement(self, split: str, index: int, bits: int, case: int) -> tuple[str, int]:
+        """The id of a replacement that gives the scene another case, and this case."""
+        ids = [replacement.policy.id for replacement in self.replacements[index]]
+        uses = [(split, policy_id, self._tables[policy_id].case(bits)) for policy_id in ids]
+        least_used = min((use for use in uses if use[2] != case), key=self.override_counts.__getitem__)
         self.override_counts[least_used] += 1
-        return by_use[least_used]
+        return least_used[1:]
 
 
 def _recall_instances(policy: TreePolicy) -> Iterator[Instance]:

@@ -13,6 +13,8 @@ from harness.records import Policy
 from harness.seeds import rng
 
 FAMILY = "clevrpolicy"
+# For each policy, so that the answers under override vary.
+REPLACEMENTS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,24 +32,37 @@ class TreePolicy:
 
 
 def sample_policies(config: Config) -> list[TreePolicy]:
-    names: list[str] = []
-    for index in range(config.policies):
-        names.append(_name(config, index, taken=names))
-    return [_sample(config, name, name, None, index, -1) for index, name in enumerate(names)]
+    return [
+        _sample(config, name, name, None, index, _tree(config, index, -1), -1)
+        for index, name in enumerate(_names(config))
+    ]
 
 
-def sample_replacement(config: Config, replaced: TreePolicy, index: int, number: int) -> TreePolicy:
-    """A new policy with the name of the replaced one. index is the place of the replaced policy in the
-    benchmark; number distinguishes its replacements."""
+def sample_replacements(config: Config, replaced: TreePolicy, index: int) -> list[TreePolicy]:
+    """New policies with the name of the replaced one, which is the index-th policy of the benchmark.
+
+    The last two have the same conditions, but different cases at each leaf. So for every scene, at least one
+    replacement gives another case than the replaced policy.
+    """
     name = replaced.policy.name
-    return _sample(config, f"{name}.r{number}", name, replaced.policy.id, index, number)
+    trees_ = [_tree(config, index, number) for number in range(REPLACEMENTS - 1)]
+    trees_.append(trees.rotated(trees_[-1]))
+    return [
+        _sample(config, f"{name}.r{number}", name, replaced.policy.id, index, tree, number)
+        for number, tree in enumerate(trees_)
+    ]
+
+
+def _tree(config: Config, index: int, number: int) -> Tree:
+    """The tree of the index-th policy (number -1), or of one of its replacements."""
+    draw = rng(config.seed, "tree", FAMILY, config.depth, index, number)
+    return trees.sample(draw, config.depth, config.accumulate)
 
 
 def _sample(
-    config: Config, policy_id: str, name: str, replaces: str | None, index: int, number: int
+    config: Config, policy_id: str, name: str, replaces: str | None, index: int, tree: Tree, number: int
 ) -> TreePolicy:
     seed_path = (FAMILY, config.depth, index, number)
-    tree = trees.sample(rng(config.seed, "tree", *seed_path), config.depth, config.accumulate)
     if config.visual:
         tree = _with_crops(tree, policy_id, config, *seed_path)
     draw = rng(config.seed, "wording", *seed_path)
@@ -73,10 +88,11 @@ def _with_crops(tree: Tree, policy_id: str, config: Config, *seed_path: str | in
     return replace(tree, root=add_crops(tree.root, "1"))
 
 
-def _name(config: Config, index: int, taken: list[str]) -> str:
-    """A pronounceable name that starts with the depth, as in the paper: "L3-Surinu"."""
-    draw = rng(config.seed, "name", FAMILY, config.depth, index)
-    while True:
-        name = f"L{config.depth}-{pronounceable(draw)}"
-        if name not in taken:
-            return name
+def _names(config: Config) -> list[str]:
+    """Different pronounceable names that start with the depth, as in the paper: "L3-Surinu"."""
+    names: dict[str, None] = {}
+    for index in range(config.policies):
+        draw = rng(config.seed, "name", FAMILY, config.depth, index)
+        while len(names) == index:
+            names.setdefault(f"L{config.depth}-{pronounceable(draw)}")
+    return list(names)

@@ -19,6 +19,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 from clevrpolicy.scene.ontology import ATTRIBUTES, KINDS, Kind
@@ -45,8 +46,10 @@ def mask(kinds: Iterable[Kind]) -> int:
     return bits
 
 
-def members(bits: int) -> list[Kind]:
-    return [kind for kind in KINDS if bits & _BIT[kind]]
+# Trees use a few hundred sets.
+@cache
+def members(bits: int) -> tuple[Kind, ...]:
+    return tuple(kind for kind in KINDS if bits & _BIT[kind])
 
 
 def child(condition: str, holds: bool) -> str:
@@ -77,6 +80,11 @@ class Node:
         return (self.yes, child(condition, True)), (self.no, child(condition, False))
 
 
+def met_by(node: Node, focus: int) -> int:
+    """The kinds that meet a condition, among those singled out so far."""
+    return focus & _WITH_VALUE[node.attribute, node.value]
+
+
 @dataclass(frozen=True, slots=True)
 class PathConstraint:
     """What the answers along a path imply for a scene."""
@@ -89,7 +97,7 @@ class PathConstraint:
     focus: int = EVERYTHING
 
     def after(self, node: Node, holds: bool, accumulate: bool) -> PathConstraint:
-        met = self.focus & _WITH_VALUE[node.attribute, node.value]
+        met = met_by(node, self.focus)
         if not holds:
             return replace(self, allowed=self.allowed & ~met)
         if accumulate:
@@ -144,7 +152,7 @@ class Tree:
         branch: Node | Leaf = self.root
         condition, focus = "1", EVERYTHING
         while isinstance(branch, Node):
-            met = focus & _WITH_VALUE[branch.attribute, branch.value]
+            met = met_by(branch, focus)
             holds = bool(met & kinds)
             visits.append(Visit(condition, branch, focus != EVERYTHING, met, holds))
             condition = child(condition, holds)
@@ -216,16 +224,22 @@ def _numbered(node: Node, cases: Iterator[int]) -> Node:
     return replace(node, yes=yes, no=no)
 
 
+def rotated(tree: Tree) -> Tree:
+    """The same conditions with another case at each leaf."""
+    cases = [leaf.case for leaf, _ in tree.leaves()]
+    return replace(tree, root=_numbered(tree.root, iter([(case + 1) % len(cases) for case in cases])))
+
+
 def witness(rng: random.Random, constraint: PathConstraint, objects: int) -> tuple[Kind, ...]:
     """Random kinds of objects that meet a constraint together. Requires objects >= len(constraint.needed)."""
-    kinds: list[Kind] = []
+    found: list[Kind] = []
     # Start with the smallest set, because an object from it may be in larger sets as well.
     for need in sorted(constraint.needed, key=int.bit_count):
-        if not need & mask(kinds):
-            kinds.append(rng.choice(members(need & constraint.allowed)))
-    fillers = members(constraint.allowed)
-    kinds += [rng.choice(fillers) for _ in range(objects - len(kinds))]
-    rng.shuffle(kinds)
+        if not need & mask(found):
+            found.append(rng.choice(members(need & constraint.allowed)))
+    kinds = rng.choices(members(constraint.allowed), k=objects - len(found))
+    for kind in found:
+        kinds.insert(int(rng.random() * (len(kinds) + 1)), kind)
     return tuple(kinds)
 
 

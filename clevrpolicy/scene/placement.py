@@ -18,7 +18,7 @@ from collections.abc import Sequence
 
 from clevrpolicy.scene.camera import Camera
 from clevrpolicy.scene.lamps import LAMPS
-from clevrpolicy.scene.ontology import RADIUS, Kind, Object, Scene, Vector
+from clevrpolicy.scene.ontology import KINDS, RADIUS, Kind, Object, Scene, Vector
 from clevrpolicy.scene.visibility import Solid, visible
 from harness.errors import UserError
 
@@ -51,11 +51,22 @@ OBJECT_TRIES = 50
 LAYOUT_TRIES = 2000
 DECIMALS = 6
 
+_NAMES = {kind: str(kind) for kind in KINDS}
+
+
+def fingerprint(kinds: Sequence[Kind]) -> bytes:
+    """A hash of a scene's content: equal for all scenes with exactly these kinds of object."""
+    return hashlib.sha256("\n".join(sorted(map(_NAMES.__getitem__, kinds))).encode()).digest()
+
 
 def split_of(kinds: Sequence[Kind]) -> str:
     """The split (train or test) of all scenes with exactly these kinds of object."""
-    content = "\n".join(sorted(map(str, kinds))).encode()
-    share = int.from_bytes(hashlib.sha256(content).digest()[:8], "big") / 2**64
+    return split_by(fingerprint(kinds))
+
+
+def split_by(content: bytes) -> str:
+    """The split of all scenes with this fingerprint."""
+    share = int.from_bytes(content[:8], "big") / 2**64
     return "train" if share < TRAIN_SHARE else "test"
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 from harness import variants
 from harness.files.benchmark import Benchmark
 
-TEXT = "9c0904b10bb49319114ef4020da00be2963e8a42d9c185e2f352b175a140f43a"
-VISUAL = "fb3b21926f6bf19106c6f35ed3afbbddb55d390b251499fbfddb584951742d59"
+TEXT = "9af93f2cbb03114328d9ca23a640f5d9d781e9311248eb12c9870a1886de0c42"
+VISUAL = "19905efa0b465068af052b290f8e6f08e992f0b25309b98ed0c6341dcae3a2fd"
 RULES = "1000dc8e65011ecf71ea18e837b511687cdc687bca121908481ab6f7b0d14ce5"
 PROMPT = Path(__file__).with_name("prompt.txt")
 

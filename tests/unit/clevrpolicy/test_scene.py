@@ -96,28 +96,44 @@ def test_scenes_that_cannot_be_rendered_are_refused() -> None:
         clevr_json.decode(data)
 
 
-@pytest.mark.parametrize(("depth", "count"), [(1, 7), (2, 30), (4, 40), (6, 50)])
-def test_balanced_scenes_are_spread_evenly_over_the_leaves(depth: int, count: int) -> None:
-    trees = {d.policy.id: d.tree for d in policies.sample_policies(Config(depth, 3))}
-    allocations = list(quotas.balanced(trees, count, quotas.SceneSampler(rng(0, "plan"), "test", 3, 10)))
-    for policy_id, tree in trees.items():
-        cases = Counter(tree.walk(mask(kinds))[1].case for kinds, ids in allocations if policy_id in ids)
-        leaves = sum(1 for _ in tree.leaves())
-        assert sum(cases.values()) == count
-        assert all(cases[case] in (count // leaves, count // leaves + 1) for case in range(leaves))
-    assert len(allocations) < 3 * count
-    contents = {tuple(sorted(kinds)) for kinds, _ in allocations}
-    assert len(contents) == len(allocations)
-    assert all(placement.split_of(kinds) == "test" and 3 <= len(kinds) <= 10 for kinds, _ in allocations)
+def planned(trees, split: str, numbers: range, objects: tuple[int, int] = (3, 10)):
+    sampler = quotas.SceneSampler(rng(0, "plan", numbers.start), split, *objects)
+    return list(quotas.balanced(trees, numbers, 0, sampler))
+
+
+def trees_of(config: Config):
+    return {policy.policy.id: policy.tree for policy in policies.sample_policies(config)}
+
+
+@pytest.mark.parametrize(
+    ("depth", "policies_", "count"),
+    [(1, 3, 7), (2, 1, 30), (4, 3, 40), (6, 3, 50), (3, quotas.GROUP + 2, 20)],
+)
+def test_balanced_scenes_are_spread_evenly_over_the_leaves(depth: int, policies_: int, count: int) -> None:
+    trees = trees_of(Config(depth, policies_))
+    parts = [planned(trees, "test", range(count // 3)), planned(trees, "test", range(count // 3, count))]
+    for allocations in (*parts, parts[0] + parts[1]):
+        for policy_id, tree in trees.items():
+            walked = Counter(tree.walk(mask(kinds))[1].case for kinds, ids in allocations if policy_id in ids)
+            cases = [walked[leaf.case] for leaf, _ in tree.leaves()]
+            assert max(cases) - min(cases) <= 1
+    for policy_id in trees:
+        assert sum(policy_id in ids for part in parts for _, ids in part) == count
+    for allocations in parts:
+        assert len({tuple(sorted(kinds)) for kinds, _ in allocations}) == len(allocations)
+        assert all(placement.split_of(kinds) == "test" and 3 <= len(kinds) <= 10 for kinds, _ in allocations)
+
+
+def test_policies_share_scenes() -> None:
+    assert len(planned(trees_of(Config(4, 10)), "train", range(100))) < 300
 
 
 def test_natural_scenes_serve_every_policy() -> None:
-    trees = {d.policy.id: d.tree for d in policies.sample_policies(Config(2, 3))}
-    allocations = list(quotas.natural(trees, 20, quotas.SceneSampler(rng(0, "plan"), "train", 3, 10)))
-    assert [policy_ids for _, policy_ids in allocations] == [tuple(trees)] * 20
+    policy_ids = tuple(trees_of(Config(2, 3)))
+    allocations = list(quotas.natural(policy_ids, 20, quotas.SceneSampler(rng(0, "plan"), "train", 3, 10)))
+    assert [policy_ids for _, policy_ids in allocations] == [policy_ids] * 20
 
 
 def test_an_error_names_the_leaf_without_enough_scenes() -> None:
-    trees = {d.policy.id: d.tree for d in policies.sample_policies(Config(8, 1))}
     with pytest.raises(UserError, match=r"not enough .* for Case \d+ of policy L8-\w+ with 2\.\.4 objects"):
-        list(quotas.balanced(trees, 20_000, quotas.SceneSampler(rng(0, "plan"), "test", 2, 4)))
+        planned(trees_of(Config(8, 1)), "test", range(20_000), (2, 4))

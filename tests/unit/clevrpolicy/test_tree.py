@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from clevrpolicy.dataset.config import Config
 from clevrpolicy.policy import policies, reasoning, tree, wording
+from clevrpolicy.policy.table import CaseTable
 from clevrpolicy.policy.tree import Leaf, Node, Tree
 from clevrpolicy.scene.ontology import ATTRIBUTES, KINDS
 from harness.errors import UserError
@@ -68,6 +69,26 @@ def test_walk_agrees_with_testing_each_object(seed, kinds, accumulate) -> None:
             considered = met
         branch = branch.yes if met else branch.no
     assert sampled.walk(tree.mask(kinds))[1] == branch
+
+
+@given(seed=seeds, kinds=st.lists(st.sampled_from(KINDS), min_size=3, max_size=10), accumulate=st.booleans())
+@settings(max_examples=100, deadline=None)
+def test_a_case_table_agrees_with_the_walk(seed, kinds, accumulate) -> None:
+    sampled = sample(seed, 6, accumulate)
+    visits, leaf = sampled.walk(tree.mask(kinds))
+    table = CaseTable(sampled)
+    assert table.case(tree.mask(kinds)) == leaf.case
+    assert table.paths[leaf.case] == tuple(visit.condition for visit in visits)
+
+
+@given(seed=seeds, depth=depths, kinds=st.lists(st.sampled_from(KINDS), min_size=3, max_size=10))
+@settings(max_examples=30, deadline=None)
+def test_a_replacement_changes_the_case_of_every_scene(seed, depth, kinds) -> None:
+    config = Config(depth, 1, seed=seed)
+    (policy,) = policies.sample_policies(config)
+    replacements = policies.sample_replacements(config, policy, 0)
+    case = policy.tree.walk(tree.mask(kinds))[1]
+    assert any(other.tree.walk(tree.mask(kinds))[1] != case for other in replacements)
 
 
 def test_a_case_reveals_nothing_about_its_path() -> None:
