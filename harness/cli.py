@@ -1,4 +1,4 @@
-"""The `harness` command: eval, judge, report, compare, show, verify, list."""
+"""The `harness` command: eval, prompts, score, judge, report, compare, show, verify, list."""
 
 from pathlib import Path
 
@@ -10,6 +10,8 @@ from harness.compare.page import write_comparison
 from harness.compare.pairs import compare as compare_runs
 from harness.console import command_line
 from harness.errors import UserError
+from harness.external import ResponseLine, ScoreRequest, prompt_lines, score_responses
+from harness.files import store
 from harness.files.kinds import RUN, RUN_OR_RUNS, refuse, require, runs_in
 from harness.general import published
 from harness.judge.config import JudgeRequest
@@ -17,11 +19,12 @@ from harness.judge.run import judge as judge_run
 from harness.judge.summary import figures
 from harness.judge.summary import table as judgement_table
 from harness.metrics.metric import installed
+from harness.records import Report
 from harness.report.figures import read_report, table
 from harness.report.page import warnings
 from harness.report.savings import savings
 from harness.report.text import terminal_table
-from harness.request import EvalRequest
+from harness.request import EvalRequest, PromptRequest
 from harness.run import evaluate
 from harness.show import show
 from harness.text import printable
@@ -37,7 +40,44 @@ def eval_(benchmark: Positional[str], /, request: EvalRequest, *, out: Path) -> 
         request: Which model to score, and on what.
         out: Folder of the run.
     """
-    report = evaluate(published.open(benchmark), request, out)
+    _print_report(evaluate(published.open(benchmark), request, out), out)
+
+
+def prompts(
+    benchmark: Positional[str], /, request: PromptRequest, *, out: Path, inline: bool = False
+) -> None:
+    """Write the prompts to a file, for a model that is run by another program. `harness score` is next.
+
+    Args:
+        benchmark: Folder of a complete benchmark, or a published one as NAME[:SOURCE].
+        request: Which prompts.
+        out: The file, with a JSON object per line: id, prompt_sha256 and messages as for OpenAI's API.
+        inline: Write images into the file as data URIs, and not as file:// addresses.
+    """
+    with store.writing(out):
+        out.parent.mkdir(parents=True, exist_ok=True)
+    store.write_lines(out, prompt_lines(published.open(benchmark), request, inline))
+    print(out)
+
+
+def score(
+    benchmark: Positional[str], responses: Positional[Path], /, request: ScoreRequest, *, out: Path
+) -> None:
+    """Score responses that another program generated, and write OUT/report.html as `harness eval` does.
+
+    Args:
+        benchmark: The benchmark that the prompts are of.
+        responses: A file with a JSON object per line: the id of a prompt and a text, or an error if there is
+            no response. Optional: finish_reason (stop, length, refusal), prompt_tokens, completion_tokens,
+            seconds.
+        request: Which prompts were requested, and which model responded with which sampling.
+        out: Folder of the run.
+    """
+    lines = store.read_lines(responses, ResponseLine)
+    _print_report(score_responses(published.open(benchmark), request, lines, str(responses), out), out)
+
+
+def _print_report(report: Report, out: Path) -> None:
     print(table({report.run.model: report}))
     for saving in savings(report.usage):
         print(saving)
@@ -135,6 +175,8 @@ def main() -> None:
     command_line(
         {
             "eval": eval_,
+            "prompts": prompts,
+            "score": score,
             "judge": judge,
             "report": report,
             "compare": compare,

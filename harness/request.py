@@ -1,6 +1,7 @@
 """What `harness eval` is asked for, and the folder that it reserves for its run.
 
-EvalRequest    the flags of the command
+PromptRequest  which prompts
+EvalRequest    which prompts and which model: the flags of the command
 Run            all that the responses depend on, in RUN/run.json; another one for the same folder is
                refused, unless every request to the model failed
 """
@@ -38,11 +39,10 @@ FLAGS = {
 }
 
 
-@dataclass(frozen=True)
-class EvalRequest:
-    """The request of `harness eval`: its fields are the flags of the command."""
+@dataclass(frozen=True, kw_only=True)
+class PromptRequest:
+    """Which prompts of a benchmark."""
 
-    model: Annotated[str, arg(metavar="BACKEND[:ARGUMENT]", help=backends.model_help())]
     variants: str = ",".join(VARIANTS)
     """Comma-separated, some of internalized (the policy is not in the prompt), in_context (it is) and
     override (another policy is in the prompt, and governs the answer)."""
@@ -52,6 +52,20 @@ class EvalRequest:
     """Use a random sample of N instances, the same for every model."""
     samples: int = 1
     """Responses per prompt."""
+
+    def __post_init__(self) -> None:
+        variants.parse(self.variants)
+        for name in ("limit", "samples"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise UserError(f"{name}: expected 1 or more, got {value}")
+
+
+@dataclass(frozen=True)
+class EvalRequest(PromptRequest):
+    """The request of `harness eval`: its fields are the flags of the command."""
+
+    model: Annotated[str, arg(metavar="BACKEND[:ARGUMENT]", help=backends.model_help())]
     sampling: Sampling = field(default_factory=Sampling)
     endpoint: Endpoint = field(default_factory=Endpoint)
     trust_remote_code: bool = False
@@ -61,11 +75,7 @@ class EvalRequest:
     time to the first token."""
 
     def __post_init__(self) -> None:
-        variants.parse(self.variants)
-        for name in ("limit", "samples"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise UserError(f"{name}: expected 1 or more, got {value}")
+        super().__post_init__()
         if self.samples > 1 and self.sampling.temperature == 0:
             raise UserError(
                 f"samples: expected 1 with greedy decoding, got {self.samples}; set --temperature above 0"
@@ -79,7 +89,7 @@ def reserve_run(benchmark: Benchmark, request: EvalRequest, out: Path) -> Run:
     copied to a machine without the checkpoint, so what answers is compared only if it is known. A run that
     an old version started keeps its instances.
     """
-    run = _run(benchmark, request)
+    run = make_run(benchmark, request)
     if (out / "run.json").is_file() and (out / RESPONSES).is_file():
         run = replace(run, sampled=store.read_json(out / "run.json", Run).sampled)
     unknown = [name for name in ("weights", "identity") if getattr(run, name) is None]
@@ -112,7 +122,8 @@ def _discard_failures(out: Path) -> bool:
     return True
 
 
-def _run(benchmark: Benchmark, request: EvalRequest) -> Run:
+def make_run(benchmark: Benchmark, request: EvalRequest) -> Run:
+    """The run that answers a request, before a folder is reserved for it."""
     manifest = benchmark.manifest
     return Run(
         benchmark=str(benchmark.folder.resolve()),

@@ -43,8 +43,10 @@ BATCH_CHECK = 16
 EARLY = 16
 
 
-def evaluate(benchmark: Benchmark, request: EvalRequest, out: Path) -> Report:
+def evaluate(benchmark: Benchmark, request: EvalRequest, out: Path, backend: Backend | None = None) -> Report:
     """Gets the missing responses, scores all of them, and writes and returns the report.
+
+    `backend` responds in place of the one that the request names.
 
     Raises UserError if `out` contains a run of another request, or if every request failed. A new folder is
     removed if an error of the user occurs before the first response.
@@ -56,7 +58,7 @@ def evaluate(benchmark: Benchmark, request: EvalRequest, out: Path) -> Report:
     log = store.Log(out / RESPONSES, Response)
     with store.locked(log.path):
         try:
-            return _evaluate(benchmark, request, run, instances, log, out)
+            return _evaluate(benchmark, request, run, instances, log, out, backend)
         except UserError:
             if is_new and log.path.stat().st_size == 0:
                 shutil.rmtree(out)
@@ -64,7 +66,13 @@ def evaluate(benchmark: Benchmark, request: EvalRequest, out: Path) -> Report:
 
 
 def _evaluate(
-    benchmark: Benchmark, request: EvalRequest, run: Run, instances: list[Instance], log: store.Log, out: Path
+    benchmark: Benchmark,
+    request: EvalRequest,
+    run: Run,
+    instances: list[Instance],
+    log: store.Log,
+    out: Path,
+    backend: Backend | None,
 ) -> Report:
     prompts = list(prompts_of(benchmark, run, instances))
     logged = {r.key: r for r in log.read()}
@@ -76,7 +84,7 @@ def _evaluate(
     log.append(r for r in unreadable if r != logged.get(r.key))
     done |= {response.key: response for response in unreadable}
     if missing or not (out / "report.json").exists():
-        backend = backends.make(
+        backend = backend or backends.make(
             request.model, benchmark, request.sampling, request.endpoint, out, request.trust_remote_code
         )
         started = time.monotonic()

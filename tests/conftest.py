@@ -52,6 +52,14 @@ def visual_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def words_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """ClevrPolicy-T at N=2 on the scenes of text_folder, which are described in words."""
+    out = tmp_path_factory.mktemp("benchmarks") / "words"
+    generate(out, SceneConfig(depth=2, scenes="words", **SMALL), workers=2)
+    return out
+
+
+@pytest.fixture(scope="session")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny vision-language model with random weights."""
     from training.base import save_random

@@ -2,7 +2,9 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
+
+import msgspec
 
 from clevrpolicy.policy.tree import DEPTHS
 from harness.errors import UserError
@@ -35,6 +37,9 @@ class Config:
     """Training instances per policy."""
     test: int = 200
     """Test instances per policy."""
+    scenes: Literal["pictures", "words"] = "pictures"
+    """words: describe each scene in a sentence instead of showing it, for language models. Scenes, policies
+    and answers are the same."""
     visual: bool = False
     """ClevrPolicy-M: show attribute values as pictures in the policy."""
     crop_share: float = 0.5
@@ -54,6 +59,13 @@ class Config:
             raise UserError(f"crop_share: expected above 0 and at most 1, got {self.crop_share}")
         if not self.visual and self.crop_share != Config.crop_share:
             raise UserError("crop_share: expected only with --visual, got it alone")
+
+    def settings(self) -> dict[str, Any]:
+        """As in a manifest. Pictures are not named, so that their digests are those of earlier versions."""
+        settings: dict[str, Any] = msgspec.to_builtins(self)
+        if self.scenes == "pictures":
+            del settings["scenes"]
+        return settings
 
     def ranges(self) -> list[tuple[str, int, int]]:
         return [

@@ -6,7 +6,7 @@ result and renders only the missing pictures (workers.py).
 
 from pathlib import Path
 
-import msgspec
+from tqdm import tqdm
 
 from clevrpolicy.dataset import quotas
 from clevrpolicy.dataset.config import SceneConfig
@@ -14,6 +14,7 @@ from clevrpolicy.dataset.instances import BenchmarkBuilder
 from clevrpolicy.dataset.quotas import PLANNER, SceneSampler, SceneSpec
 from clevrpolicy.dataset.workers import SceneJob, render_all
 from clevrpolicy.policy.policies import FAMILY, TreePolicy, sample_policies
+from clevrpolicy.scene import clevr_json
 from clevrpolicy.scene.render import VERSION
 from harness.files import benchmark
 from harness.files.benchmark import BenchmarkSpec, Manifest
@@ -22,7 +23,7 @@ from harness.seeds import rng
 
 def generate(out: Path, config: SceneConfig, workers: int) -> Manifest:
     """Generates a benchmark in out, or resumes an interrupted one with the same configuration."""
-    spec = BenchmarkSpec(FAMILY, msgspec.to_builtins(config), {"renderer": VERSION, "planner": PLANNER})
+    spec = BenchmarkSpec(FAMILY, config.settings(), {"renderer": VERSION, "planner": PLANNER})
     with benchmark.creating(out, spec) as finished:
         if finished is not None:
             return finished
@@ -31,11 +32,16 @@ def generate(out: Path, config: SceneConfig, workers: int) -> Manifest:
             *_plan(config, policies, "train", config.train),
             *_plan(config, policies, "test", config.test),
         ]
-        builder = BenchmarkBuilder(config, policies, scenes)
         scene_jobs = [
             SceneJob(scene, index, config.seed, config.width, config.height)
             for index, scene in enumerate(scenes)
         ]
+        if config.scenes == "words":
+            records = [job.record() for job in tqdm(scene_jobs, desc="scenes", unit="")]
+            builder = BenchmarkBuilder(config, policies, scenes, dict(map(clevr_json.kinds, records)))
+            render_all(out, list(builder.crop_jobs()), workers)
+            return builder.write(out, spec, records)
+        builder = BenchmarkBuilder(config, policies, scenes)
         results = render_all(out, [*scene_jobs, *builder.crop_jobs()], workers)
         return builder.write(out, spec, (result.scene for result in results if result.scene is not None))
 

@@ -6,7 +6,7 @@ objects as a selected training scene.
 """
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -40,7 +40,8 @@ class _Collection(msgspec.Struct):
 
 def import_clevr(clevr: Path, out: Path, config: Config, workers: int) -> Manifest:
     """Generates a benchmark in out from a local copy of CLEVR, or resumes an interrupted one."""
-    fields = {"scenes": "CLEVR", **msgspec.to_builtins(config)}
+    scenes = "CLEVR" if config.scenes == "pictures" else "CLEVR in words"
+    fields = {**config.settings(), "scenes": scenes}
     spec = BenchmarkSpec(FAMILY, fields, {"renderer": VERSION, "planner": PLANNER})
     with benchmark.creating(out, spec) as finished:
         return finished or _import(clevr, out, spec, config, workers)
@@ -51,13 +52,8 @@ def _import(clevr: Path, out: Path, spec: BenchmarkSpec, config: Config, workers
     train = list(_select(clevr, "train", policies, config, config.train, excluded=set()))
     train_contents = {tuple(sorted(scene.kinds)) for scene, _ in train}
     test = list(_select(clevr, "test", policies, config, config.test, train_contents))
-    scenes: dict[str, SceneSpec] = {}
-    for scene, record in tqdm(train + test, desc="copying", unit=""):
-        copied = _copy(clevr, out, scene, record)
-        if copied.image in scenes:
-            raise UserError(f"{clevr}: expected a file name for each picture, got two of {copied.picture}")
-        scenes[copied.image] = copied
-    builder = BenchmarkBuilder(config, policies, scenes.values())
+    scenes = list(_copy_all(clevr, out, train + test, config))
+    builder = BenchmarkBuilder(config, policies, scenes, {scene.scene_id: scene.kinds for scene in scenes})
     render_all(out, list(builder.crop_jobs()), workers)
     return builder.write(out, spec, (record for _, record in train + test))
 
@@ -113,6 +109,19 @@ def _decode(path: Path, number: int, raw: msgspec.Raw) -> tuple[Content, str, di
         found = f"scene {short(printable(str(name)))}: {reason(error)}"
         raise UserError(f"{path}: expected scenes in CLEVR's format, got {found}") from error
     return kinds, scene_id, record
+
+
+def _copy_all(
+    clevr: Path, out: Path, scenes: Sequence[tuple[SceneSpec, dict[str, Any]]], config: Config
+) -> Iterator[SceneSpec]:
+    """The scenes, after copying their pictures unless they are in words. UserError if two have the same."""
+    copied: set[str] = set()
+    for scene, record in tqdm(scenes, desc="copying", unit=""):
+        new = scene if config.scenes == "words" else _copy(clevr, out, scene, record)
+        if new.image in copied:
+            raise UserError(f"{clevr}: expected a file name for each picture, got two of {new.image}")
+        copied.add(new.image)
+        yield new
 
 
 def _copy(clevr: Path, out: Path, scene: SceneSpec, record: dict[str, Any]) -> SceneSpec:

@@ -1,7 +1,7 @@
 """Builds a benchmark's instances from policies and scenes, with override answers and recall questions."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from clevrpolicy.policy import reasoning
 from clevrpolicy.policy.policies import TreePolicy, sample_replacements
 from clevrpolicy.policy.table import CaseTable
 from clevrpolicy.policy.tree import mask
+from clevrpolicy.scene.ontology import Kind
 from harness.files import benchmark, store
 from harness.files.benchmark import BenchmarkSpec, Manifest
 from harness.parsing import FORMAT
@@ -29,9 +30,15 @@ class BenchmarkBuilder:
     only for the policy itself.
     """
 
-    def __init__(self, config: Config, policies: list[TreePolicy], scenes: Iterable[SceneSpec]) -> None:
-        self.config = config
-        self.policies = policies
+    def __init__(
+        self,
+        config: Config,
+        policies: list[TreePolicy],
+        scenes: Iterable[SceneSpec],
+        words: Mapping[str, Sequence[Kind]] = {},
+    ) -> None:
+        """`words`: by id of a scene that is described in words, its objects from left to right."""
+        self.config, self.policies, self.words = config, policies, words
         self.replacements = [
             sample_replacements(config, policy, index) for index, policy in enumerate(policies)
         ]
@@ -73,7 +80,7 @@ class BenchmarkBuilder:
         return Instance(
             id=f"{policy.id}-{scene.scene_id}",
             split=scene.split,
-            query=(Part("image", scene.image), Part("text", f"{QUESTION.format(name=policy.name)} {FORMAT}")),
+            query=(self._shown(scene), Part("text", f"{QUESTION.format(name=policy.name)} {FORMAT}")),
             facts={
                 "scene": scene.scene_id,
                 "objects": len(scene.kinds),
@@ -84,6 +91,11 @@ class BenchmarkBuilder:
             target=f"Case {case}",
             override=Override(replacement, f"Case {other_case}"),
         )
+
+    def _shown(self, scene: SceneSpec) -> Part:
+        if self.config.scenes == "pictures":
+            return Part("image", scene.image)
+        return Part("text", f"{reasoning.description(self.words[scene.scene_id])}\n")
 
     def _choose_replacement(self, split: str, index: int, bits: int, case: int) -> tuple[str, int]:
         """The id of a replacement that gives the scene another case, and this case."""

@@ -29,6 +29,7 @@ from tqdm import tqdm
 
 from clevrpolicy.dataset.quotas import SceneSpec
 from clevrpolicy.scene import clevr_json, crops
+from clevrpolicy.scene.ontology import Scene
 from clevrpolicy.scene.placement import place
 from clevrpolicy.scene.render import Renderer
 from harness.errors import UserError
@@ -56,10 +57,17 @@ class SceneJob:
         return self.scene.image
 
     def render(self, renderer: Renderer) -> tuple[Image.Image, dict[str, Any]]:
+        scene = self._place()
+        return Image.fromarray(renderer.render(scene)), clevr_json.encode(scene, self.index)
+
+    def record(self) -> dict[str, Any]:
+        """The scene as CLEVR's JSON, without rendering it."""
+        return clevr_json.encode(self._place(), self.index)
+
+    def _place(self) -> Scene:
         spec = self.scene
         draw = rng(self.seed, "scene", spec.scene_id)
-        scene = place(spec.kinds, draw, spec.scene_id, spec.split, self.width, self.height)
-        return Image.fromarray(renderer.render(scene)), clevr_json.encode(scene, self.index)
+        return place(spec.kinds, draw, spec.scene_id, spec.split, self.width, self.height)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +105,8 @@ def render_all(folder: Path, jobs: Sequence[Job], workers: int) -> list[RenderRe
     missing = [job for job in jobs if job.path not in results]
     for parent in {(folder / job.path).parent for job in missing}:
         parent.mkdir(parents=True, exist_ok=True)
-    with tqdm(total=len(jobs), initial=len(jobs) - len(missing), desc="pictures", unit="") as progress:
+    done = len(jobs) - len(missing)
+    with tqdm(total=len(jobs), initial=done, desc="pictures", unit="", disable=not jobs) as progress:
         for result in _run(folder, missing, workers):
             log.append([result])
             results[result.path] = result

@@ -114,7 +114,9 @@ class ClevrPolicy(Family):
         return first_error(text, path, self._rules(policy), kinds, lambda: self._scene(scene))
 
     def _scene(self, scene: str) -> Scene | None:
-        """The scene with its camera; None for one of the original CLEVR or of an older version."""
+        """The scene with its camera; None if it is in words, of the original CLEVR or of an older version."""
+        if self.benchmark.manifest.config.get("scenes") == "words":
+            return None
         data = msgspec.json.decode(self._scenes[scene], type=dict[str, Any])
         try:
             return clevr_json.decode(data)

@@ -29,6 +29,11 @@ def enumeration(kinds: Sequence[Kind]) -> str:
     return f"{', '.join(others)} and {last}" if others else last
 
 
+def description(kinds: Sequence[Kind]) -> str:
+    """A scene in words, in place of its picture. `kinds` is in the same order as in `gold`."""
+    return f"The objects in the scene, from left to right: {enumeration(kinds)}."
+
+
 def _describe(visit: Visit, kinds: Sequence[Kind]) -> str:
     node = visit.node
     picture = f" Its picture shows the {node.attribute} {node.value}." if node.crop else ""

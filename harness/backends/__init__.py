@@ -25,6 +25,8 @@ from harness.records import Json, Prompt, Response
 # Backends that answer from the benchmark itself (scripted.py). They are listed by name, because finding their
 # classes through the registry would import torch only to learn that `hf` is not one of them.
 SCRIPTED = ("random", "majority", "oracle")
+# In place of a backend: external:NAME is a model that another program runs (harness/external.py).
+EXTERNAL = "external"
 # The name in a backend's description under which it lists what a server rejects, and what is sent instead.
 CHANGED = "rejected by the server"
 

@@ -6,7 +6,7 @@ import re
 from functools import cache
 from pathlib import Path
 
-from harness.backends import Endpoint, check_url, is_scripted, location
+from harness.backends import EXTERNAL, Endpoint, check_url, is_scripted, location
 from harness.files import store
 
 # The backends whose argument is a checkpoint. Any other model is behind an address, or scripted.
@@ -35,8 +35,8 @@ Identity = dict[str, str | None]
 def identity(model: str, endpoint: Endpoint, trust_remote_code: bool = False) -> Identity | None:
     """By kind, sha256 of a local checkpoint's files; the revision of a hub id; the address of a server.
 
-    A kind without files has no value. Returns None for a scripted model and for a checkpoint that is not on
-    this machine.
+    A kind without files has no value. Returns None for a scripted or an external model, and for a checkpoint
+    that is not on this machine.
     """
     name, place = model.partition(":")[0], location(model)
     if name in CHECKPOINTS:
@@ -45,7 +45,7 @@ def identity(model: str, endpoint: Endpoint, trust_remote_code: bool = False) ->
             return {**{kind: _digest(Path(place), files) for kind, files in FILES.items()}, **run_code}
         revision = None if is_local(place) else hub_revision(place)[0]
         return {"revision": revision, **run_code} if revision else None
-    if is_scripted(model) or name == "replay":
+    if is_scripted(model) or name in ("replay", EXTERNAL):
         return None
     # The variable that the provider's client reads.
     address = endpoint.base_url or os.environ.get(f"{name.upper()}_BASE_URL")

@@ -72,11 +72,15 @@ def locked(file: Path, wait: bool = False) -> Iterator[None]:
 
 def write(path: Path, data: bytes) -> None:
     """Writes a complete file, or leaves the old one unchanged."""
+    _write(path, (data,))
+
+
+def _write(path: Path, chunks: Iterable[bytes]) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     with writing(path):
         try:
             with temporary.open("wb") as file:
-                file.write(data)
+                file.writelines(chunks)
                 file.flush()
                 # Without this, a power cut after the rename could leave an empty file.
                 os.fsync(file.fileno())
@@ -114,7 +118,9 @@ def read_toml(path: Path, type_: type[T]) -> T:
 
 
 def write_lines(path: Path, records: Iterable[Any]) -> None:
-    write(path, msgspec.json.Encoder().encode_lines(list(records)))
+    """Writes one record at a time, so that records from a generator are never all in memory."""
+    encoder = msgspec.json.Encoder()
+    _write(path, (encoder.encode_lines([record]) for record in records))
 
 
 def read_lines(path: Path, type_: type[T]) -> Iterator[T]:

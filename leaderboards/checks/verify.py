@@ -99,7 +99,7 @@ def _run_errors(run: Run, benchmark: Benchmark) -> Iterator[str]:
 def _backend_errors(submission: Submission) -> Iterator[str]:
     """The prefix of the model's name is the backend, also in the report."""
     model, described = submission.run.model, submission.report.backend.get("backend")
-    known = registry.names(registry.BACKENDS)
+    known = [*registry.names(registry.BACKENDS), backends.EXTERNAL]
     prefix = model.partition(":")[0]
     if prefix not in known:
         yield f"model: expected a name that begins with one of {', '.join(known)}, got {shown(model)!r}"

@@ -20,6 +20,7 @@ from clevrpolicy.skills import SkillsConfig
 from harness.errors import UserError
 from harness.files.benchmark import Benchmark
 from harness.seeds import rng
+from harness.variants import INTERNALIZED
 from harness.verify import verify
 
 # Fields that CLEVR's own files do not have.
@@ -78,6 +79,23 @@ def test_import(clevr: Path, tmp_path: Path, balance) -> None:
         cli.scenes(tmp_path / "bench", split, path)
         scene_ids = {clevr_json.kinds(scene)[0] for scene in json.loads(path.read_text())["scenes"]}
         assert scene_ids == {instance.facts["scene"] for instance in instances}
+
+
+def test_import_in_words_needs_no_pictures(clevr: Path, tmp_path: Path) -> None:
+    settings = {"depth": 2, "policies": 2, "train": 8, "test": 8}
+    import_clevr(clevr, tmp_path / "pictures", Config(**settings), workers=1)
+    copy = Path(shutil.copytree(clevr, tmp_path / "clevr", ignore=shutil.ignore_patterns("images")))
+    import_clevr(copy, tmp_path / "words", Config(scenes="words", **settings), workers=1)
+    pictures, words = (Benchmark(tmp_path / name) for name in ("pictures", "words"))
+    assert not (tmp_path / "words/images").exists()
+    assert words.policies == pictures.policies
+    for shown, described in zip(pictures.instances("test"), words.instances("test"), strict=True):
+        assert (described.id, described.target, described.override) == (
+            shown.id,
+            shown.target,
+            shown.override,
+        )
+        assert words.family.gold(described, INTERNALIZED) == pictures.family.gold(shown, INTERNALIZED)
 
 
 def test_a_policy_without_enough_scenes_is_named(clevr: Path, tmp_path: Path) -> None:
@@ -238,7 +256,7 @@ def test_two_pictures_of_one_name_are_refused(clevr: Path, tmp_path: Path) -> No
 
     copy = copy_with(clevr, tmp_path, rename)
     (copy / "images/val/same.png").write_bytes(readable()["plain.png"].data)
-    with pytest.raises(UserError, match=r"two of same\.png"):
+    with pytest.raises(UserError, match=r"two of images/same\.png"):
         import_clevr(copy, tmp_path / "bench", SMALL, workers=1)
 
 

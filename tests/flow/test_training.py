@@ -74,7 +74,9 @@ def test_the_harness_scores_the_checkpoints_of_two_stages(
     assert record["planned"] == ["vm-cpt", "cot-sft"]
     assert record["stages"][1]["parent"] == str(tmp_path / "run" / "vm-cpt")
     report = evaluate(
-        Benchmark(text_folder), EvalRequest(f"hf:{last}", "internalized", limit=2), tmp_path / "scored"
+        Benchmark(text_folder),
+        EvalRequest(f"hf:{last}", variants="internalized", limit=2),
+        tmp_path / "scored",
     )
     assert report.rows[0].n == 2
     # Nothing is trained twice.

@@ -25,8 +25,8 @@ def mixture(visual_folder: Path) -> Mixture:
 def trainer(checkpoint: Path, mixture: Mixture, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """A trainer whose vLLM keeps its weights as they are.
 
-    On processors with AVX-512, vLLM packs the weights of linear layers for oneDNN and drops the originals, so that
-    it cannot load weights a second time. On a GPU it keeps them.
+    On processors with AVX-512, vLLM packs the weights of linear layers for oneDNN and drops the originals, so
+    that it cannot load weights a second time. On a GPU it keeps them.
     """
     from vllm import _custom_ops
 

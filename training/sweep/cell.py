@@ -46,10 +46,10 @@ def run(sweep: Sweep, cell: Cell) -> None:
             scores = accuracy_by_coverage(benchmark, _chains(cell, data, benchmark), test)
             store.write_json(folder / cell.file(data, COVERAGE), scores)
         if "recall" in benchmark.splits:
-            request = EvalRequest(model, INTERNALIZED.name, "recall", sampling=sampling)
+            request = EvalRequest(model, sampling, variants=INTERNALIZED.name, split="recall")
             evaluate(benchmark, request, folder / cell.file(data, "recall"))
     for name in sweep.general:
-        request = EvalRequest(model, INTERNALIZED.name, sampling=sampling)
+        request = EvalRequest(model, sampling, variants=INTERNALIZED.name)
         evaluate(Benchmark(Path("data", name)), request, folder / name)
 
 

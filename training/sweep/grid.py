@@ -94,7 +94,7 @@ class Scoring(TomlTable, frozen=True):
     def test(self, model: str) -> EvalRequest:
         # A scripted model always gives the same response, so one sample is enough.
         samples = 1 if model in SCRIPTED else self.samples
-        return EvalRequest(model, self.variants, "test", self.limit, samples, self.sampling)
+        return EvalRequest(model, self.sampling, variants=self.variants, limit=self.limit, samples=samples)
 
 
 class Grid(TomlTable, frozen=True):

@@ -89,7 +89,7 @@ def test_every_instance_is_drawn_equally_often() -> None:
 def test_the_report_says_how_the_sample_was_drawn(text_folder: Path, tmp_path: Path) -> None:
     benchmark = Benchmark(text_folder)
     reports = [
-        evaluate(benchmark, EvalRequest(model, "internalized", limit=4), tmp_path / model)
+        evaluate(benchmark, EvalRequest(model, variants="internalized", limit=4), tmp_path / model)
         for model in ("oracle", "random")
     ]
     n = len(benchmark.instances("test"))
@@ -105,7 +105,7 @@ def test_the_report_says_how_the_sample_was_drawn(text_folder: Path, tmp_path: P
 
 
 def test_a_run_of_an_old_version_keeps_its_first_instances(text_folder: Path, tmp_path: Path) -> None:
-    benchmark, request = Benchmark(text_folder), EvalRequest("oracle", "internalized", limit=4)
+    benchmark, request = Benchmark(text_folder), EvalRequest("oracle", variants="internalized", limit=4)
     every = benchmark.instances("test")
     evaluate(benchmark, replace(request, limit=None), tmp_path / "all")
     old, new = tmp_path / "old", tmp_path / "new"

@@ -1,0 +1,149 @@
+"""The harness in Python, such as in a notebook. Settings have the names of the commands' flags.
+
+    bench = harness.load("bench")
+    report = harness.evaluate(bench, model="hf:path/to/checkpoint", out="runs/mine", limit=20)
+    print(report.table())
+
+Errors are `harness.errors.UserError`, whose message says what to do.
+"""
+
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from harness import external
+from harness import run as runs
+from harness.backends import EXTERNAL, Endpoint, Sampling
+from harness.errors import UserError
+from harness.external import FromFunction, Respond, ResponseLine, ScoreRequest
+from harness.files import store
+from harness.files.benchmark import Benchmark
+from harness.general import published
+from harness.metrics.accuracy import ACCURACY
+from harness.records import Report
+from harness.report.figures import table
+from harness.request import EvalRequest, PromptRequest
+
+# The fields of a request whose own fields are flags.
+PARTS: Mapping[str, Any] = {"sampling": Sampling, "endpoint": Endpoint}
+
+
+@dataclass(frozen=True, repr=False)
+class RunReport:
+    """The figures of a run. `figures` contains everything that report.json contains."""
+
+    figures: Report
+
+    def table(self) -> str:
+        """The same table as `harness report` prints."""
+        return table({self.figures.run.model: self.figures})
+
+    @property
+    def accuracy(self) -> dict[str, float | None]:
+        """The mean score by variant, from 0 to 1; None if no response has one."""
+        return {
+            row.variant: row.mean for row in self.figures.rows if row.label == ACCURACY.name and not row.group
+        }
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Every figure as a dictionary with the fields of `harness.records.ReportRow`, for a data frame."""
+        return [msgspec.to_builtins(row) for row in self.figures.rows]
+
+    def __repr__(self) -> str:
+        return self.table()
+
+
+def load(benchmark: str | Path) -> Benchmark:
+    """A benchmark's folder, or a published benchmark as NAME[:SOURCE]."""
+    return published.open(str(benchmark))
+
+
+def evaluate(
+    benchmark: Benchmark,
+    model: str | None = None,
+    *,
+    respond: Respond | None = None,
+    out: str | Path | None = None,
+    **settings: Any,
+) -> RunReport:
+    """Scores a model as `harness eval` does, or a function.
+
+    `respond` gets the messages of one prompt in the format of OpenAI's API, with images as data URIs, and
+    returns the text of the response. An exception in it is a failed request. With `respond`, `model` is the
+    name in reports. `out` is the folder of the run, in which the same call resumes; without it, no file
+    remains.
+    """
+    if respond is None:
+        if model is None:
+            raise UserError("model: expected a model such as hf:PATH, or a function as respond, got neither")
+        request, backend = _request(EvalRequest, settings, model=model), None
+    else:
+        name = model or getattr(respond, "__name__", type(respond).__name__)
+        request = _request(EvalRequest, settings, model=f"{EXTERNAL}:{name}")
+        backend = FromFunction(benchmark, respond)
+    with _folder(out) as folder:
+        return RunReport(runs.evaluate(benchmark, request, folder, backend))
+
+
+def score(
+    benchmark: Benchmark,
+    responses: str | Path | Iterable[Mapping[str, Any]],
+    *,
+    model: str,
+    out: str | Path | None = None,
+    **settings: Any,
+) -> RunReport:
+    """Scores responses that were generated elsewhere, as `harness score` does.
+
+    `responses` is the file, or dictionaries with the same fields as its lines.
+    """
+    request = _request(ScoreRequest, settings, model=model)
+    if isinstance(responses, str | Path):
+        source, lines = str(responses), store.read_lines(Path(responses), ResponseLine)
+    else:
+        source, lines = "responses", map(_line, responses)
+    with _folder(out) as folder:
+        return RunReport(external.score_responses(benchmark, request, lines, source, folder))
+
+
+def prompts(benchmark: Benchmark, *, inline: bool = True, **settings: Any) -> Iterator[dict[str, Any]]:
+    """The prompts that `harness prompts` writes, as dictionaries with id, prompt_sha256 and messages."""
+    return external.prompt_lines(benchmark, _request(PromptRequest, settings), inline)
+
+
+def _line(response: Mapping[str, Any]) -> ResponseLine:
+    try:
+        return msgspec.convert(dict(response), ResponseLine)
+    except msgspec.ValidationError as error:
+        raise UserError(f"responses: {response.get('id')!r}: {error}") from error
+
+
+def _request(type_: Callable[..., Any], settings: Mapping[str, Any], **values: Any) -> Any:
+    """A request with these values and settings. A setting is one of its fields, or of the fields in PARTS."""
+    names = _names(type_)
+    known = names - values.keys() - PARTS.keys()
+    for part in PARTS.keys() & names:
+        of_part = _names(PARTS[part])
+        values[part] = PARTS[part](**{name: settings[name] for name in settings.keys() & of_part})
+        known |= of_part
+    if unknown := settings.keys() - known:
+        raise UserError(f"{min(unknown)}: expected one of the settings {', '.join(sorted(known))}")
+    return type_(**values, **{name: settings[name] for name in settings.keys() & names})
+
+
+def _names(type_: Any) -> set[str]:
+    return {f.name for f in fields(type_)}
+
+
+@contextmanager
+def _folder(out: str | Path | None) -> Iterator[Path]:
+    if out is not None:
+        yield Path(out)
+        return
+    with tempfile.TemporaryDirectory() as temporary:
+        yield Path(temporary) / "run"

@@ -1,0 +1,154 @@
+"""Responses of another program are scored like those of `harness eval`, and nothing is guessed."""
+
+import base64
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import pytest
+
+from harness.backends import weights_digest
+from harness.compare.pairs import compare
+from harness.files import store
+from harness.files.benchmark import Benchmark
+from harness.records import Report, Response, Run
+from harness.request import EvalRequest
+from harness.run import evaluate
+from leaderboards.storage.board import Boards
+from leaderboards.submit import submit
+
+Lines = list[dict[str, Any]]
+HARNESS = Path(sys.executable).with_name("harness")
+
+
+def harness(*words: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([HARNESS, *map(str, words)], capture_output=True, text=True, check=False)
+
+
+def read(path: Path) -> Lines:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def write(path: Path, lines: Lines) -> Path:
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return path
+
+
+@pytest.fixture(scope="module")
+def oracle(visual_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("runs") / "oracle"
+    evaluate(Benchmark(visual_folder), EvalRequest("oracle"), out)
+    return out
+
+
+@pytest.fixture(scope="module")
+def prompts(visual_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("prompts") / "new" / "prompts.jsonl"
+    done = harness("prompts", visual_folder, "--out", out)
+    assert done.returncode == 0, done.stderr
+    return out
+
+
+@pytest.fixture(scope="module")
+def answered(prompts: Path, oracle: Path) -> Lines:
+    """What another program might write: the lines of the prompts, with a text."""
+    texts = [r.text for r in store.read_lines(oracle / "responses.jsonl", Response)]
+    return [line | {"text": text} for line, text in zip(read(prompts), texts, strict=True)]
+
+
+def test_a_prompt_has_every_text_and_image_of_its_instance(visual_folder: Path, prompts: Path) -> None:
+    benchmark, lines = Benchmark(visual_folder), read(prompts)
+    assert len({line["id"] for line in lines}) == len(lines) == 3 * len(benchmark.instances("test"))
+    (message,) = next(line for line in lines if line["id"].startswith("in_context"))["messages"]
+    images = [part["image_url"]["url"] for part in message["content"] if part["type"] == "image_url"]
+    assert message["role"] == "user" and len(images) > 1
+    assert all(Path(unquote(urlsplit(url).path)).is_file() for url in images)
+    assert any("Condition 1" in part.get("text", "") for part in message["content"])
+
+
+def test_inline_images_are_in_the_file(visual_folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "prompts.jsonl"
+    flags = "--variants", "internalized", "--limit", "2"
+    assert harness("prompts", visual_folder, "--out", out, "--inline", *flags).returncode == 0
+    lines = read(out)
+    assert len(lines) == 2
+    url = lines[0]["messages"][0]["content"][0]["image_url"]["url"]
+    assert base64.b64decode(url.removeprefix("data:image/png;base64,")).startswith(b"\x89PNG")
+
+
+def test_the_scored_run_is_like_one_of_eval(
+    visual_folder: Path, oracle: Path, answered: Lines, tmp_path: Path
+) -> None:
+    file, out = write(tmp_path / "r.jsonl", answered[::-1]), tmp_path / "scored"
+    command = "score", visual_folder, file, "--model", "mine", "--out", out
+    done = harness(*command)
+    assert done.returncode == 0, done.stderr
+    assert "external:mine" in done.stdout
+    own, other = (store.read_json(run / "report.json", Report) for run in (oracle, out))
+    assert other.rows == own.rows
+    assert harness("report", oracle, out).returncode == 0
+    assert not compare(oracle, [out]).warnings
+    boards = Boards(tmp_path / "boards", create=True)
+    figures = {board.key.variant: f for board, f in submit(boards, out).entries}
+    assert figures["override"].mean == 1 and figures["override"].prompts_known
+    # The same command again scores the same run; other responses need another folder.
+    assert harness(*command).returncode == 0
+    write(file, [line | {"text": "other"} for line in answered])
+    refused = harness(*command)
+    assert refused.returncode == 2 and "another response to" in refused.stderr
+
+
+WRONG: dict[str, tuple[Callable[[Lines], Lines], str]] = {
+    "missing": (lambda lines: lines[:-1], "1 ids of 36 are missing: override/0/"),
+    "repeated": (lambda lines: [*lines, lines[0]], "1 ids are repeated: internalized/0/"),
+    "unknown": (
+        lambda lines: [*lines, lines[0] | {"id": "x"}],
+        "1 ids are of no prompt that was requested: x",
+    ),
+    "no text": (lambda lines: [{"id": lines[0]["id"]}, *lines], "line 1: expected either a text or an error"),
+    "no id": (lambda lines: [{"text": "a"}, *lines], "line 1: Object missing required field `id`"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_wrong_ids_are_named_and_nothing_is_written(
+    name: str, visual_folder: Path, answered: Lines, tmp_path: Path
+) -> None:
+    change, message = WRONG[name]
+    file, out = write(tmp_path / "r.jsonl", change(answered)), tmp_path / "scored"
+    done = harness("score", visual_folder, file, "--model", "mine", "--out", out)
+    assert done.returncode == 2 and message in done.stderr, done.stderr
+    assert not out.exists()
+
+
+def test_responses_to_prompts_of_another_benchmark_are_unknown(
+    text_folder: Path, answered: Lines, tmp_path: Path
+) -> None:
+    file = write(tmp_path / "r.jsonl", answered)
+    done = harness("score", text_folder, file, "--model", "mine", "--out", tmp_path / "scored")
+    assert done.returncode == 2 and "36 ids are of no prompt" in done.stderr
+
+
+def test_the_folder_of_a_checkpoint_names_its_weights(
+    visual_folder: Path, answered: Lines, checkpoint: Path, tmp_path: Path
+) -> None:
+    file, out = write(tmp_path / "r.jsonl", answered), tmp_path / "scored"
+    assert harness("score", visual_folder, file, "--model", checkpoint, "--out", out).returncode == 0
+    assert store.read_json(out / "run.json", Run).weights == weights_digest(f"hf:{checkpoint}")
+
+
+def test_an_error_is_no_wrong_answer_and_can_be_repaired(
+    visual_folder: Path, answered: Lines, tmp_path: Path
+) -> None:
+    failed = [{"id": answered[0]["id"], "error": "out of memory"}, *answered[1:]]
+    out = tmp_path / "scored"
+    for lines, errors in ((failed, 1), (answered, 0)):
+        file = write(tmp_path / "r.jsonl", lines)
+        assert harness("score", visual_folder, file, "--model", "mine", "--out", out).returncode == 0
+        rows = store.read_json(out / "report.json", Report).rows
+        (row,) = (r for r in rows if r.label == "accuracy" and r.variant == "internalized" and not r.group)
+        assert (row.mean, row.errors) == (1, errors)
