@@ -7,7 +7,7 @@ from harness.files.benchmark import Benchmark
 
 TEXT = "9c0904b10bb49319114ef4020da00be2963e8a42d9c185e2f352b175a140f43a"
 VISUAL = "fb3b21926f6bf19106c6f35ed3afbbddb55d390b251499fbfddb584951742d59"
-RULES = "1000dc8e65011ecf71ea18e837b511687cdc687bca121908481ab6f7b0d14ce5"
+RULES = "eeeb735bf21269b007b3e578dab5db50a1f9e7f32f8fda5746441df46b756604"
 PROMPT = Path(__file__).with_name("prompt.txt")
 
 
