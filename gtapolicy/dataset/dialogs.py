@@ -24,6 +24,8 @@ class Step:
     math: bool = False
     # Where the value of each argument comes from, in words, for the gold reasoning.
     origins: Mapping[str, str] = field(default_factory=dict)
+    # The name of the policy's tip from which the call follows; "" if it follows from the tool's description.
+    tip: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from gtapolicy.policy import rules
 from gtapolicy.policy.override import make_override
 from gtapolicy.policy.random_rules import random_table
 from gtapolicy.policy.rules import RuleTable
+from gtapolicy.scenarios.tips import with_tips
 from harness import seeds
 from harness.files import benchmark, store
 from harness.files.benchmark import BenchmarkSpec, Manifest
@@ -55,7 +56,8 @@ def _write(
 ) -> Manifest:
     # The manifest contains the digest of the rules, not the path of their file.
     content = hashlib.sha256(msgspec.json.encode(pair.table)).hexdigest()
-    rules_id = "paper" if config.rules is None or pair.table == rules.load() else content
+    paper = rules.load()
+    rules_id = "paper" if pair.table in (paper, with_tips(paper)) else content
     fields: dict[str, object] = msgspec.to_builtins(replace(config, rules=None))
     spec = BenchmarkSpec(FAMILY, {"dialogs": source, **fields, "rules": rules_id}, {})
     with benchmark.creating(out, spec) as finished:
@@ -81,12 +83,14 @@ def _policies(config: PolicyConfig) -> PolicyPair:
         table = random_table(config.invented_tools, config.invented_rules, rng)
     else:
         table = rules.load(config.rules)
+        # The calls of the real GTA do not always follow these tips.
+        table = with_tips(table) if isinstance(config, GenerateConfig) else table
     name = f"GTA-{pronounceable(rng, onsets='bdfgklmnprstvz')}"
     return PolicyPair(name, table, make_override(table, rng, config.override_bands))
 
 
 def _dialogs(config: GenerateConfig, table: RuleTable) -> list[Dialog]:
-    """The generated dialogs whose tools are all in the table, and plain dialogs for the table's other tools.
+    """The generated dialogs whose tools and tips are in the table, and plain dialogs for its other tools.
 
     A tool of the table is treated as a tool of GTA only if it has the same arguments.
     """
@@ -96,7 +100,8 @@ def _dialogs(config: GenerateConfig, table: RuleTable) -> list[Dialog]:
     gta_arguments = {tool.name: tool.arguments for tool in rules.load().tools}
     same = {tool.name for tool in table.tools if gta_arguments.get(tool.name) == tool.arguments}
     candidates = scenarios.dialogs(config.seed, config.scale)
-    dialogs = [dialog for dialog in candidates if all(step.tool in same for step in dialog.steps)]
+    tips = {"", *(tip.name for tip in table.tips)}
+    dialogs = [d for d in candidates if all(step.tool in same and step.tip in tips for step in d.steps)]
     called = {step.tool for dialog in dialogs for step in dialog.steps}
     others = [tool for tool in table.tools if tool.name not in called]
     return dialogs + list(plain_dialogs(others, PLAIN_QUERIES * len(others) * config.scale, rng))

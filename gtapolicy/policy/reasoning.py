@@ -19,7 +19,8 @@ def gold_call(table: RuleTable, profile: Profile, step: Step) -> Call:
 
 def gold(table: RuleTable, profile: Profile, step: Step, done: int) -> str:
     """A correct response: reasoning, then the call in a box. `done` is the number of earlier calls."""
-    lines = [f"{_progress(done)}, the next call is to {step.tool}.", *_version(table, profile, step)]
+    reason = table.reason(step.tool, step.tip)
+    lines = [f"{_progress(done)}. {step.tool} is next: {reason}", *_version(table, profile, step)]
     for name, value in step.arguments.items():
         origin = step.origins.get(name, "the query and the history")
         lines.append(f"{name}: {json.dumps(value, ensure_ascii=False)}, from {origin}.")

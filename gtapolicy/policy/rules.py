@@ -113,6 +113,8 @@ class Tip(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A hint in the policy's text about the order of calls or their arguments. It decides no version."""
 
     text: str
+    # Calls that follow from the tip refer to it by this name.
+    name: str = ""
 
 
 class RuleTable(
@@ -134,6 +136,11 @@ class RuleTable(
             if tool.name == name:
                 return tool
         raise UserError(f"tool: expected one of {', '.join(t.name for t in self.tools)}, got {name!r}")
+
+    def reason(self, tool: str, tip: str) -> str:
+        """The sentence of the policy from which a call follows: the tip, or else the tool's description."""
+        texts = [candidate.text for candidate in self.tips if tip and candidate.name == tip]
+        return texts[0] if texts else self.tool(tool).description
 
     def decide(self, name: str, profile: Profile) -> str:
         """The callable name of a tool, with the version that applies to the profile if there are versions."""

@@ -32,9 +32,9 @@ Maker = Callable[[Random, tuple[str, ...]], Draft]
 
 def read_and_calculate(query: str, path: str, view: CameraView, expression: str, origin: str) -> Draft:
     """OCR, then Calculator. `origin` says where the numbers of the expression come from."""
-    return Draft(query, (view,), (ocr(path, view), calculate(expression, origin)))
+    return Draft(query, (view,), (ocr(path, view, "arithmetic"), calculate(expression, origin)))
 
 
 def read_and_box(query: str, path: str, view: CameraView, line: Box, annotation: str = "") -> Draft:
     """OCR, then DrawBox around a line of text; `line` is the box of the line on the canvas."""
-    return Draft(query, (view,), (ocr(path, view), draw_box(path, view, line, annotation)))
+    return Draft(query, (view,), (ocr(path, view, "boxes"), draw_box(path, view, line, annotation)))

@@ -7,7 +7,7 @@ from harness.files.benchmark import Benchmark
 
 TEXT = "9af93f2cbb03114328d9ca23a640f5d9d781e9311248eb12c9870a1886de0c42"
 VISUAL = "19905efa0b465068af052b290f8e6f08e992f0b25309b98ed0c6341dcae3a2fd"
-RULES = "1000dc8e65011ecf71ea18e837b511687cdc687bca121908481ab6f7b0d14ce5"
+RULES = "eeeb735bf21269b007b3e578dab5db50a1f9e7f32f8fda5746441df46b756604"
 PROMPT = Path(__file__).with_name("prompt.txt")
 
 

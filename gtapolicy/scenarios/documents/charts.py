@@ -143,8 +143,14 @@ def plot_table(rng: Random, paths: tuple[str, ...]) -> Draft:
     }[kind]
     command = f"import matplotlib.pyplot as plt\n{draw}\nplt.title({data.title!r})\nplt.show()"
     origin = "labels, numbers and title that OCR read; the kind of chart that the description names"
-    descriptions = [describe(path, sentence) for path, (_, sentence) in zip(paths, images, strict=True)]
-    steps = (*descriptions, ocr(table_path, table.view), plot(table_path, command, origin))
+    descriptions = [
+        describe(path, sentence, "several") for path, (_, sentence) in zip(paths, images, strict=True)
+    ]
+    steps = (
+        *descriptions,
+        ocr(table_path, table.view, "plot-table"),
+        plot(table_path, command, origin, "plot-table"),
+    )
     return Draft(query, (images[0][0], images[1][0]), steps)
 
 

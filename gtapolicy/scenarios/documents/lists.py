@@ -70,7 +70,7 @@ def weekly_pay(rng: Random, paths: tuple[str, ...]) -> Draft:
 def league(rng: Random, paths: tuple[str, ...]) -> Draft:
     """Family ocr_calc: a team's points, or its share of wins."""
     teams = [f"{town} {rng.choice(CLUBS)}" for town in names.towns(rng, rng.randint(4, 6))]
-    results = [(team, rng.randint(0, 12), rng.randint(0, 8), rng.randint(0, 9)) for team in teams]
+    results = [(team, rng.randint(1, 12), rng.randint(0, 8), rng.randint(0, 9)) for team in teams]
     # Sorted by points, as in a real league table.
     results.sort(key=lambda row: -(3 * row[1] + row[2]))
     kind, title = rng.choice(("led", "paper")), f"{names.town(rng)} League"
@@ -79,10 +79,8 @@ def league(rng: Random, paths: tuple[str, ...]) -> Draft:
     team, won, drawn, lost = rng.choice(results)
     ask_points = rng.random() < 0.5
     query = phrase(rng, "league_points" if ask_points else "league_wins", team=team)
-    # A team without matches has no share of wins; this expression is 0 then.
-    expression = f"3 * {won} + {drawn}"
-    if not ask_points and won + drawn + lost > 0:
-        expression = f"{won} / ({won} + {drawn} + {lost}) * 100"
+    share = f"{won} / ({won} + {drawn} + {lost}) * 100"
+    expression = f"3 * {won} + {drawn}" if ask_points else share
     origin = "the row of that team that OCR read"
     return read_and_calculate(query, paths[0], table.view, expression, origin)
 
@@ -124,12 +122,12 @@ def recipe(rng: Random, paths: tuple[str, ...]) -> Draft:
 
 def mark_departure(rng: Random, paths: tuple[str, ...]) -> Draft:
     """Family circle: the first departure after a given time."""
-    towns, times = names.towns(rng, rng.randint(5, 7)), sorted(rng.sample(range(360, 1380), 7))
+    towns, times = names.towns(rng, rng.randint(5, 7)), sorted(rng.sample(range(360, 1380, 3), 7))
     rows = [(town, _clock(time), str(rng.randint(1, 19))) for town, time in zip(towns, times, strict=False)]
     kind = rng.choice(("led", "led", "paper"))
     departures = board(rng, kind, "Departures", rows, ("To", "Time", "Platform"))
     at = rng.randrange(1, len(rows))
-    now = _clock(rng.randint(times[at - 1], times[at] - 1))
+    now = _clock(rng.randint(times[at - 1] + 1, times[at] - 1))
     town, _, platform = rows[at]
     query = phrase(rng, "mark_departure", now=now)
     return read_and_box(query, paths[0], departures.view, departures.rows[town], platform)

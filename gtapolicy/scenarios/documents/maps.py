@@ -40,7 +40,7 @@ def town_map(rng: Random) -> TownMap:
     start = rng.uniform(60, 330)
     left, right = start + rng.uniform(-30, 30), start + rng.uniform(-50, 20)
     canvas.line([(0, start), (120, left), (250, start - 30), (380, right)], "#8fbfe0", 13)
-    canvas.text(18, 26, f"{names.town(rng)} town centre", 22, "#333333", "bold", "lm")
+    canvas.text(18, 26, f"{names.town(rng)} town center", 22, "#333333", "bold", "lm")
     chosen = rng.sample(PLACES, 5)
     streets = _draw_streets(canvas, rng)
     distances = [tens * 10 for tens in rng.sample(range(12, 95), 5)]
@@ -111,7 +111,7 @@ def walk(rng: Random, paths: tuple[str, ...]) -> Draft:
     values = {"a": a.lower(), "b": b.lower(), "pace": pace}
     distances = {"to_a": town.places[a].distance, "to_b": town.places[b].distance}
     query, expression = calculation(rng, "walk", **values, **distances)
-    origin = "the metres in the legend that OCR read"
+    origin = "the meters in the legend that OCR read"
     return read_and_calculate(query, paths[0], town.view, expression, origin)
 
 
@@ -126,4 +126,4 @@ def mark_place(rng: Random, paths: tuple[str, ...]) -> Draft:
         query = f"Where on this map does it say {street}? Draw a box around the name, without any note."
         return read_and_box(query, paths[0], town.view, town.streets[street])
     query = phrase(rng, "mark_place", rank=rank)
-    return read_and_box(query, paths[0], town.view, place.box, str(place.distance))
+    return read_and_box(query, paths[0], town.view, place.box, f"{place.distance} m")

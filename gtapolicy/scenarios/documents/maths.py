@@ -184,8 +184,11 @@ def plot_function(rng: Random, paths: tuple[str, ...]) -> Draft:
         f"x = np.linspace({low}, {high}, 400)\n"
         f"plt.plot(x, {code.format(**numbers)}, color='{color}')\nplt.show()"
     )
-    origin = "the function that MathOCR read; range and colour from the query"
-    steps = (math_ocr(paths[0], [written]), plot(paths[0], command, origin))
+    origin = "the function that MathOCR read; range and color from the query"
+    steps = (
+        math_ocr(paths[0], [written], "plot-function"),
+        plot(paths[0], command, origin, "plot-function"),
+    )
     return Draft(query, (sheet(rng, [written]),), steps)
 
 
@@ -193,7 +196,7 @@ def _read_and_solve(
     rng: Random, query: str, path: str, latex: Sequence[str], command: str, answer: str
 ) -> Draft:
     """MathOCR, then Solver."""
-    return Draft(query, (sheet(rng, latex),), (math_ocr(path, latex), solve(command, answer)))
+    return Draft(query, (sheet(rng, latex),), (math_ocr(path, latex, "solve"), solve(command, answer)))
 
 
 def _signed(number: int) -> str:

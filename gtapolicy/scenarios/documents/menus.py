@@ -73,9 +73,9 @@ def count_and_price(rng: Random, paths: tuple[str, ...]) -> Draft:
     query, expression, origin = calculation(rng, "count_and_price", **values, tip=rng.choice((5, 10, 12, 15)))
     counted = "what is to be paid, and the description shows"
     steps = (
-        *(describe(path, sentence) for path, (_, sentence) in zip(paths, images, strict=True)),
-        ocr(menu_path, menu.view),
-        count(photo_path, MENU[kind].singular, number, counted),
+        *(describe(path, sentence, "several") for path, (_, sentence) in zip(paths, images, strict=True)),
+        ocr(menu_path, menu.view, "order"),
+        count(photo_path, MENU[kind].singular, number, "order", counted),
         calculate(expression, origin),
     )
     return Draft(query, (images[0][0], images[1][0]), steps)

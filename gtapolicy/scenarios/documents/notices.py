@@ -75,7 +75,7 @@ def explain(rng: Random, paths: tuple[str, ...], open_question: bool = False) ->
     """Family explain: what a notice says or demands."""
     kinds = (warning, warning, house_rules, care_label, opening_hours, panels.notice)
     view, sentence = rng.choice(kinds)(rng)
-    steps = (describe(paths[0], sentence), ocr(paths[0], view))
+    steps = (describe(paths[0], sentence, "explain"), ocr(paths[0], view, "explain"))
     return Draft(phrase(rng, "explain"), (view,), steps, open_question)
 
 

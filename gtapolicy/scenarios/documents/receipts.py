@@ -144,7 +144,7 @@ def mark_row(rng: Random, paths: tuple[str, ...]) -> Draft:
     goal = rng.choice(("total", "highest", "lowest", "named"))
     if goal == "total":
         name, note = "total", f"{bill.sign}{bill.total:.2f}"
-        query = "Put a frame around what had to be paid in the end, and write the amount on the frame."
+        query = "Put a frame around the total, and write the amount with its currency sign on the frame."
     elif goal == "highest":
         name = note = by_sum[-1].name
         query = "Which entry on this slip cost the most? Box it and label it with its name."

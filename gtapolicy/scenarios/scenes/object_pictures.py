@@ -89,8 +89,8 @@ def count_described(rng: Random, paths: tuple[str, ...]) -> Draft:
     factor = rng.randint(3, 12)
     query = phrase(rng, "count_described", factor=factor)
     steps = (
-        describe(paths[0], f"A picture of several {plural(name)} {shown.where}."),
-        count(paths[0], name, number, "what the description says is shown"),
+        describe(paths[0], f"A picture of several {plural(name)} {shown.where}.", "unnamed"),
+        count(paths[0], name, number, "unnamed", "what the description says is shown"),
         calculate(f"{number} * {factor}", "the number counted and the query's number"),
     )
     return Draft(query, (shown.view,), steps)
@@ -101,26 +101,25 @@ def look_up_count(rng: Random, paths: tuple[str, ...]) -> Draft:
     shown = object_picture(rng, 2, 9)
     name, number = rng.choice(sorted(shown.counts.items()))
     book, many = f"{names.town(rng)} Almanac", plural(name)
-    query = f"In the {book} each number of {many} has a meaning. Which one belongs to as many as here?"
+    query = phrase(rng, "look_up_count", book=book, many=many)
     meaning = rng.choice(("a long journey", "good news by post", "rain within a week", "an unexpected guest"))
     result = f"{book}: {number} {many} - whoever sees them together may expect {meaning}."
     origin = "the almanac in the query and the number counted"
-    found = search(f"{book} meaning of {number} {many}", (result,), origin)
-    return Draft(query, (shown.view,), (count(paths[0], name, number), found))
+    found = search(f"{book} meaning of {number} {many}", (result,), origin, "search-count")
+    return Draft(query, (shown.view,), (count(paths[0], name, number, "search-count"), found))
 
 
 def redraw_count(rng: Random, paths: tuple[str, ...]) -> Draft:
     """Family count_imagine: a new picture with the same number of objects."""
     shown = object_picture(rng, 2, 8)
     name, number = _repeated_object(rng, shown)
-    style, many = rng.choice(("watercolour", "pencil sketch", "paper collage", "woodcut")), plural(name)
-    query = f"Make a {style} with just as many {many} as there are in this picture, in the same place."
-    keywords = f"{style}, {names.NUMBERS[number]} {many}, {shown.where}"
-    origin = "the number counted, the place described, the style in the query"
+    style, many = rng.choice(("watercolor", "pencil sketch", "paper collage", "woodcut")), plural(name)
+    query = phrase(rng, "redraw_count", style=style, many=many)
+    keywords, origin = f"{style}, {number} {many}", "the style in the query, and the number counted"
     steps = (
-        describe(paths[0], shown.sentence),
-        count(paths[0], name, number),
-        imagine(paths[0], keywords, origin),
+        describe(paths[0], shown.sentence, "new-image"),
+        count(paths[0], name, number, "new-count"),
+        imagine(paths[0], keywords, origin, "new-count"),
     )
     return Draft(query, (shown.view,), steps)
 
@@ -137,11 +136,11 @@ def color_percentage(rng: Random, paths: tuple[str, ...]) -> Draft:
     matching = sum(color == wanted for color, _ in objects)
     query = phrase(rng, "color_percentage", plural=plural(name), name=name, color=wanted)
     regions = [
-        region(paths[0], box, "color", color, f"the box number {at}")
+        region(paths[0], box, "color", color, "regions", f"the box number {at}")
         for at, (color, box) in enumerate(objects, 1)
     ]
     steps = (
-        find(paths[0], name, [box for _, box in objects]),
+        find(paths[0], name, [box for _, box in objects], "nouns"),
         *regions,
         calculate(f"{matching} / 3 * 100", f"how many of the three boxes are {wanted}"),
     )

@@ -37,9 +37,13 @@ def imagine_changed(rng: Random, paths: tuple[str, ...]) -> Draft:
     """Family imagine: a new picture of the same scene with a change."""
     scene, change = _scene(rng), rng.choice(CHANGES)
     query = phrase(rng, "imagine_changed", change=change)
-    origin = "what the description names, and the change that the query asks for"
-    imagined = calls.imagine(paths[0], f"{scene.texts.keywords}, {change}", origin)
-    return Draft(query, (scene.view,), (calls.describe(paths[0], scene.texts.sentence), imagined))
+    origin = "the description, and the change that the query asks for"
+    keywords = f"{scene.texts.sentence.rstrip('.')}, {change}"
+    steps = (
+        calls.describe(paths[0], scene.texts.sentence, "new-image"),
+        calls.imagine(paths[0], keywords, origin, "new-image"),
+    )
+    return Draft(query, (scene.view,), steps)
 
 
 def add_title(rng: Random, paths: tuple[str, ...]) -> Draft:
@@ -52,8 +56,8 @@ def add_title(rng: Random, paths: tuple[str, ...]) -> Draft:
     where = f"{POSITIONS[position]}{_in_color(color)}"
     query = phrase(rng, "add_title", style=style, title=title, where=where)
     steps = (
-        calls.describe(paths[0], scene.texts.sentence),
-        calls.stylize(paths[0], scene.texts.noun, style),
+        calls.describe(paths[0], scene.texts.sentence, "restyle"),
+        calls.stylize(paths[0], style),
         calls.add_text(paths[0], title, position, color, "the spot that the query names"),
     )
     return Draft(query, (scene.view,), steps)
@@ -64,16 +68,13 @@ def label_part(rng: Random, paths: tuple[str, ...]) -> Draft:
     scene = _scene_with_parts(rng)
     style, part = rng.choice(STYLES), rng.choice(sorted(scene.texts.parts))
     text, color = f"{names.first_name(rng)}'s", rng.choice(("red", "white", "yellow"))
-    query = (
-        f"Make {style} of this. Then find the {part} in the result "
-        f"and write '{text}' at its upper left{_in_color(color)}."
-    )
-    box = scene.boxes[part]
+    query = phrase(rng, "label_part", style=style, part=part, text=text, color=_in_color(color))
+    box, restyled = scene.boxes[part], calls.generated_path(paths[0])
     corner, origin = f"({box.x1:.0f}, {box.y1:.0f})", "the upper left corner of the box that TextToBbox found"
     steps = (
-        calls.describe(paths[0], scene.texts.sentence),
-        calls.stylize(paths[0], scene.texts.noun, style),
-        calls.find(calls.generated_path(paths[0]), part, [box]),
+        calls.describe(paths[0], scene.texts.sentence, "restyle"),
+        calls.stylize(paths[0], style),
+        calls.find(restyled, part, [box], "write", "the image that ImageStylization returned"),
         calls.add_text(paths[0], text, corner, color, origin),
     )
     return Draft(query, (scene.view,), steps)

@@ -17,10 +17,6 @@ TIMES = {"noon": "around noon", "dusk": "at dusk", "dawn": "at dawn", "overcast"
 class SceneTexts:
     # Describes the picture.
     sentence: str
-    # Describes the picture without the time of day, as keywords for a new picture.
-    keywords: str
-    # The main subject, to be redrawn in another style.
-    noun: str
     # The parts that can be found, each with an attribute to ask about and the value of the attribute.
     parts: dict[str, tuple[str, str]]
 

@@ -96,7 +96,9 @@ def book(rng: Random) -> Entity:
 
 def shop(rng: Random) -> Entity:
     name = names.shop(rng)
-    trade = rng.choice(("Bakery", "Bookshop", "Tea Room", "Cheese Shop", "Toy Shop", "Florist", "Hardware"))
+    trade = rng.choice(
+        ("Bakery", "Bookshop", "Tea Room", "Cheese Shop", "Toy Shop", "Florist", "Hardware Store")
+    )
     canvas = Canvas(520, 390)
     draw_surface(canvas, Box(0, 0, 520, 340), rng.choice(WALLS), rng)
     draw_surface(canvas, Box(0, 340, 520, 390), "concrete", rng)

@@ -19,7 +19,8 @@ def _entity_and_fact(rng: Random) -> tuple[Entity, Fact]:
 def see_closed(rng: Random, paths: tuple[str, ...]) -> Draft:
     """Family see_search: a question with one answer."""
     entity, fact = _entity_and_fact(rng)
-    steps = (describe(paths[0], entity.texts.sentence), search(fact.search, (fact.result,), DESCRIBED))
+    described = describe(paths[0], entity.texts.sentence, "search")
+    steps = (described, search(fact.search, (fact.result,), DESCRIBED))
     return Draft(phrase(rng, "see_search", question=fact.question), (entity.view,), steps)
 
 
@@ -27,14 +28,14 @@ def see_open(rng: Random, paths: tuple[str, ...]) -> Draft:
     """Family see_search: an open question."""
     entity = rng.choice(ENTITIES)(rng)
     opinions = search(entity.texts.open_search, entity.texts.reviews, DESCRIBED, open_question=True)
-    steps = (describe(paths[0], entity.texts.sentence), opinions)
+    steps = (describe(paths[0], entity.texts.sentence, "search"), opinions)
     return Draft(phrase(rng, "see_search", question=entity.texts.open_question), (entity.view,), steps, True)
 
 
 def read_closed(rng: Random, paths: tuple[str, ...]) -> Draft:
     """Family read_search: a question with one answer."""
     entity, fact = _entity_and_fact(rng)
-    steps = (ocr(paths[0], entity.view), search(fact.search, (fact.result,), READ))
+    steps = (ocr(paths[0], entity.view, "search"), search(fact.search, (fact.result,), READ))
     return Draft(phrase(rng, "read_search", question=fact.question), (entity.view,), steps)
 
 
@@ -42,7 +43,7 @@ def read_open(rng: Random, paths: tuple[str, ...]) -> Draft:
     """Family read_search: an open question."""
     entity = rng.choice(ENTITIES)(rng)
     opinions = search(entity.texts.open_search, entity.texts.reviews, READ, open_question=True)
-    steps = (ocr(paths[0], entity.view), opinions)
+    steps = (ocr(paths[0], entity.view, "search"), opinions)
     return Draft(phrase(rng, "read_search", question=entity.texts.open_question), (entity.view,), steps, True)
 
 
@@ -51,7 +52,7 @@ def search_and_calculate(rng: Random, paths: tuple[str, ...]) -> Draft:
     entity, fact = _entity_and_fact(rng)
     question, expression = rng.choice(fact.calculations)
     steps = (
-        describe(paths[0], entity.texts.sentence),
+        describe(paths[0], entity.texts.sentence, "search"),
         search(fact.search, (fact.result,), "the name in the description, and what the query needs to know"),
         calculate(expression, "the number that the search found, and the query's"),
     )
