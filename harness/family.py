@@ -25,6 +25,8 @@ class Family(ABC):
     scorer: str
     # Grades the questions of the split "recall", which ask for the policy's own words.
     recall: ClassVar[type[Family] | None] = None
+    # Grades the questions of `cloze_questions`.
+    cloze: ClassVar[type[Family] | None] = None
 
     def __init__(self, benchmark: BenchmarkFiles) -> None:
         self.benchmark = benchmark
@@ -58,6 +60,13 @@ class Family(ABC):
     def rule_question(self, policy: str, rng: random.Random) -> tuple[str, tuple[Part, ...]] | None:
         """A random question about a policy and its answer, in other words than those of the split recall."""
         return None
+
+    def cloze_questions(self) -> Sequence[Instance]:
+        """Questions in the middle of a response: the last part of each query is its beginning.
+
+        They are made from the benchmark, form the split "cloze", and are graded by the class `cloze`.
+        """
+        return ()
 
     def groups(self, instance: Instance, variant: Variant) -> Mapping[str, str]:
         """How the report splits the scores, such as {"leaf depth": "3"}."""

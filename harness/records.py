@@ -14,9 +14,12 @@ Json = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A piece of a prompt: a text, or the path of an image relative to the benchmark's folder."""
+    """A piece of a prompt: a text, or the path of an image relative to the benchmark's folder.
 
-    kind: Literal["text", "image"]
+    The last part may be the beginning of the response, which the model continues.
+    """
+
+    kind: Literal["text", "image", "response"]
     value: str
 
 

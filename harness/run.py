@@ -87,6 +87,11 @@ def _evaluate(
         backend = backend or backends.make(
             request.model, benchmark, request.sampling, request.endpoint, out, request.trust_remote_code
         )
+        if not backend.continues and any(p.parts[-1].kind == "response" for p in missing):
+            raise UserError(
+                f"model: expected one that can continue a response, such as hf:PATH, for --split "
+                f"{request.split}, got {request.model}"
+            )
         started = time.monotonic()
         done |= _collect(backend, benchmark, missing, log, total=len(prompts))
         session = Session(len(missing), time.monotonic() - started)

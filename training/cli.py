@@ -75,7 +75,8 @@ def sweep(
     writes one page of tables and plots from them.
 
     Args:
-        file: What to compare: a TOML file, or one that comes with the project, smoke, teachers or tiny.
+        file: What to compare: a TOML file, or one that comes with the project: smoke, teachers, tiny or
+            tuning.
         out: Folder of the sweep.
         jobs: Number of training runs at a time.
         finished: Files of `trimpi collect`. Cells with the same settings in them are not run again.

@@ -10,6 +10,8 @@ import msgspec
 
 from clevrpolicy.dataset.instances import SCENES
 from clevrpolicy.grading.check import BRANCHES, check_citations, rules_of
+from clevrpolicy.grading.cloze import ClevrCloze
+from clevrpolicy.grading.cloze import questions as cloze_questions
 from clevrpolicy.grading.error_analysis import first_error
 from clevrpolicy.grading.parse import parse_citations
 from clevrpolicy.policy import questions, reasoning, wording
@@ -57,6 +59,7 @@ class ClevrPolicy(Family):
 
     scorer = SCORER
     recall = ClevrRecall
+    cloze = ClevrCloze
 
     def __init__(self, benchmark: BenchmarkFiles) -> None:
         super().__init__(benchmark)
@@ -88,6 +91,10 @@ class ClevrPolicy(Family):
 
     def rule_question(self, policy: str, rng: random.Random) -> tuple[str, tuple[Part, ...]]:
         return questions.sample_question(self._tree(policy), self.benchmark.policies[policy].name, rng)
+
+    def cloze_questions(self) -> Sequence[Instance]:
+        test = self.benchmark.instances("test")
+        return list(cloze_questions(test, self._tree, lambda instance: self._kinds[instance.facts["scene"]]))
 
     def groups(self, instance: Instance, variant: Variant) -> Mapping[str, str]:
         """The leaf depth (the number of conditions on the path to the answer) and the number of objects."""

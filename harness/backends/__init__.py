@@ -117,6 +117,8 @@ class Backend(ABC):
     remote: bool = False
     # True if the constructor takes trust_remote_code, because checkpoints may ship code.
     runs_code: bool = False
+    # True if it continues a response that the last part of a prompt begins.
+    continues: bool = False
     description: Json
 
     @abstractmethod

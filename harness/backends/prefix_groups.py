@@ -36,7 +36,7 @@ class Group:
 
 def approximate_tokens(parts: Sequence[Part]) -> float:
     """An estimate without a tokenizer: 4 characters per token, 300 tokens per image."""
-    return sum(len(part.value) / 4 if part.kind == "text" else 300 for part in parts)
+    return sum(300 if part.kind == "image" else len(part.value) / 4 for part in parts)
 
 
 def group_by_prefix(prompts: Sequence[Prompt], min_prompts: int = 2) -> list[Group]:

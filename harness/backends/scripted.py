@@ -8,7 +8,7 @@ from pathlib import Path
 from harness import variants
 from harness.backends import Backend, Sampling, failure
 from harness.errors import UserError
-from harness.files.benchmark import Benchmark
+from harness.files.benchmark import CLOZE, Benchmark
 from harness.files.kinds import RESPONSES
 from harness.files.store import Log
 from harness.records import Instance, Json, Prompt, Response
@@ -21,6 +21,8 @@ from harness.variants import VARIANTS, Variant
 class Scripted(Backend):
     """Reads the benchmark's gold data, which no other backend does. Listed in harness.backends.SCRIPTED."""
 
+    continues = True
+
     def __init__(self, argument: str, benchmark: Benchmark, sampling: Sampling) -> None:
         name = type(self).__name__.lower()
         if argument:
@@ -32,12 +34,17 @@ class Scripted(Backend):
     def generate(self, prompts: Sequence[Prompt]) -> Iterator[Response]:
         for prompt in prompts:
             try:
-                text = self.answer(prompt, self.instances[prompt.instance], VARIANTS[prompt.variant])
+                instance = self.instances.get(prompt.instance) or self.cloze[prompt.instance]
+                text = self.answer(prompt, instance, VARIANTS[prompt.variant])
             # Families are third-party code, so any exception may occur.
             except Exception as error:
                 yield failure(prompt, reason(error))
             else:
                 yield Response(*prompt.key, text=text, finish_reason="stop")
+
+    @cached_property
+    def cloze(self) -> dict[str, Instance]:
+        return {instance.id: instance for instance in self.benchmark.instances(CLOZE)}
 
     @abstractmethod
     def answer(self, prompt: Prompt, instance: Instance, variant: Variant) -> str:
@@ -77,6 +84,8 @@ class Majority(Scripted):
 
 class Replay(Backend):
     """The responses of an earlier run, to score them again: replay:RUN."""
+
+    continues = True
 
     def __init__(self, argument: str, benchmark: Benchmark, sampling: Sampling) -> None:
         path = Path(argument) / RESPONSES

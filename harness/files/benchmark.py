@@ -32,6 +32,8 @@ __all__ = [
 
 # The split whose questions ask for the words of a policy.
 RECALL = "recall"
+# Not in a file: Family.cloze_questions.
+CLOZE = "cloze"
 # Hidden files of an unfinished benchmark, removed when it is sealed.
 MARKER = ".begun.json"
 PROGRESS = ".progress.jsonl"
@@ -127,12 +129,23 @@ class Benchmark(BenchmarkFiles):
         return registry.load(registry.FAMILIES, self.manifest.family)(self)  # type: ignore[no-any-return]
 
     @cached_property
-    def _recall(self) -> Family:
-        return self.family.recall(self) if self.family.recall else self.family
+    def _graders(self) -> dict[str, Family]:
+        """What grades the splits that are not graded by the family itself."""
+        graders = {RECALL: self.family.recall, CLOZE: self.family.cloze}
+        return {split: grader(self) for split, grader in graders.items() if grader is not None}
 
     def family_of(self, instance: Instance) -> Family:
-        """What grades this instance: the family, or its recall grader for an instance of the recall split."""
-        return self._recall if instance.split == RECALL else self.family
+        """What grades this instance: the family, or its grader for the splits recall and cloze."""
+        return self._graders.get(instance.split, self.family)
+
+    @property
+    def has_cloze(self) -> bool:
+        return self.family.cloze is not None and "test" in self.splits
+
+    def instances(self, split: str) -> list[Instance]:
+        if split == CLOZE and self.has_cloze:
+            return list(self.family.cloze_questions())
+        return super().instances(split)
 
     def grade(self, instance: Instance, target: str, text: str) -> Grade:
         """The family's grade of a response; no value, and the reason, if its grading fails.

@@ -157,7 +157,7 @@ class BenchmarkFiles:
     def prompt_sha256(self, prompt: Prompt) -> str:
         """Identifies the content of a prompt: its texts, and the bytes of its images."""
         files = self.manifest.files
-        parts = [(p.kind, p.value if p.kind == "text" else files[p.value]) for p in prompt.parts]
+        parts = [(p.kind, files[p.value] if p.kind == "image" else p.value) for p in prompt.parts]
         return hashlib.sha256(msgspec.json.encode(parts)).hexdigest()
 
     def _check_images(self, owner: str, parts: Iterable[Part]) -> None:

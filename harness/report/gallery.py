@@ -119,7 +119,7 @@ def _sample(results: Results, result: Result, numbers: dict[Part, int]) -> Sampl
 
 
 def _embed(benchmark: Benchmark, part: Part) -> Embedded:
-    if part.kind == "text":
+    if part.kind != "image":
         return Embedded(part)
     try:
         picture = benchmark.image(part.value)

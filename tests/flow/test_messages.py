@@ -123,7 +123,7 @@ REFUSED = [
     ("gtapolicy rules {PLACE}/key.toml", "nested too deeply"),
     ("gtapolicy rules {PLACE}/digits.toml", "expected a TOML file"),
     ("gtapolicy rules {PLACE}/rules.toml", "use fewer fields or thresholds"),
-    ("trimpi sweep nope {NEW}", "nope: expected smoke, teachers, tiny or a TOML file"),
+    ("trimpi sweep nope {NEW}", "nope: expected smoke, teachers, tiny, tuning or a TOML file"),
     ("trimpi sweep {PLACE}/text.txt {NEW}", "text.txt: expected a TOML file"),
     ("trimpi train {PLACE}/text.txt --out {NEW}", "text.txt: expected a TOML file"),
     ("trimpi train nope --out {NEW}", "or a TOML file, got neither"),

@@ -8,12 +8,12 @@ import os
 import shutil
 import sys
 from collections.abc import Collection, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from harness.errors import UserError
 from harness.files import store
-from harness.files.benchmark import Benchmark
+from harness.files.benchmark import CLOZE, Benchmark
 from harness.request import EvalRequest
 from harness.run import evaluate
 from harness.variants import INTERNALIZED
@@ -27,6 +27,8 @@ from training.sweep.coverage import accuracy_by_coverage
 from training.sweep.grid import COVERAGE, SWEEP, Cell, Sweep
 from training.train import TrainingRecord, provenance, reserve_run, train
 
+# A value is named at once; the rest of the chain is not needed.
+CLOZE_TOKENS = 24
 # The reason why a cell failed.
 ERROR = "error.txt"
 
@@ -48,6 +50,10 @@ def run(sweep: Sweep, cell: Cell) -> None:
         if "recall" in benchmark.splits:
             request = EvalRequest(model, sampling, variants=INTERNALIZED.name, split="recall")
             evaluate(benchmark, request, folder / cell.file(data, "recall"))
+        if benchmark.has_cloze:
+            short = replace(sampling, max_new_tokens=min(CLOZE_TOKENS, sampling.max_new_tokens))
+            request = EvalRequest(model, INTERNALIZED.name, CLOZE, sampling=short, batch_check=False)
+            evaluate(benchmark, request, folder / cell.file(data, CLOZE))
     for name in sweep.general:
         request = EvalRequest(model, sampling, variants=INTERNALIZED.name)
         evaluate(Benchmark(Path("data", name)), request, folder / name)

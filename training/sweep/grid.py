@@ -35,7 +35,7 @@ BASE, BASES = "base", "bases"
 # Scored on every benchmark for comparison: the base model, the lowest and the highest possible scores.
 UNTRAINED = (BASE, *SCRIPTED)
 # Folders in a cell. A benchmark cannot have these names.
-RESERVED = ("train", "test", "recall")
+RESERVED = ("train", "test", "recall", "cloze")
 # Accuracies of a cell that learns from chains of thought (coverage.py).
 COVERAGE = "coverage.json"
 

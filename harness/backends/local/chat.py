@@ -31,12 +31,21 @@ class ChatReader:
         """The content as the chat template takes it: a list of parts, or one text."""
         return content if self.takes_parts else "".join(part["text"] for part in content)
 
+    def turns(self, content: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """A user message, and the beginning of the response to it if the content has one at its end."""
+        if not _begins_response(content):
+            return [{"role": "user", "content": self.message(content)}]
+        begun = [{"type": "text", "text": content[-1]["text"]}]
+        return [*self.turns(content[:-1]), {"role": "assistant", "content": self.message(begun)}]
+
     def tensors(self, contents: Sequence[list[dict[str, Any]]]) -> Any:
-        """The model's inputs for one user message per content."""
+        """The model's inputs for one user message per content. All of them begin a response, or none."""
+        begun = any(map(_begins_response, contents))
         try:
             inputs = self.processor.apply_chat_template(
-                [[{"role": "user", "content": self.message(content)}] for content in contents],
-                add_generation_prompt=True,
+                [self.turns(content) for content in contents],
+                add_generation_prompt=not begun,
+                continue_final_message=begun,
                 tokenize=True,
                 return_dict=True,
                 return_tensors="pt",
@@ -51,6 +60,10 @@ class ChatReader:
                 f"prompt of {longest} tokens and --max-new-tokens {new}; lower it, or shorten the prompt"
             )
         return inputs
+
+
+def _begins_response(content: Sequence[dict[str, Any]]) -> bool:
+    return any(part["type"] == "response" for part in content[-1:])
 
 
 class Reader(ChatReader):
@@ -85,7 +98,7 @@ class Reader(ChatReader):
             if part.kind == "image":
                 content.append({"type": "image", "image": self.benchmark.image(part.value)})
                 continue
-            content.append({"type": "text", "text": self.as_text(part.value)})
+            content.append({"type": part.kind, "text": self.as_text(part.value)})
         return content
 
 

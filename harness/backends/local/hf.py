@@ -41,6 +41,7 @@ class HuggingFace(Backend):
     """
 
     batched = True
+    continues = True
     runs_code = True
 
     def __init__(
@@ -77,7 +78,9 @@ class HuggingFace(Backend):
         """Responses batch by batch. If a batch does not fit into memory, it and all later ones are halved."""
         self.reader.check(self.name, prompts)
         size = self.sampling.batch_size
-        groups = group_by_prefix(prompts, size // 2) if self.prefix_reuse else [Group(0, list(prompts))]
+        # A prefix is part of the user's message, and a begun response is not.
+        reuse = self.prefix_reuse and not any(prompt.parts[-1].kind == "response" for prompt in prompts)
+        groups = group_by_prefix(prompts, size // 2) if reuse else [Group(0, list(prompts))]
         for group in groups:
             # Replaces the prefix of the previous group, which frees its memory.
             prefix = Prefix(self.model, self.reader, group.parts) if group.shared else None

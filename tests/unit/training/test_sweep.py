@@ -185,6 +185,13 @@ def test_the_included_sweeps_are_valid() -> None:
         assert table_2 <= {c.method for c in cells[name]}
 
 
+def test_the_tuning_policies_occur_in_no_result() -> None:
+    cells = {name: grid.cells(read(grid.HERE / f"{name}.toml")) for name in ("tuning", "teachers")}
+    tuning, results = ({c.data for c in of if c.seed is not None} for of in cells.values())
+    assert not tuning & results
+    assert sum(c.seed is not None for c in cells["tuning"]) == 22
+
+
 def test_every_row_of_the_teachers_makes_eighty_updates() -> None:
     sweep = read(grid.HERE / "teachers.toml")
     trained = [c for c in grid.cells(sweep) if c.seed is not None]

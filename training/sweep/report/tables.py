@@ -52,6 +52,8 @@ VARIANTS = (
 )
 GAINS = tuple(Column(key[1], key, POINTS) for key in (results.OVER_COT_SFT, results.OVER_NO_PORO))
 COVERAGE = tuple(Column(kind, ("coverage", "internalized", kind)) for kind in ("covered", "uncovered"))
+# Where a condition's value is asked for (clevrpolicy/grading/cloze.py).
+CLOZE = ("on the path", "off the path")
 OTHER_COVERAGE = tuple(
     Column(f"{column.head}, {kind}", ("coverage", column.key[1], kind))
     for column in VARIANTS[1:]
@@ -63,6 +65,7 @@ ACCURACY = (
     *GAINS,
     *VARIANTS[1:],
     Column("recall", ("recall", "internalized", "accuracy")),
+    *(Column(f"cloze {where}", ("cloze", "internalized", f"part: {where}")) for where in CLOZE),
 )
 TRAINING = (
     Column("seconds", ("training", "seconds"), NUMBER),
