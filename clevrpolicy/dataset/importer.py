@@ -14,14 +14,16 @@ from typing import Any
 import msgspec
 from tqdm import tqdm
 
+from clevrpolicy.dataset.blocks import whole
 from clevrpolicy.dataset.config import Config
-from clevrpolicy.dataset.instances import BenchmarkBuilder
+from clevrpolicy.dataset.instances import SCENES, crop_jobs, write_instances
 from clevrpolicy.dataset.quotas import PLANNER, Content, Quotas, SceneSpec
 from clevrpolicy.dataset.workers import render_all
 from clevrpolicy.policy.policies import FAMILY, TreePolicy, sample_policies
 from clevrpolicy.scene import clevr_json
 from clevrpolicy.scene.render import VERSION
 from harness import images
+from harness.engine import Local
 from harness.errors import UserError
 from harness.files import benchmark, store
 from harness.files.benchmark import BenchmarkSpec, Manifest
@@ -57,9 +59,12 @@ def _import(clevr: Path, out: Path, spec: BenchmarkSpec, config: Config, workers
         if copied.image in scenes:
             raise UserError(f"{clevr}: expected a file name for each picture, got two of {copied.picture}")
         scenes[copied.image] = copied
-    builder = BenchmarkBuilder(config, policies, scenes.values())
-    render_all(out, list(builder.crop_jobs()), workers)
-    return builder.write(out, spec, (record for _, record in train + test))
+    block = whole(config)
+    with Local(workers) as engine:
+        render_all(out, list(crop_jobs(config, block)), engine)
+    write_instances(out, config, block, scenes.values())
+    store.write_lines(out / SCENES, (record for _, record in train + test))
+    return benchmark.seal(out, spec)
 
 
 def _select(

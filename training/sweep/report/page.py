@@ -94,7 +94,7 @@ def _benchmarks(sweep: StoredSweep) -> str:
     rows = []
     for name in sweep.plan.benchmarks:
         manifest = sweep.manifest(name)
-        train, test = (manifest.counts.get(f"instances.{split}.jsonl", 0) for split in ("train", "test"))
+        train, test = (manifest.instances(split) for split in ("train", "test"))
         policies = str(manifest.config.get("policies", DASH))
         rows.append([name, sweep.kind(name), policies, str(train), str(test), manifest.digest[:12]])
     heads = ("benchmark", "kind", "policies", "training instances", "test instances", "digest")
