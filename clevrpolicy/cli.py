@@ -6,14 +6,16 @@ from typing import Any, Literal
 
 from tyro.conf import Positional
 
+from clevrpolicy.dataset.blocks import block_count, parse_blocks
 from clevrpolicy.dataset.config import Config, SceneConfig
-from clevrpolicy.dataset.generate import generate as generate_benchmark
+from clevrpolicy.dataset.generate import generate_blocks
 from clevrpolicy.dataset.importer import SPLITS, import_clevr
 from clevrpolicy.dataset.instances import SCENES
 from clevrpolicy.scene import clevr_json
 from clevrpolicy.skills import SkillsConfig
 from clevrpolicy.skills import generate as generate_skills
 from harness.console import command_line
+from harness.engine import Local
 from harness.files import store
 from harness.files.benchmark import Benchmark, summary
 from harness.show import show
@@ -21,15 +23,25 @@ from harness.show import show
 CORES = os.cpu_count() or 1
 
 
-def generate(out: Positional[Path], /, config: SceneConfig, *, workers: int = CORES) -> None:
+def generate(
+    out: Positional[Path], /, config: SceneConfig, *, workers: int = CORES, blocks: str | None = None
+) -> None:
     """Generate a benchmark: policies, rendered scenes, questions. Rerun the same command to resume.
 
     Args:
         out: Folder of the new benchmark.
         config: Its complexity, size and presentation.
         workers: Number of processes that render.
+        blocks: Generate only the blocks FIRST:END of a large benchmark, without END. Several machines can
+            generate different blocks; the one that completes the last block completes the benchmark.
     """
-    print(summary(out, generate_benchmark(out, config, workers)))
+    chosen = parse_blocks(blocks, block_count(config))
+    with Local(workers) as engine:
+        manifest = generate_blocks(out, config, engine, chosen)
+    if manifest is None:
+        print(f"{out}: blocks {chosen.start}:{chosen.stop} of {block_count(config)} are complete")
+    else:
+        print(summary(out, manifest))
 
 
 def import_(

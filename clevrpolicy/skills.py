@@ -19,6 +19,7 @@ from clevrpolicy.dataset.workers import SceneJob, render_all
 from clevrpolicy.scene.ontology import ATTRIBUTES, KINDS, Kind
 from clevrpolicy.scene.placement import split_of
 from clevrpolicy.scene.render import VERSION
+from harness.engine import Local
 from harness.errors import UserError
 from harness.family import Family
 from harness.files import benchmark, store
@@ -79,7 +80,8 @@ def generate(out: Path, config: SkillsConfig, workers: int) -> Manifest:
             for scenes in splits.values()
             for index, (scene, _) in enumerate(scenes)
         ]
-        results = render_all(out, jobs, workers)
+        with Local(workers) as engine:
+            results = render_all(out, jobs, engine)
         store.write_lines(out / benchmark.POLICIES, ())
         store.write_lines(out / SCENES, (result.scene for result in results))
         for split, scenes in splits.items():

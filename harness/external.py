@@ -140,7 +140,7 @@ def _readable_prompts(benchmark: Benchmark, request: PromptRequest) -> dict[str,
     """By id, in order, the prompts of a request whose images can be read."""
     # They do not depend on the model and on its sampling.
     run = make_run(benchmark, EvalRequest(EXTERNAL, Sampling(temperature=1), **_shared(request)))
-    instances = scored_instances(benchmark, run, benchmark.instances(run.split))
+    instances = scored_instances(benchmark, run)
     prompts, broken = backends.readable(benchmark, list(prompts_of(benchmark, run, instances)))
     for response in broken[:1]:
         message = f"{len(broken)} prompts left out, because an image cannot be read: {response.error}"

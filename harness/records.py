@@ -57,6 +57,11 @@ class Instance:
     target: str
     override: Override | None = None
 
+    @property
+    def block(self) -> str:
+        """The folder of its block, with "/" at its end; empty in a benchmark without blocks."""
+        return str(self.facts.get("block", ""))
+
 
 @dataclass(frozen=True, slots=True)
 class Prompt:

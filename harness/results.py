@@ -6,12 +6,13 @@ are missing and why.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import Any, TypeVar
 
 from harness import variants
-from harness.files.benchmark import Benchmark
+from harness.files.benchmark import Benchmark, instances_file
 from harness.records import CitedRule, Instance, Response, Score
 from harness.stats.clusters import cluster, clusters
 from harness.stats.intervals import Clusters
@@ -117,10 +118,15 @@ def clusters_of(instances: Sequence[Sequence[Result]]) -> Clusters:
     return clusters(cluster(samples[0].instance) for samples in instances)
 
 
-def majorities(benchmark: Benchmark) -> dict[str | None, list[str]]:
-    """By policy: the answers of the training split, most frequent first, ties in alphabetical order."""
+def majorities(benchmark: Benchmark, instances: Iterable[Instance]) -> dict[str | None, list[str]]:
+    """By policy: the answers of the training split, most frequent first, ties in alphabetical order.
+
+    In a benchmark of blocks, only the blocks of these instances are read.
+    """
     counts: dict[str | None, Counter[str]] = {}
-    for instance in benchmark.instances("train") if "train" in benchmark.splits else ():
+    files = (block + instances_file("train") for block in sorted({i.block for i in instances}))
+    parts = [path for path in files if path in benchmark.manifest.files]
+    for instance in chain.from_iterable(map(benchmark.instances_of, parts)):
         for variant in (variants.INTERNALIZED, variants.OVERRIDE):
             policy, target = variants.policy_id(instance, variant), variants.target(instance, variant)
             if target is not None:

@@ -52,9 +52,9 @@ def evaluate(benchmark: Benchmark, request: EvalRequest, out: Path, backend: Bac
     removed if an error of the user occurs before the first response.
     """
     is_new = not out.exists()
-    every = benchmark.instances(request.split)
+    benchmark.parts(request.split)  # raises UserError before a folder is reserved
     run = reserve_run(benchmark, request, out)
-    instances = scored_instances(benchmark, run, every)
+    instances = scored_instances(benchmark, run)
     log = store.Log(out / RESPONSES, Response)
     with store.locked(log.path):
         try:
@@ -131,7 +131,7 @@ def report_again(benchmark: Benchmark, out: Path) -> None:
         return
     finished = store.read_json(out / "report.json", Report)
     run, check = finished.run, finished.batch_check
-    instances = scored_instances(benchmark, run, benchmark.instances(run.split))
+    instances = scored_instances(benchmark, run)
     done = {r.key: r for r in store.Log(out / RESPONSES, Response).read()}
     keys = [p.key for p in prompts_of(benchmark, run, instances)]
     if all(key in done for key in keys):

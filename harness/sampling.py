@@ -2,10 +2,13 @@
 
 The sample is the same for every model, and a larger limit extends a smaller one. Every instance is equally
 likely to be drawn. Images, groups and policies are represented in proportion to their size, because a split
-is often sorted by them (systematic sampling with a random start; Cochran, Sampling Techniques, 1977).
+is often sorted by them (systematic sampling with a random start; Cochran, Sampling Techniques, 1977). A
+benchmark of several blocks is sampled in proportion to their sizes, and each block like a split.
 """
 
+import heapq
 from collections.abc import Hashable, Mapping, Sequence
+from itertools import chain, islice
 from random import Random
 
 from harness.files.benchmark import Benchmark
@@ -15,15 +18,51 @@ from harness.stats.clusters import cluster
 from harness.variants import INTERNALIZED
 
 
-def scored_instances(benchmark: Benchmark, run: Run, instances: list[Instance]) -> list[Instance]:
-    """Those of a split's instances that a run scores, in their order."""
-    if run.limit is None or not run.sampled:
-        return instances[: run.limit]
-    draws = rng(0, "limit")
+def scored_instances(benchmark: Benchmark, run: Run) -> list[Instance]:
+    """The instances of a split that a run scores, in their order. Blocks without any of them are not read."""
+    parts = benchmark.parts(run.split)
+    if run.limit is None:
+        return benchmark.instances(run.split)
+    if not run.sampled:
+        return list(islice(chain.from_iterable(map(benchmark.instances_of, parts)), run.limit))
+    if len(parts) == 1:
+        return _sample(benchmark, benchmark.instances(run.split), run.limit)
+    return [
+        instance
+        for part, count in _counts_by_block(parts, run.limit).items()
+        for instance in _sample(benchmark, benchmark.instances_of(part), count, part)
+    ]
+
+
+def _counts_by_block(sizes: Mapping[str, int], limit: int) -> dict[str, int]:
+    """How many instances of each block are among the first `limit` if every prefix is in proportion.
+
+    The places are those of `_in_proportion`, computed without the instances. Blocks without any are left out.
+    """
+    draws = rng(0, "limit", "block")
+    starts = {block: draws.random() for block in sizes}
+    next_places = [(start / sizes[block], block) for block, start in starts.items() if sizes[block]]
+    heapq.heapify(next_places)
+    counts = dict.fromkeys(sizes, 0)
+    for _ in range(min(limit, sum(sizes.values()))):
+        _, block = next_places[0]
+        counts[block] += 1
+        if counts[block] < sizes[block]:
+            heapq.heapreplace(next_places, ((counts[block] + starts[block]) / sizes[block], block))
+        else:
+            heapq.heappop(next_places)
+    return {block: count for block, count in counts.items() if count}
+
+
+def _sample(
+    benchmark: Benchmark, instances: Sequence[Instance], count: int, *seed_path: str
+) -> list[Instance]:
+    """A random sample of count instances, in their order."""
+    draws = rng(0, "limit", *seed_path)
     order = sorted(range(len(instances)), key=lambda _: draws.random())
     for name, labels in _labels(benchmark, instances).items():
-        order = _in_proportion(order, labels, rng(0, "limit", name))
-    return [instances[index] for index in sorted(order[: run.limit])]
+        order = _in_proportion(order, labels, rng(0, "limit", name, *seed_path))
+    return [instances[index] for index in sorted(order[:count])]
 
 
 def _labels(benchmark: Benchmark, instances: Sequence[Instance]) -> dict[str, Sequence[Hashable]]:

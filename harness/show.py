@@ -47,11 +47,9 @@ def show(benchmark: Positional[str], instance: Positional[str], /, *, png: Path 
 
 
 def find(benchmark: Benchmark, instance_id: str) -> Instance:
-    for split in benchmark.splits:
-        for instance in benchmark.instances(split):
-            if instance.id == instance_id:
-                return instance
-    example = benchmark.instances("test")[0].id
+    if found := benchmark.find([instance_id]):
+        return found[instance_id]
+    example = benchmark.instances_of(next(iter(benchmark.parts("test"))))[0].id
     raise UserError(
         f"{benchmark.folder}: expected the id of an instance, such as {example!r}, got {instance_id!r}"
     )

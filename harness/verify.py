@@ -12,27 +12,37 @@ from harness.variants import Variant
 
 def verify(benchmark: Benchmark) -> str:
     """Returns a sentence about what was checked. Raises UserError with the first error."""
-    files = benchmark.manifest.files
-    shown = {part.value for policy in benchmark.policies.values() for part in policy.content}
-    shown |= {part.value for s in benchmark.splits for i in benchmark.instances(s) for part in i.query}
-    for path in tqdm(files, desc="files", unit=""):
-        if path in shown:
+    policy_images = {p.value for policy in benchmark.policies.values() for p in policy.content}
+    total = sum(1 for _ in benchmark.files())
+    for path in tqdm(benchmark.files(), desc="files", unit="", total=total):
+        if path in policy_images:
             benchmark.image(path)
         else:
             benchmark.check(path)
     graded = 0
     for split in benchmark.splits:
-        for instance in tqdm(benchmark.instances(split), desc=split, unit=""):
-            for variant in variants.VARIANTS.values():
-                target = variants.target(instance, variant)
-                if target is None:
-                    continue
-                if error := _gold_error(benchmark, instance, variant, target):
-                    raise UserError(
-                        f"{instance.id}: expected its gold response to score 1 under {variant.name}, {error}"
-                    )
-                graded += 1
-    return f"{benchmark.folder}: {len(files)} files match the manifest, {graded} gold responses score 1"
+        parts = benchmark.parts(split)
+        with tqdm(desc=split, unit="", total=sum(parts.values())) as progress:
+            for part in parts:
+                graded += _check_instances(benchmark, part, progress)
+    return f"{benchmark.folder}: {total} files match the manifest, {graded} gold responses score 1"
+
+
+def _check_instances(benchmark: Benchmark, part: str, progress: tqdm) -> int:
+    """Grades the gold responses of the instances in one file. Returns their number."""
+    graded = 0
+    for instance in benchmark.instances_of(part):
+        for variant in variants.VARIANTS.values():
+            target = variants.target(instance, variant)
+            if target is None:
+                continue
+            if error := _gold_error(benchmark, instance, variant, target):
+                raise UserError(
+                    f"{instance.id}: expected its gold response to score 1 under {variant.name}, {error}"
+                )
+            graded += 1
+        progress.update()
+    return graded
 
 
 def _gold_error(benchmark: Benchmark, instance: Instance, variant: Variant, target: str) -> str | None:

@@ -14,14 +14,16 @@ from typing import Any
 import msgspec
 from tqdm import tqdm
 
+from clevrpolicy.dataset.blocks import whole
 from clevrpolicy.dataset.config import Config
-from clevrpolicy.dataset.instances import BenchmarkBuilder
+from clevrpolicy.dataset.instances import SCENES, crop_jobs, write_instances
 from clevrpolicy.dataset.quotas import PLANNER, Content, Quotas, SceneSpec
 from clevrpolicy.dataset.workers import render_all
 from clevrpolicy.policy.policies import FAMILY, TreePolicy, sample_policies
 from clevrpolicy.scene import clevr_json
 from clevrpolicy.scene.render import VERSION
 from harness import images
+from harness.engine import Local
 from harness.errors import UserError
 from harness.files import benchmark, store
 from harness.files.benchmark import BenchmarkSpec, Manifest
@@ -53,9 +55,13 @@ def _import(clevr: Path, out: Path, spec: BenchmarkSpec, config: Config, workers
     train_contents = {tuple(sorted(scene.kinds)) for scene, _ in train}
     test = list(_select(clevr, "test", policies, config, config.test, train_contents))
     scenes = list(_copy_all(clevr, out, train + test, config))
-    builder = BenchmarkBuilder(config, policies, scenes, {scene.scene_id: scene.kinds for scene in scenes})
-    render_all(out, list(builder.crop_jobs()), workers)
-    return builder.write(out, spec, (record for _, record in train + test))
+    block = whole(config)
+    with Local(workers) as engine:
+        render_all(out, list(crop_jobs(config, block)), engine)
+    in_words = {scene.scene_id: scene.kinds for scene in scenes} if config.scenes == "words" else {}
+    write_instances(out, config, block, scenes, in_words)
+    store.write_lines(out / SCENES, (record for _, record in train + test))
+    return benchmark.seal(out, spec)
 
 
 def _select(

@@ -57,10 +57,12 @@ class SceneSpec:
     policy_ids: tuple[str, ...] = ()
     # The name of its picture; None for the id with .png.
     picture: str | None = None
+    # The folder of its block, relative to the benchmark's and ending in "/", or empty.
+    folder: str = ""
 
     @property
     def image(self) -> str:
-        return f"images/{self.picture or f'{self.scene_id}.png'}"
+        return f"{self.folder}images/{self.picture or f'{self.scene_id}.png'}"
 
 
 class SceneSampler:

@@ -3,7 +3,7 @@
 import random
 import re
 from collections.abc import Mapping, Sequence
-from functools import cache, cached_property
+from functools import cache, lru_cache
 from typing import Any
 
 import msgspec
@@ -66,6 +66,8 @@ class ClevrPolicy(Family):
         # Both take the id of a policy; _rules returns its conditions by number.
         self._tree = cache(lambda policy: from_json(benchmark.policies[policy].rules))
         self._rules = cache(lambda policy: rules_of(self._tree(policy)))
+        # By the folder of a block, since instances are graded block by block.
+        self._scenes = lru_cache(maxsize=2)(self._read_scenes)
 
     def grade(self, instance: Instance, target: str, text: str) -> Grade:
         """Exact match of the last boxed answer, ignoring case, spaces and markup (the paper's metric)."""
@@ -82,7 +84,7 @@ class ClevrPolicy(Family):
         policy = variants.policy_id(instance, variant)
         if policy is None:
             return super().gold(instance, variant)
-        return reasoning.gold(self._tree(policy), self._kinds[instance.facts["scene"]])
+        return reasoning.gold(self._tree(policy), self._kinds(instance))
 
     def reworded(self, policy: str, rng: random.Random) -> tuple[Part, ...]:
         record = self.benchmark.policies[policy]
@@ -94,7 +96,7 @@ class ClevrPolicy(Family):
 
     def cloze_questions(self) -> Sequence[Instance]:
         test = self.benchmark.instances("test")
-        return list(cloze_questions(test, self._tree, lambda instance: self._kinds[instance.facts["scene"]]))
+        return list(cloze_questions(test, self._tree, self._kinds))
 
     def groups(self, instance: Instance, variant: Variant) -> Mapping[str, str]:
         """The leaf depth (the number of conditions on the path to the answer) and the number of objects."""
@@ -115,31 +117,35 @@ class ClevrPolicy(Family):
         policy = variants.policy_id(instance, variant)
         if policy is None:
             return None
-        scene = instance.facts["scene"]
-        kinds = self._kinds[scene]
+        kinds = self._kinds(instance)
         path, _ = self._tree(policy).walk(mask(kinds))
-        return first_error(text, path, self._rules(policy), kinds, lambda: self._scene(scene))
+        return first_error(text, path, self._rules(policy), kinds, lambda: self._scene(instance))
 
-    def _scene(self, scene: str) -> Scene | None:
+    def _kinds(self, instance: Instance) -> tuple[Kind, ...]:
+        """The kinds of objects in the scene of an instance."""
+        return self._scenes(instance.block)[instance.facts["scene"]][0]
+
+    def _scene(self, instance: Instance) -> Scene | None:
         """The scene with its camera; None if it is in words, of the original CLEVR or of an older version."""
         if self.benchmark.manifest.config.get("scenes") == "words":
             return None
-        data = msgspec.json.decode(self._scenes[scene], type=dict[str, Any])
+        _, line = self._scenes(instance.block)[instance.facts["scene"]]
         try:
-            return clevr_json.decode(data)
+            return clevr_json.decode(msgspec.json.decode(line, type=dict[str, Any]))
         except UserError:
             return None
 
-    @cached_property
-    def _scenes(self) -> dict[str, msgspec.Raw]:
-        """JSON by scene, not decoded: decoded scenes need many times the memory, and few are ever needed."""
-        lines = msgspec.json.Decoder(msgspec.Raw).decode_lines(self.benchmark.check(SCENES))
-        return dict(zip(self._kinds, lines, strict=True))
+    def _read_scenes(self, block: str) -> dict[str, tuple[tuple[Kind, ...], msgspec.Raw]]:
+        """By scene: the kinds of its objects, and its JSON.
 
-    @cached_property
-    def _kinds(self) -> dict[str, tuple[Kind, ...]]:
-        """The kinds of objects by scene."""
-        return dict(clevr_json.kinds(line) for line in self.benchmark.records(SCENES, dict[str, Any]))
+        The JSON is not decoded: decoded scenes need many times the memory, and few are ever needed.
+        """
+        lines = self.benchmark.records_of(block + SCENES, msgspec.Raw)
+        return {scene: (kinds, line) for line in lines for scene, kinds in [_scene_kinds(line)]}
+
+
+def _scene_kinds(line: msgspec.Raw) -> tuple[str, tuple[Kind, ...]]:
+    return clevr_json.kinds(msgspec.json.decode(line, type=dict[str, Any]))
 
 
 def _field(text: str) -> str:

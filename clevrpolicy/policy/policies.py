@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from clevrpolicy.dataset.config import Config
 from clevrpolicy.policy import tree as trees
@@ -32,25 +33,28 @@ class TreePolicy:
 
 
 def sample_policies(config: Config) -> list[TreePolicy]:
-    return [
-        _sample(config, name, name, None, index, _tree(config, index, -1), -1)
-        for index, name in enumerate(_names(config))
-    ]
+    """All policies of a benchmark, without replacements."""
+    return [sample_policy(config, index)[0] for index in range(config.policies)]
 
 
-def sample_replacements(config: Config, replaced: TreePolicy, index: int) -> list[TreePolicy]:
-    """New policies with the name of the replaced one, which is the index-th policy of the benchmark.
+# A block reads the same policies several times.
+@lru_cache(maxsize=256)
+def sample_policy(config: Config, index: int, folder: str = "") -> tuple[TreePolicy, ...]:
+    """The index-th policy of a benchmark, followed by its replacements, which are policies of the same name.
 
-    The last two have the same conditions, but different cases at each leaf. So for every scene, at least one
-    replacement gives another case than the replaced policy.
+    The last two replacements have the same conditions, but different cases at each leaf. So for every scene,
+    at least one replacement gives another case than the policy. `folder` contains the pictures in the texts;
+    it is relative to the benchmark and ends in "/", or is empty.
     """
-    name = replaced.policy.name
-    trees_ = [_tree(config, index, number) for number in range(REPLACEMENTS - 1)]
-    trees_.append(trees.rotated(trees_[-1]))
-    return [
-        _sample(config, f"{name}.r{number}", name, replaced.policy.id, index, tree, number)
-        for number, tree in enumerate(trees_)
-    ]
+    name = _names(config)[index]
+    policy, *others = (_tree(config, index, number) for number in range(-1, REPLACEMENTS - 1))
+    return (
+        _sample(config, folder, name, name, None, policy, index, -1),
+        *(
+            _sample(config, folder, f"{name}.r{number}", name, name, tree, index, number)
+            for number, tree in enumerate([*others, trees.rotated(others[-1])])
+        ),
+    )
 
 
 def _tree(config: Config, index: int, number: int) -> Tree:
@@ -60,18 +64,26 @@ def _tree(config: Config, index: int, number: int) -> Tree:
 
 
 def _sample(
-    config: Config, policy_id: str, name: str, replaces: str | None, index: int, tree: Tree, number: int
+    config: Config,
+    folder: str,
+    policy_id: str,
+    name: str,
+    replaces: str | None,
+    tree: Tree,
+    index: int,
+    number: int,
 ) -> TreePolicy:
+    """The policy with this tree. Its wording and pictures depend on its index and number."""
     seed_path = (FAMILY, config.depth, index, number)
     if config.visual:
-        tree = _with_crops(tree, policy_id, config, *seed_path)
+        tree = _with_crops(tree, f"{folder}images/{policy_id}", config, *seed_path)
     draw = rng(config.seed, "wording", *seed_path)
     content = wording.content(tree, name, draw, config.shuffle, replaces is not None)
     rules = {"depth": config.depth, **trees.to_json(tree)}
     return TreePolicy(Policy(policy_id, FAMILY, name, content, rules, replaces), tree)
 
 
-def _with_crops(tree: Tree, policy_id: str, config: Config, *seed_path: str | int) -> Tree:
+def _with_crops(tree: Tree, folder: str, config: Config, *seed_path: str | int) -> Tree:
     """The tree, with pictures instead of values in a random share of its conditions."""
     conditions = [condition for condition, _, _ in tree.sections()]
     count = math.ceil(config.crop_share * len(conditions))
@@ -82,12 +94,13 @@ def _with_crops(tree: Tree, policy_id: str, config: Config, *seed_path: str | in
             branch if isinstance(branch, Leaf) else add_crops(branch, number)
             for branch, number in node.branches(condition)
         )
-        crop = f"images/{policy_id}/{condition}.png" if condition in pictured else None
+        crop = f"{folder}/{condition}.png" if condition in pictured else None
         return replace(node, yes=yes, no=no, crop=crop)
 
     return replace(tree, root=add_crops(tree.root, "1"))
 
 
+@lru_cache(maxsize=1)
 def _names(config: Config) -> list[str]:
     """Different pronounceable names that start with the depth, as in the paper: "L3-Surinu"."""
     names: dict[str, None] = {}

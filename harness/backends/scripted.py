@@ -29,12 +29,12 @@ class Scripted(Backend):
             raise UserError(f"{name}:{argument}: expected {name} without an argument")
         self.benchmark, self.seed = benchmark, sampling.seed
         self.description: Json = {"backend": name}
-        self.instances = {i.id: i for split in benchmark.splits for i in benchmark.instances(split)}
 
     def generate(self, prompts: Sequence[Prompt]) -> Iterator[Response]:
+        instances = self.benchmark.find({prompt.instance for prompt in prompts})
         for prompt in prompts:
             try:
-                instance = self.instances.get(prompt.instance) or self.cloze[prompt.instance]
+                instance = instances.get(prompt.instance) or self.cloze[prompt.instance]
                 text = self.answer(prompt, instance, VARIANTS[prompt.variant])
             # Families are third-party code, so any exception may occur.
             except Exception as error:
@@ -70,10 +70,10 @@ class Random(Scripted):
 class Majority(Scripted):
     """The policy's most frequent answer in the training split."""
 
-    @cached_property
-    def ranked(self) -> dict[str | None, list[str]]:
-        """By policy id, the answers in the training split, the most frequent first."""
-        return majorities(self.benchmark)
+    def generate(self, prompts: Sequence[Prompt]) -> Iterator[Response]:
+        instances = self.benchmark.find({prompt.instance for prompt in prompts})
+        self.ranked = majorities(self.benchmark, instances.values())
+        yield from super().generate(prompts)
 
     def answer(self, prompt: Prompt, instance: Instance, variant: Variant) -> str:
         family = self.benchmark.family_of(instance)

@@ -1,17 +1,19 @@
 """A benchmark's folder: started under a marker, filled by a generator, then sealed by its manifest."""
 
 import shutil
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from harness import registry
 from harness.errors import UserError
 from harness.family import Family
 from harness.files import store
 from harness.files.manifest import (
+    BLOCKS_FORMAT,
     FORMAT,
     MANIFEST,
     POLICIES,
@@ -26,8 +28,8 @@ from harness.records import Grade, Instance, Json
 from harness.text import printable, reason
 
 __all__ = [
-    "MANIFEST", "POLICIES", "Benchmark", "BenchmarkSpec", "Manifest", "begin", "creating", "instances_file",
-    "refuse_outside", "seal", "summary",
+    "MANIFEST", "POLICIES", "Benchmark", "BenchmarkSpec", "Manifest", "begin", "block_manifest", "creating",
+    "instances_file", "join", "refuse_outside", "seal", "summary",
 ]  # fmt: skip
 
 # The split whose questions ask for the words of a policy.
@@ -37,6 +39,7 @@ CLOZE = "cloze"
 # Hidden files of an unfinished benchmark, removed when it is sealed.
 MARKER = ".begun.json"
 PROGRESS = ".progress.jsonl"
+PLAN = ".plan.jsonl"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,35 +92,81 @@ def _refuse_other(folder: Path, requested: BenchmarkSpec, existing: BenchmarkSpe
     refuse_other(folder, "a benchmark", found, {**dict.fromkeys(found), **wanted})
 
 
-def seal(folder: Path, spec: BenchmarkSpec, sources: Mapping[str, str] = {}) -> Manifest:
+def seal(
+    folder: Path,
+    spec: BenchmarkSpec,
+    sources: Mapping[str, str] = {},
+    block: str = "",
+    known: Mapping[str, str] = {},
+) -> Manifest:
     """Writes the manifest with the hash of every file, and removes the files used for resuming.
 
-    `sources` are the sha256 of the files that the benchmark was converted from.
+    `sources` are the sha256 of the files that the benchmark was converted from. `block` is the folder of the
+    block to seal, or empty for a whole benchmark. `known` are the sha256 of files that need not be read.
     """
-    paths = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("[!.]*") if p.is_file())
-    files = {p: store.sha256(folder / p) for p in paths if p != MANIFEST}
+    root = folder / block
+    paths = sorted(p.relative_to(folder).as_posix() for p in root.rglob("[!.]*") if p.is_file())
+    files = {p: known.get(p) or store.sha256(folder / p) for p in paths if p != block + MANIFEST}
+    counts = {p: (folder / p).read_bytes().count(b"\n") for p in files if p.endswith(".jsonl")}
+    manifest = _write_manifest(root, FORMAT, spec, counts, files, sources)
+    for leftover in (root / MARKER, root / PROGRESS, root / PLAN, *root.rglob(store.TEMPORARY_FILES)):
+        leftover.unlink(missing_ok=True)
+    return manifest
+
+
+def block_manifest(folder: Path, spec: BenchmarkSpec, block: str) -> Manifest | None:
+    """The manifest of a block; None if the block is not complete. Raises UserError if its spec is another."""
+    path = folder / block / MANIFEST
+    if not path.exists():
+        return None
+    manifest = store.read_json(path, Manifest)
+    made_with = BenchmarkSpec(manifest.family, manifest.config, manifest.versions)
+    _refuse_other(folder / block, spec, made_with)
+    return manifest
+
+
+def join(folder: Path, spec: BenchmarkSpec, blocks: Iterable[str]) -> Manifest | None:
+    """Writes the manifest of a benchmark that consists of blocks; returns None if one is not complete.
+
+    It lists the records of all blocks, and their manifests, which list the images.
+    """
+    files: dict[str, str] = {}
+    counts: dict[str, int] = {}
+    for block in blocks:
+        manifest = block_manifest(folder, spec, block)
+        if manifest is None:
+            return None
+        files |= {path: sha for path, sha in manifest.files.items() if path.endswith(".jsonl")}
+        files[block + MANIFEST] = store.sha256(folder / block / MANIFEST)
+        counts |= manifest.counts
+    manifest = _write_manifest(folder, BLOCKS_FORMAT, spec, counts, files)
+    (folder / MARKER).unlink(missing_ok=True)
+    return manifest
+
+
+def _write_manifest(
+    folder: Path,
+    format_: int,
+    spec: BenchmarkSpec,
+    counts: Mapping[str, int],
+    files: Mapping[str, str],
+    sources: Mapping[str, str] = {},
+) -> Manifest:
     manifest = Manifest(
-        format=FORMAT,
-        family=spec.family,
-        config=spec.config,
-        versions=spec.versions,
-        counts={p: (folder / p).read_bytes().count(b"\n") for p in files if p.endswith(".jsonl")},
-        digest="",
-        images_digest="",
-        files=files,
-        sources=sources,
+        format_, spec.family, spec.config, spec.versions, counts, "", "", files=files, sources=sources
     )
     digest, images_digest = digests(manifest)
     manifest = replace(manifest, digest=digest, images_digest=images_digest)
     store.write_json(folder / MANIFEST, manifest)
-    for leftover in (folder / MARKER, folder / PROGRESS, *folder.rglob(store.TEMPORARY_FILES)):
-        leftover.unlink(missing_ok=True)
     return manifest
 
 
 def summary(folder: Path, manifest: Manifest) -> str:
     """What a benchmark contains, for the last line of the command that generated it."""
-    counts = ", ".join(f"{n} {name.removesuffix('.jsonl')}" for name, n in manifest.counts.items())
+    total: Counter[str] = Counter()
+    for path, count in manifest.counts.items():
+        total[PurePosixPath(path).stem] += count
+    counts = ", ".join(f"{count} {name}" for name, count in total.items())
     return f"{folder}: {counts}\ndigest {manifest.digest}"
 
 
@@ -142,10 +191,13 @@ class Benchmark(BenchmarkFiles):
     def has_cloze(self) -> bool:
         return self.family.cloze is not None and "test" in self.splits
 
-    def instances(self, split: str) -> list[Instance]:
+    def parts(self, split: str) -> dict[str, int]:
         if split == CLOZE and self.has_cloze:
-            return list(self.family.cloze_questions())
-        return super().instances(split)
+            return {CLOZE: len(self.instances_of(CLOZE))}
+        return super().parts(split)
+
+    def _read_instances(self, part: str) -> Sequence[Instance]:
+        return self.family.cloze_questions() if part == CLOZE else super()._read_instances(part)
 
     def grade(self, instance: Instance, target: str, text: str) -> Grade:
         """The family's grade of a response; no value, and the reason, if its grading fails.

@@ -1,8 +1,9 @@
 """The files of a complete benchmark, checked against its manifest as they are read."""
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
@@ -18,7 +19,9 @@ from harness.records import Instance, Json, Part, Policy, Prompt
 T = TypeVar("T")
 # The digest of a benchmark in format 1 covers its files, but not its family, config and versions.
 FORMAT = 2
-READABLE_FORMATS = (1, FORMAT)
+# The manifest of a benchmark that consists of blocks lists the manifests of the blocks instead of images.
+BLOCKS_FORMAT = 3
+READABLE_FORMATS = (1, FORMAT, BLOCKS_FORMAT)
 MANIFEST = "manifest.json"
 POLICIES = "policies.jsonl"
 
@@ -44,6 +47,11 @@ class Manifest:
     # The sha256 of the files that were converted. The same questions can be in different files, so the
     # digest does not cover them.
     sources: Mapping[str, str] = field(default_factory=dict)
+
+    def instances(self, split: str) -> int:
+        """The number of instances of a split, in all blocks."""
+        name = instances_file(split)
+        return sum(count for path, count in self.counts.items() if PurePosixPath(path).name == name)
 
 
 def instances_file(split: str) -> str:
@@ -90,6 +98,11 @@ class BenchmarkFiles:
                 f"{folder / MANIFEST}: expected digest {expected[0][:12]}… for its content, got "
                 f"{self.manifest.digest[:12]}…: the manifest was changed later; generate the benchmark again"
             )
+        # A benchmark of ten million instances has hundreds of blocks, which are rarely all needed. Four files
+        # of instances are all splits of a benchmark without blocks.
+        self._images_of = lru_cache(maxsize=4)(self._block_files)
+        self.instances_of = lru_cache(maxsize=4)(self._read_instances)
+        self._parts_read: set[str] = set()
         self.policies = {p.id: p for p in self.records(POLICIES, Policy)}
         for policy in self.policies.values():
             self._check_images(policy.id, policy.content)
@@ -99,12 +112,38 @@ class BenchmarkFiles:
 
     @property
     def splits(self) -> list[str]:
-        return [f.split(".")[1] for f in self.manifest.files if f.startswith("instances.")]
+        names = (PurePosixPath(path).name for path in self.manifest.files)
+        return list(dict.fromkeys(name.split(".")[1] for name in names if name.startswith("instances.")))
 
     def instances(self, split: str) -> list[Instance]:
+        """All instances of a split. For one block at a time: `instances_of` for each of `parts`."""
+        return [instance for part in self.parts(split) for instance in self.instances_of(part)]
+
+    def parts(self, split: str) -> dict[str, int]:
+        """The files that contain the instances of a split, with their numbers of instances.
+
+        There is one per block, and one for a benchmark without blocks.
+        """
         if split not in self.splits:
             raise UserError(f"split: expected one of {', '.join(self.splits)}, got {split!r}")
-        instances = list(self.records(instances_file(split), Instance))
+        return {path: self.manifest.counts.get(path, 0) for path in self._files_named(instances_file(split))}
+
+    def find(self, ids: Collection[str]) -> dict[str, Instance]:
+        """The instances with these ids; those that do not exist are missing."""
+        missing, found = set(ids), dict[str, Instance]()
+        parts = [part for split in self.splits for part in self.parts(split)]
+        # In the files that were read before, then in all others.
+        for part in sorted(parts, key=lambda part: part not in self._parts_read):
+            if not missing:
+                break
+            found |= {i.id: i for i in self.instances_of(part) if i.id in missing}
+            missing -= found.keys()
+        return found
+
+    def _read_instances(self, part: str) -> Sequence[Instance]:
+        """The instances in one file. Raises UserError if it lacks one of their policies or images."""
+        self._parts_read.add(part)
+        instances = list(self.records_of(part, Instance))
         for instance in instances:
             self._check_images(instance.id, instance.query)
             for policy in (instance.policy_id, instance.override and instance.override.policy_id):
@@ -112,10 +151,39 @@ class BenchmarkFiles:
                     raise UserError(f"{instance.id}: policy {policy!r} is not in {POLICIES}")
         return instances
 
-    def records(self, path: str, type_: type[T]) -> Iterator[T]:
-        """The records of a .jsonl file, after its sha256 was checked."""
+    def records(self, name: str, type_: type[T]) -> Iterator[T]:
+        """The records of all .jsonl files with this name: one in each block, in order."""
+        for path in self._files_named(name):
+            yield from self.records_of(path, type_)
+
+    def records_of(self, path: str, type_: type[T]) -> Iterator[T]:
+        """The records of one .jsonl file, after its sha256 was checked."""
         self.check(path)
         return store.read_lines(self.folder / path, type_)
+
+    def files(self) -> Iterator[str]:
+        """The path of every file."""
+        yield from self.manifest.files
+        for path in self._files_named(MANIFEST) if self.manifest.format == BLOCKS_FORMAT else ():
+            images = self._images_of(path.removesuffix(MANIFEST))
+            yield from (image for image in images if image not in self.manifest.files)
+
+    def sha256(self, path: str) -> str | None:
+        """The sha256 of a file in the manifest, or in that of its block; None if neither lists it."""
+        if path in self.manifest.files:
+            return self.manifest.files[path]
+        block = "/".join([*path.split("/")[:2], ""])
+        return self._images_of(block).get(path) if block + MANIFEST in self.manifest.files else None
+
+    def _files_named(self, name: str) -> list[str]:
+        found = [path for path in self.manifest.files if PurePosixPath(path).name == name]
+        if not found:
+            raise UserError(f"{self.folder / name}: not listed in {MANIFEST}")
+        return found
+
+    def _block_files(self, block: str) -> Mapping[str, str]:
+        """The sha256 of every file of a block, whose folder is given with "/" at its end."""
+        return store.decoded(self.folder / block / MANIFEST, self.check(block + MANIFEST), Manifest).files
 
     def image(self, path: str) -> Image.Image:
         """An image as RGB, by its path relative to the folder."""
@@ -140,13 +208,14 @@ class BenchmarkFiles:
     def check(self, path: str) -> bytes:
         """The bytes of a file. Raises UserError if their sha256 is not the one in the manifest."""
         refuse_outside(path)
-        if path not in self.manifest.files:
+        expected = self.sha256(path)
+        if expected is None:
             raise UserError(f"{self.folder / path}: not listed in {MANIFEST}")
         try:
             data = (self.folder / path).read_bytes()
         except OSError as error:
             raise UserError(f"{self.folder / path}: cannot be read: {error.strerror}") from error
-        expected, got = self.manifest.files[path], hashlib.sha256(data).hexdigest()
+        got = hashlib.sha256(data).hexdigest()
         if got != expected:
             raise UserError(
                 f"{self.folder / path}: expected sha256 {expected[:12]}…, got {got[:12]}… "
@@ -156,15 +225,17 @@ class BenchmarkFiles:
 
     def prompt_sha256(self, prompt: Prompt) -> str:
         """Identifies the content of a prompt: its texts, and the bytes of its images."""
-        files = self.manifest.files
-        parts = [(p.kind, files[p.value] if p.kind == "image" else p.value) for p in prompt.parts]
-        return hashlib.sha256(msgspec.json.encode(parts)).hexdigest()
+        return hashlib.sha256(msgspec.json.encode(self.content(prompt.parts))).hexdigest()
+
+    def content(self, parts: Iterable[Part]) -> list[tuple[str, str | None]]:
+        """The kind of each part, and its text or the sha256 of its image."""
+        return [(p.kind, self.sha256(p.value) if p.kind == "image" else p.value) for p in parts]
 
     def _check_images(self, owner: str, parts: Iterable[Part]) -> None:
         for part in parts:
             if part.kind == "image":
                 refuse_outside(part.value)
-                if part.value not in self.manifest.files:
+                if self.sha256(part.value) is None:
                     raise UserError(f"{owner}: its image {part.value!r} is not listed in {MANIFEST}")
 
 

@@ -96,9 +96,15 @@ def write_json(path: Path, value: Any) -> None:
 def read_json(path: Path, type_: type[T]) -> T:
     """The file's content as this type. UserError names the file and the field that is wrong."""
     try:
-        return msgspec.json.decode(path.read_bytes().removeprefix(codecs.BOM_UTF8), type=type_)
+        return decoded(path, path.read_bytes(), type_)
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from None
+
+
+def decoded(path: Path, data: bytes, type_: type[T]) -> T:
+    """The bytes of a JSON file as this type. UserError names the file and the field that is wrong."""
+    try:
+        return msgspec.json.decode(data.removeprefix(codecs.BOM_UTF8), type=type_)
     except DECODE_ERRORS as error:
         raise UserError(f"{path}: {error}") from error
 

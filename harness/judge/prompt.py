@@ -97,9 +97,8 @@ def prompt(setting: SettingName, benchmark: Benchmark, policy: Policy, text: str
     quoted = TEXTS["instructions"].format(mark=delimiter(text), text=text.translate(BRACKETS))
     question = quoted + TEXTS["verdict"][setting]
     parts = (*policy.content, Part("text", question))
-    files = benchmark.manifest.files
-    shown = [(p.kind, p.value if p.kind == "text" else files[p.value]) for p in parts]
-    return Prompt(hashlib.sha256(msgspec.json.encode(shown)).hexdigest(), f"judge-{setting}", parts, repeat)
+    content = msgspec.json.encode(benchmark.content(parts))
+    return Prompt(hashlib.sha256(content).hexdigest(), f"judge-{setting}", parts, repeat)
 
 
 def delimiter(text: str) -> str:

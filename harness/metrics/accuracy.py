@@ -18,7 +18,12 @@ References = tuple[float | None, float | None]
 
 def by_variant_and_group(metric: Metric, results: Results) -> Iterator[ReportRow]:
     ranked = (
-        results.attempt("determining the majority answers", None, lambda: majorities(results.benchmark)) or {}
+        results.attempt(
+            "determining the majority answers",
+            None,
+            lambda: majorities(results.benchmark, (result.instance for result in results.results)),
+        )
+        or {}
     )
     for variant, members in results.by_variant():
         references = [_references(results, r, ranked) for r in members]

@@ -70,8 +70,7 @@ def check_leaks(training: Json | None, benchmark: Benchmark, tested: Sequence[In
 
 def content(benchmark: Benchmark, instance: Instance) -> str:
     """A hash of an instance's pictures, or of its texts if it has none."""
-    files = benchmark.manifest.files
-    pictures = [files[part.value] for part in instance.query if part.kind == "image"]
+    pictures = [benchmark.sha256(part.value) for part in instance.query if part.kind == "image"]
     parts = pictures or [part.value for part in instance.query]
     return hashlib.sha256(msgspec.json.encode(parts)).hexdigest()
 

@@ -52,7 +52,7 @@ def run(sweep: Sweep, cell: Cell) -> None:
             evaluate(benchmark, request, folder / cell.file(data, "recall"))
         if benchmark.has_cloze:
             short = replace(sampling, max_new_tokens=min(CLOZE_TOKENS, sampling.max_new_tokens))
-            request = EvalRequest(model, INTERNALIZED.name, CLOZE, sampling=short, batch_check=False)
+            request = EvalRequest(model, short, variants=INTERNALIZED.name, split=CLOZE, batch_check=False)
             evaluate(benchmark, request, folder / cell.file(data, CLOZE))
     for name in sweep.general:
         request = EvalRequest(model, sampling, variants=INTERNALIZED.name)

@@ -263,7 +263,8 @@ def test_scenes_that_cannot_be_rendered_have_perception_errors_too(
     label = family.first_error(instance, INTERNALIZED, flipped)
     seen_alone = label.removesuffix(error_analysis.HALF_HIDDEN)
     assert seen_alone in error_analysis.PERCEPTION.values()
-    scene = msgspec.json.decode(family._scenes[instance.facts["scene"]])
+    kinds, line = family._scenes("")[instance.facts["scene"]]
+    scene = msgspec.json.decode(line)
     change(scene)
-    family.__dict__["_scenes"] = {instance.facts["scene"]: msgspec.json.encode(scene)}
+    family._scenes = lambda _: {instance.facts["scene"]: (kinds, msgspec.json.encode(scene))}
     assert family.first_error(instance, INTERNALIZED, flipped) == seen_alone

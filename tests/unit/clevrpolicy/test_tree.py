@@ -85,8 +85,7 @@ def test_a_case_table_agrees_with_the_walk(seed, kinds, accumulate) -> None:
 @settings(max_examples=30, deadline=None)
 def test_a_replacement_changes_the_case_of_every_scene(seed, depth, kinds) -> None:
     config = Config(depth, 1, seed=seed)
-    (policy,) = policies.sample_policies(config)
-    replacements = policies.sample_replacements(config, policy, 0)
+    policy, *replacements = policies.sample_policy(config, 0)
     case = policy.tree.walk(tree.mask(kinds))[1]
     assert any(other.tree.walk(tree.mask(kinds))[1] != case for other in replacements)
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from harness.errors import UserError
 from harness.files import store
 from harness.files.benchmark import Benchmark, Manifest
-from harness.files.manifest import FORMAT, digests
+from harness.files.manifest import BLOCKS_FORMAT, digests
 
 JSON_VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(-9, 9) | st.floats(allow_nan=False) | st.text(max_size=3),
@@ -68,6 +68,6 @@ def test_a_benchmark_of_format_1_can_be_read(spoiled: Path) -> None:
     assert digests(replace(older, config={})) == (older.digest, older.images_digest)
     store.write_json(path, older)
     assert Benchmark(spoiled).instances("test")
-    store.write_json(path, replace(older, format=FORMAT + 1))
-    with pytest.raises(UserError, match="expected format 2, got 3"):
+    store.write_json(path, replace(older, format=BLOCKS_FORMAT + 1))
+    with pytest.raises(UserError, match="expected format 2, got 4"):
         Benchmark(spoiled)

@@ -21,13 +21,18 @@ from harness.sampling import scored_instances
 from harness.variants import Variant
 
 
-def sample(instances: Sequence[Instance], limit: int) -> list[Instance]:
+def sample(*blocks: Sequence[Instance], limit: int) -> list[Instance]:
     def groups(instance: Instance, _variant: Variant) -> Mapping[str, str]:
         return instance.facts
 
-    benchmark: Any = SimpleNamespace(family_of=lambda _: SimpleNamespace(groups=groups))
+    benchmark: Any = SimpleNamespace(
+        family_of=lambda _: SimpleNamespace(groups=groups),
+        parts=lambda _: {str(number): len(block) for number, block in enumerate(blocks)},
+        instances_of=lambda part: list(blocks[int(part)]),
+        instances=lambda _: [instance for block in blocks for instance in block],
+    )
     run = Run("b", "d", "", "f", "m", "test", ("internalized",), limit, 1, {}, sampled=True)
-    return scored_instances(benchmark, run, list(instances))
+    return scored_instances(benchmark, run)
 
 
 # Categories of these sizes, one after the other, as in MMLU-Pro.
@@ -47,7 +52,7 @@ TREES = [
 
 @pytest.mark.parametrize("limit", [20, 40, 400])
 def test_categories_are_in_proportion(limit: int) -> None:
-    counts = Counter(i.facts["category"] for i in sample(CATEGORIES, limit))
+    counts = Counter(i.facts["category"] for i in sample(CATEGORIES, limit=limit))
     assert counts.total() == limit
     for name, size in SIZES.items():
         assert abs(counts[name] - limit * size / len(CATEGORIES)) <= 2
@@ -55,7 +60,7 @@ def test_categories_are_in_proportion(limit: int) -> None:
 
 @pytest.mark.parametrize("limit", [10, 30, 100])
 def test_policies_groups_and_pictures_are_in_proportion(limit: int) -> None:
-    drawn = sample(TREES, limit)
+    drawn = sample(TREES, limit=limit)
     assert set(Counter(i.policy_id for i in drawn).values()) == {limit // 10}
     depths = Counter(i.facts["depth"] for i in drawn)
     for depth, share in (("0", 0.4), ("1", 0.4), ("2", 0.2)):
@@ -65,10 +70,22 @@ def test_policies_groups_and_pictures_are_in_proportion(limit: int) -> None:
 
 
 def test_a_larger_limit_extends_a_smaller_one_in_the_order_of_the_split() -> None:
-    few, more = sample(TREES, 40), sample(TREES, 80)
-    assert {i.id for i in few} < {i.id for i in more} and few == sample(TREES, 40)
+    few, more = sample(TREES, limit=40), sample(TREES, limit=80)
+    assert {i.id for i in few} < {i.id for i in more} and few == sample(TREES, limit=40)
     assert [i for i in TREES if i in few] == few
-    assert sample(TREES, 10_000) == TREES
+    assert sample(TREES, limit=10_000) == TREES
+
+
+def test_blocks_are_in_proportion() -> None:
+    blocks = [CATEGORIES[:100], CATEGORIES[100:1100], CATEGORIES[1100:]]
+    few, more = sample(*blocks, limit=40), sample(*blocks, limit=400)
+    assert {i.id for i in few} < {i.id for i in more}
+    for drawn, limit in ((few, 40), (more, 400)):
+        assert len(drawn) == limit
+        assert [i for i in CATEGORIES if i in drawn] == drawn
+        for block in blocks:
+            assert abs(sum(i in block for i in drawn) - limit * len(block) / len(CATEGORIES)) <= 1
+    assert sample(*blocks, limit=10_000) == CATEGORIES
 
 
 def test_every_instance_is_drawn_equally_often() -> None:
@@ -81,7 +98,7 @@ def test_every_instance_is_drawn_equally_often() -> None:
             )
             for k in range(split % 7, 48 + split % 7)
         ]
-        counts.update(i.query[0].value == "big" for i in sample(instances, 12))
+        counts.update(i.query[0].value == "big" for i in sample(instances, limit=12))
     big = sum(12 - split % 7 for split in range(300)) / (300 * 48)
     assert counts[True] / counts.total() == pytest.approx(big, abs=0.08)
 
