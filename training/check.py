@@ -98,7 +98,7 @@ def check_learned(
 
 def check_images_of_rl(name: str, model: Any, processor: Any, rows: Sequence[Mapping[str, Any]]) -> None:
     """Raises UserError if TRL's RL step cannot pass the images of these rows to the model."""
-    if not hasattr(model.config, "image_token_id"):
+    if any(row["images"] for row in rows) and not hasattr(model.config, "image_token_id"):
         raise UserError(
             f"{name}: TRL's RL step expects a config with image_token_id, got none for "
             f"{type(model).__name__}; omit the stage rl or use another base"

@@ -16,7 +16,7 @@ FILES = {"processor_config.json": "image_processor", "preprocessor_config.json":
 
 def limit_pixels(name: str, processor: Any, smallest: int | None, largest: int | None) -> None:
     """Sets the limits of a loaded processor; None keeps its own. Raises UserError if it has no limits."""
-    images = processor.image_processor
+    images: Any = getattr(processor, "image_processor", None)
     accepted = getattr(getattr(images, "valid_kwargs", None), "__annotations__", {})
     if not {"min_pixels", "max_pixels"} <= accepted.keys():
         raise UserError(

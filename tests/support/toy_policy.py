@@ -22,7 +22,7 @@ from transformers import (
 )
 from trl import GRPOConfig
 
-from harness.backends.local.image_processor import TextProcessor
+from harness.backends.local.text_processor import TextProcessor
 from harness.seeds import rng
 from training.rl.methods import TeacherSettings
 from training.rl.per_token import PerTokenTrainer

@@ -27,7 +27,8 @@ tests/unit/rl/test_trl_hooks.py lists every private method of TRL used here, and
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from itertools import islice
 from typing import Any
@@ -70,9 +71,10 @@ class PolicyRolloutTrainer(WarmupMixin, ResumeMixin, BoundedKl):
     """
 
     def __init__(
-        self, *args: Any, policy_rollout: bool, tries: int = 0, clamp_kl: bool = False, **kwargs: Any
+        self, *, model: Any, policy_rollout: bool, tries: int = 0, clamp_kl: bool = False, **kwargs: Any
     ) -> None:
-        super().__init__(*args, **kwargs)
+        with _image_token(model.config):
+            super().__init__(model=model, **kwargs)
         self.policy_rollout, self.tries, self.clamp_kl = policy_rollout, tries, clamp_kl
         self.stop_reason: str | None = None
         # The sampled batch while TRL's _generate_and_score_completions runs on it.
@@ -331,6 +333,20 @@ class PolicyRolloutTrainer(WarmupMixin, ResumeMixin, BoundedKl):
     def batch_is_used(self) -> bool:
         """Whether all updates on the current batch are made, so that TRL would sample the next one."""
         return bool(self._step % (self.args.steps_per_generation * self.num_iterations) == 0)
+
+
+@contextmanager
+def _image_token(config: Any) -> Iterator[None]:
+    """Within the context, the config of a language model without images also has an image_token_id.
+
+    TRL suppresses this token for every processor. _set_generation replaces that.
+    """
+    if hasattr(config, "image_token_id"):
+        yield
+        return
+    config.image_token_id = 0
+    yield
+    del config.image_token_id
 
 
 class _ResumeAndStop(TrainerCallback):  # type: ignore[misc]

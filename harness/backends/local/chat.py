@@ -80,8 +80,6 @@ class Reader(ChatReader):
     def check(self, name: str, prompts: Sequence[Prompt]) -> None:
         """Raises UserError, which begins with `name`, if the chat template cannot show such prompts."""
         images = any(part.kind == "image" for prompt in prompts for part in prompt.parts)
-        if images and not hasattr(self.processor, "image_processor"):
-            raise UserError(f"{name}: expected a vision-language checkpoint for prompts with images")
         self.takes_parts = check_template(name, self.processor, images)
 
     def read(self, prompts: Sequence[Prompt]) -> Any:
@@ -112,8 +110,11 @@ def check_template(name: str, processor: Any, images: bool) -> bool:
     """Renders a trial prompt of two texts, and with `images` of two images, and searches it for each.
 
     Returns whether the chat template takes a message as a list of parts; if not, it takes only one text.
-    Raises UserError, which begins with `name`, if the template fails or does not show a text or an image.
+    Raises UserError, which begins with `name`, if the template fails or does not show a text or an image, or
+    if the checkpoint reads no images.
     """
+    if images and not hasattr(processor, "image_processor"):
+        raise UserError(f"{name}: expected a vision-language checkpoint for prompts with images")
     texts = [{"type": "text", "text": text} for text in TRIAL_TEXTS]
     try:
         plain = _trial(name, processor, texts)

@@ -14,7 +14,9 @@ from transformers.models.auto.modeling_auto import (
 )
 
 from harness.backends.identity import hub_revision, is_local
-from harness.backends.local.image_processor import TextProcessor, load_processor
+from harness.backends.local.chat import check_template
+from harness.backends.local.image_processor import load_processor
+from harness.backends.local.text_processor import TextProcessor
 from harness.backends.local.tokens import valid_ids
 from harness.errors import UserError
 from harness.files import store
@@ -30,20 +32,16 @@ FOR_SOME_PROCESSORS = ("torchvision", "num2words")
 PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 
 
-def load_checkpoint(
-    argument: str, device: torch.device, trust_remote_code: bool = False, text_only: bool = False
-) -> tuple[Any, Any]:
+def load_checkpoint(argument: str, device: torch.device, trust_remote_code: bool = False) -> tuple[Any, Any]:
     """Model and processor of a local folder, without network access, or of a hub id.
 
-    The dtype is bfloat16 on a GPU, the checkpoint's own on a CPU. With `text_only`, a checkpoint may lack an
-    image processor. UserError if anything else is missing, or if it needs its own code, which is run only
+    The dtype is bfloat16 on a GPU, the checkpoint's own on a CPU. The processor is a TextProcessor if the
+    model reads no images. UserError if anything is missing, or if it needs its own code, which is run only
     with `trust_remote_code`.
     """
     name = f"hf:{argument}"
     files = check_location(name, argument) | {"trust_remote_code": trust_remote_code}
     model_class, processor = read_processor(name, argument, files)
-    if isinstance(processor, TextProcessor) and not text_only:
-        raise UserError(f"{name}: expected an image-text-to-text checkpoint, got one that reads only text")
     with reported(name):
         model, info = model_class.from_pretrained(
             argument,
@@ -74,11 +72,14 @@ def read_processor(name: str, argument: str, files: dict[str, Any]) -> tuple[Any
         config = transformers.AutoConfig.from_pretrained(argument, **files)
     images, model_class = _model_class(name, config)
     with reported(name):
-        if images:
-            processor = load_processor(argument, config, **files)
+        if not images:
+            tokenizer = transformers.AutoTokenizer.from_pretrained(argument, **files)
         else:
-            processor = TextProcessor(transformers.AutoTokenizer.from_pretrained(argument, **files))
-    if not hasattr(processor, "tokenizer") or (images and not hasattr(processor, "image_processor")):
+            processor = load_processor(argument, config, **files)
+    if not images:
+        takes_parts = not tokenizer.chat_template or check_template(name, tokenizer, images=False)
+        return model_class, TextProcessor(tokenizer, takes_parts)
+    if not hasattr(processor, "tokenizer") or not hasattr(processor, "image_processor"):
         raise UserError(f"{name}: expected an image-text processor, got {type(processor).__name__}")
     processor.chat_template = processor.chat_template or processor.tokenizer.chat_template
     if not processor.chat_template:

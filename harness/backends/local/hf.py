@@ -25,7 +25,8 @@ from harness.backends.local.chat import Reader, end_tokens
 from harness.backends.local.checkpoint import load_checkpoint
 from harness.backends.local.prefix import Prefix, after_prefixes, read_prompts, reusable
 from harness.backends.local.roomy_cache import roomy_cache
-from harness.backends.local.tokens import decode, opening
+from harness.backends.local.text_processor import STOP, TextProcessor
+from harness.backends.local.tokens import LONGEST_MARK, decode, opening
 from harness.backends.prefix_groups import Group, approximate_tokens, group_by_prefix
 from harness.errors import UserError
 from harness.files.benchmark import Benchmark
@@ -49,11 +50,13 @@ class HuggingFace(Backend):
     ) -> None:
         self.sampling, self.name = sampling, f"hf:{argument}"
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self.model, self.processor = load_checkpoint(argument, self.device, trust_remote_code, True)
+        self.model, self.processor = load_checkpoint(argument, self.device, trust_remote_code)
         config = self.model.config
         self.positions: int | None = getattr(config.get_text_config(), "max_position_embeddings", None)
         self.reader = Reader(self.processor, config, benchmark, self.positions, sampling.max_new_tokens)
         self.reader.check(self.name, ())
+        # Whether it is a base model without a chat template.
+        self.plain = isinstance(self.processor, TextProcessor) and self.processor.plain
         self.end_tokens = end_tokens(self.name, self.processor, self.model.generation_config)
         # The report says whether the checkpoint allows this.
         self.prefix_reuse = reusable(self.model)
@@ -67,6 +70,7 @@ class HuggingFace(Backend):
             "parameters": sum(p.numel() for p in self.model.parameters()),
             "dtype": str(self.model.dtype).removeprefix("torch."),
             "device": torch.cuda.get_device_name() if self.device.type == "cuda" else "cpu",
+            "prompt": "plain" if self.plain else "chat template",
             "image_processor": images and type(images).__name__,
             "max_positions": self.positions,
             "prefix_reuse": self.prefix_reuse,
@@ -136,27 +140,28 @@ class HuggingFace(Backend):
         inputs = inputs.to(self.device, dtype=self.model.dtype)
         first_token: list[float] = []
 
-        # A stopping criterion that never stops: generate calls it after each token.
-        def note_first_token(ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:  # noqa: ARG001
+        # A stopping criterion: generate calls it after each token.
+        def after_token(ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:  # noqa: ARG001
             if not first_token:
                 first_token.append(self._now() - start)
-            return torch.zeros(len(ids), dtype=torch.bool, device=ids.device)
+            return self._stopped(ids[:, own_tokens:])
 
         rows = len(batch)
         after_prefix = (
             after_prefixes(inputs, [prefix] * rows, [shared] * rows) if prefix else nullcontext(inputs)
         )
         with torch.inference_mode(), after_prefix as inputs:
+            own_tokens = inputs["input_ids"].shape[1]
             ids = self.model.generate(
                 **inputs,
                 past_key_values=roomy_cache(self.model.config),
                 logits_processor=self._logits_processors(batch),
-                stopping_criteria=[note_first_token],
+                stopping_criteria=[after_token],
             )
         seconds = self._now() - start
         lengths = (inputs["attention_mask"].sum(1) + shared).tolist()
         cached = prefix.cached_tokens(shared, rows) if prefix else [0] * rows
-        new_tokens = ids[:, inputs["input_ids"].shape[1] :].tolist()
+        new_tokens = ids[:, own_tokens:].tolist()
         return [
             Response(
                 *prompt.key,
@@ -180,7 +185,17 @@ class HuggingFace(Backend):
         ends = [i for i, token in enumerate(tokens) if token in self.end_tokens]
         completion, finish_reason = (tokens[: ends[0] + 1], "stop") if ends else (tokens, "length")
         text = begins + decode(self.processor.tokenizer, completion)
+        if self.plain and (response := self.processor.ended(text)) is not None:
+            text, finish_reason = response, "stop"
         return {"text": text, "completion_tokens": len(completion), "finish_reason": finish_reason}
+
+    def _stopped(self, new_tokens: torch.Tensor) -> torch.Tensor:
+        """(B,) whether a row ends, because a base model has begun the next question."""
+        stopped = torch.zeros(len(new_tokens), dtype=torch.bool, device=new_tokens.device)
+        if self.plain:
+            ends = self.processor.tokenizer.batch_decode(new_tokens[:, -LONGEST_MARK:])
+            stopped |= torch.tensor([STOP in end for end in ends], device=new_tokens.device)
+        return stopped
 
     def _logits_processors(self, batch: list[Prompt]) -> list[Any]:
         """Nothing if greedy; else temperature, top_p, and noise that turns the argmax into a sample."""

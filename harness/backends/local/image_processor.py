@@ -58,21 +58,3 @@ def image_only(original: Any, video: Mapping[str, Any]) -> Any:
 
     ImageOnly.__name__ = original.__name__
     return ImageOnly
-
-
-class TextProcessor:
-    """A tokenizer that is used like a processor, for checkpoints that read no images."""
-
-    def __init__(self, tokenizer: Any) -> None:
-        self.tokenizer, self.chat_template = tokenizer, tokenizer.chat_template
-
-    def apply_chat_template(
-        self, messages: Any, tokenize: bool = False, processor_kwargs: Any = None, **kwargs: Any
-    ) -> Any:
-        """The rendered messages, or a BatchFeature of input_ids and attention_mask."""
-        from transformers import BatchFeature
-
-        arguments = {**kwargs, **(processor_kwargs or {})}
-        output = self.tokenizer.apply_chat_template(messages, tokenize=tokenize, **arguments)
-        # Only these are inputs of every model.
-        return BatchFeature({k: output[k] for k in ("input_ids", "attention_mask")}) if tokenize else output

@@ -29,6 +29,7 @@ from vllm.v1.engine.exceptions import EngineDeadError
 from harness.backends import Backend, Sampling, failure
 from harness.backends.local.chat import Reader, end_tokens
 from harness.backends.local.checkpoint import check_location, read_processor, reported
+from harness.backends.local.text_processor import TextProcessor
 from harness.backends.local.tokens import decode, opening
 from harness.errors import UserError
 from harness.files.benchmark import Benchmark
@@ -71,6 +72,12 @@ class VLLM(Backend):
         self.sampling = sampling
         files = check_location(self.name, path)
         _, processor = read_processor(self.name, path, files | code)
+        self.reads_images = not isinstance(processor, TextProcessor)
+        if isinstance(processor, TextProcessor) and processor.plain:
+            raise UserError(
+                f"{self.name}: expected a chat template (chat_template.jinja), got none; use "
+                f"hf:{path}, which asks a base model with a plain prompt"
+            )
         with reported(self.name, "vLLM"):
             self.llm = LLM(path, **{**DEFAULT_OPTIONS, **code, **options})
         config, self.tokenizer = self.llm.model_config, self.llm.get_tokenizer()
@@ -130,12 +137,14 @@ class VLLM(Backend):
             {"type": "image_pil", "image_pil": part["image"]} if part["type"] == "image" else part
             for part in self.reader.content(prompt.parts)
         ]
+        # vLLM uses the checkpoint's own template, and most of those for text take one text.
+        as_parts = self.reads_images and self.reader.takes_parts
         [request] = self.llm.enqueue_chat(
-            [{"role": "user", "content": self.reader.message(content)}],
+            [{"role": "user", "content": content if as_parts else "".join(part["text"] for part in content)}],
             self._sampling_params(prompt, constraint),
             use_tqdm=False,
             # The format "string" would move all images in front of the text.
-            chat_template_content_format="openai" if self.reader.takes_parts else "string",
+            chat_template_content_format="openai" if as_parts else "string",
         )
         return str(request).partition("-")[0]
 

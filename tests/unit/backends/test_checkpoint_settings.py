@@ -19,7 +19,6 @@ transformers = pytest.importorskip("transformers")
 
 from small_models import TEXT  # noqa: E402
 
-from harness.backends.local.checkpoint import load_checkpoint  # noqa: E402
 from harness.backends.local.hf import HuggingFace  # noqa: E402
 from training.base.model.tokenizer import SPECIAL_TOKENS, train_tokenizer  # noqa: E402
 
@@ -195,8 +194,39 @@ def ask_again(model: HuggingFace, prompt: Prompt) -> Response:
 def test_a_checkpoint_without_images_refuses_images(text_only: Path) -> None:
     with pytest.raises(UserError, match=r"^hf:.*text: expected a vision-language checkpoint for prompts"):
         ask(backend(text_only), "What is it?", "a.png")
-    with pytest.raises(UserError, match="expected an image-text-to-text checkpoint, got one that reads only"):
-        load_checkpoint(str(text_only), torch.device("cpu"))
+
+
+def test_a_base_model_continues_a_plain_text(text_only: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "base"
+    shutil.copytree(text_only, folder, ignore=shutil.ignore_patterns("chat_template*"))
+    model = backend(folder)
+    assert model.description["prompt"] == "plain"
+    plain = model.processor.tokenizer("Question:\nWhich one?\nAnswer:")["input_ids"]
+    assert ask(model, "Which one?").prompt_tokens == len(plain)
+    # Behind worked examples, the prompt already ends with the beginning of an answer.
+    examples = "Question:\n1?\nAnswer: Let's see. 1\n\nQuestion:\n2?\nAnswer: Let's see."
+    assert ask(model, examples).prompt_tokens == len(model.processor.tokenizer(examples)["input_ids"])
+
+
+def test_the_response_of_a_base_model_ends_before_its_next_question(text_only: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "base"
+    shutil.copytree(text_only, folder, ignore=shutil.ignore_patterns("chat_template*"))
+    model = backend(folder)
+    written = model.processor.tokenizer(" It is 3.\n\nQuestion: And 5? Answer: 7")["input_ids"]
+    steps: list[int] = []
+
+    def generate(input_ids: Any, stopping_criteria: Any, **_: Any) -> Any:
+        for count in range(1, len(written) + 1):
+            ids = torch.cat([input_ids, torch.tensor([written[:count]])], 1)
+            steps.append(count)
+            if stopping_criteria[0](ids, None).all():
+                break
+        return ids
+
+    model.model.generate = generate
+    response = ask(model, "What is 1 + 2?")
+    assert (response.text, response.finish_reason) == (" It is 3.", "stop")
+    assert len(steps) < len(written)
 
 
 def test_a_template_without_images_answers_only_texts(checkpoint: Path, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
 from harness.backends.local.chat import Reader, end_tokens  # noqa: E402
-from harness.backends.local.image_processor import TextProcessor  # noqa: E402
+from harness.backends.local.text_processor import TextProcessor  # noqa: E402
 from harness.backends.local.tokens import JOINER, as_text, decode, opening  # noqa: E402
 from training.base.model.checkpoint import build_processor  # noqa: E402
 from training.base.model.tokenizer import CHAT_TEMPLATE, SPECIAL_TOKENS, train_tokenizer  # noqa: E402
