@@ -3,13 +3,12 @@
 import hashlib
 import io
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import asdict
 from pathlib import Path
 
 import msgspec
 from tqdm import tqdm
 
-from gtapolicy import scenarios
 from gtapolicy.dataset import importer, instances
 from gtapolicy.dataset.config import GenerateConfig, PolicyConfig
 from gtapolicy.dataset.dialogs import Dialog
@@ -19,6 +18,7 @@ from gtapolicy.policy import rules
 from gtapolicy.policy.override import make_override
 from gtapolicy.policy.random_rules import random_table
 from gtapolicy.policy.rules import RuleTable
+from gtapolicy.scenarios import Scenarios
 from gtapolicy.scenarios.tips import with_tips
 from harness import seeds
 from harness.files import benchmark, store
@@ -34,9 +34,15 @@ JPEG_QUALITY = 90
 
 def generate(out: Path, config: GenerateConfig) -> Manifest:
     """Generates a benchmark with invented dialogs in `out`, or resumes an interrupted one."""
-    pair = _policies(config)
-    dialogs = _dialogs(config, pair.table)
-    return _write(out, config, "made up", pair, dialogs, lambda path: _draw(config.seed, path))
+    pair, scenarios = _policies(config), Scenarios(config.scenarios)
+    dialogs = _dialogs(config, pair.table, scenarios)
+
+    def picture(path: str) -> bytes:
+        file = io.BytesIO()
+        scenarios.picture(config.seed, path).save(file, "JPEG", quality=JPEG_QUALITY)
+        return file.getvalue()
+
+    return _write(out, config, "made up", pair, dialogs, picture, scenarios.digest)
 
 
 def import_gta(gta: Path, out: Path, config: PolicyConfig) -> tuple[Manifest, list[str]]:
@@ -53,13 +59,16 @@ def _write(
     pair: PolicyPair,
     dialogs: Sequence[Dialog],
     picture: Callable[[str], bytes],
+    scenarios: str = "",
 ) -> Manifest:
-    # The manifest contains the digest of the rules, not the path of their file.
+    # The manifest contains the digests of the rules and of the user's scenarios, not their paths.
     content = hashlib.sha256(msgspec.json.encode(pair.table)).hexdigest()
     paper = rules.load()
     rules_id = "paper" if pair.table in (paper, with_tips(paper)) else content
-    fields: dict[str, object] = msgspec.to_builtins(replace(config, rules=None))
-    spec = BenchmarkSpec(FAMILY, {"dialogs": source, **fields, "rules": rules_id}, {})
+    fields = {**asdict(config), "rules": rules_id}
+    if isinstance(config, GenerateConfig):
+        fields["scenarios"] = scenarios
+    spec = BenchmarkSpec(FAMILY, {"dialogs": source, **fields}, {})
     with benchmark.creating(out, spec) as finished:
         if finished is not None:
             return finished
@@ -69,12 +78,6 @@ def _write(
                 (out / path).parent.mkdir(parents=True, exist_ok=True)
                 store.write(out / path, picture(path))
         return instances.write(out, spec, pair, dialogs, seeds.rng(config.seed, FAMILY, "instances"))
-
-
-def _draw(seed: int, path: str) -> bytes:
-    file = io.BytesIO()
-    scenarios.picture(seed, path).save(file, "JPEG", quality=JPEG_QUALITY)
-    return file.getvalue()
 
 
 def _policies(config: PolicyConfig) -> PolicyPair:
@@ -89,7 +92,7 @@ def _policies(config: PolicyConfig) -> PolicyPair:
     return PolicyPair(name, table, make_override(table, rng, config.override_bands))
 
 
-def _dialogs(config: GenerateConfig, table: RuleTable) -> list[Dialog]:
+def _dialogs(config: GenerateConfig, table: RuleTable, scenarios: Scenarios) -> list[Dialog]:
     """The generated dialogs whose tools and tips are in the table, and plain dialogs for its other tools.
 
     A tool of the table is treated as a tool of GTA only if it has the same arguments.
@@ -98,7 +101,7 @@ def _dialogs(config: GenerateConfig, table: RuleTable) -> list[Dialog]:
     if config.invented_tools:
         return list(plain_dialogs(table.tools, QUERIES * config.scale, rng))
     gta_arguments = {tool.name: tool.arguments for tool in rules.load().tools}
-    same = {tool.name for tool in table.tools if gta_arguments.get(tool.name) == tool.arguments}
+    same = {t.name for t in table.tools if gta_arguments.get(t.name, t.arguments) == t.arguments}
     candidates = scenarios.dialogs(config.seed, config.scale)
     tips = {"", *(tip.name for tip in table.tips)}
     dialogs = [d for d in candidates if all(step.tool in same and step.tip in tips for step in d.steps)]

@@ -1,12 +1,19 @@
 """The tips from which the calls of generated dialogs follow."""
 
+from pathlib import Path
+
 import msgspec
 
 from gtapolicy.policy import rules
 from gtapolicy.policy.rules import RuleTable, Tip
-from gtapolicy.scenarios.data import load
+from harness.files import store
 
-TIPS = load("tips.toml", "tip", tuple[Tip, ...])
+
+class _Tips(msgspec.Struct):
+    tip: tuple[Tip, ...]
+
+
+TIPS = store.read_toml(Path(__file__).with_name("tips.toml"), _Tips).tip
 
 
 def with_tips(table: RuleTable) -> RuleTable:
