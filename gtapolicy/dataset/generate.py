@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import random
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -19,7 +20,6 @@ from gtapolicy.policy.override import make_override
 from gtapolicy.policy.random_rules import random_table
 from gtapolicy.policy.rules import RuleTable
 from gtapolicy.scenarios import Scenarios
-from gtapolicy.scenarios.tips import with_tips
 from harness import seeds
 from harness.files import benchmark, store
 from harness.files.benchmark import BenchmarkSpec, Manifest
@@ -34,41 +34,52 @@ JPEG_QUALITY = 90
 
 def generate(out: Path, config: GenerateConfig) -> Manifest:
     """Generates a benchmark with invented dialogs in `out`, or resumes an interrupted one."""
-    pair, scenarios = _policies(config), Scenarios(config.scenarios)
-    dialogs = _dialogs(config, pair.table, scenarios)
+    scenarios, rng = Scenarios(config.scenarios), _policy_rng(config)
+    if config.invented_tools:
+        table = random_table(config.invented_tools, config.invented_rules, rng)
+    else:
+        table = scenarios.with_tips(rules.load(config.rules))
+    dialogs = _dialogs(config, table, scenarios)
 
     def picture(path: str) -> bytes:
         file = io.BytesIO()
         scenarios.picture(config.seed, path).save(file, "JPEG", quality=JPEG_QUALITY)
         return file.getvalue()
 
-    return _write(out, config, "made up", pair, dialogs, picture, scenarios.digest)
+    fields = {"dialogs": "made up", **asdict(config), "scenarios": scenarios.digest}
+    return _write(out, config, fields, _pair(table, rng, config), dialogs, picture)
 
 
 def import_gta(gta: Path, out: Path, config: PolicyConfig) -> tuple[Manifest, list[str]]:
     """Creates a benchmark from the dialogs of the real GTA. Also returns a message for each skipped entry."""
-    pair = _policies(config)
+    # Without the tips of generated dialogs, because the calls of the real GTA do not always follow them.
+    pair = _pair(rules.load(config.rules), _policy_rng(config), config)
     dialogs, pictures, skipped = importer.read(gta, pair.table)
-    return _write(out, config, "GTA", pair, dialogs, pictures.__getitem__), skipped
+    fields = {"dialogs": "GTA", **asdict(config)}
+    return _write(out, config, fields, pair, dialogs, pictures.__getitem__), skipped
+
+
+def _policy_rng(config: PolicyConfig) -> random.Random:
+    return seeds.rng(config.seed, FAMILY, "policy")
+
+
+def _pair(table: RuleTable, rng: random.Random, config: PolicyConfig) -> PolicyPair:
+    name = f"GTA-{pronounceable(rng, onsets='bdfgklmnprstvz')}"
+    return PolicyPair(name, table, make_override(table, rng, config.override_bands))
 
 
 def _write(
     out: Path,
     config: PolicyConfig,
-    source: str,
+    fields: dict[str, object],
     pair: PolicyPair,
     dialogs: Sequence[Dialog],
     picture: Callable[[str], bytes],
-    scenarios: str = "",
 ) -> Manifest:
-    # The manifest contains the digests of the rules and of the user's scenarios, not their paths.
-    content = hashlib.sha256(msgspec.json.encode(pair.table)).hexdigest()
-    paper = rules.load()
-    rules_id = "paper" if pair.table in (paper, with_tips(paper)) else content
-    fields = {**asdict(config), "rules": rules_id}
-    if isinstance(config, GenerateConfig):
-        fields["scenarios"] = scenarios
-    spec = BenchmarkSpec(FAMILY, {"dialogs": source, **fields}, {})
+    # The manifest contains the digest of the user's rules, not their path.
+    table = rules.load(config.rules)
+    digest = hashlib.sha256(msgspec.json.encode(table)).hexdigest()
+    spec = BenchmarkSpec(FAMILY, {**fields, "rules": "paper" if table == rules.load() else digest}, {})
     with benchmark.creating(out, spec) as finished:
         if finished is not None:
             return finished
@@ -78,18 +89,6 @@ def _write(
                 (out / path).parent.mkdir(parents=True, exist_ok=True)
                 store.write(out / path, picture(path))
         return instances.write(out, spec, pair, dialogs, seeds.rng(config.seed, FAMILY, "instances"))
-
-
-def _policies(config: PolicyConfig) -> PolicyPair:
-    rng = seeds.rng(config.seed, FAMILY, "policy")
-    if isinstance(config, GenerateConfig) and config.invented_tools:
-        table = random_table(config.invented_tools, config.invented_rules, rng)
-    else:
-        table = rules.load(config.rules)
-        # The calls of the real GTA do not always follow these tips.
-        table = with_tips(table) if isinstance(config, GenerateConfig) else table
-    name = f"GTA-{pronounceable(rng, onsets='bdfgklmnprstvz')}"
-    return PolicyPair(name, table, make_override(table, rng, config.override_bands))
 
 
 def _dialogs(config: GenerateConfig, table: RuleTable, scenarios: Scenarios) -> list[Dialog]:

@@ -1,6 +1,6 @@
 """Drawings of objects, places, maps and machines: an SVG that a Jinja template writes, painted by resvg.
 
-A template calls the functions of `Canvas`. They return SVG and record what pixels do not tell:
+A template calls the functions of `Canvas`. They return SVG and record texts and boxes:
 
     {{ draw("apple", x, y, height, "red") }}   an object of objects.toml     -> its box, under its name
     {{ text(x, y, "Bakery", 20, "#222222") }}  a text                        -> a line for OCR
@@ -10,7 +10,6 @@ A template calls the functions of `Canvas`. They return SVG and record what pixe
 import functools
 import io
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 from typing import Any, NamedTuple
@@ -106,13 +105,11 @@ def _object_template(kind: str) -> jinja2.Template:
     return _environment(TEMPLATES).from_string(OBJECTS[kind].svg)
 
 
-@dataclass
 class Canvas:
     """What a template has drawn so far."""
 
-    rng: Random
-
-    def __post_init__(self) -> None:
+    def __init__(self, rng: Random) -> None:
+        self.rng = rng
         self.lines: list[TextLine] = []
         self.boxes: dict[str, list[Box]] = {}
         self.below: list[Layer] = []
@@ -123,24 +120,16 @@ class Canvas:
 
     def names(self) -> dict[str, Any]:
         """The names that a template can use."""
-        shapes = ("sphere", "cylinder", "fade", "gradient", "shadow", "draw", "text", "hills")
-        own = {name: getattr(self, name) for name in (*shapes, "page", "mark", "surface", "photo", "math")}
+        shapes = ("gradient", "shadow", "draw", "text", "hills", "page", "mark", "surface", "photo", "math")
+        own = {name: getattr(self, name) for name in shapes}
+        shades = {name: functools.partial(self._shade, name) for name in SHADES}
         draws = {"choice": self.rng.choice, "between": self.rng.randint, "uniform": self.rng.uniform}
-        return {**own, **draws, "colors": COLORS, "aspects": ASPECTS, "math_size": math_size}
+        return {**own, **shades, **draws, "colors": COLORS, "aspects": ASPECTS, "math_size": math_size}
 
     def page(self, width: float, height: float) -> str:
         """Sets the size of the drawing."""
         self.size = (width, height)
         return ""
-
-    def sphere(self, color: str) -> str:
-        return self._shade("sphere", color)
-
-    def cylinder(self, color: str) -> str:
-        return self._shade("cylinder", color)
-
-    def fade(self, color: str) -> str:
-        return self._shade("fade", color)
 
     def gradient(self, top: str, bottom: str) -> str:
         """A fill from one color at the top to another at the bottom."""

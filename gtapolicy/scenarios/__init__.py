@@ -26,6 +26,8 @@ import msgspec
 from PIL import Image
 
 from gtapolicy.dataset.dialogs import Dialog, sample_test
+from gtapolicy.policy import rules
+from gtapolicy.policy.rules import RuleTable, Tip
 from gtapolicy.scenarios.draft import Draft, draft
 from gtapolicy.scenarios.scenario import Scenario, read
 from harness import seeds
@@ -35,6 +37,8 @@ from harness.files import store
 # Each dialog has this many image numbers and uses some of them, so image numbers have gaps, as in GTA.
 NUMBERS_PER_DIALOG = 3
 LIBRARY = Path(__file__).with_name("library")
+# A folder of scenarios can have tips in this file.
+TIPS = "tips.toml"
 
 
 class Family(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -53,6 +57,7 @@ class Scenarios:
         self.families = dict(store.read_toml(Path(__file__).with_name("families.toml"), dict[str, Family]))
         # The scenarios of a family are used in turn.
         self._turns: dict[str, list[Scenario]] = {name: [] for name in self.families}
+        self.tips = _read_tips(Path(__file__).parent)
         for path in sorted(LIBRARY.glob("*.toml")):
             scenario = read(path)
             self._turns[scenario.family] += [scenario] * scenario.weight
@@ -63,7 +68,8 @@ class Scenarios:
         self.queries = sum(family.queries for family in self.families.values())
 
     def _add(self, folder: Path) -> None:
-        paths = sorted(path.resolve() for path in folder.glob("*.toml"))
+        self.tips += _read_tips(folder) if (folder / TIPS).exists() else ()
+        paths = sorted(path.resolve() for path in folder.glob("*.toml") if path.name != TIPS)
         if not paths:
             raise UserError(f"scenarios: expected a folder with TOML files, got {folder}")
         for path in paths:
@@ -75,6 +81,15 @@ class Scenarios:
             self._turns[name] = [scenario]
         files = (path for path in sorted(folder.rglob("*")) if path.is_file())
         self.digest = hashlib.sha256(b"\0".join(path.read_bytes() for path in files)).hexdigest()
+
+    def with_tips(self, table: RuleTable) -> RuleTable:
+        """The table with the tips from which calls follow.
+
+        Tips about a tool of GTA that the table does not have are left out.
+        """
+        missing = {tool.name for tool in rules.load().tools} - {tool.name for tool in table.tools}
+        tips = (tip for tip in self.tips if not any(name in tip.text for name in missing))
+        return msgspec.structs.replace(table, tips=(*table.tips, *tips))
 
     def dialogs(self, seed: int, scale: int = 1) -> list[Dialog]:
         """All dialogs of a seed, `scale` times as many as GTA has."""
@@ -136,3 +151,7 @@ class Scenarios:
         rng = seeds.rng(seed, "images", number)
         chosen = sorted(rng.sample(range(1, NUMBERS_PER_DIALOG + 1), self.families[name].images))
         return tuple(f"image/image_{NUMBERS_PER_DIALOG * number + offset}.jpg" for offset in chosen)
+
+
+def _read_tips(folder: Path) -> tuple[Tip, ...]:
+    return store.read_toml(folder / TIPS, dict[str, tuple[Tip, ...]])["tip"]

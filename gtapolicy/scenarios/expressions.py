@@ -19,21 +19,11 @@ from typing import Any
 
 from simpleeval import EvalWithCompoundTypes, InvalidExpression
 
-from gtapolicy.grading.expression import ExpressionError, evaluate
+from gtapolicy.grading.expression import evaluate
 from gtapolicy.policy.wording import enumeration
 
 # What a wrong expression or text raises.
-ERRORS = (
-    InvalidExpression,
-    ExpressionError,
-    SyntaxError,
-    ArithmeticError,
-    ValueError,
-    TypeError,
-    LookupError,
-    AttributeError,
-    RecursionError,
-)
+ERRORS = (InvalidExpression, SyntaxError, ArithmeticError, ValueError, TypeError, LookupError, AttributeError)
 
 
 @functools.cache

@@ -8,11 +8,11 @@ import pytest
 from gtapolicy.dataset.dialogs import Dialog, Step
 from gtapolicy.policy import rules, wording
 from gtapolicy.scenarios import Scenarios
-from gtapolicy.scenarios.tips import with_tips
 
-TABLE = with_tips(rules.load())
+SCENARIOS = Scenarios()
+TABLE = SCENARIOS.with_tips(rules.load())
 POLICY = wording.policy_text(TABLE, "GTA-Test")
-ALL = [dialog for seed in (0, 1, 2) for dialog in Scenarios().dialogs(seed)]
+ALL = [dialog for seed in (0, 1, 2) for dialog in SCENARIOS.dialogs(seed)]
 # What a query must say if its first call follows from a tip. No query matches two of them.
 CUES = {
     "explain": r"\bexplain",

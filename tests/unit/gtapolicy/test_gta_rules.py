@@ -21,7 +21,6 @@ from gtapolicy.policy.override import make_override
 from gtapolicy.policy.random_rules import random_table
 from gtapolicy.policy.rules import Rule, RuleTable
 from gtapolicy.scenarios import Scenarios
-from gtapolicy.scenarios.tips import with_tips
 from harness.errors import UserError
 from harness.files.benchmark import Benchmark
 from harness.seeds import rng
@@ -232,9 +231,9 @@ def test_a_benchmark_with_user_defined_rules_verifies(tmp_path: Path) -> None:
 
 def test_dialogs_with_pictures_are_kept_if_the_table_has_their_tools_with_gta_s_arguments() -> None:
     scenarios = Scenarios()
-    assert _dialogs(GenerateConfig(), with_tips(TABLE), scenarios) == scenarios.dialogs(0)
+    assert _dialogs(GenerateConfig(), scenarios.with_tips(TABLE), scenarios) == scenarios.dialogs(0)
     renamed = tomllib.loads(RULES_FILE.replace('{ name = "color",', '{ name = "ink",'))
-    changed = with_tips(msgspec.convert(renamed, RuleTable))
+    changed = scenarios.with_tips(msgspec.convert(renamed, RuleTable))
     dialogs = _dialogs(GenerateConfig(), changed, scenarios)
     assert {d.family == "plain" for d in dialogs if "AddText" in {step.tool for step in d.steps}} == {True}
     assert {step.tool for d in dialogs for step in d.steps} == {tool.name for tool in TABLE.tools}
