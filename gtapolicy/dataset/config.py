@@ -25,6 +25,8 @@ class GenerateConfig(PolicyConfig):
 
     scale: int = 1
     """Size as a multiple of GTA: 229 queries, 557 calls, 252 images."""
+    scenarios: Path | None = None
+    """Folder with your own scenarios (TOML files), whose dialogs are added to those like GTA's."""
     invented_tools: int = 0
     """For sweeps: use a random policy with this many invented tools instead of the paper's policy. Its
     queries are plain requests without images. Requires --invented-rules."""

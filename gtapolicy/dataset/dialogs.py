@@ -4,10 +4,25 @@ A dialog is independent of any policy, so its tools have no versions. Dialogs ar
 or generated (gtapolicy/scenarios). Profiles and versions are added later, in the same way for both.
 """
 
-from collections.abc import Mapping
+import random
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+# Share of the calls in the test split (paper, GTAPolicy: 451 to train, 106 to test).
+TEST_SHARE = 106 / 557
 Argument = str | int | bool | float
+
+
+def sample_test(calls: Sequence[int], rng: random.Random) -> set[int]:
+    """The indexes of dialogs that together have about TEST_SHARE of all calls, given the calls of each."""
+    remaining = TEST_SHARE * sum(calls)
+    chosen: set[int] = set()
+    for index in rng.sample(range(len(calls)), len(calls)):
+        if remaining < calls[index] / 2:
+            break
+        chosen.add(index)
+        remaining -= calls[index]
+    return chosen
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +56,8 @@ class Dialog:
     steps: tuple[Step, ...]
     # Whether the question is open-ended. A search then returns more results.
     open: bool = False
+    # "train" or "test"; "" if the benchmark decides.
+    split: str = ""
 
     def queries(self, index: int) -> list[str]:
         """The user's queries before the call at this index; the call answers the last one."""

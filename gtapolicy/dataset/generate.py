@@ -2,14 +2,14 @@
 
 import hashlib
 import io
+import random
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import asdict
 from pathlib import Path
 
 import msgspec
 from tqdm import tqdm
 
-from gtapolicy import scenarios
 from gtapolicy.dataset import importer, instances
 from gtapolicy.dataset.config import GenerateConfig, PolicyConfig
 from gtapolicy.dataset.dialogs import Dialog
@@ -19,7 +19,7 @@ from gtapolicy.policy import rules
 from gtapolicy.policy.override import make_override
 from gtapolicy.policy.random_rules import random_table
 from gtapolicy.policy.rules import RuleTable
-from gtapolicy.scenarios.tips import with_tips
+from gtapolicy.scenarios import Scenarios
 from harness import seeds
 from harness.files import benchmark, store
 from harness.files.benchmark import BenchmarkSpec, Manifest
@@ -34,32 +34,52 @@ JPEG_QUALITY = 90
 
 def generate(out: Path, config: GenerateConfig) -> Manifest:
     """Generates a benchmark with invented dialogs in `out`, or resumes an interrupted one."""
-    pair = _policies(config)
-    dialogs = _dialogs(config, pair.table)
-    return _write(out, config, "made up", pair, dialogs, lambda path: _draw(config.seed, path))
+    scenarios, rng = Scenarios(config.scenarios), _policy_rng(config)
+    if config.invented_tools:
+        table = random_table(config.invented_tools, config.invented_rules, rng)
+    else:
+        table = scenarios.with_tips(rules.load(config.rules))
+    dialogs = _dialogs(config, table, scenarios)
+
+    def picture(path: str) -> bytes:
+        file = io.BytesIO()
+        scenarios.picture(config.seed, path).save(file, "JPEG", quality=JPEG_QUALITY)
+        return file.getvalue()
+
+    fields = {"dialogs": "made up", **asdict(config), "scenarios": scenarios.digest}
+    return _write(out, config, fields, _pair(table, rng, config), dialogs, picture)
 
 
 def import_gta(gta: Path, out: Path, config: PolicyConfig) -> tuple[Manifest, list[str]]:
     """Creates a benchmark from the dialogs of the real GTA. Also returns a message for each skipped entry."""
-    pair = _policies(config)
+    # Without the tips of generated dialogs, because the calls of the real GTA do not always follow them.
+    pair = _pair(rules.load(config.rules), _policy_rng(config), config)
     dialogs, pictures, skipped = importer.read(gta, pair.table)
-    return _write(out, config, "GTA", pair, dialogs, pictures.__getitem__), skipped
+    fields = {"dialogs": "GTA", **asdict(config)}
+    return _write(out, config, fields, pair, dialogs, pictures.__getitem__), skipped
+
+
+def _policy_rng(config: PolicyConfig) -> random.Random:
+    return seeds.rng(config.seed, FAMILY, "policy")
+
+
+def _pair(table: RuleTable, rng: random.Random, config: PolicyConfig) -> PolicyPair:
+    name = f"GTA-{pronounceable(rng, onsets='bdfgklmnprstvz')}"
+    return PolicyPair(name, table, make_override(table, rng, config.override_bands))
 
 
 def _write(
     out: Path,
     config: PolicyConfig,
-    source: str,
+    fields: dict[str, object],
     pair: PolicyPair,
     dialogs: Sequence[Dialog],
     picture: Callable[[str], bytes],
 ) -> Manifest:
-    # The manifest contains the digest of the rules, not the path of their file.
-    content = hashlib.sha256(msgspec.json.encode(pair.table)).hexdigest()
-    paper = rules.load()
-    rules_id = "paper" if pair.table in (paper, with_tips(paper)) else content
-    fields: dict[str, object] = msgspec.to_builtins(replace(config, rules=None))
-    spec = BenchmarkSpec(FAMILY, {"dialogs": source, **fields, "rules": rules_id}, {})
+    # The manifest contains the digest of the user's rules, not their path.
+    table = rules.load(config.rules)
+    digest = hashlib.sha256(msgspec.json.encode(table)).hexdigest()
+    spec = BenchmarkSpec(FAMILY, {**fields, "rules": "paper" if table == rules.load() else digest}, {})
     with benchmark.creating(out, spec) as finished:
         if finished is not None:
             return finished
@@ -71,25 +91,7 @@ def _write(
         return instances.write(out, spec, pair, dialogs, seeds.rng(config.seed, FAMILY, "instances"))
 
 
-def _draw(seed: int, path: str) -> bytes:
-    file = io.BytesIO()
-    scenarios.picture(seed, path).save(file, "JPEG", quality=JPEG_QUALITY)
-    return file.getvalue()
-
-
-def _policies(config: PolicyConfig) -> PolicyPair:
-    rng = seeds.rng(config.seed, FAMILY, "policy")
-    if isinstance(config, GenerateConfig) and config.invented_tools:
-        table = random_table(config.invented_tools, config.invented_rules, rng)
-    else:
-        table = rules.load(config.rules)
-        # The calls of the real GTA do not always follow these tips.
-        table = with_tips(table) if isinstance(config, GenerateConfig) else table
-    name = f"GTA-{pronounceable(rng, onsets='bdfgklmnprstvz')}"
-    return PolicyPair(name, table, make_override(table, rng, config.override_bands))
-
-
-def _dialogs(config: GenerateConfig, table: RuleTable) -> list[Dialog]:
+def _dialogs(config: GenerateConfig, table: RuleTable, scenarios: Scenarios) -> list[Dialog]:
     """The generated dialogs whose tools and tips are in the table, and plain dialogs for its other tools.
 
     A tool of the table is treated as a tool of GTA only if it has the same arguments.
@@ -98,7 +100,7 @@ def _dialogs(config: GenerateConfig, table: RuleTable) -> list[Dialog]:
     if config.invented_tools:
         return list(plain_dialogs(table.tools, QUERIES * config.scale, rng))
     gta_arguments = {tool.name: tool.arguments for tool in rules.load().tools}
-    same = {tool.name for tool in table.tools if gta_arguments.get(tool.name) == tool.arguments}
+    same = {t.name for t in table.tools if gta_arguments.get(t.name, t.arguments) == t.arguments}
     candidates = scenarios.dialogs(config.seed, config.scale)
     tips = {"", *(tip.name for tip in table.tips)}
     dialogs = [d for d in candidates if all(step.tool in same and step.tip in tips for step in d.steps)]

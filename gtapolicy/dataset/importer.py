@@ -106,7 +106,7 @@ def _dialog(photos: _Photos, key: str, entry: Mapping[str, Any], table: RuleTabl
     # The answer to a closed question is a dictionary of words that must or must not occur.
     is_open = not isinstance(entry.get("gt_answer"), dict)
     family = " > ".join(step.tool for step in steps)
-    return LongDialog(f"gta-{int(key):04d}", family, query, paths, steps, is_open, queries)
+    return LongDialog(f"gta-{int(key):04d}", family, query, paths, steps, is_open, later_queries=queries)
 
 
 def _queries(turns: list[Mapping[str, Any]]) -> Iterator[tuple[int, str]]:

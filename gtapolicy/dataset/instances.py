@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from gtapolicy.dataset.dialogs import Dialog
+from gtapolicy.dataset.dialogs import Dialog, sample_test
 from gtapolicy.policy import wording
 from gtapolicy.policy.profiles import ProfileSampler
 from gtapolicy.policy.reasoning import gold_call
@@ -17,8 +17,6 @@ from harness.files.benchmark import BenchmarkSpec, Manifest
 from harness.records import Instance, Override, Part, Policy
 
 FAMILY = "gtapolicy"
-# Share of the calls in the test split (paper, GTAPolicy: 451 to train, 106 to test).
-TEST_SHARE = 106 / 557
 FORMAT = (
     "Reason inside <think> and </think>, then give one call as JSON in \\boxed{}: "
     '{"name": the tool to call now, "arguments": {argument: value}}.'
@@ -58,29 +56,17 @@ def write(
 ) -> Manifest:
     """Writes all files except the images, which must already be in `out`, and seals the benchmark."""
     profiles = ProfileSampler(pair.table, rng)
-    test_ids = _sample_test_ids(dialogs, rng)
+    in_test = sample_test([len(dialog.steps) for dialog in dialogs], rng)
     splits: dict[str, list[Instance]] = {"train": [], "test": [], "recall": list(_recall(pair))}
-    for dialog in dialogs:
+    for number, dialog in enumerate(dialogs):
         profile = profiles.next([step.tool for step in dialog.steps])
-        split = "test" if dialog.id in test_ids else "train"
+        split = dialog.split or ("test" if number in in_test else "train")
         for index in range(len(dialog.steps)):
             splits[split].append(_instance(pair, dialog, profile, index, split))
     store.write_lines(out / benchmark.POLICIES, pair.policies())
     for split, instances in splits.items():
         store.write_lines(out / benchmark.instances_file(split), instances)
     return benchmark.seal(out, spec)
-
-
-def _sample_test_ids(dialogs: Sequence[Dialog], rng: random.Random) -> set[str]:
-    """Ids of dialogs that together have about TEST_SHARE of all calls. No dialog is in two splits."""
-    remaining = TEST_SHARE * sum(len(dialog.steps) for dialog in dialogs)
-    ids: set[str] = set()
-    for dialog in rng.sample(dialogs, len(dialogs)):
-        if remaining < len(dialog.steps) / 2:
-            break
-        ids.add(dialog.id)
-        remaining -= len(dialog.steps)
-    return ids
 
 
 def _instance(pair: PolicyPair, dialog: Dialog, profile: Profile, index: int, split: str) -> Instance:

@@ -1,30 +1,28 @@
 """Handwritten mathematics: typeset by matplotlib, then distorted, with uneven pressure."""
 
+import functools
+
 import numpy as np
 from PIL import Image, ImageColor
 
-from gtapolicy.pictures.canvas import Canvas
-from gtapolicy.pictures.pen import Box
 from gtapolicy.pictures.surfaces import smooth_noise
 
 
-def write_math(
-    canvas: Canvas, x: float, y: float, latex: str, size: float, ink: str, face: str, seed: int
-) -> Box:
-    """Writes LaTeX (between dollar signs) with the upper left corner at (x, y).
+def math_size(latex: str, size: float, face: str) -> tuple[float, float]:
+    """Width and height of LaTeX in pixels, with a margin.
 
-    `size` is the em in pixels, `face` one of matplotlib's math fonts, and `seed` determines the distortion.
+    `size` is the em, `face` a math font of matplotlib.
     """
-    width, height = (side / 4 for side in _typeset(latex, 4 * size, face).shape[::-1])
-    box = Box(x, y, x + width, y + height)
+    height, width = _typeset(latex, 4 * size, face).shape
+    return width / 4, height / 4
 
-    def draw(image: Image.Image, scale: float) -> None:
-        written = _distorted(_typeset(latex, size * scale, face), size * scale, np.random.default_rng(seed))
-        layer = Image.new("RGBA", (written.shape[1], written.shape[0]), ImageColor.getrgb(ink))
-        layer.putalpha(Image.fromarray(written))
-        image.alpha_composite(layer, (round(x * scale), round(y * scale)))
 
-    return canvas.mark(box, draw)
+def write_math(latex: str, size: float, ink: str, face: str, seed: int) -> Image.Image:
+    """Ink on a transparent image; `seed` determines the distortion."""
+    written = _distorted(_typeset(latex, size, face), size, np.random.default_rng(seed))
+    image = Image.new("RGBA", (written.shape[1], written.shape[0]), ImageColor.getrgb(ink))
+    image.putalpha(Image.fromarray(written))
+    return image
 
 
 def _distorted(alpha: np.ndarray, em: float, noise: np.random.Generator) -> np.ndarray:
@@ -41,11 +39,12 @@ def _distorted(alpha: np.ndarray, em: float, noise: np.random.Generator) -> np.n
     return ink
 
 
+@functools.lru_cache(maxsize=64)
 def _typeset(latex: str, size: float, face: str) -> np.ndarray:
     """Coverage from 0 to 255, shape (height, width), with a margin for the distortion."""
     from matplotlib.font_manager import FontProperties
     from matplotlib.mathtext import MathTextParser
 
     style = FontProperties(size=size, math_fontfamily=face)
-    ink = np.asarray(MathTextParser("agg").parse(latex, dpi=72, prop=style).image)
+    ink = np.asarray(MathTextParser("agg").parse(f"${latex}$", dpi=72, prop=style).image)
     return np.pad(ink, round(0.25 * size))

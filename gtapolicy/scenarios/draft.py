@@ -1,18 +1,46 @@
-"""Drafts, from which a dialog and its pictures are derived. A maker is a function that creates a draft.
+"""Drafts, from which a dialog and its pictures are derived.
 
-A dialog and each of its pictures come from separate calls of the same maker. Therefore a maker uses only the
-random generator that it receives. The order of its random choices must not change, because benchmark digests
-depend on it.
+    rng -> facts -> question -> pictures (and what is where in them) -> query and steps
+
+A dialog and each of its pictures come from separate drafts with the same random generator. The order of
+random choices must not change, because the digests of benchmarks depend on it.
 """
 
-from collections.abc import Callable
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from random import Random
+from typing import Any
+
+import msgspec
 
 from gtapolicy.dataset.dialogs import Step
-from gtapolicy.pictures.camera import CameraView
-from gtapolicy.pictures.pen import Box
-from gtapolicy.scenarios.calls import calculate, draw_box, ocr
+from gtapolicy.pictures.camera import CameraView, frontal_view, tilted_view
+from gtapolicy.pictures.charts import chart
+from gtapolicy.pictures.documents import document
+from gtapolicy.pictures.svg import svg
+from gtapolicy.scenarios.expressions import ERRORS, Evaluator
+from gtapolicy.scenarios.scenario import Question, Scenario, StepTemplate
+from harness.errors import UserError
+from harness.files import store
+
+TEMPLATES = Path(__file__).parents[1] / "pictures" / "templates"
+# How often facts are drawn until they fulfil what the scenario requires.
+ATTEMPTS = 500
+NOT_FOR_TEMPLATE = ("template", "surface", "margin")
+
+
+class ToolDefaults(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is the same in all calls of a tool (tools.toml)."""
+
+    arguments: dict[str, str | bool | int | float] = {}
+    origins: dict[str, str] = {}
+    tip: str = ""
+    returns: str = "Done."
+
+
+TOOLS = store.read_toml(Path(__file__).with_name("tools.toml"), dict[str, ToolDefaults])
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,19 +50,103 @@ class Draft:
     query: str
     views: tuple[CameraView, ...]
     steps: tuple[Step, ...]
-    # Whether the question is open-ended.
-    open: bool = False
 
 
-# Creates a draft, given the paths that its images will have.
-Maker = Callable[[Random, tuple[str, ...]], Draft]
+def draft(scenario: Scenario, rng: Random, paths: Sequence[str], in_test: bool) -> Draft:
+    """The draft of a dialog whose images have these paths. Raises UserError with the place of a mistake."""
+    evaluator = Evaluator(rng)
+    number = _draw_facts(scenario, evaluator, rng)
+    question = scenario.question[number]
+    views = {}
+    for name in scenario.picture:
+        with _reported(scenario, f"picture.{name}"):
+            views[name] = _view(scenario, name, evaluator, rng)
+    order = list(views)
+    if scenario.order is not None:
+        with _reported(scenario, "order"):
+            order = list(evaluator.value(scenario.order))
+    evaluator.functions.update(_image_functions(views, dict(zip(order, paths, strict=True)), order[0]))
+    with _reported(scenario, f"question.{number}.ask"):
+        query = evaluator.text(rng.choice(_wordings(question, in_test)))
+    steps = []
+    for index, template in enumerate(scenario.step):
+        with _reported(scenario, f"step.{index}"):
+            steps.append(_step(template, evaluator))
+    return Draft(query, tuple(views[name] for name in order), tuple(steps))
 
 
-def read_and_calculate(query: str, path: str, view: CameraView, expression: str, origin: str) -> Draft:
-    """OCR, then Calculator. `origin` says where the numbers of the expression come from."""
-    return Draft(query, (view,), (ocr(path, view, "arithmetic"), calculate(expression, origin)))
+def _wordings(question: Question, in_test: bool) -> Sequence[str]:
+    return question.ask_in_test if in_test and question.ask_in_test else question.ask
 
 
-def read_and_box(query: str, path: str, view: CameraView, line: Box, annotation: str = "") -> Draft:
-    """OCR, then DrawBox around a line of text; `line` is the box of the line on the canvas."""
-    return Draft(query, (view,), (ocr(path, view, "boxes"), draw_box(path, view, line, annotation)))
+def _draw_facts(scenario: Scenario, evaluator: Evaluator, rng: Random) -> int:
+    """Draws the facts into evaluator.names, and returns the number of the question."""
+    for _ in range(ATTEMPTS):
+        number = rng.randrange(len(scenario.question))
+        own = {f"question.{number}.facts.{n}": (n, v) for n, v in scenario.question[number].facts.items()}
+        for field, (name, value) in ({f"facts.{n}": (n, v) for n, v in scenario.facts.items()} | own).items():
+            with _reported(scenario, field):
+                evaluator.names[name] = evaluator.value(value)
+        with _reported(scenario, "require"):
+            if all(evaluator.value(condition) for condition in scenario.require):
+                return number
+    raise UserError(
+        f"{scenario.place('require')}: require: expected facts that fulfil it, but {ATTEMPTS} draws did not"
+    )
+
+
+@contextmanager
+def _reported(scenario: Scenario, field: str) -> Iterator[None]:
+    """Turns a mistake in a field into a UserError with its place."""
+    try:
+        yield
+    except ERRORS as error:
+        message = f"{type(error).__name__}: {error}"
+        raise UserError(f"{scenario.place(field)}: {field}: cannot be evaluated, {message}") from None
+    except UserError as error:
+        raise UserError(f"{scenario.place(field)}: {field}: {error}") from None
+
+
+def _view(scenario: Scenario, name: str, evaluator: Evaluator, rng: Random) -> CameraView:
+    spec = scenario.picture[name]
+    values = {key: evaluator.value(v) for key, v in spec.items() if key not in NOT_FOR_TEMPLATE}
+    template = evaluator.text(spec["template"])
+    if template == "chart":
+        drawing = chart(values)
+    else:
+        own = Path(scenario.place("")).parent / template
+        file = own if own.exists() else TEMPLATES / template
+        drawing = document(file, values) if file.suffix == ".typ" else svg(file, values, rng)
+    surface = str(evaluator.value(spec.get("surface", "''")))
+    margin = float(evaluator.value(spec.get("margin", 0.06)))
+    return tilted_view(drawing, surface, rng, margin) if surface else frontal_view(drawing, rng)
+
+
+def _image_functions(views: dict[str, CameraView], paths: dict[str, str], first: str) -> dict[str, Any]:
+    """Functions of texts that say what is where in the pictures. Without a name, they mean the first one."""
+
+    def lines(name: str = first) -> str:
+        return "\n".join(f"{line.box} {line.text}" for line in views[name].lines)
+
+    def box(of: str, number: int = 0, name: str = first) -> Any:
+        return views[name].boxes(of)[number]
+
+    def boxes(of: str, name: str = first) -> str:
+        return "\n".join(map(str, views[name].boxes(of)))
+
+    return {"image": lambda name=first: paths[name], "lines": lines, "box": box, "boxes": boxes}
+
+
+def _step(template: StepTemplate, evaluator: Evaluator) -> Step:
+    defaults = TOOLS.get(template.tool, ToolDefaults())
+    arguments = {
+        name: evaluator.text(value) if isinstance(value, str) else value
+        for name, value in {**defaults.arguments, **template.arguments}.items()
+    }
+    arguments = {name: value for name, value in arguments.items() if value != ""}
+    evaluator.names["arguments"] = arguments
+    returned = evaluator.text(defaults.returns if template.returns is None else template.returns)
+    origins = {**defaults.origins, **template.origins}
+    known = {name: origins.get(name, "the query") for name in arguments}
+    tip = template.tip or defaults.tip
+    return Step(template.tool, arguments, returned, template.tool == "MathOCR", known, tip)

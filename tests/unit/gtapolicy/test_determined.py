@@ -7,24 +7,25 @@ import pytest
 
 from gtapolicy.dataset.dialogs import Dialog, Step
 from gtapolicy.policy import rules, wording
-from gtapolicy.scenarios import dialogs
-from gtapolicy.scenarios.tips import with_tips
+from gtapolicy.scenarios import Scenarios
 
-TABLE = with_tips(rules.load())
+SCENARIOS = Scenarios()
+TABLE = SCENARIOS.with_tips(rules.load())
 POLICY = wording.policy_text(TABLE, "GTA-Test")
-ALL = [dialog for seed in (0, 1, 2) for dialog in dialogs(seed)]
+ALL = [dialog for seed in (0, 1, 2) for dialog in SCENARIOS.dialogs(seed)]
 # What a query must say if its first call follows from a tip. No query matches two of them.
 CUES = {
     "explain": r"\bexplain",
-    "restyle": r"turn this into|redo this|all of it as|make .+ of this\.",
+    "restyle": r"(turn|convert|change) this (in)?to|(redo|restyle|redraw) this|look like|the look of"
+    r"|(this|it|picture|photo) as |the style of my picture to|make this (a|an) ",
     "new-image": r"new image|fresh image",
-    "unnamed": r"count them|count what|items",
+    "unnamed": r"count (them|these)|count what|items",
     "search": r"year of (publication|birth)|(founding|first) year|(ticket price|price of this)"
-    r"|number of (pages|employees|works|visitors|farms)|(find|collect) several",
+    r"|number of (pages|employees|works|visitors|farms)|several reviews",
     "search-count": r"almanac",
 }
 # The words of a query that points to the words in the image.
-POINTS_TO_WORDS = r"words|lettering|written|in the text"
+POINTS_TO_WORDS = r"words|lettering|written|the text"
 
 
 def steps() -> Iterator[tuple[Dialog, int, Step]]:

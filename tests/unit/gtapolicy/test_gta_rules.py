@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gtapolicy import scenarios
 from gtapolicy.dataset import instances
 from gtapolicy.dataset.config import GenerateConfig
 from gtapolicy.dataset.dialogs import Dialog, Step
@@ -21,7 +20,7 @@ from gtapolicy.policy import profiles, rules, wording
 from gtapolicy.policy.override import make_override
 from gtapolicy.policy.random_rules import random_table
 from gtapolicy.policy.rules import Rule, RuleTable
-from gtapolicy.scenarios.tips import with_tips
+from gtapolicy.scenarios import Scenarios
 from harness.errors import UserError
 from harness.files.benchmark import Benchmark
 from harness.seeds import rng
@@ -231,10 +230,11 @@ def test_a_benchmark_with_user_defined_rules_verifies(tmp_path: Path) -> None:
 
 
 def test_dialogs_with_pictures_are_kept_if_the_table_has_their_tools_with_gta_s_arguments() -> None:
-    assert _dialogs(GenerateConfig(), with_tips(TABLE)) == scenarios.dialogs(0)
+    scenarios = Scenarios()
+    assert _dialogs(GenerateConfig(), scenarios.with_tips(TABLE), scenarios) == scenarios.dialogs(0)
     renamed = tomllib.loads(RULES_FILE.replace('{ name = "color",', '{ name = "ink",'))
-    changed = with_tips(msgspec.convert(renamed, RuleTable))
-    dialogs = _dialogs(GenerateConfig(), changed)
+    changed = scenarios.with_tips(msgspec.convert(renamed, RuleTable))
+    dialogs = _dialogs(GenerateConfig(), changed, scenarios)
     assert {d.family == "plain" for d in dialogs if "AddText" in {step.tool for step in d.steps}} == {True}
     assert {step.tool for d in dialogs for step in d.steps} == {tool.name for tool in TABLE.tools}
     assert sum(d.family != "plain" for d in dialogs) > 200

@@ -1,0 +1,125 @@
+"""Charts with a number at each bar, point or slice, drawn by matplotlib."""
+
+import functools
+import io
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from PIL import Image
+
+from gtapolicy.pictures.drawing import Box, Drawing, TextLine, union
+from harness.errors import UserError
+
+DPI = 100
+INK = "#333333"
+# The texts of a chart: those that OCR reads as one line, such as a label and its number, by the line's name.
+Texts = dict[str, list[Any]]
+
+
+def chart(values: Mapping[str, Any]) -> Drawing:
+    """The chart of kind, title, labels, numbers, colors, face, background, width and height."""
+    try:
+        draw = KINDS[values["kind"]]
+    except KeyError:
+        raise UserError(f"kind: expected one of {', '.join(KINDS)}, got {values.get('kind')!r}") from None
+    from matplotlib.figure import Figure
+    from matplotlib.text import Text
+
+    width, height = values["width"], values["height"]
+    figure = Figure((width / DPI, height / DPI), DPI, facecolor=values["background"])
+    axes = figure.add_axes((0.08, 0.12, 0.84, 0.7), facecolor=values["background"])
+    for side in ("top", "right", "left"):
+        axes.spines[side].set_visible(False)
+    title = figure.text(0.5, 0.93, values["title"], size=15, weight="bold", ha="center", va="center")
+    texts = draw(axes, values["labels"], values["numbers"], values["colors"])
+    for text in figure.findobj(Text):
+        text.set_fontfamily(values["face"])
+    # The places of texts are known only after a layout.
+    figure.draw_without_rendering()
+    box = functools.partial(_box, height=height)
+    boxes = {name: union([box(part) for part in parts]) for name, parts in texts.items()}
+    contents = {name: " ".join(part.get_text() for part in parts) for name, parts in texts.items()}
+    lines = [TextLine(title.get_text(), box(title)), *(TextLine(contents[n], boxes[n]) for n in boxes)]
+
+    def paint(scale: float) -> Image.Image:
+        file = io.BytesIO()
+        figure.savefig(file, dpi=DPI * scale, facecolor=values["background"])
+        return Image.open(file).convert("RGBA")
+
+    return Drawing(width, height, lines, {name: [boxes[name]] for name in boxes}, paint)
+
+
+def _box(text: Any, height: float) -> Box:
+    extent = text.get_window_extent()
+    return Box(*map(float, (extent.x0, height - extent.y1, extent.x1, height - extent.y0)))
+
+
+def _bars(axes: Any, labels: Sequence[str], numbers: Sequence[float], colors: Sequence[str]) -> Texts:
+    bars = axes.bar(labels, numbers, width=0.62, color=colors[0], zorder=2)
+    written = axes.bar_label(bars, padding=3, fontsize=12, color=INK)
+    _plain_axes(axes, "y")
+    return _labeled(labels, axes.get_xticklabels()) | _numbered(labels, written)
+
+
+def _horizontal_bars(
+    axes: Any, labels: Sequence[str], numbers: Sequence[float], colors: Sequence[str]
+) -> Texts:
+    axes.set_position((0.22, 0.05, 0.68, 0.78))
+    bars = axes.barh(labels, numbers, height=0.62, color=colors[1], zorder=2)
+    written = axes.bar_label(bars, padding=4, fontsize=12, color=INK)
+    axes.invert_yaxis()
+    _plain_axes(axes, "x")
+    axes.spines["bottom"].set_visible(False)
+    axes.spines["left"].set_visible(True)
+    pairs = zip(labels, axes.get_yticklabels(), written, strict=True)
+    return {label: [tick, number] for label, tick, number in pairs}
+
+
+def _line(axes: Any, labels: Sequence[str], numbers: Sequence[float], colors: Sequence[str]) -> Texts:
+    from matplotlib.patheffects import withStroke
+
+    axes.plot(labels, numbers, color=colors[2], linewidth=2.6, marker="o", markerfacecolor="white", zorder=2)
+    beside = {
+        "ha": "center",
+        "color": INK,
+        "zorder": 3,
+        "path_effects": [withStroke(linewidth=4, foreground="w")],
+    }
+    written = [
+        axes.annotate(str(number), (at, number), (0, 9), textcoords="offset points", **beside)
+        for at, number in enumerate(numbers)
+    ]
+    _plain_axes(axes, "y")
+    axes.margins(x=0.09, y=0.2)
+    return _labeled(labels, axes.get_xticklabels()) | _numbered(labels, written)
+
+
+def _pie(axes: Any, labels: Sequence[str], numbers: Sequence[float], colors: Sequence[str]) -> Texts:
+    """A pie chart with a legend on the right."""
+    axes.set_position((0.02, 0.04, 0.58, 0.8))
+    edge = {"edgecolor": "white", "linewidth": 1.6}
+    slices, *_ = axes.pie(numbers, colors=colors, startangle=90, counterclock=False, wedgeprops=edge)
+    entries = [f"{label} {number}" for label, number in zip(labels, numbers, strict=True)]
+    legend = axes.legend(
+        slices, entries, loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, fontsize=12
+    )
+    return {label: [text] for label, text in zip(labels, legend.get_texts(), strict=True)}
+
+
+def _plain_axes(axes: Any, numbers: str) -> None:
+    """Only grid lines on the axis of the numbers, because each number is written in the chart."""
+    axes.grid(axis=numbers, color="#dddddd", zorder=0)
+    axes.tick_params(axis=numbers, length=0, **{f"label{'left' if numbers == 'y' else 'bottom'}": False})
+    axes.tick_params(axis="x" if numbers == "y" else "y", length=0, labelsize=12, labelcolor=INK)
+
+
+def _labeled(labels: Sequence[str], ticks: Sequence[Any]) -> Texts:
+    return {label: [tick] for label, tick in zip(labels, ticks, strict=True)}
+
+
+def _numbered(labels: Sequence[str], written: Sequence[Any]) -> Texts:
+    return {f"number of {label}": [text] for label, text in zip(labels, written, strict=True)}
+
+
+Draw = Callable[[Any, Sequence[str], Sequence[float], Sequence[str]], Texts]
+KINDS: dict[str, Draw] = {"bar": _bars, "barh": _horizontal_bars, "line": _line, "pie": _pie}

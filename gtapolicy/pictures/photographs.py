@@ -1,0 +1,29 @@
+"""Photographs of scikit-image. docs/gtapolicy_pictures.md lists the source and the license of each one."""
+
+import functools
+
+import numpy as np
+from PIL import Image, ImageEnhance, ImageOps
+
+from harness import registry
+from harness.errors import UserError
+
+
+@functools.lru_cache(maxsize=16)
+def photo(name: str) -> Image.Image:
+    """The photograph as RGB. Raises UserError if scikit-image is not installed."""
+    try:
+        import skimage.data
+    except ImportError:
+        raise UserError(
+            f"photographs: expected the package scikit-image, found none; {registry.to_install('gta')}"
+        ) from None
+    return Image.fromarray(np.asarray(getattr(skimage.data, name)())).convert("RGB")
+
+
+def tinted(name: str, mirrored: bool, tone: float) -> Image.Image:
+    """The photograph, mirrored or not; a tone from 0 (dark and pale) to 1 (bright and colorful)."""
+    image = ImageOps.mirror(photo(name)) if mirrored else photo(name)
+    return ImageEnhance.Color(ImageEnhance.Brightness(image).enhance(0.8 + 0.4 * tone)).enhance(
+        0.7 + 0.5 * tone
+    )

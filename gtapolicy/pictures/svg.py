@@ -1,0 +1,281 @@
+"""Drawings of objects, places, maps and machines: an SVG that a Jinja template writes, painted by resvg.
+
+A template calls the functions of `Canvas`. They return SVG and record texts and boxes:
+
+    {{ draw("apple", x, y, height, "red") }}   an object of objects.toml     -> its box, under its name
+    {{ text(x, y, "Bakery", 20, "#222222") }}  a text                        -> a line for OCR
+    {{ surface("oak", x, y, width, height) }}  wood, stone, cloth or a wall  -> a layer below the SVG
+"""
+
+import functools
+import io
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from random import Random
+from typing import Any, NamedTuple
+
+import jinja2
+import msgspec
+import numpy as np
+from markupsafe import Markup
+from PIL import Image, ImageColor
+
+from gtapolicy.pictures.drawing import FONTS, Box, Drawing, TextLine, font, font_folder, union
+from gtapolicy.pictures.handwriting import math_size, write_math
+from gtapolicy.pictures.photographs import tinted
+from gtapolicy.pictures.surfaces import surface_texture
+from harness.errors import UserError
+from harness.files import store
+
+TEMPLATES = Path(__file__).with_name("templates")
+# Stops of a gradient: position, and how much lighter (above 0) or darker the color is there.
+Stops = Sequence[tuple[float, float]]
+SHADES: dict[str, tuple[str, Stops]] = {
+    "sphere": (
+        '<radialGradient id="{id}" cx="0.5" cy="0.5" r="0.62" fx="0.34" fy="0.27">{stops}</radialGradient>',
+        ((0, 0.62), (0.13, 0.34), (0.5, 0), (0.85, -0.3), (1, -0.42)),
+    ),
+    "cylinder": (
+        '<linearGradient id="{id}">{stops}</linearGradient>',
+        ((0, -0.16), (0.22, 0.2), (0.34, 0.26), (0.6, 0), (1, -0.42)),
+    ),
+    "fade": (
+        '<linearGradient id="{id}" x2="0" y2="1">{stops}</linearGradient>',
+        ((0, 0.12), (0.6, 0), (1, -0.14)),
+    ),
+}
+SHADOW = (
+    '<radialGradient id="shadow"><stop offset="0.2" stop-color="#1c1610" stop-opacity="0.5"/>'
+    '<stop offset="1" stop-color="#1c1610" stop-opacity="0"/></radialGradient>'
+)
+
+
+class ObjectKind(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An object that templates can draw (objects.toml)."""
+
+    # Left, top, right and bottom; the object is about 100 high and its base is at the origin.
+    box: tuple[float, float, float, float]
+    svg: str
+
+
+class _Objects(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    colors: dict[str, str]
+    kinds: dict[str, ObjectKind] = msgspec.field(name="object")
+
+
+_STORED = store.read_toml(Path(__file__).with_name("objects.toml"), _Objects)
+COLORS, OBJECTS = _STORED.colors, _STORED.kinds
+# Width divided by height.
+ASPECTS = {name: (kind.box[2] - kind.box[0]) / 100 for name, kind in OBJECTS.items()}
+
+
+class Layer(NamedTuple):
+    """An image that is not part of the SVG: the position of its upper left corner, and how it is painted."""
+
+    x: float
+    y: float
+    paint: Callable[[float], Image.Image]
+
+
+def svg(template: Path, values: Mapping[str, object], rng: Random) -> Drawing:
+    """The drawing of a template. Raises UserError with the message of Jinja if the template is wrong."""
+    canvas = Canvas(rng)
+    try:
+        body = _environment(template.parent).get_template(template.name).render(canvas.names() | dict(values))
+    except jinja2.TemplateSyntaxError as error:
+        raise UserError(f"{error.filename}, line {error.lineno}: {error.message}") from None
+    except (jinja2.TemplateError, TypeError, ValueError, LookupError, ArithmeticError) as error:
+        raise UserError(f"{template}: expected a Jinja template, but {error}") from None
+    return canvas.drawing(body)
+
+
+@functools.cache
+def _environment(folder: Path) -> jinja2.Environment:
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader([folder, TEMPLATES]),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+@functools.cache
+def _object_template(kind: str) -> jinja2.Template:
+    return _environment(TEMPLATES).from_string(OBJECTS[kind].svg)
+
+
+class Canvas:
+    """What a template has drawn so far."""
+
+    def __init__(self, rng: Random) -> None:
+        self.rng = rng
+        self.lines: list[TextLine] = []
+        self.boxes: dict[str, list[Box]] = {}
+        self.below: list[Layer] = []
+        self.above: list[Layer] = []
+        self.gradients: dict[str, str] = {"shadow": SHADOW}
+        self.fonts: set[str] = set()
+        self.size = (0.0, 0.0)
+
+    def names(self) -> dict[str, Any]:
+        """The names that a template can use."""
+        shapes = ("gradient", "shadow", "draw", "text", "hills", "page", "mark", "surface", "photo", "math")
+        own = {name: getattr(self, name) for name in shapes}
+        shades = {name: functools.partial(self._shade, name) for name in SHADES}
+        draws = {"choice": self.rng.choice, "between": self.rng.randint, "uniform": self.rng.uniform}
+        return {**own, **shades, **draws, "colors": COLORS, "aspects": ASPECTS, "math_size": math_size}
+
+    def page(self, width: float, height: float) -> str:
+        """Sets the size of the drawing."""
+        self.size = (width, height)
+        return ""
+
+    def gradient(self, top: str, bottom: str) -> str:
+        """A fill from one color at the top to another at the bottom."""
+        name = f"g{top}{bottom}".replace("#", "-")
+        stops = f'<stop stop-color="{top}"/><stop offset="1" stop-color="{bottom}"/>'
+        self.gradients[name] = f'<linearGradient id="{name}" x2="0" y2="1">{stops}</linearGradient>'
+        return f"url(#{name})"
+
+    def shadow(self, x: float, y: float, rx: float, ry: float) -> Markup:
+        """A soft shadow on the ground, whose center is at (x, y)."""
+        return Markup('<ellipse cx="{}" cy="{}" rx="{}" ry="{}" fill="url(#shadow)"/>').format(x, y, rx, ry)
+
+    def draw(
+        self, kind: str, x: float, y: float, height: float, color: str = "", name: str | None = None
+    ) -> Markup:
+        """An object with the middle of its base at (x, y). Its box is recorded under its name."""
+        scale, shape = height / 100, OBJECTS[kind]
+        left, top, right, bottom = (scale * value for value in shape.box)
+        self.mark(name or kind, x + left, y + top, x + right, y + bottom)
+        fill = COLORS.get(color, color)
+        body = _object_template(kind).render({**self.names(), "color": fill})
+        return Markup('<g transform="translate({:.1f} {:.1f}) scale({:.4f})">{}</g>').format(
+            x, y, scale, Markup(body)
+        )
+
+    def mark(self, name: str, x1: float, y1: float, x2: float, y2: float) -> str:
+        """Records a box, to which calls can refer by its name."""
+        self.boxes.setdefault(name, []).append(Box(x1, y1, x2, y2))
+        return ""
+
+    def text(
+        self,
+        x: float,
+        y: float,
+        text: object,
+        size: float,
+        fill: str = "#222222",
+        face: str = "sans",
+        anchor: str = "middle",
+        name: str = "",
+        line: bool = True,
+    ) -> Markup:
+        """A text whose letters are centered vertically at y, and at x by the anchor: start, middle or end.
+
+        It is a line for OCR. Texts with the same name are one line, and its box has this name.
+        """
+        content = str(text)
+        # Measured at four times the size, because Pillow rounds advances to whole pixels.
+        left, top, right, bottom = font(face, 4 * size).getbbox(
+            content, anchor={"start": "lm", "middle": "mm", "end": "rm"}[anchor]
+        )
+        box = Box(x + left / 4, y + top / 4, x + right / 4, y + bottom / 4)
+        if line:
+            self._add_line(content, box, name)
+        file, family, style = FONTS[face]
+        self.fonts.add(file)
+        ascent, descent = font(face, 4 * size).getmetrics()
+        baseline = y + (ascent - descent) / 2 / 4
+        weight = {"bold": 'font-weight="bold"', "italic": 'font-style="italic"', "": ""}[style]
+        return Markup(
+            '<text x="{:.1f}" y="{:.1f}" font-family="{}" font-size="{}" text-anchor="{}" fill="{}" {}>'
+            "{}</text>"
+        ).format(x, baseline, family, size, anchor, fill, Markup(weight), content)
+
+    def _add_line(self, text: str, box: Box, name: str) -> None:
+        last = self.lines[-1] if self.lines else None
+        if name and last and self.boxes.get(name) == [last.box]:
+            text, box = f"{last.text} {text}", union([last.box, box])
+            self.lines.pop()
+        self.lines.append(TextLine(text, box))
+        self.boxes[name or text] = [box]
+
+    def surface(self, name: str, x: float, y: float, width: float, height: float) -> str:
+        """Fills a rectangle with a texture, below everything that the SVG draws."""
+        seed = self.rng.getrandbits(32)
+
+        def paint(scale: float) -> Image.Image:
+            size = round(width * scale), round(height * scale)
+            return surface_texture(name, *size, np.random.default_rng(seed))
+
+        self.below.append(Layer(x, y, paint))
+        return ""
+
+    def photo(
+        self, photograph: str, x: float, y: float, width: float, height: float, mirrored: bool, tone: float
+    ) -> str:
+        """A photograph of scikit-image, mirrored or not, in a tone from 0 to 1."""
+
+        def paint(scale: float) -> Image.Image:
+            image = tinted(photograph, mirrored, tone)
+            return image.resize((round(width * scale), round(height * scale)), Image.Resampling.LANCZOS)
+
+        self.below.append(Layer(x, y, paint))
+        return ""
+
+    def math(self, x: float, y: float, latex: str, size: float, ink: str, face: str) -> str:
+        """Handwritten mathematics with its upper left corner at (x, y)."""
+        seed = self.rng.getrandbits(32)
+        self.above.append(Layer(x, y, lambda scale: write_math(latex, size * scale, ink, face, seed)))
+        return ""
+
+    def hills(self, base: float, height: float) -> str:
+        """The points of a skyline from the left to the right edge: the sum of three waves above y = base."""
+        waves = [
+            (self.rng.uniform(3, 19), self.rng.uniform(0, 6), self.rng.uniform(0.2, 0.6)) for _ in range(3)
+        ]
+        u = np.linspace(0, 1, 41)
+        rise = np.sum([high * (1 + np.sin(often * u + phase)) for often, phase, high in waves], axis=0)
+        points = np.column_stack([u * self.size[0], base - height * (0.15 + 0.5 * rise)])
+        return " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
+
+    def _shade(self, kind: str, color: str) -> str:
+        name = f"{kind}{color}".replace("#", "-")
+        if name not in self.gradients:
+            form, stops = SHADES[kind]
+            marks = (f'<stop offset="{at}" stop-color="{_toned(color, by)}"/>' for at, by in stops)
+            self.gradients[name] = form.format(id=name, stops="".join(marks))
+        return f"url(#{name})"
+
+    def drawing(self, body: str) -> Drawing:
+        """The finished drawing, given the SVG elements that the template returned."""
+        width, height = self.size
+        whole = (
+            f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}">'
+            f"<defs>{''.join(self.gradients.values())}</defs>{body}</svg>"
+        )
+        fonts = [str(font_folder() / file) for file in sorted(self.fonts)]
+
+        def paint(scale: float) -> Image.Image:
+            import resvg_py
+
+            image = Image.new("RGBA", (round(width * scale), round(height * scale)))
+            data = resvg_py.svg_to_bytes(
+                svg_string=whole, zoom=scale, skip_system_fonts=True, font_files=fonts or None
+            )
+            middle = Layer(0, 0, lambda _: Image.open(io.BytesIO(data)))
+            for layer in (*self.below, middle, *self.above):
+                part = layer.paint(scale).convert("RGBA")
+                image.alpha_composite(part, (round(layer.x * scale), round(layer.y * scale)))
+            return image
+
+        return Drawing(width, height, self.lines, self.boxes, paint)
+
+
+def _toned(color: str, by: float) -> str:
+    """The color mixed with white (by > 0) or with black (by < 0)."""
+    target = 255 if by > 0 else 0
+    rgb = (round(value + abs(by) * (target - value)) for value in ImageColor.getrgb(color)[:3])
+    return "#{:02x}{:02x}{:02x}".format(*rgb)

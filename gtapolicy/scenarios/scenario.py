@@ -1,0 +1,146 @@
+"""A scenario: what is drawn, how users ask about it, and the calls that answer. One TOML file each.
+
+docs/gtapolicy_scenarios.md explains the fields. A scenario can be `based_on` parts, which are files in the
+same format without a family: their facts come first, and the scenario replaces fields of the same name.
+"""
+
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from harness.errors import UserError
+
+PARTS = Path(__file__).with_name("parts")
+# A value that is computed if it is a string (expressions.py), and otherwise used unchanged.
+Expression = Any
+
+
+class Question(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Wordings of a question. One is used, so all must have the same answer."""
+
+    ask: tuple[str, ...]
+    # Only used in the test split, which uses no other wording. Default: the same as in the training split.
+    ask_in_test: tuple[str, ...] = ()
+    # Drawn after the facts of the scenario.
+    facts: dict[str, Expression] = {}
+
+
+class StepTemplate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A call. tools.toml has what is the same in all calls of a tool."""
+
+    tool: str
+    tip: str = ""
+    # Texts, or values of other types. An argument whose text is empty is omitted.
+    arguments: dict[str, str | bool | int | float] = {}
+    # Where the value of an argument comes from, in words.
+    origins: dict[str, str] = {}
+    # What the tool returns, a text that may use the `arguments` of the call.
+    returns: str | None = None
+
+
+class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Fields whose type is Expression are expressions; other strings are texts."""
+
+    # Images by name: `template`, `surface`, `margin`, and the values that the template uses.
+    picture: dict[str, dict[str, Expression]]
+    question: tuple[Question, ...]
+    step: tuple[StepTemplate, ...]
+    # One of GTA's families (families.toml); the family of a user's scenario is its file.
+    family: str = ""
+    facts: dict[str, Expression] = {}
+    # Facts are drawn again until all of these are true.
+    require: tuple[str, ...] = ()
+    # The names of the pictures in the order in which the user gives them. Default: as in the file.
+    order: Expression = None
+    # How many dialogs a scenario outside of GTA's families has, and otherwise how often its turn comes.
+    dialogs: int = 8
+    weight: int = 1
+    # Whether the questions are open-ended.
+    open: bool = False
+    # Where each field is: its name, such as facts.rows or question.0.ask, and "FILE, line N".
+    places: dict[str, str] = {}
+
+    def place(self, field: str) -> str:
+        """The file and line of a field, or of the nearest table that contains it."""
+        return _nearest(self.places, field)
+
+
+def read(path: Path) -> Scenario:
+    """The scenario in a file. Raises UserError with the file, the line and the field if it is invalid."""
+    fields = _merged(path)
+    places = fields["places"]
+    try:
+        scenario = msgspec.convert(fields, Scenario)
+    except msgspec.ValidationError as error:
+        message, _, where = str(error).partition(" - at `$.")
+        field = re.sub(r"\[(\d+)\]", r".\1", where.rstrip("`")).replace("[...]", "")
+        raise UserError(f"{_nearest(places, field)}: {field or 'scenario'}: {message}") from None
+    for name, picture in scenario.picture.items():
+        if not isinstance(picture.get("template"), str):
+            raise UserError(f"{_nearest(places, f'picture.{name}')}: picture.{name}: expected a template")
+    if not scenario.question or not scenario.step:
+        raise UserError(f"{scenario.place('')}: expected at least one question and one step")
+    return scenario
+
+
+def _nearest(places: Mapping[str, str], field: str) -> str:
+    while field:
+        for name, place in places.items():
+            if name == field or name.startswith(f"{field}."):
+                return place
+        field = field.rpartition(".")[0]
+    return places[""]
+
+
+def _merged(path: Path) -> dict[str, Any]:
+    """The fields of a file and of the parts on which it is based, and the place of each field."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        own = tomllib.loads(text)
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: expected a TOML file, but {error}") from None
+    merged: dict[str, Any] = {"facts": {}, "picture": {}, "require": [], "places": {}}
+    bases = own.pop("based_on", ())
+    for base in [bases] if isinstance(bases, str) else bases:
+        merged = _override(merged, _merged(_part(path, str(base))))
+    return _override(merged, {**own, "places": {"": str(path), **dict(_places(path, text))}})
+
+
+def _part(path: Path, name: str) -> Path:
+    """The file of a part, in the folder of the scenario or else among the parts of this package."""
+    for folder in (path.parent, PARTS):
+        if (file := folder / f"{name}.toml").exists():
+            return file
+    known = ", ".join(sorted(file.stem for file in PARTS.glob("*.toml")))
+    raise UserError(f"{path}: based_on: expected a file {name}.toml beside it, or one of {known}")
+
+
+def _override(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    merged = {**base, **own}
+    for table in ("facts", "places"):
+        merged[table] = {**base.get(table, {}), **own.get(table, {})}
+    pictures = {**base["picture"], **own.get("picture", {})}
+    merged["picture"] = {n: {**base["picture"].get(n, {}), **p} for n, p in pictures.items()}
+    merged["require"] = [*base["require"], *own.get("require", ())]
+    return merged
+
+
+def _places(path: Path, text: str) -> Iterator[tuple[str, str]]:
+    """The name of each field in a TOML file, and where it is."""
+    counts: dict[str, int] = {}
+    table = ""
+    for number, line in enumerate(text.splitlines(), 1):
+        place = f"{path}, line {number}"
+        if match := re.match(r"\[\[([\w.]+)\]\]", line):
+            counts[match[1]] = counts.get(match[1], -1) + 1
+            table = f"{match[1]}.{counts[match[1]]}"
+            yield table, place
+        elif match := re.match(r"\[([\w.\"-]+)\]", line):
+            table = match[1]
+            yield table, place
+        elif match := re.match(r"([\w.-]+)\s*=", line):
+            yield f"{table}.{match[1]}".lstrip("."), place

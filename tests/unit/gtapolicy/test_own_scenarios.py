@@ -1,0 +1,120 @@
+"""A user's scenarios need no Python, and mistakes are reported with file, line and field."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from gtapolicy.cli import generate
+from gtapolicy.dataset.config import GenerateConfig
+from gtapolicy.scenarios import Scenarios
+from harness.errors import UserError
+from harness.files.benchmark import Benchmark
+
+EXAMPLE = re.findall(r"```toml\n(.+?)```", Path("docs/gtapolicy_scenarios.md").read_text(), re.DOTALL)[0]
+OWN = """
+dialogs = 6
+facts = { color = "choice(['red', 'blue'])", size = "between(2, 9)" }
+picture.card.template = "card.typ"
+picture.card.words = "f'{color} {size}'"
+
+[[question]]
+ask = ["Which size is this?", "I need the size."]
+ask_in_test = ["Say the size."]
+
+[[step]]
+tool = "SizeReader"
+arguments = { image = "{image()}", color = "{color}" }
+origins.color = "what the card shows"
+returns = "{lines()}"
+"""
+CARD = """#import sys.inputs.library: *
+#set page(width: 360pt, height: auto, margin: 40pt)
+#line(data.words, text(size: 30pt, data.words))
+"""
+RULES = """
+[profile]
+account_type = ["A", "B"]
+
+[[tool]]
+name = "SizeReader"
+description = "Reads the size on a card of a color."
+arguments = [{ name = "image", type = "image" }, { name = "color" }]
+versions = ["v1", "v2"]
+rules = [{ use = "v1", when = { account_type = ["A"] } }, { use = "v2", when = { account_type = ["B"] } }]
+"""
+
+
+def numbers(scenarios: Scenarios, family: str) -> list[int]:
+    return [n for n in range(scenarios.queries) if scenarios._family(0, n)[0] == family]
+
+
+def test_the_example_of_the_documentation_works(tmp_path: Path) -> None:
+    (tmp_path / "library-fine.toml").write_text(EXAMPLE)
+    scenarios = Scenarios(tmp_path)
+    mine = [scenarios.dialog(0, number) for number in numbers(scenarios, "library-fine")]
+    assert len(mine) == 20
+    assert {dialog.split for dialog in mine} == {"train", "test"}
+    for dialog in mine:
+        assert [step.tool for step in dialog.steps] == ["OCR", "Calculator"]
+        assert ("too long" in dialog.query) == (dialog.split == "test")
+        days, fine = str(dialog.steps[1].arguments["expression"]).split(" * ")
+        assert days in dialog.query and fine in dialog.steps[0].returned
+    assert scenarios.picture(0, mine[0].images[0]).width <= 640
+
+
+def test_a_scenario_with_its_own_tool_and_template(tmp_path: Path) -> None:
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (folder / "card.toml").write_text(OWN)
+    (folder / "card.typ").write_text(CARD)
+    rules = tmp_path / "rules.toml"
+    rules.write_text(RULES)
+    generate(tmp_path / "bench", config=GenerateConfig(rules=rules, scenarios=folder))
+    benchmark = Benchmark(tmp_path / "bench")
+    instances = [*benchmark.instances("train"), *benchmark.instances("test")]
+    assert len(instances) == 6
+    assert benchmark.manifest.config["scenarios"] == Scenarios(folder).digest
+    for instance in instances:
+        step = instance.facts["step"]
+        box, words = re.fullmatch(r"(\(.+\)) (.+)", step["returned"]).groups()  # type: ignore[union-attr]
+        assert words.startswith(step["arguments"]["color"]) and box.startswith("(40, ")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (
+            "between(3",
+            "betwen(3",
+            r"fine\.toml, line 8: facts\.days: cannot be evaluated, FunctionNotDefined",
+        ),
+        ("'{days} *", "'{day} *", r"fine\.toml, line 10: facts\.expression: .+'day' is not defined"),
+        ("late. What", "late {x}. What", r"fine\.toml, line 13: question\.0\.ask: .+'x' is not defined"),
+        ("dialogs = 20", 'dialogs = "20"', r"fine\.toml, line 2: dialogs: Expected `int`, got `str`"),
+        ("dialogs", "dialog", r"fine\.toml: .+unknown field `dialog`"),
+        ('"board"', '"bord"', r"fine\.toml: based_on: expected a file bord\.toml beside it, or one of board"),
+        ("[[question]]", "[[question]", r"fine\.toml: expected a TOML file, but"),
+        ("ask = [", "asks = [", r"fine\.toml, line 12: question\.0: .+"),
+        ("dialogs", 'require = ["1 > 2"]\ndialogs', r"fine\.toml, line 2: require: expected facts"),
+    ],
+)
+def test_a_mistake_is_reported_with_its_place(tmp_path: Path, old: str, new: str, message: str) -> None:
+    (tmp_path / "fine.toml").write_text(EXAMPLE.replace(old, new, 1))
+    with pytest.raises(UserError, match=message):
+        scenarios = Scenarios(tmp_path)
+        for number in numbers(scenarios, "fine"):
+            scenarios.dialog(0, number)
+
+
+def test_a_template_with_a_mistake_is_reported(tmp_path: Path) -> None:
+    (tmp_path / "card.toml").write_text(OWN)
+    (tmp_path / "card.typ").write_text(CARD.replace("data.words)", "data.word)"))
+    scenarios = Scenarios(tmp_path)
+    with pytest.raises(UserError, match=r"card\.toml, line 4: picture\.card: .+card\.typ: expected a Typst"):
+        scenarios.dialog(0, numbers(scenarios, "card")[0])
+
+
+def test_a_folder_without_scenarios_is_rejected(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="scenarios: expected a folder with TOML files"):
+        Scenarios(tmp_path)
