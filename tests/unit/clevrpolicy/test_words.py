@@ -49,7 +49,7 @@ def test_nothing_is_rendered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     def fail(*_: object, **__: object) -> None:
         raise AssertionError("a picture is rendered")
 
-    monkeypatch.setattr(workers, "ProcessPoolExecutor", fail)
+    monkeypatch.setattr(workers, "Renderer", fail)
     config = SceneConfig(depth=1, policies=1, train=2, test=2, scenes="words")
     manifest = generate(tmp_path / "bench", config, workers=1)
     assert all(path.endswith(".jsonl") for path in manifest.files)
@@ -59,6 +59,5 @@ def test_nothing_is_rendered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 def test_no_object_is_hidden_in_words(pairs: tuple[Benchmark, Benchmark]) -> None:
     """Only a picture can hide objects, so the label of an error never says so."""
     pictures, words = pairs
-    scene = words.instances("test")[0].facts["scene"]
-    assert pictures.family._scene(scene) is not None
-    assert words.family._scene(scene) is None
+    assert pictures.family._scene(pictures.instances("test")[0]) is not None
+    assert words.family._scene(words.instances("test")[0]) is None
