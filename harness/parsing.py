@@ -6,6 +6,7 @@ cannot change which answer is given, so this never rewards a guess. All other te
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
 from harness.text import normalized
@@ -143,6 +144,8 @@ def without_markup(answer: str) -> str:
     return unwrapped(_EMPHASIS.sub(r"\2", text))
 
 
+# Most responses give one of few answers.
+@lru_cache(maxsize=512)
 def plain(answer: str) -> str:
     """The answer without markup, in lower case and with single spaces, for comparisons."""
     return " ".join(without_markup(answer).split()).casefold()

@@ -63,7 +63,7 @@ class Results:
         """
 
         def named(found: Sequence[CitedRule]) -> Sequence[CitedRule]:
-            return [replace(cited, rule=printable(cited.rule)) for cited in found]
+            return [c if c.rule.isprintable() else replace(c, rule=printable(c.rule)) for c in found]
 
         key = result.response.key
         if key not in self._cited:

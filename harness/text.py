@@ -15,6 +15,8 @@ MOST_OF_REASON = 200
 
 def printable(text: str) -> str:
     """The text without characters that control a terminal or break a line."""
+    if text.isprintable():
+        return text
     # isprintable() is also false for the narrow space that separates thousands.
     return "".join(c if c.isprintable() or c == "\u202f" else "\N{REPLACEMENT CHARACTER}" for c in text)
 

@@ -60,7 +60,7 @@ def generate_blocks(out: Path, config: SceneConfig, engine: Engine, chosen: rang
             for number in chosen
             if not benchmark.block_manifest(out, spec, (block := blocks.block(config, number)).folder)
         ]
-        pictures = _plan_all(out, config, missing, engine)
+        pictures = plan_all(out, config, missing, engine)
         for folder, results in render_blocks(out, _job_blocks(out, config, missing), pictures, engine):
             if config.scenes == "pictures":
                 scenes = (result.scene for result in results if result.has_scene)
@@ -72,7 +72,7 @@ def generate_blocks(out: Path, config: SceneConfig, engine: Engine, chosen: rang
         return manifest
 
 
-def _plan_all(out: Path, config: SceneConfig, missing: Sequence[Block], engine: Engine) -> int:
+def plan_all(out: Path, config: SceneConfig, missing: Sequence[Block], engine: Engine) -> int:
     """Plans blocks. Returns the number of their pictures."""
     tasks = [_Plan(out, config, block) for block in missing]
     if len(tasks) == 1:  # faster than starting a process

@@ -15,6 +15,7 @@ from clevrpolicy.grading.cloze import questions as cloze_questions
 from clevrpolicy.grading.error_analysis import first_error
 from clevrpolicy.grading.parse import parse_citations
 from clevrpolicy.policy import questions, reasoning, wording
+from clevrpolicy.policy.table import CaseTable
 from clevrpolicy.policy.tree import from_json, mask
 from clevrpolicy.policy.wording import GIVE, GO
 from clevrpolicy.scene import clevr_json
@@ -63,9 +64,10 @@ class ClevrPolicy(Family):
 
     def __init__(self, benchmark: BenchmarkFiles) -> None:
         super().__init__(benchmark)
-        # Both take the id of a policy; _rules returns its conditions by number.
+        # All take the id of a policy; _rules returns its conditions by number, _cases its answers.
         self._tree = cache(lambda policy: from_json(benchmark.policies[policy].rules))
         self._rules = cache(lambda policy: rules_of(self._tree(policy)))
+        self._cases = cache(lambda policy: [f"Case {n}" for n in sorted(CaseTable(self._tree(policy)).paths)])
         # By the folder of a block, since instances are graded block by block.
         self._scenes = lru_cache(maxsize=2)(self._read_scenes)
 
@@ -78,7 +80,7 @@ class ClevrPolicy(Family):
         policy = variants.policy_id(instance, variant)
         if policy is None:
             return ()
-        return [f"Case {case}" for case in sorted(leaf.case for leaf, _ in self._tree(policy).leaves())]
+        return self._cases(policy)
 
     def gold(self, instance: Instance, variant: Variant) -> str:
         policy = variants.policy_id(instance, variant)

@@ -1,0 +1,79 @@
+"""Time and memory of a benchmark with millions of instances, without its pictures and scenes.
+
+    python tests/bench/scale.py FOLDER --train 900000 --test 100000
+
+Plans all blocks, writes their policies, instances and manifests, opens the benchmark, and evaluates a sample.
+The figures are CPU-seconds of all processes, and the peak memory of one process.
+"""
+
+import argparse
+import resource
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+
+from clevrpolicy.dataset import blocks
+from clevrpolicy.dataset.blocks import block_count
+from clevrpolicy.dataset.config import SceneConfig
+from clevrpolicy.dataset.generate import plan_all
+from clevrpolicy.policy.policies import FAMILY
+from harness.engine import Local
+from harness.files import benchmark
+from harness.files.benchmark import Benchmark, BenchmarkSpec
+from harness.request import EvalRequest
+from harness.run import evaluate
+
+USAGES = resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN
+
+
+@contextmanager
+def measured(step: str) -> Iterator[None]:
+    """Prints the time of a step, and the peak memory until its end."""
+
+    def cpu() -> float:
+        return sum(u.ru_utime + u.ru_stime for u in map(resource.getrusage, USAGES))
+
+    before, started = cpu(), time.monotonic()
+    yield
+    used, seconds = cpu() - before, time.monotonic() - started
+    mib = max(resource.getrusage(usage).ru_maxrss for usage in USAGES) / 1024
+    print(f"{step}: {used:.1f} CPU-s, {seconds:.1f} s, peak {mib:.0f} MiB", flush=True)
+
+
+def read(folder: Path) -> None:
+    with measured("opening"):
+        opened = Benchmark(folder)
+    with tempfile.TemporaryDirectory() as run, measured("evaluating a sample of 100 with the model `random`"):
+        evaluate(opened, EvalRequest("random", variants="in_context", limit=100), Path(run) / "run")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    for flag, value in {"depth": 4, "policies": 10, "train": 900_000, "test": 100_000, "workers": 1}.items():
+        parser.add_argument(f"--{flag}", type=int, default=value)
+    parser.add_argument("--read", action="store_true", help="read a folder that was written before")
+    args = parser.parse_args()
+    if args.read:
+        read(args.folder)
+        return
+    config = SceneConfig(args.depth, args.policies, args.train, args.test)
+    parts = [blocks.block(config, number) for number in range(block_count(config))]
+    spec = BenchmarkSpec(FAMILY, msgspec.to_builtins(config), {})
+    benchmark.begin(args.folder, spec)
+    with measured("planning"), Local(args.workers) as engine:
+        scenes = plan_all(args.folder, config, parts, engine)
+    print(f"{len(parts)} blocks, {scenes} scenes, {args.policies * (args.train + args.test)} instances")
+    with measured("manifests"):
+        for part in parts:
+            benchmark.seal(args.folder, spec, block=part.folder)
+        benchmark.join(args.folder, spec, [part.folder for part in parts])
+    print("run again with --read for the figures of reading, in a process of their own")
+
+
+if __name__ == "__main__":
+    main()
