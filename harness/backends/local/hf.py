@@ -25,8 +25,9 @@ from harness.backends.local.chat import Reader, end_tokens
 from harness.backends.local.checkpoint import load_checkpoint
 from harness.backends.local.prefix import Prefix, after_prefixes, read_prompts, reusable
 from harness.backends.local.roomy_cache import roomy_cache
-from harness.backends.local.text_processor import STOP, TextProcessor
+from harness.backends.local.text_processor import TextProcessor
 from harness.backends.local.tokens import LONGEST_MARK, decode, opening
+from harness.backends.plain_prompt import STOP, response_before_stop
 from harness.backends.prefix_groups import Group, approximate_tokens, group_by_prefix
 from harness.errors import UserError
 from harness.files.benchmark import Benchmark
@@ -182,7 +183,7 @@ class HuggingFace(Backend):
         ends = [i for i, token in enumerate(tokens) if token in self.end_tokens]
         completion, finish_reason = (tokens[: ends[0] + 1], "stop") if ends else (tokens, "length")
         text = begins + decode(self.processor.tokenizer, completion)
-        if self.plain and (response := self.processor.ended(text)) is not None:
+        if self.plain and (response := response_before_stop(text)) is not None:
             text, finish_reason = response, "stop"
         return {"text": text, "completion_tokens": len(completion), "finish_reason": finish_reason}
 
