@@ -27,7 +27,7 @@ from harness.backends.local.prefix import Prefix, after_prefixes, read_prompts, 
 from harness.backends.local.roomy_cache import roomy_cache
 from harness.backends.local.text_processor import TextProcessor
 from harness.backends.local.tokens import LONGEST_MARK, decode, opening
-from harness.backends.plain_prompt import STOP, response_before_stop
+from harness.backends.plain_prompt import STOP, WorkedExamples, response_before_stop
 from harness.backends.prefix_groups import Group, approximate_tokens, group_by_prefix
 from harness.errors import UserError
 from harness.files.benchmark import Benchmark
@@ -57,6 +57,7 @@ class HuggingFace(Backend):
         self.reader.check(self.name, ())
         # Whether it is a base model without a chat template.
         self.plain = isinstance(self.processor, TextProcessor) and self.processor.plain
+        self.examples = WorkedExamples(benchmark)
         self.end_tokens = end_tokens(self.name, self.processor, self.model.generation_config)
         # The report says whether the checkpoint allows this.
         self.prefix_reuse = reusable(self.model)
@@ -81,6 +82,8 @@ class HuggingFace(Backend):
     def generate(self, prompts: Sequence[Prompt]) -> Iterator[Response]:
         """Responses batch by batch. If a batch does not fit into memory, it and all later ones are halved."""
         self.reader.check(self.name, prompts)
+        if self.plain:
+            prompts = self.examples.add(prompts)
         size = self.sampling.batch_size
         groups = group_by_prefix(prompts, size // 2) if self.prefix_reuse else [Group(0, list(prompts))]
         for group in groups:

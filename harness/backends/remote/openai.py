@@ -12,7 +12,7 @@ from typing import Any
 import openai
 
 from harness.backends import Endpoint, Sampling
-from harness.backends.plain_prompt import STOP, plain_prompt, response_before_stop
+from harness.backends.plain_prompt import STOP, WorkedExamples, plain_prompt, response_before_stop
 from harness.backends.remote import answers
 from harness.backends.remote.answers import FinishReason
 from harness.backends.remote.base import Remote, without_surrogates
@@ -57,6 +57,7 @@ class OpenAI(Remote):
         # Whether prompts are plain texts, for base models.
         self.plain = option == "endpoint=completions"
         self.path = "/completions" if self.plain else "/chat/completions"
+        self.examples = WorkedExamples(benchmark)
         super().__init__(name, benchmark, sampling, endpoint, folder)
         self.description["endpoint"] = self.path
 
@@ -90,7 +91,9 @@ class OpenAI(Remote):
                 f"openai:{self.model}?endpoint=completions: expected prompts without images, which only the "
                 "chat endpoint shows; omit ?endpoint=completions"
             )
-        return super().respond(prompts, () if self.plain else schemas)
+        if self.plain:
+            return super().respond(self.examples.add(prompts), ())
+        return super().respond(prompts, schemas)
 
     def read(self, prompt: Prompt, body: dict[str, Any], seconds: float | None) -> Response:
         match body:
