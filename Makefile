@@ -2,15 +2,16 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo lint test test-vllm test-zoo
+.PHONY: help setup demo lint test test-vllm test-zoo test-real
 
 READY := .venv/.ready
 READY_VLLM := .venv-vllm/.ready
 READY_ZOO := .venv-zoo/.ready
+READY_REAL := .venv-real/.ready
 
 # The models of the demo and the tests are tiny, so more threads would make them slower.
 demo: export OMP_NUM_THREADS ?= 2
-test test-vllm test-zoo: export OMP_NUM_THREADS ?= 1
+test test-vllm test-zoo test-real: export OMP_NUM_THREADS ?= 1
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -47,6 +48,10 @@ test-zoo: $(READY_ZOO) ## test model families whose processors need torchvision,
 	@echo 'test-zoo: pytest'
 	@.venv-zoo/bin/pytest tests/flow/test_zoo.py
 
+test-real: $(READY_REAL) ## score and train two published language models on scenes in words, installed in .venv-real
+	@echo 'test-real: pytest'
+	@.venv-real/bin/pytest -rP -p no:logging tests/with_real_weights
+
 $(READY): pyproject.toml constraints.txt .ci/setup
 	@.ci/setup
 
@@ -55,3 +60,6 @@ $(READY_VLLM): $(READY) .ci/setup-vllm
 
 $(READY_ZOO): $(READY) .ci/setup-zoo
 	@.ci/setup-zoo
+
+$(READY_REAL): $(READY) .ci/setup-real tests/with_real_weights/checkpoints.py
+	@.ci/setup-real

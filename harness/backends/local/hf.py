@@ -25,8 +25,9 @@ from harness.backends.local.chat import Reader, end_tokens
 from harness.backends.local.checkpoint import load_checkpoint
 from harness.backends.local.prefix import Prefix, after_prefixes, read_prompts, reusable
 from harness.backends.local.roomy_cache import roomy_cache
-from harness.backends.local.text_processor import STOP, TextProcessor
+from harness.backends.local.text_processor import TextProcessor
 from harness.backends.local.tokens import LONGEST_MARK, decode, opening
+from harness.backends.plain_prompt import STOP, WorkedExamples, response_before_stop
 from harness.backends.prefix_groups import Group, approximate_tokens, group_by_prefix
 from harness.errors import UserError
 from harness.files.benchmark import Benchmark
@@ -57,6 +58,7 @@ class HuggingFace(Backend):
         self.reader.check(self.name, ())
         # Whether it is a base model without a chat template.
         self.plain = isinstance(self.processor, TextProcessor) and self.processor.plain
+        self.examples = WorkedExamples(benchmark)
         self.end_tokens = end_tokens(self.name, self.processor, self.model.generation_config)
         # The report says whether the checkpoint allows this.
         self.prefix_reuse = reusable(self.model)
@@ -81,6 +83,8 @@ class HuggingFace(Backend):
     def generate(self, prompts: Sequence[Prompt]) -> Iterator[Response]:
         """Responses batch by batch. If a batch does not fit into memory, it and all later ones are halved."""
         self.reader.check(self.name, prompts)
+        if self.plain:
+            prompts = self.examples.add(prompts)
         size = self.sampling.batch_size
         # A prefix is part of the user's message, and a begun response is not.
         reuse = self.prefix_reuse and not any(prompt.parts[-1].kind == "response" for prompt in prompts)
@@ -185,7 +189,7 @@ class HuggingFace(Backend):
         ends = [i for i, token in enumerate(tokens) if token in self.end_tokens]
         completion, finish_reason = (tokens[: ends[0] + 1], "stop") if ends else (tokens, "length")
         text = begins + decode(self.processor.tokenizer, completion)
-        if self.plain and (response := self.processor.ended(text)) is not None:
+        if self.plain and (response := response_before_stop(text)) is not None:
             text, finish_reason = response, "stop"
         return {"text": text, "completion_tokens": len(completion), "finish_reason": finish_reason}
 

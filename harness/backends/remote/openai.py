@@ -1,14 +1,23 @@
-"""Any server of OpenAI's chat completions API, such as vLLM, SGLang or `transformers serve`: openai:NAME."""
+"""Any server of OpenAI's API, such as vLLM, SGLang or `transformers serve`.
+
+openai:NAME                         chat completions: a user message with texts and images
+openai:NAME?endpoint=completions    completions, for base models: a plain text (plain_prompt.py)
+"""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import openai
 
+from harness.backends import Endpoint, Sampling
+from harness.backends.plain_prompt import STOP, WorkedExamples, plain_prompt, response_before_stop
 from harness.backends.remote import answers
 from harness.backends.remote.answers import FinishReason
 from harness.backends.remote.base import Remote, without_surrogates
+from harness.errors import UserError
+from harness.files.benchmark import Benchmark
 from harness.records import Json, Prompt, Response
 from harness.seeds import rng
 
@@ -29,13 +38,28 @@ THOUGHT_FIELDS = "reasoning_content", "reasoning", "thinking"
 
 
 class OpenAI(Remote):
-    """Sends one user message per prompt. If the server needs a key, OPENAI_API_KEY contains it.
+    """Sends one request per prompt. If the server needs a key, OPENAI_API_KEY contains it.
 
     Cached tokens are known if the server reports them; vLLM's does with --enable-prompt-tokens-details.
     """
 
     sdk = openai
-    path = "/chat/completions"
+
+    def __init__(
+        self, argument: str, benchmark: Benchmark, sampling: Sampling, endpoint: Endpoint, folder: Path | None
+    ) -> None:
+        name, _, option = argument.partition("?")
+        if option not in ("", "endpoint=chat", "endpoint=completions"):
+            raise UserError(
+                f"openai:{argument}: expected openai:NAME or openai:NAME?endpoint=completions, got the "
+                f"option {option!r}"
+            )
+        # Whether prompts are plain texts, for base models.
+        self.plain = option == "endpoint=completions"
+        self.path = "/completions" if self.plain else "/chat/completions"
+        self.examples = WorkedExamples(benchmark)
+        super().__init__(name, benchmark, sampling, endpoint, folder)
+        self.description["endpoint"] = self.path
 
     @property
     def limit_field(self) -> str:
@@ -48,16 +72,36 @@ class OpenAI(Remote):
 
     def fields(self, prompt: Prompt, shared: int) -> dict[str, Any]:
         """The shared parts are not marked, because these servers find shared prefixes themselves."""
+        sampling = self._sampling_fields(prompt)
+        if self.plain:
+            text = plain_prompt("".join(part.value for part in prompt.parts))
+            limit = {"max_tokens": self.sampling.max_new_tokens}
+            return {"model": self.model, "prompt": text, "stop": [STOP], **limit, **sampling}
         return {
             "model": self.model,
             "messages": [{"role": "user", "content": [self.block(part) for part in prompt.parts]}],
             self.limit_field: self.sampling.max_new_tokens,
-            **self._sampling_fields(prompt),
+            **sampling,
         }
+
+    def respond(self, prompts: Sequence[Prompt], schemas: Sequence[Json]) -> Iterator[Response]:
+        """Raises UserError before the first request if the endpoint cannot show an image."""
+        if self.plain and any(part.kind == "image" for prompt in prompts for part in prompt.parts):
+            raise UserError(
+                f"openai:{self.model}?endpoint=completions: expected prompts without images, which only the "
+                "chat endpoint shows; omit ?endpoint=completions"
+            )
+        if self.plain:
+            return super().respond(self.examples.add(prompts), ())
+        return super().respond(prompts, schemas)
 
     def read(self, prompt: Prompt, body: dict[str, Any], seconds: float | None) -> Response:
         match body:
-            case {"choices": [{"message": dict() as message} as choice, *_]}:
+            case {"choices": [{"text": str(text)} as choice, *_]} if self.plain:
+                end = answers.finish_reason(choice.get("finish_reason"), FINISH_REASONS)
+                response = response_before_stop(text)
+                message = {"content": text if response is None else response}
+            case {"choices": [{"message": dict() as message} as choice, *_]} if not self.plain:
                 end = answers.finish_reason(choice.get("finish_reason"), FINISH_REASONS)
             case _:
                 raise ValueError(f"expected choices with a message, got {answers.excerpt(body)}")

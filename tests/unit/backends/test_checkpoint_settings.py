@@ -196,10 +196,17 @@ def test_a_checkpoint_without_images_refuses_images(text_only: Path) -> None:
         ask(backend(text_only), "What is it?", "a.png")
 
 
-def test_a_base_model_continues_a_plain_text(text_only: Path, tmp_path: Path) -> None:
+def base_model(text_only: Path, tmp_path: Path) -> HuggingFace:
+    """The checkpoint without its chat template; it gets no worked examples."""
     folder = tmp_path / "base"
     shutil.copytree(text_only, folder, ignore=shutil.ignore_patterns("chat_template*"))
     model = backend(folder)
+    model.examples.add = list
+    return model
+
+
+def test_a_base_model_continues_a_plain_text(text_only: Path, tmp_path: Path) -> None:
+    model = base_model(text_only, tmp_path)
     assert model.description["prompt"] == "plain"
     plain = model.processor.tokenizer("Question:\nWhich one?\nAnswer:")["input_ids"]
     assert ask(model, "Which one?").prompt_tokens == len(plain)
@@ -209,9 +216,7 @@ def test_a_base_model_continues_a_plain_text(text_only: Path, tmp_path: Path) ->
 
 
 def test_the_response_of_a_base_model_ends_before_its_next_question(text_only: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "base"
-    shutil.copytree(text_only, folder, ignore=shutil.ignore_patterns("chat_template*"))
-    model = backend(folder)
+    model = base_model(text_only, tmp_path)
     written = model.processor.tokenizer(" It is 3.\n\nQuestion: And 5? Answer: 7")["input_ids"]
     steps: list[int] = []
 

@@ -173,3 +173,38 @@ def test_only_openai_gets_the_new_name_of_the_token_limit() -> None:
         for url in ("http://127.0.0.1:1/v1", "https://api.openai.com/v1")
     )
     assert (local.limit_field, openai.limit_field) == ("max_tokens", "max_completion_tokens")
+
+
+PLAIN = "openai:m?endpoint=completions"
+
+
+def test_the_completions_endpoint_gets_a_plain_text() -> None:
+    reply = {"model": "m", "choices": [{"text": " 3.\n\nQuestion: And", "finish_reason": "length"}]}
+    with serving(lambda _: Reply(reply)) as server:
+        backend: Any = backends.make(PLAIN, None, Sampling(max_new_tokens=9), Endpoint(server.url))
+        parts = Part("text", "What is "), Part("text", "1 + 2?")
+        (response,) = backend.generate([Prompt("i", "internalized", parts)])
+    (request,) = server.requests
+    assert request.path == "/completions"
+    assert request.body == {
+        "model": "m",
+        "prompt": "Question:\nWhat is 1 + 2?\nAnswer:",
+        "stop": ["Question:"],
+        "max_tokens": 9,
+        "temperature": 0,
+    }
+    assert (response.text, response.error) == (" 3.", None)
+    assert backend.description["endpoint"] == "/completions"
+
+
+def test_the_completions_endpoint_refuses_images_before_the_first_request() -> None:
+    with serving(lambda _: completion("none")) as server:
+        backend = backends.make(PLAIN, None, Sampling(), Endpoint(server.url))
+        with pytest.raises(UserError, match=r"^openai:m\?endpoint=completions: expected prompts without"):
+            list(backend.generate([*ONE, Prompt("j", "internalized", (Part("image", "a.png"),))]))
+    assert not server.requests
+
+
+def test_an_unknown_option_is_refused() -> None:
+    with pytest.raises(UserError, match=r"got the option 'endpoint=other'"):
+        backends.make("openai:m?endpoint=other", None, Sampling())
