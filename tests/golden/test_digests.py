@@ -7,7 +7,7 @@ from harness.files.benchmark import Benchmark
 
 TEXT = "9c0904b10bb49319114ef4020da00be2963e8a42d9c185e2f352b175a140f43a"
 VISUAL = "fb3b21926f6bf19106c6f35ed3afbbddb55d390b251499fbfddb584951742d59"
-RULES = "8baf9eb85a0e5987ef5fe9a5ee77a7ea2e2a159988c2d7e37d72d1c4f3f113d0"
+RULES = "95ac5d909983b6f3102905b9c533f444696c4ad01375eda721c874881400b016"
 PROMPT = Path(__file__).with_name("prompt.txt")
 
 
