@@ -34,7 +34,7 @@ JPEG_QUALITY = 90
 
 def generate(out: Path, config: GenerateConfig) -> Manifest:
     """Generates a benchmark with invented dialogs in `out`, or resumes an interrupted one."""
-    scenarios, rng = Scenarios(config.scenarios), _policy_rng(config)
+    scenarios, rng = Scenarios(config.scenarios), seeds.rng(config.seed, FAMILY, "policy")
     if config.invented_tools:
         table = random_table(config.invented_tools, config.invented_rules, rng)
     else:
@@ -53,14 +53,10 @@ def generate(out: Path, config: GenerateConfig) -> Manifest:
 def import_gta(gta: Path, out: Path, config: PolicyConfig) -> tuple[Manifest, list[str]]:
     """Creates a benchmark from the dialogs of the real GTA. Also returns a message for each skipped entry."""
     # Without the tips of generated dialogs, because the calls of the real GTA do not always follow them.
-    pair = _pair(rules.load(config.rules), _policy_rng(config), config)
+    pair = _pair(rules.load(config.rules), seeds.rng(config.seed, FAMILY, "policy"), config)
     dialogs, pictures, skipped = importer.read(gta, pair.table)
     fields = {"dialogs": "GTA", **asdict(config)}
     return _write(out, config, fields, pair, dialogs, pictures.__getitem__), skipped
-
-
-def _policy_rng(config: PolicyConfig) -> random.Random:
-    return seeds.rng(config.seed, FAMILY, "policy")
 
 
 def _pair(table: RuleTable, rng: random.Random, config: PolicyConfig) -> PolicyPair:

@@ -1,5 +1,5 @@
-"""Pictures whose texts, counts, boxes and numbers are known before a pixel is drawn.
+"""Pictures whose texts, counts, boxes and numbers are known before a pixel is painted.
 
-Read canvas.py (a drawing), then camera.py (a picture of a drawing). The other files draw objects, their
-settings, surfaces, props on desks, and handwriting.
+Read drawing.py (what a drawing is), then documents.py, charts.py and svg.py (what draws one), then camera.py
+(a picture of a drawing). templates/ has the Typst and SVG templates, objects.toml the objects in them.
 """

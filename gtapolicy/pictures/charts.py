@@ -1,13 +1,13 @@
 """Charts with a number at each bar, point or slice, drawn by matplotlib."""
 
-import functools
 import io
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from PIL import Image
 
-from gtapolicy.pictures.drawing import Box, Drawing, TextLine, union
+from gtapolicy.pictures.drawing import Box, Drawing, TextLine, font_folder, union
+from gtapolicy.pictures.svg import FACES
 from harness.errors import UserError
 
 DPI = 100
@@ -18,28 +18,28 @@ Texts = dict[str, list[Any]]
 
 def chart(values: Mapping[str, Any]) -> Drawing:
     """The chart of kind, title, labels, numbers, colors, face, background, width and height."""
-    try:
-        draw = KINDS[values["kind"]]
-    except KeyError:
-        raise UserError(f"kind: expected one of {', '.join(KINDS)}, got {values.get('kind')!r}") from None
+    if (kind := values.get("kind")) not in KINDS:
+        raise UserError(f"kind: expected one of {', '.join(KINDS)}, got {kind!r}")
     from matplotlib.figure import Figure
+    from matplotlib.font_manager import FontProperties
     from matplotlib.text import Text
 
-    width, height = values["width"], values["height"]
+    width, height, face = values["width"], values["height"], values["face"]
     figure = Figure((width / DPI, height / DPI), DPI, facecolor=values["background"])
     axes = figure.add_axes((0.08, 0.12, 0.84, 0.7), facecolor=values["background"])
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)
-    title = figure.text(0.5, 0.93, values["title"], size=15, weight="bold", ha="center", va="center")
-    texts = draw(axes, values["labels"], values["numbers"], values["colors"])
+    title = figure.text(0.5, 0.93, values["title"], size=15, ha="center", va="center")
+    drawn = KINDS[kind](axes, values["labels"], values["numbers"], values["colors"])
+    texts = {"title": [title], **drawn}
     for text in figure.findobj(Text):
-        text.set_fontfamily(values["face"])
+        # By file, because the machine may have another version of a font with the same name.
+        file = font_folder() / FACES[f"{face} bold" if text is title else face][0]
+        text.set_fontproperties(FontProperties(fname=file, size=text.get_fontsize()))
     # The places of texts are known only after a layout.
     figure.draw_without_rendering()
-    box = functools.partial(_box, height=height)
-    boxes = {name: union([box(part) for part in parts]) for name, parts in texts.items()}
-    contents = {name: " ".join(part.get_text() for part in parts) for name, parts in texts.items()}
-    lines = [TextLine(title.get_text(), box(title)), *(TextLine(contents[n], boxes[n]) for n in boxes)]
+    boxes = {name: union([_box(part, height) for part in parts]) for name, parts in texts.items()}
+    lines = [TextLine(" ".join(part.get_text() for part in texts[name]), boxes[name]) for name in texts]
 
     def paint(scale: float) -> Image.Image:
         file = io.BytesIO()
@@ -58,7 +58,7 @@ def _bars(axes: Any, labels: Sequence[str], numbers: Sequence[float], colors: Se
     bars = axes.bar(labels, numbers, width=0.62, color=colors[0], zorder=2)
     written = axes.bar_label(bars, padding=3, fontsize=12, color=INK)
     _plain_axes(axes, "y")
-    return _labeled(labels, axes.get_xticklabels()) | _numbered(labels, written)
+    return _texts(labels, axes.get_xticklabels(), written)
 
 
 def _horizontal_bars(
@@ -91,7 +91,7 @@ def _line(axes: Any, labels: Sequence[str], numbers: Sequence[float], colors: Se
     ]
     _plain_axes(axes, "y")
     axes.margins(x=0.09, y=0.2)
-    return _labeled(labels, axes.get_xticklabels()) | _numbered(labels, written)
+    return _texts(labels, axes.get_xticklabels(), written)
 
 
 def _pie(axes: Any, labels: Sequence[str], numbers: Sequence[float], colors: Sequence[str]) -> Texts:
@@ -113,12 +113,9 @@ def _plain_axes(axes: Any, numbers: str) -> None:
     axes.tick_params(axis="x" if numbers == "y" else "y", length=0, labelsize=12, labelcolor=INK)
 
 
-def _labeled(labels: Sequence[str], ticks: Sequence[Any]) -> Texts:
-    return {label: [tick] for label, tick in zip(labels, ticks, strict=True)}
-
-
-def _numbered(labels: Sequence[str], written: Sequence[Any]) -> Texts:
-    return {f"number of {label}": [text] for label, text in zip(labels, written, strict=True)}
+def _texts(labels: Sequence[str], ticks: Sequence[Any], written: Sequence[Any]) -> Texts:
+    named = {f"number of {label}": [text] for label, text in zip(labels, written, strict=True)}
+    return {label: [tick] for label, tick in zip(labels, ticks, strict=True)} | named
 
 
 Draw = Callable[[Any, Sequence[str], Sequence[float], Sequence[str]], Texts]

@@ -1,25 +1,13 @@
 """A drawing: something flat whose texts and boxes are known before a camera takes a picture of it."""
 
-import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from PIL import Image, ImageFont
+from PIL import Image
 
 Point = tuple[float, float]
-FONTS = {
-    "sans": ("DejaVuSans.ttf", "DejaVu Sans", ""),
-    "bold": ("DejaVuSans-Bold.ttf", "DejaVu Sans", "bold"),
-    "slanted": ("DejaVuSans-Oblique.ttf", "DejaVu Sans", "italic"),
-    "serif": ("DejaVuSerif.ttf", "DejaVu Serif", ""),
-    "serif bold": ("DejaVuSerif-Bold.ttf", "DejaVu Serif", "bold"),
-    "serif italic": ("DejaVuSerif-Italic.ttf", "DejaVu Serif", "italic"),
-    "mono bold": ("DejaVuSansMono-Bold.ttf", "DejaVu Sans Mono", "bold"),
-}
-"""The file, the family and the style of each face. The files are part of matplotlib, so that letters are the
-same on every machine."""
 
 
 class Box(NamedTuple):
@@ -70,11 +58,7 @@ class Drawing:
 
 
 def font_folder() -> Path:
+    """The fonts that are part of matplotlib, so that letters are the same on every machine."""
     import matplotlib
 
     return Path(matplotlib.get_data_path()) / "fonts" / "ttf"
-
-
-@functools.cache
-def font(face: str, size: float) -> ImageFont.FreeTypeFont:
-    return ImageFont.truetype(font_folder() / FONTS[face][0], size, layout_engine=ImageFont.Layout.BASIC)

@@ -1,31 +1,21 @@
 """Textures of the surfaces below or behind documents: wood, stone, cloth and walls, generated from noise."""
 
 import itertools
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageColor
 
-SURFACE_COLORS = {
-    "oak": "#b58a5a",
-    "walnut": "#6d4a30",
-    "pine": "#d8b988",
-    "marble": "#e6e3de",
-    "slate": "#4c5257",
-    "linen": "#d9d2c3",
-    "denim": "#3f5573",
-    "plaster": "#d8cfc0",
-    "brick": "#a2573f",
-    "concrete": "#a5a39e",
-    "grass": "#6d9a4a",
-}
-DESKS = ("oak", "walnut", "pine", "marble", "slate", "linen", "denim")
-WALLS = ("plaster", "brick", "concrete")
-WOODS = ("oak", "walnut", "pine")
+from harness.files import store
+
+_STORED = store.read_toml(Path(__file__).with_name("surfaces.toml"), dict[str, Any])
+DESKS, WALLS = _STORED["desks"], _STORED["walls"]
 
 
 def surface_texture(name: str, width: int, height: int, noise: np.random.Generator) -> Image.Image:
-    color = np.array(ImageColor.getrgb(SURFACE_COLORS[name]), dtype=np.float32)
-    if name in WOODS:
+    color = np.array(ImageColor.getrgb(_STORED["colors"][name]), dtype=np.float32)
+    if name in _STORED["woods"]:
         light = _planks(width, height, noise)
     elif name in ("linen", "denim"):
         light = _weave(width, height, noise)

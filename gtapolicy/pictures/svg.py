@@ -9,7 +9,7 @@ A template calls the functions of `Canvas`. They return SVG and record texts and
 
 import functools
 import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from random import Random
 from typing import Any, NamedTuple
@@ -17,10 +17,11 @@ from typing import Any, NamedTuple
 import jinja2
 import msgspec
 import numpy as np
+from jinja2.sandbox import SandboxedEnvironment
 from markupsafe import Markup
-from PIL import Image, ImageColor
+from PIL import Image, ImageColor, ImageFont
 
-from gtapolicy.pictures.drawing import FONTS, Box, Drawing, TextLine, font, font_folder, union
+from gtapolicy.pictures.drawing import Box, Drawing, TextLine, font_folder, union
 from gtapolicy.pictures.handwriting import math_size, write_math
 from gtapolicy.pictures.photographs import tinted
 from gtapolicy.pictures.surfaces import surface_texture
@@ -28,22 +29,6 @@ from harness.errors import UserError
 from harness.files import store
 
 TEMPLATES = Path(__file__).with_name("templates")
-# Stops of a gradient: position, and how much lighter (above 0) or darker the color is there.
-Stops = Sequence[tuple[float, float]]
-SHADES: dict[str, tuple[str, Stops]] = {
-    "sphere": (
-        '<radialGradient id="{id}" cx="0.5" cy="0.5" r="0.62" fx="0.34" fy="0.27">{stops}</radialGradient>',
-        ((0, 0.62), (0.13, 0.34), (0.5, 0), (0.85, -0.3), (1, -0.42)),
-    ),
-    "cylinder": (
-        '<linearGradient id="{id}">{stops}</linearGradient>',
-        ((0, -0.16), (0.22, 0.2), (0.34, 0.26), (0.6, 0), (1, -0.42)),
-    ),
-    "fade": (
-        '<linearGradient id="{id}" x2="0" y2="1">{stops}</linearGradient>',
-        ((0, 0.12), (0.6, 0), (1, -0.14)),
-    ),
-}
 SHADOW = (
     '<radialGradient id="shadow"><stop offset="0.2" stop-color="#1c1610" stop-opacity="0.5"/>'
     '<stop offset="1" stop-color="#1c1610" stop-opacity="0"/></radialGradient>'
@@ -58,13 +43,25 @@ class ObjectKind(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     svg: str
 
 
-class _Objects(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Gradient(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How light falls on a shape."""
+
+    # The SVG element, with {id} and {stops}.
+    form: str
+    # Positions, and how much lighter (above 0) or darker the color is there.
+    stops: tuple[tuple[float, float], ...]
+
+
+class _Stored(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     colors: dict[str, str]
-    kinds: dict[str, ObjectKind] = msgspec.field(name="object")
+    # The file, the family and the style of each face.
+    faces: dict[str, tuple[str, str, str]]
+    shades: dict[str, Gradient]
+    object: dict[str, ObjectKind]
 
 
-_STORED = store.read_toml(Path(__file__).with_name("objects.toml"), _Objects)
-COLORS, OBJECTS = _STORED.colors, _STORED.kinds
+_STORED = store.read_toml(Path(__file__).with_name("objects.toml"), _Stored)
+COLORS, FACES, SHADES, OBJECTS = _STORED.colors, _STORED.faces, _STORED.shades, _STORED.object
 # Width divided by height.
 ASPECTS = {name: (kind.box[2] - kind.box[0]) / 100 for name, kind in OBJECTS.items()}
 
@@ -86,18 +83,23 @@ def svg(template: Path, values: Mapping[str, object], rng: Random) -> Drawing:
         raise UserError(f"{error.filename}, line {error.lineno}: {error.message}") from None
     except (jinja2.TemplateError, TypeError, ValueError, LookupError, ArithmeticError) as error:
         raise UserError(f"{template}: expected a Jinja template, but {error}") from None
-    return canvas.drawing(body)
+    return canvas.drawing(body, template)
 
 
 @functools.cache
 def _environment(folder: Path) -> jinja2.Environment:
-    return jinja2.Environment(
+    return SandboxedEnvironment(
         loader=jinja2.FileSystemLoader([folder, TEMPLATES]),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+
+
+@functools.cache
+def font(face: str, size: float) -> ImageFont.FreeTypeFont:
+    return ImageFont.truetype(font_folder() / FACES[face][0], size, layout_engine=ImageFont.Layout.BASIC)
 
 
 @functools.cache
@@ -184,7 +186,7 @@ class Canvas:
         box = Box(x + left / 4, y + top / 4, x + right / 4, y + bottom / 4)
         if line:
             self._add_line(content, box, name)
-        file, family, style = FONTS[face]
+        file, family, style = FACES[face]
         self.fonts.add(file)
         ascent, descent = font(face, 4 * size).getmetrics()
         baseline = y + (ascent - descent) / 2 / 4
@@ -244,12 +246,12 @@ class Canvas:
     def _shade(self, kind: str, color: str) -> str:
         name = f"{kind}{color}".replace("#", "-")
         if name not in self.gradients:
-            form, stops = SHADES[kind]
-            marks = (f'<stop offset="{at}" stop-color="{_toned(color, by)}"/>' for at, by in stops)
-            self.gradients[name] = form.format(id=name, stops="".join(marks))
+            shade = SHADES[kind]
+            stops = (f'<stop offset="{at}" stop-color="{_toned(color, by)}"/>' for at, by in shade.stops)
+            self.gradients[name] = shade.form.format(id=name, stops="".join(stops))
         return f"url(#{name})"
 
-    def drawing(self, body: str) -> Drawing:
+    def drawing(self, body: str, template: Path) -> Drawing:
         """The finished drawing, given the SVG elements that the template returned."""
         width, height = self.size
         whole = (
@@ -262,9 +264,12 @@ class Canvas:
             import resvg_py
 
             image = Image.new("RGBA", (round(width * scale), round(height * scale)))
-            data = resvg_py.svg_to_bytes(
-                svg_string=whole, zoom=scale, skip_system_fonts=True, font_files=fonts or None
-            )
+            try:
+                data = resvg_py.svg_to_bytes(
+                    svg_string=whole, zoom=scale, skip_system_fonts=True, font_files=fonts or None
+                )
+            except ValueError as error:
+                raise UserError(f"{template}: expected SVG elements, but {error}") from None
             middle = Layer(0, 0, lambda _: Image.open(io.BytesIO(data)))
             for layer in (*self.below, middle, *self.above):
                 part = layer.paint(scale).convert("RGBA")

@@ -13,15 +13,13 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-import msgspec
-
 from gtapolicy.dataset.dialogs import Step
 from gtapolicy.pictures.camera import CameraView, frontal_view, tilted_view
 from gtapolicy.pictures.charts import chart
 from gtapolicy.pictures.documents import document
 from gtapolicy.pictures.svg import svg
 from gtapolicy.scenarios.expressions import ERRORS, Evaluator
-from gtapolicy.scenarios.scenario import Question, Scenario, StepTemplate
+from gtapolicy.scenarios.scenario import CallTemplate, Scenario, StepTemplate
 from harness.errors import UserError
 from harness.files import store
 
@@ -31,16 +29,7 @@ ATTEMPTS = 500
 NOT_FOR_TEMPLATE = ("template", "surface", "margin")
 
 
-class ToolDefaults(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What is the same in all calls of a tool (tools.toml)."""
-
-    arguments: dict[str, str | bool | int | float] = {}
-    origins: dict[str, str] = {}
-    tip: str = ""
-    returns: str = "Done."
-
-
-TOOLS = store.read_toml(Path(__file__).with_name("tools.toml"), dict[str, ToolDefaults])
+TOOLS = store.read_toml(Path(__file__).with_name("tools.toml"), dict[str, CallTemplate])
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,22 +50,16 @@ def draft(scenario: Scenario, rng: Random, paths: Sequence[str], in_test: bool) 
     for name in scenario.picture:
         with _reported(scenario, f"picture.{name}"):
             views[name] = _view(scenario, name, evaluator, rng)
-    order = list(views)
-    if scenario.order is not None:
-        with _reported(scenario, "order"):
-            order = list(evaluator.value(scenario.order))
+    with _reported(scenario, "order"):
+        order = list(views if scenario.order is None else evaluator.value(scenario.order))
     evaluator.functions.update(_image_functions(views, dict(zip(order, paths, strict=True)), order[0]))
     with _reported(scenario, f"question.{number}.ask"):
-        query = evaluator.text(rng.choice(_wordings(question, in_test)))
+        query = evaluator.text(rng.choice((in_test and question.ask_in_test) or question.ask))
     steps = []
     for index, template in enumerate(scenario.step):
         with _reported(scenario, f"step.{index}"):
             steps.append(_step(template, evaluator))
     return Draft(query, tuple(views[name] for name in order), tuple(steps))
-
-
-def _wordings(question: Question, in_test: bool) -> Sequence[str]:
-    return question.ask_in_test if in_test and question.ask_in_test else question.ask
 
 
 def _draw_facts(scenario: Scenario, evaluator: Evaluator, rng: Random) -> int:
@@ -114,8 +97,12 @@ def _view(scenario: Scenario, name: str, evaluator: Evaluator, rng: Random) -> C
     if template == "chart":
         drawing = chart(values)
     else:
-        own = Path(scenario.place("")).parent / template
-        file = own if own.exists() else TEMPLATES / template
+        files = [folder / template for folder in (Path(scenario.place("")).parent, TEMPLATES)]
+        file = next((file for file in files if file.exists()), None)
+        if file is None:
+            raise UserError(
+                f"template: expected a file beside the scenario or in {TEMPLATES}, got {template!r}"
+            )
         drawing = document(file, values) if file.suffix == ".typ" else svg(file, values, rng)
     surface = str(evaluator.value(spec.get("surface", "''")))
     margin = float(evaluator.value(spec.get("margin", 0.06)))
@@ -138,14 +125,14 @@ def _image_functions(views: dict[str, CameraView], paths: dict[str, str], first:
 
 
 def _step(template: StepTemplate, evaluator: Evaluator) -> Step:
-    defaults = TOOLS.get(template.tool, ToolDefaults())
+    defaults = TOOLS.get(template.tool, CallTemplate())
     arguments = {
         name: evaluator.text(value) if isinstance(value, str) else value
         for name, value in {**defaults.arguments, **template.arguments}.items()
     }
     arguments = {name: value for name, value in arguments.items() if value != ""}
     evaluator.names["arguments"] = arguments
-    returned = evaluator.text(defaults.returns if template.returns is None else template.returns)
+    returned = evaluator.text(template.returns or defaults.returns or "Done.")
     origins = {**defaults.origins, **template.origins}
     known = {name: origins.get(name, "the query") for name in arguments}
     tip = template.tip or defaults.tip

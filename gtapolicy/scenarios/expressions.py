@@ -20,6 +20,7 @@ from typing import Any
 from simpleeval import EvalWithCompoundTypes, InvalidExpression
 
 from gtapolicy.grading.expression import evaluate
+from gtapolicy.pictures.surfaces import DESKS, WALLS
 from gtapolicy.policy.wording import enumeration
 
 # What a wrong expression or text raises.
@@ -28,9 +29,12 @@ ERRORS = (InvalidExpression, SyntaxError, ArithmeticError, ValueError, TypeError
 
 @functools.cache
 def word_lists() -> dict[str, Any]:
-    """The word lists, price ranges and styles of all files in words/, by their keys."""
+    """The word lists, price ranges and styles of all files in words/, by their keys, and the surfaces."""
     files = sorted((Path(__file__).parent / "words").glob("*.toml"))
-    return {name: value for file in files for name, value in tomllib.loads(file.read_text("utf-8")).items()}
+    lists = [tomllib.loads(file.read_text(encoding="utf-8")) for file in files]
+    return {"desks": DESKS, "walls": WALLS} | {
+        name: value for words in lists for name, value in words.items()
+    }
 
 
 class Evaluator(EvalWithCompoundTypes):  # type: ignore[misc]

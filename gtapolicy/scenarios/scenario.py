@@ -8,13 +8,14 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
 from harness.errors import UserError
 
 PARTS = Path(__file__).with_name("parts")
+T = TypeVar("T")
 # A value that is computed if it is a string (expressions.py), and otherwise used unchanged.
 Expression = Any
 
@@ -29,17 +30,22 @@ class Question(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     facts: dict[str, Expression] = {}
 
 
-class StepTemplate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A call. tools.toml has what is the same in all calls of a tool."""
+class CallTemplate(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What is the same in all calls of a tool (tools.toml), or a part of a step."""
 
-    tool: str
     tip: str = ""
     # Texts, or values of other types. An argument whose text is empty is omitted.
     arguments: dict[str, str | bool | int | float] = {}
     # Where the value of an argument comes from, in words.
     origins: dict[str, str] = {}
     # What the tool returns, a text that may use the `arguments` of the call.
-    returns: str | None = None
+    returns: str = ""
+
+
+class StepTemplate(CallTemplate, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A call. Its fields replace those of its tool."""
+
+    tool: str
 
 
 class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -69,22 +75,35 @@ class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return _nearest(self.places, field)
 
 
+class _Tables(msgspec.Struct, frozen=True):
+    """The fields of a file that are merged with those of its parts."""
+
+    based_on: str | tuple[str, ...] = ()
+    facts: dict[str, Expression] = {}
+    picture: dict[str, dict[str, Expression]] = {}
+    require: tuple[str, ...] = ()
+
+
 def read(path: Path) -> Scenario:
     """The scenario in a file. Raises UserError with the file, the line and the field if it is invalid."""
     fields = _merged(path)
     places = fields["places"]
-    try:
-        scenario = msgspec.convert(fields, Scenario)
-    except msgspec.ValidationError as error:
-        message, _, where = str(error).partition(" - at `$.")
-        field = re.sub(r"\[(\d+)\]", r".\1", where.rstrip("`")).replace("[...]", "")
-        raise UserError(f"{_nearest(places, field)}: {field or 'scenario'}: {message}") from None
+    scenario = _converted(fields, Scenario, places)
     for name, picture in scenario.picture.items():
         if not isinstance(picture.get("template"), str):
             raise UserError(f"{_nearest(places, f'picture.{name}')}: picture.{name}: expected a template")
     if not scenario.question or not scenario.step:
         raise UserError(f"{scenario.place('')}: expected at least one question and one step")
     return scenario
+
+
+def _converted(fields: object, kind: type[T], places: Mapping[str, str]) -> T:
+    try:
+        return msgspec.convert(fields, kind)
+    except msgspec.ValidationError as error:
+        message, _, where = str(error).partition(" - at `$.")
+        field = re.sub(r"\[(\d+)\]", r".\1", where.rstrip("`")).replace("[...]", "")
+        raise UserError(f"{_nearest(places, field)}: {field or 'scenario'}: {message}") from None
 
 
 def _nearest(places: Mapping[str, str], field: str) -> str:
@@ -103,11 +122,13 @@ def _merged(path: Path) -> dict[str, Any]:
         own = tomllib.loads(text)
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: expected a TOML file, but {error}") from None
+    places = {"": str(path), **dict(_places(path, text))}
+    _converted(own, _Tables, places)
     merged: dict[str, Any] = {"facts": {}, "picture": {}, "require": [], "places": {}}
     bases = own.pop("based_on", ())
     for base in [bases] if isinstance(bases, str) else bases:
-        merged = _override(merged, _merged(_part(path, str(base))))
-    return _override(merged, {**own, "places": {"": str(path), **dict(_places(path, text))}})
+        merged = _override(merged, _merged(_part(path, base)))
+    return _override(merged, {**own, "places": places})
 
 
 def _part(path: Path, name: str) -> Path:

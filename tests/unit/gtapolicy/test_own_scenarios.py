@@ -1,12 +1,14 @@
 """A user's scenarios need no Python, and mistakes are reported with file, line and field."""
 
 import re
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from gtapolicy.cli import generate
 from gtapolicy.dataset.config import GenerateConfig
+from gtapolicy.policy import rules
 from gtapolicy.scenarios import Scenarios
 from harness.errors import UserError
 from harness.files.benchmark import Benchmark
@@ -68,9 +70,9 @@ def test_a_scenario_with_its_own_tool_and_template(tmp_path: Path) -> None:
     folder.mkdir()
     (folder / "card.toml").write_text(OWN)
     (folder / "card.typ").write_text(CARD)
-    rules = tmp_path / "rules.toml"
-    rules.write_text(RULES)
-    generate(tmp_path / "bench", config=GenerateConfig(rules=rules, scenarios=folder))
+    own_rules = tmp_path / "rules.toml"
+    own_rules.write_text(RULES)
+    generate(tmp_path / "bench", config=GenerateConfig(rules=own_rules, scenarios=folder))
     benchmark = Benchmark(tmp_path / "bench")
     instances = [*benchmark.instances("train"), *benchmark.instances("test")]
     assert len(instances) == 6
@@ -93,6 +95,7 @@ def test_a_scenario_with_its_own_tool_and_template(tmp_path: Path) -> None:
         ("late. What", "late {x}. What", r"fine\.toml, line 13: question\.0\.ask: .+'x' is not defined"),
         ("dialogs = 20", 'dialogs = "20"', r"fine\.toml, line 2: dialogs: Expected `int`, got `str`"),
         ("dialogs", "dialog", r"fine\.toml: .+unknown field `dialog`"),
+        ("[facts]", "picture = 3\n[facts]", r"fine\.toml, line 4: picture: Expected `object`, got `int`"),
         ('"board"', '"bord"', r"fine\.toml: based_on: expected a file bord\.toml beside it, or one of board"),
         ("[[question]]", "[[question]", r"fine\.toml: expected a TOML file, but"),
         ("ask = [", "asks = [", r"fine\.toml, line 12: question\.0: .+"),
@@ -115,6 +118,43 @@ def test_a_template_with_a_mistake_is_reported(tmp_path: Path) -> None:
         scenarios.dialog(0, numbers(scenarios, "card")[0])
 
 
+@pytest.mark.parametrize(
+    ("template", "message"),
+    [
+        ("nope.typ", r"line 4: picture\.card: template: expected a file beside the scenario or in"),
+        ("open.svg", r"open\.svg: expected SVG elements, but"),
+        ("loop.svg", r"line 4: picture\.card: .+loop\.svg, line 1: .*endfor"),
+        ("chart", r"line 4: picture\.card: kind: expected one of bar, barh, line, pie, got None"),
+    ],
+)
+def test_a_wrong_template_is_reported(tmp_path: Path, template: str, message: str) -> None:
+    (tmp_path / "card.toml").write_text(OWN.replace("card.typ", template))
+    (tmp_path / "open.svg").write_text("{{ page(300, 200) }}<rect")
+    (tmp_path / "loop.svg").write_text("{% for x in [1] %}")
+    scenarios = Scenarios(tmp_path)
+    with pytest.raises(UserError, match=message):
+        dialog = scenarios.dialog(0, numbers(scenarios, "card")[0])
+        scenarios.picture(0, dialog.images[0])
+
+
 def test_a_folder_without_scenarios_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="scenarios: expected a folder with TOML files"):
         Scenarios(tmp_path)
+
+
+def test_the_harder_scenarios_have_errors_and_images_that_are_not_needed() -> None:
+    folder = Path("gtapolicy/scenarios/harder")
+    scenarios = Scenarios(folder)
+    tips = {tip.name for tip in scenarios.with_tips(rules.load()).tips}
+    names = [path.stem for path in folder.glob("*.toml") if path.name != "tips.toml"]
+    assert len(names) == 5
+    for name in names:
+        for number in numbers(scenarios, name)[:4]:
+            dialog = scenarios.dialog(0, number)
+            read = {step.arguments["image"] for step in dialog.steps if step.tool == "OCR"}
+            assert len(read) < 2
+            assert all(step.tip in tips for step in dialog.steps if step.tip)
+            for before, step in pairwise(dialog.steps):
+                same = (before.tool, before.arguments) == (step.tool, step.arguments)
+                assert same == (step.tip == "retry")
+                assert before.returned.startswith("Error") == (step.tip in ("retry", "fallback"))
