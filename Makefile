@@ -2,15 +2,16 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo lint test test-vllm test-zoo
+.PHONY: help setup demo lint test test-ray test-vllm test-zoo
 
 READY := .venv/.ready
 READY_VLLM := .venv-vllm/.ready
 READY_ZOO := .venv-zoo/.ready
+READY_RAY := .venv-ray/.ready
 
 # The models of the demo and the tests are tiny, so more threads would make them slower.
 demo: export OMP_NUM_THREADS ?= 2
-test test-vllm test-zoo: export OMP_NUM_THREADS ?= 1
+test test-ray test-vllm test-zoo: export OMP_NUM_THREADS ?= 1
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -47,6 +48,12 @@ test-zoo: $(READY_ZOO) ## test model families whose processors need torchvision,
 	@echo 'test-zoo: pytest'
 	@.venv-zoo/bin/pytest tests/flow/test_zoo.py
 
+# Starting a node takes long on a busy machine.
+test-ray: export RAY_raylet_start_wait_time_s ?= 200
+test-ray: $(READY_RAY) ## test --engine ray on clusters of several nodes on this machine, installed in .venv-ray
+	@echo 'test-ray: pytest'
+	@.venv-ray/bin/pytest -n 0 tests/with_ray
+
 $(READY): pyproject.toml constraints.txt .ci/setup
 	@.ci/setup
 
@@ -55,3 +62,6 @@ $(READY_VLLM): $(READY) .ci/setup-vllm
 
 $(READY_ZOO): $(READY) .ci/setup-zoo
 	@.ci/setup-zoo
+
+$(READY_RAY): $(READY) .ci/setup-ray
+	@.ci/setup-ray
