@@ -2,16 +2,17 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo lint test test-vllm test-zoo test-real
+.PHONY: help setup demo lint test test-ray test-real test-vllm test-zoo
 
 READY := .venv/.ready
 READY_VLLM := .venv-vllm/.ready
 READY_ZOO := .venv-zoo/.ready
+READY_RAY := .venv-ray/.ready
 READY_REAL := .venv-real/.ready
 
 # The models of the demo and the tests are tiny, so more threads would make them slower.
 demo: export OMP_NUM_THREADS ?= 2
-test test-vllm test-zoo test-real: export OMP_NUM_THREADS ?= 1
+test test-ray test-real test-vllm test-zoo: export OMP_NUM_THREADS ?= 1
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -52,6 +53,12 @@ test-real: $(READY_REAL) ## score and train two published language models on sce
 	@echo 'test-real: pytest'
 	@.venv-real/bin/pytest -rP -p no:logging tests/with_real_weights
 
+# Starting a node takes long on a busy machine.
+test-ray: export RAY_raylet_start_wait_time_s ?= 200
+test-ray: $(READY_RAY) ## test --engine ray on clusters of several nodes on this machine, installed in .venv-ray
+	@echo 'test-ray: pytest'
+	@.venv-ray/bin/pytest -n 0 tests/with_ray
+
 $(READY): pyproject.toml constraints.txt .ci/setup
 	@.ci/setup
 
@@ -63,3 +70,6 @@ $(READY_ZOO): $(READY) .ci/setup-zoo
 
 $(READY_REAL): $(READY) .ci/setup-real tests/with_real_weights/checkpoints.py
 	@.ci/setup-real
+
+$(READY_RAY): $(READY) .ci/setup-ray
+	@.ci/setup-ray

@@ -84,6 +84,7 @@ def plan_all(out: Path, config: SceneConfig, missing: Sequence[Block], engine: E
 def _plan(task: _Plan) -> int:
     """Writes the plan of a block, and its policies and instances. Returns the number of its pictures."""
     out, config, block = task.out, task.config, task.block
+    benchmark.require_begun(out)
     path = out / block.folder / PLAN
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)

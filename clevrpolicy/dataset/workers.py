@@ -32,7 +32,7 @@ from clevrpolicy.scene.placement import place
 from clevrpolicy.scene.render import Renderer
 from harness.engine import Engine
 from harness.files import store
-from harness.files.benchmark import PROGRESS
+from harness.files.benchmark import PROGRESS, require_begun
 from harness.seeds import rng
 
 # PNG level 1 takes 6 ms per picture; level 6 takes five times as long for files that are a tenth smaller.
@@ -202,6 +202,7 @@ def _renderer(alone: bool) -> Renderer:
 
 
 def _render_batch(batch: _Batch) -> tuple[str, list[RenderResult]]:
+    require_begun(batch.out)
     renderer = _renderer(batch.alone)
     results = []
     for job in batch.jobs:

@@ -1,5 +1,6 @@
 """A benchmark's folder: started under a marker, filled by a generator, then sealed by its manifest."""
 
+import platform
 import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -29,7 +30,8 @@ from harness.text import printable, reason
 
 __all__ = [
     "MANIFEST", "POLICIES", "Benchmark", "BenchmarkSpec", "Manifest", "begin", "block_manifest", "creating",
-    "instances_file", "join", "refuse_outside", "seal", "summary",
+    "instances_file", "join", "refuse_outside", "require_begun", "seal",
+    "summary",
 ]  # fmt: skip
 
 # The split whose questions ask for the words of a policy.
@@ -72,6 +74,14 @@ def begin(folder: Path, spec: BenchmarkSpec) -> Manifest | None:
     else:
         raise UserError(f"{folder}: expected a new or empty folder, or an unfinished benchmark to resume")
     return None
+
+
+def require_begun(folder: Path) -> None:
+    """Raises UserError unless the folder was reserved, as seen from the machine of a worker."""
+    if not (folder / MARKER).exists():
+        raise UserError(
+            f"{folder}: not found on the machine {platform.node()}; use a folder that all machines share"
+        )
 
 
 @contextmanager
