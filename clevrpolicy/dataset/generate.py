@@ -85,8 +85,9 @@ def _plan(task: _Plan) -> int:
     benchmark.require_begun(out)
     path = out / block.folder / PLAN
     if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
         scenes = [scene for split in block.numbers for scene in _plan_split(config, block, split)]
+        with store.writing(path.parent):
+            path.parent.mkdir(parents=True, exist_ok=True)
         instances.write_instances(out, config, block, scenes)
         # Last, because it means that the other files are complete.
         store.write_lines(path, scenes)
