@@ -87,8 +87,9 @@ def _plan(task: _Plan) -> int:
     benchmark.require_begun(out)
     path = out / block.folder / PLAN
     if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
         scenes = [scene for split in block.numbers for scene in _plan_split(config, block, split)]
+        with store.writing(path.parent):
+            path.parent.mkdir(parents=True, exist_ok=True)
         words = _place(out, config, block, scenes) if config.scenes == "words" else {}
         instances.write_instances(out, config, block, scenes, words)
         # Last, because it means that the other files are complete.

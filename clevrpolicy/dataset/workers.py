@@ -168,7 +168,6 @@ class _Progress:
     def __init__(self, out: Path, block: JobBlock) -> None:
         """Reads the results of an interrupted command whose pictures are intact."""
         self.out, self.block = out, block
-        (out / block.folder).mkdir(parents=True, exist_ok=True)
         self._log = store.Log(out / block.folder / PROGRESS, RenderResult)
         paths = {job.path for job in block.jobs}
         results: list[RenderResult] = self._log.read()
@@ -210,7 +209,8 @@ def _render_batch(batch: _Batch) -> tuple[str, list[RenderResult]]:
         data = io.BytesIO()
         picture.save(data, "PNG", compress_level=COMPRESSION)
         path = batch.out / job.path
-        path.parent.mkdir(parents=True, exist_ok=True)
+        with store.writing(path.parent):
+            path.parent.mkdir(parents=True, exist_ok=True)
         store.write(path, data.getvalue())
         results.append(RenderResult(job.path, hashlib.sha256(data.getvalue()).hexdigest(), scene))
     return batch.folder, results

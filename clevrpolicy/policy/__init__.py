@@ -1,4 +1,4 @@
 """ClevrPolicy's policies: a decision tree, its wording, and the gold reasoning that follows it.
 
-Read in this order: tree, wording, reasoning, policies.
+Read in this order: tree, table (the same decisions, faster), wording, reasoning, policies.
 """

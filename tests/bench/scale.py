@@ -2,27 +2,30 @@
 
     python tests/bench/scale.py FOLDER --train 900000 --test 100000
 
-Plans all blocks, and writes their policies, instances and manifests. With --read, opens the result and
-reads the sample of `eval --limit`. The figures are CPU-seconds of all processes, and the peak memory of one
-process.
+Plans all blocks, writes their policies, instances and manifests, and collects the results of the pictures of
+the first ten blocks, without rendering them. With --read, opens the benchmark and reads the sample of
+`eval --limit`. The figures are CPU-seconds of all processes, and the peak memory of one process.
 """
 
 import argparse
 import resource
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, cast
 
 import msgspec
 
 from clevrpolicy.dataset import blocks
 from clevrpolicy.dataset.blocks import block_count
 from clevrpolicy.dataset.config import SceneConfig
-from clevrpolicy.dataset.generate import plan_all
+from clevrpolicy.dataset.generate import _job_blocks, _jobs, plan_all
+from clevrpolicy.dataset.instances import SCENES
+from clevrpolicy.dataset.workers import RenderResult, render_blocks
 from clevrpolicy.policy.policies import FAMILY
-from harness.engine import Local
-from harness.files import benchmark
+from harness.engine import Engine, Local, R, T
+from harness.files import benchmark, store
 from harness.files.benchmark import Benchmark, BenchmarkSpec
 from harness.records import Part, Run
 from harness.sampling import scored_instances
@@ -42,6 +45,21 @@ def measured(step: str) -> Iterator[None]:
     used, seconds = cpu() - before, time.monotonic() - started
     mib = max(resource.getrusage(usage).ru_maxrss for usage in USAGES) / 1024
     print(f"{step}: {used:.1f} CPU-s, {seconds:.1f} s, peak {mib:.0f} MiB", flush=True)
+
+
+class Instant(Engine):
+    """Gives each picture a result at once, with JSON of the usual length."""
+
+    workers = 1
+
+    def __exit__(self, *error: object) -> None:
+        pass
+
+    def map(self, function: Callable[[T], R], tasks: Iterable[T]) -> Iterator[R]:
+        scene = msgspec.Raw(msgspec.json.encode("x" * 3000))
+        for batch in cast(Any, tasks):
+            results = [RenderResult(job.path, "0" * 64, scene) for job in batch.jobs]
+            yield cast(R, (batch.folder, results))
 
 
 class WithoutPictures(Benchmark):
@@ -77,6 +95,14 @@ def main() -> None:
     with measured("planning"), Local(args.workers) as engine:
         scenes = plan_all(args.folder, config, parts, engine)
     print(f"{len(parts)} blocks, {scenes} scenes, {args.policies * (args.train + args.test)} instances")
+    first = parts[:10]
+    jobs = sum(len(_jobs(args.folder, config, part)) for part in first)
+    with measured(f"work of the command for {jobs} pictures, without rendering"):
+        for folder, results in render_blocks(
+            args.folder, _job_blocks(args.folder, config, first), jobs, Instant()
+        ):
+            scenes_of_block = (result.scene for result in results if result.has_scene)
+            store.write_lines(args.folder / folder / SCENES, scenes_of_block)
     with measured("manifests"):
         for part in parts:
             benchmark.seal(args.folder, spec, block=part.folder)
