@@ -182,6 +182,11 @@ def make(
     """
     name, _, argument = model.partition(":")
     known = registry.names(registry.BACKENDS)
+    if name == EXTERNAL:
+        raise UserError(
+            f"{flag}: expected a model that can be run here, got {model}, which another program runs; "
+            "give its responses to `harness score`"
+        )
     if name not in known and Path(model).exists():
         raise UserError(f"{flag}: expected a backend before the path, such as hf:{model} or replay:{model}")
     if name not in known:

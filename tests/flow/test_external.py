@@ -141,6 +141,11 @@ def test_the_folder_of_a_checkpoint_names_its_weights(
     assert store.read_json(out / "run.json", Run).weights == weights_digest(f"hf:{checkpoint}")
 
 
+def test_eval_cannot_run_an_external_model(visual_folder: Path, tmp_path: Path) -> None:
+    done = harness("eval", visual_folder, "--model", "external:mine", "--out", tmp_path / "run")
+    assert done.returncode == 2 and "give its responses to `harness score`" in " ".join(done.stderr.split())
+
+
 def test_an_error_is_no_wrong_answer_and_can_be_repaired(
     visual_folder: Path, answered: Lines, tmp_path: Path
 ) -> None:
