@@ -100,9 +100,7 @@ class Scenarios:
     def dialog(self, seed: int, number: int) -> Dialog:
         family, _ = self._family(seed, number)
         made, paths = self._draft(seed, number), self._paths(seed, number)
-        split = (
-            "test" if number % self.queries in self._test_numbers(seed, number // self.queries) else "train"
-        )
+        split = "test" if self._in_test(seed, number) else "train"
         is_open = self._scenario(seed, number).open
         return Dialog(f"{family}-{number:04d}", family, made.query, paths, made.steps, is_open, split)
 

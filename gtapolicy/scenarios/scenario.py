@@ -92,8 +92,8 @@ def read(path: Path) -> Scenario:
     for name, picture in scenario.picture.items():
         if not isinstance(picture.get("template"), str):
             raise UserError(f"{_nearest(places, f'picture.{name}')}: picture.{name}: expected a template")
-    if not scenario.question or not scenario.step:
-        raise UserError(f"{scenario.place('')}: expected at least one question and one step")
+    if not (scenario.question and scenario.step and 1 <= len(scenario.picture) <= 3 and scenario.dialogs > 0):
+        raise UserError(f"{places['']}: expected 1 to 3 pictures, questions, steps, and dialogs > 0")
     return scenario
 
 
@@ -115,8 +115,10 @@ def _nearest(places: Mapping[str, str], field: str) -> str:
     return places[""]
 
 
-def _merged(path: Path) -> dict[str, Any]:
+def _merged(path: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
     """The fields of a file and of the parts on which it is based, and the place of each field."""
+    if path in above:
+        raise UserError(f"{path}: based_on: expected other files, got a file that is based on itself")
     try:
         text = path.read_text(encoding="utf-8")
         own = tomllib.loads(text)
@@ -127,7 +129,7 @@ def _merged(path: Path) -> dict[str, Any]:
     merged: dict[str, Any] = {"facts": {}, "picture": {}, "require": [], "places": {}}
     bases = own.pop("based_on", ())
     for base in [bases] if isinstance(bases, str) else bases:
-        merged = _override(merged, _merged(_part(path, base)))
+        merged = _override(merged, _merged(_part(path, base), (*above, path)))
     return _override(merged, {**own, "places": places})
 
 

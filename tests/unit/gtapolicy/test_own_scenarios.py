@@ -97,6 +97,8 @@ def test_a_scenario_with_its_own_tool_and_template(tmp_path: Path) -> None:
         ("dialogs", "dialog", r"fine\.toml: .+unknown field `dialog`"),
         ("[facts]", "picture = 3\n[facts]", r"fine\.toml, line 4: picture: Expected `object`, got `int`"),
         ('"board"', '"bord"', r"fine\.toml: based_on: expected a file bord\.toml beside it, or one of board"),
+        ("dialogs = 20", "dialogs = 0", r"fine\.toml: expected 1 to 3 pictures, .+ dialogs > 0"),
+        ('"board"', '"fine"', r"fine\.toml: based_on: .+ based on itself"),
         ("[[question]]", "[[question]", r"fine\.toml: expected a TOML file, but"),
         ("ask = [", "asks = [", r"fine\.toml, line 12: question\.0: .+"),
         ("dialogs", 'require = ["1 > 2"]\ndialogs', r"fine\.toml, line 2: require: expected facts"),
