@@ -1,7 +1,7 @@
 """Published language models on scenes in words: `make test-real`, which installs and converts them.
 
 The figures that it prints are those of docs/published_weights.md. They are not what is tested: both models
-are too small to follow a policy. What is tested is that real tokenizers, templates and weights pass through
+are small and the samples too. What is tested is that real tokenizers, templates and weights pass through
 every command.
 """
 
@@ -78,8 +78,8 @@ def test_a_policy_is_internalized(folders: list[Path], tmp_path: Path) -> None:
     sft = {"epochs": 4, "batch_size": 2, "micro_batch": 2, "lora_rank": 8, "learning_rate": 1e-3}
     base = SMOLLM2.removeprefix("hf:")
     recipe = config.load("cot-sft", "tiny", base=base, data=[data], sft={"cot-sft": sft})
-    before = scored(SMOLLM2, folders[1], tmp_path / "before", "internalized", limit=12)
+    before = scored(SMOLLM2, folders[1], tmp_path / "before", "internalized", limit=16)
     trained = train(recipe, tmp_path / "run")
-    after = scored(f"hf:{trained}", folders[1], tmp_path / "after", "internalized", limit=12)
+    after = scored(f"hf:{trained}", folders[1], tmp_path / "after", "internalized", limit=16)
     unparsed = [next(r.unparsed for r in x.rows if r.label == "accuracy") for x in (before, after)]
     assert unparsed[1] < unparsed[0]
