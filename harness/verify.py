@@ -12,26 +12,29 @@ from harness.variants import Variant
 
 def verify(benchmark: Benchmark) -> str:
     """Returns a sentence about what was checked. Raises UserError with the first error."""
-    policy_images = {p.value for policy in benchmark.policies.values() for p in policy.content}
     total = sum(1 for _ in benchmark.files())
     for path in tqdm(benchmark.files(), desc="files", unit="", total=total):
-        if path in policy_images:
-            benchmark.image(path)
-        else:
-            benchmark.check(path)
+        benchmark.check(path)
+    for policy in benchmark.policies.values():
+        for part in policy.content:
+            if part.kind == "image":
+                benchmark.image(part.value)
     graded = 0
     for split in benchmark.splits:
         parts = benchmark.parts(split)
         with tqdm(desc=split, unit="", total=sum(parts.values())) as progress:
-            for part in parts:
-                graded += _check_instances(benchmark, part, progress)
+            for file in parts:
+                graded += _check_instances(benchmark, file, progress)
     return f"{benchmark.folder}: {total} files match the manifest, {graded} gold responses score 1"
 
 
 def _check_instances(benchmark: Benchmark, part: str, progress: tqdm) -> int:
-    """Grades the gold responses of the instances in one file. Returns their number."""
+    """Reads the images of one file of instances, and grades the gold responses. Returns their number."""
     graded = 0
-    for instance in benchmark.instances_of(part):
+    instances = benchmark.instances_of(part)
+    for image in dict.fromkeys(p.value for i in instances for p in i.query if p.kind == "image"):
+        benchmark.image(image)
+    for instance in instances:
         for variant in variants.VARIANTS.values():
             target = variants.target(instance, variant)
             if target is None:
