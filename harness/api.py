@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import msgspec
 
@@ -118,9 +118,10 @@ def prompts(benchmark: Benchmark, *, inline: bool = True, **settings: Any) -> It
 
 def _line(response: Mapping[str, Any]) -> ResponseLine:
     try:
-        return msgspec.convert(dict(response), ResponseLine)
+        return msgspec.convert(response, ResponseLine)
     except msgspec.ValidationError as error:
-        raise UserError(f"responses: {response.get('id')!r}: {error}") from error
+        name = response.get("id") if isinstance(response, Mapping) else response
+        raise UserError(f"responses: {name!r}: {error}") from error
 
 
 def _request(type_: Callable[..., Any], settings: Mapping[str, Any], **values: Any) -> Any:
@@ -133,6 +134,12 @@ def _request(type_: Callable[..., Any], settings: Mapping[str, Any], **values: A
         known |= of_part
     if unknown := settings.keys() - known:
         raise UserError(f"{min(unknown)}: expected one of the settings {', '.join(sorted(known))}")
+    types = get_type_hints(type_) | {n: t for part in PARTS.values() for n, t in get_type_hints(part).items()}
+    for name, value in settings.items():
+        try:
+            msgspec.convert(value, types[name])
+        except msgspec.ValidationError as error:
+            raise UserError(f"{name}: {error}") from error
     return type_(**values, **{name: settings[name] for name in settings.keys() & names})
 
 

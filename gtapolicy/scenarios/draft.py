@@ -18,13 +18,13 @@ from gtapolicy.pictures.camera import CameraView, frontal_view, tilted_view
 from gtapolicy.pictures.charts import chart
 from gtapolicy.pictures.documents import document
 from gtapolicy.pictures.svg import svg
-from gtapolicy.scenarios.expressions import ERRORS, Evaluator
+from gtapolicy.scenarios.expressions import ERRORS, Evaluator, NothingToChoose
 from gtapolicy.scenarios.scenario import CallTemplate, Scenario, StepTemplate
 from harness.errors import UserError
 from harness.files import store
 
 TEMPLATES = Path(__file__).parents[1] / "pictures" / "templates"
-# How often facts are drawn until they fulfil what the scenario requires.
+# How often facts are drawn until each choice has a value and they fulfil what the scenario requires.
 ATTEMPTS = 500
 NOT_FOR_TEMPLATE = ("template", "surface", "margin")
 
@@ -67,15 +67,26 @@ def _draw_facts(scenario: Scenario, evaluator: Evaluator, rng: Random) -> int:
     for _ in range(ATTEMPTS):
         number = rng.randrange(len(scenario.question))
         own = {f"question.{number}.facts.{n}": (n, v) for n, v in scenario.question[number].facts.items()}
-        for field, (name, value) in ({f"facts.{n}": (n, v) for n, v in scenario.facts.items()} | own).items():
-            with _reported(scenario, field):
-                evaluator.names[name] = evaluator.value(value)
+        facts = {f"facts.{n}": (n, v) for n, v in scenario.facts.items()} | own
+        if not all(_draw(scenario, evaluator, field, *fact) for field, fact in facts.items()):
+            continue
         with _reported(scenario, "require"):
             if all(evaluator.value(condition) for condition in scenario.require):
                 return number
     raise UserError(
-        f"{scenario.place('require')}: require: expected facts that fulfil it, but {ATTEMPTS} draws did not"
+        f"{scenario.place('require')}: require: expected facts that fulfil it, and a value for each choice, "
+        f"but {ATTEMPTS} draws did not"
     )
+
+
+def _draw(scenario: Scenario, evaluator: Evaluator, field: str, name: str, value: object) -> bool:
+    """Draws one fact. Returns False if there is nothing to choose from, as in a scene without parts."""
+    with _reported(scenario, field):
+        try:
+            evaluator.names[name] = evaluator.value(value)
+        except NothingToChoose:
+            return False
+    return True
 
 
 @contextmanager

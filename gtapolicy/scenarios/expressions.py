@@ -12,7 +12,7 @@ import string
 import tomllib
 import warnings
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -25,6 +25,10 @@ from gtapolicy.policy.wording import enumeration
 
 # What a wrong expression or text raises.
 ERRORS = (InvalidExpression, SyntaxError, ArithmeticError, ValueError, TypeError, LookupError, AttributeError)
+
+
+class NothingToChoose(ValueError):
+    """A random choice among no values. Facts are then drawn again."""
 
 
 @functools.cache
@@ -70,6 +74,11 @@ def draws(rng: Random) -> dict[str, Callable[..., Any]]:
     def word(kind: str) -> str:
         return str(rng.choice(words[kind]))
 
+    def choice(values: Iterable[Any]) -> Any:
+        if not (options := list(values)):
+            raise NothingToChoose("choice: expected at least one value, got none")
+        return rng.choice(options)
+
     def sample(values: Sequence[Any], number: int) -> list[Any]:
         return rng.sample(list(values), number)
 
@@ -94,7 +103,7 @@ def draws(rng: Random) -> dict[str, Callable[..., Any]]:
         return [{"name": name, "price": price} for name, price in zip(chosen, prices, strict=True)]
 
     return {
-        "choice": lambda values: rng.choice(list(values)),
+        "choice": choice,
         "sample": sample,
         "shuffled": lambda values: sample(values, len(values)),
         "between": rng.randint,

@@ -139,6 +139,20 @@ def test_a_wrong_template_is_reported(tmp_path: Path, template: str, message: st
         scenarios.picture(0, dialog.images[0])
 
 
+def test_facts_are_drawn_again_if_there_is_nothing_to_choose_from(tmp_path: Path) -> None:
+    """A scene without parts has no part to ask about, whether or not the scenario requires some."""
+    (tmp_path / "card.toml").write_text(
+        OWN.replace("between(2, 9)", "choice([n for n in [5] if color == 'red'])")
+    )
+    (tmp_path / "card.typ").write_text(CARD)
+    dialogs = Scenarios(tmp_path).dialogs(0)
+    own = [dialog for dialog in dialogs if dialog.steps[0].tool == "SizeReader"]
+    assert len(own) == 6 and all(dialog.steps[0].returned.endswith("red 5") for dialog in own)
+    (tmp_path / "card.toml").write_text(OWN.replace("between(2, 9)", "choice([])"))
+    with pytest.raises(UserError, match=r"card\.toml: require: .+ a value for each choice"):
+        Scenarios(tmp_path).dialogs(0)
+
+
 def test_a_folder_without_scenarios_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="scenarios: expected a folder with TOML files"):
         Scenarios(tmp_path)
