@@ -50,7 +50,7 @@ def test_each_condition_but_the_first_is_asked_about_a_few_scenes(benchmark: Ben
 
 
 def test_the_oracle_knows_everything_and_a_guess_is_at_chance(benchmark: Benchmark, tmp_path: Path) -> None:
-    request = EvalRequest("oracle", "internalized", CLOZE)
+    request = EvalRequest("oracle", variants="internalized", split=CLOZE)
     rows = {r.label: r for r in evaluate(benchmark, request, tmp_path / "oracle").rows if not r.group}
     assert {label: row.mean for label, row in rows.items() if label.startswith("part")} == {
         f"part: {cloze.ON}": 1.0,
@@ -98,6 +98,6 @@ def test_a_checkpoint_continues_the_beginning(text_folder: Path, checkpoint: Pat
 
 
 def test_a_model_that_cannot_continue_is_refused(text_folder: Path, tmp_path: Path) -> None:
-    request = EvalRequest("openai:any", "internalized", CLOZE)
+    request = EvalRequest("openai:any", variants="internalized", split=CLOZE)
     with pytest.raises(UserError, match="expected one that can continue a response"):
         evaluate(Benchmark(text_folder), request, tmp_path / "run")

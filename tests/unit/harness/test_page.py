@@ -48,6 +48,7 @@ class Colors:
     hostile: str = ""
 
     scorer = "colors/1"
+    recall = cloze = None
 
     def grade(self, instance: Instance, target: str, text: str) -> Grade:
         if "⇒" not in text:
