@@ -58,9 +58,9 @@ class ResponseLine(msgspec.Struct):
     text: str | None = None
     error: str | None = None
     finish_reason: Literal["stop", "length", "refusal"] | None = None
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-    seconds: float | None = None
+    prompt_tokens: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    completion_tokens: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    seconds: Annotated[float, msgspec.Meta(ge=0)] | None = None
 
     def __post_init__(self) -> None:
         if (self.text is None) == (self.error is None):
@@ -163,15 +163,18 @@ def _by_key(
         if line.id in prompts:
             prompt = prompts[line.id]
             responses[prompt.key] = line.response(prompt)
-    wrong = {
+    repeated = [i for i, count in counts.items() if count > 1]
+    others = {
         "are of no prompt that was requested": [i for i in counts if i not in prompts],
-        "are repeated": [i for i, count in counts.items() if count > 1],
         f"of {len(prompts)} are missing": [i for i in prompts if i not in counts],
     }
-    found = [f"{len(ids)} ids {what}: {_first(ids)}" for what, ids in wrong.items() if ids]
+    found = [f"{len(ids)} ids {what}: {_first(ids)}" for what, ids in others.items() if ids]
     if found:
-        advice = "request the prompts with the same benchmark and flags as in `harness prompts`"
-        raise UserError(f"{source}: {'; '.join(found)}; {advice}")
+        found.append("use the same benchmark and flags as in `harness prompts`")
+    if repeated:
+        found.append(f"{len(repeated)} ids are repeated: {_first(repeated)}; keep one line for each id")
+    if found:
+        raise UserError(f"{source}: {'; '.join(found)}")
     return responses
 
 
