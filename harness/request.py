@@ -47,7 +47,7 @@ class PromptRequest:
     """Comma-separated, some of internalized (the policy is not in the prompt), in_context (it is) and
     override (another policy is in the prompt, and governs the answer)."""
     split: str = "test"
-    """The split of the benchmark to score. cloze asks for conditions that a ClevrPolicy model continues with."""
+    """The split of the benchmark to score; cloze asks ClevrPolicy for single conditions (docs/scoring.md)."""
     limit: int | None = None
     """Use a random sample of N instances, the same for every model."""
     samples: int = 1
