@@ -58,13 +58,13 @@ class RunReport:
         return self.table()
 
 
-def load(benchmark: str | Path) -> Benchmark:
+def load(benchmark: str | Path | Benchmark) -> Benchmark:
     """A benchmark's folder, or a published benchmark as NAME[:SOURCE]."""
-    return published.open(str(benchmark))
+    return benchmark if isinstance(benchmark, Benchmark) else published.open(str(benchmark))
 
 
 def evaluate(
-    benchmark: Benchmark,
+    benchmark: str | Path | Benchmark,
     model: str | None = None,
     *,
     respond: Respond | None = None,
@@ -78,6 +78,7 @@ def evaluate(
     name in reports. `out` is the folder of the run, in which the same call resumes; without it, no file
     remains.
     """
+    benchmark = load(benchmark)
     if respond is None:
         if model is None:
             raise UserError("model: expected a model such as hf:PATH, or a function as respond, got neither")
@@ -91,7 +92,7 @@ def evaluate(
 
 
 def score(
-    benchmark: Benchmark,
+    benchmark: str | Path | Benchmark,
     responses: str | Path | Iterable[Mapping[str, Any]],
     *,
     model: str,
@@ -108,12 +109,14 @@ def score(
     else:
         source, lines = "responses", map(_line, responses)
     with _folder(out) as folder:
-        return RunReport(external.score_responses(benchmark, request, lines, source, folder))
+        return RunReport(external.score_responses(load(benchmark), request, lines, source, folder))
 
 
-def prompts(benchmark: Benchmark, *, inline: bool = True, **settings: Any) -> Iterator[dict[str, Any]]:
+def prompts(
+    benchmark: str | Path | Benchmark, *, inline: bool = True, **settings: Any
+) -> Iterator[dict[str, Any]]:
     """The prompts that `harness prompts` writes, as dictionaries with id, prompt_sha256 and messages."""
-    return external.prompt_lines(benchmark, _request(PromptRequest, settings), inline)
+    return external.prompt_lines(load(benchmark), _request(PromptRequest, settings), inline)
 
 
 def _line(response: Mapping[str, Any]) -> ResponseLine:

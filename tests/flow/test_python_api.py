@@ -58,7 +58,7 @@ def test_settings_are_the_flags_of_the_command(text_folder: Path, tmp_path: Path
         harness.evaluate(bench, "random", temprature=1)
     for setting, value in (("variants", ["internalized"]), ("limit", "4")):
         with pytest.raises(UserError, match=rf"^{setting}: Expected"):
-            harness.evaluate(harness.load(text_folder), model="majority", **{setting: value})
+            harness.evaluate(text_folder, model="majority", **{setting: value})
     with pytest.raises(UserError, match=r"^model: expected a model"):
         harness.evaluate(bench)
 
