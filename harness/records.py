@@ -135,7 +135,7 @@ class CitedRule:
 class Cluster(NamedTuple):
     """What an instance may share with others, so that their scores are related; empty if it has none."""
 
-    # The paths of the images of its question, one per line.
+    # The paths of the images of its question, one per line; or the id of a scene that is described in words.
     images: str = ""
     # The id of its policy.
     policy: str = ""

@@ -51,7 +51,12 @@ def questions(
                     id=f"{instance.id}-cloze-{condition}-{where.partition(' ')[0]}",
                     split=CLOZE,
                     query=(*instance.query, Part("response", begun + name)),
-                    facts={"condition": condition, "asked": where, "continuation": after},
+                    facts={
+                        **instance.facts,
+                        "condition": condition,
+                        "asked": where,
+                        "continuation": after,
+                    },
                     target=values[condition],
                     override=None,
                 )

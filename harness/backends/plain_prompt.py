@@ -15,9 +15,9 @@ it is. A base model does not stop after its answer, but writes the next question
 STOP.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import cache, cached_property
+from functools import cache
 from itertools import islice
 from typing import Any
 
@@ -46,13 +46,14 @@ class WorkedExamples:
         self._before = cache(lambda policy: tuple(self._parts(policy)))
 
     def add(self, prompts: Sequence[Prompt]) -> list[Prompt]:
-        return [replace(prompt, parts=(*self._examples_for(prompt), *prompt.parts)) for prompt in prompts]
+        instances = self.benchmark.find({prompt.instance for prompt in prompts})
+        return [replace(p, parts=(*self._examples_for(p, instances), *p.parts)) for p in prompts]
 
-    def _examples_for(self, prompt: Prompt) -> tuple[Part, ...]:
+    def _examples_for(self, prompt: Prompt, instances: Mapping[str, Instance]) -> tuple[Part, ...]:
         variant = VARIANTS.get(prompt.variant)
         if variant is None or not variant.shown or SPLIT not in self.benchmark.splits:
             return ()
-        governing = variants.policy_id(self._instances[prompt.instance], variant)
+        governing = variants.policy_id(instances[prompt.instance], variant)
         examples: tuple[Part, ...] = self._before(governing)
         return examples
 
@@ -72,10 +73,6 @@ class WorkedExamples:
                 continue
             seen.add(policy or "")
             yield instance, prompt
-
-    @cached_property
-    def _instances(self) -> dict[str, Instance]:
-        return {i.id: i for split in self.benchmark.splits for i in self.benchmark.instances(split)}
 
 
 def plain_prompt(text: str) -> str:

@@ -2,13 +2,12 @@
 
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
-from functools import cached_property
 from pathlib import Path
 
 from harness import variants
 from harness.backends import Backend, Sampling, failure
 from harness.errors import UserError
-from harness.files.benchmark import CLOZE, Benchmark
+from harness.files.benchmark import Benchmark
 from harness.files.kinds import RESPONSES
 from harness.files.store import Log
 from harness.records import Instance, Json, Prompt, Response
@@ -34,17 +33,12 @@ class Scripted(Backend):
         instances = self.benchmark.find({prompt.instance for prompt in prompts})
         for prompt in prompts:
             try:
-                instance = instances.get(prompt.instance) or self.cloze[prompt.instance]
-                text = self.answer(prompt, instance, VARIANTS[prompt.variant])
+                text = self.answer(prompt, instances[prompt.instance], VARIANTS[prompt.variant])
             # Families are third-party code, so any exception may occur.
             except Exception as error:
                 yield failure(prompt, reason(error))
             else:
                 yield Response(*prompt.key, text=text, finish_reason="stop")
-
-    @cached_property
-    def cloze(self) -> dict[str, Instance]:
-        return {instance.id: instance for instance in self.benchmark.instances(CLOZE)}
 
     @abstractmethod
     def answer(self, prompt: Prompt, instance: Instance, variant: Variant) -> str:

@@ -3,7 +3,7 @@
 import platform
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -205,6 +205,12 @@ class Benchmark(BenchmarkFiles):
         if split == CLOZE and self.has_cloze:
             return {CLOZE: len(self.instances_of(CLOZE))}
         return super().parts(split)
+
+    def find(self, ids: Collection[str]) -> dict[str, Instance]:
+        found = super().find(ids)
+        if self.has_cloze and len(found) < len(set(ids)):
+            found |= {i.id: i for i in self.instances_of(CLOZE) if i.id in ids}
+        return found
 
     def _read_instances(self, part: str) -> Sequence[Instance]:
         return self.family.cloze_questions() if part == CLOZE else super()._read_instances(part)

@@ -45,7 +45,7 @@ def make_report(
         batch_check=check,
         distributions=tuple(f for f in figures if isinstance(f, Distribution)),
         scorer=results.benchmark.family.scorer,
-        available=results.benchmark.manifest.instances(run.split) if run.limit is not None else None,
+        available=sum(results.benchmark.parts(run.split).values()) if run.limit is not None else None,
         cost=prices.cost(run.model, (r.response for r in results.results)),
         served_models=tuple(sorted({m for r in results.results if (m := r.response.served_model)})),
         failures=tuple(results.failure_messages()),

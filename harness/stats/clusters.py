@@ -1,4 +1,6 @@
-"""Which instances belong together: those that share their images, and those that share their policy.
+"""Which instances belong together: those that show the same, and those that share their policy.
+
+An instance shows its images, or the scene that it describes in words.
 
 Their scores are related, so n of them are less evidence than n independent instances. Images are always
 regarded as a sample. Policies are too if there are at least MIN_POLICIES. Fewer cannot show how much policies
@@ -17,13 +19,13 @@ MIN_POLICIES = 6
 def cluster(instance: Instance) -> Cluster:
     """The same for all variants, because the policies that replace a policy are made from it."""
     images = "\n".join(part.value for part in instance.query if part.kind == "image")
-    return Cluster(images, instance.policy_id or "")
+    return Cluster(images or str(instance.facts.get("scene", "")), instance.policy_id or "")
 
 
 def clusters(members: Iterable[Cluster]) -> Clusters:
     """The labels of these instances by image, and by policy if there are enough policies.
 
-    An instance without images or policy is a cluster of its own.
+    An instance that shows nothing, or has no policy, is a cluster of its own.
     """
     members = list(members)
     by_image: list[Hashable] = [member.images or index for index, member in enumerate(members)]

@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 import torch
-import transformers
 from rollouts import eval_inputs, hash_reward, make_mixture, make_trainer, next_rows, response_logps
 from safetensors.torch import load_file
-from small_models import TEXT
+from small_models import text_model
 
 from harness.backends import Sampling
 from harness.errors import UserError
@@ -20,7 +19,6 @@ from harness.records import Response
 from harness.request import EvalRequest
 from harness.run import evaluate
 from training import config
-from training.base.model.tokenizer import train_tokenizer
 from training.cot.generate import CotRequest, make_chains
 from training.rl import rewards
 from training.train import train
@@ -47,16 +45,7 @@ def with_chains(benchmark: Path, chains: Path) -> dict[str, Path]:
 @pytest.fixture(scope="module")
 def chat_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Random weights."""
-    folder = tmp_path_factory.mktemp("checkpoints") / "text"
-    tokenizer = train_tokenizer()
-    tokenizer.chat_template = TEMPLATE
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        model = transformers.LlamaForCausalLM(transformers.LlamaConfig(**TEXT, vocab_size=len(tokenizer)))
-    model.generation_config = transformers.GenerationConfig(eos_token_id=tokenizer.eos_token_id)
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return folder
+    return text_model(tmp_path_factory.mktemp("checkpoints") / "text", TEMPLATE)
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """Small random checkpoints of the architectures that the transformers backend supports besides Qwen2.5-VL."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -31,6 +32,19 @@ VISION = {
     "initializer_range": INIT_STD,
 }
 VIDEO = {"video_processor_type": "Qwen2VLVideoProcessor"}
+
+
+def text_model(folder: Path, template: str) -> Path:
+    """A language model without images, saved with this chat template."""
+    tokenizer = train_tokenizer()
+    tokenizer.chat_template = template
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model = tf.LlamaForCausalLM(tf.LlamaConfig(**TEXT, vocab_size=len(tokenizer)))
+    model.generation_config = tf.GenerationConfig(eos_token_id=tokenizer.eos_token_id)
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
 
 
 def mrope(*sections: int) -> dict[str, Any]:

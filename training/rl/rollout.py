@@ -345,8 +345,10 @@ def _image_token(config: Any) -> Iterator[None]:
         yield
         return
     config.image_token_id = 0
-    yield
-    del config.image_token_id
+    try:
+        yield
+    finally:
+        del config.image_token_id
 
 
 class _ResumeAndStop(TrainerCallback):  # type: ignore[misc]

@@ -14,21 +14,21 @@ from pathlib import Path
 import msgspec
 from huggingface_hub import hf_hub_download
 
+from harness.backends import Endpoint, weights_digest
+from harness.backends.identity import identity
 from harness.errors import UserError
 from harness.files import store
 from harness.files.benchmark import MANIFEST, Benchmark
 from training.sweep.grid import BASE, BASES, MakeCommand, Sweep, data_folders
 
 CONFIG = "config.json"
-# The files of a checkpoint that its scores depend on.
-CHECKPOINT_FILES = ("*.safetensors", "*.json", "*.jinja", "*.model", "*.txt")
 
 
 @dataclass(frozen=True, slots=True)
 class Base:
     # Path, id on the hub or command, as the file of the sweep has it.
     source: str
-    # Of the names and contents of its files; on the hub, of its id and commit.
+    # Of its weights, tokenizer, templates and configs; on the hub, of its id and commit.
     digest: str
 
 
@@ -102,9 +102,10 @@ def _find_base(source: str, file: Path, name: str) -> tuple[Path | None, str]:
 
 
 def _digest(folder: Path) -> str:
-    files = sorted({path for pattern in CHECKPOINT_FILES for path in folder.glob(pattern)})
-    digests = {path.name: store.sha256(path) for path in files}
-    return hashlib.sha256(msgspec.json.encode(digests, order="sorted")).hexdigest()
+    """Of all that a run records of a checkpoint."""
+    model = f"hf:{folder}"
+    recorded = weights_digest(model), identity(model, Endpoint())
+    return hashlib.sha256(msgspec.json.encode(recorded, order="sorted")).hexdigest()
 
 
 def _link(link: Path, folder: Path) -> None:

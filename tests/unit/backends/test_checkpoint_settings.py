@@ -17,7 +17,7 @@ from harness.records import Prompt, Response
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
-from small_models import TEXT  # noqa: E402
+from small_models import text_model  # noqa: E402
 
 from harness.backends.local.hf import HuggingFace  # noqa: E402
 from training.base.model.tokenizer import SPECIAL_TOKENS, train_tokenizer  # noqa: E402
@@ -163,16 +163,7 @@ def test_special_marks_of_a_thought_reach_the_response(checkpoint: Path, tmp_pat
 
 @pytest.fixture(scope="module")
 def text_only(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("checkpoints") / "text"
-    tokenizer = train_tokenizer()
-    tokenizer.chat_template = STRING_TEMPLATE
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        model = transformers.LlamaForCausalLM(transformers.LlamaConfig(**TEXT, vocab_size=len(tokenizer)))
-    model.generation_config = transformers.GenerationConfig(eos_token_id=tokenizer.eos_token_id)
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return folder
+    return text_model(tmp_path_factory.mktemp("checkpoints") / "text", STRING_TEMPLATE)
 
 
 def test_a_checkpoint_without_images_answers_texts(text_only: Path) -> None:

@@ -7,12 +7,13 @@ import pytest
 
 from clevrpolicy.grading import cloze
 from harness.backends import Sampling, make
+from harness.backends.plain_prompt import WorkedExamples
 from harness.errors import UserError
 from harness.files.benchmark import CLOZE, Benchmark
 from harness.records import Instance
 from harness.request import EvalRequest
 from harness.run import evaluate
-from harness.variants import INTERNALIZED, prompt
+from harness.variants import IN_CONTEXT, INTERNALIZED, prompt
 
 
 @pytest.fixture(params=["text_folder", "visual_folder"])
@@ -95,6 +96,16 @@ def test_a_checkpoint_continues_the_beginning(text_folder: Path, checkpoint: Pat
     for instance, text in zip(questions, backend.processor.tokenizer.batch_decode(ids), strict=True):  # type: ignore[attr-defined]
         assert text.endswith(begun(instance))
     assert {response.key for response in backend.generate(prompts)} == {p.key for p in prompts}
+
+
+def test_questions_are_found_sampled_and_shown_to_base_models(text_folder: Path, tmp_path: Path) -> None:
+    benchmark = Benchmark(text_folder)
+    questions = benchmark.instances(CLOZE)
+    assert benchmark.find([questions[0].id]) == {questions[0].id: questions[0]}
+    request = EvalRequest("oracle", variants="internalized", split=CLOZE, limit=3)
+    assert evaluate(benchmark, request, tmp_path / "run").available == len(questions)
+    prompts = [p for i in questions[:2] if (p := prompt(i, IN_CONTEXT, benchmark.policies))]
+    assert [p.parts[-1].kind for p in WorkedExamples(benchmark).add(prompts)] == ["response"] * 2
 
 
 def test_a_model_that_cannot_continue_is_refused(text_folder: Path, tmp_path: Path) -> None:

@@ -143,6 +143,8 @@ def test_what_instances_share() -> None:
     query = (Part("image", "a.png"), Part("text", "?"), Part("image", "b.png"))
     assert cluster(Instance("i", "test", query, {}, "p", "A")) == Cluster("a.png\nb.png", "p")
     assert cluster(Instance("i", "test", (), {}, None, "A")) == Cluster()
+    in_words = (Part("text", "The objects in the scene: ..."), Part("text", "?"))
+    assert cluster(Instance("i", "test", in_words, {"scene": "s1"}, "p", "A")) == Cluster("s1", "p")
     few = [Cluster("x", str(k % (MIN_POLICIES - 1))) for k in range(20)]
     assert clusters(few) == [["x"] * 20], "fewer policies are a fixed condition"
     many = [Cluster("", str(k % MIN_POLICIES)) for k in range(20)]
