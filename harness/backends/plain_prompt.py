@@ -46,16 +46,15 @@ class WorkedExamples:
         self._before = cache(lambda policy: tuple(self._parts(policy)))
 
     def add(self, prompts: Sequence[Prompt]) -> list[Prompt]:
-        instances = self.benchmark.find({prompt.instance for prompt in prompts})
-        return [replace(p, parts=(*self._examples_for(p, instances), *p.parts)) for p in prompts]
+        shown = {p.instance for p in prompts if _shows_policy(p)}
+        if not shown or SPLIT not in self.benchmark.splits:
+            return list(prompts)
+        instances = self.benchmark.find(shown)
+        return [self._with_examples(p, instances) if _shows_policy(p) else p for p in prompts]
 
-    def _examples_for(self, prompt: Prompt, instances: Mapping[str, Instance]) -> tuple[Part, ...]:
-        variant = VARIANTS.get(prompt.variant)
-        if variant is None or not variant.shown or SPLIT not in self.benchmark.splits:
-            return ()
-        governing = variants.policy_id(instances[prompt.instance], variant)
-        examples: tuple[Part, ...] = self._before(governing)
-        return examples
+    def _with_examples(self, prompt: Prompt, instances: Mapping[str, Instance]) -> Prompt:
+        governing = variants.policy_id(instances[prompt.instance], VARIANTS[prompt.variant])
+        return replace(prompt, parts=(*self._before(governing), *prompt.parts))
 
     def _parts(self, governing: str) -> Iterator[Part]:
         """Examples under other policies than the governing one. The template adds what is around them."""
@@ -73,6 +72,11 @@ class WorkedExamples:
                 continue
             seen.add(policy or "")
             yield instance, prompt
+
+
+def _shows_policy(prompt: Prompt) -> bool:
+    variant = VARIANTS.get(prompt.variant)
+    return variant is not None and variant.shown
 
 
 def plain_prompt(text: str) -> str:

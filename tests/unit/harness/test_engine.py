@@ -44,7 +44,8 @@ def test_tasks_are_read_as_they_are_needed() -> None:
 
     with Local(1) as engine:
         results = engine.map(square, tasks())
-        assert next(results) == 0
+        # The results of tasks that are complete at the same time have no order.
+        assert next(results) in (0, 1)
         assert len(read) < 10
 
 
