@@ -15,10 +15,10 @@ from subprocess import DEVNULL, STDOUT, Popen
 from typing import Any
 
 import msgspec
-from tqdm import tqdm
 
 from harness.errors import UserError
 from harness.files import store
+from harness.progress import Bar, note
 from harness.records import Json
 from training.config import names
 from training.sweep import grid
@@ -123,7 +123,7 @@ def _run_cells(requests: Mapping[Cell, Json], out: Path, jobs: int) -> Mapping[s
     running: list[CellProcess] = []
     # smoothing=0: cells differ so much that only the mean over all of them predicts the remaining time.
     finished = len(requests) - len(waiting)
-    with tqdm(total=len(requests), initial=finished, desc="cells", unit="cell", smoothing=0) as bar:
+    with Bar(total=len(requests), initial=finished, desc="cells", unit="cell", smoothing=0) as bar:
         try:
             while waiting or running:
                 busy = {process.cell.lane for process in running}
@@ -138,7 +138,7 @@ def _run_cells(requests: Mapping[Cell, Json], out: Path, jobs: int) -> Mapping[s
                     error = _record_outcome(ended, out)
                     if error is not None:
                         failed[ended.cell.folder] = error
-                        tqdm.write(f"{ended.cell.folder}: {error}", file=sys.stderr)
+                        note(f"{ended.cell.folder}: {error}")
                     bar.update()
         finally:
             for interrupted in running:
