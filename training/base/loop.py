@@ -127,7 +127,7 @@ class _Trainer:
                 self._train_stage(self.config.selected[self.progress.stage], bar)
 
     def _train_stage(self, stage: CurriculumStage, bar: Any) -> None:
-        bar.set_description(stage.name)
+        bar.set_description_str(stage.name)
         self.model.model.visual.requires_grad_(stage.vision_rate > 0)
         progress, budget = self.progress, self._time_budget(stage)
         losses: list[float] = []
