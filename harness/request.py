@@ -72,7 +72,7 @@ class EvalRequest(PromptRequest):
     trust_remote_code: bool = False
     """Run the code that an hf: or vllm: checkpoint ships. It can do anything that you can: read it first."""
     replicas: int | None = None
-    """Answer with N copies of hf:PATH or vllm:PATH, each in a process, with a GPU each if there are any."""
+    """Load hf:PATH or vllm:PATH in N processes, each with a GPU if there are any, and share the prompts."""
     processes: EngineConfig = field(default_factory=EngineConfig)
     batch_check: bool = True
     """Send 16 prompts again, one at a time, to check that batching changes no response and to measure the

@@ -18,15 +18,15 @@ from harness.engine.local import Local, visible_gpus
 from harness.engine.ray import Ray
 from harness.errors import UserError
 
-__all__ = ["Engine", "EngineConfig", "Local", "Ray", "WorkerConfig"]
+__all__ = ["THIS_MACHINE", "Engine", "EngineConfig", "Local", "Ray", "WorkerConfig"]
 
 
 @dataclass(frozen=True)
 class EngineConfig:
-    """Whose processes work."""
+    """Where processes run."""
 
     engine: Literal["local", "ray"] = "local"
-    """local: processes of this machine. ray: processes of a Ray cluster, whose machines share the folders."""
+    """local: on this machine. ray: on a Ray cluster, whose machines share the folders."""
     address: str | None = None
     """With --engine ray: the address of the cluster, as HOST:PORT; by default that of this machine, or none:
     then Ray starts on this machine."""
@@ -45,9 +45,12 @@ class EngineConfig:
         return Local(workers if workers is not None else os.cpu_count() or 1, visible_gpus() if gpus else ())
 
 
+THIS_MACHINE = EngineConfig()
+
+
 @dataclass(frozen=True)
 class WorkerConfig(EngineConfig):
-    """Whose processes work, and how many."""
+    """Where processes run, and how many."""
 
     workers: int | None = None
     """With --engine local: the number of processes; by default one per core."""

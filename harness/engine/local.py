@@ -107,7 +107,7 @@ class _LocalProcess(Process):
         self._process = SPAWN.Process(target=_serve, args=(theirs, environment))
         with _interrupts_blocked():
             self._process.start()
-        # Now the process has the only copy of its end, so this end is told when it dies.
+        # The process now has the only copy of its end, so the connection breaks when it dies.
         theirs.close()
         self.call(iter, ())
 
