@@ -15,7 +15,7 @@ from clevrpolicy.scene import clevr_json
 from clevrpolicy.skills import SkillsConfig
 from clevrpolicy.skills import generate as generate_skills
 from harness.console import command_line
-from harness.engine import EngineConfig
+from harness.engine import WorkerConfig
 from harness.files import store
 from harness.files.benchmark import Benchmark, summary
 from harness.show import show
@@ -24,7 +24,7 @@ CORES = os.cpu_count() or 1
 
 
 def generate(
-    out: Positional[Path], /, config: SceneConfig, engine: EngineConfig, *, blocks: str | None = None
+    out: Positional[Path], /, config: SceneConfig, engine: WorkerConfig, *, blocks: str | None = None
 ) -> None:
     """Generate a benchmark: policies, rendered scenes, questions. Rerun the same command to resume.
 
@@ -36,7 +36,7 @@ def generate(
             generate different blocks; the one that completes the last block completes the benchmark.
     """
     chosen = parse_blocks(blocks, block_count(config))
-    with engine.open() as opened:
+    with engine.open(engine.workers) as opened:
         manifest = generate_blocks(out.resolve(), config, opened, chosen)
     if manifest is None:
         print(f"{out}: blocks {chosen.start}:{chosen.stop} of {block_count(config)} are complete")

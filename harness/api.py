@@ -19,6 +19,7 @@ import msgspec
 from harness import external
 from harness import run as runs
 from harness.backends import EXTERNAL, Endpoint, Sampling
+from harness.engine import EngineConfig
 from harness.errors import UserError
 from harness.external import FromFunction, Respond, ResponseLine, ScoreRequest
 from harness.files import store
@@ -30,7 +31,7 @@ from harness.report.figures import table
 from harness.request import EvalRequest, PromptRequest
 
 # The fields of a request whose own fields are flags.
-PARTS: Mapping[str, Any] = {"sampling": Sampling, "endpoint": Endpoint}
+PARTS: Mapping[str, Any] = {"sampling": Sampling, "endpoint": Endpoint, "processes": EngineConfig}
 
 
 @dataclass(frozen=True, repr=False)

@@ -16,7 +16,8 @@ from tyro.conf import arg
 
 from harness import backends, variants
 from harness.backends import Endpoint, Sampling
-from harness.backends.identity import TRUSTED, identity
+from harness.backends.identity import CHECKPOINTS, TRUSTED, identity
+from harness.engine import EngineConfig
 from harness.errors import UserError
 from harness.files import store
 from harness.files.benchmark import Benchmark
@@ -70,15 +71,32 @@ class EvalRequest(PromptRequest):
     endpoint: Endpoint = field(default_factory=Endpoint)
     trust_remote_code: bool = False
     """Run the code that an hf: or vllm: checkpoint ships. It can do anything that you can: read it first."""
+    replicas: int | None = None
+    """Load hf:PATH or vllm:PATH in N processes, each with a GPU if there are any, and share the prompts."""
+    processes: EngineConfig = field(default_factory=EngineConfig)
     batch_check: bool = True
     """Send 16 prompts again, one at a time, to check that batching changes no response and to measure the
     time to the first token."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        self._check_replicas()
         if self.samples > 1 and self.sampling.temperature == 0:
             raise UserError(
                 f"samples: expected 1 with greedy decoding, got {self.samples}; set --temperature above 0"
+            )
+
+    def _check_replicas(self) -> None:
+        if self.replicas is None:
+            if self.processes.engine == "ray":
+                raise UserError("replicas: expected a number with --engine ray, got none")
+            return
+        if self.replicas < 1:
+            raise UserError(f"replicas: expected 1 or more, got {self.replicas}")
+        if self.model.partition(":")[0] not in CHECKPOINTS:
+            raise UserError(
+                f"replicas: expected only with hf:PATH or vllm:PATH, got {self.model}; for a served model, "
+                "raise --concurrency and start `vllm serve` with --data-parallel-size"
             )
 
 

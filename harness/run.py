@@ -16,11 +16,13 @@ import shutil
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
 from harness import backends, variants
 from harness.backends import Backend
+from harness.backends.replicas import Checkpoint, Replicas
 from harness.errors import UserError
 from harness.files import store
 from harness.files.benchmark import Benchmark
@@ -82,20 +84,18 @@ def _evaluate(
     log.append(r for r in unreadable if r != logged.get(r.key))
     done |= {response.key: response for response in unreadable}
     if missing or not (out / "report.json").exists():
-        backend = backend or backends.make(
-            request.model, benchmark, request.sampling, request.endpoint, out, request.trust_remote_code
-        )
-        if not backend.continues and any(p.parts[-1].kind == "response" for p in missing):
-            raise UserError(
-                f"model: expected one that can continue a response, such as hf:PATH, for --split "
-                f"{request.split}, got {request.model}"
-            )
-        started = time.monotonic()
-        done |= _collect(backend, benchmark, missing, log, total=len(prompts))
-        session = Session(len(missing), time.monotonic() - started)
-        store.Log(out / "sessions.jsonl", Session).append([session])
-        description: Json = backend.description
-        check = _check_batching(backend, prompts, done) if request.batch_check else None
+        with nullcontext(backend) if backend else _opened(benchmark, request, out) as backend:
+            if not backend.continues and any(p.parts[-1].kind == "response" for p in missing):
+                raise UserError(
+                    f"model: expected one that can continue a response, such as hf:PATH, for --split "
+                    f"{request.split}, got {request.model}"
+                )
+            started = time.monotonic()
+            done |= _collect(backend, benchmark, missing, log, total=len(prompts))
+            session = Session(len(missing), time.monotonic() - started)
+            store.Log(out / "sessions.jsonl", Session).append([session])
+            description: Json = backend.description
+            check = _check_batching(backend, prompts, done) if request.batch_check else None
     else:  # score the responses again without loading the model
         finished = store.read_json(out / "report.json", Report)
         description, check = finished.backend, finished.batch_check
@@ -111,6 +111,17 @@ def _evaluate(
             "again, or use the folder for another model"
         )
     return report
+
+
+@contextmanager
+def _opened(benchmark: Benchmark, request: EvalRequest, out: Path) -> Iterator[Backend]:
+    """The backend that a request names; within the context, its replicas run."""
+    model, sampling, trusted = request.model, request.sampling, request.trust_remote_code
+    if request.replicas is None:
+        yield backends.make(model, benchmark, sampling, request.endpoint, out, trusted)
+        return
+    with request.processes.open(request.replicas, gpus=True) as engine:
+        yield Replicas(Checkpoint(model, benchmark.folder.resolve(), sampling, trusted), engine)
 
 
 def _copy_training(model: str, out: Path) -> None:
@@ -214,10 +225,10 @@ def _check_batching(
         return None
     answered = [prompt for prompt in prompts if done[prompt.key].text is not None]
     checked = answered[:: max(1, len(answered) // BATCH_CHECK)][:BATCH_CHECK]
-    alone = []
+    alone: list[Response] = []
     for prompt in Bar(checked, desc="batch check: again, one at a time", unit=""):
         backend.forget()
-        alone.append(next(backend.generate([prompt])))
+        alone += backend.generate([prompt])
     prefills: dict[str, list[float]] = {}
     for response in alone:
         if response.prefill_seconds is not None:

@@ -8,6 +8,7 @@ from tabulate import tabulate
 from tyro.conf import Positional
 
 from harness.console import command_line
+from harness.engine import THIS_MACHINE, EngineConfig
 from harness.errors import UserError
 from harness.files.benchmark import Benchmark
 from training import config
@@ -65,8 +66,9 @@ def sweep(
     file: Positional[Path],
     out: Positional[Path],
     /,
+    processes: EngineConfig = THIS_MACHINE,
     *,
-    jobs: int = 1,
+    jobs: int | None = None,
     finished: tuple[Path, ...] = (),
 ) -> None:
     """Train and score every method on every benchmark with every seed. Run the same command again to resume.
@@ -78,12 +80,14 @@ def sweep(
         file: What to compare: a TOML file, or one that comes with the project: smoke, teachers, tiny or
             tuning.
         out: Folder of the sweep.
-        jobs: Number of training runs at a time.
+        processes: Where the training runs are.
+        jobs: Number of training runs at a time: by default 1, and with --engine ray as many as the cluster
+            has GPUs, or cores if it has none.
         finished: Files of `trimpi collect`. Cells with the same settings in them are not run again.
     """
     # A scheduler stops a job with SIGTERM. Treat it like Ctrl-C, so that the processes of the sweep end too.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    print(f"{run_sweep(file, out, jobs, finished)} cells are finished: {out}")
+    print(f"{run_sweep(file, out, jobs, finished, processes)} cells are finished: {out}")
 
 
 def collect(sources: Positional[tuple[Path, ...]], /, *, into: Path) -> None:

@@ -2,6 +2,7 @@
 
 Read this file first, then `scripted.py` for the shortest examples. `local` runs checkpoints in this process,
 `remote` sends requests to an API, and both serve prompts of the same policy together (`prefix_groups.py`).
+`replicas.py` runs a checkpoint in several processes.
 `identity.py` says what a run records of its model.
 """
 
@@ -119,6 +120,8 @@ class Backend(ABC):
     runs_code: bool = False
     # True if it continues a response that the last part of a prompt begins.
     continues: bool = False
+    # How many prompts it answers at the same time, if that does not depend on Sampling.batch_size.
+    at_once: int | None = None
     description: Json
 
     @abstractmethod

@@ -1,6 +1,5 @@
 """A benchmark's folder: started under a marker, filled by a generator, then sealed by its manifest."""
 
-import platform
 import shutil
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -24,7 +23,7 @@ from harness.files.manifest import (
     instances_file,
     refuse_outside,
 )
-from harness.files.workdir import refuse_other
+from harness.files.workdir import refuse_other, require_shared
 from harness.records import Grade, Instance, Json
 from harness.text import printable, reason
 
@@ -78,10 +77,7 @@ def begin(folder: Path, spec: BenchmarkSpec) -> Manifest | None:
 
 def require_begun(folder: Path) -> None:
     """Raises UserError unless the folder was reserved, as seen from the machine of a worker."""
-    if not (folder / MARKER).exists():
-        raise UserError(
-            f"{folder}: not found on the machine {platform.node()}; use a folder that all machines share"
-        )
+    require_shared(folder, MARKER)
 
 
 @contextmanager

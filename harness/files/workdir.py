@@ -8,6 +8,7 @@ another request and work        UserError, naming the fields that differ
 work without a request file     UserError: the folder belongs to something else
 """
 
+import platform
 import re
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
@@ -52,6 +53,14 @@ def reserve(
     if stored != requested:
         store.write_json(path, requested)
     return requested
+
+
+def require_shared(folder: Path, file: str) -> None:
+    """Raises UserError unless this machine has a file that the command's machine has in the folder."""
+    if not (folder / file).exists():
+        raise UserError(
+            f"{folder}: not found on the machine {platform.node()}; use a folder that all machines share"
+        )
 
 
 def refuse_other(

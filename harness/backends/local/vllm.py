@@ -61,6 +61,7 @@ class VLLM(Backend):
 
     batched = True
     runs_code = True
+    at_once = MAX_IN_FLIGHT
 
     def __init__(
         self, argument: str, benchmark: Benchmark, sampling: Sampling, trust_remote_code: bool = False

@@ -1,12 +1,14 @@
 """Engines: every task has a result, errors arrive, and dead processes are replaced."""
 
 import os
+import time
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
-from harness.engine import EngineConfig, Local
+from harness.engine import EngineConfig, Local, WorkerConfig
 from harness.errors import UserError
 
 
@@ -26,6 +28,39 @@ def die_once(flag: Path) -> str:
 
 def die(_task: int) -> None:
     os._exit(1)
+
+
+def squares(numbers: list[int]):
+    for number in numbers:
+        yield number, square(number)
+
+
+def die_after_one(flag: Path, numbers: list[int]):
+    yield numbers[0]
+    if not flag.exists():
+        flag.touch()
+        os._exit(1)
+    yield from numbers[1:]
+
+
+def environment(names: list[str]):
+    time.sleep(0.3)  # so that the other processes get tasks too
+    yield tuple(os.environ.get(name) for name in names)
+
+
+def die_always(_tasks: list[int]):
+    os._exit(1)
+    yield
+
+
+class Unpicklable(Exception):
+    def __init__(self, one: int, two: int) -> None:
+        super().__init__("cannot be made again from this text")
+
+
+def fail(_tasks: list[int]):
+    raise Unpicklable(1, 2)
+    yield
 
 
 def test_each_task_has_a_result() -> None:
@@ -67,6 +102,48 @@ def test_processes_that_always_die_are_an_error() -> None:
         list(engine.map(die, [1]))
 
 
+def test_stream_yields_what_a_function_yields_for_each_task() -> None:
+    tasks = [[1, 2, 3], [4], [], [5, 6]]
+    with Local(2) as engine:
+        for _ in range(2):  # the processes stay
+            found = sorted(engine.stream(squares, tasks, lambda _: True))
+            assert found == [(n, n * n) for n in range(1, 7)]
+        with pytest.raises(UserError, match="number: expected 0 or more, got -1"):
+            list(engine.stream(squares, [[1, -1], [2]], lambda _: True))
+        assert list(engine.stream(squares, [[7]], lambda _: True)) == [(7, 49)]
+
+
+def test_a_process_of_a_stream_that_dies_costs_only_missing_items(tmp_path: Path) -> None:
+    missing = set(range(10))
+    found = []
+    with Local(2) as engine:
+        tasks = [range(5), range(5, 10)]
+        for number in engine.stream(partial(die_after_one, tmp_path / "x"), tasks, missing.__contains__):
+            found.append(number)
+            missing.discard(number)
+    assert sorted(found) == list(range(10))
+
+
+def test_a_stream_whose_processes_always_die_is_an_error() -> None:
+    with Local(2) as engine, pytest.raises(UserError, match="run the same command again to resume"):
+        list(engine.stream(die_always, [[1]], lambda _: True))
+
+
+def test_an_exception_that_cannot_be_pickled_arrives_as_text() -> None:
+    with Local(1) as engine, pytest.raises(RuntimeError, match="Unpicklable: cannot be made again"):
+        list(engine.stream(fail, [[1]], lambda _: True))
+
+
+def test_each_process_of_a_stream_has_a_gpu() -> None:
+    names = ["CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS"]
+    with Local(2, gpus=["3", "GPU-5", "7"]) as engine:
+        found = set(engine.stream(environment, [names] * 4, lambda _: True))
+    assert {gpu for gpu, _ in found} == {"3", "GPU-5"}
+    assert all(threads for _, threads in found)
+    with pytest.raises(UserError, match="replicas: expected at most 1, one per GPU, got 2"):
+        Local(2, gpus=["0"])
+
+
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
@@ -77,7 +154,8 @@ def test_processes_that_always_die_are_an_error() -> None:
 )
 def test_settings_that_do_not_fit_are_refused(fields, message: str) -> None:
     with pytest.raises(UserError, match=message):
-        EngineConfig(**fields).open()
+        config = WorkerConfig(**fields)
+        config.open(config.workers)
 
 
 @pytest.mark.skipif(find_spec("ray") is not None, reason="Ray is installed here")
