@@ -22,15 +22,19 @@ def command_line(commands: dict[str, Command], prog: str, description: str) -> N
         if isinstance(stream, io.TextIOWrapper):
             # A terminal that lacks a sign shows "?" instead.
             stream.reconfigure(errors="replace")
-    command = commands.get(sys.argv[1] if len(sys.argv) > 1 else "")
+    name = sys.argv[1] if len(sys.argv) > 1 else ""
+    command, config = commands.get(name), (tyro.conf.OmitArgPrefixes,)
     try:
         try:
-            tyro.extras.subcommand_cli_from_dict(
-                {name: _described(function) for name, function in commands.items()},
-                prog=prog,
-                description=description,
-                config=(tyro.conf.OmitArgPrefixes,),
-            )
+            if command is not None:
+                tyro.cli(_described(command), prog=f"{prog} {name}", args=sys.argv[2:], config=config)
+            else:
+                tyro.extras.subcommand_cli_from_dict(
+                    {name: _without_arguments(function) for name, function in commands.items()},
+                    prog=prog,
+                    description=description,
+                    config=config,
+                )
         finally:
             sys.stdout.flush()
     except UserError as error:
@@ -56,6 +60,11 @@ def _exit(prog: str, message: str) -> NoReturn:
 def _discard_output() -> None:
     """What is not written yet goes nowhere, because Python would complain again as it closes stdout."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _without_arguments(command: Command) -> type:
+    """What the list of all commands shows of one. To describe its arguments as well takes much longer."""
+    return dataclasses.make_dataclass(command.__name__, (), namespace={"__doc__": command.__doc__})
 
 
 def _described(command: Command) -> Command:
