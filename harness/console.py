@@ -1,12 +1,18 @@
-"""What all commands share: names in the usage line, and errors as a sentence with exit code 2."""
+"""What all commands share: names in the usage line, and errors as a sentence with exit code 2.
+
+The function of a command imports what it runs, so that --help loads only the types of the arguments.
+"""
 
 import dataclasses
 import inspect
 import io
 import os
+import shutil
 import sys
+import textwrap
 from collections.abc import Callable, Iterator
-from typing import Annotated, Any, Literal, NoReturn, get_args, get_origin, get_type_hints
+from types import UnionType
+from typing import Annotated, Any, Literal, NoReturn, Union, get_args, get_origin, get_type_hints
 
 import tyro
 
@@ -17,24 +23,23 @@ Command = Callable[..., Any]
 
 
 def command_line(commands: dict[str, Command], prog: str, description: str) -> None:
-    """Parses the arguments, runs the subcommand that they name and exits."""
+    """Parses the arguments, runs the command that they name and exits."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # A terminal that lacks a sign shows "?" instead.
             stream.reconfigure(errors="replace")
     name = sys.argv[1] if len(sys.argv) > 1 else ""
-    command, config = commands.get(name), (tyro.conf.OmitArgPrefixes,)
+    command = commands.get(name)
     try:
         try:
             if command is not None:
+                config = (tyro.conf.OmitArgPrefixes,)
                 tyro.cli(_described(command), prog=f"{prog} {name}", args=sys.argv[2:], config=config)
+            elif {"-h", "--help"} & set(sys.argv[1:]):
+                print(_overview(commands, prog, description))
             else:
-                tyro.extras.subcommand_cli_from_dict(
-                    {name: _without_arguments(function) for name, function in commands.items()},
-                    prog=prog,
-                    description=description,
-                    config=config,
-                )
+                expected = f"one of {', '.join(commands)}, got {name or 'none'}"
+                raise UserError(f"command: expected {expected}; `{prog} --help` describes them")
         finally:
             sys.stdout.flush()
     except UserError as error:
@@ -62,9 +67,15 @@ def _discard_output() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _without_arguments(command: Command) -> type:
-    """What the list of all commands shows of one. To describe its arguments as well takes much longer."""
-    return dataclasses.make_dataclass(command.__name__, (), namespace={"__doc__": command.__doc__})
+def _overview(commands: dict[str, Command], prog: str, description: str) -> str:
+    """What every command does. tyro would describe the arguments of all commands first, which takes long."""
+    column, width = max(map(len, commands)) + 4, shutil.get_terminal_size().columns
+    lines = [f"usage: {prog} COMMAND ...", "", description, ""]
+    for name, command in commands.items():
+        summary, _, _ = (inspect.getdoc(command) or "").partition("\n\n")
+        head = f"  {name}".ljust(column)
+        lines += textwrap.wrap(summary, width, initial_indent=head, subsequent_indent=" " * column)
+    return "\n".join([*lines, "", f"`{prog} COMMAND --help` describes the arguments of a command."])
 
 
 def _described(command: Command) -> Command:
@@ -115,6 +126,9 @@ def _argument(name: str, annotation: Any) -> Any:
         metavar = value.__name__.upper() if value in (int, float) else name.upper().replace("_", "-")
     if get_origin(annotation) is tuple:
         metavar = f"{metavar} [{metavar} ...]"
+    if get_origin(annotation) is UnionType:
+        # Written as X | None, tyro imports typeguard, which takes long.
+        annotation = Union[get_args(annotation)]  # noqa: UP007
     if value is bool:
         return Annotated[annotation, tyro.conf.arg(help_behavior_hint=_default)]
     return Annotated[annotation, tyro.conf.arg(metavar=metavar, help_behavior_hint=_default)]

@@ -14,14 +14,13 @@ import base64
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import fields
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
 from tqdm import tqdm
-from tyro.conf import arg
 
 from harness import backends, images
 from harness.backends import EXTERNAL, Backend, Sampling, failure
@@ -30,7 +29,7 @@ from harness.files import store
 from harness.files.benchmark import Benchmark
 from harness.files.kinds import RESPONSES
 from harness.records import Json, Prompt, Report, Response
-from harness.request import EvalRequest, PromptRequest, make_run
+from harness.request import EvalRequest, PromptRequest, ScoreRequest, make_run
 from harness.run import evaluate, prompts_of
 from harness.sampling import scored_instances
 from harness.text import printable, reason, short
@@ -39,15 +38,6 @@ from harness.text import printable, reason, short
 Respond = Callable[[list[dict[str, Any]]], str]
 # The digits of the digest in an id.
 DIGITS = 12
-
-
-@dataclass(frozen=True)
-class ScoreRequest(PromptRequest):
-    """What the user states about responses from elsewhere: which prompts, which model, which sampling."""
-
-    model: Annotated[str, arg(metavar="NAME", help="Name of the model, for reports; or the folder of its "
-                              "checkpoint, whose weights and training are then recorded.")]  # fmt: skip
-    sampling: Sampling = field(default_factory=Sampling)
 
 
 class ResponseLine(msgspec.Struct):

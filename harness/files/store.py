@@ -137,12 +137,13 @@ def read_lines(path: Path, type_: type[T]) -> Iterator[T]:
 
 
 def _decoded(path: Path, lines: Iterable[bytes], type_: type[T]) -> Iterator[T]:
-    decoder, number = msgspec.json.Decoder(type_), 0
-    try:
-        for number, line in enumerate(lines, 1):
-            yield decoder.decode(line.removeprefix(codecs.BOM_UTF8))
-    except DECODE_ERRORS as error:
-        raise UserError(f"{path}, line {number}: {error}") from error
+    decoder = msgspec.json.Decoder(type_)
+    for number, line in enumerate(lines, 1):
+        try:
+            record = decoder.decode(line.removeprefix(codecs.BOM_UTF8))
+        except DECODE_ERRORS as error:
+            raise UserError(f"{path}, line {number}: {error}") from error
+        yield record
 
 
 class Log:
