@@ -6,19 +6,10 @@ from typing import Any, Literal
 
 from tyro.conf import Positional
 
-from clevrpolicy.dataset.blocks import block_count, parse_blocks
-from clevrpolicy.dataset.config import Config, SceneConfig
-from clevrpolicy.dataset.generate import generate_blocks
-from clevrpolicy.dataset.importer import SPLITS, import_clevr
-from clevrpolicy.dataset.instances import SCENES
-from clevrpolicy.scene import clevr_json
-from clevrpolicy.skills import SkillsConfig
-from clevrpolicy.skills import generate as generate_skills
+from clevrpolicy.dataset.config import Config, SceneConfig, SkillsConfig
+from harness.cli import show
 from harness.console import command_line
 from harness.engine import WorkerConfig
-from harness.files import store
-from harness.files.benchmark import Benchmark, summary
-from harness.show import show
 
 CORES = os.cpu_count() or 1
 
@@ -35,6 +26,10 @@ def generate(
         blocks: Generate only the blocks FIRST:END of a large benchmark, without END. Several machines can
             generate different blocks; the one that completes the last block completes the benchmark.
     """
+    from clevrpolicy.dataset.blocks import block_count, parse_blocks
+    from clevrpolicy.dataset.generate import generate_blocks
+    from harness.files.benchmark import summary
+
     chosen = parse_blocks(blocks, block_count(config))
     with engine.open(engine.workers) as opened:
         manifest = generate_blocks(out.resolve(), config, opened, chosen)
@@ -55,6 +50,9 @@ def import_(
         config: Its complexity, size and presentation.
         workers: Number of processes that render the pictures in the policies (--visual).
     """
+    from clevrpolicy.dataset.importer import import_clevr
+    from harness.files.benchmark import summary
+
     print(summary(out, import_clevr(clevr, out, config, workers)))
 
 
@@ -66,6 +64,9 @@ def skills(out: Positional[Path], /, config: SkillsConfig, *, workers: int = COR
         config: Number, size and contents of its scenes.
         workers: Number of processes that render.
     """
+    from clevrpolicy.skills import generate as generate_skills
+    from harness.files.benchmark import summary
+
     print(summary(out, generate_skills(out, config, workers)))
 
 
@@ -79,6 +80,12 @@ def scenes(
         split: The split to write; the test split of an imported benchmark is CLEVR's val.
         out: The file to write, such as CLEVR_val_scenes.json.
     """
+    from clevrpolicy.dataset.importer import SPLITS
+    from clevrpolicy.dataset.instances import SCENES
+    from clevrpolicy.scene import clevr_json
+    from harness.files import store
+    from harness.files.benchmark import Benchmark
+
     all_scenes = Benchmark(benchmark).records(SCENES, dict[str, Any])
     selected = [scene for scene in all_scenes if scene["split"] in (split, SPLITS[split])]
     with store.writing(out):

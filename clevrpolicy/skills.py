@@ -7,12 +7,11 @@ description? Answers are balanced and independent of the wording, so that only t
 import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
-from clevrpolicy.dataset.config import check_ranges
+from clevrpolicy.dataset.config import MAX_COUNT, SkillsConfig
 from clevrpolicy.dataset.instances import SCENES
 from clevrpolicy.dataset.quotas import TRIES, Content, SceneSpec
 from clevrpolicy.dataset.workers import SceneJob, render_all
@@ -30,7 +29,7 @@ from harness.seeds import rng
 from harness.variants import Variant
 
 FAMILY = "clevr-skills"
-COUNTS = ("0", "1", "2", "3", "4")
+COUNTS = tuple(map(str, range(MAX_COUNT + 1)))
 # All possible answers by skill; empty for lists, which have too many.
 ANSWERS: dict[str, tuple[str, ...]] = {"list": (), "exists": ("no", "yes"), "count": COUNTS}
 SEPARATOR = "; "
@@ -38,31 +37,6 @@ LIST = (
     "List every object in this scene, each as size color material shape (such as small red metal cube), "
     "separated by semicolons."
 )
-
-
-@dataclass(frozen=True)
-class SkillsConfig:
-    """Number, size and contents of the scenes."""
-
-    scenes: int = 200
-    """Scenes of the test split; each has three questions."""
-    train: int = 50
-    """Scenes of the training split, which determines the majority answers."""
-    min_objects: int = 3
-    """Fewest objects in a scene."""
-    max_objects: int = 10
-    """Most objects in a scene."""
-    width: int = 480
-    """Width of the pictures in pixels."""
-    height: int = 320
-    """Height of the pictures in pixels, at most their width."""
-    seed: int = 0
-    """Benchmarks with different seeds share no scenes."""
-
-    def __post_init__(self) -> None:
-        ranges = [("scenes", 1, 10**6), ("train", 0, 10**6), ("min_objects", 1, 10)]
-        ranges += [("max_objects", max(len(COUNTS) - 1, self.min_objects), 10)]
-        check_ranges(self, [*ranges, ("width", 64, 4096), ("height", 64, self.width)])
 
 
 def generate(out: Path, config: SkillsConfig, workers: int) -> Manifest:

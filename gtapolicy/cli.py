@@ -6,12 +6,8 @@ from pathlib import Path
 from tyro.conf import Positional
 
 from gtapolicy.dataset.config import GenerateConfig, PolicyConfig
-from gtapolicy.dataset.generate import generate as generate_benchmark
-from gtapolicy.dataset.generate import import_gta
-from gtapolicy.policy import rules, wording
+from harness.cli import show
 from harness.console import command_line
-from harness.files.benchmark import summary
-from harness.show import show
 
 
 def generate(out: Positional[Path], /, config: GenerateConfig) -> None:
@@ -24,6 +20,9 @@ def generate(out: Positional[Path], /, config: GenerateConfig) -> None:
         out: Folder of the new benchmark.
         config: Policy and size of the benchmark.
     """
+    from gtapolicy.dataset.generate import generate as generate_benchmark
+    from harness.files.benchmark import summary
+
     print(summary(out, generate_benchmark(out, config)))
 
 
@@ -35,6 +34,9 @@ def import_(gta: Positional[Path], out: Positional[Path], /, config: PolicyConfi
         out: Folder of the new benchmark.
         config: Policy of the benchmark.
     """
+    from gtapolicy.dataset.generate import import_gta
+    from harness.files.benchmark import summary
+
     manifest, skipped = import_gta(gta, out, config)
     for message in skipped:
         print(message, file=sys.stderr)
@@ -48,6 +50,8 @@ def rules_(file: Positional[Path | None] = None, /) -> None:
     Args:
         file: TOML file with tools and rules. Default: the paper's.
     """
+    from gtapolicy.policy import rules, wording
+
     print(wording.policy_text(rules.load(file), "Example"), end="")
 
 

@@ -21,14 +21,14 @@ from harness import run as runs
 from harness.backends import EXTERNAL, Endpoint, Sampling
 from harness.engine import EngineConfig
 from harness.errors import UserError
-from harness.external import FromFunction, Respond, ResponseLine, ScoreRequest
+from harness.external import FromFunction, Respond, ResponseLine
 from harness.files import store
 from harness.files.benchmark import Benchmark
 from harness.general import published
 from harness.metrics.accuracy import ACCURACY
 from harness.records import Report
 from harness.report.figures import table
-from harness.request import EvalRequest, PromptRequest
+from harness.request import EvalRequest, PromptRequest, ScoreRequest
 
 # The fields of a request whose own fields are flags.
 PARTS: Mapping[str, Any] = {"sampling": Sampling, "endpoint": Endpoint, "processes": EngineConfig}

@@ -1,34 +1,16 @@
 """The `harness` command: eval, prompts, score, judge, report, compare, show, verify, list."""
 
+import sys
 from pathlib import Path
 
 from tyro.conf import Positional
 
-from harness import registry
-from harness.compare.page import table as comparison_table
-from harness.compare.page import write_comparison
-from harness.compare.pairs import compare as compare_runs
 from harness.console import command_line
 from harness.errors import UserError
-from harness.external import ResponseLine, ScoreRequest, prompt_lines, score_responses
-from harness.files import store
-from harness.files.kinds import RUN, RUN_OR_RUNS, refuse, require, runs_in
-from harness.general import published
 from harness.judge.config import JudgeRequest
-from harness.judge.run import judge as judge_run
-from harness.judge.summary import figures
-from harness.judge.summary import table as judgement_table
-from harness.metrics.metric import installed
 from harness.records import Report
-from harness.report.figures import read_report, table
-from harness.report.page import warnings
-from harness.report.savings import savings
-from harness.report.text import terminal_table
-from harness.request import EvalRequest, PromptRequest
-from harness.run import evaluate
-from harness.show import show
+from harness.request import EvalRequest, PromptRequest, ScoreRequest
 from harness.text import printable
-from harness.verify import verify as verify_benchmark
 
 
 def eval_(benchmark: Positional[str], /, request: EvalRequest, *, out: Path) -> None:
@@ -40,6 +22,9 @@ def eval_(benchmark: Positional[str], /, request: EvalRequest, *, out: Path) -> 
         request: Which model to score, and on what.
         out: Folder of the run.
     """
+    from harness.general import published
+    from harness.run import evaluate
+
     _print_report(evaluate(published.open(benchmark), request, out), out)
 
 
@@ -54,6 +39,10 @@ def prompts(
         out: The file, with a JSON object per line: id, prompt_sha256 and messages as for OpenAI's API.
         inline: Write images into the file as data URIs, and not as file:// addresses.
     """
+    from harness.external import prompt_lines
+    from harness.files import store
+    from harness.general import published
+
     with store.writing(out):
         out.parent.mkdir(parents=True, exist_ok=True)
     store.write_lines(out, prompt_lines(published.open(benchmark), request, inline))
@@ -73,11 +62,19 @@ def score(
         request: Which prompts were requested, and which model responded with which sampling.
         out: Folder of the run.
     """
+    from harness.external import ResponseLine, score_responses
+    from harness.files import store
+    from harness.general import published
+
     lines = store.read_lines(responses, ResponseLine)
     _print_report(score_responses(published.open(benchmark), request, lines, str(responses), out), out)
 
 
 def _print_report(report: Report, out: Path) -> None:
+    from harness.report.figures import table
+    from harness.report.page import warnings
+    from harness.report.savings import savings
+
     print(table({report.run.model: report}))
     for saving in savings(report.usage):
         print(saving)
@@ -96,10 +93,15 @@ def judge(run: Positional[Path], /, request: JudgeRequest, *, benchmark: str | N
         request: Which model judges, and how.
         benchmark: The benchmark of the run, if it was moved.
     """
+    from harness.files.kinds import RUN, require
+    from harness.general import published
+    from harness.judge.run import judge as judge_run
+    from harness.judge.summary import figures, table
+
     require(run, RUN)
     moved = published.open(benchmark) if benchmark is not None else None
     judgement = judge_run(run, request, moved)
-    print(judgement_table(judgement))
+    print(table(judgement))
     if not judgement.n:
         reason = judgement.responses[0].reasons[0] or ""
         unscored = figures(judgement)["unscored verdicts"]
@@ -113,6 +115,9 @@ def report(runs: Positional[tuple[Path, ...]], /) -> None:
     Args:
         runs: Folders of runs, or folders that contain runs.
     """
+    from harness.files.kinds import RUN_OR_RUNS, refuse, runs_in
+    from harness.report.figures import read_report, table
+
     if not runs:
         raise UserError("runs: expected the folders of one or more runs, got none")
     for run in runs:
@@ -147,11 +152,36 @@ def compare(
         tuned: The same for one or more models after training.
         out: Write compare.json, compare.md and compare.html to this folder.
     """
+    from harness.compare.page import table, write_comparison
+    from harness.compare.pairs import compare as compare_runs
+
     comparison = compare_runs(base, tuned)
-    print(comparison_table(comparison))
+    print(table(comparison))
     if out is not None:
         write_comparison(comparison, out)
         print(f"page: {out / 'compare.html'}")
+
+
+def show(benchmark: Positional[str], instance: Positional[str], /, *, png: Path | None = None) -> None:
+    """Show an instance: images, policy and gold response, in the terminal or as a PNG.
+
+    Args:
+        benchmark: Folder of a complete benchmark, or a published one as NAME[:SOURCE].
+        instance: Its id, which is the first field of a line in instances.test.jsonl.
+        png: Write a PNG to this file instead of printing to the terminal.
+    """
+    from harness.general import published
+    from harness.show import find, terminal, write_png
+
+    if png is not None and png.suffix != ".png":
+        raise UserError(f"png: expected a file name that ends in .png, got {png}")
+    bench = published.open(benchmark)
+    found = find(bench, instance)
+    if png is None:
+        print(terminal(bench, found, colors=sys.stdout.isatty()))
+    else:
+        write_png(bench, found, png)
+        print(png)
 
 
 def verify(benchmark: Positional[str], /) -> None:
@@ -160,11 +190,18 @@ def verify(benchmark: Positional[str], /) -> None:
     Args:
         benchmark: Folder of a complete benchmark, or a published one as NAME[:SOURCE].
     """
+    from harness.general import published
+    from harness.verify import verify as verify_benchmark
+
     print(verify_benchmark(published.open(benchmark)))
 
 
 def list_() -> None:
     """List the installed families, published benchmarks, backends and metrics."""
+    from harness import registry
+    from harness.metrics.metric import installed
+    from harness.report.text import terminal_table
+
     for group in (registry.FAMILIES, registry.GENERAL, registry.BACKENDS):
         print(f"{group.removeprefix('harness.')}: {', '.join(registry.names(group))}")
     rows = [(m.title, m.direction, m.explanation) for m in installed().values()]

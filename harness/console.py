@@ -1,12 +1,18 @@
-"""What all commands share: names in the usage line, and errors as a sentence with exit code 2."""
+"""What all commands share: names in the usage line, and errors as a sentence with exit code 2.
+
+The function of a command imports what it runs, so that --help loads only the types of the arguments.
+"""
 
 import dataclasses
 import inspect
 import io
 import os
+import shutil
 import sys
+import textwrap
 from collections.abc import Callable, Iterator
-from typing import Annotated, Any, Literal, NoReturn, get_args, get_origin, get_type_hints
+from types import UnionType
+from typing import Annotated, Any, Literal, NoReturn, Union, get_args, get_origin, get_type_hints
 
 import tyro
 
@@ -23,20 +29,23 @@ Quiet = Annotated[
 
 
 def command_line(commands: dict[str, Command], prog: str, description: str) -> None:
-    """Parses the arguments, runs the subcommand that they name and exits."""
+    """Parses the arguments, runs the command that they name and exits."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # A terminal that lacks a sign shows "?" instead.
             stream.reconfigure(errors="replace")
-    command = commands.get(sys.argv[1] if len(sys.argv) > 1 else "")
+    name = sys.argv[1] if len(sys.argv) > 1 else ""
+    command = commands.get(name)
     try:
         try:
-            tyro.extras.subcommand_cli_from_dict(
-                {name: _described(function) for name, function in commands.items()},
-                prog=prog,
-                description=description,
-                config=(tyro.conf.OmitArgPrefixes,),
-            )
+            if command is not None:
+                config = (tyro.conf.OmitArgPrefixes,)
+                tyro.cli(_described(command), prog=f"{prog} {name}", args=sys.argv[2:], config=config)
+            elif {"-h", "--help"} & set(sys.argv[1:]):
+                print(_overview(commands, prog, description))
+            else:
+                expected = f"one of {', '.join(commands)}, got {name or 'none'}"
+                raise UserError(f"command: expected {expected}; `{prog} --help` describes them")
         finally:
             sys.stdout.flush()
     except UserError as error:
@@ -62,6 +71,17 @@ def _exit(prog: str, message: str) -> NoReturn:
 def _discard_output() -> None:
     """What is not written yet goes nowhere, because Python would complain again as it closes stdout."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _overview(commands: dict[str, Command], prog: str, description: str) -> str:
+    """What every command does. tyro would describe the arguments of all commands first, which takes long."""
+    column, width = max(map(len, commands)) + 4, shutil.get_terminal_size().columns
+    lines = [f"usage: {prog} COMMAND ...", "", description, ""]
+    for name, command in commands.items():
+        summary, _, _ = (inspect.getdoc(command) or "").partition("\n\n")
+        head = f"  {name}".ljust(column)
+        lines += textwrap.wrap(summary, width, initial_indent=head, subsequent_indent=" " * column)
+    return "\n".join([*lines, "", f"`{prog} COMMAND --help` describes the arguments of a command."])
 
 
 def _described(command: Command) -> Command:
@@ -116,6 +136,9 @@ def _argument(name: str, annotation: Any) -> Any:
         metavar = value.__name__.upper() if value in (int, float) else name.upper().replace("_", "-")
     if get_origin(annotation) is tuple:
         metavar = f"{metavar} [{metavar} ...]"
+    if get_origin(annotation) is UnionType:
+        # Written as X | None, tyro imports typeguard, which takes long.
+        annotation = Union[get_args(annotation)]  # noqa: UP007
     if value is bool:
         return Annotated[annotation, tyro.conf.arg(help_behavior_hint=_default)]
     return Annotated[annotation, tyro.conf.arg(metavar=metavar, help_behavior_hint=_default)]

@@ -13,13 +13,12 @@ the benchmark, has an unknown id. Nothing is guessed: RUN is written only if eve
 import base64
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import fields
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
-from tyro.conf import arg
 
 from harness import backends, images
 from harness.backends import EXTERNAL, Backend, Sampling, failure
@@ -29,7 +28,7 @@ from harness.files.benchmark import Benchmark
 from harness.files.kinds import RESPONSES
 from harness.progress import Bar, note
 from harness.records import Json, Prompt, Report, Response
-from harness.request import EvalRequest, PromptRequest, make_run
+from harness.request import EvalRequest, PromptRequest, ScoreRequest, make_run
 from harness.run import evaluate, prompts_of
 from harness.sampling import scored_instances
 from harness.text import printable, reason, short
@@ -38,15 +37,6 @@ from harness.text import printable, reason, short
 Respond = Callable[[list[dict[str, Any]]], str]
 # The digits of the digest in an id.
 DIGITS = 12
-
-
-@dataclass(frozen=True)
-class ScoreRequest(PromptRequest):
-    """What the user states about responses from elsewhere: which prompts, which model, which sampling."""
-
-    model: Annotated[str, arg(metavar="NAME", help="Name of the model, for reports; or the folder of its "
-                              "checkpoint, whose weights and training are then recorded.")]  # fmt: skip
-    sampling: Sampling = field(default_factory=Sampling)
 
 
 class ResponseLine(msgspec.Struct):

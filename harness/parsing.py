@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
-from harness.text import normalized
+from harness.text import matches, normalized
 from harness.thoughts import answer_in
 
 # Part of every query. Changing it changes the digest of every benchmark.
@@ -22,6 +22,8 @@ _BOXES = re.compile(
 _TAGS = re.compile(
     r"(?P<box><(?:answer|response|tool_call)>)|</(?:answer|response|tool_call)>", re.IGNORECASE
 )
+# How all of them begin.
+_BEGINNING = re.compile(r"[\\{}<]")
 # LaTeX commands that only change how their argument looks.
 _FONTS = (
     "text(?:rm|bf|it|tt|sf|sc|sl|md|up|normal)?|math(?:rm|bf|it|tt|sf|bb|cal|frak|scr|normal)|operatorname"
@@ -108,7 +110,7 @@ def _boxes(text: str) -> list[Box]:
 def _pairs(marks: re.Pattern[str], text: str) -> list[Box]:
     opened: list[re.Match[str]] = []
     found: list[Box] = []
-    for mark in marks.finditer(text):
+    for mark in matches(_BEGINNING, marks, text):
         if mark.lastgroup:
             opened.append(mark)
         elif opened and (opening := opened.pop()).lastgroup == "box":

@@ -1,7 +1,8 @@
-"""What `harness eval` is asked for, and the folder that it reserves for its run.
+"""What `harness eval` and `harness score` are asked for, and the folder that they reserve for a run.
 
 PromptRequest  which prompts
-EvalRequest    which prompts and which model: the flags of the command
+EvalRequest    which prompts and which model: the flags of `harness eval`
+ScoreRequest   which prompts, and what is known of the model that another program ran
 Run            all that the responses depend on, in RUN/run.json; another one for the same folder is
                refused, unless every request to the model failed
 """
@@ -9,7 +10,7 @@ Run            all that the responses depend on, in RUN/run.json; another one fo
 import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 from tyro.conf import arg
@@ -20,11 +21,13 @@ from harness.backends.identity import CHECKPOINTS, TRUSTED, identity
 from harness.engine import EngineConfig
 from harness.errors import UserError
 from harness.files import store
-from harness.files.benchmark import Benchmark
 from harness.files.kinds import RESPONSES, TRAINING
 from harness.files.workdir import reserve
 from harness.records import Response, Run
 from harness.variants import VARIANTS
+
+if TYPE_CHECKING:
+    from harness.files.benchmark import Benchmark
 
 # What a run writes besides its request and its responses.
 DERIVED = TRAINING, "sessions.jsonl", "scores.jsonl", "report.json", "report.html"
@@ -100,7 +103,16 @@ class EvalRequest(PromptRequest):
             )
 
 
-def reserve_run(benchmark: Benchmark, request: EvalRequest, out: Path) -> Run:
+@dataclass(frozen=True)
+class ScoreRequest(PromptRequest):
+    """What the user states about responses from elsewhere: which prompts, which model, which sampling."""
+
+    model: Annotated[str, arg(metavar="NAME", help="Name of the model, for reports; or the folder of its "
+                              "checkpoint, whose weights and training are then recorded.")]  # fmt: skip
+    sampling: Sampling = field(default_factory=Sampling)
+
+
+def reserve_run(benchmark: "Benchmark", request: EvalRequest, out: Path) -> Run:
     """Reserves the folder for a run, or resumes the run that it contains.
 
     The path of the benchmark may change, because the digest identifies its content. A finished run may be
@@ -140,7 +152,7 @@ def _discard_failures(out: Path) -> bool:
     return True
 
 
-def make_run(benchmark: Benchmark, request: EvalRequest) -> Run:
+def make_run(benchmark: "Benchmark", request: EvalRequest) -> Run:
     """The run that answers a request, before a folder is reserved for it."""
     manifest = benchmark.manifest
     return Run(

@@ -2,48 +2,22 @@
 
 import io
 import shutil
-import sys
 import textwrap
 from collections.abc import Iterable
 from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
-from tyro.conf import Positional
 
 from harness import variants
 from harness.errors import UserError
 from harness.files import store
 from harness.files.benchmark import Benchmark
-from harness.general import published
 from harness.records import Instance, Part
 from harness.text import printable
 
 PAGE = 1100
 MARGIN = 20
 FONT = 15
-
-
-def show(benchmark: Positional[str], instance: Positional[str], /, *, png: Path | None = None) -> None:
-    """Show an instance: images, policy and gold response, in the terminal or as a PNG.
-
-    Args:
-        benchmark: Folder of a complete benchmark, or a published one as NAME[:SOURCE].
-        instance: Its id, which is the first field of a line in instances.test.jsonl.
-        png: Write a PNG to this file instead of printing to the terminal.
-    """
-    if png is not None and png.suffix != ".png":
-        raise UserError(f"png: expected a file name that ends in .png, got {png}")
-    bench = published.open(benchmark)
-    found = find(bench, instance)
-    if png is None:
-        print(terminal(bench, found, colors=sys.stdout.isatty()))
-    else:
-        data = io.BytesIO()
-        page(bench, found).save(data, "PNG")
-        with store.writing(png):
-            png.parent.mkdir(parents=True, exist_ok=True)
-        store.write(png, data.getvalue())
-        print(png)
 
 
 def find(benchmark: Benchmark, instance_id: str) -> Instance:
@@ -84,6 +58,14 @@ def page(benchmark: Benchmark, instance: Instance) -> Image.Image:
         sheet.paste(block, (MARGIN, top))
         top += block.height + MARGIN // 2
     return sheet
+
+
+def write_png(benchmark: Benchmark, instance: Instance, png: Path) -> None:
+    data = io.BytesIO()
+    page(benchmark, instance).save(data, "PNG")
+    with store.writing(png):
+        png.parent.mkdir(parents=True, exist_ok=True)
+    store.write(png, data.getvalue())
 
 
 def _parts(benchmark: Benchmark, instance: Instance) -> Iterable[Part]:

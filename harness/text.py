@@ -1,6 +1,8 @@
 """Names and texts from other people's data, made safe to print and to compare."""
 
+import re
 import unicodedata
+from collections.abc import Iterator
 from itertools import groupby, islice
 
 from harness.errors import UserError
@@ -11,6 +13,19 @@ _PLAIN = str.maketrans(dict.fromkeys("‘’‚‛′", "'") | dict.fromkeys("�
 # quadratic time.
 _MAX_MARKS = 30
 MOST_OF_REASON = 200
+
+
+def matches(beginning: re.Pattern[str], pattern: re.Pattern[str], text: str) -> Iterator[re.Match[str]]:
+    """The matches of a pattern, each of which starts where `beginning` matches.
+
+    Faster than `pattern.finditer(text)` if `beginning` starts with a set of characters: then `re` skips all
+    others at once.
+    """
+    end = 0
+    for start in beginning.finditer(text):
+        if start.start() >= end and (match := pattern.match(text, start.start())):
+            end = match.end()
+            yield match
 
 
 def printable(text: str) -> str:

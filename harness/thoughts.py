@@ -12,6 +12,8 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from harness.text import matches
+
 # Blocks in XML style: <think>, <Thinking>, <seed:think>, <longcat_think>, <think_fast>, <think budget="3">.
 _NAMES = "think thinking thought thoughts reasoning scratchpad".split()
 _XML = r"(?:\w{1,20}[:_])?%s(?:[:_]\w{1,20})?(?:\s+\w{1,20}=[^<>]{0,80})?\s*>"
@@ -41,10 +43,9 @@ _KINDS: tuple[tuple[str, str], ...] = (
     # Sentences instead of marks. The openings are not listed, because other models begin an answer with them.
     (r"(?!)", r"Here(?: is|'s) my response:|\[BEGIN FINAL RESPONSE\]"),
 )
-# The beginning is checked first, which makes the search several times as fast.
-_BEGINNING = r"(?=[<\[◁]|analysis|assistant|here)"
-_ANY = "|".join(f"({opening})|({closing})" for opening, closing in _KINDS)
-_MARK = re.compile(f"{_BEGINNING}(?:{_ANY})", re.IGNORECASE)
+_MARK = re.compile("|".join(f"({opening})|({closing})" for opening, closing in _KINDS), re.IGNORECASE)
+# How a mark begins: with a bracket, or as one of three words.
+_BEGINNING = re.compile(r"[<\[◁aAhH](?:(?<=[<\[◁])|(?i:(?<=a)nalysis|(?<=a)ssistant|(?<=h)ere))")
 _OPEN_AT_END = re.compile("(?:" + "|".join(opening for opening, _ in _KINDS) + r")\s*\Z", re.IGNORECASE)
 
 
@@ -60,7 +61,7 @@ class Mark(NamedTuple):
 
 def marks(text: str) -> Iterator[Mark]:
     """Every mark in the text, in order."""
-    for match in _MARK.finditer(text):
+    for match in matches(_BEGINNING, _MARK, text):
         group = match.lastindex or 1
         yield Mark((group - 1) // 2, group % 2 == 1, *match.span())
 

@@ -5,9 +5,6 @@ from pathlib import Path
 from tyro.conf import Positional
 
 from harness.console import command_line
-from harness.files.kinds import RUN, require
-from harness.metrics.metric import SHARE
-from leaderboards.storage.board import Boards
 
 
 def submit(run: Positional[Path], /, *, board: Path, benchmark: str | None = None) -> None:
@@ -18,6 +15,9 @@ def submit(run: Positional[Path], /, *, board: Path, benchmark: str | None = Non
         board: Folder of the boards; created if it does not exist.
         benchmark: Folder of the benchmark, or a published one as NAME[:SOURCE]. Default: that in run.json.
     """
+    from harness.files.kinds import RUN, require
+    from harness.metrics.metric import SHARE
+    from leaderboards.storage.board import Boards
     from leaderboards.submit import submit as submit_run
 
     require(run, RUN)
@@ -43,6 +43,7 @@ def show(*, board: Path, legacy: bool = False) -> None:
         legacy: Include boards of older versions of a benchmark or its scorer.
     """
     from leaderboards.pages.export import terminal
+    from leaderboards.storage.board import Boards
 
     print(terminal(Boards(board), legacy))
 
@@ -70,6 +71,7 @@ def export(out: Positional[Path], /, *, board: Path) -> None:
         board: Folder of the boards.
     """
     from leaderboards.pages.export import export as export_boards
+    from leaderboards.storage.board import Boards
 
     files = export_boards(Boards(board), out)
     print(f"{len(files)} files; start with {files[0]}")

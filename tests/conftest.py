@@ -16,9 +16,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 from family_fixtures import FAMILY_FIXTURES
 from published import write_mmlu_pro, write_mmmu_pro
 
-from clevrpolicy.dataset.config import SceneConfig
+from clevrpolicy.dataset.config import SceneConfig, SkillsConfig
 from clevrpolicy.dataset.generate import generate
-from clevrpolicy.skills import SkillsConfig
 from clevrpolicy.skills import generate as generate_skills
 from gtapolicy.dataset.config import GenerateConfig
 from gtapolicy.dataset.generate import generate as generate_calls
@@ -62,7 +61,7 @@ def words_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny vision-language model with random weights."""
-    from training.base import save_random
+    from training.base.model.checkpoint import save_random
 
     out = tmp_path_factory.mktemp("checkpoints") / "tiny"
     save_random(out)

@@ -4,20 +4,15 @@ import os
 import signal
 from pathlib import Path
 
-from tabulate import tabulate
 from tyro.conf import Positional
 
 from harness.console import command_line
 from harness.engine import THIS_MACHINE, EngineConfig
 from harness.errors import UserError
-from harness.files.benchmark import Benchmark
 from training import config
 from training.base.curriculum import BaseConfig
 from training.config import Stage
-from training.cot.generate import CotRequest, make_chains
-from training.sweep.records import read_records
-from training.sweep.run import run_sweep
-from training.train import train as train_recipe
+from training.cot.config import CotRequest
 
 
 def train(
@@ -47,6 +42,8 @@ def train(
         seed: Seed for the order of the data, for sampling and for new weights.
         stage: Train only this stage; the earlier ones must be finished.
     """
+    from training.train import train as train_recipe
+
     loaded = config.load(recipe, scale, base=base, data=config.pair_data(data, cot), seed=seed)
     print(f"checkpoint: {train_recipe(loaded, out, stage)}")
 
@@ -59,6 +56,9 @@ def cot(benchmark: Positional[Path], out: Positional[Path], /, request: CotReque
         out: Folder for the chains.
         request: Which chains, and the model that writes them.
     """
+    from harness.files.benchmark import Benchmark
+    from training.cot.generate import make_chains
+
     print(make_chains(Benchmark(benchmark), out, request))
 
 
@@ -85,6 +85,8 @@ def sweep(
             has GPUs, or cores if it has none.
         finished: Files of `trimpi collect`. Cells with the same settings in them are not run again.
     """
+    from training.sweep.run import run_sweep
+
     # A scheduler stops a job with SIGTERM. Treat it like Ctrl-C, so that the processes of the sweep end too.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     print(f"{run_sweep(file, out, jobs, finished, processes)} cells are finished: {out}")
@@ -99,6 +101,8 @@ def collect(sources: Positional[tuple[Path, ...]], /, *, into: Path) -> None:
         sources: Folders of one sweep, from one or more machines, and files of this command.
         into: The file to write, such as docs/results/teachers.jsonl, with a line for each cell.
     """
+    from training.sweep.records import read_records
+
     records = read_records(sources)
     records.write(into)
     print(f"{len(records.cells)} cells: {into}")
@@ -111,6 +115,7 @@ def report(sources: Positional[tuple[Path, ...]], /, *, into: Path) -> None:
         sources: Folders of one sweep, and files of `trimpi collect`; cells that have not run yet are marked.
         into: The page to write, such as docs/results.md; its plots go into a folder of the same name.
     """
+    from training.sweep.records import read_records
     from training.sweep.report.page import write_results
 
     print(write_results(read_records(sources), into))
@@ -147,6 +152,8 @@ def curves(runs: Positional[tuple[Path, ...]], /, *, out: Path | None = None) ->
 
 def recipes() -> None:
     """List the recipes and scales that come with the project."""
+    from tabulate import tabulate
+
     rows = [(name, r["title"], ", ".join(r["stages"])) for name, r in config.recipe_files().items()]
     print(tabulate(rows, ("recipe", "title", "stages")))
     print(f"\nscales: {', '.join(config.names(config.SCALES))}")

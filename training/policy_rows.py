@@ -11,13 +11,17 @@ it does not recall them in a response. In these sequences the policy is the resp
 Images are never learned, so a response refers to the images of its policy by their number.
 """
 
+from __future__ import annotations
+
 import random
 from collections.abc import Sequence
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from harness.errors import UserError
-from harness.files.benchmark import Benchmark
 from harness.records import Instance, Part
+
+if TYPE_CHECKING:
+    from harness.files.benchmark import Benchmark
 
 PolicyRow = Literal["policy", "rewording", "rules"]
 REQUEST = "Write down policy {name}."

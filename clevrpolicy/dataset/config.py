@@ -1,4 +1,4 @@
-"""The configuration of a benchmark: the flags of `clevrpolicy generate`, stored in the manifest."""
+"""The configuration of a benchmark: the flags of the command that generates it, stored in the manifest."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,6 +14,9 @@ REASONS = {
     "max_objects": "; questions need scenes with 4 different objects, and no fewer than --min-objects",
     "height": "; CLEVR's camera needs a height of at most the --width",
 }
+
+# The highest answer to a question of clevr-skills that asks how many objects there are.
+MAX_COUNT = 4
 
 
 def check_ranges(config: object, ranges: Iterable[tuple[str, int, int]]) -> None:
@@ -94,3 +97,28 @@ class SceneConfig(Config):
         # A scene may need four different objects to reach a leaf. CLEVR's camera requires width >= height.
         objects = [("min_objects", 2, 10), ("max_objects", max(4, self.min_objects), 10)]
         return [*super().ranges(), *objects, ("width", 64, 4096), ("height", 64, self.width)]
+
+
+@dataclass(frozen=True)
+class SkillsConfig:
+    """clevr-skills: number, size and contents of the scenes."""
+
+    scenes: int = 200
+    """Scenes of the test split; each has three questions."""
+    train: int = 50
+    """Scenes of the training split, which determines the majority answers."""
+    min_objects: int = 3
+    """Fewest objects in a scene."""
+    max_objects: int = 10
+    """Most objects in a scene."""
+    width: int = 480
+    """Width of the pictures in pixels."""
+    height: int = 320
+    """Height of the pictures in pixels, at most their width."""
+    seed: int = 0
+    """Benchmarks with different seeds share no scenes."""
+
+    def __post_init__(self) -> None:
+        ranges = [("scenes", 1, 10**6), ("train", 0, 10**6), ("min_objects", 1, 10)]
+        ranges += [("max_objects", max(MAX_COUNT, self.min_objects), 10)]
+        check_ranges(self, [*ranges, ("width", 64, 4096), ("height", 64, self.width)])

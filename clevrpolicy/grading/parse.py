@@ -17,11 +17,14 @@ and free wordings of models:
 """
 
 import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from clevrpolicy.scene.ontology import ATTRIBUTES
 from harness.parsing import without_boxes
 
+T = TypeVar("T")
 SYNONYMS = {
     "grey": "gray",
     "big": "large",
@@ -33,32 +36,57 @@ SYNONYMS = {
     "ball": "sphere",
 }
 _VALUES = {value: (attribute, value) for attribute, values in ATTRIBUTES.items() for value in values}
-# Attribute and value by the word that names them.
-_WORDS = _VALUES | {word: _VALUES[value] for word, value in SYNONYMS.items()}
-_ATTRIBUTE = "|".join(ATTRIBUTES)
-_VERBS = r"ask|check|see|test|determin|verif|decid|find\s{1,3}out"
-_GO = "go|goes|proceed|continue|move|turn|jump|lead|send|direct|follow|next"
 
-# One named group for each kind of cue. All repetitions are bounded, so matching takes linear time.
-CUES = re.compile(
-    rf"""
+
+def _forms(words: Mapping[str, T]) -> dict[str, T]:
+    """The words in singular and plural."""
+    return {word + ending: meaning for word, meaning in words.items() for ending in ("", "s")}
+
+
+# Attribute and value by the word that names them, and attributes by their names.
+_WORDS = _forms(_VALUES | {word: _VALUES[value] for word, value in SYNONYMS.items()})
+_NAMES = _forms({attribute: attribute for attribute in ATTRIBUTES})
+_GO = "go goes proceed continue move turn jump lead send direct follow next".split()
+_CUES: Mapping[str, Iterable[str]] = {
+    "if": ["if"],
+    "question": ["whether"],
+    "otherwise": ["otherwise", "else"],
+    "no": ["no", "not", "none", "false", "absent", "cannot"],
+    "yes": ["yes", "true", "met", "satisfied", "present"],
+    "go": [word + ending for word in _GO for ending in ("", "s", "ing")],
+    "attribute": _NAMES,
+    "value": _WORDS,
+    "arrow": ["→", "⇒", "->", "=>"],
+    "sentence_end": ".?!;\n",
+    "clause_end": ",:()—–",
+    # A cue only as the beginning of a PHRASE.
+    "phrase": "condition conditions case is are there same hold holds isn aren doesn don cann".split(),
+}
+KINDS = {cue: kind for kind, cues in _CUES.items() for cue in cues}
+# A word, or a mark that may be a cue, or a question such as "check if". Most words are not in KINDS.
+TOKENS = re.compile(
+    r"""
     \b(?:
+      (?P<question>(?:ask|check|see|test|determin|verif|decid|find\s{1,3}out)\w{0,4}\s{1,3}if\b)
+    | [a-z]+\b
+    | condition | case
+    )
+    | [→⇒.?!;\n,:()—–]
+    | [-=]>
+    """,
+    re.VERBOSE,
+)
+# One named group for each kind of cue that consists of several tokens. All repetitions are bounded, so
+# matching takes linear time.
+PHRASE = re.compile(
+    rf"""
       (?P<condition>conditions?[\s*_#]{{0,6}}(?P<number>\d{{1,9}}(?:\.\d{{1,9}}){{0,15}}))
     | (?P<case>(?<!\{{)case[\s*_#]{{0,6}}(?P<case_number>\d{{1,9}}))
-    | (?P<question>(?:whether|(?:is|are)\s{{1,3}}there|(?:{_VERBS})\w{{0,4}}\s{{1,3}}if)\b)
-    | (?P<if>if\b)
-    | (?P<otherwise>(?:otherwise|else)\b)
-    | (?P<no>(?:no|not|none|false|absent|cannot|(?:is|are|does|do|can)n['’]t)\b)
-    | (?P<yes>(?:yes|true|(?<!that\ )holds?|met|satisfied|present
-        |there(?:\s{{1,3}}(?:is|are|exists?)|['’]s)(?![^.,;:?!\n]{{0,30}}(?:\b(?:no|not|none)|n['’]t)\b))\b)
-    | (?P<go>(?:{_GO})(?:s|ing)?\b)
-    | (?P<same>same\s{{1,3}}(?P<same_attribute>{_ATTRIBUTE})\b)
-    | (?P<attribute>(?P<name>{_ATTRIBUTE})s?\b)
-    | (?P<value>(?P<word>{"|".join(_WORDS)})s?\b)
-    )
-    | (?P<arrow>[→⇒]|[-=]>)
-    | (?P<sentence_end>[.?!;\n])
-    | (?P<clause_end>[,:()—–])
+    | (?P<question>(?:is|are)\s{{1,3}}there\b)
+    | (?P<no>(?:is|are|does|do|can)n['’]t\b)
+    | (?P<yes>(?<!that\ )holds?\b
+        |there(?:\s{{1,3}}(?:is|are|exists?)|['’]s)(?![^.,;:?!\n]{{0,30}}(?:\b(?:no|not|none)|n['’]t)\b)\b)
+    | (?P<same>same\s{{1,3}}(?P<same_attribute>{"|".join(ATTRIBUTES)})\b)
     """,
     re.VERBOSE,
 )
@@ -91,11 +119,23 @@ class CitedCondition:
 
 def parse_citations(text: str) -> list[CitedCondition]:
     """The conditions that a text cites, in order. If the text returns to a condition, it is listed again."""
-    parser = _Parser()
     # Converting the text to lower case is several times as fast as a pattern that ignores case.
-    for cue in CUES.finditer(without_boxes(text).lower().replace("colour", "color")):
-        # The group for the kind of cue encloses all other groups, so it is the last group that closes.
-        kind = cue.lastgroup or ""
+    text = without_boxes(text).lower().replace("colour", "color")
+    first = text.find("condition")
+    if first < 0:
+        return []
+    parser, end = _Parser(), 0
+    for token in TOKENS.finditer(text, first):
+        kind = token.lastgroup or KINDS.get(token[0])
+        if kind is None or token.start() < end:
+            continue
+        cue = token
+        if kind == "phrase":
+            phrase = PHRASE.match(text, token.start())
+            if phrase is None:
+                continue
+            # The group for the kind of cue encloses all other groups, so it is the last group that closes.
+            kind, cue, end = phrase.lastgroup or "", phrase, phrase.end()
         if kind == "condition" or parser.in_condition:
             parser.read(kind, cue)
             parser.previous_kind = kind
@@ -107,6 +147,8 @@ class _Parser:
 
     def __init__(self) -> None:
         self.conditions: list[CitedCondition] = []
+        # The last of them; before the first one, a condition without a number that is not in the list.
+        self.current = CitedCondition("")
         # Whether the text is still about the last condition: no case was named since.
         self.in_condition = False
         self.previous_kind = ""
@@ -121,14 +163,18 @@ class _Parser:
         # The branch that an "if" or "otherwise" clause is about; None outside such a clause.
         self.branch: bool | None = None
 
-    @property
-    def current(self) -> CitedCondition:
-        return self.conditions[-1]
-
     def read(self, kind: str, cue: re.Match[str]) -> None:
-        match kind:
+        match kind:  # the most frequent kinds first
+            case "value":
+                self._value(*_WORDS[cue[0]])
+            case "clause_end":
+                self._end_clause()
+            case "sentence_end":
+                self._end_sentence(cue[0])
             case "condition":
                 self._condition(cue["number"])
+            case "attribute" if self.in_test:
+                self.current.attributes.append(_NAMES[cue[0]])
             case "case":
                 self._case(f"Case {cue['case_number']}")
             case "question":
@@ -147,14 +193,6 @@ class _Parser:
                 self.expects_target, self.in_evidence = True, False
             case "same" if self.in_test:
                 self.current.same_attribute = cue["same_attribute"]
-            case "attribute" if self.in_test:
-                self.current.attributes.append(cue["name"])
-            case "value":
-                self._value(*_WORDS[cue["word"]])
-            case "clause_end":
-                self._end_clause()
-            case "sentence_end":
-                self._end_sentence(cue[0])
 
     def _condition(self, number: str) -> None:
         # In "if Condition 1 holds", the condition is the subject and not yet the target of the branch.
@@ -163,8 +201,9 @@ class _Parser:
             return
         if self.in_condition and self.expects_target and self.current.target is None:
             self.current.target = f"Condition {number}"
-        if not self.conditions or self.current.number != number:
-            self.conditions.append(CitedCondition(number))
+        if self.current.number != number:
+            self.current = CitedCondition(number)
+            self.conditions.append(self.current)
         self.in_condition = True
         self.expects_target = self.in_question = self.in_evidence = self.verdict_in_sentence = False
         self.in_test = not self.current.states_test and self.current.verdict is None
@@ -199,7 +238,8 @@ class _Parser:
 
     def _end_clause(self) -> None:
         self.in_question = False
-        self.in_test = self.in_test and not self.current.states_test
+        if self.in_test:
+            self.in_test = not self.current.states_test
 
     def _end_sentence(self, mark: str) -> None:
         self._end_clause()

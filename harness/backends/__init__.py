@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import msgspec
@@ -20,8 +20,10 @@ import msgspec
 from harness import registry
 from harness.errors import UserError
 from harness.files import store
-from harness.files.benchmark import Benchmark
 from harness.records import Json, Prompt, Response
+
+if TYPE_CHECKING:
+    from harness.files.benchmark import Benchmark
 
 # Backends that answer from the benchmark itself (scripted.py). They are listed by name, because finding their
 # classes through the registry would import torch only to learn that `hf` is not one of them.
@@ -153,7 +155,7 @@ def storable(responses: Iterable[Response]) -> Iterator[Response]:
             yield Response(*response.key, text=None, error=f"the backend's response is not valid: {error}")
 
 
-def readable(benchmark: Benchmark, prompts: Sequence[Prompt]) -> tuple[list[Prompt], list[Response]]:
+def readable(benchmark: "Benchmark", prompts: Sequence[Prompt]) -> tuple[list[Prompt], list[Response]]:
     """The prompts to send, and a failure for each prompt with an image that cannot be read.
 
     Raises UserError if an image is missing or was changed, so that this is known before the first request.
@@ -171,7 +173,7 @@ def readable(benchmark: Benchmark, prompts: Sequence[Prompt]) -> tuple[list[Prom
 
 def make(
     model: str,
-    benchmark: Benchmark,
+    benchmark: "Benchmark",
     sampling: Sampling,
     endpoint: Endpoint = Endpoint(),
     folder: Path | None = None,

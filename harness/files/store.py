@@ -17,7 +17,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-import jsonlines
 import msgspec
 
 from harness.errors import UserError
@@ -138,12 +137,13 @@ def read_lines(path: Path, type_: type[T]) -> Iterator[T]:
 
 
 def _decoded(path: Path, lines: Iterable[bytes], type_: type[T]) -> Iterator[T]:
-    with jsonlines.Reader(lines, loads=msgspec.json.Decoder(type_).decode) as reader:
+    decoder = msgspec.json.Decoder(type_)
+    for number, line in enumerate(lines, 1):
         try:
-            yield from reader
-        except (jsonlines.InvalidLineError, *DECODE_ERRORS) as error:
-            line = getattr(error, "lineno", "?")
-            raise UserError(f"{path}, line {line}: {error.__cause__ or error}") from error
+            record = decoder.decode(line.removeprefix(codecs.BOM_UTF8))
+        except DECODE_ERRORS as error:
+            raise UserError(f"{path}, line {number}: {error}") from error
+        yield record
 
 
 class Log:

@@ -2,14 +2,16 @@
 
 import hashlib
 from dataclasses import dataclass, field
+from typing import Literal
 
 import msgspec
 
 from harness import variants
 from harness.backends import Endpoint, Sampling, is_scripted
 from harness.errors import UserError
-from harness.judge.prompt import SettingName
 from harness.seeds import rng
+
+SettingName = Literal["paper", "structured"]
 
 
 @dataclass(frozen=True)

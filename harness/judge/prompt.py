@@ -12,16 +12,15 @@ import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
-from typing import Literal
 
 import msgspec
 
 from harness.files.benchmark import Benchmark
+from harness.judge.config import SettingName
 from harness.records import Json, Part, Policy, Prompt, Response
 from harness.seeds import rng
 from harness.thoughts import answer_in
 
-SettingName = Literal["paper", "structured"]
 # The best score, as in the paper's Policy Referral. The worst is 0.
 MAX_SCORE = 10
 # Why a verdict that ends at --max-new-tokens has no score.

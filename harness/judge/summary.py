@@ -10,8 +10,8 @@ import msgspec
 from tabulate import tabulate
 
 from harness.backends import CHANGED
-from harness.judge.config import JudgeRequest
-from harness.judge.prompt import CUT_OFF, FOOLED, MAX_SCORE, SettingName
+from harness.judge.config import JudgeRequest, SettingName
+from harness.judge.prompt import CUT_OFF, FOOLED, MAX_SCORE
 from harness.metrics.metric import OUT_OF_TEN
 from harness.records import Json, Run
 from harness.stats.agreement import krippendorff

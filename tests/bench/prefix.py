@@ -20,7 +20,7 @@ from transformers import AutoConfig, AutoModelForImageTextToText
 from harness.backends import Sampling
 from harness.backends.local.hf import HuggingFace
 from harness.records import Part, Prompt
-from training.base import save_random
+from training.base.model.checkpoint import save_random
 
 INSTANCES = 64
 # The fastest repetition is reported, because other work on the machine can only add time.

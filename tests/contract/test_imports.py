@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -18,6 +19,24 @@ MAY_IMPORT = {package: {package, "harness"} for package in PACKAGES}
 BASE = ROOT / "training" / "base"
 # Loaded only by the code that uses them, so that commands start fast.
 HEAVY = {"torch", "transformers", "pyrender", "trimesh", "matplotlib"}
+# Not loaded by --help, which describes arguments only.
+NOT_FOR_HELP = HEAVY | {"numpy", "PIL", "jinja2", "tabulate", "tqdm"}
+SCRIPTS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["scripts"]
+# Prints what the help of a program and of all its commands loads.
+EVERY_HELP = """
+import contextlib, importlib, io, sys
+from harness import console
+run = console.command_line
+def every_help(commands, **words):
+    for name in ([], *([name] for name in commands)):
+        sys.argv[1:] = [*name, "--help"]
+        with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.StringIO()) as help:
+            run(commands, **words)
+        assert "usage: " in help.getvalue()
+console.command_line = every_help
+importlib.import_module(sys.argv[1]).main()
+print(*sys.modules)
+"""
 VAGUE_NAMES = {"utils", "util", "common", "helpers", "helper", "misc", "manager", "managers"}
 
 
@@ -76,6 +95,14 @@ def test_heavy_packages_are_not_loaded_before_they_are_used(module: str) -> None
     code = f"import sys, {module}; print(*sorted({HEAVY!r} & sys.modules.keys()))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout.split() == []
+
+
+@pytest.mark.parametrize("program", SCRIPTS)
+def test_help_loads_nothing_that_takes_long(program: str) -> None:
+    module, _, _ = SCRIPTS[program].partition(":")
+    command = [sys.executable, "-c", EVERY_HELP, module]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
+    assert NOT_FOR_HELP.intersection(done.stdout.split()) == set()
 
 
 def test_no_module_has_a_vague_name() -> None:

@@ -11,12 +11,11 @@ from odd_images import readable, unreadable
 from PIL import Image
 
 from clevrpolicy import cli
-from clevrpolicy.dataset.config import Config, SceneConfig
+from clevrpolicy.dataset.config import Config, SceneConfig, SkillsConfig
 from clevrpolicy.dataset.importer import import_clevr
 from clevrpolicy.scene import clevr_json
 from clevrpolicy.scene.ontology import KINDS
 from clevrpolicy.scene.placement import place
-from clevrpolicy.skills import SkillsConfig
 from harness.engine import WorkerConfig
 from harness.errors import UserError
 from harness.files.benchmark import Benchmark

@@ -19,7 +19,8 @@ from harness.records import Response
 from harness.request import EvalRequest
 from harness.run import evaluate
 from training import config
-from training.cot.generate import CotRequest, make_chains
+from training.cot.config import CotRequest
+from training.cot.generate import make_chains
 from training.rl import rewards
 from training.train import train
 

@@ -20,7 +20,8 @@ from harness.files.benchmark import Benchmark
 from harness.request import EvalRequest
 from harness.run import evaluate
 from training import config
-from training.cot.generate import CotRequest, make_chains
+from training.cot.config import CotRequest
+from training.cot.generate import make_chains
 from training.curves.history import RECORD_FILE
 from training.train import LOCK, reserve_run, train
 

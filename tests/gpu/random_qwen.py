@@ -9,8 +9,7 @@ from typing import Any
 import torch
 from transformers import GenerationConfig, Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
 
-from training.base import save_random
-from training.base.model.checkpoint import build_processor
+from training.base.model.checkpoint import build_processor, save_random
 from training.base.model.tokenizer import train_tokenizer
 
 # Of the text model: hidden size, feed-forward size, layers, heads, key-value heads, rows of the embedding,

@@ -9,7 +9,7 @@ import transformers as tf
 from transformers.models.idefics3.image_processing_pil_idefics3 import Idefics3ImageProcessorPil
 
 from harness.backends.local.image_processor import image_only
-from training.base import INIT_STD
+from training.base.model.checkpoint import INIT_STD
 from training.base.model.tokenizer import CHAT_TEMPLATE, train_tokenizer
 
 TEXT = {

@@ -15,7 +15,7 @@ import transformers as tf
 from small_models import OTHERS, TEXT, VISION
 
 from harness.backends.local.image_processor import image_only
-from training.base import INIT_STD, save_random
+from training.base.model.checkpoint import INIT_STD, save_random
 from training.base.model.tokenizer import train_tokenizer
 
 PAD = "<|endoftext|>"

@@ -23,7 +23,8 @@ from harness.report.figures import table
 from harness.request import EvalRequest
 from harness.run import evaluate
 from training import config
-from training.cot.generate import CotRequest, make_chains
+from training.cot.config import CotRequest
+from training.cot.generate import make_chains
 from training.train import train
 
 CHECKPOINTS = Path(__file__).parents[2] / ".venv-real" / "checkpoints"

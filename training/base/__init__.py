@@ -1,10 +1,6 @@
 """Trains the tiny base model, a Qwen2.5-VL of four million weights, from random initialization.
 
 Read `curriculum` (what is taught and when), then `data/` (what an example is), `model/`, `vision_pretraining`
-(the first stage), `optimizer`, `evaluation` and `loop` (the training itself). `save_random` writes an
-untrained model for tests.
+(the first stage), `optimizer`, `evaluation` and `loop` (the training itself). `model.checkpoint.save_random`
+writes an untrained model for tests.
 """
-
-from training.base.model.checkpoint import INIT_STD, save_random
-
-__all__ = ["INIT_STD", "save_random"]

@@ -12,7 +12,7 @@ format <think>...</think> \\boxed{...}. After a kill, the same command resumes. 
 import platform
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib.metadata import version
 from itertools import chain
 from pathlib import Path
@@ -21,7 +21,6 @@ import msgspec
 from tabulate import tabulate
 
 from harness import backends
-from harness.backends import Endpoint, Sampling, is_scripted
 from harness.errors import UserError
 from harness.files import store
 from harness.files.benchmark import Benchmark
@@ -31,46 +30,11 @@ from harness.progress import Bar
 from harness.records import Instance, Json, Response
 from harness.variants import INTERNALIZED
 from training.cot import prompts
-from training.cot.prompts import CotMethod, FilterResult
+from training.cot.config import CotMethod, CotRequest
+from training.cot.prompts import FilterResult
 
 PACKAGE = "policy-internalization"
 SPEC, MANIFEST, CHAINS, RESPONSES = "asked.json", "cot.json", "cot.jsonl", "responses.jsonl"
-
-
-@dataclass(frozen=True)
-class CotRequest:
-    """The flags of `trimpi cot`."""
-
-    how: CotMethod = "gold"
-    """gold: from the benchmark itself, without a model. forward: a model answers with the policy in context,
-    and right responses are kept. reverse: the model also sees the right answer and writes the reasoning.
-    teacher: like forward, but wrong responses are kept too (distillation)."""
-    model: str | None = None
-    """Model that writes the chains, as in `harness eval`, such as hf:PATH or openai:NAME; none for gold."""
-    limit: int | None = None
-    """Number of instances, balanced over policies and answers; a larger limit extends a smaller one."""
-    cover: float = 1.0
-    """Share of each policy's answers for which there are chains. Branches of the policy are left out."""
-    samples: int = 1
-    """Attempts per instance, until one of them can be kept."""
-    sampling: Sampling = field(default_factory=Sampling)
-    endpoint: Endpoint = field(default_factory=Endpoint)
-
-    def __post_init__(self) -> None:
-        for name in ("limit", "samples"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise UserError(f"{name}: expected 1 or more, got {value}")
-        if not 0 < self.cover <= 1:
-            raise UserError(f"cover: expected a share above 0 and at most 1, got {self.cover}")
-        if self.how == "gold" and (self.model is not None or self.samples > 1):
-            raise UserError("how: gold uses no model; omit --model and --samples, or choose another --how")
-        if self.how != "gold" and self.model is None:
-            raise UserError(f"model: expected a model for {self.how} chains, such as hf:PATH, got none")
-        if self.how in ("reverse", "teacher") and self.model is not None and is_scripted(self.model):
-            raise UserError(f"model: expected one that reads its prompt, such as hf:PATH, got {self.model}")
-        if self.samples > 1 and self.sampling.temperature == 0:
-            raise UserError("samples: greedy decoding gives the same response each time; set --temperature")
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
-from typing import Literal
 
 from harness import variants
 from harness.errors import UserError
@@ -13,8 +12,8 @@ from harness.records import Instance, Part, Prompt, Response
 from harness.seeds import rng
 from harness.thoughts import as_think_block
 from harness.variants import IN_CONTEXT, INTERNALIZED
+from training.cot.config import CotMethod
 
-CotMethod = Literal["gold", "forward", "reverse", "teacher"]
 # The reason when a request failed. The response is not known to be wrong, so the same command retries it.
 ERROR = "error"
 # Our wording; the paper does not give its own.

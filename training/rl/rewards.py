@@ -15,10 +15,6 @@ from harness.thoughts import as_think_block
 log = logging.getLogger(__name__)
 RewardFunction = Callable[..., list[float | None]]
 
-# The paper adds a format reward but does not give its weight. This is the default of EasyR1, which the paper
-# very likely used. It is enough to keep the format, and never worth as much as a right answer.
-FORMAT_WEIGHT = 0.1
-
 # What a response in the requested format contains, in this order.
 MARKS = ("<think>", "</think>", r"\boxed{", "}")
 

@@ -19,6 +19,7 @@ from harness.run import evaluate
 from harness.variants import INTERNALIZED
 from training.config import Recipe, Stage
 from training.cot import generate
+from training.cot.config import CotRequest
 from training.cot.prompts import select_instances
 from training.curves.history import LOG, RECORD_FILE, LogEntry
 from training.sweep import grid
@@ -70,9 +71,7 @@ def _train(sweep: Sweep, cell: Cell, base: str) -> Path:
     """Generates chains of thought if the cell needs them, trains it, and returns the checkpoint."""
     if cell.chains is not None:
         model = None if cell.how == "gold" else f"hf:{base}"
-        request = generate.CotRequest(
-            cell.how, model, cell.chains, cell.cover, sampling=sweep.scoring.sampling
-        )
+        request = CotRequest(cell.how, model, cell.chains, cell.cover, sampling=sweep.scoring.sampling)
         for name in cell.data:
             folder = Path(cell.chains_folder(name))
             folder.parent.mkdir(exist_ok=True)

@@ -25,7 +25,7 @@ from harness.request import EvalRequest
 from harness.variants import VARIANTS
 from training import config
 from training.config import Recipe, Stage
-from training.cot.prompts import CotMethod
+from training.cot.config import CotMethod
 from training.dataset import needs_chains
 
 HERE = Path(__file__).parent

@@ -26,7 +26,7 @@ pytest.importorskip("transformers")
 from small_models import limit_memory  # noqa: E402
 
 from harness.backends.local.hf import HuggingFace, _GumbelNoise  # noqa: E402
-from training.base import save_random  # noqa: E402
+from training.base.model.checkpoint import save_random  # noqa: E402
 from training.base.model.tokenizer import SPECIAL_TOKENS, train_tokenizer  # noqa: E402
 
 # Of a 480x320 image: 6 x 4 squares of 28 pixels is the largest grid with at most 25.

@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
+from clevrpolicy.dataset.config import SkillsConfig
 from clevrpolicy.dataset.instances import SCENES
 from clevrpolicy.scene import clevr_json
 from clevrpolicy.scene.ontology import Kind
 from clevrpolicy.scene.placement import split_of
-from clevrpolicy.skills import SkillsConfig, generate
+from clevrpolicy.skills import generate
 from harness import show
 from harness.errors import UserError
 from harness.files.benchmark import Benchmark

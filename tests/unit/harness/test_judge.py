@@ -21,8 +21,8 @@ from harness.errors import UserError
 from harness.files import store
 from harness.files.benchmark import Benchmark
 from harness.judge import prompt as verdict
-from harness.judge.config import JudgeRequest
-from harness.judge.prompt import PROBES, SettingName, delimiter, parse, schema
+from harness.judge.config import JudgeRequest, SettingName
+from harness.judge.prompt import PROBES, delimiter, parse, schema
 from harness.judge.prompt import prompt as judge_prompt
 from harness.judge.run import TRUE_PROBES, judge
 from harness.judge.summary import Judgement, figures, table

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from harness.files.benchmark import Benchmark
 from harness.variants import INTERNALIZED
+from training.config import FORMAT_WEIGHT
 from training.rl import rewards
 from training.rl.trainer import LOSSES
 
@@ -86,7 +87,7 @@ def test_accuracy_is_the_grade_by_the_benchmark_of_each_row(text_folder: Path, r
 
 
 def test_the_weights_sum_to_one() -> None:
-    assert rewards.reward_weights(rewards.FORMAT_WEIGHT) == [0.9, 0.1]
+    assert rewards.reward_weights(FORMAT_WEIGHT) == [0.9, 0.1]
     assert rewards.reward_weights(0.25) == [0.75, 0.25]
 
 

@@ -325,7 +325,8 @@ import sys, time
 from pathlib import Path
 from harness import backends
 from harness.files.benchmark import Benchmark
-from training.cot.generate import CotRequest, make_chains
+from training.cot.config import CotRequest
+from training.cot.generate import make_chains
 make_backend = backends.make
 def slow(*arguments):
     backend = make_backend(*arguments)

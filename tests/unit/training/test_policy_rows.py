@@ -16,7 +16,8 @@ from harness.files.benchmark import Benchmark
 from training import config
 from training.collate import IGNORED, MaskingCollator
 from training.config import TrainingData
-from training.cot.generate import CotRequest, make_chains, read_chains
+from training.cot.config import CotRequest
+from training.cot.generate import make_chains, read_chains
 from training.curves.history import RECORD_FILE
 from training.dataset import Mixture
 from training.template import SequenceTemplate

@@ -13,7 +13,8 @@ from transformers import Qwen2_5_VLForConditionalGeneration
 
 from harness.files.benchmark import Benchmark
 from training.collate import IGNORED
-from training.cot.generate import CotRequest, make_chains
+from training.cot.config import CotRequest
+from training.cot.generate import make_chains
 from training.sequence_loss import token_weights
 
 

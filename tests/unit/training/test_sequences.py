@@ -17,7 +17,8 @@ from harness.errors import UserError
 from harness.files.benchmark import Benchmark
 from training.collate import IGNORED, MaskingCollator
 from training.config import SftSettings, TrainingData
-from training.cot.generate import CotRequest, make_chains
+from training.cot.config import CotRequest
+from training.cot.generate import make_chains
 from training.dataset import SEQUENCE_FORMATS, Mixture, sequences_per_epoch
 from training.lora import lora_config
 from training.template import SequenceTemplate

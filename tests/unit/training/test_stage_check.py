@@ -21,7 +21,8 @@ from harness.thoughts import answer_in
 from harness.variants import INTERNALIZED, prompt
 from training import config
 from training.check import check_images_of_rl, check_lengths_of_rl, check_stages
-from training.cot.generate import CotRequest, make_chains
+from training.cot.config import CotRequest
+from training.cot.generate import make_chains
 from training.dataset import Mixture
 from training.template import SequenceTemplate
 from training.train import train

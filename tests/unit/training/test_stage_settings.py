@@ -14,7 +14,8 @@ from harness.backends.local.checkpoint import load_checkpoint
 from harness.errors import UserError
 from harness.files.benchmark import Benchmark
 from training import config
-from training.cot.generate import CotRequest, make_chains
+from training.cot.config import CotRequest
+from training.cot.generate import make_chains
 from training.dataset import Mixture
 from training.lora import freeze_vision
 from training.parent import load_parent
