@@ -137,13 +137,14 @@ def read_lines(path: Path, type_: type[T]) -> Iterator[T]:
 
 
 def _decoded(path: Path, lines: Iterable[bytes], type_: type[T]) -> Iterator[T]:
-    decoder = msgspec.json.Decoder(type_)
-    for number, line in enumerate(lines, 1):
+    import jsonlines  # slow to import, and --help does not need it
+
+    with jsonlines.Reader(lines, loads=msgspec.json.Decoder(type_).decode) as reader:
         try:
-            record = decoder.decode(line.removeprefix(codecs.BOM_UTF8))
-        except DECODE_ERRORS as error:
-            raise UserError(f"{path}, line {number}: {error}") from error
-        yield record
+            yield from reader
+        except (jsonlines.InvalidLineError, *DECODE_ERRORS) as error:
+            line = getattr(error, "lineno", "?")
+            raise UserError(f"{path}, line {line}: {error.__cause__ or error}") from error
 
 
 class Log:
