@@ -1,4 +1,4 @@
-"""The `harness` command: eval, prompts, score, judge, report, compare, show, verify, list."""
+"""The `harness` command: one function for each subcommand."""
 
 from pathlib import Path
 
@@ -10,10 +10,13 @@ from harness.compare.page import write_comparison
 from harness.compare.pairs import compare as compare_runs
 from harness.console import command_line
 from harness.errors import UserError
+from harness.export.write import ExportRequest
+from harness.export.write import export as write_export
 from harness.external import ResponseLine, ScoreRequest, prompt_lines, score_responses
 from harness.files import store
 from harness.files.kinds import RUN, RUN_OR_RUNS, refuse, require, runs_in
 from harness.general import published
+from harness.import_log.logs import ImportRequest, import_logs
 from harness.judge.config import JudgeRequest
 from harness.judge.run import judge as judge_run
 from harness.judge.summary import figures
@@ -75,6 +78,34 @@ def score(
     """
     lines = store.read_lines(responses, ResponseLine)
     _print_report(score_responses(published.open(benchmark), request, lines, str(responses), out), out)
+
+
+def export(benchmark: Positional[str], out: Positional[Path], /, request: ExportRequest) -> None:
+    """Write a benchmark in the form that another evaluator or trainer opens; OUT/README.md says how.
+
+    Args:
+        benchmark: Folder of a complete benchmark, or a published one as NAME[:SOURCE].
+        out: Folder of the export. Run the same command again after an interruption.
+        request: For which tool, and what.
+    """
+    done = write_export(published.open(benchmark), request, out)
+    for written in done.tables:
+        print(f"{written.variant} {written.split}: {written.rows} rows")
+    print(f"how to use it: {out / 'README.md'}")
+
+
+def import_log(
+    benchmark: Positional[str], logs: Positional[tuple[Path, ...]], /, request: ImportRequest, *, out: Path
+) -> None:
+    """Score the logs of Inspect, lmms-eval or lm-eval, and write OUT/report.html as `harness eval` does.
+
+    Args:
+        benchmark: The benchmark that was exported for them, or that Inspect read itself.
+        logs: Logs, or folders of logs, which together have a response to each prompt of their variants.
+        request: What the logs do not say.
+        out: Folder of the run.
+    """
+    _print_report(import_logs(published.open(benchmark), logs, request, out), out)
 
 
 def _print_report(report: Report, out: Path) -> None:
@@ -177,6 +208,8 @@ def main() -> None:
             "eval": eval_,
             "prompts": prompts,
             "score": score,
+            "export": export,
+            "import-log": import_log,
             "judge": judge,
             "report": report,
             "compare": compare,

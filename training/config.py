@@ -14,9 +14,9 @@ import msgspec
 
 from harness.errors import UserError
 from harness.files import store
+from harness.parsing import FORMAT_WEIGHT
 from training.policy_rows import PolicyRow
 from training.rl.methods import TeacherSettings
-from training.rl.rewards import FORMAT_WEIGHT
 
 SftStage = Literal["vm-cpt", "direct-sft", "cot-sft", "prompt-sft"]
 Stage = Literal[SftStage, "rl"]
