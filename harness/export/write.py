@@ -91,8 +91,9 @@ def export(benchmark: Benchmark, request: ExportRequest, out: Path) -> Export:
     }
     spec |= {"variants": chosen, "splits": splits, "limit": request.limit}
     reserve(out, REQUEST, spec, "an export", flags={"digest": "benchmark", "images_digest": "benchmark"})
-    # It would say that the export is complete.
-    (out / CARD).unlink(missing_ok=True)
+    # The card would say that the export is complete. The others are those of a killed command.
+    for leftover in (out / CARD, *out.rglob(store.TEMPORARY_FILES)):
+        leftover.unlink(missing_ok=True)
     pictures = Loader(benchmark)
     written = [
         _write_table(benchmark, format_, pictures, out, variant, split, request.limit)
