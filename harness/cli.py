@@ -1,4 +1,4 @@
-"""The `harness` command: eval, prompts, score, judge, report, compare, show, verify, list."""
+"""The `harness` command: one function for each subcommand."""
 
 import sys
 from pathlib import Path
@@ -7,6 +7,8 @@ from tyro.conf import Positional
 
 from harness.console import command_line
 from harness.errors import UserError
+from harness.export.write import ExportRequest
+from harness.import_log.logs import ImportRequest
 from harness.judge.config import JudgeRequest
 from harness.records import Report
 from harness.request import EvalRequest, PromptRequest, ScoreRequest
@@ -68,6 +70,40 @@ def score(
 
     lines = store.read_lines(responses, ResponseLine)
     _print_report(score_responses(published.open(benchmark), request, lines, str(responses), out), out)
+
+
+def export(benchmark: Positional[str], out: Positional[Path], /, request: ExportRequest) -> None:
+    """Write a benchmark in the form that another evaluator or trainer opens; OUT/README.md says how.
+
+    Args:
+        benchmark: Folder of a complete benchmark, or a published one as NAME[:SOURCE].
+        out: Folder of the export. Run the same command again after an interruption.
+        request: For which tool, and what.
+    """
+    from harness.export.write import export as write_export
+    from harness.general import published
+
+    done = write_export(published.open(benchmark), request, out)
+    for written in done.tables:
+        print(f"{written.variant} {written.split}: {written.rows} rows")
+    print(f"how to use it: {out / 'README.md'}")
+
+
+def import_log(
+    benchmark: Positional[str], logs: Positional[tuple[Path, ...]], /, request: ImportRequest, *, out: Path
+) -> None:
+    """Score the logs of Inspect, lmms-eval or lm-eval, and write OUT/report.html as `harness eval` does.
+
+    Args:
+        benchmark: The benchmark that was exported for them, or that Inspect read itself.
+        logs: Logs, or folders of logs, which together have a response to each prompt of their variants.
+        request: What the logs do not say.
+        out: Folder of the run.
+    """
+    from harness.general import published
+    from harness.import_log.logs import import_logs
+
+    _print_report(import_logs(published.open(benchmark), logs, request, out), out)
 
 
 def _print_report(report: Report, out: Path) -> None:
@@ -214,6 +250,8 @@ def main() -> None:
             "eval": eval_,
             "prompts": prompts,
             "score": score,
+            "export": export,
+            "import-log": import_log,
             "judge": judge,
             "report": report,
             "compare": compare,

@@ -101,7 +101,7 @@ def prompt_lines(benchmark: Benchmark, request: PromptRequest, inline: bool) -> 
     image that cannot be read is left out.
     """
     show = _images(benchmark, inline)
-    for id_, prompt in Bar(_readable_prompts(benchmark, request).items(), desc="prompts", unit="", delay=1):
+    for id_, prompt in Bar(readable_prompts(benchmark, request).items(), desc="prompts", unit="", delay=1):
         digest = benchmark.prompt_sha256(prompt)
         yield {"id": id_, "prompt_sha256": digest, "messages": _messages(prompt, show)}
 
@@ -116,7 +116,7 @@ def score_responses(
     """
     model = f"{EXTERNAL}:{request.model}"
     asked = EvalRequest(model, request.sampling, **_shared(request), batch_check=False)
-    responses = _by_key(_readable_prompts(benchmark, request), lines, source)
+    responses = _by_key(readable_prompts(benchmark, request), lines, source)
     for stored in store.Log(out / RESPONSES, Response).read():
         given = responses.get(stored.key)
         if stored.error is None and given is not None and stored.text != given.text:
@@ -125,7 +125,7 @@ def score_responses(
     return evaluate(benchmark, asked, out, FromFile(responses))
 
 
-def _readable_prompts(benchmark: Benchmark, request: PromptRequest) -> dict[str, Prompt]:
+def readable_prompts(benchmark: Benchmark, request: PromptRequest) -> dict[str, Prompt]:
     """By id, in order, the prompts of a request whose images can be read."""
     # They do not depend on the model and on its sampling.
     run = make_run(benchmark, EvalRequest(EXTERNAL, Sampling(temperature=1), **_shared(request)))

@@ -14,6 +14,12 @@ from harness.thoughts import answer_in
 
 # Part of every query. Changing it changes the digest of every benchmark.
 FORMAT = r"Reason inside <think> and </think>, then give the response alone in \boxed{}."
+# What a response in this format contains, in this order.
+_FORMAT_MARKS = ("<think>", "</think>", r"\boxed{", "}")
+# The weight of a reward for the format; the rest is that of the accuracy. The paper does not give its weight.
+# This is the default of EasyR1, which the paper very likely used. It is enough to keep the format, and never
+# worth as much as a right answer.
+FORMAT_WEIGHT = 0.1
 # What opens and closes a box. Braces inside a box are counted.
 _BOXES = re.compile(
     r"(?P<box>\\(?:boxed|fbox|framebox)\s*\\?\{|<\|begin_of_box\|>)|(?P<brace>\{)|\}|<\|end_of_box\|>"
@@ -100,6 +106,22 @@ def without_boxes(text: str) -> str:
         pieces.append(text[start : box.start])
         start = box.end
     return "".join([*pieces, text[start:]])
+
+
+def has_format(text: str) -> bool:
+    """Whether a text begins with <think>...</think> and has \\boxed{...} somewhere after it.
+
+    This accepts what <think>.*</think>.*\\boxed{.*}.* matches, the pattern of verl and EasyR1, also after
+    spaces. A regular expression would take cubic time on some texts.
+    """
+    rest = text.lstrip()
+    if not rest.startswith(_FORMAT_MARKS[0]):
+        return False
+    for mark in _FORMAT_MARKS:
+        _, found, rest = rest.partition(mark)
+        if not found:
+            return False
+    return True
 
 
 def _boxes(text: str) -> list[Box]:

@@ -15,6 +15,7 @@ import msgspec
 
 from harness.errors import UserError
 from harness.files import store
+from harness.parsing import FORMAT_WEIGHT
 from training.policy_rows import PolicyRow
 from training.rl.methods import TeacherSettings
 
@@ -23,9 +24,6 @@ Stage = Literal[SftStage, "rl"]
 # Kinds of sequences: those of a supervised stage, or about the policy itself (training/policy_rows.py).
 RowKind = Literal[SftStage, PolicyRow]
 Loss = Literal["sequence", "token"]
-# The paper adds a format reward but does not give its weight. This is the default of EasyR1, which the paper
-# very likely used. It is enough to keep the format, and never worth as much as a right answer.
-FORMAT_WEIGHT = 0.1
 
 HERE = Path(__file__).parent
 RECIPES, SCALES = HERE / "recipes", HERE / "scales"

@@ -65,7 +65,7 @@ def _instances(
     """By split, an instance for each scene and policy that asks about it."""
     builders = {}
     for index in block.policies:
-        builder = _InstanceBuilder(sample_policy(config, index, block.folder), block)
+        builder = InstanceBuilder(sample_policy(config, index, block.folder), block)
         builders[builder.policy_id] = builder
     instances: dict[str, list[Instance]] = {split: [] for split in block.numbers}
     for scene in scenes:
@@ -82,7 +82,7 @@ def _shown(scene: SceneSpec, words: Words) -> Part:
     return Part("text", f"{reasoning.description(objects)}\n")
 
 
-class _InstanceBuilder:
+class InstanceBuilder:
     """Builds the instances of one policy.
 
     Among the replacements that change its answer, each instance uses the one whose new answer has been used

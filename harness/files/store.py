@@ -15,7 +15,7 @@ import tomllib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 import msgspec
 
@@ -75,11 +75,18 @@ def write(path: Path, data: bytes) -> None:
 
 
 def _write(path: Path, chunks: Iterable[bytes]) -> None:
+    with replacing(path) as file:
+        file.writelines(chunks)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """A file to write to, which replaces the old one when the context ends without an exception."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     with writing(path):
         try:
             with temporary.open("wb") as file:
-                file.writelines(chunks)
+                yield file
                 file.flush()
                 # Without this, a power cut after the rename could leave an empty file.
                 os.fsync(file.fileno())

@@ -9,14 +9,12 @@ from typing import Any
 
 from harness.backends.local.tokens import decode, opening
 from harness.files.benchmark import Benchmark
+from harness.parsing import has_format
 from harness.records import Instance, Json
 from harness.thoughts import as_think_block
 
 log = logging.getLogger(__name__)
 RewardFunction = Callable[..., list[float | None]]
-
-# What a response in the requested format contains, in this order.
-MARKS = ("<think>", "</think>", r"\boxed{", "}")
 
 
 def reward_functions(benchmarks: Sequence[Benchmark], split: str) -> list[RewardFunction]:
@@ -50,22 +48,6 @@ def reward_weights(format_weight: float, citation_weight: float = 0.0) -> list[f
     """The weights of accuracy, format and, unless it is 0, of citations."""
     weights = [1 - format_weight - citation_weight, format_weight, citation_weight]
     return weights if citation_weight else weights[:2]
-
-
-def has_format(text: str) -> bool:
-    """Whether a text begins with <think>...</think> and has \\boxed{...} somewhere after it.
-
-    This accepts what <think>.*</think>.*\\boxed{.*}.* matches, the pattern of verl and EasyR1, also after
-    spaces. A regular expression would take cubic time on some texts.
-    """
-    rest = text.lstrip()
-    if not rest.startswith(MARKS[0]):
-        return False
-    for mark in MARKS:
-        _, found, rest = rest.partition(mark)
-        if not found:
-            return False
-    return True
 
 
 def graded_message(tokenizer: Any, prompt_ids: Sequence[int], completion_ids: Sequence[int]) -> list[Json]:

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.files.benchmark import Benchmark
+from harness.parsing import FORMAT_WEIGHT, has_format
 from harness.variants import INTERNALIZED
-from training.config import FORMAT_WEIGHT
 from training.rl import rewards
 from training.rl.trainer import LOSSES
 
@@ -34,7 +34,7 @@ PARTS = ["<think>", "</think>", r"\boxed{", "}", "{", "Case 1", "\n", " "]
     ],
 )
 def test_the_requested_format_is_recognized(text: str) -> None:
-    assert rewards.has_format(text)
+    assert has_format(text)
 
 
 @pytest.mark.parametrize(
@@ -51,12 +51,12 @@ def test_the_requested_format_is_recognized(text: str) -> None:
     ],
 )
 def test_any_other_format_is_rejected(text: str) -> None:
-    assert not rewards.has_format(text)
+    assert not has_format(text)
 
 
 @given(st.lists(st.sampled_from(PARTS), max_size=12).map("".join))
 def test_the_format_is_that_of_verl(text: str) -> None:
-    assert rewards.has_format(text) == bool(VERL.fullmatch(text.lstrip()))
+    assert has_format(text) == bool(VERL.fullmatch(text.lstrip()))
 
 
 def test_gold_responses_get_1_and_empty_ones_0(benchmark_: Benchmark) -> None:

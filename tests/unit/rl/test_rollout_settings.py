@@ -10,6 +10,7 @@ import torch
 from rollouts import hash_reward, make_mixture, make_trainer, next_rows
 
 from harness.backends.local.checkpoint import load_checkpoint
+from harness.parsing import has_format
 from training.rl import rewards
 from training.rl.dynamic_sampling import groups_with_variance
 
@@ -78,7 +79,7 @@ def test_the_format_counts_what_the_prompt_opened(
     tokenizer = load_checkpoint(str(checkpoint), torch.device("cpu"))[1].tokenizer
     prompt = tokenizer(f"A question.<|im_end|>\n<|im_start|>assistant\n{opened}")["input_ids"]
     message = rewards.graded_message(tokenizer, prompt, tokenizer(completion)["input_ids"])
-    assert rewards.has_format(rewards.completion_text(message)) == value
+    assert has_format(rewards.completion_text(message)) == value
     assert message[0]["content"].startswith("<think>" if opened and value else "")
 
 

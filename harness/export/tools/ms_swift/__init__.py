@@ -1,0 +1,54 @@
+"""ms-swift: SFT on gold reasoning, GRPO, and distillation from a teacher that sees the policy."""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from harness.export.format import Export, Format, Pictures, copied
+from harness.export.parquet import IMAGES, TEXT, Feature, Values
+from harness.export.rows import Row, marked
+from harness.export.tools.hub import teacher_values
+from harness.variants import INTERNALIZED
+
+
+class MsSwift(Format):
+    title = "ms-swift"
+    usage = """\
+```
+swift sft  --dataset {out}/data/internalized/train-00000.parquet ...                          # gold reasoning
+swift rlhf --rlhf_type grpo --dataset {out}/data/internalized/train-00000.parquet \\
+    --external_plugins {out}/reward.py --reward_funcs policy ...
+swift rlhf --rlhf_type gkd --dataset {out}/data/internalized/train-00000.parquet ...   # distillation
+```
+
+In distillation, the teacher sees the policy, because ms-swift replaces its prompt by `teacher_prompt` and its
+images by `teacher_images`."""
+    variants = (INTERNALIZED.name,)
+    features: ClassVar[Mapping[str, Feature]] = {
+        "messages": [{"role": TEXT, "content": TEXT}],
+        "images": IMAGES,
+        "solution": TEXT,
+        "teacher_prompt": TEXT,
+        "teacher_images": IMAGES,
+    }
+    columns: ClassVar[Mapping[str, str]] = {
+        "messages": "the prompt and the gold response, which ms-swift drops in RL; each `<image>` stands for "
+        "the next image",
+        "images": "the images of the prompt",
+        "solution": "the answer key, which `reward.py` passes to `harness.reward`",
+        "teacher_prompt": "the prompt with the policy",
+        "teacher_images": "the images of the teacher's prompt; empty if they are those of `images`",
+    }
+
+    def values(self, row: Row, number: int, pictures: Pictures) -> Values:
+        return {
+            "messages": [
+                {"role": "user", "content": marked(row.prompt)},
+                {"role": "assistant", "content": row.gold},
+            ],
+            "images": pictures(row.prompt),
+            "solution": row.answer_key,
+            **teacher_values(row, pictures, "teacher_prompt"),
+        }
+
+    def files(self, export: Export) -> Mapping[str, str]:
+        return {"reward.py": copied("ms_swift", "reward.py")}

@@ -1,0 +1,147 @@
+"""The command `harness export`: writes the data of one tool, its files, and a dataset card.
+
+    OUT/export.json                 the request; written first
+        data/VARIANT/SPLIT-*.parquet
+        ...                         reward functions or tasks for the tool
+        README.md                   the dataset card; written last, so it means that the export is complete
+
+Each file is either complete or does not exist. After a kill, the same command writes all files again.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Any
+
+from tqdm import tqdm
+from tyro.conf import arg
+
+from harness import images, variants
+from harness.errors import UserError
+from harness.export.card import card
+from harness.export.format import Export, Format, Table, images_count
+from harness.export.parquet import DATA, Values, row_bytes, write_shards
+from harness.export.rows import Row, images_in, rows
+from harness.export.tools import FORMATS, FormatName
+from harness.files import store
+from harness.files.benchmark import Benchmark
+from harness.files.workdir import reserve
+from harness.records import Part
+
+REQUEST, CARD = "export.json", "README.md"
+# The Hub's viewer shows no larger rows.
+ROW_BYTES = 2_000_000
+
+
+@dataclass(frozen=True)
+class ExportRequest:
+    """What to export."""
+
+    for_: Annotated[FormatName, arg(name="for", help="The tool that will open the files.")]
+    variants: str | None = None
+    """Comma-separated, some of internalized, in_context and override. Default: internalized for the trainers
+    verl, easyr1, ms-swift and trl, otherwise all."""
+    splits: str | None = None
+    """Comma-separated splits of the benchmark. Default: all."""
+    limit: int | None = None
+    """Use a random sample of N instances of each split, the same as in `harness eval`."""
+
+    def __post_init__(self) -> None:
+        if self.variants is not None:
+            variants.parse(self.variants)
+        if self.limit is not None and self.limit < 1:
+            raise UserError(f"limit: expected 1 or more, got {self.limit}")
+
+
+class Loader:
+    """Loads the images of a prompt as `datasets` stores them: bytes, and a name with the right suffix."""
+
+    def __init__(self, benchmark: Benchmark) -> None:
+        # The images of a policy are in many prompts.
+        self._load = lru_cache(maxsize=256)(self._read)
+        self.benchmark = benchmark
+
+    def __call__(self, parts: Sequence[Part]) -> list[dict[str, Any]]:
+        return [self._load(path) for path in images_in(parts)]
+
+    def _read(self, path: str) -> dict[str, Any]:
+        media_type, data = images.encoded(self.benchmark.check(path), path)
+        name = PurePosixPath(path).with_suffix(f".{media_type.partition('/')[2]}").name
+        return {"bytes": data, "path": name}
+
+
+def export(benchmark: Benchmark, request: ExportRequest, out: Path) -> Export:
+    """Writes an export, or writes the same one again.
+
+    Raises UserError if the benchmark lacks a requested split, or if `out` contains something else.
+    """
+    format_ = FORMATS[request.for_]
+    names = request.variants or ",".join(format_.variants)
+    chosen = [variant.name for variant in variants.parse(names)]
+    splits = request.splits.split(",") if request.splits is not None else benchmark.splits
+    for split in splits:
+        if split not in benchmark.splits:
+            raise UserError(f"splits: expected some of {', '.join(benchmark.splits)}, got {split!r}")
+    manifest = benchmark.manifest
+    spec: dict[str, Any] = {
+        "digest": manifest.digest,
+        "images_digest": manifest.images_digest,
+        "for": request.for_,
+    }
+    spec |= {"variants": chosen, "splits": splits, "limit": request.limit}
+    reserve(out, REQUEST, spec, "an export", flags={"digest": "benchmark", "images_digest": "benchmark"})
+    # The card would say that the export is complete. The others are those of a killed command.
+    for leftover in (out / CARD, *out.rglob(store.TEMPORARY_FILES)):
+        leftover.unlink(missing_ok=True)
+    pictures = Loader(benchmark)
+    written = [
+        _write_table(benchmark, format_, pictures, out, variant, split, request.limit)
+        for variant in chosen
+        for split in splits
+    ]
+    done = Export(benchmark, out, [table for table in written if table is not None])
+    if not done.tables:
+        raise UserError(f"variants: expected one that instances of {', '.join(splits)} have, got {names}")
+    for path, text in {**format_.files(done), CARD: card(done, format_)}.items():
+        with store.writing(out / path):
+            (out / path).parent.mkdir(parents=True, exist_ok=True)
+        store.write(out / path, text.encode())
+    return done
+
+
+def _write_table(
+    benchmark: Benchmark,
+    format_: Format,
+    pictures: Loader,
+    out: Path,
+    variant: str,
+    split: str,
+    limit: int | None,
+) -> Table | None:
+    """Writes the rows of a variant and a split; None if there are none."""
+    found = list(rows(benchmark, variant, split, limit))
+    if not found:
+        return None
+    large = 0
+
+    def values() -> Iterator[Values]:
+        nonlocal large
+        for number, row in enumerate(tqdm(found, desc=f"{variant} {split}", unit="", delay=1)):
+            converted = format_.values(row, number, pictures)
+            large += row_bytes(converted) > ROW_BYTES
+            yield converted
+
+    folder = out / DATA / variant
+    with store.writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    table = _table(found, variant, split)
+    table = replace(table, shards=write_shards(folder, split, format_.features, values()))
+    if large:
+        tqdm.write(f"{large} rows of {variant} {split} have over 2 MB; the Hub's viewer leaves them out")
+    return table
+
+
+def _table(found: Sequence[Row], variant: str, split: str) -> Table:
+    most = max(map(images_count, found))
+    return Table(variant, split, len(found), 0, most, all(row.is_closed for row in found))

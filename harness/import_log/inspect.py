@@ -1,0 +1,87 @@
+"""Reads logs of Inspect, in the format .eval or .json."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from harness.errors import UserError
+from harness.external import ResponseLine
+from harness.files import store
+from harness.import_log.log import Log, response_id
+from harness.records import Json
+
+# The reasons to stop that mean something to a run. All others are failures, such as an unfinished tool call.
+FINISH_REASONS: Mapping[str, Literal["stop", "length", "refusal"]] = {
+    "stop": "stop",
+    "max_tokens": "length",
+    "model_length": "length",
+    "content_filter": "refusal",
+}
+_ATTACHMENT = "attachment://"
+
+
+def read(path: Path) -> Log:
+    """The responses of a log. Raises UserError if the log is unfinished or cannot be read."""
+    log = store.read_json(path, dict[str, Any]) if path.suffix == ".json" else _read_eval(path)
+    try:
+        if log["status"] != "success":
+            raise UserError(f"{path}: expected a finished log, its status is {log['status']}")
+        config = log["eval"].get("model_generate_config", {}) | log.get("plan", {}).get("config", {})
+        return Log(
+            source=str(path),
+            model=log["eval"]["model"],
+            max_new_tokens=config.get("max_tokens"),
+            temperature=config.get("temperature"),
+            top_p=config.get("top_p"),
+            seed=config.get("seed"),
+            responses=list(_responses(log.get("samples") or [])),
+        )
+    except (KeyError, TypeError, IndexError, AttributeError) as error:
+        raise UserError(f"{path}: expected a log of Inspect, but a field is missing: {error}") from error
+
+
+def _read_eval(path: Path) -> dict[str, Any]:
+    try:
+        from inspect_ai.log import read_eval_log
+    except ImportError as error:
+        convert = f"inspect log convert {path} --to json --output-dir OUT"
+        raise UserError(f"{path}: inspect_ai is not installed; run `{convert}` where it is") from error
+    try:
+        log = read_eval_log(str(path), resolve_attachments=True)
+    # Inspect reads the file, and may raise any exception for a damaged one.
+    except Exception as error:
+        raise UserError(f"{path}: expected a log of Inspect: {error}") from error
+    dumped: dict[str, Any] = log.model_dump(mode="json", exclude_none=True)
+    return dumped
+
+
+def _responses(samples: Sequence[Json]) -> Iterator[ResponseLine]:
+    for sample in samples:
+        id_ = response_id(sample["id"], sample.get("epoch", 1) - 1)
+        output = sample.get("output") or {}
+        error = (sample.get("error") or {}).get("message") or output.get("error")
+        if error or not output.get("choices"):
+            yield ResponseLine(id_, error=error or "no output in the log")
+            continue
+        choice = output["choices"][0]
+        usage = output.get("usage") or {}
+        yield ResponseLine(
+            id_,
+            text=response_text(choice["message"]["content"], sample.get("attachments") or {}),
+            finish_reason=FINISH_REASONS.get(choice.get("stop_reason", "")),
+            prompt_tokens=usage.get("input_tokens"),
+            completion_tokens=usage.get("output_tokens"),
+            seconds=output.get("time"),
+        )
+
+
+def response_text(content: str | Sequence[Json], attachments: Mapping[str, str] = {}) -> str:
+    """The text of a message as the model wrote it: Inspect keeps reasoning apart from the answer."""
+    parts = [{"type": "text", "text": content}] if isinstance(content, str) else content
+    texts = []
+    for part in parts:
+        text = str(part.get("reasoning" if part["type"] == "reasoning" else "text", ""))
+        if text.startswith(_ATTACHMENT):
+            text = attachments[text.removeprefix(_ATTACHMENT)]
+        texts.append(f"<think>\n{text.strip()}\n</think>\n" if part["type"] == "reasoning" else text)
+    return "".join(texts)
