@@ -20,7 +20,7 @@ BASE = ROOT / "training" / "base"
 # Loaded only by the code that uses them, so that commands start fast.
 HEAVY = {"torch", "transformers", "pyrender", "trimesh", "matplotlib"}
 # Not loaded by --help, which describes arguments only.
-NOT_FOR_HELP = HEAVY | {"numpy", "PIL", "jinja2", "tabulate", "tqdm"}
+NOT_FOR_HELP = HEAVY | {"numpy", "PIL", "jinja2", "tabulate"}
 SCRIPTS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["scripts"]
 # Prints what the help of a program and of all its commands loads.
 EVERY_HELP = """
