@@ -12,8 +12,14 @@ import tyro
 
 from harness.errors import UserError
 from harness.files import store
+from harness.progress import Bar
 
 Command = Callable[..., Any]
+Quiet = Annotated[
+    bool,
+    tyro.conf.FlagCreatePairsOff,
+    tyro.conf.arg(help="Do not show progress.", help_behavior_hint=""),
+]
 
 
 def command_line(commands: dict[str, Command], prog: str, description: str) -> None:
@@ -59,13 +65,14 @@ def _discard_output() -> None:
 
 
 def _described(command: Command) -> Command:
-    """The command with arguments that the help shows by name, such as BENCHMARK or --out OUT.
+    """The command with --quiet, and arguments that the help shows by name, such as BENCHMARK or --out OUT.
 
     tyro would show their types, and "(default: None)" for an argument without a default. A parameter before
     "/" is positional unless it is a dataclass, whose fields are flags.
     """
 
-    def named(*args: Any, **kwargs: Any) -> Any:
+    def named(*args: Any, quiet: bool, **kwargs: Any) -> Any:
+        Bar.quiet = quiet
         return command(*args, **kwargs)
 
     signature, types = inspect.signature(command), get_type_hints(command, include_extras=True)
@@ -81,6 +88,9 @@ def _described(command: Command) -> Command:
                 if parameter.default is parameter.empty:  # tyro takes no value for several as a default
                     annotation = Annotated[annotation, tyro.conf.arg(help_behavior_hint="(required)")]
         parameters.append(parameter.replace(annotation=annotation))
+    parameters.append(
+        inspect.Parameter("quiet", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Quiet)
+    )
     named.__doc__, named.__name__ = command.__doc__, command.__name__
     named.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
     named.__annotations__ = {p.name: p.annotation for p in parameters}

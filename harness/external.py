@@ -11,7 +11,6 @@ the benchmark, has an unknown id. Nothing is guessed: RUN is written only if eve
 """
 
 import base64
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
@@ -20,7 +19,6 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
-from tqdm import tqdm
 from tyro.conf import arg
 
 from harness import backends, images
@@ -29,6 +27,7 @@ from harness.errors import UserError
 from harness.files import store
 from harness.files.benchmark import Benchmark
 from harness.files.kinds import RESPONSES
+from harness.progress import Bar, note
 from harness.records import Json, Prompt, Report, Response
 from harness.request import EvalRequest, PromptRequest, make_run
 from harness.run import evaluate, prompts_of
@@ -112,7 +111,7 @@ def prompt_lines(benchmark: Benchmark, request: PromptRequest, inline: bool) -> 
     image that cannot be read is left out.
     """
     show = _images(benchmark, inline)
-    for id_, prompt in tqdm(_readable_prompts(benchmark, request).items(), desc="prompts", unit="", delay=1):
+    for id_, prompt in Bar(_readable_prompts(benchmark, request).items(), desc="prompts", unit="", delay=1):
         digest = benchmark.prompt_sha256(prompt)
         yield {"id": id_, "prompt_sha256": digest, "messages": _messages(prompt, show)}
 
@@ -144,7 +143,7 @@ def _readable_prompts(benchmark: Benchmark, request: PromptRequest) -> dict[str,
     prompts, broken = backends.readable(benchmark, list(prompts_of(benchmark, run, instances)))
     for response in broken[:1]:
         message = f"{len(broken)} prompts left out, because an image cannot be read: {response.error}"
-        tqdm.write(message, file=sys.stderr)
+        note(message)
     return {_id(prompt, benchmark.prompt_sha256(prompt)): prompt for prompt in prompts}
 
 
@@ -158,7 +157,7 @@ def _by_key(
     """Exactly one response for each prompt. UserError names all ids that are unknown, repeated or missing."""
     counts: Counter[str] = Counter()
     responses = {}
-    for line in tqdm(lines, desc="reading responses", unit="", delay=1):
+    for line in Bar(lines, desc="reading responses", unit="", delay=1):
         counts[line.id] += 1
         if line.id in prompts:
             prompt = prompts[line.id]

@@ -13,15 +13,12 @@ and only prompts without a successful response are sent.
 """
 
 import shutil
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
-
-from tqdm import tqdm
 
 from harness import backends, variants
 from harness.backends import Backend
@@ -31,6 +28,7 @@ from harness.files import store
 from harness.files.benchmark import Benchmark
 from harness.files.kinds import RESPONSES, TRAINING
 from harness.metrics import metric
+from harness.progress import Bar, note
 from harness.records import BatchCheck, Grade, Instance, Json, Prompt, Report, Response, Run, Score, Session
 from harness.report.figures import make_report, write_report
 from harness.request import EvalRequest, reserve_run
@@ -82,7 +80,7 @@ def _evaluate(
     missing, unreadable = backends.readable(benchmark, [p for p in prompts if p.key not in done])
     for response in unreadable[:1]:
         message = f"{len(unreadable)} prompts not sent, because an image cannot be read: {response.error}"
-        tqdm.write(message, file=sys.stderr)
+        note(message)
     log.append(r for r in unreadable if r != logged.get(r.key))
     done |= {response.key: response for response in unreadable}
     if missing or not (out / "report.json").exists():
@@ -196,7 +194,7 @@ def _collect(
     collected: dict[tuple[str, str, int], Response] = {}
     prompts = {p.key: p for p in missing}
     cut, early = 0, min(EARLY, len(missing))
-    with tqdm(total=total, initial=total - len(missing), desc="responses", unit="") as progress:
+    with Bar(total=total, initial=total - len(missing), desc="responses", unit="") as progress:
         for response in backends.storable(backend.generate(missing)):
             if response.prompt_sha256 is None:  # a replayed response has the digest of its own prompt
                 digest = benchmark.prompt_sha256(prompts[response.key])
@@ -207,10 +205,10 @@ def _collect(
             cut += response.finish_reason == "length"
             if len(collected) == early and cut >= early / 4:
                 message = f"{cut} of {early} were cut off: the model repeats itself, or needs more"
-                tqdm.write(f"{message} --max-new-tokens", file=sys.stderr)
+                note(f"{message} --max-new-tokens")
     failed = _failures(collected.values())
     for error, count in failed.most_common(1):
-        tqdm.write(f"{failed.total()} requests failed, {count} of them with: {error}", file=sys.stderr)
+        note(f"{failed.total()} requests failed, {count} of them with: {error}")
     return collected
 
 
@@ -228,7 +226,7 @@ def _check_batching(
     answered = [prompt for prompt in prompts if done[prompt.key].text is not None]
     checked = answered[:: max(1, len(answered) // BATCH_CHECK)][:BATCH_CHECK]
     alone: list[Response] = []
-    for prompt in tqdm(checked, desc="batch check: again, one at a time", unit=""):
+    for prompt in Bar(checked, desc="batch check: again, one at a time", unit=""):
         backend.forget()
         alone += backend.generate([prompt])
     prefills: dict[str, list[float]] = {}

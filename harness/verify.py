@@ -1,10 +1,9 @@
 """`harness verify`: checks that a benchmark is complete, readable and consistent with its own rules."""
 
-from tqdm import tqdm
-
 from harness import variants
 from harness.errors import UserError
 from harness.files.benchmark import Benchmark
+from harness.progress import Bar
 from harness.records import Instance
 from harness.text import reason
 from harness.variants import Variant
@@ -13,7 +12,7 @@ from harness.variants import Variant
 def verify(benchmark: Benchmark) -> str:
     """Returns a sentence about what was checked. Raises UserError with the first error."""
     total = sum(1 for _ in benchmark.files())
-    for path in tqdm(benchmark.files(), desc="files", unit="", total=total):
+    for path in Bar(benchmark.files(), desc="files", unit="", total=total):
         benchmark.check(path)
     for policy in benchmark.policies.values():
         for part in policy.content:
@@ -22,13 +21,13 @@ def verify(benchmark: Benchmark) -> str:
     graded = 0
     for split in benchmark.splits:
         parts = benchmark.parts(split)
-        with tqdm(desc=split, unit="", total=sum(parts.values())) as progress:
+        with Bar(desc=split, unit="", total=sum(parts.values())) as progress:
             for file in parts:
                 graded += _check_instances(benchmark, file, progress)
     return f"{benchmark.folder}: {total} files match the manifest, {graded} gold responses score 1"
 
 
-def _check_instances(benchmark: Benchmark, part: str, progress: tqdm) -> int:
+def _check_instances(benchmark: Benchmark, part: str, progress: Bar) -> int:
     """Reads the images of one file of instances, and grades the gold responses. Returns their number."""
     graded = 0
     instances = benchmark.instances_of(part)

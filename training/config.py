@@ -6,6 +6,7 @@ either kind may name another one as `extends`. Later values win: scale, extended
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -196,6 +197,8 @@ class Recipe:
     seed: int = 0
     # Updates between two checkpoints from which an interrupted run can resume.
     save_steps: int = 50
+    # Where transformers logs, beside RUN/log.jsonl: names such as "tensorboard", "wandb" or "trackio".
+    report_to: Sequence[str] = ("tensorboard",)
     # Saves memory and costs time; not useful for a tiny model.
     gradient_checkpointing: bool = True
     # Whether every stage leaves all weights outside the language model as they are; LoRA always does.
@@ -209,6 +212,9 @@ class Recipe:
     def __post_init__(self) -> None:
         _require(self, "save_steps")
         _require(self, *(name for name in ("min_pixels", "max_pixels") if getattr(self, name) is not None))
+        for name in self.report_to:
+            if find_spec(name) is None:
+                raise UserError(f"report_to: {name!r} is not installed; run: pip install {name}")
         if not self.stages or len(set(self.stages)) < len(self.stages):
             raise UserError(f"stages: expected one or more, each once, got {list(self.stages)}")
         if not self.data:

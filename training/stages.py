@@ -167,7 +167,8 @@ def trainer_arguments(recipe: Recipe, work: Path) -> dict[str, Any]:
         "logging_steps": 1,
         # The filter would report the last finite loss in place of one that is not finite.
         "logging_nan_inf_filter": False,
-        "report_to": ["tensorboard"],
+        "report_to": list(recipe.report_to),
+        "run_name": f"{work.parent.name}{work.name}",
         "disable_tqdm": True,
         # The collator needs the id of each row, and the rewards its instance.
         "remove_unused_columns": False,

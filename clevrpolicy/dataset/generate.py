@@ -13,8 +13,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tqdm import tqdm
-
 from clevrpolicy.dataset import blocks, instances, quotas
 from clevrpolicy.dataset.blocks import Block, block_count
 from clevrpolicy.dataset.config import SceneConfig
@@ -28,6 +26,7 @@ from clevrpolicy.scene.render import VERSION
 from harness.engine import Engine, Local
 from harness.files import benchmark, store
 from harness.files.benchmark import PLAN, BenchmarkSpec, Manifest
+from harness.progress import Bar
 from harness.seeds import rng
 
 
@@ -78,7 +77,7 @@ def plan_all(out: Path, config: SceneConfig, missing: Sequence[Block], engine: E
     if len(tasks) == 1:  # faster than starting a process
         return _plan(tasks[0])
     counts = engine.map(_plan, tasks)
-    return sum(tqdm(counts, desc="planning", unit=" blocks", total=len(tasks)))
+    return sum(Bar(counts, desc="planning", unit=" blocks", total=len(tasks)))
 
 
 def _plan(task: _Plan) -> int:

@@ -5,14 +5,12 @@ split uses CLEVR's training scenes. The test split uses CLEVR's validation scene
 objects as a selected training scene.
 """
 
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import msgspec
-from tqdm import tqdm
 
 from clevrpolicy.dataset.blocks import whole
 from clevrpolicy.dataset.config import Config
@@ -27,6 +25,7 @@ from harness.engine import Local
 from harness.errors import UserError
 from harness.files import benchmark, store
 from harness.files.benchmark import BenchmarkSpec, Manifest
+from harness.progress import Bar, note
 from harness.seeds import rng
 from harness.text import printable, reason, short
 
@@ -96,7 +95,7 @@ def _read_scenes(clevr: Path, split: str, seed: int) -> Iterator[tuple[Content, 
     scenes = store.read_json(path, _Collection).scenes
     empty = sum(not _decode(path, number, raw)[0] for number, raw in enumerate(scenes))
     if empty:
-        tqdm.write(f"{path}: {empty} scenes without objects are left out", file=sys.stderr)
+        note(f"{path}: {empty} scenes without objects are left out")
     rng(seed, "import", split).shuffle(scenes)
     for raw in scenes:
         kinds, scene_id, record = _decode(path, 0, raw)
@@ -122,7 +121,7 @@ def _copy_all(
 ) -> Iterator[SceneSpec]:
     """The scenes, after copying their pictures unless they are in words. UserError if two have the same."""
     copied: set[str] = set()
-    for scene, record in tqdm(scenes, desc="copying", unit=""):
+    for scene, record in Bar(scenes, desc="copying", unit=""):
         new = scene if config.scenes == "words" else _copy(clevr, out, scene, record)
         if new.image in copied:
             raise UserError(f"{clevr}: expected a file name for each picture, got two of {new.image}")
@@ -144,7 +143,7 @@ def _copy(clevr: Path, out: Path, scene: SceneSpec, record: dict[str, Any]) -> S
     picture, converted = images.stored(data, name, str(source))
     if (picture, converted) != (name, data):
         how = "stored" if converted == data else "converted and stored"
-        tqdm.write(f"{source}: {how} as {picture}", file=sys.stderr)
+        note(f"{source}: {how} as {picture}")
     record["image_filename"] = picture
     copied = replace(scene, scene_id=clevr_json.scene_id(record), picture=picture)
     with store.writing(out / copied.image):

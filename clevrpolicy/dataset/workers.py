@@ -23,7 +23,6 @@ from typing import Any
 
 import msgspec
 from PIL import Image
-from tqdm import tqdm
 
 from clevrpolicy.dataset.quotas import SceneSpec
 from clevrpolicy.scene import clevr_json, crops
@@ -33,6 +32,7 @@ from clevrpolicy.scene.render import Renderer
 from harness.engine import Engine
 from harness.files import store
 from harness.files.benchmark import PROGRESS, require_begun
+from harness.progress import Bar
 from harness.seeds import rng
 
 # PNG level 1 takes 6 ms per picture; level 6 takes five times as long for files that are a tenth smaller.
@@ -138,7 +138,7 @@ def render_blocks(
     """
     # The blocks of which a batch is waiting or being rendered.
     started: dict[str, _Progress] = {}
-    with tqdm(total=total, desc="pictures", unit="") as bar:
+    with Bar(total=total, desc="pictures", unit="") as bar:
 
         def batches() -> Iterator[_Batch]:
             for block in blocks:

@@ -8,7 +8,6 @@ from dataclasses import asdict
 from pathlib import Path
 
 import msgspec
-from tqdm import tqdm
 
 from gtapolicy.dataset import importer, instances
 from gtapolicy.dataset.config import GenerateConfig, PolicyConfig
@@ -24,6 +23,7 @@ from harness import seeds
 from harness.files import benchmark, store
 from harness.files.benchmark import BenchmarkSpec, Manifest
 from harness.names import pronounceable
+from harness.progress import Bar
 
 # Number of dialogs of a random policy at scale 1, as many as GTA has.
 QUERIES = 229
@@ -80,7 +80,7 @@ def _write(
         if finished is not None:
             return finished
         paths = dict.fromkeys(path for dialog in dialogs for path in dialog.images)
-        for path in tqdm(paths, desc="pictures", unit=""):
+        for path in Bar(paths, desc="pictures", unit=""):
             if not (out / path).exists():
                 (out / path).parent.mkdir(parents=True, exist_ok=True)
                 store.write(out / path, picture(path))

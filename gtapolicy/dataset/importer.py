@@ -5,7 +5,6 @@ message gives the reason for each.
 """
 
 import json
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
@@ -13,7 +12,6 @@ from typing import Any
 
 import msgspec
 from msgspec import DecodeError
-from tqdm import tqdm
 
 from gtapolicy.dataset.dialogs import Argument, Dialog, LongDialog, Step
 from gtapolicy.grading.calls import Call, compare, parse_box, parse_call
@@ -22,6 +20,7 @@ from harness import images
 from harness.errors import UserError
 from harness.files import store
 from harness.files.benchmark import refuse_outside
+from harness.progress import Bar, note
 from harness.text import printable, reason, short
 
 DATASET = "dataset.json"
@@ -36,7 +35,7 @@ def read(gta: Path, table: RuleTable) -> tuple[list[Dialog], Mapping[str, bytes]
     photos = _Photos(gta)
     dialogs: dict[str, Dialog] = {}
     skipped: list[str] = []
-    for key, entry in tqdm(data.items(), desc="dialogs", unit="", delay=1):
+    for key, entry in Bar(data.items(), desc="dialogs", unit="", delay=1):
         try:
             dialog = _dialog(photos, key, entry, table)
             if dialog.id in dialogs:
@@ -81,7 +80,7 @@ class _Photos:
                 new = longer = longer + PurePosixPath(new).suffix
             if (new, content) != (path, data):
                 how = "stored" if content == data else "converted and stored"
-                tqdm.write(f"{printable(path)}: {how} as {printable(new)}", file=sys.stderr)
+                note(f"{printable(path)}: {how} as {printable(new)}")
             self.paths[path], self.files[new] = new, content
         return self.paths[path]
 

@@ -11,16 +11,14 @@ The tasks of a process that dies are not lost: the command knows which of their 
 
 from __future__ import annotations
 
-import sys
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, NamedTuple, TypeVar
 
-from tqdm import tqdm
-
 from harness.errors import UserError
+from harness.progress import note
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -137,7 +135,7 @@ class Engine(AbstractContextManager["Engine"]):
         deaths = deaths + 1 if len(left) == len(items) else 0
         if deaths > RETRIES:
             raise UserError(f"{DIED} ({died})" if str(died) else DIED)
-        tqdm.write("a process died and is replaced; what it has left is repeated", file=sys.stderr)
+        note("a process died and is replaced; what it has left is repeated")
         if left:
             waiting.append((left, deaths))
         elif not items:

@@ -9,11 +9,11 @@ from typing import TypeVar
 
 import msgspec
 from PIL import Image
-from tqdm import tqdm
 
 from harness import images
 from harness.errors import UserError
 from harness.files import kinds, store
+from harness.progress import Bar
 from harness.records import Instance, Json, Part, Policy, Prompt
 
 T = TypeVar("T")
@@ -196,7 +196,7 @@ class BenchmarkFiles:
         """
         paths = dict.fromkeys(paths)
         new = [path for path in paths if path not in self._read_errors]
-        for path in tqdm(new, desc="checking images", unit="", delay=1):
+        for path in Bar(new, desc="checking images", unit="", delay=1):
             data = self.check(path)
             try:
                 images.pixels(data, path)

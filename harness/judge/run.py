@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
-from tqdm import tqdm
-
 from harness import backends, variants
 from harness.backends.identity import identity
 from harness.errors import UserError
@@ -25,6 +23,7 @@ from harness.judge.prompt import PROBES, ParsedVerdict, parse, schema
 from harness.judge.prompt import prompt as judge_prompt
 from harness.judge.summary import JudgedResponse, Judgement, summarize
 from harness.metrics.referral import precision
+from harness.progress import Bar
 from harness.records import Instance, Json, Policy, Prompt, Response, Run
 from harness.run import report_again
 from harness.stats.clusters import cluster, clusters
@@ -190,7 +189,7 @@ def _request(
         )
         structured = request.setting == "structured"
         responses = backend.structured(missing, schema()) if structured else backend.generate(missing)
-        with tqdm(total=len(every), initial=len(every) - len(missing), desc="verdicts", unit="") as progress:
+        with Bar(total=len(every), initial=len(every) - len(missing), desc="verdicts", unit="") as progress:
             for response in chain(unreadable, backends.storable(responses)):
                 log.append([response])
                 verdicts[response.key] = response

@@ -24,12 +24,12 @@ from typing import Any
 import torch
 from torch.nn import functional as F
 from torch.utils.data import DataLoader
-from tqdm import tqdm
 
 from harness import seeds
 from harness.errors import UserError
 from harness.files import store
 from harness.files.workdir import reserve
+from harness.progress import Bar
 from training.base import vision_pretraining
 from training.base.curriculum import HELD_OUT_SCENES, BaseConfig, CurriculumStage
 from training.base.data.batches import Batch, TaskMixDataset
@@ -122,12 +122,12 @@ class _Trainer:
             state = torch.load(path, map_location=self.device)
             self.progress = Progress(**state["at"])
             self.optimizer.load(state["optimizer"])
-        with tqdm(total=round(self.config.seconds), initial=round(self.progress.seconds), unit="s") as bar:
+        with Bar(total=round(self.config.seconds), initial=round(self.progress.seconds), unit="s") as bar:
             while self.progress.seconds < self.config.seconds:
                 self._train_stage(self.config.selected[self.progress.stage], bar)
 
     def _train_stage(self, stage: CurriculumStage, bar: Any) -> None:
-        bar.set_description(stage.name)
+        bar.set_description_str(stage.name)
         self.model.model.visual.requires_grad_(stage.vision_rate > 0)
         progress, budget = self.progress, self._time_budget(stage)
         losses: list[float] = []

@@ -19,7 +19,6 @@ from pathlib import Path
 
 import msgspec
 from tabulate import tabulate
-from tqdm import tqdm
 
 from harness import backends
 from harness.backends import Endpoint, Sampling, is_scripted
@@ -28,6 +27,7 @@ from harness.files import store
 from harness.files.benchmark import Benchmark
 from harness.files.kinds import kind
 from harness.files.workdir import reserve
+from harness.progress import Bar
 from harness.records import Instance, Json, Response
 from harness.variants import INTERNALIZED
 from training.cot import prompts
@@ -201,7 +201,7 @@ def read_chains(folder: Path, benchmark: Benchmark) -> dict[str, str]:
 
 def _gold_chains(benchmark: Benchmark, instances: Sequence[Instance]) -> list[FilterResult]:
     results = []
-    for instance in tqdm(instances, desc="chains of thought", unit=""):
+    for instance in Bar(instances, desc="chains of thought", unit=""):
         text = benchmark.family_of(instance).gold(instance, INTERNALIZED)
         response = Response(instance.id, INTERNALIZED.name, 0, text)
         results.append(prompts.filter_response(benchmark, "gold", instance, response))
@@ -241,7 +241,7 @@ def _request_chains(
             continue
         missing, unreadable = backends.readable(benchmark, missing)
         total = len(samples) * len(instances)
-        with tqdm(total=total, initial=total - len(missing), desc="chains of thought", unit="") as progress:
+        with Bar(total=total, initial=total - len(missing), desc="chains of thought", unit="") as progress:
             for response in chain(unreadable, backends.storable(backend.generate(missing))):
                 log.append([response])
                 add(response)

@@ -1,23 +1,20 @@
 """Output of a stage while it trains: an entry of RUN/log.jsonl per logged step, and a progress bar."""
 
 import math
-import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from numbers import Real
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
-from tqdm import tqdm
 from transformers import PrinterCallback, ProgressCallback, TrainerCallback
 
 from harness.files import store
+from harness.progress import Bar
 from training.curves.history import LOG, LogEntry, MetricValues, build_history
 
 # The bar shows the first of these that has been logged. Rewards are not logged at every step.
 BAR_METRICS = ("reward/policy_free", "reward", "loss")
-# Seconds between two lines of progress if the output is not a terminal.
-LINE_INTERVAL = 30.0
 
 
 def log_to_run(trainer: Any, run: Path, stage: str) -> None:
@@ -39,7 +36,7 @@ class RunLogger(TrainerCallback):  # type: ignore[misc]
         self._entries = store.Log(run / LOG, LogEntry)
         # Monotonic time at which the stage would have started if it had run in one session.
         self._started = 0.0
-        self._bar: StageProgressBar | None = None
+        self._bar: StageBar | None = None
 
     def on_train_begin(self, _args: Any, state: Any, _control: Any, **_: Any) -> None:
         if not state.is_world_process_zero:
@@ -48,7 +45,7 @@ class RunLogger(TrainerCallback):  # type: ignore[misc]
         elapsed = previous.seconds if previous and state.global_step else 0.0
         self._started = time.monotonic() - elapsed
         self._entries.append([LogEntry(self.stage, resumed=state.global_step)])
-        self._bar = StageProgressBar(self.stage, state.global_step, state.max_steps)
+        self._bar = StageBar(self.stage, state.global_step, state.max_steps)
 
     def on_log(
         self, _args: Any, state: Any, _control: Any, logs: Mapping[str, Any] | None = None, **_: Any
@@ -74,25 +71,15 @@ def finite(logs: Mapping[str, Any]) -> MetricValues:
     }
 
 
-class StageProgressBar(tqdm):  # type: ignore[misc]
-    """A bar on a terminal; in a file or pipe, a line every LINE_INTERVAL seconds."""
+class StageBar(Bar):
+    """The updates of a stage, with the latest value of one metric."""
 
     def __init__(self, stage: str, done: int, total: int) -> None:
         self.latest: MetricValues = {}
-        terminal = sys.stderr.isatty()
-        pause = {} if terminal else {"mininterval": LINE_INTERVAL, "maxinterval": LINE_INTERVAL}
-        super().__init__(desc=stage, initial=done, total=total, unit="step", dynamic_ncols=True, **pause)
+        super().__init__(desc=stage, initial=done, total=total, unit="step", dynamic_ncols=True)
 
     def show(self, values: MetricValues, step: int) -> None:
         self.latest |= {name: value for name, value in values.items() if value is not None}
         if name := next((name for name in BAR_METRICS if name in self.latest), None):
             self.set_postfix_str(f"{name} {self.latest[name]:.3g}", refresh=False)
         self.update(step - self.n)
-
-    @staticmethod
-    def status_printer(file: TextIO) -> Callable[[str], None]:
-        """Without a terminal, prints lines instead of tqdm's updates, which begin with a carriage return."""
-        if file.isatty():
-            printer: Callable[[str], None] = tqdm.status_printer(file)
-            return printer
-        return lambda text: print(text.strip(), file=file, flush=True) if text.strip() else None

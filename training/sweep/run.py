@@ -20,12 +20,12 @@ from subprocess import DEVNULL, STDOUT, Popen
 from typing import Any
 
 import msgspec
-from tqdm import tqdm
 
 from harness.engine import THIS_MACHINE, EngineConfig
 from harness.errors import UserError
 from harness.files import store
 from harness.files.workdir import require_shared
+from harness.progress import Bar, note
 from harness.records import Json
 from training.config import names
 from training.sweep import grid
@@ -146,12 +146,12 @@ def _run_cells(
     else:
         outcomes = _run_here(waiting, out, jobs or 1)
     # smoothing=0: cells differ so much that only the mean over all of them predicts the remaining time.
-    bar = tqdm(total=len(requests), initial=finished, desc="cells", unit="cell", smoothing=0)
+    bar = Bar(total=len(requests), initial=finished, desc="cells", unit="cell", smoothing=0)
     with bar, closing(outcomes):
         for cell, error in outcomes:
             if error is not None:
                 failed[cell.folder] = error
-                tqdm.write(f"{cell.folder}: {error}", file=sys.stderr)
+                note(f"{cell.folder}: {error}")
             bar.update()
     return failed
 

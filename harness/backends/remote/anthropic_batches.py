@@ -12,7 +12,6 @@ its prompt is the request's custom id, which is therefore a hash of the prompt, 
 """
 
 import hashlib
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -23,12 +22,12 @@ from typing import Any
 import anthropic
 import httpx2
 import msgspec
-from tqdm import tqdm
 
 from harness.backends import failure
 from harness.backends.remote.answers import decode, excerpt
 from harness.errors import UserError
 from harness.files.store import Log
+from harness.progress import note
 from harness.records import Json, Prompt, Response
 
 POLL_SECONDS = 20.0
@@ -101,7 +100,7 @@ class Batches:
             if not isinstance(name, str):
                 raise ValueError("expected the id of a batch")
         self._log.append([BatchRecord(name, self.common)])
-        tqdm.write(f"batch {name}: {len(requests)} requests sent", file=sys.stderr)
+        note(f"batch {name}: {len(requests)} requests sent")
         return name
 
     def _collect(self, batch: str, missing: dict[str, Prompt]) -> Iterator[Response]:
@@ -114,7 +113,7 @@ class Batches:
             while (processing := self._processing(batch)) is not None:
                 if processing != reported:
                     reported = processing
-                    tqdm.write(f"batch {batch}: {reported} requests in progress", file=sys.stderr)
+                    note(f"batch {batch}: {reported} requests in progress")
                 time.sleep(POLL_SECONDS)
             with self.client.messages.batches.with_streaming_response.results(batch) as stream:
                 for line in stream.iter_lines():

@@ -15,15 +15,12 @@ Up to --concurrency requests are in flight. Each Response is yielded as soon as 
 
 import asyncio
 import base64
-import sys
 from abc import abstractmethod
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
-
-from tqdm import tqdm
 
 from harness import images
 from harness.backends import CHANGED, Backend, Endpoint, Sampling, check_url, failure
@@ -33,6 +30,7 @@ from harness.backends.remote.request_form import flag_of, rejected_field
 from harness.backends.remote.sender import FORM_REJECTED, TEMPORARY, Sender, retry_after, words
 from harness.errors import UserError
 from harness.files.benchmark import Benchmark
+from harness.progress import note
 from harness.records import Json, Part, Prompt, Response
 from harness.text import printable, short
 
@@ -178,7 +176,7 @@ class Remote(Backend):
     def _give_up(self, prompts: list[Prompt], failures: int, last: str | None) -> Iterator[Response]:
         reason = f"{self.base_url}: {failures} requests in a row failed ({last})"
         message = f"{reason}; {len(prompts)} prompts not sent, rerun the same command to resume"
-        tqdm.write(message, file=sys.stderr)
+        note(message)
         for prompt in prompts:
             yield failure(prompt, f"not sent: {reason}")
 

@@ -5,17 +5,15 @@ This is the only place that retries: the providers' clients would do so unseen, 
 
 import asyncio
 import math
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from tqdm import tqdm
-
 from harness.backends import Endpoint
 from harness.backends.remote.request_form import RequestForm, rejected_field
+from harness.progress import note
 from harness.records import Json
 
 # Seconds before a request is sent again: 0.5, 1, 2, 4, 8, 8, ..., unless the server asks for another wait.
@@ -94,7 +92,7 @@ class Sender:
 
     def _remember(self, form: RequestForm) -> None:
         if new := [note for note in form.notes if note not in self.form.notes]:
-            tqdm.write(f"{self.server} rejects a part of the requests; {'; '.join(new)}", file=sys.stderr)
+            note(f"{self.server} rejects a part of the requests; {'; '.join(new)}")
             self.form = form
 
     def _show_wait(self, error: Exception, wait: float) -> None:
@@ -103,7 +101,7 @@ class Sender:
         if wait >= SHOWN_WAIT and now >= self.shown_until:
             self.shown_until = now + wait
             message = f"{self.server}: {self.describe_error(error)}; sent again in {wait:.3g} s"
-            tqdm.write(message, file=sys.stderr)
+            note(message)
 
 
 def words(error: Any) -> str:

@@ -140,3 +140,10 @@ def test_limits_that_a_processor_does_not_have_are_refused(checkpoint: Path) -> 
         limit_pixels("hf:x", processor, None, 1000)
     with pytest.raises(UserError, match="min_pixels: expected at most max_pixels, 1000, got 5000"):
         load_parent(load(min_pixels=5000, max_pixels=1000), str(checkpoint))
+
+
+def test_a_logger_that_is_not_installed_is_refused(checkpoint: Path) -> None:
+    with pytest.raises(
+        UserError, match=r"^report_to: 'none_such' is not installed; run: pip install none_such"
+    ):
+        load(checkpoint, report_to=["tensorboard", "none_such"])

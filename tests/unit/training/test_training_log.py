@@ -81,7 +81,7 @@ def test_every_logged_step_has_an_entry_and_the_terminal_shows_progress(
     assert {"loss", "train_runtime"} <= stage.steps[STEPS].keys()
     out, err = capfd.readouterr()
     assert "learning_rate" not in out + err, "transformers printed its dictionaries"
-    assert "loss" in err and f"{STEPS}/{STEPS}" in err
+    assert "loss" in err and f"{STEPS} of {STEPS}" in err
     assert "\r" not in err, "without a terminal the output is complete lines"
 
 

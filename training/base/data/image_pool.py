@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
-from tqdm import tqdm
 
 from clevrpolicy.policy import tree
 from clevrpolicy.scene import crops
@@ -23,6 +22,7 @@ from clevrpolicy.scene.placement import place, split_of
 from harness import seeds
 from harness.errors import UserError
 from harness.files import store
+from harness.progress import Bar
 from training.base.model.tokenizer import MAX_DEPTH
 
 # Pixels of a scene and along the side of a crop, after the processor's resizing.
@@ -76,8 +76,8 @@ def _render_pool(seed: int, scenes: int, crops_a_kind: int, workers: int) -> dic
     # By default Mesa starts one thread per core in each process.
     os.environ.setdefault("LP_NUM_THREADS", "0" if workers > 1 else "2")
     with context.Pool(workers) as pool:
-        rendered = list(tqdm(pool.imap(_render_scene, scene_jobs, chunksize=16), "scenes", len(scene_jobs)))
-        crop_pictures = list(tqdm(pool.imap(_render_crop, crop_jobs, chunksize=16), "crops", len(crop_jobs)))
+        rendered = list(Bar(pool.imap(_render_scene, scene_jobs, chunksize=16), "scenes", len(scene_jobs)))
+        crop_pictures = list(Bar(pool.imap(_render_crop, crop_jobs, chunksize=16), "crops", len(crop_jobs)))
     return {
         "scenes": np.stack([picture for picture, _, _ in rendered]),
         "kinds": np.array([kinds for _, kinds, _ in rendered]),
