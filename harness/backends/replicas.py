@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property, partial
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,7 @@ class Replicas(Backend):
     @cached_property
     def description(self) -> Json:  # type: ignore[override]
         """That of one replica."""
-        (description,) = self.engine.stream(partial(_describe, self.checkpoint), [()], lambda _: False)
+        (description,) = self.engine.stream(partial(_describe, self.checkpoint), [[None]], lambda _: True)
         return description
 
     def generate(self, prompts: Sequence[Prompt]) -> Iterator[Response]:
@@ -68,11 +69,13 @@ def batches(prompts: Sequence[Prompt], replicas: int, at_once: int) -> Iterator[
     """Divides prompts among replicas that answer `at_once` of them at the same time.
 
     The size of a batch is the share of a replica in what is left (guided self-scheduling; Polychronopoulos
-    and Kuck, 1987), rounded down to a multiple of `at_once`, but not to 0. A batch consists of whole groups
-    of prompts that start with the same policy; only a group that is larger than a batch is divided.
+    and Kuck, 1987), rounded down to a multiple of `at_once`, but not to 0. If there are fewer prompts than
+    the replicas answer at once, each gets its share. A batch consists of whole groups of prompts that start
+    with the same policy; only a group that is larger than a batch is divided.
     """
-    groups = deque(group.prompts for group in group_by_prefix(prompts, at_once // 2))
     left = len(prompts)
+    at_once = max(1, min(at_once, ceil(left / replicas)))
+    groups = deque(group.prompts for group in group_by_prefix(prompts, at_once // 2))
     while groups:
         size = max(1, left // replicas // at_once) * at_once
         batch, groups[0] = groups[0][:size], groups[0][size:]

@@ -11,16 +11,14 @@ The tasks of a process that dies are not lost: the command knows which of their 
 
 from __future__ import annotations
 
-import sys
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, NamedTuple, TypeVar
 
-from tqdm import tqdm
-
 from harness.errors import UserError
+from harness.progress import note
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -65,9 +63,10 @@ class Engine(AbstractContextManager["Engine"]):
     workers: int
 
     def __init__(self) -> None:
-        # Processes of `stream` without a task, and those that have not started yet.
-        self.idle: list[Process] = []
-        self.starting: set[Process] = set()
+        # Processes of `stream` without a task, and the tasks of the others, with how often in a row they
+        # ended their process. A process that is starting has an empty task.
+        self._idle: list[Process] = []
+        self._tasks: dict[Process, tuple[list[Any], int]] = {}
 
     @abstractmethod
     def map(self, function: Callable[[T], R], tasks: Iterable[T]) -> Iterator[R]:
@@ -89,44 +88,58 @@ class Engine(AbstractContextManager["Engine"]):
         are a new task, the last one. Function, tasks, results and exceptions are as in `map`. Raises
         UserError if processes die again and again.
         """
-        waiting = deque((list(task), 0) for task in tasks)
-        running: dict[Process, tuple[list[T], int]] = {}
-        failed_starts = 0
+        waiting = deque((list(task), 0) for task in tasks if task)
         try:
-            while waiting or running:
-                while waiting and self.idle:
-                    process = self.idle.pop()
-                    running[process] = waiting.popleft()
-                    process.call(function, running[process][0])
-                needed = min(len(waiting), self.workers - len(running)) - len(self.starting)
-                self.starting.update(self._start() for _ in range(needed))
-                for process in self._wait([*running, *self.starting]):
+            while waiting or any(items for items, _ in self._tasks.values()):
+                self._assign(function, waiting)
+                for process in self._wait(list(self._tasks)):
                     try:
-                        message = process.receive()
-                    except ProcessDied:
-                        process.kill()
-                        if process in self.starting:
-                            self.starting.remove(process)
-                            deaths = failed_starts = failed_starts + 1
-                        else:
-                            items, deaths = running.pop(process)
-                            missing = list(filter(is_missing, items))
-                            deaths = deaths + 1 if len(missing) == len(items) else 0
-                            waiting.extend([(missing, deaths)] if missing else [])
-                        if deaths > RETRIES:
-                            raise UserError(DIED) from None
-                        tqdm.write("a process died and is replaced; its task is run again", file=sys.stderr)
+                        result = process.receive()
+                    except ProcessDied as died:
+                        self._replace(process, died, is_missing, waiting)
                         continue
-                    if message is not None:
-                        yield message.value
-                        continue
-                    running.pop(process, None)
-                    self.starting.discard(process)
-                    self.idle.append(process)
+                    if result is not None:
+                        yield result.value
+                    else:
+                        del self._tasks[process]
+                        self._idle.append(process)
         finally:
             # After an error, or if the caller needs no more results.
-            for process in running:
+            for process in [process for process, (items, _) in self._tasks.items() if items]:
+                del self._tasks[process]
                 process.kill()
+
+    def _assign(
+        self, function: Callable[[Any], Iterable[Any]], waiting: deque[tuple[list[Any], int]]
+    ) -> None:
+        """Gives tasks to idle processes, and starts processes for the other tasks."""
+        while waiting and self._idle:
+            process = self._idle.pop()
+            self._tasks[process] = waiting.popleft()
+            process.call(function, self._tasks[process][0])
+        starting = sum(not items for items, _ in self._tasks.values())
+        for _ in range(min(self.workers - len(self._tasks), len(waiting) - starting)):
+            self._tasks[self._start()] = [], 0
+
+    def _replace(
+        self,
+        process: Process,
+        died: ProcessDied,
+        is_missing: Callable[[Any], bool],
+        waiting: deque[tuple[list[Any], int]],
+    ) -> None:
+        """Lets another process do what a dead one has left."""
+        process.kill()
+        items, deaths = self._tasks.pop(process)
+        left = list(filter(is_missing, items))
+        deaths = deaths + 1 if len(left) == len(items) else 0
+        if deaths > RETRIES:
+            raise UserError(f"{DIED} ({died})" if str(died) else DIED)
+        note("a process died and is replaced; what it has left is repeated")
+        if left:
+            waiting.append((left, deaths))
+        elif not items:
+            self._tasks[self._start()] = [], deaths
 
     @abstractmethod
     def _start(self) -> Process:

@@ -105,8 +105,8 @@ class _Actor(Process):
             return None
         except exceptions.RayTaskError as error:
             raise error.cause from None
-        except exceptions.RayError:
-            raise ProcessDied from None
+        except exceptions.RayError as error:
+            raise ProcessDied(str(error).strip().rpartition("\n")[2].strip()) from None
 
     def kill(self) -> None:
         self._ray.kill(self._actor)
@@ -121,4 +121,6 @@ class _Server:
             os.chdir(folder)
 
     def run(self, function: Callable[[Any], Iterable[Any]], task: Sequence[Any]) -> Iterator[Any]:
-        yield from function(task)
+        # Not `yield from`, because Ray sends a value to the generator.
+        for result in function(task):  # noqa: UP028
+            yield result

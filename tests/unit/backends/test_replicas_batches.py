@@ -28,6 +28,10 @@ def test_every_prompt_is_in_one_batch(policies: list[int | None], replicas: int,
         left -= len(batch)
 
 
+def test_each_replica_has_a_share_of_a_few_prompts() -> None:
+    assert [len(batch) for batch in batches(prompts([None] * 100), replicas=8, at_once=256)] == [13] * 7 + [9]
+
+
 def test_a_policy_stays_together_unless_it_is_larger_than_a_batch() -> None:
     policies = [0, 1, 2, None] * 8 + [2] * 60
     found = list(batches(prompts(policies), replicas=2, at_once=4))

@@ -6,22 +6,18 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-ray = pytest.importorskip("ray")
-from ray.cluster_utils import Cluster  # noqa: E402
-
-from clevrpolicy.dataset import blocks  # noqa: E402
-from clevrpolicy.dataset.blocks import block_count  # noqa: E402
-from clevrpolicy.dataset.config import SceneConfig  # noqa: E402
-from clevrpolicy.dataset.generate import _Plan, _plan, generate, generate_blocks  # noqa: E402
-from harness.engine import Ray  # noqa: E402
-from harness.errors import UserError  # noqa: E402
-from harness.files.benchmark import Manifest  # noqa: E402
+from clevrpolicy.dataset import blocks
+from clevrpolicy.dataset.blocks import block_count
+from clevrpolicy.dataset.config import SceneConfig
+from clevrpolicy.dataset.generate import _Plan, _plan, generate, generate_blocks
+from harness.engine import Ray
+from harness.errors import UserError
+from harness.files.benchmark import Manifest
 
 BIN = Path(sys.executable).parent
 CONFIG = SceneConfig(depth=2, policies=2, train=24, test=12, visual=True, width=96, height=64)
@@ -39,15 +35,6 @@ def expected(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
         patch.setattr(blocks, "BLOCK", 30)
         assert block_count(CONFIG) == 3
         return generate(tmp_path_factory.mktemp("local") / "bench", CONFIG, workers=1)
-
-
-@pytest.fixture
-def cluster() -> Iterator[Any]:
-    """A head without cores of its own, to which a test adds nodes."""
-    started = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
-    yield started
-    ray.shutdown()
-    started.shutdown()
 
 
 def generate_on(cluster: Any, out: Path) -> Manifest | None:
