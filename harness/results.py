@@ -41,6 +41,8 @@ class Results:
     # What failed, such as "metric accuracy" -> the responses that lack it (None: all of them) -> the reason.
     failures: dict[str, dict[Key | None, str]] = field(default_factory=dict, repr=False)
     _cited: dict[Key, Sequence[CitedRule] | None] = field(default_factory=dict, repr=False)
+    # Each different CitedRule once, because most responses cite the same few in the same way.
+    _rules: dict[tuple[object, ...], CitedRule] = field(default_factory=dict, repr=False)
 
     def attempt(self, what: str, result: Result | None, compute: Callable[[], T]) -> T | None:
         """What `compute` returns; None if it raises an exception, which is recorded in `failures`."""
@@ -63,7 +65,8 @@ class Results:
         """
 
         def named(found: Sequence[CitedRule]) -> Sequence[CitedRule]:
-            return [c if c.rule.isprintable() else replace(c, rule=printable(c.rule)) for c in found]
+            printed = (c if c.rule.isprintable() else replace(c, rule=printable(c.rule)) for c in found)
+            return tuple(self._rules.setdefault((c.rule, c.exists, *c.parts.items()), c) for c in printed)
 
         key = result.response.key
         if key not in self._cited:

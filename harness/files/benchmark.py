@@ -230,4 +230,4 @@ def checked(grade: Grade) -> Grade:
         if value is not None and not 0 <= value <= 1:
             raise ValueError(f"expected values from 0 to 1, got {value!r}")
     parts = {printable(name): value for name, value in grade.parts.items()}
-    return replace(grade, reason=grade.reason and printable(grade.reason), parts=parts)
+    return Grade(grade.value, grade.reason and printable(grade.reason), parts)

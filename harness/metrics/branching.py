@@ -71,10 +71,11 @@ def _row(
     sign of the difference of the shares times the instance's excess counts (Deville 1999).
     """
     rules = sorted({rule for counts in instances.values() for side in counts for rule in side})
-    counts_I2R = np.zeros((len(instances), 2, len(rules)))
-    for index, (should, does) in enumerate(instances.values()):
-        counts_I2R[index, 0] = [should[rule] for rule in rules]
-        counts_I2R[index, 1] = [does[rule] for rule in rules]
+    counts_I2R, columns = np.zeros((len(instances), 2, len(rules))), {rule: i for i, rule in enumerate(rules)}
+    for counts_2R, counts in zip(counts_I2R, instances.values(), strict=True):
+        for counts_R, side in zip(counts_2R, counts, strict=True):
+            for rule, count in side.items():
+                counts_R[columns[rule]] = count
     row = mean_row(metric, variant, members, lambda r: None if r.response.error is not None else 0.0)
     totals_2 = counts_I2R.sum(axis=(0, 2))
     if not totals_2[1]:  # nothing is cited, so there is no distribution to compare

@@ -11,7 +11,7 @@ from harness.files import store
 from harness.metrics.metric import SHARE
 from harness.report.text import escape_markdown, markdown_table, terminal_table
 from harness.text import printable
-from leaderboards.pages.page import EXPORTED, Pages
+from leaderboards.pages.page import EXPORTED, MAX_ENTRIES, Pages
 from leaderboards.pages.ranking import RankedBoard, rank, reported_scores, title
 from leaderboards.storage.board import Boards
 from leaderboards.storage.records import Board
@@ -66,6 +66,8 @@ def export(boards: Boards, out: Path) -> list[Path]:
         ranked = rank(boards, board)
         name = f"board-{board.id}"
         files[f"{name}.html"] = pages.board(board.id)
+        if len(ranked.entries) > MAX_ENTRIES:
+            files[f"{name}-all.html"] = pages.board(board.id, all_entries=True)
         files[f"{name}.csv"] = as_csv(ranked)
         files[f"{name}.md"] = as_markdown(ranked)
         files[f"{name}.json"] = as_json(ranked)

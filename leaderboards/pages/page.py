@@ -35,6 +35,8 @@ DISCLAIMER = (
 )
 # The number of attempts listed on a page.
 MAX_ATTEMPTS = 50
+# The number of entries on the page of a board. Another page has all of them, but takes longer to load.
+MAX_ENTRIES = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +46,13 @@ class Links:
     index: str
     reported: str
     board: str
+    all_entries: str
     entry: str | None
     compare: str | None
 
 
-SERVED = Links("/", "/reported", "/board/{}", "/entry/{}", "/compare")
-EXPORTED = Links("index.html", "reported.html", "board-{}.html", None, None)
+SERVED = Links("/", "/reported", "/board/{}", "/board/{}/all", "/entry/{}", "/compare")
+EXPORTED = Links("index.html", "reported.html", "board-{}.html", "board-{}-all.html", None, None)
 
 
 class Pages:
@@ -71,7 +74,8 @@ class Pages:
             total=len(attempts),
         )
 
-    def board(self, id_: str) -> str:
+    def board(self, id_: str, all_entries: bool = False) -> str:
+        """The best entries of a board, or all of them, with its plots."""
         board = self.boards.board(id_)
         ranked = rank(self.boards, board)
         same_benchmark = [b for b in self.boards.boards() if b.key.digest == board.key.digest]
@@ -80,6 +84,7 @@ class Pages:
             "board.html",
             board=board,
             ranked=ranked,
+            listed=ranked.entries if all_entries else ranked.entries[:MAX_ENTRIES],
             reported=reported_scores(board),
             siblings=[b for b in same_benchmark if b.id != board.id],
             plots=[plot for plot in board_plots if plot is not None],

@@ -127,10 +127,12 @@ def _page(pages: Pages, path: str, query: dict[str, list[str]]) -> str:
         if len(chosen) != 2 or chosen[0] == chosen[1]:
             raise UserError(f"Choose two entries to compare, not {len(set(chosen))}.")
         return pages.compare(*chosen)
-    address = re.fullmatch(r"/(board|entry)/([0-9a-f]{16,64})", path)
-    if not address:
+    if board := re.fullmatch(r"/board/([0-9a-f]{16})(/all)?", path):
+        return pages.board(board[1], all_entries=board[2] is not None)
+    entry = re.fullmatch(rf"/entry/({SHA256})", path)
+    if not entry:
         raise KeyError(path)
-    return pages.board(address[2]) if address[1] == "board" else pages.entry(address[2])
+    return pages.entry(entry[1])
 
 
 def _is_own_host(host: str) -> bool:

@@ -5,7 +5,7 @@ from pathlib import Path
 import msgspec
 from family_fixtures import FAMILY_FIXTURES
 
-from harness import registry, show, variants
+from harness import cli, registry, show, variants
 from harness.files.benchmark import Benchmark
 from harness.parsing import boxed, in_box
 from harness.records import Instance
@@ -125,6 +125,6 @@ def test_groups_are_strings_for_every_variant(any_benchmark: Benchmark) -> None:
 
 def test_show_draws_an_instance_of_every_family(any_benchmark: Benchmark, tmp_path: Path) -> None:
     instance = any_benchmark.instances("test")[0]
-    show.show(str(any_benchmark.folder), instance.id, png=tmp_path / "instance.png")
+    cli.show(str(any_benchmark.folder), instance.id, png=tmp_path / "instance.png")
     assert (tmp_path / "instance.png").stat().st_size > 1000
     assert instance.id in show.terminal(any_benchmark, instance, colors=False)

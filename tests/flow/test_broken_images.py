@@ -12,7 +12,7 @@ from loopback import Reply, Request, completion, serving
 from odd_images import readable, unreadable
 from PIL import Image
 
-from harness import images, show
+from harness import cli, images, show
 from harness.backends import Endpoint, Sampling
 from harness.errors import UserError
 from harness.files import store
@@ -131,7 +131,7 @@ def test_a_missing_or_changed_image_is_reported_before_the_first_request(
 def test_a_broken_image_is_shown_as_its_reason(benchmark: Benchmark, tmp_path: Path) -> None:
     broken = show.find(benchmark, "page.png")
     assert "not a readable image: a web page" in show.terminal(benchmark, broken, colors=True)
-    show.show(str(benchmark.folder), "page.png", png=tmp_path / "page.png")
+    cli.show(str(benchmark.folder), "page.png", png=tmp_path / "page.png")
     assert images.pixels((tmp_path / "page.png").read_bytes(), "page.png").width > 320
     with pytest.raises(UserError, match="not a readable image"):
         verify(benchmark)

@@ -12,7 +12,7 @@ from clevrpolicy.scene import clevr_json
 from clevrpolicy.scene.ontology import Kind
 from clevrpolicy.scene.placement import split_of
 from clevrpolicy.skills import generate
-from harness import show
+from harness import cli, show
 from harness.errors import UserError
 from harness.files.benchmark import Benchmark
 from harness.parsing import in_box
@@ -126,11 +126,11 @@ def test_show_works_without_a_policy(skills: Benchmark, tmp_path: Path) -> None:
     assert instance.query[1].value in shown
     for name in ("x.gifx", "x"):
         with pytest.raises(UserError, match=r"png: expected a file name that ends in \.png"):
-            show.show(str(skills.folder), instance.id, png=tmp_path / name)
+            cli.show(str(skills.folder), instance.id, png=tmp_path / name)
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match="cannot be written"):
-        show.show(str(skills.folder), instance.id, png=tmp_path / "file" / "x.png")
-    show.show(str(skills.folder), instance.id, png=tmp_path / "new" / "x.png")
+        cli.show(str(skills.folder), instance.id, png=tmp_path / "file" / "x.png")
+    cli.show(str(skills.folder), instance.id, png=tmp_path / "new" / "x.png")
     assert (tmp_path / "new" / "x.png").read_bytes().startswith(b"\x89PNG")
 
 

@@ -28,7 +28,7 @@ from harness.paper.tables import tables
 from harness.records import Report, Response, Run, Score
 from harness.variants import VARIANTS
 from leaderboards.pages.export import as_csv, as_json, as_markdown, export, terminal
-from leaderboards.pages.page import Pages
+from leaderboards.pages.page import EXPORTED, SERVED, Pages
 from leaderboards.pages.plots import bars
 from leaderboards.pages.ranking import RankedBoard, rank, reported_scores
 from leaderboards.pages.serve import BUNDLE_POLICY, PAGE_POLICY, respond
@@ -623,6 +623,27 @@ def test_a_board_whose_depth_is_no_number_has_no_plot_by_depth(tmp_path: Path, d
         entries = [(board, Figures(1, 1, 1, N, 0, 0, 1))]
         boards.add(boards.begin_attempt("run"), Bundle({"run.json": b"{}"}), "r", "r", "hf:z", entries)
         assert "hf:z" in Pages(boards).board(board.id)
+
+
+def test_a_page_lists_the_best_entries_and_another_page_all_of_them(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("leaderboards.pages.page.MAX_ENTRIES", 2)
+    monkeypatch.setattr("leaderboards.pages.export.MAX_ENTRIES", 2)
+    models = [model.name for model in MODELS]
+    with closing(Boards(folder)) as boards:
+        ranked = rank(boards, next(b for b in boards.boards() if len(boards.entries(b)) == len(MODELS)))
+        export(boards, tmp_path / "out")
+        for link, address in ((SERVED, "/board/{}/all"), (EXPORTED, "board-{}-all.html")):
+            best = Pages(boards, link).board(ranked.board.id)
+            every = respond(boards, address.format(ranked.board.id)).body.decode()
+            if link is EXPORTED:
+                every = (tmp_path / "out" / address.format(ranked.board.id)).read_text(encoding="utf-8")
+            assert f'href="{address.format(ranked.board.id)}">list all' in best
+            assert "list all" not in every
+            for page, listed in ((best, models[:2]), (every, models)):
+                table = page.partition("<tbody>")[2].partition("</tbody>")[0]
+                assert [name for name in models if f">{name}<" in table] == listed
 
 
 @pytest.mark.parametrize("name", ["manifest.json", "run.json", "board.sqlite"])
