@@ -1,10 +1,11 @@
-"""The `harness` command: eval, prompts, score, judge, report, compare, show, verify, list."""
+"""The `harness` command: eval, prompts, score, judge, report, compare, browse, show, verify, list."""
 
 from pathlib import Path
 
 from tyro.conf import Positional
 
 from harness import registry
+from harness.browse.command import browse
 from harness.compare.page import table as comparison_table
 from harness.compare.page import write_comparison
 from harness.compare.pairs import compare as compare_runs
@@ -180,6 +181,7 @@ def main() -> None:
             "judge": judge,
             "report": report,
             "compare": compare,
+            "browse": browse,
             "show": show,
             "verify": verify,
             "list": list_,
