@@ -56,6 +56,10 @@ class Drawing:
         return self.svg
 
 
+def _safe(text: str) -> Markup:
+    return escape(printable(text))
+
+
 # Finds the image at a path; None if it cannot be shown.
 FindSymbol = Callable[[str], Symbol | None]
 
@@ -89,7 +93,7 @@ def draw_tree(
 def _drawing(name: str, width: float, height: float, label: str, body: Iterable[str]) -> Drawing:
     head = (
         f'<svg class="{name}" viewBox="0 0 {width:g} {height:g}" width="{width:g}" height="{height:g}" '
-        f'role="img" aria-label="{escape(printable(label))}">'
+        f'role="img" aria-label="{_safe(label)}">'
     )
     return Drawing(Markup(f"{head}{''.join(body)}</svg>"), width, height)
 
@@ -104,7 +108,7 @@ def _with_unknown(root: Node, claimed: Path) -> tuple[Node, Path]:
         if step.node in known:
             place = step.node
         elif not any(step.node in of_place for of_place in unknown.values()):
-            name = short(printable(step.node), MAX_NAME)
+            name = short(step.node, MAX_NAME)
             unknown.setdefault(place, {})[step.node] = Node(step.node, name, "(not in this policy)")
 
     def extended(node: Node) -> Node:
@@ -124,10 +128,10 @@ def _notes(root: Node, gold: Path, claimed: Path | None) -> Mapping[str, Sequenc
     notes: dict[str, list[Line]] = {}
     for step in claimed.steps:
         if step.note:
-            notes.setdefault(step.node, []).append(Line("claim", f"says {printable(step.note)}"))
+            notes.setdefault(step.node, []).append(Line("claim", f"says {step.note}"))
     if claimed.error and claimed.error_at:
         at_error = notes.setdefault(claimed.error_at, [])
-        at_error.append(Line("error", f"first error: {printable(claimed.error)}"))
+        at_error.append(Line("error", f"first error: {claimed.error}"))
         if claimed.error_at in correct and claimed.error_at in decisions:
             at_error.append(Line("note", f"correct: {correct[claimed.error_at]}"))
     return notes
@@ -160,7 +164,7 @@ def _row(row: Row, classes: Sequence[str], symbol: FindSymbol) -> str:
     label = ""
     if row.label:
         middle = row.x - INDENT / 2 + (4 if row.folded else 0)
-        label = f'<text class="branch" x="{middle:g}" y="{row.y - 6:g}">{escape(row.label)}</text>'
+        label = f'<text class="branch" x="{middle:g}" y="{row.y - 6:g}">{_safe(row.label)}</text>'
     if row.folded:
         return f'<g class="folded">{label}{_folded(row)}</g>'
     names = " ".join(["row", "decision" if node.branches else "leaf", *classes])
@@ -171,7 +175,7 @@ def _row(row: Row, classes: Sequence[str], symbol: FindSymbol) -> str:
             f'height="{row.height - 2:g}" rx="5"/>'
         )
     body = f"{back}{label}{_dot(row, classes)}{_image(row, symbol)}{_text(row)}"
-    return f'<g class="{names}" data-node="{escape(node.id)}">{body}</g>'
+    return f'<g class="{names}" data-node="{_safe(short(node.id, MAX_NAME))}">{body}</g>'
 
 
 def _dot(row: Row, classes: Sequence[str]) -> str:
@@ -197,13 +201,10 @@ def _text(row: Row) -> str:
     pieces = []
     for line, high in zip(row.lines, heights, strict=True):
         y += high
-        text = escape(line.text)
-        name, rest = row.node.name, line.text.removeprefix(row.node.name)
-        if line.style == "name" and rest != line.text:
-            text = (
-                Markup('{}<tspan class="ask" dx="6">{}</tspan>').format(name, rest.strip()) if rest else text
-            )
-        pieces.append(f'<text class="{line.style}" x="{x:g}" y="{y - 4:g}">{text}</text>')
+        name, text = printable(row.node.name), printable(line.text)
+        rest = text.removeprefix(name).strip() if line.style == "name" and text.startswith(name) else ""
+        shown = Markup('{}<tspan class="ask" dx="6">{}</tspan>').format(name, rest) if rest else escape(text)
+        pieces.append(f'<text class="{line.style}" x="{x:g}" y="{y - 4:g}">{shown}</text>')
     return "".join(pieces)
 
 
@@ -214,9 +215,9 @@ def _folded(row: Row) -> str:
     )
     dots = "".join(f"M{row.x + x:.4g} {row.y + y:.4g}h0" for x, y in leaves)
     right = row.x + max(x for x, _ in leaves) + 8
-    label = escape(f"{short(row.node.name)} · {len(leaves)} leaves")
+    label = _safe(f"{short(row.node.name)} · {len(leaves)} leaves")
     return (
-        f"<title>{escape(f'{row.node.name} {row.node.text}')}</title>"
+        f"<title>{_safe(f'{row.node.name} {row.node.text}')}</title>"
         f'<path class="twigs" d="{lines}"/><path class="buds" d="{dots}"/>'
         f'<text class="folds" x="{right:g}" y="{row.y + 4:g}">{label}</text>'
     )
@@ -251,14 +252,14 @@ def draw_picture(symbol: Symbol, marks: Sequence[Mark], name: str, enlarge: bool
         x = max(0.0, min(left, width - wide))
         y = top - TAG if top >= TAG else min(bottom, height - TAG)
         tag = f'<rect class="tag" x="{x:g}" y="{y:g}" width="{wide:g}" height="{TAG}" rx="3"/>'
-        tags.append(_mark(mark, f'{tag}<text x="{x + 5:g}" y="{y + 12:g}">{escape(text)}</text>'))
+        tags.append(_mark(mark, f'{tag}<text x="{x + 5:g}" y="{y + 12:g}">{_safe(text)}</text>'))
     picture = f'<use href="#{symbol.id}" width="{width:g}" height="{height:g}"/>'
     # Tags are drawn last, so that no box hides them.
     return _drawing("picture", width, height, name, [picture, *boxes, *tags])
 
 
 def _mark(mark: Mark, body: str) -> str:
-    return f'<g class="mark" data-nodes="{escape(" ".join(mark.nodes))}">{body}</g>'
+    return f'<g class="mark" data-nodes="{_safe(" ".join(mark.nodes))}">{body}</g>'
 
 
 def _tag(mark: Mark) -> str:
