@@ -3,7 +3,6 @@
 All texts are escaped. `drawing.css` gives the classes their colors.
 """
 
-import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -33,6 +32,8 @@ MAX_NAME, MAX_TAG = 40, 16
 TAG = 16
 # The width and the greatest height of a question's picture.
 PICTURE_WIDTH, PICTURE_HEIGHT = 480.0, 440.0
+# How many times larger than its pixels it is at most.
+MAX_ENLARGED = 4.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,7 +241,7 @@ def _description(root: Node, gold: Path, claimed: Path | None) -> str:
 
 def draw_picture(symbol: Symbol, marks: Sequence[Mark], name: str, enlarge: bool = False) -> Drawing:
     """An image with a box around each mark, which names the nodes that it is a reason for."""
-    scale = min(PICTURE_WIDTH / symbol.width, PICTURE_HEIGHT / symbol.height, math.inf if enlarge else 1)
+    scale = min(PICTURE_WIDTH / symbol.width, PICTURE_HEIGHT / symbol.height, MAX_ENLARGED if enlarge else 1)
     width, height = symbol.width * scale, symbol.height * scale
     boxes, tags = [], []
     for mark in marks:
