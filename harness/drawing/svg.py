@@ -102,10 +102,10 @@ def _drawing(name: str, width: float, height: float, label: str, body: Iterable[
 def _with_unknown(root: Node, claimed: Path) -> tuple[Node, Path]:
     """The tree with a branch to each node that only the response has, and the steps that are drawn."""
     known = {node.id for node in root.walk()}
-    claimed = Path(claimed.steps[:MAX_STEPS], error=claimed.error, error_at=claimed.error_at)
+    steps = claimed.steps[:MAX_STEPS]
     unknown: dict[str, dict[str, Node]] = {}
     place = root.id
-    for step in claimed.steps:
+    for step in steps:
         if step.node in known:
             place = step.node
         elif not any(step.node in of_place for of_place in unknown.values()):
@@ -117,11 +117,16 @@ def _with_unknown(root: Node, claimed: Path) -> tuple[Node, Path]:
         branches = tuple((label, extended(branch)) for label, branch in node.branches)
         return Node(node.id, node.name, node.text, node.image, branches + added)
 
-    return extended(root) if unknown else root, claimed
+    drawn = known | {step.node for step in steps}
+    error_at = claimed.error_at if claimed.error_at in drawn else ""
+    return extended(root) if unknown else root, Path(steps, error=claimed.error, error_at=error_at)
 
 
 def _notes(root: Node, gold: Path, claimed: Path | None) -> Mapping[str, Sequence[Line]]:
-    """What is written below each node: the reasons of the only path, or what the response claims."""
+    """What is written below each node: the reasons of the only path, or what the response claims.
+
+    A first error that is at no node is written below the root.
+    """
     decisions = {node.id for node in root.walk() if node.branches}
     correct = {step.node: step.note for step in gold.steps if step.note}
     if claimed is None:
@@ -130,8 +135,8 @@ def _notes(root: Node, gold: Path, claimed: Path | None) -> Mapping[str, Sequenc
     for step in claimed.steps:
         if step.note:
             notes.setdefault(step.node, []).append(Line("claim", f"says {step.note}"))
-    if claimed.error and claimed.error_at:
-        at_error = notes.setdefault(claimed.error_at, [])
+    if claimed.error:
+        at_error = notes.setdefault(claimed.error_at or root.id, [])
         at_error.append(Line("error", f"first error: {claimed.error}"))
         if claimed.error_at in correct and claimed.error_at in decisions:
             at_error.append(Line("note", f"correct: {correct[claimed.error_at]}"))

@@ -25,17 +25,16 @@ function filter() {
 
 if ("served" in form.dataset) {
   for (const select of form.querySelectorAll("select")) select.addEventListener("change", () => form.requestSubmit());
+  // Empty fields are left out of the address.
+  form.addEventListener("formdata", (event) => {
+    for (const [name, value] of [...event.formData]) if (!value) event.formData.delete(name);
+  });
 } else {
   form.addEventListener("input", filter);
   form.addEventListener("submit", (event) => { event.preventDefault(); search.blur(); });
   document.getElementById("reset").addEventListener("click", () => { form.reset(); filter(); });
   filter();
 }
-
-// Empty fields are left out of the address.
-form.addEventListener("formdata", (event) => {
-  for (const [name, value] of [...event.formData]) if (!value) event.formData.delete(name);
-});
 
 let current = null;
 

@@ -11,6 +11,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from browser import CHROMIUM, Browser
 
 from clevrpolicy.dataset import blocks
 from clevrpolicy.dataset.config import SceneConfig
@@ -319,3 +320,44 @@ def test_the_command_writes_a_page_and_refuses_what_it_cannot_show(
     (run / "scores.jsonl").unlink()
     with pytest.raises(UserError, match="without scores"):
         browse(str(text_folder), run=(run,), out=tmp_path / "page.html")
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="needs chromium")
+def test_keys_and_filters_in_a_browser(visual_folder: Path, wrong_run: Path, tmp_path: Path) -> None:
+    file = tmp_path / "page.html"
+    file.write_text(page_of(Benchmark(visual_folder), [wrong_run], limit=100), encoding="utf-8")
+    browser = Browser(tmp_path / "user")
+
+    def press(key: str) -> None:
+        event = f"new KeyboardEvent('keydown', {{key: '{key}', bubbles: true}})"
+        browser.run(f"document.body.dispatchEvent({event})")
+
+    def count(selector: str) -> object:
+        return browser.run(f"document.querySelectorAll({selector!r}).length")
+
+    try:
+        browser.open(file.as_uri())
+        press("j")
+        press("j")
+        assert browser.run("articles.indexOf(document.querySelector('.current'))") == 1
+        press("k")
+        assert browser.run("articles.indexOf(document.querySelector('.current'))") == 0
+        press("/")
+        assert browser.run("document.activeElement.name") == "text"
+        total = count(".instance")
+        for field, value in (("outcome", "not right"), ("leaf", "Case 0"), ("text", "no such text")):
+            browser.run(f"form.elements.{field}.value = {value!r}; form.dispatchEvent(new Event('input'))")
+            shown = count(".instance:not([hidden])")
+            assert shown < total
+            assert browser.run("document.getElementById('shown').textContent") == f"{shown} of {total} shown"
+            browser.run("form.reset()")
+        # Only the objects that met the condition under the pointer are emphasized.
+        assert count(".dimmed") == 0
+        browser.run(
+            "document.querySelector('.policy .leaf.gold')"
+            ".dispatchEvent(new PointerEvent('pointerover', {bubbles: true}))"
+        )
+        assert count(".dimmed") == browser.run("articles[0].querySelectorAll('.mark').length")
+        assert not browser.errors
+    finally:
+        browser.close()

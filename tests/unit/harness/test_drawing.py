@@ -95,6 +95,13 @@ def test_a_response_that_leaves_the_tree_is_drawn_with_its_first_error() -> None
     assert "jump" in svg and last.name in svg
 
 
+def test_a_first_error_that_is_at_no_node_is_below_the_root() -> None:
+    root = to_draw(tree.sample(rng(0, "tree"), 2))
+    for at in ("", "no such node"):
+        svg = draw_tree(root, Path((Step("1"),)), no_image, Path(error="unparsed", error_at=at)).svg
+        assert "first error: unparsed" in svg and "ring" not in svg
+
+
 def test_endless_responses_are_cut() -> None:
     root = to_draw(tree.sample(rng(0, "tree"), 2))
     claimed = Path(tuple(Step(f"7.{number}") for number in range(10_000)))
