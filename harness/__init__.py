@@ -3,7 +3,8 @@
 `harness.load`, `evaluate`, `score`, `prompts`, `grade` and `reward` are its API for Python (docs/python.md).
 
 Read `records` (the data), `variants`, `family` and `run` (an evaluation from prompts to the report) first.
-Then `backends` (models), `metrics`, `report`, `compare`, `judge` and `general` can be read in any order.
+Then `backends` (models), `metrics`, `report`, `tree` with `drawing` and `browse`, `compare`, `judge` and
+`general` can be read in any order.
 """
 
 from importlib import import_module

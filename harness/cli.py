@@ -198,13 +198,55 @@ def compare(
         print(f"page: {out / 'compare.html'}")
 
 
+def browse(
+    benchmark: Positional[str],
+    /,
+    *,
+    run: tuple[Path, ...] = (),
+    out: Path | None = None,
+    limit: int = 48,
+    port: int = 8766,
+) -> None:
+    """Show the instances of a benchmark in a browser: policy, images, and what runs responded.
+
+    Args:
+        benchmark: Folder of a complete benchmark, or a published one as NAME[:SOURCE].
+        run: Folders of runs on it, whose responses are shown.
+        out: Write a random sample to this .html file instead of serving all instances.
+        limit: The most instances of the sample.
+        port: Port to listen on, for this machine only; 0 picks a free one.
+    """
+    from harness.browse.page import render
+    from harness.browse.selection import Source, read_runs, sample
+    from harness.browse.serve import HOST, make_server
+    from harness.files import store
+    from harness.general import published
+
+    if out is not None and out.suffix != ".html":
+        raise UserError(f"out: expected a file name that ends in .html, got {out}")
+    if limit < 1:
+        raise UserError(f"limit: expected 1 or more, got {limit}")
+    opened = published.open(benchmark)
+    source = Source(opened, read_runs(opened, run))
+    if out is not None:
+        page = render(source, [(position, instance) for _, position, instance in sample(source, limit)])
+        with store.writing(out):
+            out.parent.mkdir(parents=True, exist_ok=True)
+        store.write(out, page.encode(errors="replace"))
+        print(out)
+        return
+    with make_server(source, port) as server:
+        print(f"http://{HOST}:{server.server_port}/ (Ctrl-C stops it)", flush=True)
+        server.serve_forever()
+
+
 def show(benchmark: Positional[str], instance: Positional[str], /, *, png: Path | None = None) -> None:
     """Show an instance: images, policy and gold response, in the terminal or as a PNG.
 
     Args:
         benchmark: Folder of a complete benchmark, or a published one as NAME[:SOURCE].
         instance: Its id, which is the first field of a line in instances.test.jsonl.
-        png: Write a PNG to this file instead of printing to the terminal.
+        png: Write a PNG to this file instead, in which the policy is drawn with the path to the answer.
     """
     from harness.general import published
     from harness.show import find, terminal, write_png
@@ -255,6 +297,7 @@ def main() -> None:
             "judge": judge,
             "report": report,
             "compare": compare,
+            "browse": browse,
             "show": show,
             "verify": verify,
             "list": list_,

@@ -15,6 +15,7 @@ from typing import ClassVar
 from harness.files.manifest import BenchmarkFiles
 from harness.parsing import in_box
 from harness.records import CitedRule, Grade, Instance, Part
+from harness.tree import Node, Path
 from harness.variants import Variant, target
 
 
@@ -83,3 +84,19 @@ class Family(ABC):
     def first_error(self, instance: Instance, variant: Variant, text: str) -> str | None:
         """The first error of a wrong response, such as "perception: color"; None if undetermined."""
         return None
+
+    def tree(self, policy: str) -> Node | None:
+        """The policy with this id as a tree, to draw it; None if it cannot be drawn as one."""
+        return None
+
+    def leaf(self, instance: Instance, variant: Variant) -> str:
+        """The name of the leaf that is correct, or the correct answer if there is no tree."""
+        return target(instance, variant) or instance.target
+
+    def gold_path(self, instance: Instance, variant: Variant) -> Path:
+        """The correct path through the tree of the governing policy."""
+        return Path()
+
+    def claimed_path(self, instance: Instance, variant: Variant, text: str) -> Path:
+        """The path that a response claims, and its first error if its answer is wrong."""
+        return Path()

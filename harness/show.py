@@ -1,23 +1,18 @@
 """`harness show`: one instance with its policy, its images and the reasoning that leads to its answer."""
 
-import io
 import shutil
 import textwrap
 from collections.abc import Iterable
 from pathlib import Path
 
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 
-from harness import variants
+from harness import sheet, variants
 from harness.errors import UserError
 from harness.files import store
 from harness.files.benchmark import Benchmark
 from harness.records import Instance, Part
 from harness.text import printable
-
-PAGE = 1100
-MARGIN = 20
-FONT = 15
 
 
 def find(benchmark: Benchmark, instance_id: str) -> Instance:
@@ -44,28 +39,10 @@ def terminal(benchmark: Benchmark, instance: Instance, colors: bool) -> str:
     return "\n".join(lines)
 
 
-def page(benchmark: Benchmark, instance: Instance) -> Image.Image:
-    """The same content as one image."""
-    font = ImageFont.load_default(FONT)
-    blocks = [
-        benchmark.image(part.value) if part.kind == "image" else _text_image(part.value, font)
-        for part in _parts(benchmark, instance)
-    ]
-    height = sum(block.height + MARGIN // 2 for block in blocks) + 2 * MARGIN
-    sheet = Image.new("RGB", (PAGE, height), "white")
-    top = MARGIN
-    for block in blocks:
-        sheet.paste(block, (MARGIN, top))
-        top += block.height + MARGIN // 2
-    return sheet
-
-
 def write_png(benchmark: Benchmark, instance: Instance, png: Path) -> None:
-    data = io.BytesIO()
-    page(benchmark, instance).save(data, "PNG")
     with store.writing(png):
         png.parent.mkdir(parents=True, exist_ok=True)
-    store.write(png, data.getvalue())
+    store.write(png, sheet.png(benchmark, instance))
 
 
 def _parts(benchmark: Benchmark, instance: Instance) -> Iterable[Part]:
@@ -100,13 +77,3 @@ def _half_blocks(picture: Image.Image, width: int) -> str:
             cells.append(f"\x1b[38;2;{r};{g};{b}m\x1b[48;2;{s};{h};{c}m▀")
         lines.append("".join(cells) + "\x1b[0m")
     return "\n".join(lines)
-
-
-def _text_image(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> Image.Image:
-    columns = int((PAGE - 2 * MARGIN) / font.getlength("n" * 10) * 11.5)
-    lines = [piece for line in text.splitlines() for piece in textwrap.wrap(line, columns) or [""]]
-    block = Image.new("RGB", (PAGE - 2 * MARGIN, len(lines) * (FONT + 5)), "white")
-    draw = ImageDraw.Draw(block)
-    for number, line in enumerate(lines):
-        draw.text((0, number * (FONT + 5)), line, fill="black", font=font)
-    return block

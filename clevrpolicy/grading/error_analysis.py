@@ -21,6 +21,7 @@ only mentioned and need not be due. A condition that was already followed is ign
 """
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from clevrpolicy.grading.check import Rule, Rules, statements, states_correct_test
 from clevrpolicy.grading.parse import CitedCondition, parse_citations
@@ -44,42 +45,50 @@ HALF_HIDDEN = " (half hidden)"
 SceneLoader = Callable[[], Scene | None]
 
 
+class FirstError(NamedTuple):
+    """The first error of a wrong response."""
+
+    label: str
+    # The number of the condition at which it occurs; None if it is in the answer.
+    condition: str | None = None
+
+
 def first_error(
     text: str, path: Sequence[tree.Visit], rules: Rules, kinds: Sequence[Kind], load_scene: SceneLoader
-) -> str:
-    """The label for a wrong response, given the correct path and the objects of the scene."""
+) -> FirstError:
+    """The first error of a wrong response, given the correct path and the objects of the scene."""
     if boxed(text) is None:
-        return UNPARSED
+        return FirstError(UNPARSED)
     citations = parse_citations(text)
     if not citations:
-        return NO_CONDITION
+        return FirstError(NO_CONDITION)
     correct_steps = {step.condition: step for step in path}
     followed: set[str] = set()
     due = "Condition 1"
     for cited in citations:
         if any(number not in rules for number in _numbers(cited)):
-            return INVENTED
+            return FirstError(INVENTED, cited.number)
         rule = rules[cited.number]
         verdict = _verdict(cited, rule)
         only_mentioned = verdict is None and cited.target is None
         if not only_mentioned and cited.number in followed:
             continue
         if not only_mentioned and due != f"Condition {cited.number}":
-            return SKIPPED
+            return FirstError(SKIPPED, cited.number)
         routes_true = all(target == rule.targets[holds] for holds, target in cited.routes)
         if states_correct_test(cited, rule) is False or not routes_true:
-            return MISQUOTED
+            return FirstError(MISQUOTED, cited.number)
         if only_mentioned:
             continue
         # All verdicts so far are correct, so the condition that is due is on the correct path.
         step = correct_steps[cited.number]
         if verdict is not None and verdict != step.holds:
-            return _wrong_verdict(cited, step, kinds, load_scene)
+            return FirstError(_wrong_verdict(cited, step, kinds, load_scene), cited.number)
         if not all(true for _, true in statements(cited, rule)):
-            return MISQUOTED
+            return FirstError(MISQUOTED, cited.number)
         followed.add(cited.number)
         due = rule.targets[step.holds]
-    return WRONG_ANSWER if due.startswith("Case ") else SKIPPED
+    return FirstError(WRONG_ANSWER if due.startswith("Case ") else SKIPPED)
 
 
 def _numbers(cited: CitedCondition) -> list[str]:

@@ -12,8 +12,9 @@ from clevrpolicy.dataset.instances import SCENES
 from clevrpolicy.grading.check import BRANCHES, check_citations, rules_of
 from clevrpolicy.grading.cloze import ClevrCloze
 from clevrpolicy.grading.cloze import questions as cloze_questions
-from clevrpolicy.grading.error_analysis import first_error
+from clevrpolicy.grading.error_analysis import FirstError, first_error
 from clevrpolicy.grading.parse import parse_citations
+from clevrpolicy.grading.paths import claimed_path, gold_path, path_to, places_in_text, to_draw
 from clevrpolicy.policy import questions, reasoning, wording
 from clevrpolicy.policy.table import CaseTable
 from clevrpolicy.policy.tree import from_json, mask
@@ -26,6 +27,7 @@ from harness.family import Family
 from harness.files.manifest import BenchmarkFiles
 from harness.parsing import boxed, plain, without_markup
 from harness.records import CitedRule, Grade, Instance, Part
+from harness.tree import Node, Path
 from harness.variants import Variant
 
 SCORER = "exact-match/3"
@@ -54,6 +56,10 @@ class ClevrRecall(Family):
     def groups(self, instance: Instance, variant: Variant) -> Mapping[str, str]:
         return {"condition depth": str(instance.facts["condition"].count(".") + 1)}
 
+    def gold_path(self, instance: Instance, variant: Variant) -> Path:
+        """The path to the condition that the question asks for."""
+        return path_to(instance.facts["condition"])
+
 
 class ClevrPolicy(Family):
     """Grades questions that apply a decision tree to a scene."""
@@ -67,6 +73,7 @@ class ClevrPolicy(Family):
         # All take the id of a policy; _rules returns its conditions by number, _cases its answers.
         self._tree = cache(lambda policy: from_json(benchmark.policies[policy].rules))
         self._rules = cache(lambda policy: rules_of(self._tree(policy)))
+        self._drawn = cache(lambda policy: to_draw(self._tree(policy)))
         self._cases = cache(lambda policy: [f"Case {n}" for n in sorted(CaseTable(self._tree(policy)).paths)])
         # By the folder of a block, since instances are graded block by block.
         self._scenes = lru_cache(maxsize=2)(self._read_scenes)
@@ -117,11 +124,35 @@ class ClevrPolicy(Family):
     def first_error(self, instance: Instance, variant: Variant, text: str) -> str | None:
         """A label from error_analysis.py."""
         policy = variants.policy_id(instance, variant)
-        if policy is None:
-            return None
+        return None if policy is None else self._first_error(instance, policy, text).label
+
+    def _first_error(self, instance: Instance, policy: str, text: str) -> FirstError:
         kinds = self._kinds(instance)
         path, _ = self._tree(policy).walk(mask(kinds))
         return first_error(text, path, self._rules(policy), kinds, lambda: self._scene(instance))
+
+    def tree(self, policy: str) -> Node:
+        return self._drawn(policy)
+
+    def gold_path(self, instance: Instance, variant: Variant) -> Path:
+        policy = variants.policy_id(instance, variant)
+        if policy is None:
+            return super().gold_path(instance, variant)
+        kinds, line = self._scenes(instance.block)[instance.facts["scene"]]
+        shown = instance.query[0]
+        if shown.kind == "text":
+            places = places_in_text(shown.value, kinds)
+        else:
+            places = clevr_json.boxes(msgspec.json.decode(line, type=dict[str, Any]))
+        return gold_path(self._tree(policy), kinds, places)
+
+    def claimed_path(self, instance: Instance, variant: Variant, text: str) -> Path:
+        policy, correct = variants.policy_id(instance, variant), variants.target(instance, variant)
+        if policy is None or correct is None:
+            return super().claimed_path(instance, variant, text)
+        is_right = self.grade(instance, correct, text).value == 1
+        error = None if is_right else self._first_error(instance, policy, text)
+        return claimed_path(text, self._drawn(policy), error)
 
     def _kinds(self, instance: Instance) -> tuple[Kind, ...]:
         """The kinds of objects in the scene of an instance."""

@@ -3,9 +3,13 @@
 from collections.abc import Iterable
 from typing import Any
 
+from clevrpolicy.scene.camera import LENS, SENSOR
 from clevrpolicy.scene.ontology import ATTRIBUTES, RADIUS, Kind, Object, Scene, Vector
 from clevrpolicy.scene.placement import DIRECTIONS, RELATED
 from harness.errors import UserError
+
+# The width in pixels of the pictures of the original CLEVR, whose scenes do not contain it.
+CLEVR_WIDTH = 480
 
 
 def encode(scene: Scene, index: int) -> dict[str, Any]:
@@ -63,6 +67,20 @@ def collection(scenes: Iterable[dict[str, Any]], split: str) -> dict[str, Any]:
     return {"info": info, "scenes": list(scenes)}
 
 
+def boxes(data: dict[str, Any]) -> list[tuple[int, ...]]:
+    """The bounding box of each object in the order of `kinds`: left, top, right, bottom in pixels.
+
+    CLEVR's own scenes have none, so there it is the square around the center that a sphere would have.
+    """
+    found = []
+    for o in _from_left(data["objects"]):
+        x, y, depth = map(float, o["pixel_coords"])
+        reach = data.get("width", CLEVR_WIDTH) * LENS / SENSOR * RADIUS[o["size"]] / depth
+        around = (x - reach, y - reach, x + reach, y + reach)
+        found.append(tuple(o.get("bbox") or map(round, around)))
+    return found
+
+
 def kinds(data: dict[str, Any]) -> tuple[str, tuple[Kind, ...]]:
     """A scene's id and the kinds of its objects, from left to right in the picture.
 
@@ -72,8 +90,11 @@ def kinds(data: dict[str, Any]) -> tuple[str, tuple[Kind, ...]]:
     objects = data["objects"]
     if not isinstance(objects, list):
         raise UserError(f"objects: expected a list, got {objects!r}")
-    objects = sorted(objects, key=lambda o: float(o["pixel_coords"][0]))
-    return scene_id(data), tuple(_kind(o) for o in objects)
+    return scene_id(data), tuple(_kind(o) for o in _from_left(objects))
+
+
+def _from_left(objects: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return sorted(objects, key=lambda o: float(o["pixel_coords"][0]))
 
 
 def _encode_object(o: Object) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from gtapolicy.dataset.dialogs import Step
 from gtapolicy.grading.calls import UNPARSED, Call, CallError, parse_call, score_call
 from gtapolicy.grading.check import check_citations
 from gtapolicy.grading.error_analysis import first_error
+from gtapolicy.grading.paths import claimed_path, gold_path, path_to, to_draw
 from gtapolicy.grading.text_similarity import scorer_id
 from gtapolicy.policy import reasoning
 from gtapolicy.policy.rules import Band, RuleTable, base_name
@@ -19,6 +20,7 @@ from harness.family import Family
 from harness.files.manifest import BenchmarkFiles
 from harness.parsing import boxed, plain
 from harness.records import CitedRule, Grade, Instance
+from harness.tree import Node, Path
 from harness.variants import Variant
 
 SCORER = "gta-calls/3"
@@ -41,6 +43,10 @@ class GtaRecall(Family):
     def groups(self, instance: Instance, variant: Variant) -> Mapping[str, str]:
         return {"tool": base_name(instance.facts["recall"])}
 
+    def gold_path(self, instance: Instance, variant: Variant) -> Path:
+        """The path to the version that the question asks for."""
+        return path_to(instance.facts["recall"])
+
 
 class GtaPolicy(Family):
     """Tools whose version depends on the user."""
@@ -51,6 +57,7 @@ class GtaPolicy(Family):
         super().__init__(benchmark)
         self.scorer = f"{SCORER} with {scorer_id()}"
         self._table = cache(lambda policy: msgspec.convert(benchmark.policies[policy].rules, RuleTable))
+        self._drawn = cache(lambda policy: to_draw(self._table(policy)))
 
     def grade(self, instance: Instance, target: str, text: str) -> Grade:
         """Half the tool with its version, half the arguments (paper, GTAPolicy)."""
@@ -93,6 +100,23 @@ class GtaPolicy(Family):
         if policy is None or target is None:
             return None
         return first_error(text, Call.from_json(target), instance.facts, self._table(policy))
+
+    def tree(self, policy: str) -> Node:
+        return self._drawn(policy)
+
+    def leaf(self, instance: Instance, variant: Variant) -> str:
+        return Call.from_json(variants.target(instance, variant) or instance.target).name
+
+    def gold_path(self, instance: Instance, variant: Variant) -> Path:
+        policy = variants.policy_id(instance, variant)
+        if policy is None:
+            return super().gold_path(instance, variant)
+        step = msgspec.convert(instance.facts["step"], Step)
+        return gold_path(self._table(policy), instance.facts["profile"], step)
+
+    def claimed_path(self, instance: Instance, variant: Variant, text: str) -> Path:
+        error = self.first_error(instance, variant, text)
+        return claimed_path(text, self.gold_path(instance, variant), error)
 
 
 def _predicates(condition: str) -> dict[str, Band | frozenset[str]]:

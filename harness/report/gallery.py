@@ -1,15 +1,13 @@
 """Chooses the samples that a report shows, and collects what the page shows of each."""
 
-import base64
-import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from PIL import Image
+from markupsafe import Markup
 
 from harness import variants
-from harness.errors import UserError
-from harness.files.benchmark import Benchmark
+from harness.drawing.instance import Drawings, Shown
+from harness.drawing.svg import Drawing
 from harness.records import Part
 from harness.results import Result, Results
 from harness.seeds import rng
@@ -18,8 +16,6 @@ from harness.seeds import rng
 SHOWN = 48
 # Width in pixels of the widest embedded image.
 WIDTH = 320
-# Height in pixels of the highest embedded image: JPEG has a limit.
-MAX_HEIGHT = 10 * WIDTH
 OUTCOMES = ("right", "partly right", "wrong", "unparsed", "failed", "unscored")
 
 
@@ -31,9 +27,12 @@ class Sample:
     policy: str
     target: str
     groups: Mapping[str, str]
-    # The prompt as sent, and the images of the query alone, as indices of embedded parts.
+    # The prompt as sent, as indices of embedded parts.
     prompt: Sequence[int]
-    pictures: Sequence[int]
+    # The images of the query, and its texts with marks, as drawings.
+    question: Sequence[Shown]
+    # The policy with the correct path and that of the response; None if it has no tree.
+    tree: Drawing | None
 
     @property
     def truncated(self) -> bool:
@@ -41,21 +40,12 @@ class Sample:
 
 
 @dataclass(frozen=True, slots=True)
-class Embedded:
-    """A part of a prompt in the page. It is embedded once, however many samples show it."""
-
-    part: Part
-    uri: str = ""
-    width: int = 0
-    height: int = 0
-    # Why an image cannot be shown.
-    error: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class Gallery:
     samples: Sequence[Sample]
-    parts: Sequence[Embedded]
+    # Each distinct part of their prompts with its drawing, embedded once, however many samples show it.
+    parts: Sequence[tuple[Part, Shown]]
+    # Definitions of all images in the drawings.
+    symbols: Sequence[Markup]
 
 
 def outcome(result: Result) -> str:
@@ -72,10 +62,14 @@ def outcome(result: Result) -> str:
 def make_gallery(results: Results) -> Gallery:
     """The chosen samples of every variant, with each distinct part of their prompts."""
     numbers: dict[Part, int] = {}
+    drawings = Drawings(results, WIDTH)
     samples = [
-        _sample(results, result, numbers) for _, members in results.by_variant() for result in choose(members)
+        _sample(drawings, result, numbers)
+        for _, members in results.by_variant()
+        for result in choose(members)
     ]
-    return Gallery(samples, [_embed(results.benchmark, part) for part in numbers])
+    parts = [(part, drawings.part(part)) for part in numbers]
+    return Gallery(samples, parts, drawings.symbols())
 
 
 def choose(members: Sequence[Result]) -> list[Result]:
@@ -102,10 +96,10 @@ def _round_robin(buckets: Sequence[Sequence[Result]]) -> Iterator[Result]:
         yield from (bucket[turn] for bucket in buckets if turn < len(bucket))
 
 
-def _sample(results: Results, result: Result, numbers: dict[Part, int]) -> Sample:
-    instance, variant = result.instance, result.variant
+def _sample(drawings: Drawings, result: Result, numbers: dict[Part, int]) -> Sample:
+    instance, variant, results = result.instance, result.variant, drawings.results
     prompt = variants.prompt(instance, variant, results.benchmark.policies, result.score.sample)
-    parts = prompt.parts if prompt else ()
+    question = drawings.question(instance, variant)
     return Sample(
         result=result,
         outcome=outcome(result),
@@ -113,22 +107,9 @@ def _sample(results: Results, result: Result, numbers: dict[Part, int]) -> Sampl
         policy=variants.policy_id(instance, variant) or "no policy",
         target=variants.target(instance, variant) or instance.target,
         groups=results.groups(result),
-        prompt=[numbers.setdefault(part, len(numbers)) for part in parts],
-        pictures=[numbers[part] for part in instance.query if part.kind == "image" and part in numbers],
+        prompt=[numbers.setdefault(part, len(numbers)) for part in (prompt.parts if prompt else ())],
+        question=[
+            drawing for part, drawing in question if part.kind == "image" or "<mark" in drawing.__html__()
+        ],
+        tree=drawings.tree(instance, variant, result),
     )
-
-
-def _embed(benchmark: Benchmark, part: Part) -> Embedded:
-    if part.kind != "image":
-        return Embedded(part)
-    try:
-        picture = benchmark.image(part.value)
-    except UserError as error:
-        # Without the folder, because the page may be published.
-        return Embedded(part, error=str(error).replace(f"{benchmark.folder}/", ""))
-    width, height = picture.size
-    picture.thumbnail((WIDTH, MAX_HEIGHT), Image.Resampling.LANCZOS)
-    file = io.BytesIO()
-    picture.save(file, "JPEG", quality=82, optimize=True)
-    uri = "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode()
-    return Embedded(part, uri, width, height)

@@ -36,7 +36,7 @@ def render_page(report: Report, results: Results, judgements: Sequence[Judgement
 
     In place of an image that cannot be read it shows the reason.
     """
-    script = packaged("report.js")
+    script = packaged("drawing.js", "harness.drawing") + packaged("report.js")
     gallery = make_gallery(results)
     ungrouped = by_metric([row for row in report.rows if not row.group])
     branching = {row.variant: row for row in ungrouped if row.metric == BRANCHING.name}
@@ -51,9 +51,9 @@ def render_page(report: Report, results: Results, judgements: Sequence[Judgement
     return template.render(
         report=report,
         manifest=results.benchmark.manifest,
-        style=packaged("report.css"),
+        style=packaged("report.css") + packaged("drawing.css", "harness.drawing"),
         script=script,
-        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        script_hash=script_hash(script),
         warnings=[*warnings(report), *failures],
         scores=[row for row in ungrouped if is_headline(row)],
         others=[row for row in ungrouped if not is_headline(row)],
@@ -134,9 +134,14 @@ def environment() -> Environment:
     return env
 
 
-def packaged(name: str) -> Markup:
-    """A file of this package that goes into a page unchanged."""
-    return Markup((resources.files("harness.report") / "templates" / name).read_text(encoding="utf-8"))
+def packaged(name: str, package: str = "harness.report") -> Markup:
+    """A template file of a package that goes into a page unchanged."""
+    return Markup((resources.files(package) / "templates" / name).read_text(encoding="utf-8"))
+
+
+def script_hash(script: str) -> str:
+    """What a content security policy names to allow this script."""
+    return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
 
 
 def warnings(report: Report) -> Iterator[str]:

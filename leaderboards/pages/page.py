@@ -3,16 +3,12 @@
 Pages load nothing from other addresses, and everything that comes from submissions is escaped.
 """
 
-import base64
-import hashlib
 from collections import Counter
 from dataclasses import dataclass
 from functools import cache
-from importlib import resources
 
 import msgspec
 from jinja2 import Environment, PackageLoader
-from markupsafe import Markup
 
 from harness.compare.page import FILTERS as COMPARISON_FILTERS
 from harness.compare.page import METHOD
@@ -20,7 +16,7 @@ from harness.compare.pairs import compare
 from harness.errors import UserError
 from harness.paper.tables import tables
 from harness.records import Report
-from harness.report.page import environment, packaged
+from harness.report.page import environment, packaged, script_hash
 from leaderboards.columns import description
 from leaderboards.marks import COLUMNS, EXPLANATIONS, LEAK
 from leaderboards.pages import plots
@@ -33,6 +29,7 @@ DISCLAIMER = (
     "bundle, the files of a submission, is unchanged since then. It does not prove that a model wrote the "
     "responses."
 )
+PACKAGE = "leaderboards.pages"
 # The number of attempts listed on a page.
 MAX_ATTEMPTS = 50
 # The number of entries on the page of a board. Another page has all of them, but takes longer to load.
@@ -138,13 +135,13 @@ class Pages:
         return self._render("error.html", message=message)
 
     def _render(self, template: str, **values: object) -> str:
-        script = _template_file("board.js")
+        script = packaged("board.js", PACKAGE)
         loaded = _environment().get_template(template)
         return loaded.render(
             links=self.links,
-            style=packaged("report.css") + _template_file("board.css"),
+            style=packaged("report.css") + packaged("board.css", PACKAGE),
             script=script,
-            script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+            script_hash=script_hash(script),
             disclaimer=DISCLAIMER,
             **values,
         )
@@ -153,7 +150,7 @@ class Pages:
 @cache
 def _environment() -> Environment:
     jinja = environment()
-    jinja.loader = PackageLoader("leaderboards.pages")
+    jinja.loader = PackageLoader(PACKAGE)
     jinja.filters |= {
         **COMPARISON_FILTERS,
         "title": title,
@@ -162,8 +159,3 @@ def _environment() -> Environment:
     }
     jinja.globals |= {"interval_svg": plots.interval, "zip": zip, "LEAK": LEAK, "explained": EXPLANATIONS}
     return jinja
-
-
-def _template_file(name: str) -> Markup:
-    """The text of a template file, which is inserted into pages without escaping."""
-    return Markup((resources.files("leaderboards.pages") / "templates" / name).read_text(encoding="utf-8"))

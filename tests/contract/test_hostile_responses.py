@@ -6,11 +6,13 @@ FUZZ_EXAMPLES sets the number of texts per benchmark, for example:
 """
 
 import os
+from xml.etree import ElementTree
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from harness import variants
+from harness.drawing.svg import draw_tree
 from harness.files.benchmark import Benchmark
 from harness.parsing import in_box
 from harness.variants import VARIANTS
@@ -70,7 +72,13 @@ def test_any_response_is_graded(any_benchmark: Benchmark) -> None:
         assert all(0 <= value <= 1 for value in (grade.value, *grade.parts.values()))
         error = family.first_error(instance, variant, text)
         cited = family.cited_rules(instance, variant, text)
+        claimed = family.claimed_path(instance, variant, text)
+        root = any_benchmark.family.tree(instance.policy_id) if instance.policy_id else None
+        if root is not None:
+            drawn = draw_tree(root, family.gold_path(instance, variant), lambda _: None, claimed)
+            ElementTree.fromstring(drawn.svg)
         for label in (
+            claimed.error,
             error or "",
             *family.groups(instance, variant).values(),
             *(rule.rule for rule in cited),

@@ -1,5 +1,3 @@
-"use strict";
-
 // The page contains each part of a prompt once, as a template. Every place that shows it gets a copy.
 function part(number) {
   return document.getElementById("part-" + number).content;
@@ -13,7 +11,6 @@ function fill(place) {
 const samples = [...document.querySelectorAll(".sample")];
 const form = document.getElementById("filter");
 
-for (const place of document.querySelectorAll(".pictures")) fill(place);
 for (const prompt of document.querySelectorAll("details.prompt")) {
   prompt.addEventListener("toggle", () => fill(prompt.querySelector(".parts")), { once: true });
 }

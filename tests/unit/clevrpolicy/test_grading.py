@@ -58,7 +58,7 @@ def cited_parts(text: str) -> dict[str, dict[str, bool] | None]:
 
 def first_error(text: str, scene: Scene | None = None) -> str:
     path, _ = TREE.walk(mask(SCENE))
-    return error_analysis.first_error(text, path, RULES, SCENE, lambda: scene)
+    return error_analysis.first_error(text, path, RULES, SCENE, lambda: scene).label
 
 
 def test_all_statements_of_gold_reasoning_and_of_a_free_wording_are_true() -> None:

@@ -35,6 +35,8 @@ from harness.report.gallery import SHOWN, WIDTH, choose, outcome
 from harness.report.page import render_page
 from harness.results import Results
 from harness.run import score
+from harness.tree import Mark, Node, Step
+from harness.tree import Path as Path_
 from harness.variants import VARIANTS, Variant
 
 COLORS = {"red": (200, 40, 40), "green": (40, 160, 60), "blue": (40, 70, 210), "gray": (120, 120, 120)}
@@ -83,6 +85,33 @@ class Colors:
 
     def first_error(self, instance: Instance, variant: Variant, text: str) -> str | None:
         return f"misread{self.hostile}" if "I see" in text else f"rambling{self.hostile}"
+
+    def tree(self, policy: str) -> Node:
+        """A decision for the color, with a picture and a branch to each case."""
+        cases = tuple(
+            (f"{color}{self.hostile}", Node(f"{color}{self.hostile}", f"Case {k}{self.hostile}"))
+            for k, color in enumerate(COLORS)
+        )
+        tail = re.sub(r"[/\\]", "", self.hostile)
+        return Node(
+            f"root{self.hostile}",
+            f"Color{self.hostile}",
+            f"which?{self.hostile}",
+            f"images/crop{tail}.png",
+            cases,
+        )
+
+    def gold_path(self, instance: Instance, variant: Variant) -> Path_:
+        steps = (
+            Step(f"root{self.hostile}", f"seen{self.hostile}"),
+            Step(f"{instance.facts['color']}{self.hostile}"),
+        )
+        return Path_(steps, (Mark(0, (180, 60, 300, 180), (f"root{self.hostile}",)),))
+
+    def claimed_path(self, instance: Instance, variant: Variant, text: str) -> Path_:
+        invented = f"Case 17{self.hostile}"
+        steps = Step(f"root{self.hostile}", f"says{self.hostile}"), Step(invented)
+        return Path_(steps, error=f"misread{self.hostile}", error_at=invented)
 
     def _rule(self, instance: Instance) -> str:
         return f"Condition {list(COLORS).index(instance.facts['color'])}{self.hostile}"
@@ -211,7 +240,7 @@ class Reader(HTMLParser):
             self.text += data
 
     def all(self, tag: str, **attributes: str) -> list[Element]:
-        wanted = {name.replace("_", "-"): value for name, value in attributes.items()}
+        wanted = {name.rstrip("_").replace("_", "-"): value for name, value in attributes.items()}
         return [e for e in self.elements if e.tag == tag and wanted.items() <= e.attributes.items()]
 
 
@@ -342,11 +371,14 @@ def test_the_gallery_has_every_outcome_and_each_picture_once(harmless: tuple[Rep
         assert len(cards) == SHOWN
         assert {c.attributes["data-outcome"] for c in cards} == {outcome(r) for r in members}
         assert choose(members) == choose(list(members))
-    pictures = page.all("img")
-    assert len({p.attributes["src"] for p in pictures}) == len(pictures)
+    pictures = page.all("image")
+    assert len({p.attributes["href"] for p in pictures}) == len(pictures)
     assert len(pictures) <= 45 + 1
-    assert all(p.attributes["alt"].startswith("images/") for p in pictures)
-    data = base64.b64decode(pictures[0].attributes["src"].partition(",")[2])
+    cards, drawn = page.all("article"), page.all("svg", class_="picture")
+    assert len(drawn) >= len(cards)
+    assert all(picture.attributes["aria-label"].startswith("images/") for picture in drawn)
+    assert len(page.all("svg", class_="tree")) == len(cards)
+    data = base64.b64decode(pictures[0].attributes["href"].partition(",")[2])
     assert Image.open(io.BytesIO(data)).size == (WIDTH, 160)
 
 
@@ -358,9 +390,9 @@ def test_a_prompt_is_shown_as_sent(harmless: tuple[Report, Results, str]) -> Non
     prompt = variants.prompt(result.instance, result.variant, results.benchmark.policies)
     assert prompt is not None
     for part, number in zip(prompt.parts, numbers, strict=True):
-        assert (f'alt="{part.value}"' if part.kind == "image" else f"<pre>\n{part.value}</pre>") in templates[
-            number
-        ]
+        assert (
+            f'aria-label="{part.value}"' if part.kind == "image" else f"<pre>\n{part.value}</pre>"
+        ) in templates[number]
 
 
 def browse(page: str, folder: Path, fragment: str = "") -> str:
@@ -402,8 +434,6 @@ def test_filters_in_a_browser(
     assert expected
     assert [c.attributes for c in cards if "hidden" not in c.attributes] == expected
     assert f"{len(expected)} of 36 shown" in page.text
-    # The script has copied each picture to where it is shown.
-    assert len(page.all("img")) > len(Reader(hostile[2]).all("img"))
 
 
 @pytest.mark.skipif(BROWSER is None, reason="needs chromium")

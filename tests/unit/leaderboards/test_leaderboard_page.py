@@ -26,12 +26,13 @@ from harness.metrics import metric
 from harness.metrics.metric import Metric, Unit
 from harness.paper.tables import tables
 from harness.records import Report, Response, Run, Score
+from harness.server import PAGE_POLICY, SANDBOX_POLICY
 from harness.variants import VARIANTS
 from leaderboards.pages.export import as_csv, as_json, as_markdown, export, terminal
 from leaderboards.pages.page import EXPORTED, SERVED, Pages
 from leaderboards.pages.plots import bars
 from leaderboards.pages.ranking import RankedBoard, rank, reported_scores
-from leaderboards.pages.serve import BUNDLE_POLICY, PAGE_POLICY, respond
+from leaderboards.pages.serve import respond
 from leaderboards.storage.board import Boards
 from leaderboards.storage.bundles import SUBMISSIONS, Bundle
 from leaderboards.storage.records import Board, BoardKey, Figures
@@ -371,9 +372,9 @@ def test_submitted_files_are_served_in_a_sandbox(address: tuple[str, int], folde
     sha256 = a_bundle(folder)
     response, data = request(address, f"/entry/{sha256}/report.html")
     assert data == REPORT_PAGE
-    assert response.headers["Content-Security-Policy"] == BUNDLE_POLICY
-    assert BUNDLE_POLICY.startswith("sandbox allow-scripts;")
-    assert "allow-same-origin" not in BUNDLE_POLICY
+    assert response.headers["Content-Security-Policy"] == SANDBOX_POLICY
+    assert SANDBOX_POLICY.startswith("sandbox allow-scripts;")
+    assert "allow-same-origin" not in SANDBOX_POLICY
     response, data = request(address, f"/entry/{sha256}/run.json")
     assert response.headers["Content-Type"].startswith("text/plain")
     assert json.loads(data)["split"] == "test"

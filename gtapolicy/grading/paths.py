@@ -1,0 +1,61 @@
+"""Trees and paths of GTAPolicy for drawings (harness/tree.py): the next tool, and its version."""
+
+from gtapolicy.dataset.dialogs import Step
+from gtapolicy.grading.calls import Call, CallError, parse_call
+from gtapolicy.policy.rules import Profile, RuleTable, Tool, base_name, versioned
+from gtapolicy.policy.wording import condition
+from harness import tree as drawn
+from harness.tree import Node, Path
+
+ROOT = Node("next call", "next call", "Which tool?")
+
+
+def to_draw(table: RuleTable) -> Node:
+    """The tools, each with its versions and their conditions."""
+    return Node(ROOT.id, ROOT.name, ROOT.text, branches=tuple(("", _tool(tool)) for tool in table.tools))
+
+
+def _tool(tool: Tool) -> Node:
+    versions = tuple(
+        ("", Node(name, name, f"if {condition(rule)}"))
+        for rule in tool.rules
+        for name in [versioned(tool.name, rule.use)]
+    )
+    return Node(tool.name, tool.name, "Which version?" if versions else "", branches=versions)
+
+
+def gold_path(table: RuleTable, profile: Profile, step: Step) -> Path:
+    """The path to the correct tool and version, with the reason for each."""
+    steps = [drawn.Step(ROOT.id), drawn.Step(step.tool, _reason(table, step))]
+    name = table.decide(step.tool, profile)
+    for rule in table.tool(step.tool).rules:
+        if versioned(step.tool, rule.use) == name:
+            facts = ", ".join(f"{field} {profile[field]}" for field in rule.when)
+            steps.append(drawn.Step(name, f"the user has {facts}"))
+    return Path(tuple(steps))
+
+
+def _reason(table: RuleTable, step: Step) -> str:
+    """The sentence of the policy from which the choice of the tool follows."""
+    if step.math and (found := [e.condition for e in table.exclusions if e.use == step.tool]):
+        return found[0]
+    return table.reason(step.tool, step.tip)
+
+
+def path_to(name: str) -> Path:
+    """The path to a version of a tool."""
+    return Path(tuple(map(drawn.Step, (ROOT.id, base_name(name), name))))
+
+
+def claimed_path(text: str, gold: Path, error: str | None) -> Path:
+    """The path to the tool that a response calls. Its first error is where it leaves the correct path."""
+    try:
+        call: Call | None = parse_call(text)
+    except CallError:
+        call = None
+    nodes = [] if call is None else list(dict.fromkeys((ROOT.id, base_name(call.name), call.name)))
+    if error is None:
+        return Path(tuple(map(drawn.Step, nodes)))
+    correct = {step.node for step in gold.steps}
+    at = next((node for node in nodes if node not in correct), nodes[-1] if nodes else "")
+    return Path(tuple(map(drawn.Step, nodes)), error=error, error_at=at)
