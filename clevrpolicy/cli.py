@@ -6,16 +6,15 @@ from typing import Any, Literal
 
 from tyro.conf import Positional
 
-from clevrpolicy.dataset.blocks import block_count, parse_blocks
 from clevrpolicy.dataset.config import Config, SceneConfig
-from clevrpolicy.dataset.generate import generate_blocks
+from clevrpolicy.dataset.generate import SceneGenerator
 from clevrpolicy.dataset.importer import SPLITS, import_clevr
 from clevrpolicy.dataset.instances import SCENES
 from clevrpolicy.scene import clevr_json
 from clevrpolicy.skills import SkillsConfig
 from clevrpolicy.skills import generate as generate_skills
+from harness.blocks import BlocksConfig
 from harness.console import command_line
-from harness.engine import EngineConfig
 from harness.files import store
 from harness.files.benchmark import Benchmark, summary
 from harness.show import show
@@ -23,25 +22,15 @@ from harness.show import show
 CORES = os.cpu_count() or 1
 
 
-def generate(
-    out: Positional[Path], /, config: SceneConfig, engine: EngineConfig, *, blocks: str | None = None
-) -> None:
+def generate(out: Positional[Path], /, config: SceneConfig, engine: BlocksConfig) -> None:
     """Generate a benchmark: policies, rendered scenes, questions. Rerun the same command to resume.
 
     Args:
         out: Folder of the new benchmark.
         config: Its complexity, size and presentation.
         engine: Which processes render.
-        blocks: Generate only the blocks FIRST:END of a large benchmark, without END. Several machines can
-            generate different blocks; the one that completes the last block completes the benchmark.
     """
-    chosen = parse_blocks(blocks, block_count(config))
-    with engine.open() as opened:
-        manifest = generate_blocks(out.resolve(), config, opened, chosen)
-    if manifest is None:
-        print(f"{out}: blocks {chosen.start}:{chosen.stop} of {block_count(config)} are complete")
-    else:
-        print(summary(out, manifest))
+    print(engine.generate(out, SceneGenerator(config)))
 
 
 def import_(

@@ -17,7 +17,7 @@ from clevrpolicy.scene import clevr_json
 from clevrpolicy.scene.ontology import KINDS
 from clevrpolicy.scene.placement import place
 from clevrpolicy.skills import SkillsConfig
-from harness.engine import EngineConfig
+from harness.blocks import BlocksConfig
 from harness.errors import UserError
 from harness.files.benchmark import Benchmark
 from harness.seeds import rng
@@ -265,7 +265,7 @@ def test_a_failed_command_leaves_no_empty_folder(tmp_path: Path) -> None:
     failing: list[Callable[[Path], object]] = [
         lambda out: cli.import_(tmp_path / "nope", out, SMALL),
         lambda out: cli.generate(
-            out, SceneConfig(depth=1, policies=1, train=0, test=2), EngineConfig(workers=0)
+            out, SceneConfig(depth=1, policies=1, train=0, test=2), BlocksConfig(workers=0)
         ),
         lambda out: cli.skills(out, SkillsConfig(scenes=2, train=0), workers=0),
     ]
