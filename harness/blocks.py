@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from harness.engine import Engine, EngineConfig
+from harness.engine import Engine, EngineConfig, Local
 from harness.errors import UserError
 from harness.files import benchmark
 from harness.files.benchmark import BenchmarkSpec, Manifest
@@ -98,6 +98,14 @@ def generate(out: Path, generator: Generator[B], engine: Engine, chosen: range) 
             known = {path: sha256 for result in results for path, sha256 in result.files.items()}
             manifest = benchmark.seal(out, spec, block=folder, known=known)
         return benchmark.join(out, spec, blocks) if generator.count > 1 else manifest
+
+
+def generate_all(out: Path, generator: Generator[B], workers: int) -> Manifest:
+    """Generates a benchmark in processes of this machine, or resumes it."""
+    with Local(workers) as engine:
+        manifest = generate(out, generator, engine, range(generator.count))
+    assert manifest is not None
+    return manifest
 
 
 @dataclass(frozen=True)

@@ -23,9 +23,9 @@ from clevrpolicy.policy.policies import FAMILY, sample_policy
 from clevrpolicy.scene import clevr_json
 from clevrpolicy.scene.ontology import Kind
 from clevrpolicy.scene.render import VERSION
-from harness.blocks import Generator
+from harness.blocks import Generator, generate_all
 from harness.blocks import generate as generate_with
-from harness.engine import Engine, Local
+from harness.engine import Engine
 from harness.files import benchmark, store
 from harness.files.benchmark import PLAN, BenchmarkSpec, Manifest
 from harness.jobs import Job, JobResult
@@ -43,10 +43,7 @@ class _Plan:
 
 def generate(out: Path, config: SceneConfig, workers: int) -> Manifest:
     """Generates a benchmark in out, or resumes an interrupted one with the same configuration."""
-    with Local(workers) as engine:
-        manifest = generate_blocks(out, config, engine, range(block_count(config)))
-    assert manifest is not None
-    return manifest
+    return generate_all(out, SceneGenerator(config), workers)
 
 
 def generate_blocks(out: Path, config: SceneConfig, engine: Engine, chosen: range) -> Manifest | None:
