@@ -9,7 +9,6 @@ from gtapolicy.dataset.dialogs import Step
 from gtapolicy.grading.calls import UNPARSED, Call, CallError, parse_call, score_call
 from gtapolicy.grading.check import check_citations
 from gtapolicy.grading.error_analysis import first_error
-from gtapolicy.grading.text_similarity import scorer_id
 from gtapolicy.policy import reasoning
 from gtapolicy.policy.rules import Band, RuleTable, base_name
 from gtapolicy.policy.wording import parse_condition
@@ -19,6 +18,7 @@ from harness.family import Family
 from harness.files.manifest import BenchmarkFiles
 from harness.parsing import boxed, plain
 from harness.records import CitedRule, Grade, Instance
+from harness.text_similarity import scorer_id
 from harness.variants import Variant
 
 SCORER = "gta-calls/3"
