@@ -110,7 +110,7 @@ def test_text_and_decision_agree(table: RuleTable, seed: int) -> None:
     parsed = parse_rules(wording.policy_text(table, "GTA-Test"))
     assert parsed == {tool.name: tool.rules for tool in table.tools if tool.rules}
     for number in range(20):
-        profile = profiles.sample_profile(table, rng(seed, number))
+        profile = profiles.ProfileSampler(table, rng(seed, number)).sample()
         for tool in table.tools:
             versions = [rule.use for rule in parsed.get(tool.name, ()) if rule.applies(profile)]
             expected = [f"{tool.name}_{use}" for use in versions] or [tool.name]
