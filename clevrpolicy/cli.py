@@ -7,36 +7,24 @@ from typing import Any, Literal
 from tyro.conf import Positional
 
 from clevrpolicy.dataset.config import Config, SceneConfig, SkillsConfig
+from harness.blocks import BlocksConfig
 from harness.cli import show
 from harness.console import command_line
-from harness.engine import WorkerConfig
 
 CORES = os.cpu_count() or 1
 
 
-def generate(
-    out: Positional[Path], /, config: SceneConfig, engine: WorkerConfig, *, blocks: str | None = None
-) -> None:
+def generate(out: Positional[Path], /, config: SceneConfig, engine: BlocksConfig) -> None:
     """Generate a benchmark: policies, rendered scenes, questions. Rerun the same command to resume.
 
     Args:
         out: Folder of the new benchmark.
         config: Its complexity, size and presentation.
         engine: Which processes render.
-        blocks: Generate only the blocks FIRST:END of a large benchmark, without END. Several machines can
-            generate different blocks; the one that completes the last block completes the benchmark.
     """
-    from clevrpolicy.dataset.blocks import block_count, parse_blocks
-    from clevrpolicy.dataset.generate import generate_blocks
-    from harness.files.benchmark import summary
+    from clevrpolicy.dataset.generate import SceneGenerator
 
-    chosen = parse_blocks(blocks, block_count(config))
-    with engine.open(engine.workers) as opened:
-        manifest = generate_blocks(out.resolve(), config, opened, chosen)
-    if manifest is None:
-        print(f"{out}: blocks {chosen.start}:{chosen.stop} of {block_count(config)} are complete")
-    else:
-        print(summary(out, manifest))
+    print(engine.generate(out, SceneGenerator(config)))
 
 
 def import_(

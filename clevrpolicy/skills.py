@@ -14,7 +14,7 @@ import msgspec
 from clevrpolicy.dataset.config import MAX_COUNT, SkillsConfig
 from clevrpolicy.dataset.instances import SCENES
 from clevrpolicy.dataset.quotas import TRIES, Content, SceneSpec
-from clevrpolicy.dataset.workers import SceneJob, render_all
+from clevrpolicy.dataset.workers import SceneJob
 from clevrpolicy.scene.ontology import ATTRIBUTES, KINDS, Kind
 from clevrpolicy.scene.placement import split_of
 from clevrpolicy.scene.render import VERSION
@@ -23,6 +23,7 @@ from harness.errors import UserError
 from harness.family import Family
 from harness.files import benchmark, store
 from harness.files.benchmark import BenchmarkSpec, Manifest
+from harness.jobs import run_jobs
 from harness.parsing import FORMAT, boxed, plain, without_markup
 from harness.records import Grade, Instance, Part
 from harness.seeds import rng
@@ -55,9 +56,9 @@ def generate(out: Path, config: SkillsConfig, workers: int) -> Manifest:
             for index, (scene, _) in enumerate(scenes)
         ]
         with Local(workers) as engine:
-            results = render_all(out, jobs, engine)
+            results = run_jobs(out, jobs, engine, "pictures")
         store.write_lines(out / benchmark.POLICIES, ())
-        store.write_lines(out / SCENES, (result.scene for result in results))
+        store.write_lines(out / SCENES, (result.record for result in results))
         for split, scenes in splits.items():
             instances = (instance for _, questions in scenes for instance in questions)
             store.write_lines(out / benchmark.instances_file(split), instances)

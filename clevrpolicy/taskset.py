@@ -6,9 +6,7 @@ A scene is sampled for each leaf of each policy in turn, so that all answers are
 have contents of the training split, so the test questions of a benchmark never occur.
 """
 
-import io
 from collections.abc import Iterator
-from functools import cache
 from itertools import count, cycle
 from typing import Any, Literal
 
@@ -25,7 +23,6 @@ from clevrpolicy.policy.policies import FAMILY, TreePolicy, sample_policy
 from clevrpolicy.scene import clevr_json
 from clevrpolicy.scene.ontology import Kind
 from clevrpolicy.scene.placement import split_of
-from clevrpolicy.scene.render import Renderer
 from harness import variants
 from harness.answer_key import KeyBenchmark, answer_key
 from harness.errors import UserError
@@ -95,18 +92,10 @@ def _show(job: SceneJob, in_words: bool) -> tuple[Part, dict[str, str], tuple[Ki
     if in_words:
         _, kinds = clevr_json.kinds(job.record())
         return Part("text", f"{reasoning.description(kinds)}\n"), {}, kinds
-    picture, record = job.render(_renderer())
-    data = io.BytesIO()
-    picture.save(data, "PNG")
+    files, record = job.run(alone=True)
     _, kinds = clevr_json.kinds(msgspec.json.decode(record, type=dict[str, Any]))
-    uri = data_uri({"bytes": data.getvalue(), "path": job.path})
-    return Part("image", job.path), {job.path: uri}, kinds
-
-
-@cache
-def _renderer() -> Renderer:
-    """The only renderer of this process."""
-    return Renderer()
+    uri = data_uri({"bytes": files[job.name], "path": job.name})
+    return Part("image", job.name), {job.name: uri}, kinds
 
 
 def _gold(group: tuple[TreePolicy, ...], policy: str | None, kinds: tuple[Kind, ...]) -> str:

@@ -6,11 +6,12 @@ from pathlib import Path
 from tyro.conf import Positional
 
 from gtapolicy.dataset.config import GenerateConfig, PolicyConfig
+from harness.blocks import BlocksConfig
 from harness.cli import show
 from harness.console import command_line
 
 
-def generate(out: Positional[Path], /, config: GenerateConfig) -> None:
+def generate(out: Positional[Path], /, config: GenerateConfig, engine: BlocksConfig) -> None:
     """Generate a benchmark with invented dialogs and pictures that resemble GTA.
 
     If it is interrupted, run the same command again to resume. The scores are not comparable with the
@@ -19,11 +20,11 @@ def generate(out: Positional[Path], /, config: GenerateConfig) -> None:
     Args:
         out: Folder of the new benchmark.
         config: Policy and size of the benchmark.
+        engine: Which processes draw the pictures.
     """
-    from gtapolicy.dataset.generate import generate as generate_benchmark
-    from harness.files.benchmark import summary
+    from gtapolicy.dataset.generate import DialogGenerator
 
-    print(summary(out, generate_benchmark(out, config)))
+    print(engine.generate(out, DialogGenerator(config)))
 
 
 def import_(gta: Positional[Path], out: Positional[Path], /, config: PolicyConfig) -> None:

@@ -121,15 +121,17 @@ def clusters_of(instances: Sequence[Sequence[Result]]) -> Clusters:
     return clusters(cluster(samples[0].instance) for samples in instances)
 
 
-def majorities(benchmark: Benchmark, instances: Iterable[Instance]) -> dict[str | None, list[str]]:
-    """By policy: the answers of the training split, most frequent first, ties in alphabetical order.
-
-    In a benchmark of blocks, only the blocks of these instances are read.
-    """
-    counts: dict[str | None, Counter[str]] = {}
+def training_instances(benchmark: Benchmark, instances: Iterable[Instance]) -> Iterator[Instance]:
+    """The training split; in a benchmark of blocks, that of the blocks of these instances."""
     files = (block + instances_file("train") for block in sorted({i.block for i in instances}))
     parts = [path for path in files if path in benchmark.manifest.files]
-    for instance in chain.from_iterable(map(benchmark.instances_of, parts)):
+    return chain.from_iterable(map(benchmark.instances_of, parts))
+
+
+def majorities(benchmark: Benchmark, instances: Iterable[Instance]) -> dict[str | None, list[str]]:
+    """By policy: the answers of `training_instances`, most frequent first, ties in alphabetical order."""
+    counts: dict[str | None, Counter[str]] = {}
+    for instance in training_instances(benchmark, instances):
         for variant in (variants.INTERNALIZED, variants.OVERRIDE):
             policy, target = variants.policy_id(instance, variant), variants.target(instance, variant)
             if target is not None:

@@ -1,8 +1,8 @@
-"""Names and texts from other people's data, made safe to print and to compare."""
+"""Names and texts from other people's data, made safe to print and to compare; and lists in words."""
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import groupby, islice
 
 from harness.errors import UserError
@@ -55,3 +55,9 @@ def normalized(text: str) -> str:
     bounded = "".join("".join(islice(run, _MAX_MARKS) if marks else run) for marks, run in runs)
     composed = unicodedata.normalize("NFKC", bounded).translate(_PLAIN)
     return "".join(c for c in composed if unicodedata.category(c) not in ("Cf", "Cs"))
+
+
+def enumeration(names: Sequence[str], conjunction: str = "and") -> str:
+    """Such as "A, B and C"."""
+    *others, last = names
+    return f"{', '.join(others)} {conjunction} {last}" if others else last

@@ -20,7 +20,8 @@ from clevrpolicy.dataset.config import SceneConfig, SkillsConfig
 from clevrpolicy.dataset.generate import generate
 from clevrpolicy.skills import generate as generate_skills
 from gtapolicy.dataset.config import GenerateConfig
-from gtapolicy.dataset.generate import generate as generate_calls
+from gtapolicy.dataset.generate import DialogGenerator
+from harness.blocks import generate_all
 from harness.files.benchmark import Benchmark
 from harness.general import published
 
@@ -72,7 +73,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def rules_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """GTAPolicy with an invented policy, in plain words without pictures."""
     out = tmp_path_factory.mktemp("benchmarks") / "rules"
-    generate_calls(out, GenerateConfig(invented_tools=5, invented_rules=20))
+    generate_all(out, DialogGenerator(GenerateConfig(invented_tools=5, invented_rules=20)), workers=1)
     return out
 
 

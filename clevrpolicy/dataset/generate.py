@@ -1,12 +1,10 @@
 """`clevrpolicy generate`: sample policies, plan scenes for them, render, write the benchmark.
 
     for each block, in worker processes     plan its scenes, write its policies and instances
-    for all blocks together                 render the pictures that are missing (workers.py)
-    for each block that has all pictures    write its scenes and its manifest
-    if all blocks are complete              write the benchmark's manifest
+    for each picture, in worker processes   place its scene, render it (workers.py)
+    for each block that has all pictures    write its scenes
 
-An interrupted command, when it is rerun, skips complete blocks, and continues with the missing pictures of
-the others. Several commands may generate different blocks of one benchmark at the same time.
+harness/blocks.py runs these steps, and resumes them.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -18,14 +16,17 @@ from clevrpolicy.dataset.blocks import Block, block_count
 from clevrpolicy.dataset.config import SceneConfig
 from clevrpolicy.dataset.instances import SCENES
 from clevrpolicy.dataset.quotas import PLANNER, SceneSampler, SceneSpec
-from clevrpolicy.dataset.workers import Job, JobBlock, SceneJob, render_blocks
+from clevrpolicy.dataset.workers import SceneJob
 from clevrpolicy.policy.policies import FAMILY, sample_policy
 from clevrpolicy.scene import clevr_json
 from clevrpolicy.scene.ontology import Kind
 from clevrpolicy.scene.render import VERSION
-from harness.engine import Engine, Local
+from harness.blocks import Generator, generate_all
+from harness.blocks import generate as generate_with
+from harness.engine import Engine
 from harness.files import benchmark, store
 from harness.files.benchmark import PLAN, BenchmarkSpec, Manifest
+from harness.jobs import Job, JobResult
 from harness.progress import Bar
 from harness.seeds import rng
 
@@ -41,43 +42,41 @@ class _Plan:
 
 def generate(out: Path, config: SceneConfig, workers: int) -> Manifest:
     """Generates a benchmark in out, or resumes an interrupted one with the same configuration."""
-    with Local(workers) as engine:
-        manifest = generate_blocks(out, config, engine, range(block_count(config)))
-    assert manifest is not None
-    return manifest
+    return generate_all(out, SceneGenerator(config), workers)
 
 
 def generate_blocks(out: Path, config: SceneConfig, engine: Engine, chosen: range) -> Manifest | None:
     """Generates the blocks of a benchmark with these numbers. Returns None if others are not complete."""
-    spec = BenchmarkSpec(FAMILY, config.settings(), {"renderer": VERSION, "planner": PLANNER})
-    with benchmark.creating(out, spec) as finished:
-        if finished is not None:
-            return finished
-        count = block_count(config)
-        missing = [
-            block
-            for number in chosen
-            if not benchmark.block_manifest(out, spec, (block := blocks.block(config, number)).folder)
-        ]
-        pictures = plan_all(out, config, missing, engine)
-        for folder, results in render_blocks(out, _job_blocks(out, config, missing), pictures, engine):
-            if config.scenes == "pictures":
-                scenes = (result.scene for result in results if result.has_scene)
-                store.write_lines(out / folder / SCENES, scenes)
-            known = {result.path: result.sha256 for result in results}
-            manifest = benchmark.seal(out, spec, block=folder, known=known)
-        if count > 1:
-            return benchmark.join(out, spec, (blocks.block(config, number).folder for number in range(count)))
-        return manifest
+    return generate_with(out, SceneGenerator(config), engine, chosen)
 
 
-def plan_all(out: Path, config: SceneConfig, missing: Sequence[Block], engine: Engine) -> int:
-    """Plans blocks. Returns the number of their pictures."""
-    tasks = [_Plan(out, config, block) for block in missing]
-    if len(tasks) == 1:  # faster than starting a process
-        return _plan(tasks[0])
-    counts = engine.map(_plan, tasks)
-    return sum(Bar(counts, desc="planning", unit=" blocks", total=len(tasks)))
+class SceneGenerator(Generator[Block]):
+    """Generates a benchmark with scenes of its own."""
+
+    unit = "pictures"
+
+    def __init__(self, config: SceneConfig) -> None:
+        self.config = config
+        self.spec = BenchmarkSpec(FAMILY, config.settings(), {"renderer": VERSION, "planner": PLANNER})
+        self.count = block_count(config)
+
+    def block(self, number: int) -> Block:
+        return blocks.block(self.config, number)
+
+    def plan(self, out: Path, blocks: Sequence[Block], engine: Engine) -> int:
+        tasks = [_Plan(out, self.config, block) for block in blocks]
+        if len(tasks) == 1:  # faster than starting a process
+            return _plan(tasks[0])
+        counts = engine.map(_plan, tasks)
+        return sum(Bar(counts, desc="planning", unit=" blocks", total=len(tasks)))
+
+    def jobs(self, out: Path, block: Block) -> list[Job]:
+        return _jobs(out, self.config, block)
+
+    def write(self, out: Path, block: Block, results: Sequence[JobResult]) -> None:
+        if self.config.scenes == "pictures":
+            scenes = (result.record for result in results if result.has_record)
+            store.write_lines(out / block.folder / SCENES, scenes)
 
 
 def _plan(task: _Plan) -> int:
@@ -121,11 +120,6 @@ def _plan_split(config: SceneConfig, block: Block, split: str) -> Iterator[Scene
     )
     for number, (kinds, policy_ids) in enumerate(allocations):
         yield SceneSpec(block.scene_id(split, number), split, kinds, policy_ids, folder=block.folder)
-
-
-def _job_blocks(out: Path, config: SceneConfig, missing: Sequence[Block]) -> Iterator[JobBlock]:
-    for block in missing:
-        yield JobBlock(block.folder, _jobs(out, config, block))
 
 
 def _jobs(out: Path, config: SceneConfig, block: Block) -> list[Job]:

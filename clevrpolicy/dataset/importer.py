@@ -16,7 +16,6 @@ from clevrpolicy.dataset.blocks import whole
 from clevrpolicy.dataset.config import Config
 from clevrpolicy.dataset.instances import SCENES, crop_jobs, write_instances
 from clevrpolicy.dataset.quotas import PLANNER, Content, Quotas, SceneSpec
-from clevrpolicy.dataset.workers import render_all
 from clevrpolicy.policy.policies import FAMILY, TreePolicy, sample_policies
 from clevrpolicy.scene import clevr_json
 from clevrpolicy.scene.render import VERSION
@@ -25,6 +24,7 @@ from harness.engine import Local
 from harness.errors import UserError
 from harness.files import benchmark, store
 from harness.files.benchmark import BenchmarkSpec, Manifest
+from harness.jobs import run_jobs
 from harness.progress import Bar, note
 from harness.seeds import rng
 from harness.text import printable, reason, short
@@ -56,7 +56,7 @@ def _import(clevr: Path, out: Path, spec: BenchmarkSpec, config: Config, workers
     scenes = list(_copy_all(clevr, out, train + test, config))
     block = whole(config)
     with Local(workers) as engine:
-        render_all(out, list(crop_jobs(config, block)), engine)
+        run_jobs(out, list(crop_jobs(config, block)), engine, "pictures")
     in_words = {scene.scene_id: scene.kinds for scene in scenes} if config.scenes == "words" else {}
     write_instances(out, config, block, scenes, in_words)
     store.write_lines(out / SCENES, (record for _, record in train + test))

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from clevrpolicy.policy.tree import Leaf, Node, Tree, Visit, child, mask
 from clevrpolicy.policy.wording import destination, noun_phrase, scope
 from clevrpolicy.scene.ontology import Kind
+from harness import text
 from harness.parsing import in_box
 
 RECALL = (
@@ -25,8 +26,7 @@ def gold(tree: Tree, kinds: Sequence[Kind]) -> str:
 
 def enumeration(kinds: Sequence[Kind]) -> str:
     """ "a small red metal cube and a large cyan rubber sphere"; repeated kinds are repeated."""
-    *others, last = [f"a {kind}" for kind in kinds]
-    return f"{', '.join(others)} and {last}" if others else last
+    return text.enumeration([f"a {kind}" for kind in kinds])
 
 
 def description(kinds: Sequence[Kind]) -> str:

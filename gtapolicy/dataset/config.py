@@ -1,7 +1,8 @@
 """The flags of `gtapolicy generate` and `gtapolicy import`, which are also the config in the manifest."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from harness.errors import UserError
 
@@ -23,10 +24,12 @@ class PolicyConfig:
 class GenerateConfig(PolicyConfig):
     """The policy, and the size of the generated benchmark."""
 
-    scale: int = 1
-    """Size as a multiple of GTA: 229 queries, 557 calls, 252 images."""
+    train: int = 451
+    """Calls in the training split, by default as many as in GTA. A query has two to five."""
+    test: int = 106
+    """Calls in the test split."""
     scenarios: Path | None = None
-    """Folder with your own scenarios (TOML files), whose dialogs are added to those like GTA's."""
+    """Folder with your own scenarios (TOML files), whose dialogs are mixed with those like GTA's."""
     invented_tools: int = 0
     """For sweeps: use a random policy with this many invented tools instead of the paper's policy. Its
     queries are plain requests without images. Requires --invented-rules."""
@@ -34,9 +37,18 @@ class GenerateConfig(PolicyConfig):
     """With --invented-tools: number of version rules of the random policy, over all tools."""
 
     def __post_init__(self) -> None:
-        if not 1 <= self.scale <= 100:
-            raise UserError(f"scale: expected 1..100, got {self.scale}")
+        for name, least in (("train", 0), ("test", 1)):
+            if not least <= getattr(self, name) <= 10**7:
+                raise UserError(f"{name}: expected {least}..{10**7}, got {getattr(self, name)}")
         if self.invented_tools and self.rules is not None:
             raise UserError("invented_tools: expected it without --rules, got both; omit one of them")
         if self.invented_rules and not self.invented_tools:
             raise UserError("invented_rules: expected --invented-tools too, got --invented-rules alone")
+
+    def settings(self) -> dict[str, Any]:
+        """As in a manifest. The default size is that of earlier versions, so the digest is the same."""
+        settings = asdict(self)
+        if (self.train, self.test) == (GenerateConfig.train, GenerateConfig.test):
+            del settings["train"], settings["test"]
+            settings["scale"] = 1
+        return settings

@@ -56,20 +56,11 @@ class Dialog:
     steps: tuple[Step, ...]
     # Whether the question is open-ended. A search then returns more results.
     open: bool = False
-    # "train" or "test"; "" if the benchmark decides.
-    split: str = ""
-
-    def queries(self, index: int) -> list[str]:
-        """The user's queries before the call at this index; the call answers the last one."""
-        return [self.query]
-
-
-@dataclass(frozen=True, slots=True)
-class LongDialog(Dialog):
-    """A dialog in which the user may ask again."""
-
-    # By the index of the first call that answers them.
+    # "train" or "test".
+    split: str = "train"
+    # If the user asks again: by the index of the first call that answers.
     later_queries: Mapping[int, str] = field(default_factory=dict)
 
     def queries(self, index: int) -> list[str]:
+        """The user's queries before the call at this index; the call answers the last one."""
         return [self.query, *(query for first, query in self.later_queries.items() if first <= index)]

@@ -1,53 +1,121 @@
-"""`gtapolicy generate` and `gtapolicy import`: create a benchmark from generated or imported dialogs."""
+"""`gtapolicy generate` and `gtapolicy import`: create a benchmark from generated or imported dialogs.
+
+    for each dialog, in worker processes    draw it and its pictures
+    for each block that has all dialogs     sample a profile for each dialog, write an instance for each call
+
+harness/blocks.py runs these steps for `generate`, and resumes them.
+"""
 
 import hashlib
 import io
+import itertools
 import random
-from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import cache
 from pathlib import Path
 
 import msgspec
 
 from gtapolicy.dataset import importer, instances
 from gtapolicy.dataset.config import GenerateConfig, PolicyConfig
-from gtapolicy.dataset.dialogs import Dialog
+from gtapolicy.dataset.dialogs import Dialog, sample_test
 from gtapolicy.dataset.instances import FAMILY, PolicyPair
-from gtapolicy.dataset.plain_dialogs import plain_dialogs
 from gtapolicy.policy import rules
 from gtapolicy.policy.override import make_override
 from gtapolicy.policy.random_rules import random_table
 from gtapolicy.policy.rules import RuleTable
 from gtapolicy.scenarios import Scenarios
 from harness import seeds
+from harness.blocks import BLOCK, Block, Generator, block_folder, share
 from harness.files import benchmark, store
 from harness.files.benchmark import BenchmarkSpec, Manifest
+from harness.jobs import Job, JobResult
 from harness.names import pronounceable
 from harness.progress import Bar
 
-# Number of dialogs of a random policy at scale 1, as many as GTA has.
-QUERIES = 229
-# Number of plain dialogs for each tool that no other dialog calls, at scale 1.
-PLAIN_QUERIES = 16
 JPEG_QUALITY = 90
 
 
-def generate(out: Path, config: GenerateConfig) -> Manifest:
-    """Generates a benchmark with invented dialogs in `out`, or resumes an interrupted one."""
+class DialogGenerator(Generator[Block]):
+    """Generates a benchmark with invented dialogs."""
+
+    unit = "dialogs"
+
+    def __init__(self, config: GenerateConfig) -> None:
+        self.config, self.sizes = config, {"train": config.train, "test": config.test}
+        self.count = -(-sum(self.sizes.values()) // BLOCK)
+        self.scenarios, self.pair = _source(config)
+        fields = {"dialogs": "made up", **config.settings(), "scenarios": self.scenarios.digest}
+        self.spec = _spec(config, fields)
+
+    def block(self, number: int) -> Block:
+        return Block(number, block_folder(number, self.count), share(self.sizes, number, self.count))
+
+    def jobs(self, out: Path, block: Block) -> list[Job]:
+        # Workers may run in another folder.
+        files = {
+            name: path.resolve() for name in ("rules", "scenarios") if (path := getattr(self.config, name))
+        }
+        config = replace(self.config, **files)
+        return [DialogJob(config, str(number), block.folder) for number in self._calls(block)]
+
+    def write(self, out: Path, block: Block, results: Sequence[JobResult]) -> None:
+        drawn = (msgspec.json.decode(result.record, type=Dialog) for result in results)
+        calls = self._calls(block).values()
+        dialogs = [replace(d, steps=d.steps[:n]) for d, n in zip(drawn, calls, strict=True)]
+        names = (FAMILY, "instances", *([block.number] if block.number else ()))
+        rng = seeds.rng(self.config.seed, *names)
+        # Earlier versions drew something else here, and digests depend on it.
+        rng.sample(dialogs, len(dialogs))
+        instances.write(out, block, self.pair, dialogs, rng)
+
+    def _calls(self, block: Block) -> dict[int, int]:
+        """The numbers of the dialogs of a block, and how many of their calls are asked.
+
+        The blocks take rounds in turn. A dialog is left out if its split already has enough calls.
+        """
+        missing = {split: len(numbers) for split, numbers in block.numbers.items()}
+        found, size = {}, self.scenarios.queries
+        rounds = (range(n * size, (n + 1) * size) for n in itertools.count(block.number, self.count))
+        for number in itertools.chain.from_iterable(rounds):
+            outline = self.scenarios.outline(self.config.seed, number)
+            if calls := min(outline.calls, missing[outline.split]):
+                found[number] = calls
+                missing[outline.split] -= calls
+            if not any(missing.values()):
+                break
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class DialogJob:
+    """Draws a dialog and its pictures. Its record is the dialog."""
+
+    config: GenerateConfig
+    # The number of the dialog.
+    name: str
+    # That of its block.
+    folder: str
+
+    def run(self, alone: bool) -> tuple[Mapping[str, bytes], msgspec.Raw]:
+        (scenarios, _), seed, number, files = _source(self.config), self.config.seed, int(self.name), {}
+        for path, view in scenarios.views(seed, number).items():
+            file = io.BytesIO()
+            view.image().save(file, "JPEG", quality=JPEG_QUALITY)
+            files[self.folder + path] = file.getvalue()
+        return files, msgspec.Raw(msgspec.json.encode(scenarios.dialog(seed, number)))
+
+
+@cache
+def _source(config: GenerateConfig) -> tuple[Scenarios, PolicyPair]:
+    """The dialogs of a benchmark, and its policies."""
     scenarios, rng = Scenarios(config.scenarios), seeds.rng(config.seed, FAMILY, "policy")
     if config.invented_tools:
         table = random_table(config.invented_tools, config.invented_rules, rng)
     else:
         table = scenarios.with_tips(rules.load(config.rules))
-    dialogs = _dialogs(config, table, scenarios)
-
-    def picture(path: str) -> bytes:
-        file = io.BytesIO()
-        scenarios.picture(config.seed, path).save(file, "JPEG", quality=JPEG_QUALITY)
-        return file.getvalue()
-
-    fields = {"dialogs": "made up", **asdict(config), "scenarios": scenarios.digest}
-    return _write(out, config, fields, _pair(table, rng, config), dialogs, picture)
+    return scenarios.for_table(table), _pair(table, rng, config)
 
 
 def import_gta(gta: Path, out: Path, config: PolicyConfig) -> tuple[Manifest, list[str]]:
@@ -55,8 +123,18 @@ def import_gta(gta: Path, out: Path, config: PolicyConfig) -> tuple[Manifest, li
     # Without the tips of generated dialogs, because the calls of the real GTA do not always follow them.
     pair = _pair(rules.load(config.rules), seeds.rng(config.seed, FAMILY, "policy"), config)
     dialogs, pictures, skipped = importer.read(gta, pair.table)
-    fields = {"dialogs": "GTA", **asdict(config)}
-    return _write(out, config, fields, pair, dialogs, pictures.__getitem__), skipped
+    spec = _spec(config, {"dialogs": "GTA", **asdict(config)})
+    with benchmark.creating(out, spec) as finished:
+        if finished is not None:
+            return finished, skipped
+        for path in Bar(dict.fromkeys(path for dialog in dialogs for path in dialog.images), desc="pictures"):
+            (out / path).parent.mkdir(parents=True, exist_ok=True)
+            store.write(out / path, pictures[path])
+        rng = seeds.rng(config.seed, FAMILY, "instances")
+        in_test = sample_test([len(dialog.steps) for dialog in dialogs], rng)
+        dialogs = [replace(d, split="test" if n in in_test else "train") for n, d in enumerate(dialogs)]
+        instances.write(out, Block(0, "", {}), pair, dialogs, rng)
+        return benchmark.seal(out, spec), skipped
 
 
 def _pair(table: RuleTable, rng: random.Random, config: PolicyConfig) -> PolicyPair:
@@ -64,42 +142,8 @@ def _pair(table: RuleTable, rng: random.Random, config: PolicyConfig) -> PolicyP
     return PolicyPair(name, table, make_override(table, rng, config.override_bands))
 
 
-def _write(
-    out: Path,
-    config: PolicyConfig,
-    fields: dict[str, object],
-    pair: PolicyPair,
-    dialogs: Sequence[Dialog],
-    picture: Callable[[str], bytes],
-) -> Manifest:
-    # The manifest contains the digest of the user's rules, not their path.
+def _spec(config: PolicyConfig, fields: Mapping[str, object]) -> BenchmarkSpec:
+    """With the digest of the user's rules, not their path."""
     table = rules.load(config.rules)
     digest = hashlib.sha256(msgspec.json.encode(table)).hexdigest()
-    spec = BenchmarkSpec(FAMILY, {**fields, "rules": "paper" if table == rules.load() else digest}, {})
-    with benchmark.creating(out, spec) as finished:
-        if finished is not None:
-            return finished
-        paths = dict.fromkeys(path for dialog in dialogs for path in dialog.images)
-        for path in Bar(paths, desc="pictures", unit=""):
-            if not (out / path).exists():
-                (out / path).parent.mkdir(parents=True, exist_ok=True)
-                store.write(out / path, picture(path))
-        return instances.write(out, spec, pair, dialogs, seeds.rng(config.seed, FAMILY, "instances"))
-
-
-def _dialogs(config: GenerateConfig, table: RuleTable, scenarios: Scenarios) -> list[Dialog]:
-    """The generated dialogs whose tools and tips are in the table, and plain dialogs for its other tools.
-
-    A tool of the table is treated as a tool of GTA only if it has the same arguments.
-    """
-    rng = seeds.rng(config.seed, FAMILY, "plain")
-    if config.invented_tools:
-        return list(plain_dialogs(table.tools, QUERIES * config.scale, rng))
-    gta_arguments = {tool.name: tool.arguments for tool in rules.load().tools}
-    same = {t.name for t in table.tools if gta_arguments.get(t.name, t.arguments) == t.arguments}
-    candidates = scenarios.dialogs(config.seed, config.scale)
-    tips = {"", *(tip.name for tip in table.tips)}
-    dialogs = [d for d in candidates if all(step.tool in same and step.tip in tips for step in d.steps)]
-    called = {step.tool for dialog in dialogs for step in dialog.steps}
-    others = [tool for tool in table.tools if tool.name not in called]
-    return dialogs + list(plain_dialogs(others, PLAIN_QUERIES * len(others) * config.scale, rng))
+    return BenchmarkSpec(FAMILY, {**fields, "rules": "paper" if table == rules.load() else digest}, {})

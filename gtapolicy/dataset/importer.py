@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 from msgspec import DecodeError
 
-from gtapolicy.dataset.dialogs import Argument, Dialog, LongDialog, Step
+from gtapolicy.dataset.dialogs import Argument, Dialog, Step
 from gtapolicy.grading.calls import Call, compare, parse_box, parse_call
 from gtapolicy.policy.rules import RuleTable, Tool
 from harness import images
@@ -105,7 +105,7 @@ def _dialog(photos: _Photos, key: str, entry: Mapping[str, Any], table: RuleTabl
     # The answer to a closed question is a dictionary of words that must or must not occur.
     is_open = not isinstance(entry.get("gt_answer"), dict)
     family = " > ".join(step.tool for step in steps)
-    return LongDialog(f"gta-{int(key):04d}", family, query, paths, steps, is_open, later_queries=queries)
+    return Dialog(f"gta-{int(key):04d}", family, query, paths, steps, is_open, later_queries=queries)
 
 
 def _queries(turns: list[Mapping[str, Any]]) -> Iterator[tuple[int, str]]:

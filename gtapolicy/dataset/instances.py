@@ -1,19 +1,19 @@
 """Turns dialogs into instances: a profile for each dialog, a question for each call, and recall questions."""
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
-from gtapolicy.dataset.dialogs import Dialog, sample_test
+from gtapolicy.dataset.dialogs import Dialog
 from gtapolicy.policy import wording
 from gtapolicy.policy.profiles import ProfileSampler
 from gtapolicy.policy.reasoning import gold_call
 from gtapolicy.policy.rules import Profile, RuleTable, versioned
+from harness.blocks import Block
 from harness.files import benchmark, store
-from harness.files.benchmark import BenchmarkSpec, Manifest
 from harness.records import Instance, Override, Part, Policy
 
 FAMILY = "gtapolicy"
@@ -51,37 +51,34 @@ class PolicyPair:
         ]
 
 
-def write(
-    out: Path, spec: BenchmarkSpec, pair: PolicyPair, dialogs: Sequence[Dialog], rng: random.Random
-) -> Manifest:
-    """Writes all files except the images, which must already be in `out`, and seals the benchmark."""
-    profiles = ProfileSampler(pair.table, rng)
-    in_test = sample_test([len(dialog.steps) for dialog in dialogs], rng)
-    splits: dict[str, list[Instance]] = {"train": [], "test": [], "recall": list(_recall(pair))}
-    for number, dialog in enumerate(dialogs):
+def write(out: Path, block: Block, pair: PolicyPair, dialogs: Iterable[Dialog], rng: random.Random) -> None:
+    """Writes all records of a block. The first block contains the policies and the questions about them."""
+    profiles, folder, is_first = ProfileSampler(pair.table, rng), out / block.folder, block.number == 0
+    recall = list(_recall(pair)) if is_first else []
+    splits: dict[str, list[Instance]] = {"train": [], "test": [], "recall": recall}
+    for dialog in dialogs:
         profile = profiles.next([step.tool for step in dialog.steps])
-        split = dialog.split or ("test" if number in in_test else "train")
         for index in range(len(dialog.steps)):
-            splits[split].append(_instance(pair, dialog, profile, index, split))
-    store.write_lines(out / benchmark.POLICIES, pair.policies())
+            splits[dialog.split].append(_instance(pair, dialog, profile, index, block))
+    store.write_lines(folder / benchmark.POLICIES, pair.policies() if is_first else ())
     for split, instances in splits.items():
-        store.write_lines(out / benchmark.instances_file(split), instances)
-    return benchmark.seal(out, spec)
+        store.write_lines(folder / benchmark.instances_file(split), instances)
 
 
-def _instance(pair: PolicyPair, dialog: Dialog, profile: Profile, index: int, split: str) -> Instance:
+def _instance(pair: PolicyPair, dialog: Dialog, profile: Profile, index: int, block: Block) -> Instance:
     """The question about the call at `index` in a dialog. The earlier calls are its history."""
     step = dialog.steps[index]
     history = [gold_call(pair.table, profile, s).to_json() for s in dialog.steps[:index]]
     target, other = (gold_call(table, profile, step).to_json() for table in (pair.table, pair.override))
     return Instance(
         id=f"{pair.name}-{dialog.id}-{index}",
-        split=split,
+        split=dialog.split,
         query=(
-            *(Part("image", path) for path in dialog.images),
+            *(Part("image", block.folder + path) for path in dialog.images),
             Part("text", _question(pair.name, dialog, profile, history)),
         ),
         facts={
+            **block.facts,
             "family": dialog.family,
             "open": dialog.open,
             "profile": dict(profile),

@@ -5,9 +5,9 @@ test vision.
 """
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
-from gtapolicy.dataset.dialogs import Argument, Dialog, Step
+from gtapolicy.dataset.dialogs import Argument, Step
 from gtapolicy.policy import rules
 from gtapolicy.policy.rules import Tool
 
@@ -16,15 +16,14 @@ OPENINGS = ("Please do the following.", "I need your help.", "Could you do this 
 MAX_CALLS = 3
 
 
-def plain_dialogs(tools: Sequence[Tool], count: int, rng: random.Random) -> Iterator[Dialog]:
-    """`count` dialogs of 1 to MAX_CALLS calls. Each tool in turn is the first that a dialog calls."""
-    for number in range(count):
-        first = tools[number % len(tools)]
-        chosen = [first, *(rng.choice(tools) for _ in range(rng.randint(0, MAX_CALLS - 1)))]
-        steps = tuple(_step(tool, rng) for tool in chosen)
-        requests = [f"{n}. {_request(*pair)}" for n, pair in enumerate(zip(chosen, steps, strict=True), 1)]
-        query = " ".join([rng.choice(OPENINGS), *requests])
-        yield Dialog(f"plain-{number:04d}", "plain", query, (), steps)
+def plain_dialog(
+    first: Tool, calls: int, tools: Sequence[Tool], rng: random.Random
+) -> tuple[str, tuple[Step, ...]]:
+    """The query of a dialog and its calls: `first`, then random tools."""
+    chosen = [first, *(rng.choice(tools) for _ in range(calls - 1))]
+    steps = tuple(_step(tool, rng) for tool in chosen)
+    requests = [f"{n}. {_request(*pair)}" for n, pair in enumerate(zip(chosen, steps, strict=True), 1)]
+    return " ".join([rng.choice(OPENINGS), *requests]), steps
 
 
 def _step(tool: Tool, rng: random.Random) -> Step:

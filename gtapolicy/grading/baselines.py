@@ -5,18 +5,18 @@ call, with the most frequent call of the training split, or with the correct cal
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from statistics import mode
 from typing import Any
 
 from gtapolicy.dataset.instances import FAMILY
 from gtapolicy.grading.calls import Call
 from harness import variants
-from harness.files.benchmark import RECALL, Benchmark
+from harness.files.benchmark import RECALL
 from harness.metrics.metric import Metric, mean_row
 from harness.parsing import in_box
-from harness.records import ReportRow
-from harness.results import Result, Results
+from harness.records import Instance, ReportRow
+from harness.results import Result, Results, training_instances
 from harness.variants import Variant
 
 EMPTY = Call("", {}).to_json()
@@ -28,7 +28,8 @@ def by_agent(metric: Metric, results: Results) -> Iterator[ReportRow]:
     benchmark = results.benchmark
     if benchmark.manifest.family != FAMILY or any(r.instance.split == RECALL for r in results.results):
         return
-    frequent = _frequent_calls(benchmark)
+    training = training_instances(benchmark, (r.instance for r in results.results))
+    frequent = _frequent_calls(training)
     for variant, members in results.by_variant():
         for name, agent in _agents(frequent).items():
             yield mean_row(metric, variant, members, _score_of(agent, results, variant), detail=name)
@@ -43,10 +44,10 @@ def _agents(frequent: Mapping[str | None, str]) -> dict[str, Agent]:
     }
 
 
-def _frequent_calls(benchmark: Benchmark) -> dict[str | None, str]:
-    """For each policy, its most frequent call in the training split."""
+def _frequent_calls(instances: Iterable[Instance]) -> dict[str | None, str]:
+    """For each policy, its most frequent call."""
     calls: dict[str | None, list[Call]] = {}
-    for instance in benchmark.instances("train"):
+    for instance in instances:
         for variant in (variants.INTERNALIZED, variants.OVERRIDE):
             target = variants.target(instance, variant)
             if target is not None:

@@ -10,7 +10,6 @@ from gtapolicy.grading.calls import UNPARSED, Call, CallError, parse_call, score
 from gtapolicy.grading.check import check_citations
 from gtapolicy.grading.error_analysis import first_error
 from gtapolicy.grading.paths import claimed_path, gold_path, path_to, to_draw
-from gtapolicy.grading.text_similarity import scorer_id
 from gtapolicy.policy import reasoning
 from gtapolicy.policy.rules import Band, RuleTable, base_name
 from gtapolicy.policy.wording import parse_condition
@@ -20,6 +19,7 @@ from harness.family import Family
 from harness.files.manifest import BenchmarkFiles
 from harness.parsing import boxed, plain
 from harness.records import CitedRule, Grade, Instance
+from harness.text_similarity import scorer_id
 from harness.tree import Node, Path
 from harness.variants import Variant
 

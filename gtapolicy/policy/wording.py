@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from gtapolicy.policy.rules import Argument, Band, Predicate, Rule, RuleTable, Tool, versioned
+from harness.text import enumeration
 
 HEAD = (
     "Policy {name}. It says which tool to call for a user, and in which version. The user's profile gives "
@@ -82,9 +83,3 @@ def _argument(argument: Argument) -> str:
         default = str(argument.default).lower() if isinstance(argument.default, bool) else argument.default
         return f"{argument.name}: {argument.type} = {default}"
     return f"{argument.name}: {argument.type}" + (", optional" if argument.optional else "")
-
-
-def enumeration(names: Sequence[str], conjunction: str = "and") -> str:
-    """Such as "A, B and C"."""
-    *others, last = names
-    return f"{', '.join(others)} {conjunction} {last}" if others else last

@@ -1,4 +1,4 @@
-"""The generated dialogs and their pictures, like GTA: 229 queries, 557 calls, 252 images per seed.
+"""The generated dialogs and their pictures, like GTA: 229 queries, 557 calls, 252 images per seed and round.
 
 A scenario is a TOML file (library/). A dialog and its pictures depend only on the seed and the dialog's
 number, and each can be created separately:
@@ -9,25 +9,27 @@ number, and each can be created separately:
     Draft: the query, a camera view per image, and the steps: tool calls with their results
       |
       +--> Dialog: id, family, query, image paths, steps          Scenarios.dialog(seed, number)
-      +--> pixels of one of the views                             Scenarios.picture(seed, path)
+      +--> what paints each image                                 Scenarios.views(seed, number)
+
+A round is all families in random order, each with its number of dialogs. There are as many rounds as needed.
 
 Read scenario.py (what a file contains), expressions.py (its language) and draft.py (how a dialog is made from
-it). families.toml says how many dialogs each family has, tips.toml what the policy says about their calls,
-and tools.toml what all calls of a tool have in common.
+it). families.toml says how many dialogs of a round each family has, tips.toml what the policy says about
+their calls, and tools.toml what all calls of a tool have in common.
 """
 
+import copy
 import functools
 import hashlib
-import re
 from collections.abc import Sequence
 from pathlib import Path
-
-import msgspec
-from PIL import Image
+from typing import NamedTuple, Self
 
 from gtapolicy.dataset.dialogs import Dialog, sample_test
+from gtapolicy.dataset.plain_dialogs import MAX_CALLS, plain_dialog
+from gtapolicy.pictures.camera import CameraView
 from gtapolicy.policy import rules
-from gtapolicy.policy.rules import RuleTable, Tip
+from gtapolicy.policy.rules import RuleTable, Tip, Tool
 from gtapolicy.scenarios.draft import Draft, draft
 from gtapolicy.scenarios.scenario import Scenario, read
 from harness import seeds
@@ -39,14 +41,24 @@ NUMBERS_PER_DIALOG = 3
 LIBRARY = Path(__file__).with_name("library")
 # A folder of scenarios can have tips in this file.
 TIPS = "tips.toml"
+# The family of plain dialogs. A round has this many for each tool that no other dialog calls, and as many as
+# GTA has dialogs if there are no others.
+PLAIN, PLAIN_QUERIES, QUERIES = "plain", 16, 229
 
 
-class Family(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    queries: int
-    # The number of images per query.
-    images: int
-    # The tools that answer a query, in order.
-    tools: tuple[str, ...]
+class Outline(NamedTuple):
+    """What is known of a dialog before it is drawn."""
+
+    family: str
+    # Among the dialogs of its family in all rounds.
+    turn: int
+    # None for a plain dialog.
+    scenario: Scenario | None
+    split: str = "train"
+
+    @property
+    def calls(self) -> int:
+        return len(self.scenario.step) if self.scenario else 1 + self.turn % MAX_CALLS
 
 
 class Scenarios:
@@ -54,9 +66,11 @@ class Scenarios:
 
     def __init__(self, folder: Path | None = None) -> None:
         """Raises UserError with the file, the line and the field if a scenario is invalid."""
-        self.families = dict(store.read_toml(Path(__file__).with_name("families.toml"), dict[str, Family]))
+        # The number of dialogs of each family in a round.
+        self.families = store.read_toml(Path(__file__).with_name("families.toml"), dict[str, int])
         # The scenarios of a family are used in turn.
         self._turns: dict[str, list[Scenario]] = {name: [] for name in self.families}
+        self._plain_tools: list[Tool] = []
         self.tips = _read_tips(Path(__file__).parent)
         for path in sorted(LIBRARY.glob("*.toml")):
             scenario = read(path)
@@ -65,7 +79,11 @@ class Scenarios:
         self.digest = ""
         if folder is not None:
             self._add(folder)
-        self.queries = sum(family.queries for family in self.families.values())
+
+    @property
+    def queries(self) -> int:
+        """The number of dialogs in a round."""
+        return sum(self.families.values())
 
     def _add(self, folder: Path) -> None:
         self.tips += _read_tips(folder) if (folder / TIPS).exists() else ()
@@ -74,11 +92,12 @@ class Scenarios:
             raise UserError(f"scenarios: expected a folder with TOML files, got {folder}")
         for path in paths:
             scenario, name = read(path), path.stem
-            if name in self.families:
+            if name in {*self.families, PLAIN}:
                 raise UserError(f"{path}: expected a file name other than a family of GTA, got {name!r}")
-            tools = tuple(step.tool for step in scenario.step)
-            self.families[name] = Family(scenario.dialogs, len(scenario.picture), tools)
-            self._turns[name] = [scenario]
+            # So that mistakes are found before anything is generated.
+            for view in draft(scenario, seeds.rng(0, name), [""] * len(scenario.picture), False).views:
+                view.image()
+            self.families[name], self._turns[name] = scenario.dialogs, [scenario]
         files = (path for path in sorted(folder.rglob("*")) if path.is_file())
         self.digest = hashlib.sha256(b"\0".join(path.read_bytes() for path in files)).hexdigest()
 
@@ -89,66 +108,76 @@ class Scenarios:
         """
         missing = {tool.name for tool in rules.load().tools} - {tool.name for tool in table.tools}
         tips = (tip for tip in self.tips if not any(name in tip.text for name in missing))
-        return msgspec.structs.replace(table, tips=(*table.tips, *tips))
+        return table.__replace__(tips=(*table.tips, *tips))
 
-    def dialogs(self, seed: int, scale: int = 1) -> list[Dialog]:
-        """All dialogs of a seed, `scale` times as many as GTA has."""
-        if scale < 1:
-            raise UserError(f"scale: expected 1 or more, got {scale}")
-        return [self.dialog(seed, number) for number in range(self.queries * scale)]
+    def for_table(self, table: RuleTable) -> Self:
+        """Without dialogs whose tools or tips are not in the table, and with plain ones for its other tools.
+
+        A tool of the table is treated as a tool of GTA only if it has the same arguments.
+        """
+        gta = {tool.name: tool.arguments for tool in rules.load().tools}
+        tools = {tool.name for tool in table.tools if gta.get(tool.name, tool.arguments) == tool.arguments}
+        tips = {"", *(tip.name for tip in table.tips)}
+        fitting = copy.copy(self)
+        fitting._turns = {
+            name: [s for s in turns if all(c.tool in tools and c.tip in tips for c in s.step)]
+            for name, turns in self._turns.items()
+        }
+        called = {call.tool for turns in fitting._turns.values() for s in turns for call in s.step}
+        fitting.families = {name: count for name, count in self.families.items() if fitting._turns[name]}
+        fitting._plain_tools = [tool for tool in table.tools if tool.name not in called]
+        if others := fitting._plain_tools:
+            fitting.families[PLAIN] = PLAIN_QUERIES * len(others) if fitting.families else QUERIES
+            fitting._turns[PLAIN] = []
+        return fitting
+
+    def dialogs(self, seed: int) -> list[Dialog]:
+        """The dialogs of the first round."""
+        return [self.dialog(seed, number) for number in range(self.queries)]
 
     def dialog(self, seed: int, number: int) -> Dialog:
-        family, _ = self._family(seed, number)
-        made, paths = self._draft(seed, number), self._paths(seed, number)
-        split = "test" if self._in_test(seed, number) else "train"
-        is_open = self._scenario(seed, number).open
-        return Dialog(f"{family}-{number:04d}", family, made.query, paths, made.steps, is_open, split)
+        """The dialog with this number, from 0."""
+        outline, made, paths = (
+            self.outline(seed, number),
+            self._draft(seed, number),
+            self._paths(seed, number),
+        )
+        name = f"{outline.family}-{number:04d}"
+        return Dialog(name, outline.family, made.query, paths, made.steps, made.open, outline.split)
 
-    def picture(self, seed: int, path: str) -> Image.Image:
-        """The image with this path, which a dialog of this seed contains."""
-        match = re.fullmatch(r"image/image_(\d+)\.jpg", path)
-        number = (int(match[1]) - 1) // NUMBERS_PER_DIALOG if match else -1
-        if number < 0 or path not in (paths := self._paths(seed, number)):
-            raise UserError(f"path: expected an image path of seed {seed}, got {path!r}")
-        return self._draft(seed, number).views[paths.index(path)].image()
+    def views(self, seed: int, number: int) -> dict[str, CameraView]:
+        """The images of a dialog, which are not painted yet, by path."""
+        return dict(zip(self._paths(seed, number), self._draft(seed, number).views, strict=True))
+
+    def outline(self, seed: int, number: int) -> Outline:
+        """What is known of a dialog before it is drawn."""
+        round_, position = divmod(number, self.queries)
+        return self._round(seed, round_)[position]
 
     @functools.lru_cache(maxsize=512)  # noqa: B019
     def _draft(self, seed: int, number: int) -> Draft:
-        rng, in_test = seeds.rng(seed, "dialog", number), self._in_test(seed, number)
-        return draft(self._scenario(seed, number), rng, self._paths(seed, number), in_test)
+        outline, rng = self.outline(seed, number), seeds.rng(seed, "dialog", number)
+        if outline.scenario is None:
+            tool = self._plain_tools[outline.turn // MAX_CALLS % len(self._plain_tools)]
+            return Draft(*plain_dialog(tool, outline.calls, self._plain_tools, rng))
+        return draft(outline.scenario, rng, self._paths(seed, number), outline.split == "test")
 
-    def _in_test(self, seed: int, number: int) -> bool:
-        return number % self.queries in self._test_numbers(seed, number // self.queries)
-
-    def _scenario(self, seed: int, number: int) -> Scenario:
-        name, index = self._family(seed, number)
-        turns = self._turns[name]
-        return turns[index % len(turns)]
-
-    def _family(self, seed: int, number: int) -> tuple[str, int]:
-        """The family of a dialog, and the dialog's number within that family."""
-        round_, position = divmod(number, self.queries)
-        name, index = self._shuffled(seed, round_)[position]
-        return name, index + round_ * self.families[name].queries
-
-    @functools.cache  # noqa: B019
-    def _shuffled(self, seed: int, round_: int) -> Sequence[tuple[str, int]]:
-        """The shuffled families of a round of dialogs. Each has its number in the family."""
-        order = [(name, index) for name, family in self.families.items() for index in range(family.queries)]
-        seeds.rng(seed, "order", round_).shuffle(order)
-        return order
-
-    @functools.cache  # noqa: B019
-    def _test_numbers(self, seed: int, round_: int) -> set[int]:
-        """The numbers within a round of the dialogs in the test split."""
-        calls = [len(self.families[name].tools) for name, _ in self._shuffled(seed, round_)]
-        return sample_test(calls, seeds.rng(seed, "test", round_))
+    @functools.lru_cache(maxsize=4)  # noqa: B019
+    def _round(self, seed: int, round_: int) -> Sequence[Outline]:
+        outlines = []
+        for family, count in self.families.items():
+            for index in range(round_ * count, (round_ + 1) * count):
+                turns = self._turns[family]
+                scenario = turns[index % len(turns)] if turns else None
+                outlines.append(Outline(family, index, scenario))
+        seeds.rng(seed, "order", round_).shuffle(outlines)
+        in_test = sample_test([outline.calls for outline in outlines], seeds.rng(seed, "test", round_))
+        return [o._replace(split="test") if n in in_test else o for n, o in enumerate(outlines)]
 
     def _paths(self, seed: int, number: int) -> tuple[str, ...]:
-        name, _ = self._family(seed, number)
-        rng = seeds.rng(seed, "images", number)
-        chosen = sorted(rng.sample(range(1, NUMBERS_PER_DIALOG + 1), self.families[name].images))
-        return tuple(f"image/image_{NUMBERS_PER_DIALOG * number + offset}.jpg" for offset in chosen)
+        scenario, rng = self.outline(seed, number).scenario, seeds.rng(seed, "images", number)
+        chosen = rng.sample(range(1, NUMBERS_PER_DIALOG + 1), len(scenario.picture) if scenario else 0)
+        return tuple(f"image/image_{NUMBERS_PER_DIALOG * number + offset}.jpg" for offset in sorted(chosen))
 
 
 def _read_tips(folder: Path) -> tuple[Tip, ...]:

@@ -19,9 +19,8 @@ from gtapolicy.pictures.charts import chart
 from gtapolicy.pictures.documents import document
 from gtapolicy.pictures.svg import svg
 from gtapolicy.scenarios.expressions import ERRORS, Evaluator, NothingToChoose
-from gtapolicy.scenarios.scenario import CallTemplate, Scenario, StepTemplate
+from gtapolicy.scenarios.scenario import Scenario, StepTemplate
 from harness.errors import UserError
-from harness.files import store
 
 TEMPLATES = Path(__file__).parents[1] / "pictures" / "templates"
 # How often facts are drawn until each choice has a value and they fulfil what the scenario requires.
@@ -29,16 +28,14 @@ ATTEMPTS = 500
 NOT_FOR_TEMPLATE = ("template", "surface", "margin")
 
 
-TOOLS = store.read_toml(Path(__file__).with_name("tools.toml"), dict[str, CallTemplate])
-
-
 @dataclass(frozen=True, slots=True)
 class Draft:
     """A dialog without its id and family, and a view for each of its images."""
 
     query: str
-    views: tuple[CameraView, ...]
     steps: tuple[Step, ...]
+    views: tuple[CameraView, ...] = ()
+    open: bool = False
 
 
 def draft(scenario: Scenario, rng: Random, paths: Sequence[str], in_test: bool) -> Draft:
@@ -59,7 +56,7 @@ def draft(scenario: Scenario, rng: Random, paths: Sequence[str], in_test: bool) 
     for index, template in enumerate(scenario.step):
         with _reported(scenario, f"step.{index}"):
             steps.append(_step(template, evaluator))
-    return Draft(query, tuple(views[name] for name in order), tuple(steps))
+    return Draft(query, tuple(steps), tuple(views[name] for name in order), scenario.open)
 
 
 def _draw_facts(scenario: Scenario, evaluator: Evaluator, rng: Random) -> int:
@@ -136,15 +133,12 @@ def _image_functions(views: dict[str, CameraView], paths: dict[str, str], first:
 
 
 def _step(template: StepTemplate, evaluator: Evaluator) -> Step:
-    defaults = TOOLS.get(template.tool, CallTemplate())
     arguments = {
         name: evaluator.text(value) if isinstance(value, str) else value
-        for name, value in {**defaults.arguments, **template.arguments}.items()
+        for name, value in template.arguments.items()
     }
     arguments = {name: value for name, value in arguments.items() if value != ""}
     evaluator.names["arguments"] = arguments
-    returned = evaluator.text(template.returns or defaults.returns or "Done.")
-    origins = {**defaults.origins, **template.origins}
-    known = {name: origins.get(name, "the query") for name in arguments}
-    tip = template.tip or defaults.tip
-    return Step(template.tool, arguments, returned, template.tool == "MathOCR", known, tip)
+    returned = evaluator.text(template.returns)
+    origins = {name: template.origins.get(name, "the query") for name in arguments}
+    return Step(template.tool, arguments, returned, template.tool == "MathOCR", origins, template.tip)

@@ -21,7 +21,7 @@ from simpleeval import EvalWithCompoundTypes, InvalidExpression
 
 from gtapolicy.grading.expression import evaluate
 from gtapolicy.pictures.surfaces import DESKS, WALLS
-from gtapolicy.policy.wording import enumeration
+from harness.text import enumeration
 
 # What a wrong expression or text raises.
 ERRORS = (InvalidExpression, SyntaxError, ArithmeticError, ValueError, TypeError, LookupError, AttributeError)

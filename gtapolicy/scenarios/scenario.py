@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from harness.errors import UserError
+from harness.files import store
 
 PARTS = Path(__file__).with_name("parts")
 T = TypeVar("T")
@@ -42,10 +43,20 @@ class CallTemplate(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     returns: str = ""
 
 
+TOOLS = store.read_toml(Path(__file__).with_name("tools.toml"), dict[str, CallTemplate])
+
+
 class StepTemplate(CallTemplate, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A call. Its fields replace those of its tool."""
 
     tool: str
+
+    def complete(self) -> "StepTemplate":
+        """The step with the fields that its tool has in all calls."""
+        tool = TOOLS.get(self.tool, CallTemplate())
+        tip, returns = self.tip or tool.tip, self.returns or tool.returns or "Done."
+        arguments, origins = {**tool.arguments, **self.arguments}, {**tool.origins, **self.origins}
+        return self.__replace__(tip=tip, returns=returns, arguments=arguments, origins=origins)
 
 
 class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -94,7 +105,7 @@ def read(path: Path) -> Scenario:
             raise UserError(f"{_nearest(places, f'picture.{name}')}: picture.{name}: expected a template")
     if not (scenario.question and scenario.step and 1 <= len(scenario.picture) <= 3 and scenario.dialogs > 0):
         raise UserError(f"{places['']}: expected 1 to 3 pictures, questions, steps, and dialogs > 0")
-    return scenario
+    return scenario.__replace__(step=tuple(step.complete() for step in scenario.step))
 
 
 def _converted(fields: object, kind: type[T], places: Mapping[str, str]) -> T:

@@ -14,7 +14,6 @@ from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any
 
-from tqdm import tqdm
 from tyro.conf import arg
 
 from harness import images, variants
@@ -27,6 +26,7 @@ from harness.export.tools import FORMATS, FormatName
 from harness.files import store
 from harness.files.benchmark import Benchmark
 from harness.files.workdir import reserve
+from harness.progress import Bar, note
 from harness.records import Part
 
 REQUEST, CARD = "export.json", "README.md"
@@ -127,7 +127,7 @@ def _write_table(
 
     def values() -> Iterator[Values]:
         nonlocal large
-        for number, row in enumerate(tqdm(found, desc=f"{variant} {split}", unit="", delay=1)):
+        for number, row in enumerate(Bar(found, desc=f"{variant} {split}", unit="", delay=1)):
             converted = format_.values(row, number, pictures)
             large += row_bytes(converted) > ROW_BYTES
             yield converted
@@ -138,7 +138,7 @@ def _write_table(
     table = _table(found, variant, split)
     table = replace(table, shards=write_shards(folder, split, format_.features, values()))
     if large:
-        tqdm.write(f"{large} rows of {variant} {split} have over 2 MB; the Hub's viewer leaves them out")
+        note(f"{large} rows of {variant} {split} have over 2 MB; the Hub's viewer leaves them out")
     return table
 
 

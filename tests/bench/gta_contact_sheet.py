@@ -9,6 +9,7 @@ from pathlib import Path
 
 from PIL import Image, ImageOps
 
+from gtapolicy.pictures.camera import CameraView
 from gtapolicy.scenarios import Scenarios
 
 SEED = 5
@@ -18,23 +19,20 @@ COLUMNS, ROWS = 10, 6
 PALETTE_SIZE = 128
 
 
-def chosen_paths(scenarios: Scenarios) -> list[str]:
+def chosen_views(scenarios: Scenarios) -> list[CameraView]:
     """One image of each family, then a second one of each, and so on."""
-    dialogs = scenarios.dialogs(SEED)
-    by_family = [
-        [path for dialog in dialogs if dialog.family == name for path in dialog.images]
-        for name in scenarios.families
-    ]
-    in_turns = [path for row in zip_longest(*by_family) for path in row if path]
+    by_family: dict[str, list[CameraView]] = {name: [] for name in scenarios.families}
+    for number in range(scenarios.queries):
+        by_family[scenarios.outline(SEED, number).family] += scenarios.views(SEED, number).values()
+    in_turns = [view for row in zip_longest(*by_family.values()) for view in row if view]
     return in_turns[: COLUMNS * ROWS]
 
 
 def main(folder: Path) -> None:
     scenarios = Scenarios()
     sheet = Image.new("RGB", (COLUMNS * WIDTH, ROWS * HEIGHT), "white")
-    for index, path in enumerate(chosen_paths(scenarios)):
-        picture = scenarios.picture(SEED, path)
-        small = ImageOps.pad(picture, (WIDTH - 6, HEIGHT - 6), Image.Resampling.LANCZOS, "white")
+    for index, view in enumerate(chosen_views(scenarios)):
+        small = ImageOps.pad(view.image(), (WIDTH - 6, HEIGHT - 6), Image.Resampling.LANCZOS, "white")
         sheet.paste(small, (WIDTH * (index % COLUMNS) + 3, HEIGHT * (index // COLUMNS) + 3))
     palette = sheet.quantize(PALETTE_SIZE, Image.Quantize.MEDIANCUT, kmeans=3)
     quantized = sheet.quantize(palette=palette, dither=Image.Dither.FLOYDSTEINBERG)

@@ -17,16 +17,13 @@ from typing import Any, cast
 
 import msgspec
 
-from clevrpolicy.dataset import blocks
-from clevrpolicy.dataset.blocks import block_count
 from clevrpolicy.dataset.config import SceneConfig
-from clevrpolicy.dataset.generate import _job_blocks, _jobs, plan_all
-from clevrpolicy.dataset.instances import SCENES
-from clevrpolicy.dataset.workers import RenderResult, render_blocks
+from clevrpolicy.dataset.generate import SceneGenerator
 from clevrpolicy.policy.policies import FAMILY
 from harness.engine import Engine, Local, R, T
-from harness.files import benchmark, store
-from harness.files.benchmark import Benchmark, BenchmarkSpec
+from harness.files import benchmark
+from harness.files.benchmark import Benchmark
+from harness.jobs import JobBlock, JobResult, run_blocks
 from harness.records import Part, Run
 from harness.sampling import scored_instances
 
@@ -58,7 +55,7 @@ class Instant(Engine):
     def map(self, function: Callable[[T], R], tasks: Iterable[T]) -> Iterator[R]:
         scene = msgspec.Raw(msgspec.json.encode("x" * 3000))
         for batch in cast(Any, tasks):
-            results = [RenderResult(job.path, "0" * 64, scene) for job in batch.jobs]
+            results = [JobResult(job.name, {job.name: "0" * 64}, scene) for job in batch.jobs]
             yield cast(R, (batch.folder, results))
 
 
@@ -89,20 +86,19 @@ def main() -> None:
         read(args.folder)
         return
     config = SceneConfig(args.depth, args.policies, args.train, args.test)
-    parts = [blocks.block(config, number) for number in range(block_count(config))]
-    spec = BenchmarkSpec(FAMILY, msgspec.to_builtins(config), {})
+    generator = SceneGenerator(config)
+    parts = [generator.block(number) for number in range(generator.count)]
+    spec = generator.spec
     benchmark.begin(args.folder, spec)
     with measured("planning"), Local(args.workers) as engine:
-        scenes = plan_all(args.folder, config, parts, engine)
+        scenes = generator.plan(args.folder, parts, engine)
     print(f"{len(parts)} blocks, {scenes} scenes, {args.policies * (args.train + args.test)} instances")
-    first = parts[:10]
-    jobs = sum(len(_jobs(args.folder, config, part)) for part in first)
+    first = {part.folder: part for part in parts[:10]}
+    jobs = sum(len(generator.jobs(args.folder, part)) for part in first.values())
     with measured(f"work of the command for {jobs} pictures, without rendering"):
-        for folder, results in render_blocks(
-            args.folder, _job_blocks(args.folder, config, first), jobs, Instant()
-        ):
-            scenes_of_block = (result.scene for result in results if result.has_scene)
-            store.write_lines(args.folder / folder / SCENES, scenes_of_block)
+        waiting = (JobBlock(folder, generator.jobs(args.folder, part)) for folder, part in first.items())
+        for folder, results in run_blocks(args.folder, waiting, jobs, Instant(), generator.unit):
+            generator.write(args.folder, first[folder], results)
     with measured("manifests"):
         for part in parts:
             benchmark.seal(args.folder, spec, block=part.folder)

@@ -12,6 +12,7 @@ from clevrpolicy.dataset import blocks
 from clevrpolicy.dataset.blocks import block_count
 from clevrpolicy.dataset.config import Config, SceneConfig
 from clevrpolicy.dataset.generate import generate, generate_blocks
+from harness.blocks import parse_blocks
 from harness.engine import Local
 from harness.errors import UserError
 from harness.files import store
@@ -135,7 +136,7 @@ def test_a_block_of_another_version_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["3", "2:2", "0:4", "-1:2", "a:b", "0:1:2"])
 def test_blocks_that_do_not_exist_are_refused(text: str) -> None:
     with pytest.raises(UserError, match=r"blocks: expected FIRST:END, such as 0:1, within 0:3 .* got"):
-        blocks.parse_blocks(text, 3)
+        parse_blocks(text, 3)
 
 
 def test_the_command_generates_a_block(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from clevrpolicy.dataset.importer import import_clevr
 from clevrpolicy.scene import clevr_json
 from clevrpolicy.scene.ontology import KINDS
 from clevrpolicy.scene.placement import place
-from harness.engine import WorkerConfig
+from harness.blocks import BlocksConfig
 from harness.errors import UserError
 from harness.files.benchmark import Benchmark
 from harness.seeds import rng
@@ -264,7 +264,7 @@ def test_a_failed_command_leaves_no_empty_folder(tmp_path: Path) -> None:
     failing: list[Callable[[Path], object]] = [
         lambda out: cli.import_(tmp_path / "nope", out, SMALL),
         lambda out: cli.generate(
-            out, SceneConfig(depth=1, policies=1, train=0, test=2), WorkerConfig(workers=0)
+            out, SceneConfig(depth=1, policies=1, train=0, test=2), BlocksConfig(workers=0)
         ),
         lambda out: cli.skills(out, SkillsConfig(scenes=2, train=0), workers=0),
     ]

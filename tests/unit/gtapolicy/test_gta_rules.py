@@ -14,13 +14,14 @@ from hypothesis import strategies as st
 from gtapolicy.dataset import instances
 from gtapolicy.dataset.config import GenerateConfig
 from gtapolicy.dataset.dialogs import Dialog, Step
-from gtapolicy.dataset.generate import _dialogs, generate
+from gtapolicy.dataset.generate import DialogGenerator
 from gtapolicy.grading.calls import Call
 from gtapolicy.policy import profiles, rules, wording
 from gtapolicy.policy.override import make_override
 from gtapolicy.policy.random_rules import random_table
 from gtapolicy.policy.rules import Rule, RuleTable
 from gtapolicy.scenarios import Scenarios
+from harness.blocks import Block, generate_all
 from harness.errors import UserError
 from harness.files.benchmark import Benchmark
 from harness.seeds import rng
@@ -109,7 +110,7 @@ def test_text_and_decision_agree(table: RuleTable, seed: int) -> None:
     parsed = parse_rules(wording.policy_text(table, "GTA-Test"))
     assert parsed == {tool.name: tool.rules for tool in table.tools if tool.rules}
     for number in range(20):
-        profile = profiles.sample_profile(table, rng(seed, number))
+        profile = profiles.ProfileSampler(table, rng(seed, number)).sample()
         for tool in table.tools:
             versions = [rule.use for rule in parsed.get(tool.name, ()) if rule.applies(profile)]
             expected = [f"{tool.name}_{use}" for use in versions] or [tool.name]
@@ -217,8 +218,9 @@ def test_a_benchmark_with_user_defined_rules_verifies(tmp_path: Path) -> None:
     kept = "[[tool]]".join([head, *(t for t in tools if '"Calculator"' in t or '"RegionAttribute' in t)])
     own = OWN_TOOL.replace("Translate", "web_search_2").replace('"text"', '"bbox", optional = true')
     path.write_text(kept.replace('{ name = "bbox" }, ', "") + own)
-    manifest = generate(tmp_path / "bench", GenerateConfig(rules=path))
-    assert generate(tmp_path / "bench", GenerateConfig(rules=path)) == manifest
+    generator = DialogGenerator(GenerateConfig(rules=path, train=60, test=12))
+    manifest = generate_all(tmp_path / "bench", generator, workers=1)
+    assert generate_all(tmp_path / "bench", generator, workers=1) == manifest
     benchmark = Benchmark(tmp_path / "bench")
     assert verify(benchmark).endswith("gold responses score 1")
     by_tool = {i.facts["step"]["tool"]: i for i in benchmark.instances("train")}
@@ -231,10 +233,11 @@ def test_a_benchmark_with_user_defined_rules_verifies(tmp_path: Path) -> None:
 
 def test_dialogs_with_pictures_are_kept_if_the_table_has_their_tools_with_gta_s_arguments() -> None:
     scenarios = Scenarios()
-    assert _dialogs(GenerateConfig(), scenarios.with_tips(TABLE), scenarios) == scenarios.dialogs(0)
+    all_tools = scenarios.for_table(scenarios.with_tips(TABLE))
+    assert [all_tools.outline(0, n) for n in range(229)] == [scenarios.outline(0, n) for n in range(229)]
     renamed = tomllib.loads(RULES_FILE.replace('{ name = "color",', '{ name = "ink",'))
     changed = scenarios.with_tips(msgspec.convert(renamed, RuleTable))
-    dialogs = _dialogs(GenerateConfig(), changed, scenarios)
+    dialogs = scenarios.for_table(changed).dialogs(0)
     assert {d.family == "plain" for d in dialogs if "AddText" in {step.tool for step in d.steps}} == {True}
     assert {step.tool for d in dialogs for step in d.steps} == {tool.name for tool in TABLE.tools}
     assert sum(d.family != "plain" for d in dialogs) > 200
@@ -245,7 +248,7 @@ def test_a_question_contains_the_calls_before_it() -> None:
     dialog = Dialog("d", "x", "What is written here?", ("image/image_1.jpg",), steps)
     pair = instances.PolicyPair("GTA-Test", TABLE, make_override(TABLE, rng(0, "o")))
     profile = {"account_type": "A", "credits": 100, "age": 30}
-    instance = instances._instance(pair, dialog, profile, 2, "train")
+    instance = instances._instance(pair, dialog, profile, 2, Block(0, "", {}))
     text = instance.query[-1].value
     assert "line 0" in text
     assert "line 1" in text

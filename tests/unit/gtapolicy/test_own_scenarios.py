@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from gtapolicy.cli import generate
 from gtapolicy.dataset.config import GenerateConfig
+from gtapolicy.dataset.generate import DialogGenerator
 from gtapolicy.policy import rules
 from gtapolicy.scenarios import Scenarios
+from harness.blocks import generate_all
 from harness.errors import UserError
 from harness.files.benchmark import Benchmark
 
@@ -48,7 +49,7 @@ rules = [{ use = "v1", when = { account_type = ["A"] } }, { use = "v2", when = {
 
 
 def numbers(scenarios: Scenarios, family: str) -> list[int]:
-    return [n for n in range(scenarios.queries) if scenarios._family(0, n)[0] == family]
+    return [n for n in range(scenarios.queries) if scenarios.outline(0, n).family == family]
 
 
 def test_the_example_of_the_documentation_works(tmp_path: Path) -> None:
@@ -62,7 +63,8 @@ def test_the_example_of_the_documentation_works(tmp_path: Path) -> None:
         assert ("too long" in dialog.query) == (dialog.split == "test")
         days, fine = str(dialog.steps[1].arguments["expression"]).split(" * ")
         assert days in dialog.query and fine in dialog.steps[0].returned
-    assert scenarios.picture(0, mine[0].images[0]).width <= 640
+    views = scenarios.views(0, numbers(scenarios, "library-fine")[0])
+    assert views[mine[0].images[0]].image().width <= 640
 
 
 def test_a_scenario_with_its_own_tool_and_template(tmp_path: Path) -> None:
@@ -72,7 +74,8 @@ def test_a_scenario_with_its_own_tool_and_template(tmp_path: Path) -> None:
     (folder / "card.typ").write_text(CARD)
     own_rules = tmp_path / "rules.toml"
     own_rules.write_text(RULES)
-    generate(tmp_path / "bench", config=GenerateConfig(rules=own_rules, scenarios=folder))
+    config = GenerateConfig(rules=own_rules, scenarios=folder, train=5, test=1)
+    generate_all(tmp_path / "bench", DialogGenerator(config), workers=1)
     benchmark = Benchmark(tmp_path / "bench")
     instances = [*benchmark.instances("train"), *benchmark.instances("test")]
     assert len(instances) == 6
@@ -107,17 +110,14 @@ def test_a_scenario_with_its_own_tool_and_template(tmp_path: Path) -> None:
 def test_a_mistake_is_reported_with_its_place(tmp_path: Path, old: str, new: str, message: str) -> None:
     (tmp_path / "fine.toml").write_text(EXAMPLE.replace(old, new, 1))
     with pytest.raises(UserError, match=message):
-        scenarios = Scenarios(tmp_path)
-        for number in numbers(scenarios, "fine"):
-            scenarios.dialog(0, number)
+        Scenarios(tmp_path)
 
 
 def test_a_template_with_a_mistake_is_reported(tmp_path: Path) -> None:
     (tmp_path / "card.toml").write_text(OWN)
     (tmp_path / "card.typ").write_text(CARD.replace("data.words)", "data.word)"))
-    scenarios = Scenarios(tmp_path)
     with pytest.raises(UserError, match=r"card\.toml, line 4: picture\.card: .+card\.typ: expected a Typst"):
-        scenarios.dialog(0, numbers(scenarios, "card")[0])
+        Scenarios(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -133,10 +133,8 @@ def test_a_wrong_template_is_reported(tmp_path: Path, template: str, message: st
     (tmp_path / "card.toml").write_text(OWN.replace("card.typ", template))
     (tmp_path / "open.svg").write_text("{{ page(300, 200) }}<rect")
     (tmp_path / "loop.svg").write_text("{% for x in [1] %}")
-    scenarios = Scenarios(tmp_path)
     with pytest.raises(UserError, match=message):
-        dialog = scenarios.dialog(0, numbers(scenarios, "card")[0])
-        scenarios.picture(0, dialog.images[0])
+        Scenarios(tmp_path)
 
 
 def test_facts_are_drawn_again_if_there_is_nothing_to_choose_from(tmp_path: Path) -> None:
@@ -145,8 +143,8 @@ def test_facts_are_drawn_again_if_there_is_nothing_to_choose_from(tmp_path: Path
         OWN.replace("between(2, 9)", "choice([n for n in [5] if color == 'red'])")
     )
     (tmp_path / "card.typ").write_text(CARD)
-    dialogs = Scenarios(tmp_path).dialogs(0)
-    own = [dialog for dialog in dialogs if dialog.steps[0].tool == "SizeReader"]
+    scenarios = Scenarios(tmp_path)
+    own = [scenarios.dialog(0, number) for number in numbers(scenarios, "card")]
     assert len(own) == 6 and all(dialog.steps[0].returned.endswith("red 5") for dialog in own)
     (tmp_path / "card.toml").write_text(OWN.replace("between(2, 9)", "choice([])"))
     with pytest.raises(UserError, match=r"card\.toml: require: .+ a value for each choice"):

@@ -12,18 +12,44 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
+from gtapolicy.dataset.config import GenerateConfig
 from gtapolicy.dataset.dialogs import Dialog, Step
+from gtapolicy.dataset.generate import DialogGenerator
 from gtapolicy.pictures.svg import FACES, font
 from gtapolicy.policy import rules
 from gtapolicy.scenarios import Scenarios
 from harness.errors import UserError
+from harness.files import store
+from harness.jobs import JobResult
 
 SEEDS = (0, 1)
 SCENARIOS = Scenarios()
-FAMILIES = SCENARIOS.families
+# GTA's families of queries (its Table 3): the tools that answer a query, in order.
+FAMILIES = {
+    "ocr_calc": "OCR Calculator",
+    "menu_count": "ImageDescription ImageDescription OCR CountGivenObject Calculator",
+    "table_chart": "ImageDescription ImageDescription OCR Plot",
+    "percentage": "TextToBbox" + 3 * " RegionAttributeDescription" + " Calculator",
+    "describe_count": "ImageDescription CountGivenObject Calculator",
+    "maths_solve": "MathOCR Solver",
+    "maths_plot": "MathOCR Plot",
+    "count_calc": "CountGivenObject Calculator",
+    "region": "TextToBbox RegionAttributeDescription",
+    "explain": "ImageDescription OCR",
+    "circle": "OCR DrawBox",
+    "see_search": "ImageDescription GoogleSearch",
+    "read_search": "OCR GoogleSearch",
+    "imagine": "ImageDescription TextToImage",
+    "style_title": "ImageDescription ImageStylization AddText",
+    "style_place": "ImageDescription ImageStylization TextToBbox AddText",
+    "search_calc": "ImageDescription GoogleSearch Calculator",
+    "count_imagine": "ImageDescription CountGivenObject TextToImage",
+    "count_search": "CountGivenObject GoogleSearch",
+}
 SETS = {seed: SCENARIOS.dialogs(seed) for seed in SEEDS}
 ALL = [item for items in SETS.values() for item in items]
 BOX = re.compile(r"\((\d+), (\d+), (\d+), (\d+)\)")
@@ -38,14 +64,16 @@ def steps(tool: str) -> Iterator[tuple[Dialog, int, Step]]:
 
 
 def dialogs_digest(seed: int) -> str:
-    data = json.dumps([asdict(item) for item in SCENARIOS.dialogs(seed)], sort_keys=True)
+    dialogs = [asdict(item) for item in SCENARIOS.dialogs(seed)]
+    assert not any(dialog.pop("later_queries") for dialog in dialogs)
+    data = json.dumps(dialogs, sort_keys=True)
     return hashlib.sha256(data.encode()).hexdigest()
 
 
 def digest(seed: int) -> str:
     """The digest of the dialogs and of one picture."""
-    pixels = SCENARIOS.picture(seed, SCENARIOS.dialog(seed, 7).images[0]).tobytes()
-    return dialogs_digest(seed) + hashlib.sha256(pixels).hexdigest()
+    first = next(iter(SCENARIOS.views(seed, 7).values()))
+    return dialogs_digest(seed) + hashlib.sha256(first.image().tobytes()).hexdigest()
 
 
 def test_the_dialogs_of_a_seed_never_change() -> None:
@@ -53,16 +81,28 @@ def test_the_dialogs_of_a_seed_never_change() -> None:
     assert dialogs_digest(0) == "3a7f8e187ad91dad427d1f1fd3e06c56e30c1df76a576b6ec3ab33e9c4abffd4"
 
 
+def test_the_instances_of_the_default_benchmark_never_change(tmp_path: Path) -> None:
+    generator = DialogGenerator(GenerateConfig())
+    results = [JobResult("", {}, msgspec.Raw(msgspec.json.encode(item))) for item in SETS[0]]
+    generator.write(tmp_path, generator.block(0), results)
+    digests = {path.name: store.sha256(path)[:8] for path in tmp_path.iterdir()}
+    assert digests == {
+        "policies.jsonl": "e21c112f",
+        "instances.train.jsonl": "ae78af91",
+        "instances.test.jsonl": "1d5d9aba",
+        "instances.recall.jsonl": "2a4162b0",
+    }
+
+
 @pytest.mark.parametrize("seed", SEEDS)
 def test_the_set_has_the_shape_of_gta(seed: int) -> None:
     items = SETS[seed]
     calls, images = sum(len(d.steps) for d in items), sum(len(d.images) for d in items)
     assert (len(items), calls, images) == (229, 557, 252)
-    assert Counter(d.family for d in items) == {name: family.queries for name, family in FAMILIES.items()}
+    assert Counter(d.family for d in items) == SCENARIOS.families
     for item in items:
-        family = FAMILIES[item.family]
-        assert tuple(step.tool for step in item.steps) == family.tools
-        assert len(item.images) == family.images
+        assert [step.tool for step in item.steps] == FAMILIES[item.family].split()
+        assert len(item.images) == (2 if item.family in ("menu_count", "table_chart") else 1)
     lengths = Counter(len(d.steps) for d in items)
     assert lengths == {2: 172, 3: 31, 4: 10, 5: 16}
     assert {step.tool for d in items for step in d.steps} == {tool.name for tool in rules.load().tools}
@@ -77,13 +117,14 @@ def test_image_names_are_unique_and_sparse() -> None:
         assert max(int(NUMBER.findall(path)[0]) for path in paths) > len(paths) + 100
 
 
-def test_a_larger_scale_adds_other_dialogs() -> None:
-    twice = SCENARIOS.dialogs(0, 2)
-    assert twice[:229] == SETS[0]
-    assert Counter(d.family for d in twice[229:]) == Counter(d.family for d in twice[:229])
-    assert len({path for item in twice for path in item.images}) == 2 * 252
-    with pytest.raises(UserError, match="scale: expected 1 or more, got 0"):
-        SCENARIOS.dialogs(0, 0)
+def test_every_round_has_the_families_of_gta_and_other_images() -> None:
+    outlines = [SCENARIOS.outline(0, number) for number in range(2000 * 229, 2001 * 229)]
+    assert Counter(outline.family for outline in outlines) == SCENARIOS.families
+    assert sum(outline.calls for outline in outlines) == 557
+    assert 100 < sum(outline.calls for outline in outlines if outline.split == "test") < 112
+    far = SCENARIOS.dialog(0, 2000 * 229)
+    assert far.split == outlines[0].split and len(far.steps) == outlines[0].calls
+    assert not {path for item in SETS[0] for path in item.images} & set(far.images)
 
 
 def test_another_process_generates_the_same() -> None:
@@ -179,8 +220,8 @@ def test_boxes_are_not_empty(family: str) -> None:
     numbers = [i for i, d in enumerate(SETS[0]) if d.family == family][:3]
     for number in numbers:
         pictures = {
-            path: np.asarray(SCENARIOS.picture(0, path).convert("L"), float)
-            for path in SETS[0][number].images
+            path: np.asarray(view.image().convert("L"), float)
+            for path, view in SCENARIOS.views(0, number).items()
         }
         for path, (x1, y1, x2, y2) in boxed(number):
             height, width = pictures[path].shape
@@ -218,13 +259,6 @@ def test_solver_commands_give_what_the_solver_returned() -> None:
         exec("\n".join(lines[1:]), {**names, "print": lambda value, to=printed: to.append(str(value))})
         wanted = step.returned if step.returned.startswith(("[", "{")) else str(sympy.sympify(step.returned))
         assert printed == [wanted], item
-
-
-def test_a_path_that_no_dialog_has_is_rejected() -> None:
-    unused = ({f"image/image_{n}.jpg" for n in range(1, 100)} - {p for d in SETS[0] for p in d.images}).pop()
-    for path in ("image/picture.jpg", "../image_1.jpg", unused):
-        with pytest.raises(UserError, match="path: expected an image path of seed 0"):
-            SCENARIOS.picture(0, path)
 
 
 def test_missing_photographs_are_reported(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,42 @@
+"""GTAPolicy on a Ray cluster of two nodes on this machine, with the user's files in a relative path."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ray = pytest.importorskip("ray")
+from ray.cluster_utils import Cluster  # noqa: E402
+
+SCENARIO = """
+based_on = ["board", "read-and-calculate"]
+dialogs = 300
+[facts]
+kind = "'paper'"
+title = "'Library'"
+rows = "[['Book', '0.20']]"
+expression = "f'{between(2, 99)} * 0.20'"
+[[question]]
+ask = ["What?"]
+ask_in_test = ["How much?"]
+"""
+# The command with smaller blocks.
+CODE = "from gtapolicy.dataset import generate; generate.BLOCK = 8; from gtapolicy import cli; cli.main()"
+
+
+def test_the_same_benchmark_from_two_nodes(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "fine.toml").write_text(SCENARIO)
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+    cluster.add_node(num_cpus=1)
+    engines = {"local": ["--workers", "1"], "ray": ["--engine", "ray", "--address", cluster.address]}
+    try:
+        for out, engine in engines.items():
+            command = [sys.executable, "-c", CODE, "generate", out, "--train", "11", "--test", "5"]
+            subprocess.run([*command, "--scenarios", "mine", *engine], check=True, cwd=tmp_path)
+    finally:
+        ray.shutdown()
+        cluster.shutdown()
+    local, on_ray = ((tmp_path / out / "manifest.json").read_bytes() for out in engines)
+    assert local == on_ray and b"blocks/000001/" in local
