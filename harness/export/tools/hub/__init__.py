@@ -21,7 +21,7 @@ import datasets
 data = datasets.load_dataset("{out}", "internalized", split="test")    # or the id of the uploaded dataset
 ```
 
-Upload the folder with `hf upload ORGANIZATION/NAME {out} --repo-type dataset`. If the prompts have at
+Upload the folder with `hf upload ORGANIZATION/{name} {out} --repo-type dataset`. If the prompts have at
 most one image and the answers are short texts, `eval.yaml` describes the evaluation for the Hub. It finds
 the answer with a regular expression, because an evaluation on the Hub runs no code of ours. `harness.grade`
 also reads answers in Markdown and LaTeX."""
