@@ -99,7 +99,7 @@ def _show(job: SceneJob, in_words: bool) -> tuple[Part, dict[str, str], tuple[Ki
     data = io.BytesIO()
     picture.save(data, "PNG")
     _, kinds = clevr_json.kinds(msgspec.json.decode(record, type=dict[str, Any]))
-    uri = data_uri({"bytes": data.getvalue(), "path": job.path})
+    uri = data_uri(data.getvalue(), job.path)
     return Part("image", job.path), {job.path: uri}, kinds
 
 
