@@ -2,17 +2,18 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo lint test test-ray test-real test-vllm test-zoo
+.PHONY: help setup demo lint test test-interop test-ray test-real test-vllm test-zoo
 
 READY := .venv/.ready
 READY_VLLM := .venv-vllm/.ready
 READY_ZOO := .venv-zoo/.ready
 READY_RAY := .venv-ray/.ready
 READY_REAL := .venv-real/.ready
+READY_INTEROP := .venv-interop/.ready
 
 # The models of the demo and the tests are tiny, so more threads would make them slower.
 demo: export OMP_NUM_THREADS ?= 2
-test test-ray test-real test-vllm test-zoo: export OMP_NUM_THREADS ?= 1
+test test-interop test-ray test-real test-vllm test-zoo: export OMP_NUM_THREADS ?= 1
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -53,6 +54,10 @@ test-real: $(READY_REAL) ## score and train two published language models on sce
 	@echo 'test-real: pytest'
 	@.venv-real/bin/pytest -rP -p no:logging tests/with_real_weights
 
+test-interop: $(READY_INTEROP) ## test exports with the tools that open them, installed in .venv-interop
+	@echo 'test-interop: pytest'
+	@.venv-interop/bin/pytest -n 0 tests/with_interop
+
 # Starting a node takes long on a busy machine.
 test-ray: export RAY_raylet_start_wait_time_s ?= 200
 test-ray: $(READY_RAY) ## test --engine ray on clusters of several nodes on this machine, installed in .venv-ray
@@ -70,6 +75,9 @@ $(READY_ZOO): $(READY) .ci/setup-zoo
 
 $(READY_REAL): $(READY) .ci/setup-real tests/with_real_weights/checkpoints.py
 	@.ci/setup-real
+
+$(READY_INTEROP): $(READY) .ci/setup-interop
+	@.ci/setup-interop
 
 $(READY_RAY): $(READY) .ci/setup-ray
 	@.ci/setup-ray

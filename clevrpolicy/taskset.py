@@ -94,8 +94,7 @@ def _show(job: SceneJob, in_words: bool) -> tuple[Part, dict[str, str], tuple[Ki
         return Part("text", f"{reasoning.description(kinds)}\n"), {}, kinds
     files, record = job.run(alone=True)
     _, kinds = clevr_json.kinds(msgspec.json.decode(record, type=dict[str, Any]))
-    uri = data_uri({"bytes": files[job.name], "path": job.name})
-    return Part("image", job.name), {job.name: uri}, kinds
+    return Part("image", job.name), {job.name: data_uri(files[job.name], job.name)}, kinds
 
 
 def _gold(group: tuple[TreePolicy, ...], policy: str | None, kinds: tuple[Kind, ...]) -> str:

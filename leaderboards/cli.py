@@ -63,17 +63,19 @@ def serve(*, board: Path, host: str = "127.0.0.1", port: int = 8765) -> None:
         server.serve_forever()
 
 
-def export(out: Positional[Path], /, *, board: Path) -> None:
+def export(out: Positional[Path], /, *, board: Path, hub_organization: str | None = None) -> None:
     """Write every board as static HTML, CSV, Markdown and JSON.
 
     Args:
         out: Folder for the files.
         board: Folder of the boards.
+        hub_organization: Also write .eval_results for models on the Hugging Face Hub; who published the
+            datasets that `harness export --for hub` wrote.
     """
     from leaderboards.pages.export import export as export_boards
     from leaderboards.storage.board import Boards
 
-    files = export_boards(Boards(board), out)
+    files = export_boards(Boards(board), out, hub_organization)
     print(f"{len(files)} files; start with {files[0]}")
 
 

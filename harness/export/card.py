@@ -1,5 +1,6 @@
 """The dataset card of an export: README.md, whose front matter `datasets` and the Hub read."""
 
+import hashlib
 from importlib.metadata import version
 from itertools import groupby
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 from jinja2 import Environment, StrictUndefined
 
 from harness.export.format import Export, Format
+from harness.files import store
 from harness.variants import IN_CONTEXT, INTERNALIZED, OVERRIDE
 
 # The Hub's names of sizes, by the number of rows from which the next one counts.
@@ -29,6 +31,7 @@ def card(export: Export, format_: Format) -> str:
         name=export.name,
         family=export.benchmark.manifest.family,
         digest=export.benchmark.manifest.digest,
+        data_version=_data_version(export),
         # Of published questions, whose owners chose the license.
         converted=bool(export.benchmark.manifest.sources),
         scorer=export.benchmark.family.scorer,
@@ -41,3 +44,14 @@ def card(export: Export, format_: Format) -> str:
         title=format_.title,
         usage=format_.usage.replace("{out}", export.out.resolve().name).replace("{name}", export.name),
     )
+
+
+def _data_version(export: Export) -> str:
+    """A version that differs for other data.
+
+    `datasets` keeps what it has read under the name of the folder, the configuration and this version, but
+    not under the path: without it, the data of another folder with the same name would be read.
+    """
+    files = [store.sha256(export.out / file) for table in export.tables for file in table.files]
+    digest = hashlib.sha256("".join(files).encode()).hexdigest()
+    return f"1.{int(digest[:6], 16)}.{int(digest[6:12], 16)}"

@@ -57,7 +57,7 @@ def _read_eval(path: Path) -> dict[str, Any]:
 
 def _responses(samples: Sequence[Json]) -> Iterator[ResponseLine]:
     for sample in samples:
-        id_ = response_id(sample["id"], sample.get("epoch", 1) - 1)
+        id_ = response_id(str(sample["id"]), sample.get("epoch", 1) - 1)
         output = sample.get("output") or {}
         error = (sample.get("error") or {}).get("message") or output.get("error")
         if error or not output.get("choices"):

@@ -74,4 +74,4 @@ def _responses(path: Path) -> Iterator[ResponseLine]:
         while isinstance(texts[0], list):
             texts = texts[0]
         for sample, text in enumerate(texts):
-            yield ResponseLine(response_id(line["doc"]["id"], sample), text=text)
+            yield ResponseLine(response_id(str(line["doc"]["id"]), sample), text=text)

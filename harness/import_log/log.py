@@ -20,6 +20,9 @@ class Log:
 
 
 def response_id(row_id: str, sample: int) -> str:
-    """The id of a further response to the prompt of a row, whose own id is that of sample 0."""
-    variant, _, rest = row_id.split("/", 2)
-    return f"{variant}/{sample}/{rest}"
+    """The id of a further response to the prompt of a row, whose own id is that of sample 0.
+
+    An id that is not of an export stays as it is.
+    """
+    parts = row_id.split("/", 2)
+    return "/".join([parts[0], str(sample), parts[2]]) if len(parts) == 3 else row_id

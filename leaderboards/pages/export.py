@@ -11,6 +11,7 @@ from harness.files import store
 from harness.metrics.metric import SHARE
 from harness.report.text import escape_markdown, markdown_table, terminal_table
 from harness.text import printable
+from leaderboards.pages.eval_results import eval_results
 from leaderboards.pages.page import EXPORTED, MAX_ENTRIES, Pages
 from leaderboards.pages.ranking import RankedBoard, rank, reported_scores, title
 from leaderboards.storage.board import Boards
@@ -55,10 +56,11 @@ def _head_and_rows(ranked: RankedBoard) -> tuple[list[str], list[list[str]]]:
     return head, rows
 
 
-def export(boards: Boards, out: Path) -> list[Path]:
+def export(boards: Boards, out: Path, hub_organization: str | None = None) -> list[Path]:
     """Writes each board as .html, .csv, .md and .json, and an index.html that links to them.
 
-    Raises UserError if the folder contains something other than an earlier export.
+    With an organization, also the files of `eval_results`. Raises UserError if the folder contains something
+    other than an earlier export.
     """
     pages = Pages(boards, EXPORTED)
     files = {"index.html": pages.index(), "reported.html": pages.reported()}
@@ -71,11 +73,14 @@ def export(boards: Boards, out: Path) -> list[Path]:
         files[f"{name}.csv"] = as_csv(ranked)
         files[f"{name}.md"] = as_markdown(ranked)
         files[f"{name}.json"] = as_json(ranked)
+    if hub_organization is not None:
+        files |= eval_results(boards, hub_organization)
     with store.writing(out):
         out.mkdir(parents=True, exist_ok=True)
     if not store.is_empty(out) and not (out / "reported.html").exists():
         raise UserError(f"out: expected a new or empty folder, or an earlier export, got {out}; name another")
     for file, text in files.items():
+        (out / file).parent.mkdir(parents=True, exist_ok=True)
         store.write(out / file, text.encode())
     return [out / file for file in files]
 

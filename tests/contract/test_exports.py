@@ -84,8 +84,19 @@ def test_datasets_opens_the_folder_with_decoded_images(visual_folder: Path, tmp_
         opened = datasets.load_dataset(str(out), "internalized", cache_dir=str(tmp_path / "cache"))
         assert opened.num_rows == {"test": 2, "train": 2}
         assert opened["test"][0]["images"][0].size == (160, 112)
-        default = datasets.get_dataset_default_config_name(str(out))
-        assert default == "internalized"
+        assert datasets.get_dataset_default_config_name(str(out)) == "internalized"
+
+
+def test_datasets_does_not_confuse_folders_of_the_same_name(
+    text_folder: Path, words_folder: Path, tmp_path: Path
+) -> None:
+    datasets = pytest.importorskip("datasets")
+    for folder in (text_folder, words_folder):
+        out = tmp_path / folder.name / "out"
+        export(Benchmark(folder), ExportRequest(for_="trl", splits="test"), out)
+        opened = datasets.load_dataset(str(out), "internalized", cache_dir=str(tmp_path / "cache"))
+        expected = [row.id for row in rows(Benchmark(folder), "internalized", "test", None)]
+        assert opened["test"]["id"][:] == expected
 
 
 def test_answer_keys_grade_every_family_as_its_benchmark(any_benchmark: Benchmark) -> None:

@@ -1,6 +1,7 @@
 """verifiers loads our tasksets, and its `validate` and its reward agree with the harness."""
 
 import asyncio
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -54,21 +55,9 @@ def test_an_export_is_an_installable_taskset(calls: Benchmark, tmp_path: Path, m
     tasks = list(load(package, variant="override", split="test"))
     assert len(tasks) > 50 and all(map(valid, tasks))
     done = subprocess.run(
-        [
-            Path(sys.executable).parent / "vf-validate",
-            package,
-            "--only-gold",
-            "--taskset.split",
-            "test",
-            "--select.limit",
-            "5",
-            "--rich",
-            "false",
-        ],
-        cwd=tmp_path,
-        env={"PYTHONPATH": str(tmp_path / "env"), "PATH": "/usr/bin:/bin", "HOME": str(tmp_path)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+        [Path(sys.executable).parent / "vf-validate", package, "--only-gold", "--taskset.split", "test",
+         "--select.limit", "5", "--rich", "false"],
+        cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(tmp_path / "env"), "HOME": str(tmp_path)},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr

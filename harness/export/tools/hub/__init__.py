@@ -21,7 +21,7 @@ import datasets
 data = datasets.load_dataset("{out}", "internalized", split="test")    # or the id of the uploaded dataset
 ```
 
-Upload the folder with `hf upload ORGANIZATION/NAME {out} --repo-type dataset`. If the prompts have at
+Upload the folder with `hf upload ORGANIZATION/{name} {out} --repo-type dataset`. If the prompts have at
 most one image and the answers are short texts, `eval.yaml` describes the evaluation for the Hub. It finds
 the answer with a regular expression, because an evaluation on the Hub runs no code of ours. `harness.grade`
 also reads answers in Markdown and LaTeX."""
@@ -49,7 +49,7 @@ also reads answers in Markdown and LaTeX."""
         text = "".join(part.value for part in row.prompt if part.kind == "text")
         (image,) = pictures(row.prompt) if is_scored and images_count(row) else (None,)
         values["input"] = text if is_scored else None
-        values["input_image"] = image and data_uri(image)
+        values["input_image"] = image and data_uri(image["bytes"], image["path"])
         return values
 
     def files(self, export: Export) -> Mapping[str, str]:
@@ -84,6 +84,6 @@ def teacher_values(row: Row, pictures: Pictures, text: str) -> Values:
     return {text: marked(row.teacher), "teacher_images": images if images != pictures(row.prompt) else None}
 
 
-def data_uri(image: Mapping[str, Any]) -> str:
-    suffix = str(image["path"]).rpartition(".")[2]
-    return f"data:image/{suffix};base64,{base64.b64encode(image['bytes']).decode()}"
+def data_uri(data: bytes, path: str) -> str:
+    """An image with the format that the suffix of its path names, as an address."""
+    return f"data:image/{path.rpartition('.')[2]};base64,{base64.b64encode(data).decode()}"

@@ -42,9 +42,9 @@ def _task(samples: Iterable[Sample], name: str) -> Task:
 
 
 def _sample(row: Row, pictures: Loader) -> Sample:
-    images = iter(pictures(row.prompt))
+    uris = (data_uri(image["bytes"], image["path"]) for image in pictures(row.prompt))
     content = [
-        ContentText(text=part.value) if part.kind == "text" else ContentImage(image=data_uri(next(images)))
+        ContentText(text=part.value) if part.kind == "text" else ContentImage(image=next(uris))
         for part in row.prompt
     ]
     return _as_sample(row.id, content, row.answer, row.answer_key)
@@ -54,7 +54,7 @@ def _exported_sample(row: dict[str, Any]) -> Sample:
     first, *others = row["question"].split(IMAGE)
     content: list[ContentText | ContentImage] = [ContentText(text=first)]
     for image, text in zip(row["images"], others, strict=True):
-        content += [ContentImage(image=data_uri(image)), ContentText(text=text)]
+        content += [ContentImage(image=data_uri(image["bytes"], image["path"])), ContentText(text=text)]
     shown = [part for part in content if not isinstance(part, ContentText) or part.text]
     return _as_sample(row["id"], shown, row["answer"], row[KEY])
 

@@ -42,7 +42,7 @@ def exported_data(row: dict[str, Any]) -> PolicyData:
     first, *others = row["question"].split(IMAGE)
     parts: list[tuple[str, str]] = [("text", first)]
     for image, text in zip(row["images"], others, strict=True):
-        parts += [("image", data_uri(image)), ("text", text)]
+        parts += [("image", data_uri(image["bytes"], image["path"])), ("text", text)]
     return task_data(row["id"], parts, row["answer_key"], row["gold"])
 
 

@@ -1,0 +1,136 @@
+"""Logs of other evaluators become runs: formats, what they say of the model, and what is refused."""
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.errors import UserError
+from harness.export.rows import rows
+from harness.files import store
+from harness.files.benchmark import Benchmark
+from harness.import_log.inspect import response_text
+from harness.import_log.logs import ImportRequest, import_logs
+from harness.records import Report, Response
+
+Texts = Mapping[str, str]
+
+
+def gold(benchmark: Benchmark, variants: str = "internalized,override") -> dict[str, str]:
+    return {row.id: row.gold for v in variants.split(",") for row in rows(benchmark, v, "test", None)}
+
+
+def inspect_log(texts: Texts, folder: Path, **config: Any) -> Path:
+    """As Inspect writes it with `--log-format json`; it keeps reasoning apart and long texts elsewhere."""
+
+    def sample(id_: str, text: str) -> dict[str, Any]:
+        thought, _, answer = text.removeprefix("<think>").partition("</think>")
+        content = [{"type": "reasoning", "reasoning": "attachment://1"}, {"type": "text", "text": answer}]
+        choice = {"message": {"role": "assistant", "content": content}, "stop_reason": "max_tokens"}
+        usage = {"input_tokens": 7, "output_tokens": 9}
+        output = {"model": "m", "choices": [choice], "usage": usage, "time": 0.5}
+        return {"id": id_, "epoch": 1, "output": output, "attachments": {"1": thought}}
+
+    config = {"max_tokens": 64, "temperature": 0.0, "seed": 3, **config}
+    samples = [sample(*item) for item in texts.items()]
+    log = {"status": "success", "eval": {"model": "openai/m"}, "plan": {"config": config}, "samples": samples}
+    folder.mkdir(parents=True)
+    (folder / "log.json").write_text(json.dumps(log))
+    return folder / "log.json"
+
+
+def lm_eval_log(texts: Texts, folder: Path, named: str = "samples_{}_D.jsonl results_D.json") -> Path:
+    """As lm-eval writes it with `--log_samples`: a file for each task."""
+    samples, results = named.split()
+    folder.mkdir(parents=True)
+    by_task: dict[str, list[str]] = {}
+    for number, (id_, text) in enumerate(texts.items()):
+        line = {"doc_id": number, "doc": {"id": id_}, "resps": [[text]], "filtered_resps": [text]}
+        by_task.setdefault(f"bench_{id_.partition('/')[0]}", []).append(json.dumps(line))
+    for task, lines in by_task.items():
+        (folder / samples.format(task)).write_text("\n".join(lines) + "\n")
+    arguments = {"until": [], "do_sample": False, "max_gen_toks": 64}
+    configs = {task: {"generation_kwargs": arguments} for task in by_task}
+    config = {"model": "hf", "model_args": "pretrained=org/m,dtype=float16"}
+    (folder / results).write_text(json.dumps({"config": config, "configs": configs}))
+    return folder
+
+
+def lmms_eval_log(texts: Texts, folder: Path) -> Path:
+    return lm_eval_log(texts, folder, "D_samples_{}.jsonl D_results.json")
+
+
+LOGS: Mapping[str, tuple[Callable[..., Path], str]] = {
+    "inspect": (inspect_log, "openai/m"),
+    "lm-eval": (lm_eval_log, "org/m"),
+    "lmms-eval": (lmms_eval_log, "org/m"),
+}
+
+
+@pytest.mark.parametrize("tool", LOGS)
+def test_a_log_is_a_run_that_says_what_the_log_says(tool: str, text_folder: Path, tmp_path: Path) -> None:
+    benchmark = Benchmark(text_folder)
+    write, model = LOGS[tool]
+    log = write(gold(benchmark), tmp_path / "logs")
+    for path in (log, tmp_path / "logs"):
+        report = import_logs(benchmark, [path], ImportRequest(), tmp_path / "run")
+    assert (report.run.model, report.run.variants) == (f"external:{model}", ("internalized", "override"))
+    assert (report.run.split, report.run.sampling["max_new_tokens"]) == ("test", 64)
+    accuracies = [row for row in report.rows if row.label == "accuracy" and not row.group]
+    assert [(row.mean, row.n) for row in accuracies] == [(1, 12), (1, 12)]
+    responses = list(store.read_lines(tmp_path / "run/responses.jsonl", Response))
+    assert all(response.text.startswith("<think>") for response in responses if response.text)
+    if tool == "inspect":
+        assert {(r.finish_reason, r.prompt_tokens, r.seconds) for r in responses} == {("length", 7, 0.5)}
+        assert store.read_json(tmp_path / "run/report.json", Report).run.sampling["seed"] == 3
+
+
+def test_several_logs_are_one_run_and_epochs_are_samples(text_folder: Path, tmp_path: Path) -> None:
+    benchmark = Benchmark(text_folder)
+    logs = [inspect_log(gold(benchmark, v), tmp_path / v) for v in ("internalized", "in_context")]
+    for log in logs:
+        data = json.loads(log.read_text())
+        data["samples"] += [{**sample, "epoch": 2} for sample in data["samples"]]
+        data["samples"][0] |= {"error": {"message": "out of memory"}}
+        log.write_text(json.dumps(data))
+    request = ImportRequest(temperature=0.7, model="mine")
+    report = import_logs(benchmark, logs, request, tmp_path / "run")
+    assert (report.run.samples, report.run.model) == (2, "external:mine")
+    accuracies = [row for row in report.rows if row.label == "accuracy" and not row.group]
+    assert [(row.mean, row.errors) for row in accuracies] == [(1, 1), (1, 1)]
+
+
+def test_what_a_log_lacks_or_contradicts_is_named(
+    text_folder: Path, words_folder: Path, tmp_path: Path
+) -> None:
+    benchmark = Benchmark(text_folder)
+    texts = gold(benchmark, "internalized")
+
+    def refused(log: Path, message: str, of: Path = text_folder) -> None:
+        with pytest.raises(UserError, match=message):
+            import_logs(Benchmark(of), [log], ImportRequest(), tmp_path / "run")
+        assert not (tmp_path / "run").exists()
+
+    refused(tmp_path / "none.eval", "no such file or folder; expected a log of Inspect")
+    refused(inspect_log(texts, tmp_path / "a", temperature=None), r"^temperature: .* does not say it")
+    refused(inspect_log(dict(list(texts.items())[1:]), tmp_path / "b"), "1 ids of 12 are missing")
+    refused(inspect_log({"1": r"\boxed{A}"}, tmp_path / "c"), "expected the ids of `harness export`, got '1'")
+    refused(inspect_log(texts, tmp_path / "d"), "12 ids are of no prompt", words_folder)
+    unfinished = inspect_log(texts, tmp_path / "e")
+    unfinished.write_text(unfinished.read_text().replace('"success"', '"cancelled"'))
+    refused(unfinished, "expected a finished log, its status is cancelled")
+    (tmp_path / "f").mkdir()
+    refused(tmp_path / "f", "expected logs named")
+    (tmp_path / "f/log.json").write_text('{"status": "success"}')
+    refused(tmp_path / "f/log.json", "a field is missing: 'eval'")
+    alone = lm_eval_log(texts, tmp_path / "g")
+    (alone / "results_D.json").unlink()
+    refused(alone, "expected a file of results next to it")
+
+
+def test_reasoning_is_put_back_between_its_marks() -> None:
+    content = [{"type": "reasoning", "reasoning": " I see. "}, {"type": "text", "text": r"\boxed{A}"}]
+    assert response_text(content) == "<think>\nI see.\n</think>\n\\boxed{A}"
+    assert response_text("plain <think>") == "plain <think>"
