@@ -7,9 +7,9 @@ from typing import Any, Literal
 from tyro.conf import Positional
 
 from clevrpolicy.dataset.config import Config, SceneConfig, SkillsConfig
-from harness.blocks import BlocksConfig
 from harness.cli import show
 from harness.console import command_line
+from harness.engine import BlocksConfig
 
 CORES = os.cpu_count() or 1
 
@@ -23,8 +23,9 @@ def generate(out: Positional[Path], /, config: SceneConfig, engine: BlocksConfig
         engine: Which processes render.
     """
     from clevrpolicy.dataset.generate import SceneGenerator
+    from harness.blocks import generate_chosen
 
-    print(engine.generate(out, SceneGenerator(config)))
+    print(generate_chosen(out, SceneGenerator(config), engine))
 
 
 def import_(

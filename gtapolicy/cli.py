@@ -6,9 +6,9 @@ from pathlib import Path
 from tyro.conf import Positional
 
 from gtapolicy.dataset.config import GenerateConfig, PolicyConfig
-from harness.blocks import BlocksConfig
 from harness.cli import show
 from harness.console import command_line
+from harness.engine import BlocksConfig
 
 
 def generate(out: Positional[Path], /, config: GenerateConfig, engine: BlocksConfig) -> None:
@@ -23,8 +23,9 @@ def generate(out: Positional[Path], /, config: GenerateConfig, engine: BlocksCon
         engine: Which processes draw the pictures.
     """
     from gtapolicy.dataset.generate import DialogGenerator
+    from harness.blocks import generate_chosen
 
-    print(engine.generate(out, DialogGenerator(config)))
+    print(generate_chosen(out, DialogGenerator(config), engine))
 
 
 def import_(gta: Positional[Path], out: Positional[Path], /, config: PolicyConfig) -> None:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from harness.engine import Engine, Local, WorkerConfig
+from harness.engine import BlocksConfig, Engine, Local
 from harness.errors import UserError
 from harness.files import benchmark
 from harness.files.benchmark import BenchmarkSpec, Manifest
@@ -108,22 +108,14 @@ def generate_all(out: Path, generator: Generator[B], workers: int) -> Manifest:
     return manifest
 
 
-@dataclass(frozen=True)
-class BlocksConfig(WorkerConfig):
-    """Which processes work, and on which blocks."""
-
-    blocks: str | None = None
-    """Generate only the blocks FIRST:END of a large benchmark, without END. Several machines can generate
-    different blocks; the one that completes the last block completes the benchmark."""
-
-    def generate(self, out: Path, generator: Generator[B]) -> str:
-        """Generates these blocks. Returns what the command prints."""
-        chosen = parse_blocks(self.blocks, generator.count)
-        with self.open(self.workers) as engine:
-            manifest = generate(out.resolve(), generator, engine, chosen)
-        if manifest is None:
-            return f"{out}: blocks {chosen.start}:{chosen.stop} of {generator.count} are complete"
-        return benchmark.summary(out, manifest)
+def generate_chosen(out: Path, generator: Generator[B], config: BlocksConfig) -> str:
+    """Generates the blocks that a command names. Returns what it prints."""
+    chosen = parse_blocks(config.blocks, generator.count)
+    with config.open(config.workers) as engine:
+        manifest = generate(out.resolve(), generator, engine, chosen)
+    if manifest is None:
+        return f"{out}: blocks {chosen.start}:{chosen.stop} of {generator.count} are complete"
+    return benchmark.summary(out, manifest)
 
 
 def parse_blocks(text: str | None, count: int) -> range:

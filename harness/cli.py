@@ -7,11 +7,9 @@ from tyro.conf import Positional
 
 from harness.console import command_line
 from harness.errors import UserError
-from harness.export.write import ExportRequest
-from harness.import_log.logs import ImportRequest
 from harness.judge.config import JudgeRequest
 from harness.records import Report
-from harness.request import EvalRequest, PromptRequest, ScoreRequest
+from harness.request import EvalRequest, ExportRequest, ImportRequest, PromptRequest, ScoreRequest
 from harness.text import printable
 
 

@@ -10,7 +10,7 @@ Run            all that the responses depend on, in RUN/run.json; another one fo
 import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
 from tyro.conf import arg
@@ -41,6 +41,12 @@ FLAGS = {
     "address": "base_url",
     TRUSTED: "trust_remote_code",
 }
+
+
+# The tools that `harness export` writes for.
+FormatName = Literal[
+    "hub", "verl", "easyr1", "ms-swift", "trl", "inspect", "lmms-eval", "lm-eval", "verifiers"
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,6 +116,44 @@ class ScoreRequest(PromptRequest):
     model: Annotated[str, arg(metavar="NAME", help="Name of the model, for reports; or the folder of its "
                               "checkpoint, whose weights and training are then recorded.")]  # fmt: skip
     sampling: Sampling = field(default_factory=Sampling)
+
+
+@dataclass(frozen=True)
+class ExportRequest:
+    """What to export."""
+
+    for_: Annotated[FormatName, arg(name="for", help="The tool that will open the files.")]
+    variants: str | None = None
+    """Comma-separated, some of internalized, in_context and override. Default: internalized for the trainers
+    verl, easyr1, ms-swift and trl, otherwise all."""
+    splits: str | None = None
+    """Comma-separated splits of the benchmark. Default: all."""
+    limit: int | None = None
+    """Use a random sample of N instances of each split, the same as in `harness eval`."""
+
+    def __post_init__(self) -> None:
+        if self.variants is not None:
+            variants.parse(self.variants)
+        if self.limit is not None and self.limit < 1:
+            raise UserError(f"limit: expected 1 or more, got {self.limit}")
+
+
+@dataclass(frozen=True)
+class ImportRequest:
+    """What the logs do not say. All flags replace what they say."""
+
+    model: str | None = None
+    """Name of the model in reports."""
+    limit: int | None = None
+    """The --limit of the export, if it had one."""
+    max_new_tokens: int | None = None
+    """Longer responses were cut off."""
+    temperature: float | None = None
+    """0 for greedy decoding."""
+    top_p: float | None = None
+    """Nucleus sampling; 1 if the logs do not say it."""
+    seed: int | None = None
+    """Seed of the sampling; 0 if the logs do not say it."""
 
 
 def reserve_run(benchmark: "Benchmark", request: EvalRequest, out: Path) -> Run:

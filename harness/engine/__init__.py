@@ -18,7 +18,7 @@ from harness.engine.local import Local, visible_gpus
 from harness.engine.ray import Ray
 from harness.errors import UserError
 
-__all__ = ["THIS_MACHINE", "Engine", "EngineConfig", "Local", "Ray", "WorkerConfig"]
+__all__ = ["THIS_MACHINE", "BlocksConfig", "Engine", "EngineConfig", "Local", "Ray"]
 
 
 @dataclass(frozen=True)
@@ -49,11 +49,14 @@ THIS_MACHINE = EngineConfig()
 
 
 @dataclass(frozen=True)
-class WorkerConfig(EngineConfig):
-    """Where processes run, and how many."""
+class BlocksConfig(EngineConfig):
+    """Which processes work, and on which blocks of a benchmark."""
 
     workers: int | None = None
     """With --engine local: the number of processes; by default one per core."""
+    blocks: str | None = None
+    """Generate only the blocks FIRST:END of a large benchmark, without END. Several machines can generate
+    different blocks; the one that completes the last block completes the benchmark."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

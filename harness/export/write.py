@@ -9,12 +9,10 @@ Each file is either complete or does not exist. After a kill, the same command w
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Any
-
-from tyro.conf import arg
+from typing import Any
 
 from harness import images, variants
 from harness.errors import UserError
@@ -22,36 +20,17 @@ from harness.export.card import card
 from harness.export.format import Export, Format, Table, images_count
 from harness.export.parquet import DATA, Values, row_bytes, write_shards
 from harness.export.rows import Row, images_in, rows
-from harness.export.tools import FORMATS, FormatName
+from harness.export.tools import FORMATS
 from harness.files import store
 from harness.files.benchmark import Benchmark
 from harness.files.workdir import reserve
 from harness.progress import Bar, note
 from harness.records import Part
+from harness.request import ExportRequest
 
 REQUEST, CARD = "export.json", "README.md"
 # The Hub's viewer shows no larger rows.
 ROW_BYTES = 2_000_000
-
-
-@dataclass(frozen=True)
-class ExportRequest:
-    """What to export."""
-
-    for_: Annotated[FormatName, arg(name="for", help="The tool that will open the files.")]
-    variants: str | None = None
-    """Comma-separated, some of internalized, in_context and override. Default: internalized for the trainers
-    verl, easyr1, ms-swift and trl, otherwise all."""
-    splits: str | None = None
-    """Comma-separated splits of the benchmark. Default: all."""
-    limit: int | None = None
-    """Use a random sample of N instances of each split, the same as in `harness eval`."""
-
-    def __post_init__(self) -> None:
-        if self.variants is not None:
-            variants.parse(self.variants)
-        if self.limit is not None and self.limit < 1:
-            raise UserError(f"limit: expected 1 or more, got {self.limit}")
 
 
 class Loader:

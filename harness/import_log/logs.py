@@ -8,7 +8,6 @@ The ids say which variants and which split were asked. Model and sampling are wh
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -20,26 +19,8 @@ from harness.files.benchmark import Benchmark
 from harness.import_log import inspect, lm_eval
 from harness.import_log.log import Log
 from harness.records import Report
-from harness.request import ScoreRequest
+from harness.request import ImportRequest, ScoreRequest
 from harness.variants import VARIANTS
-
-
-@dataclass(frozen=True)
-class ImportRequest:
-    """What the logs do not say. All flags replace what they say."""
-
-    model: str | None = None
-    """Name of the model in reports."""
-    limit: int | None = None
-    """The --limit of the export, if it had one."""
-    max_new_tokens: int | None = None
-    """Longer responses were cut off."""
-    temperature: float | None = None
-    """0 for greedy decoding."""
-    top_p: float | None = None
-    """Nucleus sampling; 1 if the logs do not say it."""
-    seed: int | None = None
-    """Seed of the sampling; 0 if the logs do not say it."""
 
 
 def import_logs(benchmark: Benchmark, paths: Sequence[Path], request: ImportRequest, out: Path) -> Report:

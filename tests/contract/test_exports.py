@@ -16,9 +16,10 @@ from harness.export import parquet, write
 from harness.export.parquet import read_rows
 from harness.export.rows import images_in, marked, rows
 from harness.export.tools import FORMATS
-from harness.export.write import ExportRequest, export
+from harness.export.write import export
 from harness.files.benchmark import Benchmark
 from harness.records import Part
+from harness.request import ExportRequest
 from harness.variants import VARIANTS
 
 pytest.importorskip("pyarrow")

@@ -16,7 +16,7 @@ from clevrpolicy.dataset.importer import import_clevr
 from clevrpolicy.scene import clevr_json
 from clevrpolicy.scene.ontology import KINDS
 from clevrpolicy.scene.placement import place
-from harness.blocks import BlocksConfig
+from harness.engine import BlocksConfig
 from harness.errors import UserError
 from harness.files.benchmark import Benchmark
 from harness.seeds import rng

@@ -9,10 +9,10 @@ import stored_responses
 from stored_responses import key, scores_of
 
 import harness
-from harness.export.tools import FormatName
-from harness.export.write import ExportRequest, export
+from harness.export.write import export
 from harness.files.benchmark import Benchmark
-from harness.import_log.logs import ImportRequest, import_logs
+from harness.import_log.logs import import_logs
+from harness.request import ExportRequest, FormatName, ImportRequest
 from harness.variants import VARIANTS
 
 # Without them, no fixture is made.

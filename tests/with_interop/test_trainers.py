@@ -9,9 +9,9 @@ import pytest
 
 import harness
 from harness.export.rows import Row, rows
-from harness.export.tools import FormatName
-from harness.export.write import ExportRequest, export
+from harness.export.write import export
 from harness.files.benchmark import Benchmark
+from harness.request import ExportRequest, FormatName
 
 # Without them, no fixture is made.
 pytestmark = pytest.mark.skipif(

@@ -14,8 +14,9 @@ vf = pytest.importorskip("verifiers.v1", reason="make test-interop creates an en
 from verifiers.v1.utils.generic import concrete_type  # noqa: E402
 from verifiers.v1.utils.loaders import taskset_class  # noqa: E402
 
-from harness.export.write import ExportRequest, export  # noqa: E402
+from harness.export.write import export  # noqa: E402
 from harness.files.benchmark import Benchmark  # noqa: E402
+from harness.request import ExportRequest  # noqa: E402
 
 
 def load(id_: str, **settings: Any) -> Any:

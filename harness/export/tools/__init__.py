@@ -1,7 +1,6 @@
 """The export formats, one folder for each tool."""
 
 from collections.abc import Mapping
-from typing import Literal
 
 from harness.export.format import Format
 from harness.export.tools.easyr1 import EasyR1
@@ -13,10 +12,8 @@ from harness.export.tools.ms_swift import MsSwift
 from harness.export.tools.trl import Trl
 from harness.export.tools.verifiers import Verifiers
 from harness.export.tools.verl import Verl
+from harness.request import FormatName
 
-FormatName = Literal[
-    "hub", "verl", "easyr1", "ms-swift", "trl", "inspect", "lmms-eval", "lm-eval", "verifiers"
-]
 FORMATS: Mapping[FormatName, Format] = {
     "hub": Hub(),
     "verl": Verl(),

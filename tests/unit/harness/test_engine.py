@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.engine import EngineConfig, Local, WorkerConfig
+from harness.engine import BlocksConfig, EngineConfig, Local
 from harness.errors import UserError
 
 
@@ -154,7 +154,7 @@ def test_each_process_of_a_stream_has_a_gpu() -> None:
 )
 def test_settings_that_do_not_fit_are_refused(fields, message: str) -> None:
     with pytest.raises(UserError, match=message):
-        config = WorkerConfig(**fields)
+        config = BlocksConfig(**fields)
         config.open(config.workers)
 
 

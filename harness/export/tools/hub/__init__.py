@@ -2,7 +2,7 @@
 
 import base64
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from harness.export.format import Export, Pictures, Questions, images_count
 from harness.export.parquet import IMAGES, TEXT, Feature, Values
