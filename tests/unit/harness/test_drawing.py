@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from itertools import pairwise
+from pathlib import Path as FilePath
 from xml.etree import ElementTree
 
 from hypothesis import given, settings
@@ -12,6 +14,7 @@ from hypothesis import strategies as st
 from clevrpolicy.grading.error_analysis import FirstError
 from clevrpolicy.grading.paths import claimed_path, gold_path, places_in_text, to_draw
 from clevrpolicy.policy import reasoning, tree
+from clevrpolicy.scene import clevr_json
 from clevrpolicy.scene.ontology import KINDS
 from harness.drawing.layout import SMALL_TREE, WIDTH, Line, folded_lines, outline, text_width, wrap
 from harness.drawing.svg import MAX_STEPS, Symbol, draw_picture, draw_tree, mark_text
@@ -152,3 +155,14 @@ def test_many_branches_that_no_path_visits_share_rows() -> None:
     rows = outline(root, {"r", "t7"}, {"t7": [Line("note", "because")]})
     assert [row.node.name for row in rows] == ["next call", "7 others", "tool 7", "12 others"]
     assert len(folded_lines(rows[3].node)[1]) == 12
+
+
+def test_boxes_of_scenes_without_boxes_overlap_the_objects(text_folder: FilePath) -> None:
+    for line in (text_folder / "scenes.jsonl").read_text().splitlines():
+        scene = json.loads(line)
+        exact = clevr_json.boxes(scene)
+        for item in scene["objects"]:
+            del item["bbox"]
+        for box, estimate in zip(exact, clevr_json.boxes(scene), strict=True):
+            assert max(box[0], estimate[0]) < min(box[2], estimate[2])
+            assert max(box[1], estimate[1]) < min(box[3], estimate[3])
