@@ -6,7 +6,7 @@
     yield a result             <------------------------  a result        | any number of times
     send it the next task      <------------------------  end of the call
 
-The tasks of a process that dies are not lost: the command knows which of their items have no result yet.
+If a process dies, the command gives those items of its task to another one that have no result yet.
 """
 
 from __future__ import annotations
@@ -63,9 +63,10 @@ class Engine(AbstractContextManager["Engine"]):
     workers: int
 
     def __init__(self) -> None:
-        # Processes of `stream` without a task, and the tasks of the others, with how often in a row they
-        # ended their process. A process that is starting has an empty task.
+        # The processes of `stream` that have no task.
         self._idle: list[Process] = []
+        # The tasks of the others, and how often in a row each task ended its process. A process that is
+        # starting has an empty task.
         self._tasks: dict[Process, tuple[list[Any], int]] = {}
 
     @abstractmethod

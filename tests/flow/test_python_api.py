@@ -54,7 +54,7 @@ def test_settings_are_the_flags_of_the_command(text_folder: Path, tmp_path: Path
     assert (run.variants, run.samples, run.sampling["temperature"]) == (("override",), 2, 0.5)
     assert list(report.accuracy) == ["override"] and report.table() == repr(report)
     assert report.rows()[0]["variant"] == "override"
-    with pytest.raises(UserError, match=r"^temprature: expected one of the settings base_url, batch,"):
+    with pytest.raises(UserError, match=r"^temprature: expected one of the settings address, base_url,"):
         harness.evaluate(bench, "random", temprature=1)
     for setting, value in (("variants", ["internalized"]), ("limit", "4")):
         with pytest.raises(UserError, match=rf"^{setting}: Expected"):
