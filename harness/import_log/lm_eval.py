@@ -69,9 +69,11 @@ def _model(config: Json, results: Json) -> str:
 
 def _responses(path: Path) -> Iterator[ResponseLine]:
     for line in store.read_lines(path, dict[str, Any]):
-        texts = line["resps"]
+        # lmms-eval logs the target instead of the row; our tasks set it to the id. It logs a response once.
+        id_ = line["doc"]["id"] if "doc" in line else line["target"]
+        texts = line["resps"] if "resps" in line else line["filtered_resps"]
         # A list for each request, and in it one for each repeat.
-        while isinstance(texts[0], list):
+        while isinstance(texts, list) and isinstance(texts[0], list):
             texts = texts[0]
-        for sample, text in enumerate(texts):
-            yield ResponseLine(response_id(str(line["doc"]["id"]), sample), text=text)
+        for sample, text in enumerate([texts] if isinstance(texts, str) else texts):
+            yield ResponseLine(response_id(str(id_), sample), text=text)

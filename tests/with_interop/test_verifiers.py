@@ -57,7 +57,7 @@ def test_an_export_is_an_installable_taskset(calls: Benchmark, tmp_path: Path, m
     assert len(tasks) > 50 and all(map(valid, tasks))
     done = subprocess.run(
         [Path(sys.executable).parent / "vf-validate", package, "--only-gold", "--taskset.split", "test",
-         "--select.limit", "5", "--rich", "false"],
+         "--select.limit", "5", "--rich", "false", "--runtime.type", "subprocess"],
         cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(tmp_path / "env"), "HOME": str(tmp_path)},
         capture_output=True, text=True, check=False,
     )  # fmt: skip

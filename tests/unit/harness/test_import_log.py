@@ -59,7 +59,13 @@ def lm_eval_log(texts: Texts, folder: Path, named: str = "samples_{}_D.jsonl res
 
 
 def lmms_eval_log(texts: Texts, folder: Path) -> Path:
-    return lm_eval_log(texts, folder, "D_samples_{}.jsonl D_results.json")
+    """As lmms-eval writes it: without the row, and without the raw response if it was not changed."""
+    lm_eval_log(texts, folder, "D_samples_{}.jsonl D_results.json")
+    for file in folder.glob("*.jsonl"):
+        lines = [json.loads(line) for line in file.read_text().splitlines()]
+        short = [{"target": line["doc"]["id"], "filtered_resps": line["filtered_resps"][0]} for line in lines]
+        file.write_text("".join(json.dumps(line) + "\n" for line in short))
+    return folder
 
 
 LOGS: Mapping[str, tuple[Callable[..., Path], str]] = {

@@ -32,12 +32,12 @@ def task_files(export: Export, task: Callable[[Export, Table], str]) -> Iterator
             yield f"tasks/{name}.yaml", f"task: {name}\n{task(export, table)}"
 
 
-def common_fields(table: Table) -> str:
+def common_fields(table: Table, target: str) -> str:
     """What both harnesses call the same."""
     return f"""\
 test_split: {table.split}
 output_type: generate_until
-doc_to_target: answer
+doc_to_target: {target}
 process_results: !function policy_task.accuracy
 generation_kwargs: {{until: [], do_sample: false, temperature: 0}}
 metric_list:
@@ -51,5 +51,5 @@ def _task(_: Export, table: Table) -> str:
 custom_dataset: !function policy_task.load
 dataset_kwargs: {{variant: {table.variant}, split: {table.split}}}
 doc_to_text: question
-{images}{common_fields(table)}metadata: {{version: 1}}
+{images}{common_fields(table, "answer")}metadata: {{version: 1}}
 """

@@ -23,6 +23,7 @@ They switch off the removal of `<think>`, because the harness itself finds the a
 
 
 def _task(export: Export, table: Table) -> str:
+    # Of a row, lmms-eval logs only the target, and `harness import-log` needs the id.
     return f"""\
 dataset_path: {str(export.out.resolve())!r}
 dataset_name: {table.variant}
@@ -31,5 +32,5 @@ doc_to_visual: !function policy_task.images
 doc_to_text: question
 doc_to_messages: !function policy_task.messages
 reasoning_tags: none
-{common_fields(table)}metadata: [{{version: 1}}]
+{common_fields(table, "id")}metadata: [{{version: 1}}]
 """
