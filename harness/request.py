@@ -17,6 +17,7 @@ from tyro.conf import arg
 from harness import backends, variants
 from harness.backends import Endpoint, Sampling
 from harness.backends.identity import TRUSTED, identity
+from harness.dialogs import MULTI_TURN
 from harness.errors import UserError
 from harness.files import store
 from harness.files.benchmark import Benchmark
@@ -55,6 +56,11 @@ class PromptRequest:
 
     def __post_init__(self) -> None:
         variants.parse(self.variants)
+        if self.split.endswith(MULTI_TURN):
+            split = self.split.removesuffix(MULTI_TURN)
+            raise UserError(
+                f"split: expected such as {split}, got {self.split}; use `harness eval --multi-turn`"
+            )
         for name in ("limit", "samples"):
             value = getattr(self, name)
             if value is not None and value < 1:
@@ -70,6 +76,9 @@ class EvalRequest(PromptRequest):
     endpoint: Endpoint = field(default_factory=Endpoint)
     trust_remote_code: bool = False
     """Run the code that an hf: or vllm: checkpoint ships. It can do anything that you can: read it first."""
+    multi_turn: bool = False
+    """Ask whole dialogs: the model calls, gets the recorded result and continues, until all calls are made or
+    three were wrong (docs/gtapolicy.md)."""
     batch_check: bool = True
     """Send 16 prompts again, one at a time, to check that batching changes no response and to measure the
     time to the first token."""
@@ -80,6 +89,11 @@ class EvalRequest(PromptRequest):
             raise UserError(
                 f"samples: expected 1 with greedy decoding, got {self.samples}; set --temperature above 0"
             )
+
+    @property
+    def run_split(self) -> str:
+        """The split whose instances are scored. That of the dialogs has a name of its own."""
+        return self.split + MULTI_TURN if self.multi_turn else self.split
 
 
 def reserve_run(benchmark: Benchmark, request: EvalRequest, out: Path) -> Run:
@@ -131,7 +145,7 @@ def make_run(benchmark: Benchmark, request: EvalRequest) -> Run:
         images_digest=manifest.images_digest,
         family=manifest.family,
         model=request.model,
-        split=request.split,
+        split=request.run_split,
         variants=tuple(v.name for v in variants.parse(request.variants)),
         limit=request.limit,
         sampled=request.limit is not None,
