@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import random
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import ClassVar
 
 from harness.files.manifest import BenchmarkFiles
@@ -38,6 +39,10 @@ class Family(ABC):
 
         The target comes from the instance or its override. This is also the reward in RL.
         """
+
+    def grade_agent(self, instance: Instance, target: str, agent: Callable[[str], str]) -> Grade:
+        """The grade of a scripted agent, a function from the correct answer to a response."""
+        return self.grade(instance, target, agent(target))
 
     def answers(self, instance: Instance, variant: Variant) -> Sequence[str]:
         """Every answer that the governing policy can give; empty if they cannot be listed."""
@@ -100,3 +105,41 @@ class Family(ABC):
     def claimed_path(self, instance: Instance, variant: Variant, text: str) -> Path:
         """The path that a response claims, and its first error if its answer is wrong."""
         return Path()
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one response in a dialog did. The later questions show it as a line of their history."""
+
+    # The call as a later question shows it.
+    call: str
+    # The result of the call, or an error message.
+    returned: str
+    # Whether this is the recorded call of its step, so that the next step follows.
+    right: bool
+
+
+class DialogFamily(Family):
+    """A family whose instances are the steps of dialogs: `--multi-turn` asks them one after another.
+
+    The instances of a dialog are in one file, in the order of its steps. A step without an override has the
+    same answer under the policy that overrides the other steps. harness/dialogs.py explains how it is used.
+    """
+
+    # The sentence in each question that says in which form to answer.
+    answer_form: ClassVar[str]
+
+    @abstractmethod
+    def dialog(self, instance: Instance) -> str:
+        """The id of the dialog that this instance is a step of. It is not the id of an instance."""
+
+    @abstractmethod
+    def query_after(self, instance: Instance, history: Sequence[Outcome]) -> tuple[Part, ...]:
+        """The query of this step after other calls than the recorded ones.
+
+        It equals the instance's own query if the history consists of the correct calls and their results.
+        """
+
+    @abstractmethod
+    def outcome(self, instance: Instance, target: str, text: str) -> Outcome:
+        """What a response to this step does, given the correct answer."""

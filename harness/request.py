@@ -18,6 +18,7 @@ from tyro.conf import arg
 from harness import backends, variants
 from harness.backends import Endpoint, Sampling
 from harness.backends.identity import CHECKPOINTS, TRUSTED, identity
+from harness.dialogs import MULTI_TURN
 from harness.engine import EngineConfig
 from harness.errors import UserError
 from harness.files import store
@@ -65,6 +66,11 @@ class PromptRequest:
 
     def __post_init__(self) -> None:
         variants.parse(self.variants)
+        if self.split.endswith(MULTI_TURN):
+            split = self.split.removesuffix(MULTI_TURN)
+            raise UserError(
+                f"split: expected such as {split}, got {self.split}; use `harness eval --multi-turn`"
+            )
         for name in ("limit", "samples"):
             value = getattr(self, name)
             if value is not None and value < 1:
@@ -83,6 +89,9 @@ class EvalRequest(PromptRequest):
     replicas: int | None = None
     """Load hf:PATH or vllm:PATH in N processes, each with a GPU if there are any, and share the prompts."""
     processes: EngineConfig = field(default_factory=EngineConfig)
+    multi_turn: bool = False
+    """Ask whole dialogs: the model calls, gets the recorded result and continues, until all calls are made or
+    three were wrong (docs/gtapolicy.md)."""
     batch_check: bool = True
     """Send 16 prompts again, one at a time, to check that batching changes no response and to measure the
     time to the first token."""
@@ -107,6 +116,11 @@ class EvalRequest(PromptRequest):
                 f"replicas: expected only with hf:PATH or vllm:PATH, got {self.model}; for a served model, "
                 "raise --concurrency and start `vllm serve` with --data-parallel-size"
             )
+
+    @property
+    def run_split(self) -> str:
+        """The split whose instances are scored. That of the dialogs has a name of its own."""
+        return self.split + MULTI_TURN if self.multi_turn else self.split
 
 
 @dataclass(frozen=True)
@@ -205,7 +219,7 @@ def make_run(benchmark: "Benchmark", request: EvalRequest) -> Run:
         images_digest=manifest.images_digest,
         family=manifest.family,
         model=request.model,
-        split=request.split,
+        split=request.run_split,
         variants=tuple(v.name for v in variants.parse(request.variants)),
         limit=request.limit,
         sampled=request.limit is not None,

@@ -3,6 +3,7 @@
     RUN/run.json         the request (request.py)
         responses.jsonl  one line per response, appended at once: the only file that cannot be recreated
         sessions.jsonl   the duration of each session
+        turns.jsonl      with --multi-turn, one line per turn (turns.py): responses are made of them
         scores.jsonl     one line per score          | recreated from the responses
         report.json      all figures                 | each time the run is scored
         report.html      the page to read            |
@@ -35,6 +36,7 @@ from harness.request import EvalRequest, reserve_run
 from harness.results import Result, Results
 from harness.sampling import scored_instances
 from harness.stats.clusters import cluster
+from harness.turns import TurnByTurn
 from harness.variants import VARIANTS
 
 # How many prompts are sent again, one at a time, to check whether batching changes responses.
@@ -52,7 +54,7 @@ def evaluate(benchmark: Benchmark, request: EvalRequest, out: Path, backend: Bac
     removed if an error of the user occurs before the first response.
     """
     is_new = not out.exists()
-    benchmark.parts(request.split)  # raises UserError before a folder is reserved
+    benchmark.parts(request.run_split)  # raises UserError before a folder is reserved
     run = reserve_run(benchmark, request, out)
     instances = scored_instances(benchmark, run)
     log = store.Log(out / RESPONSES, Response)
@@ -90,6 +92,8 @@ def _evaluate(
                     f"model: expected one that can continue a response, such as hf:PATH, for --split "
                     f"{request.split}, got {request.model}"
                 )
+            if request.multi_turn:
+                backend = TurnByTurn(backend, benchmark, instances, out)
             started = time.monotonic()
             done |= _collect(backend, benchmark, missing, log, total=len(prompts))
             session = Session(len(missing), time.monotonic() - started)

@@ -154,7 +154,7 @@ class Mixture:
                 response = self.chains[index][instance_id]
             else:
                 response = benchmark.family.respond(instance.target)
-        prompt, images = _messages(benchmark, parts, as_text)
+        prompt, images = prompt_messages(benchmark, parts, as_text)
         completion = [{"role": "assistant", "content": [{"type": "text", "text": as_text(response)}]}]
         row = {"prompt": prompt, "completion": completion, "images": images, "id": instance_id}
         return row | {"prompt_loss": prompt_loss}
@@ -166,10 +166,10 @@ class Mixture:
         row: dict[str, Any] = {"instance": instance_id, "benchmark": index}
         row["family"] = benchmark.manifest.family
         parts = _parts(benchmark, instance, INTERNALIZED)
-        row["prompt"], row["images"] = _messages(benchmark, parts, as_text)
+        row["prompt"], row["images"] = prompt_messages(benchmark, parts, as_text)
         if with_policy:
             parts = _parts(benchmark, instance, IN_CONTEXT)
-            row["policy_prompt"], row["policy_images"] = _messages(benchmark, parts, as_text)
+            row["policy_prompt"], row["policy_images"] = prompt_messages(benchmark, parts, as_text)
         return row
 
 
@@ -212,7 +212,7 @@ def _parts(benchmark: Benchmark, instance: Instance, variant: Variant) -> Sequen
     return prompt.parts
 
 
-def _messages(
+def prompt_messages(
     benchmark: Benchmark, parts: Sequence[Part], as_text: AsText
 ) -> tuple[list[dict[str, Any]], list[Any]]:
     """One user message with a placeholder for each image, and the images in order, as TRL expects them."""

@@ -21,6 +21,8 @@ FORMAT = (
     "Reason inside <think> and </think>, then give one call as JSON in \\boxed{}: "
     '{"name": the tool to call now, "arguments": {argument: value}}.'
 )
+HISTORY = "Interaction history:"
+NEXT = "Which call comes next under policy"
 RECALL = (
     "Under which condition does policy {policy} use {name}? Give it alone in \\boxed{{}}, worded as in "
     "'credits is above 100 and at most 200, and account_type is A or B'."
@@ -98,11 +100,22 @@ def _question(policy: str, dialog: Dialog, profile: Profile, history: Sequence[s
     *earlier, query = dialog.queries(len(history))
     lines += [f"Earlier query: {text}" for text in earlier]
     lines.append(f"Query: {query}")
-    lines.append("Interaction history:" if history else "Interaction history: none")
-    for number, (call, step) in enumerate(zip(history, dialog.steps, strict=False), 1):
-        lines.append(f"{number}. {call} returned: {step.returned}")
-    lines.append(f"Which call comes next under policy {policy}? {FORMAT}")
+    lines += _history((call, step.returned) for call, step in zip(history, dialog.steps, strict=False))
+    lines.append(f"{NEXT} {policy}? {FORMAT}")
     return "\n".join(lines)
+
+
+def _history(calls: Iterable[tuple[str, str]]) -> list[str]:
+    lines = [f"{number}. {call} returned: {returned}" for number, (call, returned) in enumerate(calls, 1)]
+    return [HISTORY if lines else f"{HISTORY} none", *lines]
+
+
+def query_after(query: Sequence[Part], calls: Iterable[tuple[str, str]]) -> tuple[Part, ...]:
+    """The query with another interaction history: calls and what they returned."""
+    *images, question = query
+    before, after = question.value.split(f"\n{HISTORY}", 1)
+    after = after[after.rindex(f"\n{NEXT}") + 1 :]
+    return *images, Part("text", "\n".join([before, *_history(calls), after]))
 
 
 def _recall(pair: PolicyPair) -> Iterator[Instance]:

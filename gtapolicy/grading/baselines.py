@@ -6,6 +6,7 @@ call, with the most frequent call of the training split, or with the correct cal
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from statistics import mode
 from typing import Any
 
@@ -75,11 +76,12 @@ def _first_version(target: str) -> str:
 
 def _score_of(agent: Agent, results: Results, variant: Variant) -> Callable[[Result], float | None]:
     def value(result: Result) -> float | None:
-        policy = variants.policy_id(result.instance, variant)
-        target = variants.target(result.instance, variant)
+        instance = result.instance
+        policy, target = variants.policy_id(instance, variant), variants.target(instance, variant)
         if target is None:
             return None
-        return results.benchmark.family.grade(result.instance, target, agent(policy, target)).value
+        family = results.benchmark.family_of(instance)
+        return family.grade_agent(instance, target, partial(agent, policy)).value
 
     return value
 

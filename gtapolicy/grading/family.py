@@ -6,7 +6,8 @@ from functools import cache
 import msgspec
 
 from gtapolicy.dataset.dialogs import Step
-from gtapolicy.grading.calls import UNPARSED, Call, CallError, parse_call, score_call
+from gtapolicy.dataset.instances import FORMAT, query_after
+from gtapolicy.grading.calls import UNPARSED, Call, CallError, argument_scores, parse_call, score_call
 from gtapolicy.grading.check import check_citations
 from gtapolicy.grading.error_analysis import first_error
 from gtapolicy.grading.paths import claimed_path, gold_path, path_to, to_draw
@@ -15,15 +16,18 @@ from gtapolicy.policy.rules import Band, RuleTable, base_name
 from gtapolicy.policy.wording import parse_condition
 from harness import variants
 from harness.errors import UserError
-from harness.family import Family
+from harness.family import DialogFamily, Family, Outcome
 from harness.files.manifest import BenchmarkFiles
 from harness.parsing import boxed, plain
-from harness.records import CitedRule, Grade, Instance
+from harness.records import CitedRule, Grade, Instance, Part
 from harness.text_similarity import scorer_id
 from harness.tree import Node, Path
 from harness.variants import Variant
 
 SCORER = "gta-calls/3"
+# In a dialog, the least score of each argument of a call that gets the recorded result (docs/gtapolicy.md).
+SAME = 0.95
+WRONG = "error: another call is correct here: check the tool, its version and the arguments"
 
 
 class GtaRecall(Family):
@@ -48,10 +52,11 @@ class GtaRecall(Family):
         return path_to(instance.facts["recall"])
 
 
-class GtaPolicy(Family):
+class GtaPolicy(DialogFamily):
     """Tools whose version depends on the user."""
 
     recall = GtaRecall
+    answer_form = FORMAT
 
     def __init__(self, benchmark: BenchmarkFiles) -> None:
         super().__init__(benchmark)
@@ -68,6 +73,23 @@ class GtaPolicy(Family):
         except CallError:
             return UNPARSED
         return score_call(call, Call.from_json(target), self._table(instance.policy_id))
+
+    def dialog(self, instance: Instance) -> str:
+        return instance.id.rpartition("-")[0]
+
+    def query_after(self, instance: Instance, history: Sequence[Outcome]) -> tuple[Part, ...]:
+        return query_after(instance.query, [(outcome.call, outcome.returned) for outcome in history])
+
+    def outcome(self, instance: Instance, target: str, text: str) -> Outcome:
+        """A call is right if its tool and version are, and each argument scores at least SAME."""
+        try:
+            call = parse_call(text)
+        except CallError:
+            return Outcome("A response without a call", "error: expected one call as JSON", right=False)
+        gold, table = Call.from_json(target), self._table(instance.policy_id or "")
+        scores = argument_scores(call, gold, table).values()
+        right = call.name == gold.name and min(scores, default=1.0) >= SAME
+        return Outcome(call.to_json(), instance.facts["step"]["returned"] if right else WRONG, right)
 
     def gold(self, instance: Instance, variant: Variant) -> str:
         policy = variants.policy_id(instance, variant)

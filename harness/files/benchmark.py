@@ -9,8 +9,9 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 from harness import registry
+from harness.dialogs import MULTI_TURN, Dialogs
 from harness.errors import UserError
-from harness.family import Family
+from harness.family import DialogFamily, Family
 from harness.files import store
 from harness.files.manifest import (
     BLOCKS_FORMAT,
@@ -189,9 +190,27 @@ class Benchmark(BenchmarkFiles):
         graders = {RECALL: self.family.recall, CLOZE: self.family.cloze}
         return {split: grader(self) for split, grader in graders.items() if grader is not None}
 
+    @cached_property
+    def dialogs(self) -> Dialogs:
+        """What makes and grades dialogs. Raises UserError if the benchmark has none."""
+        if not isinstance(self.family, DialogFamily):
+            raise UserError(
+                f"multi_turn: expected a benchmark of dialogs, got one of {self.manifest.family}, whose "
+                "questions are independent; leave --multi-turn out"
+            )
+        return Dialogs(self.family)
+
+    def grader(self, split: str) -> Family:
+        """What grades a split: the family, or its grader for recall, cloze and dialogs."""
+        return self.dialogs if split.endswith(MULTI_TURN) else self._graders.get(split, self.family)
+
+    def scorer(self, split: str) -> str:
+        """Name and version of what grades a split. Recall and cloze have that of the family."""
+        return (self.dialogs if split.endswith(MULTI_TURN) else self.family).scorer
+
     def family_of(self, instance: Instance) -> Family:
-        """What grades this instance: the family, or its grader for the splits recall and cloze."""
-        return self._graders.get(instance.split, self.family)
+        """What grades this instance."""
+        return self.grader(instance.split)
 
     @property
     def has_cloze(self) -> bool:
@@ -200,6 +219,12 @@ class Benchmark(BenchmarkFiles):
     def parts(self, split: str) -> dict[str, int]:
         if split == CLOZE and self.has_cloze:
             return {CLOZE: len(self.instances_of(CLOZE))}
+        if split.endswith(MULTI_TURN):
+            of_steps = split.removesuffix(MULTI_TURN)
+            if self.grader(of_steps) is not self.dialogs.family:
+                raise UserError(f"multi_turn: expected a split of dialogs such as test, got {of_steps}")
+            parts = [part + MULTI_TURN for part in super().parts(of_steps)]
+            return {part: len(self.instances_of(part)) for part in parts}
         return super().parts(split)
 
     def find(self, ids: Collection[str]) -> dict[str, Instance]:
@@ -209,6 +234,8 @@ class Benchmark(BenchmarkFiles):
         return found
 
     def _read_instances(self, part: str) -> Sequence[Instance]:
+        if part.endswith(MULTI_TURN):
+            return self.dialogs.instances(self.instances_of(part.removesuffix(MULTI_TURN)))
         return self.family.cloze_questions() if part == CLOZE else super()._read_instances(part)
 
     def grade(self, instance: Instance, target: str, text: str) -> Grade:

@@ -44,7 +44,7 @@ def make_report(
         requests_per_second=sum(s.requests for s in sessions) / seconds if seconds else None,
         batch_check=check,
         distributions=tuple(f for f in figures if isinstance(f, Distribution)),
-        scorer=results.benchmark.family.scorer,
+        scorer=results.benchmark.scorer(run.split),
         available=sum(results.benchmark.parts(run.split).values()) if run.limit is not None else None,
         cost=prices.cost(run.model, (r.response for r in results.results)),
         served_models=tuple(sorted({m for r in results.results if (m := r.response.served_model)})),

@@ -19,6 +19,7 @@ import msgspec
 
 from harness import backends, registry
 from harness.backends import Sampling, is_scripted
+from harness.dialogs import MULTI_TURN
 from harness.errors import UserError
 from harness.files.benchmark import MANIFEST, Benchmark
 from harness.files.manifest import FORMAT
@@ -88,7 +89,12 @@ def _run_errors(run: Run, benchmark: Benchmark) -> Iterator[str]:
             yield f"{field}: expected {shown(expected, 16)} as in the benchmark, got {shown(got, 16)}"
     if run.limit is not None:
         yield f"limit: expected a run of all instances, got {run.limit} of them"
-    if run.split not in benchmark.splits or run.split == TRAINING_SPLIT:
+    if run.split.endswith(MULTI_TURN):
+        yield (
+            "multi_turn: expected a run without it, because a board knows the prompt of each response, but "
+            "those of later turns depend on earlier responses"
+        )
+    elif run.split not in benchmark.splits or run.split == TRAINING_SPLIT:
         splits = ", ".join(s for s in benchmark.splits if s != TRAINING_SPLIT)
         yield f"split: expected one of {splits}, got {shown(run.split)!r}"
     unknown = [v for v in run.variants if v not in VARIANTS]
