@@ -11,7 +11,7 @@ class Verifiers(Questions):
 ```
 pip install -e {out}
 vf-eval {name} --env.taskset.variant override          # or an environment of prime-rl
-vf-validate {name}                                     # gold responses score 1
+vf-validate {name} --only-gold --runtime.type subprocess    # gold responses score 1
 ```"""
 
     def files(self, export: Export) -> Mapping[str, str]:
