@@ -20,11 +20,9 @@ from statistics import fmean
 import msgspec
 
 from harness.family import DialogFamily, Family, Outcome
-from harness.records import Grade, Instance, Override
+from harness.records import MULTI_TURN, Grade, Instance, Override
 from harness.variants import Variant, target
 
-# The end of the name of a split whose instances are dialogs, such as "test multi-turn".
-MULTI_TURN = " multi-turn"
 # A dialog ends at this number of wrong calls.
 MAX_WRONG = 3
 # Name and version of the method, for the name of the scorer.

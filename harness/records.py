@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
 Json = Mapping[str, Any]
+# The end of the name of a split whose instances are dialogs, such as "test multi-turn".
+MULTI_TURN = " multi-turn"
 
 
 @dataclass(frozen=True, slots=True)

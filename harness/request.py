@@ -18,13 +18,12 @@ from tyro.conf import arg
 from harness import backends, variants
 from harness.backends import Endpoint, Sampling
 from harness.backends.identity import CHECKPOINTS, TRUSTED, identity
-from harness.dialogs import MULTI_TURN
 from harness.engine import EngineConfig
 from harness.errors import UserError
 from harness.files import store
 from harness.files.kinds import RESPONSES, TRAINING
 from harness.files.workdir import reserve
-from harness.records import Response, Run
+from harness.records import MULTI_TURN, Response, Run
 from harness.variants import VARIANTS
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 from harness import registry
-from harness.dialogs import MULTI_TURN, Dialogs
+from harness.dialogs import Dialogs
 from harness.errors import UserError
 from harness.family import DialogFamily, Family
 from harness.files import store
@@ -25,7 +25,7 @@ from harness.files.manifest import (
     refuse_outside,
 )
 from harness.files.workdir import refuse_other, require_shared
-from harness.records import Grade, Instance, Json
+from harness.records import MULTI_TURN, Grade, Instance, Json
 from harness.text import printable, reason
 
 __all__ = [

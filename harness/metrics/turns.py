@@ -3,9 +3,9 @@
 from collections.abc import Callable, Iterator, Mapping
 
 from harness import variants
-from harness.dialogs import MULTI_TURN, Rollout
+from harness.dialogs import Rollout
 from harness.metrics.metric import NUMBER, Metric, mean_row
-from harness.records import ReportRow
+from harness.records import MULTI_TURN, ReportRow
 from harness.results import Key, Result, Results
 
 COUNTS: Mapping[str, Callable[[Rollout], int]] = {

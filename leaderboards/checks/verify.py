@@ -19,12 +19,11 @@ import msgspec
 
 from harness import backends, registry
 from harness.backends import Sampling, is_scripted
-from harness.dialogs import MULTI_TURN
 from harness.errors import UserError
 from harness.files.benchmark import MANIFEST, Benchmark
 from harness.files.manifest import FORMAT
 from harness.metrics.accuracy import ACCURACY
-from harness.records import Prompt, Report, ReportRow, Response, Run, Score
+from harness.records import MULTI_TURN, Prompt, Report, ReportRow, Response, Run, Score
 from harness.report.figures import make_report
 from harness.results import Results
 from harness.run import prompts_of, score

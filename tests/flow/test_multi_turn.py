@@ -16,13 +16,13 @@ import harness
 from gtapolicy.grading.calls import Call
 from harness.backends import Backend, Sampling, failure
 from harness.cli import eval_
-from harness.dialogs import MAX_WRONG, MULTI_TURN
+from harness.dialogs import MAX_WRONG
 from harness.errors import UserError
 from harness.files.benchmark import Benchmark
 from harness.files.store import Log, read_lines
 from harness.metrics.turns import TURNS as TURNS_METRIC
 from harness.parsing import in_box
-from harness.records import Prompt, Report, Response, Score
+from harness.records import MULTI_TURN, Prompt, Report, Response, Score
 from harness.request import EvalRequest
 from harness.run import evaluate, score
 from harness.turns import Turn

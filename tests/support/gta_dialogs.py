@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
-from gtapolicy.dataset.dialogs import Dialog, LongDialog, Step
+from gtapolicy.dataset.dialogs import Dialog, Step
 from gtapolicy.dataset.instances import FAMILY, PolicyPair, write
 from gtapolicy.policy import rules
 from gtapolicy.policy.override import make_override
+from harness.blocks import Block
 from harness.files import benchmark
 from harness.files.benchmark import Benchmark, BenchmarkSpec
 from harness.seeds import rng
@@ -20,7 +21,8 @@ def write_dialogs(out: Path) -> Benchmark:
     spec = BenchmarkSpec(FAMILY, {}, {})
     benchmark.begin(out, spec)
     dialogs = [d for split in ("train", "test") for town in TOWNS for d in _of_town(town, split)]
-    write(out, spec, pair, dialogs, draws)
+    write(out, Block(0, "", {}), pair, dialogs, draws)
+    benchmark.seal(out, spec)
     return Benchmark(out)
 
 
@@ -34,7 +36,7 @@ def _of_town(town: str, split: str) -> list[Dialog]:
     return [
         Dialog(f"one-{split}-{town}", "search", ask, (), (search(f"people in {town}"),), split=split),
         Dialog(f"two-{split}-{town}", "sum", ask, (), (search(f"{town} people"), add), split=split),
-        LongDialog(
+        Dialog(
             f"long-{split}-{town}",
             "search",
             ask,

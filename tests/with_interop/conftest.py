@@ -5,7 +5,8 @@ import pytest
 from clevrpolicy.dataset.config import SceneConfig
 from clevrpolicy.dataset.generate import generate
 from gtapolicy.dataset.config import GenerateConfig
-from gtapolicy.dataset.generate import generate as generate_calls
+from gtapolicy.dataset.generate import DialogGenerator
+from harness.blocks import generate_all
 from harness.files.benchmark import Benchmark
 
 
@@ -20,7 +21,7 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Benchmark:
 @pytest.fixture(scope="session")
 def calls(tmp_path_factory: pytest.TempPathFactory) -> Benchmark:
     out = tmp_path_factory.mktemp("benchmarks") / "calls"
-    generate_calls(out, GenerateConfig())
+    generate_all(out, DialogGenerator(GenerateConfig()), workers=2)
     return Benchmark(out)
 
 

@@ -18,9 +18,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from harness import variants
-from harness.dialogs import MULTI_TURN, Rollout
+from harness.dialogs import Rollout
 from harness.files.benchmark import Benchmark
-from harness.records import Instance
+from harness.records import MULTI_TURN, Instance
 from harness.variants import INTERNALIZED, Variant
 from training.dataset import SPLIT, AsText, prompt_messages
 
