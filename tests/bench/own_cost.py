@@ -9,6 +9,7 @@ such as drawing the report do not count. The scenes are described in words, beca
 import argparse
 import os
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 from typing import NamedTuple
@@ -26,7 +27,13 @@ class Cost(NamedTuple):
 
 def run(command: str) -> Cost:
     """The CPU-seconds and the peak memory of a command, which must succeed."""
-    process = subprocess.Popen(command.split(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    program, *arguments = command.split()
+    # Beside this Python, so that the environment need not be activated.
+    process = subprocess.Popen(
+        [Path(sys.executable).with_name(program), *arguments],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     _, status, usage = os.wait4(process.pid, 0)
     if status:
         raise RuntimeError(f"{command}: failed")
