@@ -23,7 +23,7 @@ def generate(out: Positional[Path], /, config: SceneConfig, engine: BlocksConfig
         engine: Which processes render.
     """
     from clevrpolicy.dataset.generate import SceneGenerator
-    from harness.blocks import generate_chosen
+    from harness.generation.blocks import generate_chosen
 
     print(generate_chosen(out, SceneGenerator(config), engine))
 

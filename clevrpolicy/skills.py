@@ -23,7 +23,7 @@ from harness.errors import UserError
 from harness.family import Family
 from harness.files import benchmark, store
 from harness.files.benchmark import BenchmarkSpec, Manifest
-from harness.jobs import run_jobs
+from harness.generation.jobs import run_jobs
 from harness.parsing import FORMAT, boxed, plain, without_markup
 from harness.records import Grade, Instance, Part
 from harness.seeds import rng

@@ -23,7 +23,7 @@ def generate(out: Positional[Path], /, config: GenerateConfig, engine: BlocksCon
         engine: Which processes draw the pictures.
     """
     from gtapolicy.dataset.generate import DialogGenerator
-    from harness.blocks import generate_chosen
+    from harness.generation.blocks import generate_chosen
 
     print(generate_chosen(out, DialogGenerator(config), engine))
 

@@ -21,9 +21,9 @@ from clevrpolicy.dataset.generate import generate
 from clevrpolicy.skills import generate as generate_skills
 from gtapolicy.dataset.config import GenerateConfig
 from gtapolicy.dataset.generate import DialogGenerator
-from harness.blocks import generate_all
 from harness.files.benchmark import Benchmark
 from harness.general import published
+from harness.generation.blocks import generate_all
 
 # A shell that starts the suite in the background has it ignore Ctrl-C, and all that it starts.
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -1,4 +1,4 @@
-"""Which policies and instances each block of a benchmark contains (harness/blocks.py).
+"""Which policies and instances each block of a benchmark contains (harness/generation/blocks.py).
 
     number    policies          instances of each policy (train, test)
     0         0..31             0..700, 0..70            <- each block has at most BLOCK instances,
@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 from clevrpolicy.dataset.config import Config
 from clevrpolicy.dataset.quotas import GROUP
-from harness import blocks
-from harness.blocks import BLOCK, block_folder, share
+from harness.generation import blocks
+from harness.generation.blocks import BLOCK, block_folder, share
 
 
 @dataclass(frozen=True, slots=True)

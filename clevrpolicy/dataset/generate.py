@@ -4,7 +4,7 @@
     for each picture, in worker processes   place its scene, render it (workers.py)
     for each block that has all pictures    write its scenes
 
-harness/blocks.py runs these steps, and resumes them.
+harness/generation/blocks.py runs these steps, and resumes them.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -21,12 +21,12 @@ from clevrpolicy.policy.policies import FAMILY, sample_policy
 from clevrpolicy.scene import clevr_json
 from clevrpolicy.scene.ontology import Kind
 from clevrpolicy.scene.render import VERSION
-from harness.blocks import Generator, generate_all
-from harness.blocks import generate as generate_with
 from harness.engine import Engine
 from harness.files import benchmark, store
 from harness.files.benchmark import PLAN, BenchmarkSpec, Manifest
-from harness.jobs import Job, JobResult
+from harness.generation.blocks import Generator, generate_all
+from harness.generation.blocks import generate as generate_with
+from harness.generation.jobs import Job, JobResult
 from harness.progress import Bar
 from harness.seeds import rng
 

@@ -24,7 +24,7 @@ from harness.engine import Local
 from harness.errors import UserError
 from harness.files import benchmark, store
 from harness.files.benchmark import BenchmarkSpec, Manifest
-from harness.jobs import run_jobs
+from harness.generation.jobs import run_jobs
 from harness.progress import Bar, note
 from harness.seeds import rng
 from harness.text import printable, reason, short

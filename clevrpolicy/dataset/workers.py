@@ -17,7 +17,7 @@ from clevrpolicy.scene import clevr_json, crops
 from clevrpolicy.scene.ontology import Scene
 from clevrpolicy.scene.placement import place
 from clevrpolicy.scene.render import Renderer
-from harness.jobs import NO_RECORD
+from harness.generation.jobs import NO_RECORD
 from harness.seeds import rng
 
 # PNG level 1 takes 6 ms per picture; level 6 takes five times as long for files that are a tenth smaller.

@@ -3,7 +3,7 @@
     for each dialog, in worker processes    draw it and its pictures
     for each block that has all dialogs     sample a profile for each dialog, write an instance for each call
 
-harness/blocks.py runs these steps for `generate`, and resumes them.
+harness/generation/blocks.py runs these steps for `generate`, and resumes them.
 """
 
 import hashlib
@@ -27,10 +27,10 @@ from gtapolicy.policy.random_rules import random_table
 from gtapolicy.policy.rules import RuleTable
 from gtapolicy.scenarios import Scenarios
 from harness import seeds
-from harness.blocks import BLOCK, Block, Generator, block_folder, share
 from harness.files import benchmark, store
 from harness.files.benchmark import BenchmarkSpec, Manifest
-from harness.jobs import Job, JobResult
+from harness.generation.blocks import BLOCK, Block, Generator, block_folder, share
+from harness.generation.jobs import Job, JobResult
 from harness.names import pronounceable
 from harness.progress import Bar
 

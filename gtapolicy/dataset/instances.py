@@ -12,8 +12,8 @@ from gtapolicy.policy import wording
 from gtapolicy.policy.profiles import ProfileSampler
 from gtapolicy.policy.reasoning import gold_call
 from gtapolicy.policy.rules import Profile, RuleTable, versioned
-from harness.blocks import Block
 from harness.files import benchmark, store
+from harness.generation.blocks import Block
 from harness.records import Instance, Override, Part, Policy
 
 FAMILY = "gtapolicy"

@@ -8,7 +8,7 @@ The score is also the reward in RL:
 either call. An argument scores 0 if one call lacks it or the tool does not have it. Otherwise the name of the
 argument determines how its two values are compared:
 
-    query, text, command, ...   text similarity in [0, 1] (harness/text_similarity.py)
+    query, text, command, ...   text similarity in [0, 1] (gtapolicy/grading/text_similarity.py)
     expression                  1 if the values of both expressions are equal (expression.py)
     bbox                        intersection over union of the two boxes
     position                    1 if equal, ignoring case and spaces; pairs of numbers are compared as numbers
@@ -28,11 +28,11 @@ from typing import Any
 import msgspec
 
 from gtapolicy.grading.expression import equal
+from gtapolicy.grading.text_similarity import similarity
 from gtapolicy.policy.rules import Argument, RuleTable, base_name
 from harness.parsing import after_box_mark, boxed, unwrapped
 from harness.records import Grade
 from harness.text import normalized
-from harness.text_similarity import similarity
 from harness.thoughts import answer_in
 
 # Arguments that are compared by text similarity (paper, Appendix C.2).

@@ -11,6 +11,7 @@ from gtapolicy.grading.calls import UNPARSED, Call, CallError, argument_scores, 
 from gtapolicy.grading.check import check_citations
 from gtapolicy.grading.error_analysis import first_error
 from gtapolicy.grading.paths import claimed_path, gold_path, path_to, to_draw
+from gtapolicy.grading.text_similarity import scorer_id
 from gtapolicy.policy import reasoning
 from gtapolicy.policy.rules import Band, RuleTable, base_name
 from gtapolicy.policy.wording import parse_condition
@@ -20,7 +21,6 @@ from harness.family import DialogFamily, Family, Outcome
 from harness.files.manifest import BenchmarkFiles
 from harness.parsing import boxed, plain
 from harness.records import CitedRule, Grade, Instance, Part
-from harness.text_similarity import scorer_id
 from harness.tree import Node, Path
 from harness.variants import Variant
 

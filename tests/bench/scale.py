@@ -23,7 +23,7 @@ from clevrpolicy.policy.policies import FAMILY
 from harness.engine import Engine, Local, R, T
 from harness.files import benchmark
 from harness.files.benchmark import Benchmark
-from harness.jobs import JobBlock, JobResult, run_blocks
+from harness.generation.jobs import JobBlock, JobResult, run_blocks
 from harness.records import Part, Run
 from harness.sampling import scored_instances
 

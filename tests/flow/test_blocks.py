@@ -12,12 +12,12 @@ from clevrpolicy.dataset import blocks
 from clevrpolicy.dataset.blocks import block_count
 from clevrpolicy.dataset.config import Config, SceneConfig
 from clevrpolicy.dataset.generate import generate, generate_blocks
-from harness.blocks import parse_blocks
 from harness.engine import Local
 from harness.errors import UserError
 from harness.files import store
 from harness.files.benchmark import Benchmark
 from harness.files.manifest import Manifest
+from harness.generation.blocks import parse_blocks
 from harness.request import EvalRequest
 from harness.run import evaluate
 from harness.verify import verify

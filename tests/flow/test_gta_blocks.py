@@ -14,12 +14,12 @@ import pytest
 from gtapolicy.dataset import generate
 from gtapolicy.dataset.config import GenerateConfig
 from gtapolicy.dataset.generate import DialogGenerator
-from harness.blocks import generate as generate_blocks
-from harness.blocks import generate_all
 from harness.engine import Local
 from harness.errors import UserError
 from harness.files import store
 from harness.files.benchmark import Benchmark
+from harness.generation.blocks import generate as generate_blocks
+from harness.generation.blocks import generate_all
 from harness.request import EvalRequest
 from harness.run import evaluate
 from harness.verify import verify

@@ -6,9 +6,9 @@ from gtapolicy.dataset.dialogs import Dialog, Step
 from gtapolicy.dataset.instances import FAMILY, PolicyPair, write
 from gtapolicy.policy import rules
 from gtapolicy.policy.override import make_override
-from harness.blocks import Block
 from harness.files import benchmark
 from harness.files.benchmark import Benchmark, BenchmarkSpec
+from harness.generation.blocks import Block
 from harness.seeds import rng
 
 TOWNS = "Ulm", "Bonn", "Kiel", "Köln"

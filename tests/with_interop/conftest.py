@@ -6,8 +6,8 @@ from clevrpolicy.dataset.config import SceneConfig
 from clevrpolicy.dataset.generate import generate
 from gtapolicy.dataset.config import GenerateConfig
 from gtapolicy.dataset.generate import DialogGenerator
-from harness.blocks import generate_all
 from harness.files.benchmark import Benchmark
+from harness.generation.blocks import generate_all
 
 
 @pytest.fixture(scope="session")

@@ -21,9 +21,9 @@ from gtapolicy.policy.override import make_override
 from gtapolicy.policy.random_rules import random_table
 from gtapolicy.policy.rules import Rule, RuleTable
 from gtapolicy.scenarios import Scenarios
-from harness.blocks import Block, generate_all
 from harness.errors import UserError
 from harness.files.benchmark import Benchmark
+from harness.generation.blocks import Block, generate_all
 from harness.seeds import rng
 from harness.variants import INTERNALIZED
 from harness.verify import verify

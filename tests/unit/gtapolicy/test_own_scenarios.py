@@ -10,9 +10,9 @@ from gtapolicy.dataset.config import GenerateConfig
 from gtapolicy.dataset.generate import DialogGenerator
 from gtapolicy.policy import rules
 from gtapolicy.scenarios import Scenarios
-from harness.blocks import generate_all
 from harness.errors import UserError
 from harness.files.benchmark import Benchmark
+from harness.generation.blocks import generate_all
 
 EXAMPLE = re.findall(r"```toml\n(.+?)```", Path("docs/gtapolicy_scenarios.md").read_text(), re.DOTALL)[0]
 OWN = """

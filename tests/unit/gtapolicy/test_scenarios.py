@@ -24,7 +24,7 @@ from gtapolicy.policy import rules
 from gtapolicy.scenarios import Scenarios
 from harness.errors import UserError
 from harness.files import store
-from harness.jobs import JobResult
+from harness.generation.jobs import JobResult
 
 SEEDS = (0, 1)
 SCENARIOS = Scenarios()

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness import text_similarity
-from harness.text_similarity import similarity
+from gtapolicy.grading import text_similarity
+from gtapolicy.grading.text_similarity import similarity
 
 words = st.text(st.characters(codec="ascii", exclude_categories=["Cc"]), max_size=30)
 

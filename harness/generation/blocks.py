@@ -21,7 +21,7 @@ from harness.engine import BlocksConfig, Engine, Local
 from harness.errors import UserError
 from harness.files import benchmark
 from harness.files.benchmark import BenchmarkSpec, Manifest
-from harness.jobs import Job, JobBlock, JobResult, run_blocks
+from harness.generation.jobs import Job, JobBlock, JobResult, run_blocks
 
 # The most instances of a block, unless a family cannot divide them further.
 BLOCK = 25_000

@@ -1,0 +1,1 @@
+"""How a family generates a benchmark: `blocks`, the parts of a large one, and `jobs`, which resume."""
