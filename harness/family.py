@@ -123,7 +123,7 @@ class DialogFamily(Family):
     """A family whose instances are the steps of dialogs: `--multi-turn` asks them one after another.
 
     The instances of a dialog are in one file, in the order of its steps. A step without an override has the
-    same answer under the policy that overrides the other steps. harness/dialogs.py explains how it is used.
+    same answer under the policy that overrides the other steps. `harness/dialogs` explains how it is used.
     """
 
     # The sentence in each question that says in which form to answer.

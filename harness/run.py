@@ -24,6 +24,7 @@ from pathlib import Path
 from harness import backends, variants
 from harness.backends import Backend
 from harness.backends.replicas import Checkpoint, Replicas
+from harness.dialogs.turns import TurnByTurn
 from harness.errors import UserError
 from harness.files import store
 from harness.files.benchmark import Benchmark
@@ -36,7 +37,6 @@ from harness.request import EvalRequest, reserve_run
 from harness.results import Result, Results
 from harness.sampling import scored_instances
 from harness.stats.clusters import cluster
-from harness.turns import TurnByTurn
 from harness.variants import VARIANTS
 
 # How many prompts are sent again, one at a time, to check whether batching changes responses.

@@ -17,15 +17,15 @@ from harness.backends.local.chat import check_template, end_tokens, render
 from harness.backends.local.tokens import as_text
 from harness.errors import UserError
 from harness.text import reason
-from training.collate import IGNORED, MaskingCollator
+from training.checkpoints.parent import load_parent
 from training.config import Recipe, RlSettings, Stage
-from training.dataset import Mixture, rows_to_check
-from training.parent import load_parent
-from training.rl.teacher import check_tokenizer
+from training.rl.teacher.model import check_tokenizer
 from training.rl.trainer import rl_config
 from training.rl.vllm_errors import check_installed
+from training.sequences.collate import IGNORED, MaskingCollator
+from training.sequences.dataset import Mixture, rows_to_check
+from training.sequences.template import without_spaces
 from training.stages import make_collator, positions, sft_config, trainer_arguments
-from training.template import without_spaces
 
 
 def check_stages(recipe: Recipe, stages: Sequence[Stage], parent: str) -> None:

@@ -16,12 +16,12 @@ import msgspec
 from harness.errors import UserError
 from harness.files import store
 from harness.parsing import FORMAT_WEIGHT
-from training.policy_rows import PolicyRow
-from training.rl.methods import TeacherSettings
+from training.rl.teacher.methods import TeacherSettings
+from training.sequences.policy_rows import PolicyRow
 
 SftStage = Literal["vm-cpt", "direct-sft", "cot-sft", "prompt-sft"]
 Stage = Literal[SftStage, "rl"]
-# Kinds of sequences: those of a supervised stage, or about the policy itself (training/policy_rows.py).
+# Kinds of sequences: those of a supervised stage, or about the policy itself (sequences/policy_rows.py).
 RowKind = Literal[SftStage, PolicyRow]
 Loss = Literal["sequence", "token"]
 
@@ -100,7 +100,7 @@ class RlSettings:
     # limit DAPO's penalty, which grows from 0 to -1 over their last overlong_buffer tokens before it.
     overlong: Literal["keep", "mask", "penalty"] = "keep"
     overlong_buffer: int = 0
-    # A teacher that sees the policy and corrects each token; its fields are in training/rl/methods.py.
+    # A teacher that sees the policy and corrects each token; rl/teacher/methods.py has its fields.
     teacher: TeacherSettings | None = None
     # The loss of CISPO (arXiv 2506.13585), which bounds the weight of a token and never drops its gradient.
     cispo: bool = False

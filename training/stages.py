@@ -27,21 +27,21 @@ from trl import SFTConfig
 from harness.backends.local.chat import placeholders
 from harness.backends.local.tokens import as_text
 from harness.errors import UserError
-from training.checkpoint import export
-from training.collate import MaskingCollator
+from training.checkpoints.lora import lora_config
+from training.checkpoints.parent import load_parent
+from training.checkpoints.pixels import write_limits
+from training.checkpoints.trained import export
 from training.config import Recipe, RlSettings, SftSettings, SftStage, Stage
 from training.curves.log import log_to_run
-from training.dataset import Mixture
-from training.devices import accumulation_steps, process_state
-from training.lora import lora_config
-from training.parent import load_parent
-from training.pixels import write_limits
-from training.resume import ResumeMixin
 from training.rl.vllm_errors import vllm_errors
-from training.sequence_loss import WeightedTrainer
-from training.template import SequenceTemplate
-from training.trl_fields import make_config, named_refusals
-from training.warmup import WarmupMixin
+from training.sequences.collate import MaskingCollator
+from training.sequences.dataset import Mixture
+from training.sequences.template import SequenceTemplate
+from training.trainers.devices import accumulation_steps, process_state
+from training.trainers.resume import ResumeMixin
+from training.trainers.sequence_loss import WeightedTrainer
+from training.trainers.trl_fields import make_config, named_refusals
+from training.trainers.warmup import WarmupMixin
 
 # Otherwise a bar for loading weights would appear between the bars of the stages.
 logging.disable_progress_bar()

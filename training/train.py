@@ -25,7 +25,7 @@ from harness.records import Json
 from training.config import Recipe, Stage, merge
 from training.cot.generate import CHAINS, read_chains
 from training.curves.history import RECORD_FILE, MetricValues, read_history
-from training.dataset import SPLIT, Mixture
+from training.sequences.dataset import SPLIT, Mixture
 
 # The flags that set the fields of a request which have other names.
 FLAGS = {"recipe.name": "recipe", "benchmark": "data", "digest": "data", "chains": "cot", "cot_sha256": "cot"}
@@ -82,7 +82,7 @@ def train(recipe: Recipe, run: Path, only: Stage | None = None) -> Path:
     if only is not None and only not in recipe.stages:
         raise UserError(f"stage: expected one of {', '.join(recipe.stages)} for {recipe.name}, got {only}")
     # torch takes some seconds to load, so it is imported late.
-    from training.devices import process_state
+    from training.trainers.devices import process_state
 
     state, data = process_state(), tuple(provenance(recipe))
     record = TrainingRecord(
@@ -129,8 +129,8 @@ def _train_stages(recipe: Recipe, run: Path, record: TrainingRecord, only: Stage
 def _train_one(recipe: Recipe, stage: Stage, parent: str, run: Path, earlier: TrainingRecord) -> None:
     """Trains a stage. The main process writes its record, which includes the records of earlier stages."""
     from training.curves.page import write_curves
-    from training.devices import process_state
     from training.stages import train_stage
+    from training.trainers.devices import process_state
 
     steps, stop_reason = train_stage(recipe, stage, parent, run)
     state = process_state()

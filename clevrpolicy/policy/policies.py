@@ -9,7 +9,7 @@ from clevrpolicy.dataset.config import Config
 from clevrpolicy.policy import tree as trees
 from clevrpolicy.policy import wording
 from clevrpolicy.policy.tree import Leaf, Node, Tree
-from harness.names import pronounceable
+from harness.generation.names import pronounceable
 from harness.records import Policy
 from harness.seeds import rng
 

@@ -31,7 +31,7 @@ from harness.files import benchmark, store
 from harness.files.benchmark import BenchmarkSpec, Manifest
 from harness.generation.blocks import BLOCK, Block, Generator, block_folder, share
 from harness.generation.jobs import Job, JobResult
-from harness.names import pronounceable
+from harness.generation.names import pronounceable
 from harness.progress import Bar
 
 JPEG_QUALITY = 90

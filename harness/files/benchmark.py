@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 from harness import registry
-from harness.dialogs import Dialogs
+from harness.dialogs.dialog import Dialogs
 from harness.errors import UserError
 from harness.family import DialogFamily, Family
 from harness.files import store

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 
 from harness import variants
-from harness.dialogs import Rollout
+from harness.dialogs.dialog import Rollout
 from harness.metrics.metric import NUMBER, Metric, mean_row
 from harness.records import MULTI_TURN, ReportRow
 from harness.results import Key, Result, Results

@@ -40,7 +40,7 @@ def measure(stage: str, side: str, checkpoint: str, benchmark: str, cot: str) ->
     from transformers import TrainerCallback
 
     from training import config
-    from training.dataset import Mixture
+    from training.sequences.dataset import Mixture
     from training.stages import make_trainer
 
     seconds: list[float] = []
@@ -92,7 +92,7 @@ def plain_trainer(recipe: Any, stage: str, checkpoint: str, work: Path, mixture:
     from trl import GRPOTrainer, SFTConfig, SFTTrainer
 
     from training import stages
-    from training.parent import load_parent
+    from training.checkpoints.parent import load_parent
     from training.rl import rewards
     from training.rl import trainer as rl
 

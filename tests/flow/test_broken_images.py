@@ -140,7 +140,7 @@ def test_a_broken_image_is_shown_as_its_reason(benchmark: Benchmark, tmp_path: P
 def test_training_names_the_instance_before_the_first_step(visual_folder: Path, tmp_path: Path) -> None:
     from harness.files import benchmark as benchmarks
     from training.config import TrainingData
-    from training.dataset import Mixture
+    from training.sequences.dataset import Mixture
 
     copy = Path(shutil.copytree(visual_folder, tmp_path / "copy"))
     spoiled = Benchmark(copy).instances("train")[-1]

@@ -16,7 +16,8 @@ import harness
 from gtapolicy.grading.calls import Call
 from harness.backends import Backend, Sampling, failure
 from harness.cli import eval_
-from harness.dialogs import MAX_WRONG
+from harness.dialogs.dialog import MAX_WRONG
+from harness.dialogs.turns import Turn
 from harness.errors import UserError
 from harness.files.benchmark import Benchmark
 from harness.files.store import Log, read_lines
@@ -25,7 +26,6 @@ from harness.parsing import in_box
 from harness.records import MULTI_TURN, Prompt, Report, Response, Score
 from harness.request import EvalRequest
 from harness.run import evaluate, score
-from harness.turns import Turn
 from harness.variants import INTERNALIZED, VARIANTS
 from leaderboards.checks.submission import Refusal
 from leaderboards.storage.board import Boards

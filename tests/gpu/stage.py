@@ -18,7 +18,7 @@ import torch
 from transformers import TrainerCallback
 
 from training import config
-from training.dataset import Mixture
+from training.sequences.dataset import Mixture
 from training.stages import make_trainer
 
 RECIPES = {"vm-cpt": "vm-cpt-cot-sft", "cot-sft": "cot-sft", "rl": "rl-from-base", "rl-poro": "rl-from-base"}

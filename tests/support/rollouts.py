@@ -11,8 +11,8 @@ from harness.backends.local.chat import Reader
 from harness.backends.local.checkpoint import load_checkpoint
 from harness.variants import IN_CONTEXT, INTERNALIZED, Variant, prompt
 from training.config import TrainingData
-from training.dataset import Mixture
 from training.rl.rollout import PolicyRolloutTrainer
+from training.sequences.dataset import Mixture
 
 SETTINGS = {
     "per_device_train_batch_size": 4,

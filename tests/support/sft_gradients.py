@@ -8,7 +8,7 @@ import torch
 from transformers import TrainerCallback
 
 from training import config
-from training.dataset import Mixture
+from training.sequences.dataset import Mixture
 from training.stages import make_trainer
 
 LOSSES = ("sequence", "token")

@@ -24,9 +24,9 @@ from trl import GRPOConfig
 
 from harness.backends.local.text_processor import TextProcessor
 from harness.seeds import rng
-from training.rl.methods import TeacherSettings
-from training.rl.per_token import PerTokenTrainer
-from training.rl.teacher import Teacher
+from training.rl.teacher.methods import TeacherSettings
+from training.rl.teacher.model import Teacher
+from training.rl.teacher.per_token import PerTokenTrainer
 from training.rl.trainer import LOSSES
 
 KEYS, CODES = 8, 64

@@ -12,8 +12,8 @@ pytest.importorskip("vllm", reason="vLLM is not installed here; make test-vllm c
 from rollouts import eval_inputs, make_mixture, make_trainer, next_rows, response_logps
 from trl import GRPOTrainer
 
-from training.dataset import Mixture
 from training.rl.rollout import _messages
+from training.sequences.dataset import Mixture
 
 
 @pytest.fixture(scope="module")

@@ -8,9 +8,9 @@
         environment_factory=dialogs.environment,
     )
 
-A dialog proceeds as in `harness eval --multi-turn` (harness/dialogs.py), with two differences that follow
-from TRL. The model calls the tool `call`, in the form of its own chat template, instead of writing JSON into
-a box. And the dialog also ends when a response calls no tool.
+A dialog proceeds as in `harness eval --multi-turn` (`harness/dialogs`), with two differences that follow from
+TRL. The model calls the tool `call`, in the form of its chat template, instead of writing JSON into a box. And
+the dialog also ends when a response calls no tool.
 """
 
 import json
@@ -18,11 +18,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from harness import variants
-from harness.dialogs import Rollout
+from harness.dialogs.dialog import Rollout
 from harness.files.benchmark import Benchmark
 from harness.records import MULTI_TURN, Instance
 from harness.variants import INTERNALIZED, Variant
-from training.dataset import SPLIT, AsText, prompt_messages
+from training.sequences.dataset import SPLIT, AsText, prompt_messages
 
 # In place of the sentence of a question that asks for JSON.
 FORM = "Make it with the tool `call`, and answer the query once no call is missing."

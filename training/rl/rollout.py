@@ -42,7 +42,6 @@ from trl.trainer.utils import strip_images_from_messages
 
 from harness.backends.local.chat import end_tokens, placeholders
 from harness.errors import UserError
-from training.resume import EpochOrderSampler, ResumeMixin
 from training.rl.dynamic_sampling import (
     BatchFiller,
     groups_with_variance,
@@ -53,7 +52,8 @@ from training.rl.kl import BoundedKl
 from training.rl.rewards import graded_message
 from training.rl.rollout_batch import PromptRow, RolloutBatch, reward_metrics
 from training.rl.shared_prefix import PromptBatch, generate, policy_parts, read_batches
-from training.warmup import WarmupMixin
+from training.trainers.resume import EpochOrderSampler, ResumeMixin
+from training.trainers.warmup import WarmupMixin
 
 # GRPO: training ends after so many consecutive batches in which the rewards of no group differ.
 PATIENCE = 20
@@ -111,7 +111,7 @@ class PolicyRolloutTrainer(WarmupMixin, ResumeMixin, BoundedKl):
         self.generation_config.update(suppress_tokens=suppressed, eos_token_id=self.eos_token_ids)
 
     def _get_train_sampler(self, dataset: Any = None) -> Any:
-        """Wraps TRL's sampler, so that a resumed run has the same order of prompts (training/resume.py)."""
+        """Wraps TRL's sampler, so that a resumed run has the same order of prompts (trainers/resume.py)."""
         sampler = super()._get_train_sampler(dataset)
         if not self.shuffle_dataset:
             return sampler

@@ -8,13 +8,13 @@ from trl.rewards import get_soft_overlong_punishment
 
 from harness.backends.local.tokens import as_text
 from training.config import RlSettings
-from training.dataset import SPLIT, Mixture
-from training.devices import accumulation_steps, process_state
 from training.rl import rewards
 from training.rl.citations import citation_reward
-from training.rl.per_token import PerTokenTrainer
-from training.rl.teacher import load_teacher
-from training.trl_fields import make_config
+from training.rl.teacher.model import load_teacher
+from training.rl.teacher.per_token import PerTokenTrainer
+from training.sequences.dataset import SPLIT, Mixture
+from training.trainers.devices import accumulation_steps, process_state
+from training.trainers.trl_fields import make_config
 
 # The arguments of GRPOConfig that differ by algorithm (paper, TriMPI, RL). GRPO averages over each response
 # and then over responses, and adds the k3 estimate of the KL. DAPO averages over all tokens, without KL.

@@ -26,7 +26,7 @@ from harness.variants import VARIANTS
 from training import config
 from training.config import Recipe, Stage
 from training.cot.config import CotMethod
-from training.dataset import needs_chains
+from training.sequences.dataset import needs_chains
 
 HERE = Path(__file__).parent
 SWEEP = "sweep.toml"

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from gtapolicy.grading.calls import Call
 from gtapolicy.grading.family import WRONG
 from harness import variants
-from harness.dialogs import MAX_WRONG, MULTI_TURN, Rollout, responses_in
+from harness.dialogs.dialog import MAX_WRONG, MULTI_TURN, Rollout, responses_in
 from harness.errors import UserError
 from harness.family import Outcome
 from harness.files.benchmark import Benchmark

@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch.nn.functional import kl_div
 
-from training.rl.divergence import NEVER, compare, log_probs_of
-from training.rl.methods import Divergence
+from training.rl.teacher.divergence import NEVER, compare, log_probs_of
+from training.rl.teacher.methods import Divergence
 
 KINDS: tuple[Divergence, ...] = get_args(Divergence)
 TOKENS, WIDTH, VOCABULARY, TEMPERATURE, BANNED = 23, 8, 31, 0.7, (3, 5)

@@ -14,7 +14,6 @@ from rollouts import eval_inputs, hash_reward, make_mixture, make_trainer, next_
 
 from harness.errors import UserError
 from harness.seeds import rng
-from training.dataset import Mixture
 from training.rl import rollout
 from training.rl.dynamic_sampling import (
     BatchFiller,
@@ -22,6 +21,7 @@ from training.rl.dynamic_sampling import (
     replacement_prompts,
     useful_groups,
 )
+from training.sequences.dataset import Mixture
 
 Make = Callable[..., Any]
 NAN = float("nan")

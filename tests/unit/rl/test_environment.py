@@ -12,7 +12,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from trl import GRPOConfig, GRPOTrainer
 
 from gtapolicy.grading.calls import Call
-from harness.dialogs import MAX_WRONG
+from harness.dialogs.dialog import MAX_WRONG
 from harness.errors import UserError
 from harness.files.benchmark import Benchmark
 from harness.variants import IN_CONTEXT, OVERRIDE

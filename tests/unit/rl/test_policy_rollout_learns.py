@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from toy_policy import CODES, steps_to_learn, warm_up
 
-from training.rl.methods import TeacherSettings
+from training.rl.teacher.methods import TeacherSettings
 
 SEEDS = range(5)
 

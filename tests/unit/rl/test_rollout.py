@@ -11,8 +11,8 @@ from trl import GRPOTrainer
 from harness.backends import Sampling
 from harness.backends.local.hf import HuggingFace
 from harness.files.benchmark import Benchmark
-from training.dataset import Mixture
 from training.rl.rollout import PolicyRolloutTrainer
+from training.sequences.dataset import Mixture
 
 
 class RecordingTrainer(PolicyRolloutTrainer):  # type: ignore[misc]

@@ -16,11 +16,11 @@ from harness.backends.local.checkpoint import load_checkpoint
 from harness.errors import UserError
 from training import config, stages
 from training.check import check_stages
-from training.rl.divergence import log_probs_of
-from training.rl.methods import TeacherSettings
-from training.rl.per_token import PerTokenTrainer
 from training.rl.shared_prefix import completion_states
-from training.rl.teacher import Teacher, check_tokenizer
+from training.rl.teacher.divergence import log_probs_of
+from training.rl.teacher.methods import TeacherSettings
+from training.rl.teacher.model import Teacher, check_tokenizer
+from training.rl.teacher.per_token import PerTokenTrainer
 from training.rl.trainer import LOSSES, rl_config
 
 CPU = torch.device("cpu")

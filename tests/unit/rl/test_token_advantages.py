@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from harness.errors import UserError
-from training.rl.advantages import token_advantages
-from training.rl.methods import Method, TeacherSettings
+from training.rl.teacher.advantages import token_advantages
+from training.rl.teacher.methods import Method, TeacherSettings
 
 
 def expected(method: Method, weight: float, a: float, d: float) -> float:

@@ -10,8 +10,8 @@ from trl import GRPOTrainer, SFTTrainer
 from trl.trainer.utils import RepeatSampler
 
 from training.rl.kl import BoundedKl
-from training.rl.per_token import PerTokenTrainer
 from training.rl.rollout import PolicyRolloutTrainer
+from training.rl.teacher.per_token import PerTokenTrainer
 
 # Name of each method -> its parameters.
 METHODS = {
@@ -88,24 +88,24 @@ def test_generate_returns_the_same_values() -> None:
 
 
 def test_the_sampler_has_its_own_generator() -> None:
-    """training.resume.EpochOrderSampler seeds it."""
+    """training.trainers.resume.EpochOrderSampler seeds it."""
     sampler = RepeatSampler([1, 2, 3], 2, seed=5)
     assert sampler.seed == 5 and hasattr(sampler.generator, "manual_seed")
 
 
 def test_a_checkpoint_is_loaded_by_the_same_method() -> None:
-    """training.resume.ResumeMixin replaces it."""
+    """training.trainers.resume.ResumeMixin replaces it."""
     parameters = list(inspect.signature(Trainer._load_from_checkpoint).parameters)
     assert parameters == ["self", "resume_from_checkpoint", "model"]
 
 
 def test_the_supervised_loss_is_made_of_the_same_parts() -> None:
-    """training.sequence_loss replaces the divisor and weights the log-probabilities."""
+    """training.trainers.sequence_loss replaces the divisor and weights the log-probabilities."""
     parameters = list(inspect.signature(Trainer._get_num_items_in_batch).parameters)
     assert parameters == ["self", "batch_samples", "device"]
     source = inspect.getsource(SFTTrainer.compute_loss)
     for part in ("outputs = model(**inputs, fused_lm_head=True)", "per_token_loss = -outputs.log_probs"):
-        assert part in source, f"SFTTrainer.compute_loss no longer has {part}; see training/sequence_loss.py"
+        assert part in source, f"SFTTrainer.compute_loss no longer has {part}; see trainers/sequence_loss.py"
 
 
 def test_every_override_is_listed_here() -> None:

@@ -14,13 +14,13 @@ from harness.errors import UserError
 from harness.files import store
 from harness.files.benchmark import Benchmark
 from training import config
-from training.collate import IGNORED, MaskingCollator
 from training.config import TrainingData
 from training.cot.config import CotRequest
 from training.cot.generate import make_chains, read_chains
 from training.curves.history import RECORD_FILE
-from training.dataset import Mixture
-from training.template import SequenceTemplate
+from training.sequences.collate import IGNORED, MaskingCollator
+from training.sequences.dataset import Mixture
+from training.sequences.template import SequenceTemplate
 from training.train import TrainingRecord, train
 
 ROWS = {"vm-cpt": 1, "policy": 1, "rewording": 2, "rules": 8, "cot-sft": 1}

@@ -12,10 +12,10 @@ from sft_gradients import LOSSES, Gradients, make, train
 from transformers import Qwen2_5_VLForConditionalGeneration
 
 from harness.files.benchmark import Benchmark
-from training.collate import IGNORED
 from training.cot.config import CotRequest
 from training.cot.generate import make_chains
-from training.sequence_loss import token_weights
+from training.sequences.collate import IGNORED
+from training.trainers.sequence_loss import token_weights
 
 
 @pytest.fixture(scope="module")

@@ -15,13 +15,13 @@ from harness.backends.local.chat import Reader, placeholders
 from harness.backends.local.checkpoint import load_checkpoint
 from harness.errors import UserError
 from harness.files.benchmark import Benchmark
-from training.collate import IGNORED, MaskingCollator
+from training.checkpoints.lora import lora_config
 from training.config import SftSettings, TrainingData
 from training.cot.config import CotRequest
 from training.cot.generate import make_chains
-from training.dataset import SEQUENCE_FORMATS, Mixture, sequences_per_epoch
-from training.lora import lora_config
-from training.template import SequenceTemplate
+from training.sequences.collate import IGNORED, MaskingCollator
+from training.sequences.dataset import SEQUENCE_FORMATS, Mixture, sequences_per_epoch
+from training.sequences.template import SequenceTemplate
 
 # Model and processor.
 Loaded = tuple[Any, Any]

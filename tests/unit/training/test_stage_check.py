@@ -23,8 +23,8 @@ from training import config
 from training.check import check_images_of_rl, check_lengths_of_rl, check_stages
 from training.cot.config import CotRequest
 from training.cot.generate import make_chains
-from training.dataset import Mixture
-from training.template import SequenceTemplate
+from training.sequences.dataset import Mixture
+from training.sequences.template import SequenceTemplate
 from training.train import train
 
 CPU = torch.device("cpu")

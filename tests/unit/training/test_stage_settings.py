@@ -14,12 +14,12 @@ from harness.backends.local.checkpoint import load_checkpoint
 from harness.errors import UserError
 from harness.files.benchmark import Benchmark
 from training import config
+from training.checkpoints.lora import freeze_vision
+from training.checkpoints.parent import load_parent
+from training.checkpoints.pixels import limit_pixels
 from training.cot.config import CotRequest
 from training.cot.generate import make_chains
-from training.dataset import Mixture
-from training.lora import freeze_vision
-from training.parent import load_parent
-from training.pixels import limit_pixels
+from training.sequences.dataset import Mixture
 from training.stages import make_trainer, sft_config
 from training.train import train
 

@@ -11,8 +11,8 @@ from safetensors.torch import load_file, save_file
 
 from harness.backends.local.checkpoint import load_checkpoint
 from harness.errors import UserError
-from training.checkpoint import export
-from training.lora import language_layers
+from training.checkpoints.lora import language_layers
+from training.checkpoints.trained import export
 
 CPU = torch.device("cpu")
 

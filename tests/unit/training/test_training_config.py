@@ -7,9 +7,10 @@ import pytest
 import torch
 
 from harness.errors import UserError
-from training import config, devices
+from training import config
 from training.curves.history import RECORD_FILE
 from training.train import reserve_run
+from training.trainers import devices
 
 REQUIRED: dict[str, Any] = {"base": "base", "data": [{"benchmark": "bench", "cot": "chains"}]}
 

@@ -6,7 +6,7 @@ import pytest
 from trl import SFTConfig
 
 from harness.errors import UserError
-from training.trl_fields import make_config, named_refusals
+from training.trainers.trl_fields import make_config, named_refusals
 
 
 @pytest.mark.parametrize(

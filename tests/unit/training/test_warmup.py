@@ -10,7 +10,7 @@ from transformers import Trainer, TrainingArguments
 
 from training.rl.rollout import PolicyRolloutTrainer
 from training.stages import SupervisedTrainer
-from training.warmup import WarmupMixin
+from training.trainers.warmup import WarmupMixin
 
 RATE, UPDATES = 1.0, 8
 

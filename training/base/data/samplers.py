@@ -11,7 +11,7 @@ from clevrpolicy.policy import wording
 from clevrpolicy.policy.tree import Leaf, Node, PathConstraint, Tree, witness
 from clevrpolicy.scene.ontology import KINDS, Kind
 from clevrpolicy.scene.placement import split_of
-from harness.names import pronounceable
+from harness.generation.names import pronounceable
 from training.base.data.examples import Picture
 from training.base.data.image_pool import MAX_OBJECTS, MIN_OBJECTS, ImagePool
 

@@ -21,7 +21,7 @@ from clevrpolicy import skills
 from clevrpolicy.dataset import instances
 from clevrpolicy.policy import reasoning, wording
 from clevrpolicy.scene.ontology import ATTRIBUTES
-from harness import names
+from harness.generation import names
 from harness.parsing import FORMAT
 
 # Maximum size of the BPE vocabulary, including bytes and special tokens.

@@ -4,9 +4,9 @@
           |
           v   for each micro-batch, inside TRL's _compute_loss
     log-probabilities and hidden states of y given (Q, I)        the student, one pass
-    hidden states of y given (Q, I, P)                           training/rl/teacher.py, one pass
-          |                                                      training/rl/divergence.py, in chunks
-          +-- d --------------> advantages (B, T)                training/rl/advantages.py
+    hidden states of y given (Q, I, P)                           training/rl/teacher/model.py, one pass
+          |                                                      training/rl/teacher/divergence.py, in chunks
+          +-- d --------------> advantages (B, T)                training/rl/teacher/advantages.py
           +-- a divergence ---> added to the loss, averaged over tokens as TRL averages its own
 
 The student's values come from the pass that TRL makes anyway, so the teacher costs one pass without gradient.
@@ -20,11 +20,11 @@ from typing import Any
 import torch
 from transformers import TrainerCallback
 
-from training.rl.advantages import token_advantages
-from training.rl.divergence import compare, log_probs_of
 from training.rl.rollout import PolicyRolloutTrainer
 from training.rl.rollout_batch import PromptRow, RolloutBatch
-from training.rl.teacher import Teacher
+from training.rl.teacher.advantages import token_advantages
+from training.rl.teacher.divergence import compare, log_probs_of
+from training.rl.teacher.model import Teacher
 
 # The key of the rows in the inputs of TRL's loss.
 ROWS = "rows"

@@ -8,8 +8,8 @@ solved once the recorded calls of all steps were made in order. It ends unsolved
 call, because no result is recorded for such calls.
 
 `Rollout` is a dialog while it is played. `Dialogs` makes the dialogs of a benchmark and grades transcripts by
-playing them again, so a score depends on nothing but the benchmark and the responses. harness/turns.py plays
-all dialogs of a run together.
+playing them again, so a score depends on nothing but the benchmark and the responses. `turns` plays all
+dialogs of a run together.
 """
 
 import re

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch.utils.checkpoint import checkpoint
 
-from training.rl.methods import Divergence
+from training.rl.teacher.methods import Divergence
 
 # Tokens that are compared at a time: 155 MB for each copy of their logits, with a vocabulary of 152,000.
 CHUNK = 256

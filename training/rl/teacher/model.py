@@ -20,8 +20,8 @@ from trl.data_utils import prepare_multimodal_messages
 from harness.backends.local.checkpoint import check_location, load_checkpoint, read_processor
 from harness.backends.local.tokens import as_text
 from harness.errors import UserError
-from training.rl.methods import TeacherSettings
 from training.rl.shared_prefix import completion_states, policy_parts
+from training.rl.teacher.methods import TeacherSettings
 
 AVERAGE = "teacher.safetensors"
 

@@ -14,8 +14,8 @@ from typing import Any
 import torch
 from trl import SFTTrainer
 
-from training.collate import IGNORED
 from training.config import Loss
+from training.sequences.collate import IGNORED
 
 
 class WeightedTrainer(SFTTrainer):  # type: ignore[misc]

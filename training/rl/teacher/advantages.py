@@ -13,7 +13,7 @@ Only the student's log-probability has a gradient in it, so this is the advantag
 
 import torch
 
-from training.rl.methods import Method
+from training.rl.teacher.methods import Method
 
 # RLSD: how far the scale of an advantage may be from 1, and the steepness of SDAR's gate. Both are defaults
 # of public implementations.

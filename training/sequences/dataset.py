@@ -19,7 +19,7 @@ from harness.seeds import rng
 from harness.variants import IN_CONTEXT, INTERNALIZED, Variant
 from training.config import RowKind, SftStage, Stage, TrainingData
 from training.cot.generate import read_chains
-from training.policy_rows import policy_sequence
+from training.sequences.policy_rows import policy_sequence
 
 SPLIT = "train"
 # What a dataset stores of a row; `number` distinguishes rows of the same kind.

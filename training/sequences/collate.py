@@ -15,7 +15,7 @@ import torch
 from trl.trainer.sft_trainer import DataCollatorForVisionLanguageModeling
 
 from harness.errors import UserError
-from training.template import SequenceTemplate
+from training.sequences.template import SequenceTemplate
 
 # The label that PyTorch's cross entropy ignores.
 IGNORED = -100

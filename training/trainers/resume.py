@@ -16,7 +16,7 @@ from torch.utils.data import Sampler
 from transformers import PreTrainedModel
 
 from harness.seeds import rng
-from training.checkpoint import load_saved
+from training.checkpoints.trained import load_saved
 
 
 class ResumeMixin:

@@ -5,10 +5,10 @@ from typing import Any
 from harness.backends.local.checkpoint import load_checkpoint
 from harness.errors import UserError
 from harness.text import reason
-from training.checkpoint import CPU
+from training.checkpoints.lora import freeze_vision
+from training.checkpoints.pixels import limit_pixels
+from training.checkpoints.trained import CPU
 from training.config import Recipe
-from training.lora import freeze_vision
-from training.pixels import limit_pixels
 
 
 def load_parent(recipe: Recipe, parent: str) -> tuple[Any, Any]:

@@ -1,7 +1,7 @@
 """Methods in which a teacher that sees the policy corrects the student's own responses, token by token.
 
 Student and teacher read the same response y, the student after (Q, I) and the teacher after (Q, I, P). Only
-`training/rl/advantages.py` and `training/rl/divergence.py` know their formulas.
+`training/rl/teacher/advantages.py` and `training/rl/teacher/divergence.py` know their formulas.
 """
 
 from dataclasses import dataclass

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from harness import variants
 from harness.backends import Backend, failure, storable
-from harness.dialogs import Rollout
+from harness.dialogs.dialog import Rollout
 from harness.files.benchmark import Benchmark
 from harness.files.store import Log
 from harness.progress import note
