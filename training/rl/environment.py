@@ -9,8 +9,8 @@
     )
 
 A dialog proceeds as in `harness eval --multi-turn` (`harness/dialogs`), with two differences that follow from
-TRL. The model calls the tool `call`, in the form of its chat template, instead of writing JSON into a box. And
-the dialog also ends when a response calls no tool.
+TRL. The model calls the tool `call`, in the form of its chat template, instead of writing JSON into a box.
+And the dialog also ends when a response calls no tool.
 """
 
 import json
