@@ -92,9 +92,10 @@ def drawing(
     # Matplotlib takes most of a second to import, and most commands draw nothing.
     from matplotlib import rc_context
     from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     with rc_context(style.settings(salt)):
-        figure = Figure(figsize=size, layout="constrained")
+        figure = Figure(figsize=size)
         all_axes = figure.subplots(1, panels, sharey=True, squeeze=False)[0]
         drawn = Drawing(figure, list(all_axes), all_axes[0], style)
         yield drawn
@@ -102,6 +103,8 @@ def drawing(
             axes.grid(axis=grid, color=style.ink, alpha=0.15)
             axes.set_axisbelow(True)
             axes.spines[["top", "right"]].set_visible(False)
+        # If the figure had this engine, savefig would draw everything twice.
+        ConstrainedLayoutEngine().execute(figure)
         file = io.BytesIO()
         form: dict[str, Any] = {"transparent": True} if style is INLINE else {"facecolor": "white"}
         metadata = dict.fromkeys(("Date", "Creator", "Format", "Type"))
@@ -141,18 +144,24 @@ def group_plot(group: Group) -> Markup:
     upright = all(len(member) <= 4 for member in members)
     size = (6.4, 3.5) if upright else (6.4, 1.2 + 0.45 * len(members))
     with drawing(size, f"{metric.name}/{group.name}", grid="y" if upright else "x") as plot:
-        for row in rows:
-            offset = (variants.index(row.variant) - (len(variants) - 1) / 2) / len(variants)
-            slot = members.index(row.member)
-            if row.chance is not None:
+        for index, variant in enumerate(variants):
+            offset = (index - (len(variants) - 1) / 2) / len(variants)
+            here = [(members.index(row.member), row) for row in rows if row.variant == variant]
+            chances = [(slot + offset, scale * row.chance) for slot, row in here if row.chance is not None]
+            if chances:
                 lines = plot.axes.hlines if upright else plot.axes.vlines
+                middles, values = zip(*chances, strict=True)
                 half = 0.5 / len(variants)
-                start, end = slot + offset - half, slot + offset + half
-                lines(scale * row.chance, start, end, INLINE.ink, "dashed", linewidth=1)
-            if row.mean is not None and row.low is not None and row.high is not None:
-                index = variant_index(row)
-                point = scale * row.mean, scale * row.low, scale * row.high
-                points(plot, index, [slot + 0.75 * offset], [point], upright=upright)
+                starts, ends = [middle - half for middle in middles], [middle + half for middle in middles]
+                lines(values, starts, ends, INLINE.ink, "dashed", linewidth=1)
+            measured = [
+                (slot + 0.75 * offset, (scale * row.mean, scale * row.low, scale * row.high))
+                for slot, row in here
+                if row.mean is not None and row.low is not None and row.high is not None
+            ]
+            if measured:
+                slots, of_slots = zip(*measured, strict=True)
+                points(plot, variant_index(here[0][1]), slots, of_slots, upright=upright)
         places = range(len(members))
         names = list(map(short, members))
         if upright:

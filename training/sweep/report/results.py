@@ -27,6 +27,7 @@ OVER_NO_PORO: Key = ("gain", "over no PoRo")
 WITHOUT_PORO = {
     "trimpi-poro-grpo": "trimpi-grpo",
     "trimpi-poro-dapo": "trimpi-dapo",
+    "cot-sft-poro-grpo": "cot-sft-grpo",
     "cot-sft-poro-dapo": "cot-sft-dapo",
 }
 
