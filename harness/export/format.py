@@ -17,6 +17,14 @@ Pictures = Callable[[Sequence[Part]], list[dict[str, Any]]]
 
 
 @dataclass(frozen=True, slots=True)
+class Column:
+    """The type of a column, and what it contains."""
+
+    feature: Feature
+    contents: str
+
+
+@dataclass(frozen=True, slots=True)
 class Table:
     """The rows of a variant and a split, after they were written."""
 
@@ -58,9 +66,7 @@ class Format(ABC):
     usage: ClassVar[str]
     # Trainers need only the prompts without a policy.
     variants: ClassVar[Sequence[str]] = tuple(VARIANTS)
-    features: ClassVar[Mapping[str, Feature]]
-    # What each column contains.
-    columns: ClassVar[Mapping[str, str]]
+    columns: ClassVar[Mapping[str, Column]]
 
     @abstractmethod
     def values(self, row: Row, number: int, pictures: Pictures) -> Values:
@@ -74,19 +80,16 @@ class Format(ABC):
 class Questions(Format):
     """Columns for evaluators: the prompt as text with placeholders for its images."""
 
-    features: ClassVar[Mapping[str, Feature]] = {
-        **dict.fromkeys(("id", "policy", "question"), TEXT),
-        "images": IMAGES,
-        **dict.fromkeys(("answer", "gold", "answer_key"), TEXT),
-    }
-    columns: ClassVar[Mapping[str, str]] = {
-        "id": "identifies prompt and benchmark; `harness score` accepts responses under this id",
-        "policy": "the policy that governs the answer",
-        "question": "the prompt; each `<image>` stands for the next image",
-        "images": "the images of the prompt",
-        "answer": "the correct answer",
-        "gold": "a complete correct response with its reasoning",
-        "answer_key": "what `harness.grade(answer_key, response)` needs",
+    columns: ClassVar[Mapping[str, Column]] = {
+        "id": Column(
+            TEXT, "identifies prompt and benchmark; `harness score` accepts responses under this id"
+        ),
+        "policy": Column(TEXT, "the policy that governs the answer"),
+        "question": Column(TEXT, "the prompt; each `<image>` stands for the next image"),
+        "images": Column(IMAGES, "the images of the prompt"),
+        "answer": Column(TEXT, "the correct answer"),
+        "gold": Column(TEXT, "a complete correct response with its reasoning"),
+        "answer_key": Column(TEXT, "what `harness.grade(answer_key, response)` needs"),
     }
 
     def values(self, row: Row, number: int, pictures: Pictures) -> Values:

@@ -115,7 +115,8 @@ def _write_table(
     with store.writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
     table = _table(found, variant, split)
-    table = replace(table, shards=write_shards(folder, split, format_.features, values()))
+    features = {name: column.feature for name, column in format_.columns.items()}
+    table = replace(table, shards=write_shards(folder, split, features, values()))
     if large:
         note(f"{large} rows of {variant} {split} have over 2 MB; the Hub's viewer leaves them out")
     return table

@@ -51,8 +51,6 @@ ODD = ("", "Case 1", r"\boxed{}", r"<think>a</think>\boxed{Case 1}", "<think>cut
 
 def test_every_registered_format_is_tested() -> None:
     assert FIELDS.keys() == FORMATS.keys(), "add where the new format has its answer key to FIELDS"
-    for format_ in FORMATS.values():
-        assert format_.columns.keys() == format_.features.keys()
 
 
 @pytest.mark.parametrize("name", FORMATS)

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import ClassVar
 
-from harness.export.format import Export, Format, Pictures, copied
-from harness.export.parquet import IMAGES, TEXT, Feature, Values
+from harness.export.format import Column, Export, Format, Pictures, copied
+from harness.export.parquet import IMAGES, TEXT, Values
 from harness.export.rows import Row, marked
 from harness.variants import INTERNALIZED
 
@@ -19,17 +19,11 @@ python -m verl.trainer.main config=examples/config.yaml \\
     worker.reward.reward_function={out}/reward.py:compute_score ...
 ```"""
     variants = (INTERNALIZED.name,)
-    features: ClassVar[Mapping[str, Feature]] = {
-        "id": TEXT,
-        "problem": TEXT,
-        "images": IMAGES,
-        "answer": TEXT,
-    }
-    columns: ClassVar[Mapping[str, str]] = {
-        "id": "identifies prompt and benchmark",
-        "problem": "the prompt; each `<image>` stands for the next image",
-        "images": "the images of the prompt",
-        "answer": "the answer key, which `reward.py` passes to `harness.reward`",
+    columns: ClassVar[Mapping[str, Column]] = {
+        "id": Column(TEXT, "identifies prompt and benchmark"),
+        "problem": Column(TEXT, "the prompt; each `<image>` stands for the next image"),
+        "images": Column(IMAGES, "the images of the prompt"),
+        "answer": Column(TEXT, "the answer key, which `reward.py` passes to `harness.reward`"),
     }
 
     def values(self, row: Row, number: int, pictures: Pictures) -> Values:

@@ -4,8 +4,8 @@ import base64
 from collections.abc import Mapping
 from typing import ClassVar
 
-from harness.export.format import Export, Pictures, Questions, images_count
-from harness.export.parquet import IMAGES, TEXT, Feature, Values
+from harness.export.format import Column, Export, Pictures, Questions, images_count
+from harness.export.parquet import IMAGES, TEXT, Values
 from harness.export.rows import Row, marked
 
 # The last box, without LaTeX around its answer.
@@ -25,19 +25,20 @@ Upload the folder with `hf upload ORGANIZATION/{name} {out} --repo-type dataset`
 most one image and the answers are short texts, `eval.yaml` describes the evaluation for the Hub. It finds
 the answer with a regular expression, because an evaluation on the Hub runs no code of ours. `harness.grade`
 also reads answers in Markdown and LaTeX."""
-    features: ClassVar[Mapping[str, Feature]] = {
-        **Questions.features,
-        "teacher_question": TEXT,
-        "teacher_images": IMAGES,
-        "input": TEXT,
-        "input_image": TEXT,
-    }
-    columns: ClassVar[Mapping[str, str]] = {
+    columns: ClassVar[Mapping[str, Column]] = {
         **Questions.columns,
-        "teacher_question": "the prompt with the policy, for a teacher; empty if `question` has the policy",
-        "teacher_images": "the images of the teacher's prompt; empty if they are those of `images`",
-        "input": "the prompt without placeholders, for `eval.yaml`; empty in the training split",
-        "input_image": "the only image as a data URI, for `eval.yaml`; empty if there are several",
+        "teacher_question": Column(
+            TEXT, "the prompt with the policy, for a teacher; empty if `question` has the policy"
+        ),
+        "teacher_images": Column(
+            IMAGES, "the images of the teacher's prompt; empty if they are those of `images`"
+        ),
+        "input": Column(
+            TEXT, "the prompt without placeholders, for `eval.yaml`; empty in the training split"
+        ),
+        "input_image": Column(
+            TEXT, "the only image as a data URI, for `eval.yaml`; empty if there are several"
+        ),
     }
 
     def values(self, row: Row, number: int, pictures: Pictures) -> Values:

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import ClassVar
 
-from harness.export.format import Export, Format, Pictures, copied
-from harness.export.parquet import IMAGES, TEXT, Feature, Values
+from harness.export.format import Column, Export, Format, Pictures, copied
+from harness.export.parquet import IMAGES, TEXT, Values
 from harness.export.rows import Row, marked
 from harness.export.tools.hub import teacher_values
 from harness.variants import INTERNALIZED
@@ -23,20 +23,18 @@ swift rlhf --rlhf_type gkd --dataset {out}/data/internalized/train-00000.parquet
 In distillation, the teacher sees the policy, because ms-swift replaces its prompt by `teacher_prompt` and its
 images by `teacher_images`."""
     variants = (INTERNALIZED.name,)
-    features: ClassVar[Mapping[str, Feature]] = {
-        "messages": [{"role": TEXT, "content": TEXT}],
-        "images": IMAGES,
-        "solution": TEXT,
-        "teacher_prompt": TEXT,
-        "teacher_images": IMAGES,
-    }
-    columns: ClassVar[Mapping[str, str]] = {
-        "messages": "the prompt and the gold response, which ms-swift drops in RL; each `<image>` stands for "
-        "the next image",
-        "images": "the images of the prompt",
-        "solution": "the answer key, which `reward.py` passes to `harness.reward`",
-        "teacher_prompt": "the prompt with the policy",
-        "teacher_images": "the images of the teacher's prompt; empty if they are those of `images`",
+    columns: ClassVar[Mapping[str, Column]] = {
+        "messages": Column(
+            [{"role": TEXT, "content": TEXT}],
+            "the prompt and the gold response, which ms-swift drops in RL; each `<image>` stands for "
+            "the next image",
+        ),
+        "images": Column(IMAGES, "the images of the prompt"),
+        "solution": Column(TEXT, "the answer key, which `reward.py` passes to `harness.reward`"),
+        "teacher_prompt": Column(TEXT, "the prompt with the policy"),
+        "teacher_images": Column(
+            IMAGES, "the images of the teacher's prompt; empty if they are those of `images`"
+        ),
     }
 
     def values(self, row: Row, number: int, pictures: Pictures) -> Values:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-from harness.export.format import Export, Format, Pictures, copied
+from harness.export.format import Column, Export, Format, Pictures, copied
 from harness.export.parquet import IMAGES, TEXT, Feature, Values
 from harness.export.rows import Row
 from harness.records import Part
@@ -31,19 +31,12 @@ GRPOTrainer(
 ).train()
 ```"""
     variants = (INTERNALIZED.name,)
-    features: ClassVar[Mapping[str, Feature]] = {
-        "id": TEXT,
-        "prompt": _MESSAGES,
-        "completion": _MESSAGES,
-        "images": IMAGES,
-        "answer_key": TEXT,
-    }
-    columns: ClassVar[Mapping[str, str]] = {
-        "id": "identifies prompt and benchmark",
-        "prompt": "one message of texts and placeholders for images",
-        "completion": "the gold response with its reasoning, for SFT",
-        "images": "the images of the prompt",
-        "answer_key": "what the functions in `reward.py` pass to `harness.grade`",
+    columns: ClassVar[Mapping[str, Column]] = {
+        "id": Column(TEXT, "identifies prompt and benchmark"),
+        "prompt": Column(_MESSAGES, "one message of texts and placeholders for images"),
+        "completion": Column(_MESSAGES, "the gold response with its reasoning, for SFT"),
+        "images": Column(IMAGES, "the images of the prompt"),
+        "answer_key": Column(TEXT, "what the functions in `reward.py` pass to `harness.grade`"),
     }
 
     def values(self, row: Row, number: int, pictures: Pictures) -> Values:

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import ClassVar
 
-from harness.export.format import Export, Format, Pictures, copied
-from harness.export.parquet import IMAGES, NUMBER, TEXT, Feature, Values
+from harness.export.format import Column, Export, Format, Pictures, copied
+from harness.export.parquet import IMAGES, NUMBER, TEXT, Values
 from harness.export.rows import Row, marked
 from harness.variants import INTERNALIZED
 
@@ -24,21 +24,21 @@ python -m verl.trainer.main_ppo \\
 
 `data.train_files` also takes a list, if there are several files."""
     variants = (INTERNALIZED.name,)
-    features: ClassVar[Mapping[str, Feature]] = {
-        "data_source": TEXT,
-        "prompt": [{"role": TEXT, "content": TEXT}],
-        "images": IMAGES,
-        "ability": TEXT,
-        "reward_model": {"style": TEXT, "ground_truth": TEXT},
-        "extra_info": {"index": NUMBER, **dict.fromkeys(_EXTRA, TEXT)},
-    }
-    columns: ClassVar[Mapping[str, str]] = {
-        "data_source": "the variant",
-        "prompt": "one message; each `<image>` stands for the next image",
-        "images": "the images of the prompt",
-        "ability": "always `policy`",
-        "reward_model": "`ground_truth` is the answer key, which `reward.py` passes to `harness.reward`",
-        "extra_info": "id, split, variant, answer and gold response; verl passes them to the reward function",
+    columns: ClassVar[Mapping[str, Column]] = {
+        "data_source": Column(TEXT, "the variant"),
+        "prompt": Column(
+            [{"role": TEXT, "content": TEXT}], "one message; each `<image>` stands for the next image"
+        ),
+        "images": Column(IMAGES, "the images of the prompt"),
+        "ability": Column(TEXT, "always `policy`"),
+        "reward_model": Column(
+            {"style": TEXT, "ground_truth": TEXT},
+            "`ground_truth` is the answer key, which `reward.py` passes to `harness.reward`",
+        ),
+        "extra_info": Column(
+            {"index": NUMBER, **dict.fromkeys(_EXTRA, TEXT)},
+            "id, split, variant, answer and gold response; verl passes them to the reward function",
+        ),
     }
 
     def values(self, row: Row, number: int, pictures: Pictures) -> Values:
