@@ -38,7 +38,7 @@ from training.base.data.image_pool import load_pool
 from training.base.data.pixels import DevicePool
 from training.base.data.samplers import SceneSampler
 from training.base.evaluation import accuracy
-from training.base.model import attention, init_heads, warm_start
+from training.base.model import attention, branches, init_heads, warm_start
 from training.base.model.checkpoint import BASE_SIZE, random_model, save_checkpoint
 from training.base.model.tokenizer import train_tokenizer
 from training.base.optimizer import Optimizer, compute_dtype
@@ -189,7 +189,7 @@ class _Trainer:
         step_loss = 0.0
         for batch in step_data:
             # Dividing by the weight of all batches makes the sum of their losses the mean of the step.
-            loss = self._answer_loss(batch) / total_weight
+            loss = answer_loss(self.model, self.pool, batch) / total_weight
             loss.backward()  # type: ignore[no-untyped-call]
             step_loss += float(loss.detach())
         return step_loss
@@ -198,27 +198,6 @@ class _Trainer:
         patches, grids = self.pool.patches(batch.pictures)
         tokens = self.model.model.visual(patches.to(self.model.dtype), grid_thw=grids).pooler_output
         return vision_pretraining.cell_loss(self.head(tokens), batch.labels.to(self.device))
-
-    def _answer_loss(self, batch: Batch) -> torch.Tensor:
-        """The sum of the weighted cross entropies of all tokens."""
-        ids_BT, weights_BT = batch.ids_BT.to(self.device), batch.weights_BT.to(self.device)
-        image_inputs: dict[str, Any] = {}
-        if batch.pictures is not None:
-            patches, grids = self.pool.patches(batch.pictures)
-            is_image_BT = batch.ids_BT == self.model.config.image_token_id
-            # Computed on the CPU: transformers loops over the rows, and a GPU would synchronize for each.
-            positions, _ = self.model.model.get_rope_index(batch.ids_BT, is_image_BT.int(), grids.cpu())
-            image_inputs = {
-                "pixel_values": patches.to(self.model.dtype),
-                "image_grid_thw": grids,
-                "position_ids": positions.to(self.device),
-            }
-        hidden_BTD = self.model.model(input_ids=ids_BT, use_cache=False, **image_inputs).last_hidden_state
-        # The output layer is expensive, so it is only applied where the next token has a loss (N positions).
-        has_loss_BT = weights_BT[:, 1:] > 0
-        logits_NV = self.model.lm_head(hidden_BTD[:, :-1][has_loss_BT]).float()
-        losses_N = F.cross_entropy(logits_NV, ids_BT[:, 1:][has_loss_BT], reduction="none")
-        return (losses_N * weights_BT[:, 1:][has_loss_BT]).sum()
 
     @torch.no_grad()
     def _evaluate(self, stage: CurriculumStage) -> Mapping[str, float]:
@@ -254,3 +233,27 @@ class _Trainer:
         partial_state = self.out / ".state.pt"
         torch.save({"at": asdict(self.progress), "optimizer": self.optimizer.state()}, partial_state)
         partial_state.replace(self.out / "state.pt")
+
+
+def answer_loss(model: Any, pool: DevicePool, batch: Batch) -> torch.Tensor:
+    """The sum of the weighted cross entropies of all tokens."""
+    ids_BT, weights_BT = batch.ids_BT.to(model.device), batch.weights_BT.to(model.device)
+    inputs: dict[str, Any] = {}
+    positions = torch.arange(ids_BT.shape[1]).expand(3, *ids_BT.shape)
+    if batch.pictures is not None:
+        patches, grids = pool.patches(batch.pictures)
+        is_image_BT = batch.ids_BT == model.config.image_token_id
+        # Computed on the CPU: transformers loops over the rows, and a GPU would synchronize for each.
+        positions, _ = model.model.get_rope_index(batch.ids_BT, is_image_BT.int(), grids.cpu())
+        inputs = {"pixel_values": patches.to(model.dtype), "image_grid_thw": grids}
+    if batch.questions_BT is not None:
+        positions = branches.continue_after_policy(positions, batch.questions_BT)
+        mask = branches.attention_mask(batch.questions_BT.to(model.device))
+        inputs["attention_mask"] = {"full_attention": mask}
+    inputs["position_ids"] = positions.to(model.device)
+    hidden_BTD = model.model(input_ids=ids_BT, use_cache=False, **inputs).last_hidden_state
+    # The output layer is expensive, so it is only applied where the next token has a loss (N positions).
+    has_loss_BT = weights_BT[:, 1:] > 0
+    logits_NV = model.lm_head(hidden_BTD[:, :-1][has_loss_BT]).float()
+    losses_N = F.cross_entropy(logits_NV, ids_BT[:, 1:][has_loss_BT], reduction="none")
+    return (losses_N * weights_BT[:, 1:][has_loss_BT]).sum()

@@ -31,7 +31,7 @@ from harness.seeds import rng
 from training.base import curriculum, evaluation, loop, muon, vision_pretraining
 from training.base.data import image_pool, pixels, tasks
 from training.base.data.batches import TaskMixDataset, collate
-from training.base.data.examples import Example, ExampleEncoder, Picture
+from training.base.data.examples import Example, ExampleEncoder, Picture, TokenSequence
 from training.base.data.image_pool import CROP_SIDE, SCENE_HEIGHT, SCENE_WIDTH, ImagePool
 from training.base.data.samplers import SceneSampler, sample_policy
 from training.base.data.tasks import TASKS
@@ -209,6 +209,33 @@ def test_the_loss_is_on_answers_and_highest_on_decisions(sampler: SceneSampler, 
     assert tokenizer.decode(row.ids) == encoder.prompt(example) + example.answer + "<|im_end|>"
     heavy = [tokenizer.decode(i) for i, w in zip(row.ids, row.weights, strict=True) if w == 4]
     assert len(heavy) == 2 and heavy[1] in (" Yes,", " No, none")
+
+
+@pytest.mark.parametrize("task", ["follow-5", "visual-5", "read-5"])
+@pytest.mark.parametrize("kernel", ["sdpa", "plain"])
+def test_questions_in_one_sequence_have_the_losses_that_each_has_alone(
+    task: str, kernel: str, model: Any, sampler: SceneSampler, tokenizer: Any, device_pool: pixels.DevicePool
+) -> None:
+    encoder = ExampleEncoder(tokenizer)
+    example = TASKS[task](random.Random(1), sampler)
+    alone = [encoder(replace(each, more=())) for each in (example, *example.more)]
+    together = encoder(example)
+    assert len(alone) == 4 and len(together.ids) < sum(len(row.ids) for row in alone) / 2
+    # A shorter sequence in the same batch, with a question of its own.
+    short = encoder(TASKS["follow-1"](random.Random(2), sampler))
+
+    def loss(*rows: TokenSequence) -> float:
+        with torch.no_grad():
+            return float(loop.answer_loss(model, device_pool, collate(rows, tokenizer.pad_token_id)))
+
+    before = model.config._attn_implementation
+    if kernel == "plain":
+        attention.use_plain_attention(model)
+    try:
+        expected = sum(loss(row) for row in (*alone, short))
+        assert loss(together, short) == pytest.approx(expected, rel=1e-5)
+    finally:
+        model.set_attn_implementation(before)
 
 
 def test_unpredictable_text_has_no_loss(sampler: SceneSampler, tokenizer: Any) -> None:

@@ -24,6 +24,7 @@ class Batch:
 
     ids_BT: torch.Tensor
     weights_BT: torch.Tensor  # of the loss
+    questions_BT: torch.Tensor | None  # see model/branches.py; None if each sequence has one question
     pictures: PictureBatch | None  # of all rows in order; None if there are none
 
 
@@ -60,5 +61,8 @@ def collate(rows: Sequence[TokenSequence], pad_id: int, rng: random.Random | Non
     """Combine sequences into a batch. If a generator is given, the pictures are randomly augmented."""
     ids_BT = pad_sequence([torch.tensor(row.ids) for row in rows], batch_first=True, padding_value=pad_id)
     weights_BT = pad_sequence([torch.tensor(row.weights) for row in rows], batch_first=True)
+    questions_BT = None
+    if any(any(row.questions) for row in rows):
+        questions_BT = pad_sequence([torch.tensor(row.questions) for row in rows], batch_first=True)
     pictures = [picture for row in rows for picture in row.pictures]
-    return Batch(ids_BT, weights_BT, picture_batch(pictures, rng) if pictures else None)
+    return Batch(ids_BT, weights_BT, questions_BT, picture_batch(pictures, rng) if pictures else None)

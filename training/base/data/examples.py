@@ -1,11 +1,15 @@
 """A training example: a question, its answer, and the weight of the loss on each token of the answer."""
 
 import re
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import takewhile
+from typing import Any, Literal, TypeVar
 
 from training.base.data.image_pool import CROP_SIDE, SCENE_HEIGHT, SCENE_WIDTH
 from training.base.model.checkpoint import TOKEN_SIDE
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +35,8 @@ class Example:
     answer: str
     # Matches the parts of the answer that cannot be predicted from the question. They get no loss.
     unpredictable: re.Pattern[str] | None = None
+    # Further questions that begin with the same policy, to be learned in the same sequence.
+    more: tuple["Example", ...] = ()
 
     @property
     def pictures(self) -> list[Picture]:
@@ -58,6 +64,9 @@ class TokenSequence:
     ids: list[int]
     weights: list[float]  # of the loss; 0 in the question
     pictures: list[Picture]
+    # For each token the question that it belongs to, from 1, and 0 for the policy that they share
+    # (model/branches.py). Zeros if there is only one question.
+    questions: list[int]
 
 
 class ExampleEncoder:
@@ -79,9 +88,28 @@ class ExampleEncoder:
     def question(self, example: Example) -> TokenSequence:
         """Encode the question only, for generating an answer."""
         ids = self.backend.encode(self.prompt(example), add_special_tokens=False).ids
-        return TokenSequence(ids, [0.0] * len(ids), example.pictures)
+        return TokenSequence(ids, [0.0] * len(ids), example.pictures, [0] * len(ids))
 
     def __call__(self, example: Example) -> TokenSequence:
+        sequence = self._with_answer(example)
+        if not example.more:
+            return sequence
+        others = [self._with_answer(other) for other in example.more]
+        policy = _common_start([example.question, *(other.question for other in example.more)])
+        start = self.before + "".join(part if isinstance(part, str) else part.placeholder for part in policy)
+        # A picture of the scene begins like any other, so only tokens of the policy are compared.
+        tokens = self.backend.encode(start, add_special_tokens=False).ids
+        shared = len(_common_start([tokens, sequence.ids, *(other.ids for other in others)]))
+        pictures = sum(isinstance(part, Picture) for part in policy)
+        merged = replace(sequence, questions=[0] * shared + [1] * (len(sequence.ids) - shared))
+        for number, other in enumerate(others, 2):
+            merged.ids.extend(other.ids[shared:])
+            merged.weights.extend(other.weights[shared:])
+            merged.pictures.extend(other.pictures[pictures:])
+            merged.questions.extend([number] * (len(other.ids) - shared))
+        return merged
+
+    def _with_answer(self, example: Example) -> TokenSequence:
         question = self.question(example)
         answer = self.backend.encode(f"{example.answer}<|im_end|>", add_special_tokens=False)
         weights = [1.0] * len(answer.ids)
@@ -93,7 +121,14 @@ class ExampleEncoder:
             for match in example.unpredictable.finditer(example.answer):
                 for index in _overlapping_tokens(match.span(), answer.offsets):
                     weights[index] = 0.0
-        return TokenSequence(question.ids + answer.ids, question.weights + weights, example.pictures)
+        ids = question.ids + answer.ids
+        return TokenSequence(ids, question.weights + weights, example.pictures, [0] * len(ids))
+
+
+def _common_start(sequences: Sequence[Sequence[T]]) -> Sequence[T]:
+    """What all sequences begin with."""
+    columns = zip(*sequences, strict=False)
+    return [column[0] for column in takewhile(lambda column: len(set(column)) == 1, columns)]
 
 
 def _overlapping_tokens(span: tuple[int, int], offsets: list[tuple[int, int]]) -> list[int]:

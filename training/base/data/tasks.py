@@ -36,6 +36,8 @@ NUMBER = re.compile(r"(?<![\d.])1(?:\.[12])+")
 SHALLOW, RENUMBERED_SHARE = 4, 0.5
 # Maximum number of conditions to recite at a time.
 RECITED = 8
+# Questions about a deep policy in one sequence. Most of the sequence is the policy, which is computed once.
+QUESTIONS = 4
 
 Task = Callable[[random.Random, SceneSampler], Example]
 
@@ -157,18 +159,22 @@ def renumbered(rng: random.Random, depth: int, example: Example) -> Example:
 
 def follow(rng: random.Random, sampler: SceneSampler, depth: int, visual: bool, as_picture: bool) -> Example:
     """Apply a random policy to a picture or, at less cost, to a sentence; all cases are equally frequent."""
+    wanted = QUESTIONS if depth > SHALLOW else 1
     while True:
         policy = sample_policy(rng, sampler, depth, visual)
         leaves = list(policy.tree.leaves())
+        examples: list[Example] = []
         # Sampling the leaf first, then a scene that reaches it, makes "yes" right for half of the conditions.
-        for _ in range(TRIES):
+        for _ in range(TRIES * wanted):
             _, reach = rng.choice(leaves)
             scene = sampler.picture_reaching(rng, reach) if as_picture else sampler.sentence(rng, reach)
             if scene is not None:
                 part = scene.part or f"{caption(scene.kinds)} "
                 question = f"{QUESTION.format(name=policy.name)} {FORMAT}"
                 answer = reasoning.gold(policy.tree, scene.kinds)
-                return renumbered(rng, depth, Example((*policy.content, part, question), answer))
+                examples.append(Example((*policy.content, part, question), answer))
+            if len(examples) == wanted:
+                return renumbered(rng, depth, replace(examples[0], more=tuple(examples[1:])))
 
 
 def recall(rng: random.Random, sampler: SceneSampler, depth: int, visual: bool) -> Example:

@@ -18,13 +18,15 @@ def plain_attention(
     query_BHTD: torch.Tensor,
     key_BHTD: torch.Tensor,
     value_BHTD: torch.Tensor,
-    attention_mask: torch.Tensor | None,  # noqa: ARG001
+    attention_mask: torch.Tensor | None,
     scaling: float,
     **_: Any,
 ) -> tuple[torch.Tensor, None]:
     """Return outputs (B, T, H, D) and no weights. The causal mask also hides the padding on the right."""
     scores_BHTT = (query_BHTD * scaling) @ key_BHTD.transpose(-1, -2)
-    if module.is_causal:
+    if attention_mask is not None:
+        scores_BHTT = scores_BHTT.masked_fill(~attention_mask, MASKED_SCORE)
+    elif module.is_causal:
         length = query_BHTD.shape[2]
         mask_TT = torch.full((length, length), MASKED_SCORE, dtype=scores_BHTT.dtype).triu(1)
         scores_BHTT = scores_BHTT + mask_TT
