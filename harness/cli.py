@@ -186,8 +186,8 @@ def compare(
         tuned: The same for one or more models after training.
         out: Write compare.json, compare.md and compare.html to this folder.
     """
+    from harness.compare.differences import compare as compare_runs
     from harness.compare.page import table, write_comparison
-    from harness.compare.pairs import compare as compare_runs
 
     comparison = compare_runs(base, tuned)
     print(table(comparison))

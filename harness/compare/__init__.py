@@ -1,5 +1,5 @@
 """`harness compare`: the differences between models that were scored on the same instances.
 
-Read `pairs` first (which runs are compared, and the differences with their intervals), then `page` (the
+Read `matching` first (which runs are compared), then `differences` (with their intervals) and `page` (the
 table and the HTML page).
 """

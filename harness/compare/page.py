@@ -10,7 +10,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from harness.compare.pairs import Comparison, Difference
+from harness.compare.differences import Comparison, Difference
 from harness.files import store
 from harness.metrics.metric import DASH, Unit, find, with_unit
 from harness.report.page import environment, packaged

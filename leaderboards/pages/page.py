@@ -10,9 +10,9 @@ from functools import cache
 import msgspec
 from jinja2 import Environment, PackageLoader
 
+from harness.compare.differences import compare
 from harness.compare.page import FILTERS as COMPARISON_FILTERS
 from harness.compare.page import METHOD
-from harness.compare.pairs import compare
 from harness.errors import UserError
 from harness.paper.tables import tables
 from harness.records import Report

@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 
 from harness.backends import weights_digest
-from harness.compare.pairs import compare
+from harness.compare.differences import compare
 from harness.files import store
 from harness.files.benchmark import Benchmark
 from harness.records import Report, Response, Run

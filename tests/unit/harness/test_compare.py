@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness import cli
+from harness.compare.differences import Comparison, compare
 from harness.compare.page import markdown, render, table
-from harness.compare.pairs import Comparison, compare
 from harness.errors import UserError
 from harness.files import store
 from harness.files.benchmark import Benchmark

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from harness.compare.pairs import compare
+from harness.compare.differences import compare
 from harness.errors import UserError
 from harness.files import store
 from harness.files.benchmark import Benchmark

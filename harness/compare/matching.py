@@ -1,0 +1,126 @@
+"""Which runs can be compared: those that scored the same instances under the same variant."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from harness.errors import UserError
+from harness.files import kinds, store
+from harness.general.mmmu_pro import HEADLINE
+from harness.records import Json, Run, Score
+from harness.report.figures import benchmark_name, read_report
+
+
+class Key(NamedTuple):
+    """What two runs must share to be compared."""
+
+    digest: str
+    split: str
+    variant: str
+    limit: int | None
+    # Whether the limit is a random sample.
+    sampled: bool
+    scorer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One run's scores under one variant."""
+
+    # The folder of the run.
+    run: str
+    benchmark: str
+    # How many scores each instance should have.
+    samples: int
+    sampling: Json
+    # By instance.
+    scores: Mapping[str, Sequence[Score]]
+
+
+@dataclass(frozen=True, slots=True)
+class Unmatched:
+    """A run, or one variant of it, that has no counterpart."""
+
+    run: str
+    reason: str
+
+
+def sides_in(folder: Path) -> tuple[dict[Key, Side], list[Unmatched]]:
+    """The scores of a run, or of the runs one or two levels below a folder, and the unfinished runs."""
+    found = kinds.runs_in(folder)
+    if not found:
+        kinds.refuse(folder, kinds.RUN_OR_RUNS)
+    sides: dict[Key, Side] = {}
+    unfinished = []
+    for path in found:
+        run = store.read_json(path / "run.json", Run)
+        if not (path / "scores.jsonl").is_file():
+            unfinished.append(
+                Unmatched(str(path), "unfinished: run the same `harness eval` command again to complete it")
+            )
+            continue
+        report = path / "report.json"
+        scorer = read_report(path).scorer if report.is_file() else ""
+        by_variant: dict[str, dict[str, list[Score]]] = {}
+        for score in store.read_lines(path / "scores.jsonl", Score):
+            by_variant.setdefault(score.variant, {}).setdefault(score.instance, []).append(score)
+        for variant, scores in by_variant.items():
+            key = Key(run.digest, run.split, variant, run.limit, run.sampled, scorer)
+            if key in sides:
+                raise UserError(
+                    f"{folder}: {sides[key].run} and {path} both contain {variant} of {benchmark_name(run)}; "
+                    "give the one to compare"
+                )
+            sides[key] = Side(str(path), benchmark_name(run), run.samples, run.sampling, scores)
+    return sides, unfinished
+
+
+def without_counterpart(key: Key, side: Side, others: Mapping[Key, Side], folder: Path) -> Unmatched:
+    """Why no run in the folder matches: what the most similar run has instead."""
+    what = f"{key.variant} of {side.benchmark}"
+    for near, other in others.items():
+        if near._replace(limit=key.limit, sampled=key.sampled) == key:
+            return Unmatched(side.run, f"{what} has limit {_extent(key)}, {other.run} has {_extent(near)}")
+        if near._replace(scorer=key.scorer) == key:
+            scorers = f"scorer {key.scorer!r}, {other.run} has {near.scorer!r}"
+            return Unmatched(side.run, f"{what} has {scorers}: score one of them again")
+        if near[1:] == key[1:] and other.benchmark == side.benchmark:
+            digests = f"digest {key.digest[:12]}, {other.run} has {near.digest[:12]}"
+            return Unmatched(side.run, f"{what} has {digests}: different questions under the same name")
+    return Unmatched(side.run, f"{what} ({key.split}) is in no run of {folder}")
+
+
+def _extent(key: Key) -> str:
+    """How many instances of a split were scored, and which."""
+    return (
+        "none" if key.limit is None else f"{key.limit} ({'a random sample' if key.sampled else 'the first'})"
+    )
+
+
+def with_headline(both: Mapping[Key, tuple[Side, Side]]) -> Iterator[tuple[Key, tuple[Side, Side]]]:
+    """The matched runs, and MMMU-Pro's headline score if both of its settings are present.
+
+    The headline is the mean of two settings with the same questions, so the two scores of a question count as
+    two samples of it, and the interval accounts for their dependence.
+    """
+    yield from both.items()
+    for extent in {(key.limit, key.sampled) for key in both}:
+        same = [(key, b, t) for key, (b, t) in both.items() if (key.limit, key.sampled) == extent]
+        halves = [[found for found in same if found[1].benchmark == name] for name in HEADLINE]
+        # With two runs of a setting, such as with different prompts, it is unknown which belong together.
+        if any(len(found) != 1 for found in halves):
+            continue
+        (first, base_1, tuned_1), (second, base_2, tuned_2) = (found[0] for found in halves)
+        if base_1.samples == base_2.samples and tuned_1.samples == tuned_2.samples:
+            key = first._replace(digest=f"{first.digest}+{second.digest}")
+            yield key, (_joined(base_1, base_2), _joined(tuned_1, tuned_2))
+
+
+def _joined(one: Side, other: Side) -> Side:
+    scores = {
+        i: [*one.scores.get(i, ()), *other.scores.get(i, ())]
+        for i in dict.fromkeys([*one.scores, *other.scores])
+    }
+    run = f"{one.run} + {other.run}"
+    return Side(run, "mmmu-pro (headline)", 2 * one.samples, one.sampling, scores)
