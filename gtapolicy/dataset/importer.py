@@ -6,7 +6,6 @@ message gives the reason for each.
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -60,7 +59,7 @@ class _Photos:
 
     def __init__(self, gta: Path) -> None:
         self.gta = gta
-        # By path in the benchmark.
+        # The content by path in the benchmark.
         self.files: dict[str, bytes] = {}
         # By path in GTA without "./". A file with another content than its suffix says gets another name.
         self.paths: dict[str, str] = {}
@@ -84,12 +83,8 @@ class _Photos:
             self.paths[path], self.files[new] = new, content
         return self.paths[path]
 
-    def renamed(self, step: Step) -> Step:
-        """The step with the paths of the benchmark in its arguments and its result."""
-        arguments = {name: self._renamed(value) for name, value in step.arguments.items()}
-        return replace(step, arguments=arguments, returned=str(self._renamed(step.returned)))
-
-    def _renamed(self, value: Argument) -> Argument:
+    def renamed(self, value: Argument) -> Argument:
+        """A value in which the path of an image is that in the benchmark."""
         return self.paths.get(str(PurePosixPath(value)), value) if isinstance(value, str) else value
 
 
@@ -99,7 +94,7 @@ def _dialog(photos: _Photos, key: str, entry: Mapping[str, Any], table: RuleTabl
     query = queries.pop(0, None)
     if query is None:
         raise UserError("expected a text as the user's query before the first call, got None")
-    steps = tuple(map(photos.renamed, _steps(entry["dialogs"], table)))
+    steps = tuple(_steps(entry["dialogs"], table, photos))
     if not steps:
         raise UserError("it has no tool call")
     # The answer to a closed question is a dictionary of words that must or must not occur.
@@ -121,7 +116,7 @@ def _queries(turns: list[Mapping[str, Any]]) -> Iterator[tuple[int, str]]:
             calls, texts = calls + 1, []
 
 
-def _steps(turns: list[Mapping[str, Any]], table: RuleTable) -> Iterator[Step]:
+def _steps(turns: list[Mapping[str, Any]], table: RuleTable, photos: _Photos) -> Iterator[Step]:
     """Each tool call with its result, which is in the following turn."""
     for number, turn in enumerate(turns):
         if turn["role"] == "assistant" and turn.get("tool_calls"):
@@ -131,15 +126,12 @@ def _steps(turns: list[Mapping[str, Any]], table: RuleTable) -> Iterator[Step]:
             tool = next((tool for tool in table.tools if tool.name == function["name"]), None)
             if tool is None:
                 raise UserError(f"the tool {function['name']!r} is not in the table of rules")
+            arguments = {name: photos.renamed(v) for name, v in _arguments(tool, function["arguments"])}
             reply = turns[number + 1] if number + 1 < len(turns) else {}
             result = reply.get("content", "") if reply.get("role") == "tool" else ""
             text = result.get("content", "") if isinstance(result, dict) else result
-            yield Step(
-                tool=tool.name,
-                arguments=dict(_arguments(tool, function["arguments"])),
-                returned=text if isinstance(text, str) else json.dumps(text, ensure_ascii=False),
-                math=tool.name == "MathOCR",
-            )
+            text = text if isinstance(text, str) else json.dumps(text, ensure_ascii=False)
+            yield Step(tool.name, arguments, str(photos.renamed(text)), math=tool.name == "MathOCR")
 
 
 def _arguments(tool: Tool, arguments: Any) -> Iterator[tuple[str, Argument]]:

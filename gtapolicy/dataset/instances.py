@@ -107,7 +107,7 @@ def _question(policy: str, dialog: Dialog, profile: Profile, history: Sequence[s
 
 def _history(calls: Iterable[tuple[str, str]]) -> list[str]:
     lines = [f"{number}. {call} returned: {returned}" for number, (call, returned) in enumerate(calls, 1)]
-    return [HISTORY if lines else f"{HISTORY} none", *lines]
+    return [HISTORY, *lines] if lines else [f"{HISTORY} none"]
 
 
 def query_after(query: Sequence[Part], calls: Iterable[tuple[str, str]]) -> tuple[Part, ...]:

@@ -31,18 +31,15 @@ def by_agent(metric: Metric, results: Results) -> Iterator[ReportRow]:
         return
     training = training_instances(benchmark, (r.instance for r in results.results))
     frequent = _frequent_calls(training)
-    for variant, members in results.by_variant():
-        for name, agent in _agents(frequent).items():
-            yield mean_row(metric, variant, members, _score_of(agent, results, variant), detail=name)
-
-
-def _agents(frequent: Mapping[str | None, str]) -> dict[str, Agent]:
-    return {
+    agents: dict[str, Agent] = {
         "nothing": lambda _policy, _target: "",
         "empty call": lambda _policy, _target: in_box(EMPTY),
         "most frequent call": lambda policy, _target: in_box(frequent.get(policy, EMPTY)),
         "always version 1": lambda _policy, target: in_box(_first_version(target)),
     }
+    for variant, members in results.by_variant():
+        for name, agent in agents.items():
+            yield mean_row(metric, variant, members, _score_of(agent, results, variant), detail=name)
 
 
 def _frequent_calls(instances: Iterable[Instance]) -> dict[str | None, str]:

@@ -41,9 +41,8 @@ def first_error(text: str, gold: Call, facts: Mapping[str, Any], table: RuleTabl
 
 def _wrong_version(name: str, profile: Profile, table: RuleTable) -> str:
     tool = table.tool(base_name(name))
-    for rule in tool.rules:
-        if name == versioned(tool.name, rule.use):
-            for field, predicate in rule.when.items():
-                if not satisfies(profile[field], predicate):
-                    return f"wrong version: {field}"
-    return "unknown version"
+    conditions = [rule.when for rule in tool.rules if name == versioned(tool.name, rule.use)]
+    fields = [
+        f for when in conditions for f, predicate in when.items() if not satisfies(profile[f], predicate)
+    ]
+    return f"wrong version: {fields[0]}" if fields else "unknown version"

@@ -27,11 +27,8 @@ def _tool(tool: Tool) -> Node:
 def gold_path(table: RuleTable, profile: Profile, step: Step) -> Path:
     """The path to the correct tool and version, with the reason for each."""
     steps = [drawn.Step(ROOT.id), drawn.Step(step.tool, _reason(table, step))]
-    name = table.decide(step.tool, profile)
-    for rule in table.tool(step.tool).rules:
-        if versioned(step.tool, rule.use) == name:
-            facts = ", ".join(f"{field} {profile[field]}" for field in rule.when)
-            steps.append(drawn.Step(name, f"the user has {facts}"))
+    if rule := table.tool(step.tool).rule(profile):
+        steps.append(drawn.Step(versioned(step.tool, rule.use), f"the user has {rule.facts(profile)}"))
     return Path(tuple(steps))
 
 

@@ -40,9 +40,8 @@ def smooth_noise(width: int, height: int, cells: int, noise: np.random.Generator
 
 
 def _stretched(coarse: np.ndarray, width: int, height: int) -> np.ndarray:
-    image = Image.fromarray(coarse.astype(np.float32)).resize((width, height), Image.Resampling.BICUBIC)
-    smooth: np.ndarray = np.array(image)
-    return smooth
+    image = Image.fromarray(coarse.astype(np.float32))
+    return np.array(image.resize((width, height), Image.Resampling.BICUBIC))
 
 
 def _planks(width: int, height: int, noise: np.random.Generator) -> np.ndarray:

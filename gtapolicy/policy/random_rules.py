@@ -9,9 +9,8 @@ from collections.abc import Mapping
 from gtapolicy.policy.rules import Argument, Band, Domain, Predicate, Rule, RuleTable, Span, Tool, check, load
 from harness.errors import UserError
 
-# A tool's name is a verb and a thing. Its description starts with the verb in the third person.
+# A tool's name is a verb and a thing.
 VERBS = "Fetch Check Book Cancel Compare Translate Archive Print".split()
-THIRD_PERSON = "Fetches Checks Books Cancels Compares Translates Archives Prints".split()
 THINGS = "Invoice Ticket Route Parcel Menu Recipe Contract Forecast Playlist Receipt Badge Manual".split()
 MAX_TOOLS = len(VERBS) * len(THINGS)
 MIN_RULES, MAX_RULES = 2, 12  # for each tool
@@ -54,7 +53,7 @@ def _tool(verb: str, thing: str, count: int, profile: Mapping[str, Domain], rng:
     in_order = tuple(versions)
     rng.shuffle(versions)
     rules = tuple(Rule(version, part) for version, part in zip(versions, parts, strict=True))
-    description = f"{THIRD_PERSON[VERBS.index(verb)]} the {thing.lower()} of a given name."
+    description = f"{verb}{'es' if verb == 'Fetch' else 's'} the {thing.lower()} of a given name."
     arguments = (Argument("name"), Argument("copies", "int", 1))
     return Tool(f"{verb}{thing}", description, arguments, in_order, rules)
 
