@@ -23,6 +23,8 @@ from harness.progress import Bar, note
 from harness.text import printable, reason, short
 
 DATASET = "dataset.json"
+# What an entry in another format raises.
+NOT_GTA = (LookupError, TypeError, AttributeError, ValueError, RecursionError, DecodeError)
 
 
 def read(gta: Path, table: RuleTable) -> tuple[list[Dialog], Mapping[str, bytes], list[str]]:
@@ -40,18 +42,13 @@ def read(gta: Path, table: RuleTable) -> tuple[list[Dialog], Mapping[str, bytes]
             if dialog.id in dialogs:
                 raise UserError(f"another entry has its number, {int(key)}")
             dialogs[dialog.id] = dialog
-        except UserError as error:
-            skipped.append(f"{_named(key)}: skipped, {reason(error)}")
-        except (LookupError, TypeError, AttributeError, ValueError, RecursionError, DecodeError) as error:
-            skipped.append(f"{_named(key)}: skipped, not in GTA's format ({reason(error)})")
+        except (UserError, *NOT_GTA) as error:
+            why = reason(error) if isinstance(error, UserError) else f"not in GTA's format ({reason(error)})"
+            skipped.append(f"{DATASET}, entry {short(printable(key))}: skipped, {why}")
     if not dialogs:
         found = "; ".join(["none", *skipped[:3]])
         raise UserError(f"{gta / DATASET}: expected dialogs with tool calls, got {found}")
     return list(dialogs.values()), photos.files, skipped
-
-
-def _named(key: str) -> str:
-    return f"{DATASET}, entry {short(printable(key))}"
 
 
 class _Photos:
@@ -123,9 +120,7 @@ def _steps(turns: list[Mapping[str, Any]], table: RuleTable, photos: _Photos) ->
             if len(turn["tool_calls"]) > 1:
                 raise UserError(f"expected one tool call in a turn, got {len(turn['tool_calls'])}")
             function = turn["tool_calls"][0]["function"]
-            tool = next((tool for tool in table.tools if tool.name == function["name"]), None)
-            if tool is None:
-                raise UserError(f"the tool {function['name']!r} is not in the table of rules")
+            tool = table.tool(function["name"])
             arguments = {name: photos.renamed(v) for name, v in _arguments(tool, function["arguments"])}
             reply = turns[number + 1] if number + 1 < len(turns) else {}
             result = reply.get("content", "") if reply.get("role") == "tool" else ""
@@ -147,8 +142,8 @@ def _arguments(tool: Tool, arguments: Any) -> Iterator[tuple[str, Argument]]:
                     f"{tool.name}: expected a text, number or truth value as {argument.name}, got {value!r}"
                 )
             # A value that does not match itself in a response, such as an invalid expression, has no grade.
-            answer = Call(tool.name, {argument.name: value}).to_json()
-            if compare(argument, parse_call(answer).arguments[argument.name], value) < 1:
+            parsed = parse_call(Call(tool.name, {argument.name: value}).to_json())
+            if parsed is None or compare(argument, parsed.arguments[argument.name], value) < 1:
                 raise UserError(f"{tool.name}: {argument.name} {value!r} has no value to compare with")
             yield argument.name, value
         elif argument.required:

@@ -43,9 +43,8 @@ class PolicyPair:
 
     def policies(self) -> list[Policy]:
         """The policy and the override as records. The override's text contains only the changed rules."""
-        changed = [tool.name for tool in self.table.tools if tool.rules]
         text = Part("text", wording.policy_text(self.table, self.name))
-        notice = Part("text", wording.notice_text(self.override, self.name, changed))
+        notice = Part("text", wording.notice_text(self.override, self.name))
         table, override = msgspec.to_builtins(self.table), msgspec.to_builtins(self.override)
         return [
             Policy(self.name, FAMILY, self.name, (text,), table),

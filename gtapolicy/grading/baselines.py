@@ -13,7 +13,7 @@ from typing import Any
 from gtapolicy.dataset.instances import FAMILY
 from gtapolicy.grading.calls import Call
 from harness import variants
-from harness.files.benchmark import RECALL
+from harness.files.benchmark import RECALL, Benchmark
 from harness.metrics.metric import Metric, mean_row
 from harness.parsing import in_box
 from harness.records import Instance, ReportRow
@@ -39,7 +39,8 @@ def by_agent(metric: Metric, results: Results) -> Iterator[ReportRow]:
     }
     for variant, members in results.by_variant():
         for name, agent in agents.items():
-            yield mean_row(metric, variant, members, _score_of(agent, results, variant), detail=name)
+            score = partial(_score, agent, benchmark, variant)
+            yield mean_row(metric, variant, members, score, detail=name)
 
 
 def _frequent_calls(instances: Iterable[Instance]) -> dict[str | None, str]:
@@ -71,16 +72,12 @@ def _first_version(target: str) -> str:
     return Call(re.sub(r"_v\d+$", "_v1", call.name), call.arguments).to_json()
 
 
-def _score_of(agent: Agent, results: Results, variant: Variant) -> Callable[[Result], float | None]:
-    def value(result: Result) -> float | None:
-        instance = result.instance
-        policy, target = variants.policy_id(instance, variant), variants.target(instance, variant)
-        if target is None:
-            return None
-        family = results.benchmark.family_of(instance)
-        return family.grade_agent(instance, target, partial(agent, policy)).value
-
-    return value
+def _score(agent: Agent, benchmark: Benchmark, variant: Variant, result: Result) -> float | None:
+    instance = result.instance
+    policy, target = variants.policy_id(instance, variant), variants.target(instance, variant)
+    if target is None:
+        return None
+    return benchmark.family_of(instance).grade_agent(instance, target, partial(agent, policy)).value
 
 
 BASELINE = Metric(

@@ -27,7 +27,7 @@ MAX_BITS = 4096
 MAX_COUNT = 400
 
 Number = int | float
-# What simpleeval and the functions raise. Python's parser raises MemoryError for deep brackets.
+# What a wrong expression raises. Python's parser raises MemoryError for deep brackets.
 ERRORS = (InvalidExpression, SyntaxError, ArithmeticError, ValueError, TypeError, LookupError, AttributeError,
           RecursionError, MemoryError)  # fmt: skip
 
@@ -83,13 +83,12 @@ def _round(number: Number, digits: int = 0) -> Number:
     return round(number, digits) if digits else round(number)
 
 
-_ONE_NUMBER = (
+_OF_MATH = (
     "sqrt cbrt exp exp2 expm1 log log2 log10 log1p sin cos tan asin acos atan sinh cosh tanh asinh acosh "
-    "atanh degrees radians floor ceil trunc fabs"
+    "atanh degrees radians floor ceil trunc fabs atan2 hypot fmod gcd dist prod fsum copysign"
 )
 FUNCTIONS: dict[str, Callable[..., Any]] = {
-    **{name: getattr(math, name) for name in _ONE_NUMBER.split()},
-    **{name: getattr(math, name) for name in "atan2 hypot fmod gcd dist prod fsum copysign".split()},
+    **{name: getattr(math, name) for name in _OF_MATH.split()},
     **{name: partial(_bounded, getattr(math, name)) for name in "factorial comb perm".split()},
     "pow": _power,
     "round": _round,

@@ -7,7 +7,7 @@ import msgspec
 
 from gtapolicy.dataset.dialogs import Step
 from gtapolicy.dataset.instances import FORMAT, query_after
-from gtapolicy.grading.calls import UNPARSED, Call, CallError, argument_scores, parse_call, score_call
+from gtapolicy.grading.calls import Call, argument_scores, parse_call, score_call
 from gtapolicy.grading.check import check_citations
 from gtapolicy.grading.error_analysis import first_error
 from gtapolicy.grading.paths import claimed_path, gold_path, path_to, to_draw
@@ -72,11 +72,7 @@ class GtaPolicy(DialogFamily):
 
     def grade(self, instance: Instance, target: str, text: str) -> Grade:
         """Half the tool with its version, half the arguments (paper, GTAPolicy)."""
-        try:
-            call = parse_call(text)
-        except CallError:
-            return UNPARSED
-        return score_call(call, Call.from_json(target), self._rules(instance))
+        return score_call(parse_call(text), Call.from_json(target), self._rules(instance))
 
     def dialog(self, instance: Instance) -> str:
         return instance.id.rpartition("-")[0]
@@ -86,9 +82,7 @@ class GtaPolicy(DialogFamily):
 
     def outcome(self, instance: Instance, target: str, text: str) -> Outcome:
         """A call is right if its tool and version are, and each argument scores at least SAME."""
-        try:
-            call = parse_call(text)
-        except CallError:
+        if (call := parse_call(text)) is None:
             return Outcome("A response without a call", "error: expected one call as JSON", right=False)
         gold = Call.from_json(target)
         scores = argument_scores(call, gold, self._rules(instance)).values()

@@ -68,9 +68,8 @@ def _horizontal_bars(axes: Any, values: Mapping[str, Any]) -> Texts:
     _plain_axes(axes, "x")
     axes.spines["bottom"].set_visible(False)
     axes.spines["left"].set_visible(True)
-    return dict(
-        zip(values["labels"], map(list, zip(axes.get_yticklabels(), written, strict=True)), strict=True)
-    )
+    texts = zip(values["labels"], axes.get_yticklabels(), written, strict=True)
+    return {label: [tick, number] for label, tick, number in texts}
 
 
 def _line(axes: Any, values: Mapping[str, Any]) -> Texts:
@@ -110,9 +109,5 @@ def _labels_and_numbers(axes: Any, values: Mapping[str, Any], written: Sequence[
     return {name: [text] for name, text in zip(names, [*axes.get_xticklabels(), *written], strict=True)}
 
 
-KINDS: dict[str, Callable[[Any, Mapping[str, Any]], Texts]] = {
-    "bar": _bars,
-    "barh": _horizontal_bars,
-    "line": _line,
-    "pie": _pie,
-}
+Draw = Callable[[Any, Mapping[str, Any]], Texts]
+KINDS: dict[str, Draw] = {"bar": _bars, "barh": _horizontal_bars, "line": _line, "pie": _pie}

@@ -12,7 +12,7 @@ import io
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from random import Random
-from typing import Any, NamedTuple
+from typing import Any
 
 import jinja2
 import numpy as np
@@ -38,12 +38,8 @@ ASPECTS = {name: (kind["box"][2] - kind["box"][0]) / 100 for name, kind in STORE
 ANCHORS = {"start": "lm", "middle": "mm", "end": "rm"}
 
 
-class Layer(NamedTuple):
-    """An image that is not part of the SVG: the position of its upper left corner, and how it is painted."""
-
-    x: float
-    y: float
-    paint: Callable[[float], Image.Image]
+# An image that is not part of the SVG: the position of its upper left corner, and how it is painted.
+Layer = tuple[float, float, Callable[[float], Image.Image]]
 
 
 def svg(template: Path, values: Mapping[str, Any], rng: Random) -> Drawing:
@@ -173,7 +169,7 @@ class Canvas:
             size = round(width * scale), round(height * scale)
             return surface_texture(name, *size, np.random.default_rng(seed))
 
-        self.below.append(Layer(x, y, paint))
+        self.below.append((x, y, paint))
         return ""
 
     def photo(
@@ -185,20 +181,19 @@ class Canvas:
             image = tinted(photograph, mirrored, tone)
             return image.resize((round(width * scale), round(height * scale)), Image.Resampling.LANCZOS)
 
-        self.below.append(Layer(x, y, paint))
+        self.below.append((x, y, paint))
         return ""
 
     def math(self, x: float, y: float, latex: str, size: float, ink: str, face: str) -> str:
         """Handwritten mathematics with its upper left corner at (x, y)."""
         seed = self.rng.getrandbits(32)
-        self.above.append(Layer(x, y, lambda scale: write_math(latex, size * scale, ink, face, seed)))
+        self.above.append((x, y, lambda scale: write_math(latex, size * scale, ink, face, seed)))
         return ""
 
     def hills(self, base: float, height: float) -> str:
         """The points of a skyline from the left to the right edge: the sum of three waves above y = base."""
-        waves = [
-            (self.rng.uniform(3, 19), self.rng.uniform(0, 6), self.rng.uniform(0.2, 0.6)) for _ in range(3)
-        ]
+        draw = self.rng.uniform
+        waves = [(draw(3, 19), draw(0, 6), draw(0.2, 0.6)) for _ in range(3)]
         u = np.linspace(0, 1, 41)
         rise = np.sum([high * (1 + np.sin(often * u + phase)) for often, phase, high in waves], axis=0)
         points = np.column_stack([u * self.size[0], base - height * (0.15 + 0.5 * rise)])
@@ -231,10 +226,10 @@ class Canvas:
                 )
             except ValueError as error:
                 raise UserError(f"{template}: expected SVG elements, but {error}") from None
-            middle = Layer(0, 0, lambda _: Image.open(io.BytesIO(data)))
-            for layer in (*self.below, middle, *self.above):
-                part = layer.paint(scale).convert("RGBA")
-                image.alpha_composite(part, (round(layer.x * scale), round(layer.y * scale)))
+            middle: Layer = (0, 0, lambda _: Image.open(io.BytesIO(data)))
+            for x, y, paint_layer in (*self.below, middle, *self.above):
+                part = paint_layer(scale).convert("RGBA")
+                image.alpha_composite(part, (round(x * scale), round(y * scale)))
             return image
 
         return Drawing(width, height, self.lines, self.boxes, paint)

@@ -176,7 +176,9 @@ def load(path: Path | None = None) -> RuleTable:
 
 def check(table: RuleTable) -> None:
     """Raises UserError unless every profile has exactly one version of each tool that has versions."""
-    _check_profile(table)
+    for name, values in table.profile.items():
+        if isinstance(values, Span) and values.least > values.most:
+            raise UserError(f"profile: expected least <= most for {name}, got {values.least} > {values.most}")
     _check_unique("tool", (tool.name for tool in table.tools))
     if not any(tool.versions for tool in table.tools):
         raise UserError("tool: expected at least one tool with versions and rules, got none")
@@ -184,8 +186,6 @@ def check(table: RuleTable) -> None:
         _check_names(tool)
         for rule in tool.rules:
             _check_rule(table, tool, rule)
-        if bool(tool.versions) != bool(tool.rules):
-            raise UserError(f"{tool.name}: expected both versions and rules, or neither")
         for profile in boundary_profiles(table, tool) if tool.rules else ():
             _check_one_version(tool, profile)
     for exclusion in table.exclusions:
@@ -201,12 +201,6 @@ def _check_one_version(tool: Tool, profile: Profile) -> None:
         raise UserError(f"{tool.name}: expected one version for every profile, but for {described} {actual}")
 
 
-def _check_profile(table: RuleTable) -> None:
-    for name, values in table.profile.items():
-        if isinstance(values, Span) and values.least > values.most:
-            raise UserError(f"profile: expected least <= most for {name}, got {values.least} > {values.most}")
-
-
 def _check_names(tool: Tool) -> None:
     """The name of a call, such as web_search_v1, must determine its tool and its version."""
     if not re.fullmatch(r"[A-Za-z0-9_-]+", tool.name) or base_name(tool.name) != tool.name:
@@ -215,7 +209,11 @@ def _check_names(tool: Tool) -> None:
     if len(tool.versions) == 1:
         raise UserError(f"{tool.name}: expected two or more versions, so that an override can change them")
     _check_unique(f"{tool.name}, versions", tool.versions)
-    _check_unique(f"{tool.name}, rules", (rule.use for rule in tool.rules))
+    if sorted(used := [rule.use for rule in tool.rules]) != sorted(tool.versions):
+        expected = ", ".join(tool.versions) or "none, without versions"
+        raise UserError(
+            f"{tool.name}: expected one rule for each of {expected}, got {', '.join(used) or 'none'}"
+        )
     _check_unique(f"{tool.name}, arguments", (argument.name for argument in tool.arguments))
     for argument in tool.arguments:
         # The grading of arguments with these names needs a text (grading/calls.py).
@@ -230,8 +228,6 @@ def _check_unique(label: str, names: Iterable[str]) -> None:
 
 
 def _check_rule(table: RuleTable, tool: Tool, rule: Rule) -> None:
-    if rule.use not in tool.versions:
-        raise UserError(f"{tool.name}: expected one of {', '.join(tool.versions)}, got {rule.use!r}")
     for name, predicate in rule.when.items():
         given = msgspec.to_builtins(predicate)
         if predicate == Band():

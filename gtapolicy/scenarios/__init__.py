@@ -51,10 +51,6 @@ class Outline(NamedTuple):
     scenario: Scenario | PlainScenario
     split: str = "train"
 
-    @property
-    def calls(self) -> int:
-        return self.scenario.calls
-
 
 class Scenarios:
     """The scenarios of this package, and those of a user's folder."""
@@ -159,7 +155,9 @@ class Scenarios:
             numbers = range(round_ * count, (round_ + 1) * count)
             outlines += [Outline(family, turns[number % len(turns)]) for number in numbers]
         seeds.rng(seed, "order", round_).shuffle(outlines)
-        in_test = sample_test([outline.calls for outline in outlines], seeds.rng(seed, "test", round_))
+        in_test = sample_test(
+            [outline.scenario.calls for outline in outlines], seeds.rng(seed, "test", round_)
+        )
         return [o._replace(split="test") if n in in_test else o for n, o in enumerate(outlines)]
 
 

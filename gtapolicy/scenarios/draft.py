@@ -13,11 +13,12 @@ from random import Random
 from typing import Any
 
 from gtapolicy.dataset.dialogs import Dialog, Step
+from gtapolicy.grading.expression import ERRORS
 from gtapolicy.pictures.camera import CameraView, frontal_view, tilted_view
 from gtapolicy.pictures.charts import chart
 from gtapolicy.pictures.documents import document
 from gtapolicy.pictures.svg import TEMPLATES, svg
-from gtapolicy.scenarios.expressions import ERRORS, Evaluator, NothingToChoose
+from gtapolicy.scenarios.expressions import Evaluator, NothingToChoose
 from gtapolicy.scenarios.scenario import Scenario, StepTemplate
 from harness.errors import UserError
 
@@ -87,12 +88,12 @@ def _reported(scenario: Scenario, field: str) -> Iterator[None]:
 def _view(scenario: Scenario, name: str, evaluator: Evaluator, rng: Random) -> CameraView:
     spec = scenario.picture[name]
     values = {key: evaluator.value(v) for key, v in spec.items() if key not in NOT_FOR_TEMPLATE}
-    template = evaluator.text(spec["template"])
+    template = evaluator.text(spec.get("template", ""))
     if template == "chart":
         drawing = chart(values)
     else:
         files = [folder / template for folder in (Path(scenario.place("")).parent, TEMPLATES)]
-        file = next((file for file in files if file.exists()), None)
+        file = next((file for file in files if file.is_file()), None)
         if file is None:
             raise UserError(
                 f"template: expected a file beside the scenario or in {TEMPLATES}, got {template!r}"
@@ -114,11 +115,9 @@ def _image_functions(views: dict[str, CameraView], paths: dict[str, str], first:
 
 
 def _step(template: StepTemplate, evaluator: Evaluator) -> Step:
-    arguments = {
-        name: evaluator.text(value) if isinstance(value, str) else value
-        for name, value in template.arguments.items()
-    }
-    arguments = {name: value for name, value in arguments.items() if value != ""}
+    given = template.arguments.items()
+    values = {name: evaluator.text(value) if isinstance(value, str) else value for name, value in given}
+    arguments = {name: value for name, value in values.items() if value != ""}
     evaluator.names["arguments"] = arguments
     returned = evaluator.text(template.returns)
     origins = {name: template.origins.get(name, "the query") for name in arguments}

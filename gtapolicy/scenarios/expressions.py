@@ -16,16 +16,13 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from simpleeval import EvalWithCompoundTypes, InvalidExpression
+from simpleeval import EvalWithCompoundTypes
 
 from gtapolicy.grading.expression import evaluate
 from gtapolicy.pictures.surfaces import DESKS, WALLS
 from harness.errors import UserError
 from harness.files import store
 from harness.text import enumeration
-
-# What a wrong expression or text raises.
-ERRORS = (InvalidExpression, SyntaxError, ArithmeticError, ValueError, TypeError, LookupError, AttributeError)
 
 
 class NothingToChoose(UserError):
@@ -84,13 +81,10 @@ def draws(rng: Random) -> dict[str, Callable[..., Any]]:
             raise NothingToChoose("choice: expected at least one value, got none")
         return rng.choice(options)
 
-    def sample(values: Sequence[Any], number: int) -> list[Any]:
-        return rng.sample(list(values), number)
-
     def priced(goods: Mapping[str, Sequence[float]], number: int) -> list[dict[str, Any]]:
         """Different goods at different prices, given the lowest and the highest price of each."""
         prices: list[float] = []
-        for name in (chosen := sample(sorted(goods), number)):
+        for name in (chosen := rng.sample(sorted(goods), number)):
             price = round(rng.uniform(*goods[name]), 2)
             while price in prices:
                 price = round(price + 0.1, 2)
@@ -99,8 +93,8 @@ def draws(rng: Random) -> dict[str, Callable[..., Any]]:
 
     return {
         "choice": choice,
-        "sample": sample,
-        "shuffled": lambda values: sample(values, len(values)),
+        "sample": lambda values, number: rng.sample(list(values), number),
+        "shuffled": lambda values: rng.sample(list(values), len(values)),
         "between": rng.randint,
         "uniform": rng.uniform,
         "chance": lambda share: rng.random() < share,

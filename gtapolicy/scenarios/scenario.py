@@ -89,15 +89,17 @@ class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def place(self, field: str) -> str:
         """The file and line of a field, or of the nearest table that contains it."""
-        return _nearest(self.places, field)
+        while field:
+            for name, place in self.places.items():
+                if name == field or name.startswith(f"{field}."):
+                    return place
+            field = field.rpartition(".")[0]
+        return self.places[""]
 
 
 def read(path: Path) -> Scenario:
     """The scenario in a file. Raises UserError with the file, the line and the field if it is invalid."""
     scenario = msgspec.convert(_merged(path), Scenario)
-    for name, picture in scenario.picture.items():
-        if not isinstance(picture.get("template"), str):
-            raise UserError(f"{scenario.place(f'picture.{name}')}: picture.{name}: expected a template")
     if not (scenario.question and scenario.step and 1 <= len(scenario.picture) <= 3 and scenario.dialogs > 0):
         raise UserError(f"{scenario.place('')}: expected 1 to 3 pictures, questions, steps, and dialogs > 0")
     return scenario.__replace__(step=tuple(step.complete() for step in scenario.step))
@@ -118,7 +120,8 @@ def _merged(path: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
     except msgspec.ValidationError as error:
         message, _, where = str(error).partition(" - at `$.")
         field = re.sub(r"\[(\d+)\]", r".\1", where.rstrip("`")).replace("[...]", "")
-        raise UserError(f"{_nearest(places, field)}: {field or 'scenario'}: {message}") from None
+        place = Scenario(places=places).place(field)
+        raise UserError(f"{place}: {field or 'scenario'}: {message}") from None
     merged: dict[str, Any] = {}
     for base in [bases] if isinstance(bases, str) else bases:
         merged = _override(merged, _merged(_part(path, base), (*above, path)))
@@ -142,15 +145,6 @@ def _part(path: Path, name: str) -> Path:
             return file
     known = ", ".join(sorted(file.stem for file in PARTS.glob("*.toml")))
     raise UserError(f"{path}: based_on: expected a file {name}.toml beside it, or one of {known}")
-
-
-def _nearest(places: Mapping[str, str], field: str) -> str:
-    while field:
-        for name, place in places.items():
-            if name == field or name.startswith(f"{field}."):
-                return place
-        field = field.rpartition(".")[0]
-    return places[""]
 
 
 def _places(path: Path, text: str) -> Iterator[tuple[str, str]]:

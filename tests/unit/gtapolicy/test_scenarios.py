@@ -120,10 +120,10 @@ def test_image_names_are_unique_and_sparse() -> None:
 def test_every_round_has_the_families_of_gta_and_other_images() -> None:
     outlines = [SCENARIOS.outline(0, number) for number in range(2000 * 229, 2001 * 229)]
     assert Counter(outline.family for outline in outlines) == SCENARIOS.families
-    assert sum(outline.calls for outline in outlines) == 557
-    assert 100 < sum(outline.calls for outline in outlines if outline.split == "test") < 112
+    assert sum(outline.scenario.calls for outline in outlines) == 557
+    assert 100 < sum(outline.scenario.calls for outline in outlines if outline.split == "test") < 112
     far = SCENARIOS.dialog(0, 2000 * 229)
-    assert far.split == outlines[0].split and len(far.steps) == outlines[0].calls
+    assert far.split == outlines[0].split and len(far.steps) == outlines[0].scenario.calls
     assert not {path for item in SETS[0] for path in item.images} & set(far.images)
 
 
