@@ -48,8 +48,7 @@ def _frequent_calls(instances: Iterable[Instance]) -> dict[str | None, str]:
     calls: dict[str | None, list[Call]] = {}
     for instance in instances:
         for variant in (variants.INTERNALIZED, variants.OVERRIDE):
-            target = variants.target(instance, variant)
-            if target is not None:
+            if (target := variants.target(instance, variant)) is not None:
                 calls.setdefault(variants.policy_id(instance, variant), []).append(Call.from_json(target))
     return {policy: _most_frequent(of_policy).to_json() for policy, of_policy in calls.items()}
 

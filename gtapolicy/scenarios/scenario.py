@@ -120,8 +120,9 @@ def _merged(path: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
     except msgspec.ValidationError as error:
         message, _, where = str(error).partition(" - at `$.")
         field = re.sub(r"\[(\d+)\]", r".\1", where.rstrip("`")).replace("[...]", "")
-        place = Scenario(places=places).place(field)
-        raise UserError(f"{place}: {field or 'scenario'}: {message}") from None
+        unknown = re.search("unknown field `(.+)`", message)
+        field = ".".join(filter(None, [field, unknown and unknown[1]]))
+        raise UserError(f"{Scenario(places=places).place(field)}: {field or 'scenario'}: {message}") from None
     merged: dict[str, Any] = {}
     for base in [bases] if isinstance(bases, str) else bases:
         merged = _override(merged, _merged(_part(path, base), (*above, path)))
