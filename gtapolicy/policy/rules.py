@@ -145,7 +145,7 @@ class RuleTable(
         for tool in self.tools:
             if tool.name == name:
                 return tool
-        raise UserError(f"tool: expected one of {', '.join(t.name for t in self.tools)}, got {name!r}")
+        raise UserError(f"tool: got {name!r}, expected one of {', '.join(t.name for t in self.tools)}")
 
     def reason(self, tool: str, tip: str) -> str:
         """The sentence of the policy from which a call follows: the tip, or else the tool's description."""
