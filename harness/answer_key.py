@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from harness import variants
+from harness.dialogs.dialog import Rollout
 from harness.errors import UserError
 from harness.files import store
 from harness.files.benchmark import Benchmark, Manifest
@@ -30,7 +31,7 @@ class AnswerKey:
     # Another version of the family's scorer refuses the key.
     scorer: str
     config: Json
-    # Without its query.
+    # Without its query. That of a dialog contains its steps with theirs.
     instance: Instance
     # The correct answer under the variant of the prompt.
     target: str
@@ -67,6 +68,12 @@ def grade(answer_key: str, response: str) -> Grade:
     """
     benchmark, key = _opened(answer_key)
     return benchmark.grade(key.instance, key.target, response)
+
+
+def rollout(answer_key: str) -> Rollout:
+    """The dialog of this key before its first response."""
+    benchmark, key = _opened(answer_key)
+    return benchmark.dialogs.rollout(key.instance, key.target)
 
 
 def reward(answer_key: str, response: str, format_weight: float = FORMAT_WEIGHT) -> dict[str, float]:

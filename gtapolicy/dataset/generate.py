@@ -54,10 +54,9 @@ class DialogGenerator(Generator[Block]):
 
     def jobs(self, out: Path, block: Block) -> list[Job]:
         # Workers may run in another folder.
-        files = {
-            name: path.resolve() for name in ("rules", "scenarios") if (path := getattr(self.config, name))
-        }
-        config = replace(self.config, **files)
+        given = self.config
+        paths = {name: path.resolve() for name in ("rules", "scenarios") if (path := getattr(given, name))}
+        config = replace(given, **paths)
         return [DialogJob(config, str(number), block.folder) for number in self._calls(block)]
 
     def write(self, out: Path, block: Block, results: Sequence[JobResult]) -> None:
@@ -80,7 +79,7 @@ class DialogGenerator(Generator[Block]):
         rounds = (range(n * size, (n + 1) * size) for n in itertools.count(block.number, self.count))
         for number in itertools.chain.from_iterable(rounds):
             outline = self.scenarios.outline(self.config.seed, number)
-            if calls := min(outline.calls, missing[outline.split]):
+            if calls := min(outline.scenario.calls, missing[outline.split]):
                 found[number] = calls
                 missing[outline.split] -= calls
             if not any(missing.values()):

@@ -6,7 +6,6 @@ message gives the reason for each.
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -24,6 +23,8 @@ from harness.progress import Bar, note
 from harness.text import printable, reason, short
 
 DATASET = "dataset.json"
+# What an entry in another format raises.
+NOT_GTA = (LookupError, TypeError, AttributeError, ValueError, RecursionError, DecodeError)
 
 
 def read(gta: Path, table: RuleTable) -> tuple[list[Dialog], Mapping[str, bytes], list[str]]:
@@ -41,18 +42,13 @@ def read(gta: Path, table: RuleTable) -> tuple[list[Dialog], Mapping[str, bytes]
             if dialog.id in dialogs:
                 raise UserError(f"another entry has its number, {int(key)}")
             dialogs[dialog.id] = dialog
-        except UserError as error:
-            skipped.append(f"{_named(key)}: skipped, {reason(error)}")
-        except (LookupError, TypeError, AttributeError, ValueError, RecursionError, DecodeError) as error:
-            skipped.append(f"{_named(key)}: skipped, not in GTA's format ({reason(error)})")
+        except (UserError, *NOT_GTA) as error:
+            why = reason(error) if isinstance(error, UserError) else f"not in GTA's format ({reason(error)})"
+            skipped.append(f"{DATASET}, entry {short(printable(key))}: skipped, {why}")
     if not dialogs:
         found = "; ".join(["none", *skipped[:3]])
         raise UserError(f"{gta / DATASET}: expected dialogs with tool calls, got {found}")
     return list(dialogs.values()), photos.files, skipped
-
-
-def _named(key: str) -> str:
-    return f"{DATASET}, entry {short(printable(key))}"
 
 
 class _Photos:
@@ -60,7 +56,7 @@ class _Photos:
 
     def __init__(self, gta: Path) -> None:
         self.gta = gta
-        # By path in the benchmark.
+        # The content by path in the benchmark.
         self.files: dict[str, bytes] = {}
         # By path in GTA without "./". A file with another content than its suffix says gets another name.
         self.paths: dict[str, str] = {}
@@ -84,12 +80,8 @@ class _Photos:
             self.paths[path], self.files[new] = new, content
         return self.paths[path]
 
-    def renamed(self, step: Step) -> Step:
-        """The step with the paths of the benchmark in its arguments and its result."""
-        arguments = {name: self._renamed(value) for name, value in step.arguments.items()}
-        return replace(step, arguments=arguments, returned=str(self._renamed(step.returned)))
-
-    def _renamed(self, value: Argument) -> Argument:
+    def renamed(self, value: Argument) -> Argument:
+        """A value in which the path of an image is that in the benchmark."""
         return self.paths.get(str(PurePosixPath(value)), value) if isinstance(value, str) else value
 
 
@@ -99,7 +91,7 @@ def _dialog(photos: _Photos, key: str, entry: Mapping[str, Any], table: RuleTabl
     query = queries.pop(0, None)
     if query is None:
         raise UserError("expected a text as the user's query before the first call, got None")
-    steps = tuple(map(photos.renamed, _steps(entry["dialogs"], table)))
+    steps = tuple(_steps(entry["dialogs"], table, photos))
     if not steps:
         raise UserError("it has no tool call")
     # The answer to a closed question is a dictionary of words that must or must not occur.
@@ -121,25 +113,20 @@ def _queries(turns: list[Mapping[str, Any]]) -> Iterator[tuple[int, str]]:
             calls, texts = calls + 1, []
 
 
-def _steps(turns: list[Mapping[str, Any]], table: RuleTable) -> Iterator[Step]:
+def _steps(turns: list[Mapping[str, Any]], table: RuleTable, photos: _Photos) -> Iterator[Step]:
     """Each tool call with its result, which is in the following turn."""
     for number, turn in enumerate(turns):
         if turn["role"] == "assistant" and turn.get("tool_calls"):
             if len(turn["tool_calls"]) > 1:
                 raise UserError(f"expected one tool call in a turn, got {len(turn['tool_calls'])}")
             function = turn["tool_calls"][0]["function"]
-            tool = next((tool for tool in table.tools if tool.name == function["name"]), None)
-            if tool is None:
-                raise UserError(f"the tool {function['name']!r} is not in the table of rules")
+            tool = table.tool(function["name"])
+            arguments = {name: photos.renamed(v) for name, v in _arguments(tool, function["arguments"])}
             reply = turns[number + 1] if number + 1 < len(turns) else {}
             result = reply.get("content", "") if reply.get("role") == "tool" else ""
             text = result.get("content", "") if isinstance(result, dict) else result
-            yield Step(
-                tool=tool.name,
-                arguments=dict(_arguments(tool, function["arguments"])),
-                returned=text if isinstance(text, str) else json.dumps(text, ensure_ascii=False),
-                math=tool.name == "MathOCR",
-            )
+            text = text if isinstance(text, str) else json.dumps(text, ensure_ascii=False)
+            yield Step(tool.name, arguments, str(photos.renamed(text)), math=tool.name == "MathOCR")
 
 
 def _arguments(tool: Tool, arguments: Any) -> Iterator[tuple[str, Argument]]:
@@ -155,8 +142,8 @@ def _arguments(tool: Tool, arguments: Any) -> Iterator[tuple[str, Argument]]:
                     f"{tool.name}: expected a text, number or truth value as {argument.name}, got {value!r}"
                 )
             # A value that does not match itself in a response, such as an invalid expression, has no grade.
-            answer = Call(tool.name, {argument.name: value}).to_json()
-            if compare(argument, parse_call(answer).arguments[argument.name], value) < 1:
+            parsed = parse_call(Call(tool.name, {argument.name: value}).to_json())
+            if parsed is None or compare(argument, parsed.arguments[argument.name], value) < 1:
                 raise UserError(f"{tool.name}: {argument.name} {value!r} has no value to compare with")
             yield argument.name, value
         elif argument.required:

@@ -43,9 +43,8 @@ class PolicyPair:
 
     def policies(self) -> list[Policy]:
         """The policy and the override as records. The override's text contains only the changed rules."""
-        changed = [tool.name for tool in self.table.tools if tool.rules]
         text = Part("text", wording.policy_text(self.table, self.name))
-        notice = Part("text", wording.notice_text(self.override, self.name, changed))
+        notice = Part("text", wording.notice_text(self.override, self.name))
         table, override = msgspec.to_builtins(self.table), msgspec.to_builtins(self.override)
         return [
             Policy(self.name, FAMILY, self.name, (text,), table),
@@ -107,7 +106,7 @@ def _question(policy: str, dialog: Dialog, profile: Profile, history: Sequence[s
 
 def _history(calls: Iterable[tuple[str, str]]) -> list[str]:
     lines = [f"{number}. {call} returned: {returned}" for number, (call, returned) in enumerate(calls, 1)]
-    return [HISTORY if lines else f"{HISTORY} none", *lines]
+    return [HISTORY, *lines] if lines else [f"{HISTORY} none"]
 
 
 def query_after(query: Sequence[Part], calls: Iterable[tuple[str, str]]) -> tuple[Part, ...]:

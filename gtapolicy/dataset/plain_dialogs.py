@@ -6,8 +6,10 @@ test vision.
 
 import random
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import NamedTuple
 
-from gtapolicy.dataset.dialogs import Argument, Step
+from gtapolicy.dataset.dialogs import Argument, Dialog, Step
 from gtapolicy.policy import rules
 from gtapolicy.policy.rules import Tool
 
@@ -16,14 +18,19 @@ OPENINGS = ("Please do the following.", "I need your help.", "Could you do this 
 MAX_CALLS = 3
 
 
-def plain_dialog(
-    first: Tool, calls: int, tools: Sequence[Tool], rng: random.Random
-) -> tuple[str, tuple[Step, ...]]:
-    """The query of a dialog and its calls: `first`, then random tools."""
-    chosen = [first, *(rng.choice(tools) for _ in range(calls - 1))]
-    steps = tuple(_step(tool, rng) for tool in chosen)
-    requests = [f"{n}. {_request(*pair)}" for n, pair in enumerate(zip(chosen, steps, strict=True), 1)]
-    return " ".join([rng.choice(OPENINGS), *requests]), steps
+class PlainScenario(NamedTuple):
+    """Requests to call a tool, then random ones."""
+
+    first: Tool
+    calls: int
+    tools: Sequence[Tool]
+
+    def drawn(self, rng: random.Random, dialog: Dialog) -> Dialog:
+        """The dialog with a query and steps."""
+        chosen = [self.first, *(rng.choice(self.tools) for _ in range(self.calls - 1))]
+        steps = tuple(_step(tool, rng) for tool in chosen)
+        requests = (f"{n}. {_request(*pair)}" for n, pair in enumerate(zip(chosen, steps, strict=True), 1))
+        return replace(dialog, query=" ".join([rng.choice(OPENINGS), *requests]), steps=steps)
 
 
 def _step(tool: Tool, rng: random.Random) -> Step:

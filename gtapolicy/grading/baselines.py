@@ -13,7 +13,7 @@ from typing import Any
 from gtapolicy.dataset.instances import FAMILY
 from gtapolicy.grading.calls import Call
 from harness import variants
-from harness.files.benchmark import RECALL
+from harness.files.benchmark import RECALL, Benchmark
 from harness.metrics.metric import Metric, mean_row
 from harness.parsing import in_box
 from harness.records import Instance, ReportRow
@@ -31,18 +31,16 @@ def by_agent(metric: Metric, results: Results) -> Iterator[ReportRow]:
         return
     training = training_instances(benchmark, (r.instance for r in results.results))
     frequent = _frequent_calls(training)
-    for variant, members in results.by_variant():
-        for name, agent in _agents(frequent).items():
-            yield mean_row(metric, variant, members, _score_of(agent, results, variant), detail=name)
-
-
-def _agents(frequent: Mapping[str | None, str]) -> dict[str, Agent]:
-    return {
+    agents: dict[str, Agent] = {
         "nothing": lambda _policy, _target: "",
         "empty call": lambda _policy, _target: in_box(EMPTY),
         "most frequent call": lambda policy, _target: in_box(frequent.get(policy, EMPTY)),
         "always version 1": lambda _policy, target: in_box(_first_version(target)),
     }
+    for variant, members in results.by_variant():
+        for name, agent in agents.items():
+            score = partial(_score, agent, benchmark, variant)
+            yield mean_row(metric, variant, members, score, detail=name)
 
 
 def _frequent_calls(instances: Iterable[Instance]) -> dict[str | None, str]:
@@ -50,8 +48,7 @@ def _frequent_calls(instances: Iterable[Instance]) -> dict[str | None, str]:
     calls: dict[str | None, list[Call]] = {}
     for instance in instances:
         for variant in (variants.INTERNALIZED, variants.OVERRIDE):
-            target = variants.target(instance, variant)
-            if target is not None:
+            if (target := variants.target(instance, variant)) is not None:
                 calls.setdefault(variants.policy_id(instance, variant), []).append(Call.from_json(target))
     return {policy: _most_frequent(of_policy).to_json() for policy, of_policy in calls.items()}
 
@@ -74,16 +71,12 @@ def _first_version(target: str) -> str:
     return Call(re.sub(r"_v\d+$", "_v1", call.name), call.arguments).to_json()
 
 
-def _score_of(agent: Agent, results: Results, variant: Variant) -> Callable[[Result], float | None]:
-    def value(result: Result) -> float | None:
-        instance = result.instance
-        policy, target = variants.policy_id(instance, variant), variants.target(instance, variant)
-        if target is None:
-            return None
-        family = results.benchmark.family_of(instance)
-        return family.grade_agent(instance, target, partial(agent, policy)).value
-
-    return value
+def _score(agent: Agent, benchmark: Benchmark, variant: Variant, result: Result) -> float | None:
+    instance = result.instance
+    policy, target = variants.policy_id(instance, variant), variants.target(instance, variant)
+    if target is None:
+        return None
+    return benchmark.family_of(instance).grade_agent(instance, target, partial(agent, policy)).value
 
 
 BASELINE = Metric(

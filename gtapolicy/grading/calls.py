@@ -59,10 +59,6 @@ class Call(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return json.dumps({"name": self.name, "arguments": dict(self.arguments)}, ensure_ascii=False)
 
 
-class CallError(ValueError):
-    """A text does not consist of exactly one call. The message says why."""
-
-
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
 
@@ -82,37 +78,34 @@ _ESCAPE = re.compile(r'\\(?:u[0-9a-fA-F]{4}|["\\/bfnrt]|([_#%&$~\'])|(?P<other>.
 _CLOSING_MARK = re.compile(r"\\?\}|<\|end_of_box\|>|</")
 
 
-def parse_call(text: str) -> Call:
-    """The call in the last box; without a box, the call in the text after the thought. Raises CallError."""
+def parse_call(text: str) -> Call | None:
+    """The call in the last box; without a box, the call in the text after the thought.
+
+    None if there is not exactly one call.
+    """
     answer = answer_in(text)
     in_box = after_box_mark(answer)
     if in_box is None:
         return _read_call(answer)
-    try:
-        # Decoding determines the end of the box, because texts in the call can have unbalanced braces.
-        return _read_call(in_box, in_box=True)
-    except CallError:
-        # Perhaps the call is in quotes or a LaTeX command, or the last box is incomplete.
-        return _read_call(boxed(text) or "")
+    # Decoding determines the end of the box, because texts in the call can have unbalanced braces. If that
+    # fails, perhaps the call is in quotes or a LaTeX command, or the last box is incomplete.
+    return _read_call(in_box, in_box=True) or _read_call(boxed(text) or "")
 
 
-def _read_call(text: str, in_box: bool = False) -> Call:
+def _read_call(text: str, in_box: bool = False) -> Call | None:
     """The call that is all of the text, or all of the text up to the mark that closes a box."""
     text = text.strip()
-    if not text:
-        raise CallError("expected a call as JSON after the thought, got nothing; perhaps it does not end")
     if not in_box and not text.startswith(("{", "[", "\\{")):
         text = unwrapped(text)
     text = _as_json(text)
     try:
         data, end = _DECODER.raw_decode(text)
         call = msgspec.convert(data, Call)
-    except (ValueError, msgspec.ValidationError) as error:
-        raise CallError(f"expected a call as JSON, got {text[:60]!r}: {error}") from error
+    except (ValueError, msgspec.ValidationError):
+        return None
     rest = text[end:].strip().removeprefix(".")
-    if rest if not in_box else not _CLOSING_MARK.match(rest):
-        raise CallError(f"expected one call as JSON, got more text after it: {rest[:40]!r}")
-    return Call(normalized(call.name).strip(), call.arguments)
+    ends = _CLOSING_MARK.match(rest) if in_box else not rest
+    return Call(normalized(call.name).strip(), call.arguments) if ends else None
 
 
 def _as_json(text: str) -> str:
@@ -140,12 +133,14 @@ def _valid_escape(escape: re.Match[str]) -> str:
     return "\\" + escape[0] if escape["other"] else escape[1] or escape[0]
 
 
-def score_call(call: Call, gold: Call, table: RuleTable) -> Grade:
-    """The grade of a call.
+def score_call(call: Call | None, gold: Call, table: RuleTable) -> Grade:
+    """The grade of a call, or of a response without one.
 
     The part `overall` is the score. `arguments` is 0 if the tool is wrong, `arguments_ungated` is the mean
     over the arguments in any case, and `base_type` is 1 if the name without its version is correct.
     """
+    if call is None:
+        return UNPARSED
     tool = float(call.name == gold.name)
     scores = argument_scores(call, gold, table).values()
     arguments = sum(scores) / len(scores) if scores else 1.0
@@ -160,12 +155,9 @@ def argument_scores(call: Call, gold: Call, table: RuleTable) -> dict[str, float
     schema = {argument.name: argument for argument in table.tool(base_name(gold.name)).arguments}
     defaults = {name: argument.default for name, argument in schema.items() if not argument.required}
     given, correct = {**defaults, **call.arguments}, {**defaults, **gold.arguments}
-    return {
-        name: compare(schema[name], given[name], correct[name])
-        if name in given and name in correct and name in schema
-        else 0.0
-        for name in {**given, **correct}
-    }
+    both = schema.keys() & given.keys() & correct.keys()
+    scores = {name: compare(schema[name], given[name], correct[name]) for name in both}
+    return {name: scores.get(name, 0.0) for name in {**given, **correct}}
 
 
 def compare(argument: Argument, given: Json, correct: Json) -> float:

@@ -2,7 +2,7 @@
 
 import re
 
-from gtapolicy.policy.rules import Predicate, RuleTable, versioned
+from gtapolicy.policy.rules import RuleTable, versioned
 from gtapolicy.policy.wording import parse_condition
 from harness.parsing import without_boxes
 from harness.records import CitedRule
@@ -19,13 +19,10 @@ def check_citations(text: str, table: RuleTable) -> list[CitedRule]:
     The boxed answer is ignored, because it is not part of the reasoning.
     """
     text = without_boxes(text)
-    conditions: dict[str, list[dict[str, Predicate]]] = {}
-    for tool in table.tools:
-        for rule in tool.rules:
-            conditions.setdefault(versioned(tool.name, rule.use), []).append(rule.when)
+    conditions = {versioned(tool.name, rule.use): rule.when for tool in table.tools for rule in tool.rules}
     cited = []
     for condition, name in QUOTED.findall(text):
-        correct = parse_condition(condition) in conditions.get(name, [])
+        correct = parse_condition(condition) == conditions.get(name)
         cited.append(CitedRule(name, name in conditions, {"condition": correct}))
     quoted = {rule.rule for rule in cited}
     only_named = [name for name in dict.fromkeys(NAME.findall(text)) if name not in quoted]

@@ -11,16 +11,14 @@
 from collections.abc import Mapping
 from typing import Any
 
-from gtapolicy.grading.calls import Call, CallError, argument_scores, parse_call
+from gtapolicy.grading.calls import Call, argument_scores, parse_call
 from gtapolicy.policy.rules import Profile, RuleTable, base_name, satisfies, versioned
 from harness.text import printable, short
 
 
 def first_error(text: str, gold: Call, facts: Mapping[str, Any], table: RuleTable) -> str | None:
     """The label of the first error; None if the call is correct. `facts` are the facts of the instance."""
-    try:
-        call = parse_call(text)
-    except CallError:
+    if (call := parse_call(text)) is None:
         return "unparsed"
     if call.name != gold.name:
         if call.to_json() in facts["history"]:
@@ -41,9 +39,8 @@ def first_error(text: str, gold: Call, facts: Mapping[str, Any], table: RuleTabl
 
 def _wrong_version(name: str, profile: Profile, table: RuleTable) -> str:
     tool = table.tool(base_name(name))
-    for rule in tool.rules:
-        if name == versioned(tool.name, rule.use):
-            for field, predicate in rule.when.items():
-                if not satisfies(profile[field], predicate):
-                    return f"wrong version: {field}"
-    return "unknown version"
+    conditions = [rule.when for rule in tool.rules if name == versioned(tool.name, rule.use)]
+    fields = [
+        f for when in conditions for f, predicate in when.items() if not satisfies(profile[f], predicate)
+    ]
+    return f"wrong version: {fields[0]}" if fields else "unknown version"

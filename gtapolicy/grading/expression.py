@@ -18,6 +18,8 @@ from typing import Any
 
 from simpleeval import InvalidExpression, SimpleEval
 
+from harness.text import reason
+
 MAX_CHARACTERS = 500
 # Largest size of an integer, including intermediate results.
 MAX_BITS = 4096
@@ -25,6 +27,9 @@ MAX_BITS = 4096
 MAX_COUNT = 400
 
 Number = int | float
+# What a wrong expression raises. Python's parser raises MemoryError for deep brackets.
+ERRORS = (InvalidExpression, SyntaxError, ArithmeticError, ValueError, TypeError, LookupError, AttributeError,
+          RecursionError, MemoryError)  # fmt: skip
 
 
 class ExpressionError(ValueError):
@@ -36,14 +41,9 @@ def evaluate(text: str) -> Number:
     if len(text) > MAX_CHARACTERS:
         raise ExpressionError(f"expected at most {MAX_CHARACTERS} characters, got {len(text)}")
     try:
-        value = _ArithmeticEval().eval(re.sub(r"\bmath\s*\.\s*", "", text.strip()))
-    except ExpressionError:
-        raise
-    except (InvalidExpression, SyntaxError, ArithmeticError, ValueError, TypeError, RecursionError) as error:
-        raise ExpressionError(f"{type(error).__name__}: {error}") from error
-    except (MemoryError, LookupError, AttributeError) as error:
-        raise ExpressionError(f"not an expression on numbers: {type(error).__name__}") from error
-    return _number(value)
+        return _number(_ArithmeticEval().eval(re.sub(r"\bmath\s*\.\s*", "", text)))
+    except ERRORS as error:
+        raise ExpressionError(reason(error)) from error
 
 
 def equal(one: str, other: str) -> bool:
@@ -83,13 +83,12 @@ def _round(number: Number, digits: int = 0) -> Number:
     return round(number, digits) if digits else round(number)
 
 
-_ONE_NUMBER = (
+_OF_MATH = (
     "sqrt cbrt exp exp2 expm1 log log2 log10 log1p sin cos tan asin acos atan sinh cosh tanh asinh acosh "
-    "atanh degrees radians floor ceil trunc fabs"
+    "atanh degrees radians floor ceil trunc fabs atan2 hypot fmod gcd dist prod fsum copysign"
 )
 FUNCTIONS: dict[str, Callable[..., Any]] = {
-    **{name: getattr(math, name) for name in _ONE_NUMBER.split()},
-    **{name: getattr(math, name) for name in "atan2 hypot fmod gcd dist prod fsum copysign".split()},
+    **{name: getattr(math, name) for name in _OF_MATH.split()},
     **{name: partial(_bounded, getattr(math, name)) for name in "factorial comb perm".split()},
     "pow": _power,
     "round": _round,
@@ -99,7 +98,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
 OPERATORS: dict[type[ast.AST], Callable[..., Any]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
-    ast.Mult: operator.mul,
+    ast.Mult: lambda one, other: _number(one) * _number(other),  # because Python repeats a list
     ast.Div: operator.truediv,
     ast.FloorDiv: operator.floordiv,
     ast.Mod: operator.mod,
@@ -107,34 +106,22 @@ OPERATORS: dict[type[ast.AST], Callable[..., Any]] = {
     ast.USub: operator.neg,
     ast.UAdd: operator.pos,
 }
+NODES = (ast.Expr, ast.Constant, ast.Name, ast.UnaryOp, ast.BinOp, ast.Call)
 
 
 class _ArithmeticEval(SimpleEval):  # type: ignore[misc]
-    """simpleeval with an explicit list of permitted syntax nodes; all others are rejected."""
+    """simpleeval with few kinds of syntax nodes. The value of each is a number or a list of numbers."""
+
+    nodes: dict[type[ast.AST], Callable[..., Any]]
 
     def __init__(self) -> None:
-        super().__init__(
-            operators={}, functions=FUNCTIONS, names={"pi": math.pi, "e": math.e, "tau": math.tau}
-        )
-        self.nodes = {
-            ast.Expr: self._eval_expr,
-            ast.Constant: lambda node: _number(node.value),
-            ast.Name: self._eval_name,
-            ast.UnaryOp: lambda node: _number(OPERATORS[type(node.op)](self._eval(node.operand))),
-            ast.BinOp: self._binary,
-            ast.Call: self._call,
-            ast.List: self._list,
-            ast.Tuple: self._list,
-        }
-
-    def _binary(self, node: ast.BinOp) -> Number:
-        left, right = _number(self._eval(node.left)), _number(self._eval(node.right))
-        return _number(OPERATORS[type(node.op)](left, right))
+        super().__init__(OPERATORS, FUNCTIONS, {"pi": math.pi, "e": math.e, "tau": math.tau})
+        self.nodes = {kind: self.nodes[kind] for kind in NODES}
+        self.nodes[ast.List] = self.nodes[ast.Tuple] = self._list
 
     def _list(self, node: ast.List | ast.Tuple) -> list[Number]:
         return [_number(self._eval(element)) for element in node.elts]
 
-    def _call(self, node: ast.Call) -> Number:
-        if not isinstance(node.func, ast.Name) or node.func.id not in FUNCTIONS or node.keywords:
-            raise ExpressionError("expected a function of the math module with numbers as arguments")
-        return _number(FUNCTIONS[node.func.id](*(self._eval(argument) for argument in node.args)))
+    def _eval(self, node: ast.AST) -> Number | list[Number]:
+        value = super()._eval(node)
+        return value if isinstance(node, (ast.List, ast.Tuple)) else _number(value)

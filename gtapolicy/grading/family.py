@@ -7,7 +7,7 @@ import msgspec
 
 from gtapolicy.dataset.dialogs import Step
 from gtapolicy.dataset.instances import FORMAT, query_after
-from gtapolicy.grading.calls import UNPARSED, Call, CallError, argument_scores, parse_call, score_call
+from gtapolicy.grading.calls import Call, argument_scores, parse_call, score_call
 from gtapolicy.grading.check import check_citations
 from gtapolicy.grading.error_analysis import first_error
 from gtapolicy.grading.paths import claimed_path, gold_path, path_to, to_draw
@@ -16,7 +16,6 @@ from gtapolicy.policy import reasoning
 from gtapolicy.policy.rules import Band, RuleTable, base_name
 from gtapolicy.policy.wording import parse_condition
 from harness import variants
-from harness.errors import UserError
 from harness.family import DialogFamily, Family, Outcome
 from harness.files.manifest import BenchmarkFiles
 from harness.parsing import boxed, plain
@@ -64,15 +63,16 @@ class GtaPolicy(DialogFamily):
         self._table = cache(lambda policy: msgspec.convert(benchmark.policies[policy].rules, RuleTable))
         self._drawn = cache(lambda policy: to_draw(self._table(policy)))
 
+    def _rules(self, instance: Instance, variant: Variant = variants.INTERNALIZED) -> RuleTable:
+        """The rules that govern the answer; those of the instance if nothing overrides them."""
+        return self._table(variants.policy_id(instance, variant) or instance.policy_id)
+
+    def _call(self, instance: Instance, variant: Variant) -> Call:
+        return Call.from_json(variants.target(instance, variant) or instance.target)
+
     def grade(self, instance: Instance, target: str, text: str) -> Grade:
         """Half the tool with its version, half the arguments (paper, GTAPolicy)."""
-        if instance.policy_id is None:
-            raise UserError(f"{instance.id}: expected an instance with a policy, got none")
-        try:
-            call = parse_call(text)
-        except CallError:
-            return UNPARSED
-        return score_call(call, Call.from_json(target), self._table(instance.policy_id))
+        return score_call(parse_call(text), Call.from_json(target), self._rules(instance))
 
     def dialog(self, instance: Instance) -> str:
         return instance.id.rpartition("-")[0]
@@ -82,22 +82,16 @@ class GtaPolicy(DialogFamily):
 
     def outcome(self, instance: Instance, target: str, text: str) -> Outcome:
         """A call is right if its tool and version are, and each argument scores at least SAME."""
-        try:
-            call = parse_call(text)
-        except CallError:
+        if (call := parse_call(text)) is None:
             return Outcome("A response without a call", "error: expected one call as JSON", right=False)
-        gold, table = Call.from_json(target), self._table(instance.policy_id or "")
-        scores = argument_scores(call, gold, table).values()
+        gold = Call.from_json(target)
+        scores = argument_scores(call, gold, self._rules(instance)).values()
         right = call.name == gold.name and min(scores, default=1.0) >= SAME
         return Outcome(call.to_json(), instance.facts["step"]["returned"] if right else WRONG, right)
 
     def gold(self, instance: Instance, variant: Variant) -> str:
-        policy = variants.policy_id(instance, variant)
-        if policy is None:
-            return super().gold(instance, variant)
-        facts = instance.facts
-        step = msgspec.convert(facts["step"], Step)
-        return reasoning.gold(self._table(policy), facts["profile"], step, len(facts["history"]))
+        facts, step = instance.facts, msgspec.convert(instance.facts["step"], Step)
+        return reasoning.gold(self._rules(instance, variant), facts["profile"], step, len(facts["history"]))
 
     def groups(self, instance: Instance, variant: Variant) -> Mapping[str, str]:
         same_tool = "in history" if instance.facts["same_tool_in_history"] else "not in history"
@@ -105,36 +99,27 @@ class GtaPolicy(DialogFamily):
         return {"tool": instance.facts["step"]["tool"], "same tool": same_tool, "step": number}
 
     def cited_rules(self, instance: Instance, variant: Variant, text: str) -> Sequence[CitedRule]:
-        policy = variants.policy_id(instance, variant)
-        return () if policy is None else check_citations(text, self._table(policy))
+        return check_citations(text, self._rules(instance, variant))
 
     def gold_rules(self, instance: Instance, variant: Variant) -> Sequence[str]:
         """The version rule that decides the call, if its tool has versions."""
-        target = variants.target(instance, variant)
-        if target is None:
-            return ()
-        name = Call.from_json(target).name
+        name = self.leaf(instance, variant)
         return [name] if base_name(name) != name else ()
 
     def first_error(self, instance: Instance, variant: Variant, text: str) -> str | None:
         """One of the labels that error_analysis.py explains."""
-        policy, target = variants.policy_id(instance, variant), variants.target(instance, variant)
-        if policy is None or target is None:
-            return None
-        return first_error(text, Call.from_json(target), instance.facts, self._table(policy))
+        gold, table = self._call(instance, variant), self._rules(instance, variant)
+        return first_error(text, gold, instance.facts, table)
 
     def tree(self, policy: str) -> Node:
         return self._drawn(policy)
 
     def leaf(self, instance: Instance, variant: Variant) -> str:
-        return Call.from_json(variants.target(instance, variant) or instance.target).name
+        return self._call(instance, variant).name
 
     def gold_path(self, instance: Instance, variant: Variant) -> Path:
-        policy = variants.policy_id(instance, variant)
-        if policy is None:
-            return super().gold_path(instance, variant)
         step = msgspec.convert(instance.facts["step"], Step)
-        return gold_path(self._table(policy), instance.facts["profile"], step)
+        return gold_path(self._rules(instance, variant), instance.facts["profile"], step)
 
     def claimed_path(self, instance: Instance, variant: Variant, text: str) -> Path:
         error = self.first_error(instance, variant, text)

@@ -1,7 +1,7 @@
 """Trees and paths of GTAPolicy for drawings (harness/tree.py): the next tool, and its version."""
 
 from gtapolicy.dataset.dialogs import Step
-from gtapolicy.grading.calls import Call, CallError, parse_call
+from gtapolicy.grading.calls import parse_call
 from gtapolicy.policy.rules import Profile, RuleTable, Tool, base_name, versioned
 from gtapolicy.policy.wording import condition
 from harness import tree as drawn
@@ -26,20 +26,10 @@ def _tool(tool: Tool) -> Node:
 
 def gold_path(table: RuleTable, profile: Profile, step: Step) -> Path:
     """The path to the correct tool and version, with the reason for each."""
-    steps = [drawn.Step(ROOT.id), drawn.Step(step.tool, _reason(table, step))]
-    name = table.decide(step.tool, profile)
-    for rule in table.tool(step.tool).rules:
-        if versioned(step.tool, rule.use) == name:
-            facts = ", ".join(f"{field} {profile[field]}" for field in rule.when)
-            steps.append(drawn.Step(name, f"the user has {facts}"))
+    steps = [drawn.Step(ROOT.id), drawn.Step(step.tool, table.reason(step.tool, step.tip))]
+    if rule := table.tool(step.tool).rule(profile):
+        steps.append(drawn.Step(versioned(step.tool, rule.use), f"the user has {rule.facts(profile)}"))
     return Path(tuple(steps))
-
-
-def _reason(table: RuleTable, step: Step) -> str:
-    """The sentence of the policy from which the choice of the tool follows."""
-    if step.math and (found := [e.condition for e in table.exclusions if e.use == step.tool]):
-        return found[0]
-    return table.reason(step.tool, step.tip)
 
 
 def path_to(name: str) -> Path:
@@ -49,10 +39,7 @@ def path_to(name: str) -> Path:
 
 def claimed_path(text: str, gold: Path, error: str | None) -> Path:
     """The path to the tool that a response calls. Its first error is where it leaves the correct path."""
-    try:
-        call: Call | None = parse_call(text)
-    except CallError:
-        call = None
+    call = parse_call(text)
     nodes = [] if call is None else list(dict.fromkeys((ROOT.id, base_name(call.name), call.name)))
     if error is None:
         return Path(tuple(map(drawn.Step, nodes)))

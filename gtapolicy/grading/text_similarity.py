@@ -83,26 +83,20 @@ class BertScore:
         files = {"local_files_only": True, "trust_remote_code": False}
         self.tokenizer = transformers.AutoTokenizer.from_pretrained(folder, **files)
         self.model = transformers.AutoModel.from_pretrained(folder, **files).eval()
-        # For each text, unit vectors of shape (tokens, width), without the first and the last special token.
-        self.vectors: dict[str, Any] = {}
+        self.vectors = lru_cache(maxsize=MAX_CACHED)(self._encode)
 
     def f1(self, one: str, other: str) -> float:
         """F1 of precision and recall, the mean similarities of a text's tokens to their best matches."""
-        if len(self.vectors) > MAX_CACHED:
-            self.vectors.clear()
-        if missing := sorted({one, other} - self.vectors.keys(), key=len):
-            self._encode(missing)
-        similarity_TT = self.vectors[one] @ self.vectors[other].T
+        similarity_TT = self.vectors(one) @ self.vectors(other).T
         if not similarity_TT.numel():
             return 0.0
         precision, recall = float(similarity_TT.amax(1).mean()), float(similarity_TT.amax(0).mean())
         total = precision + recall
         return min(1.0, max(0.0, 2 * precision * recall / total)) if total > 0 else 0.0
 
-    def _encode(self, texts: list[str]) -> None:
-        inputs = self.tokenizer(texts, padding=True, truncation=True, max_length=256, return_tensors="pt")
+    def _encode(self, text: str) -> Any:
+        """Unit vectors, shape (tokens, width), without those of the first and the last special token."""
+        inputs = self.tokenizer(text, truncation=True, max_length=256, return_tensors="pt")
         with self.torch.inference_mode():
-            states = self.model(**inputs).last_hidden_state
-        for text, state, mask in zip(texts, states, inputs["attention_mask"], strict=True):
-            tokens = state[mask.bool()][1:-1]
-            self.vectors[text] = self.torch.nn.functional.normalize(tokens, dim=-1)
+            (state,) = self.model(**inputs).last_hidden_state
+        return self.torch.nn.functional.normalize(state[1:-1], dim=-1)

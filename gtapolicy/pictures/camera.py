@@ -65,7 +65,7 @@ class CameraView:
         """The text lines with their boxes in the picture, from top to bottom, then from left to right."""
         lines = [TextLine(line.text, self.box(line.box)) for line in self.drawing.lines]
         # Lines whose centers differ by a few pixels count as equally high.
-        return sorted(lines, key=lambda line: (round(line.box.center[1] / 8), line.box.x1))
+        return sorted(lines, key=lambda line: (round((line.box.y1 + line.box.y2) / 16), line.box.x1))
 
     def boxes(self, name: str) -> list[Box]:
         """The boxes in the picture of everything with this name."""

@@ -30,8 +30,7 @@ def chart(values: Mapping[str, Any]) -> Drawing:
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)
     title = figure.text(0.5, 0.93, values["title"], size=15, ha="center", va="center")
-    drawn = KINDS[kind](axes, values["labels"], values["numbers"], values["colors"])
-    texts = {"title": [title], **drawn}
+    texts = {"title": [title], **KINDS[kind](axes, values)}
     for text in figure.findobj(Text):
         # By file, because the machine may have another version of a font with the same name.
         file = font_folder() / FACES[f"{face} bold" if text is title else face][0]
@@ -54,56 +53,48 @@ def _box(text: Any, height: float) -> Box:
     return Box(*map(float, (extent.x0, height - extent.y1, extent.x1, height - extent.y0)))
 
 
-def _bars(axes: Any, labels: Sequence[str], numbers: Sequence[float], colors: Sequence[str]) -> Texts:
-    bars = axes.bar(labels, numbers, width=0.62, color=colors[0], zorder=2)
+def _bars(axes: Any, values: Mapping[str, Any]) -> Texts:
+    bars = axes.bar(values["labels"], values["numbers"], width=0.62, color=values["colors"][0], zorder=2)
     written = axes.bar_label(bars, padding=3, fontsize=12, color=INK)
     _plain_axes(axes, "y")
-    return _texts(labels, axes.get_xticklabels(), written)
+    return _labels_and_numbers(axes, values, written)
 
 
-def _horizontal_bars(
-    axes: Any, labels: Sequence[str], numbers: Sequence[float], colors: Sequence[str]
-) -> Texts:
+def _horizontal_bars(axes: Any, values: Mapping[str, Any]) -> Texts:
     axes.set_position((0.22, 0.05, 0.68, 0.78))
-    bars = axes.barh(labels, numbers, height=0.62, color=colors[1], zorder=2)
+    bars = axes.barh(values["labels"], values["numbers"], height=0.62, color=values["colors"][1], zorder=2)
     written = axes.bar_label(bars, padding=4, fontsize=12, color=INK)
     axes.invert_yaxis()
     _plain_axes(axes, "x")
     axes.spines["bottom"].set_visible(False)
     axes.spines["left"].set_visible(True)
-    pairs = zip(labels, axes.get_yticklabels(), written, strict=True)
-    return {label: [tick, number] for label, tick, number in pairs}
+    texts = zip(values["labels"], axes.get_yticklabels(), written, strict=True)
+    return {label: [tick, number] for label, tick, number in texts}
 
 
-def _line(axes: Any, labels: Sequence[str], numbers: Sequence[float], colors: Sequence[str]) -> Texts:
+def _line(axes: Any, values: Mapping[str, Any]) -> Texts:
     from matplotlib.patheffects import withStroke
 
-    axes.plot(labels, numbers, color=colors[2], linewidth=2.6, marker="o", markerfacecolor="white", zorder=2)
-    beside = {
-        "ha": "center",
-        "color": INK,
-        "zorder": 3,
-        "path_effects": [withStroke(linewidth=4, foreground="w")],
-    }
-    written = [
-        axes.annotate(str(number), (at, number), (0, 9), textcoords="offset points", **beside)
-        for at, number in enumerate(numbers)
-    ]
+    style = {"linewidth": 2.6, "marker": "o", "markerfacecolor": "white", "zorder": 2}
+    axes.plot(values["labels"], values["numbers"], color=values["colors"][2], **style)
+    beside = {"xytext": (0, 9), "textcoords": "offset points", "ha": "center", "color": INK, "zorder": 3}
+    halo = [withStroke(linewidth=4, foreground="w")]
+    points = enumerate(values["numbers"])
+    written = [axes.annotate(str(point[1]), point, path_effects=halo, **beside) for point in points]
     _plain_axes(axes, "y")
     axes.margins(x=0.09, y=0.2)
-    return _texts(labels, axes.get_xticklabels(), written)
+    return _labels_and_numbers(axes, values, written)
 
 
-def _pie(axes: Any, labels: Sequence[str], numbers: Sequence[float], colors: Sequence[str]) -> Texts:
+def _pie(axes: Any, values: Mapping[str, Any]) -> Texts:
     """A pie chart with a legend on the right."""
     axes.set_position((0.02, 0.04, 0.58, 0.8))
-    edge = {"edgecolor": "white", "linewidth": 1.6}
-    slices, *_ = axes.pie(numbers, colors=colors, startangle=90, counterclock=False, wedgeprops=edge)
-    entries = [f"{label} {number}" for label, number in zip(labels, numbers, strict=True)]
-    legend = axes.legend(
-        slices, entries, loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, fontsize=12
-    )
-    return {label: [text] for label, text in zip(labels, legend.get_texts(), strict=True)}
+    style = {"startangle": 90, "counterclock": False, "wedgeprops": {"edgecolor": "white", "linewidth": 1.6}}
+    slices, *_ = axes.pie(values["numbers"], colors=values["colors"], **style)
+    entries = [f"{label} {number}" for label, number in zip(values["labels"], values["numbers"], strict=True)]
+    beside = {"loc": "center left", "bbox_to_anchor": (1.0, 0.5), "frameon": False, "fontsize": 12}
+    legend = axes.legend(slices, entries, **beside)
+    return {label: [text] for label, text in zip(values["labels"], legend.get_texts(), strict=True)}
 
 
 def _plain_axes(axes: Any, numbers: str) -> None:
@@ -113,10 +104,10 @@ def _plain_axes(axes: Any, numbers: str) -> None:
     axes.tick_params(axis="x" if numbers == "y" else "y", length=0, labelsize=12, labelcolor=INK)
 
 
-def _texts(labels: Sequence[str], ticks: Sequence[Any], written: Sequence[Any]) -> Texts:
-    named = {f"number of {label}": [text] for label, text in zip(labels, written, strict=True)}
-    return {label: [tick] for label, tick in zip(labels, ticks, strict=True)} | named
+def _labels_and_numbers(axes: Any, values: Mapping[str, Any], written: Sequence[Any]) -> Texts:
+    names = [*values["labels"], *(f"number of {label}" for label in values["labels"])]
+    return {name: [text] for name, text in zip(names, [*axes.get_xticklabels(), *written], strict=True)}
 
 
-Draw = Callable[[Any, Sequence[str], Sequence[float], Sequence[str]], Texts]
+Draw = Callable[[Any, Mapping[str, Any]], Texts]
 KINDS: dict[str, Draw] = {"bar": _bars, "barh": _horizontal_bars, "line": _line, "pie": _pie}

@@ -18,10 +18,6 @@ class Box(NamedTuple):
     x2: float
     y2: float
 
-    @property
-    def center(self) -> Point:
-        return (self.x1 + self.x2) / 2, (self.y1 + self.y2) / 2
-
     def __str__(self) -> str:
         """In the notation of the policy."""
         return "({:.0f}, {:.0f}, {:.0f}, {:.0f})".format(*self)
@@ -36,8 +32,7 @@ def union(boxes: Iterable[Box]) -> Box:
     return bounds(point for box in boxes for point in (box[:2], box[2:]))
 
 
-@dataclass(frozen=True, slots=True)
-class TextLine:
+class TextLine(NamedTuple):
     """A line of text as OCR reports it."""
 
     text: str

@@ -35,8 +35,7 @@ def _distorted(alpha: np.ndarray, em: float, noise: np.random.Generator) -> np.n
     from_x = np.clip(np.rint(columns + shift_x), 0, width - 1).astype(int)
     from_y = np.clip(np.rint(rows + shift_y + slow), 0, height - 1).astype(int)
     pressure = 0.88 + 0.2 * smooth_noise(width, height, 3 * cells, noise)
-    ink: np.ndarray = np.clip(alpha[from_y, from_x] * pressure, 0, 255).astype(np.uint8)
-    return ink
+    return np.array(np.clip(alpha[from_y, from_x] * pressure, 0, 255), np.uint8)
 
 
 @functools.lru_cache(maxsize=64)

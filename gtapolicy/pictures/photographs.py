@@ -24,6 +24,5 @@ def photo(name: str) -> Image.Image:
 def tinted(name: str, mirrored: bool, tone: float) -> Image.Image:
     """The photograph, mirrored or not; a tone from 0 (dark and pale) to 1 (bright and colorful)."""
     image = ImageOps.mirror(photo(name)) if mirrored else photo(name)
-    return ImageEnhance.Color(ImageEnhance.Brightness(image).enhance(0.8 + 0.4 * tone)).enhance(
-        0.7 + 0.5 * tone
-    )
+    bright = ImageEnhance.Brightness(image).enhance(0.8 + 0.4 * tone)
+    return ImageEnhance.Color(bright).enhance(0.7 + 0.5 * tone)

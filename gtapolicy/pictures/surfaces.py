@@ -40,9 +40,8 @@ def smooth_noise(width: int, height: int, cells: int, noise: np.random.Generator
 
 
 def _stretched(coarse: np.ndarray, width: int, height: int) -> np.ndarray:
-    image = Image.fromarray(coarse.astype(np.float32)).resize((width, height), Image.Resampling.BICUBIC)
-    smooth: np.ndarray = np.array(image)
-    return smooth
+    image = Image.fromarray(coarse.astype(np.float32))
+    return np.array(image.resize((width, height), Image.Resampling.BICUBIC))
 
 
 def _planks(width: int, height: int, noise: np.random.Generator) -> np.ndarray:
@@ -63,8 +62,8 @@ def _weave(width: int, height: int, noise: np.random.Generator) -> np.ndarray:
     x, y = np.arange(width)[None, :], np.arange(height)[:, None]
     # The horizontal threads pass alternately over and under the vertical ones.
     threads = 0.06 * np.sin(x * 1.1) + 0.06 * np.sin(y * 1.1 + (x // 6) * np.pi)
-    light: np.ndarray = 1 + threads + 0.07 * smooth_noise(width, height, 5, noise)
-    return light + noise.normal(0, 0.02, (height, width))
+    light = 1 + threads + 0.07 * smooth_noise(width, height, 5, noise)
+    return np.array(light + noise.normal(0, 0.02, (height, width)))
 
 
 def _bricks(color: np.ndarray, width: int, height: int, noise: np.random.Generator) -> Image.Image:

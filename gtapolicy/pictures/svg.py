@@ -12,10 +12,9 @@ import io
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from random import Random
-from typing import Any, NamedTuple
+from typing import Any
 
 import jinja2
-import msgspec
 import numpy as np
 from jinja2.sandbox import SandboxedEnvironment
 from markupsafe import Markup
@@ -29,56 +28,25 @@ from harness.errors import UserError
 from harness.files import store
 
 TEMPLATES = Path(__file__).with_name("templates")
-SHADOW = (
-    '<radialGradient id="shadow"><stop offset="0.2" stop-color="#1c1610" stop-opacity="0.5"/>'
-    '<stop offset="1" stop-color="#1c1610" stop-opacity="0"/></radialGradient>'
-)
-
-
-class ObjectKind(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """An object that templates can draw (objects.toml)."""
-
-    # Left, top, right and bottom; the object is about 100 high and its base is at the origin.
-    box: tuple[float, float, float, float]
-    svg: str
-
-
-class Gradient(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How light falls on a shape."""
-
-    # The SVG element, with {id} and {stops}.
-    form: str
-    # Positions, and how much lighter (above 0) or darker the color is there.
-    stops: tuple[tuple[float, float], ...]
-
-
-class _Stored(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    colors: dict[str, str]
-    # The file, the family and the style of each face.
-    faces: dict[str, tuple[str, str, str]]
-    shades: dict[str, Gradient]
-    object: dict[str, ObjectKind]
-
-
-_STORED = store.read_toml(Path(__file__).with_name("objects.toml"), _Stored)
-COLORS, FACES, SHADES, OBJECTS = _STORED.colors, _STORED.faces, _STORED.shades, _STORED.object
+# Colors, fonts, shades and objects; the file explains the fields.
+STORED = store.read_toml(Path(__file__).with_name("objects.toml"), dict[str, Any])
+FACES = STORED["faces"]
+OBJECTS = jinja2.DictLoader({name: kind["svg"] for name, kind in STORED["object"].items()})
 # Width divided by height.
-ASPECTS = {name: (kind.box[2] - kind.box[0]) / 100 for name, kind in OBJECTS.items()}
+ASPECTS = {name: (kind["box"][2] - kind["box"][0]) / 100 for name, kind in STORED["object"].items()}
+# Pillow's names for the anchors of texts in SVG, at half the height of the letters.
+ANCHORS = {"start": "lm", "middle": "mm", "end": "rm"}
 
 
-class Layer(NamedTuple):
-    """An image that is not part of the SVG: the position of its upper left corner, and how it is painted."""
-
-    x: float
-    y: float
-    paint: Callable[[float], Image.Image]
+# An image that is not part of the SVG: the position of its upper left corner, and how it is painted.
+Layer = tuple[float, float, Callable[[float], Image.Image]]
 
 
-def svg(template: Path, values: Mapping[str, object], rng: Random) -> Drawing:
+def svg(template: Path, values: Mapping[str, Any], rng: Random) -> Drawing:
     """The drawing of a template. Raises UserError with the message of Jinja if the template is wrong."""
     canvas = Canvas(rng)
     try:
-        body = _environment(template.parent).get_template(template.name).render(canvas.names() | dict(values))
+        body = _environment(template.parent).get_template(template.name).render(canvas.names, **values)
     except jinja2.TemplateSyntaxError as error:
         raise UserError(f"{error.filename}, line {error.lineno}: {error.message}") from None
     except (jinja2.TemplateError, TypeError, ValueError, LookupError, ArithmeticError) as error:
@@ -89,7 +57,7 @@ def svg(template: Path, values: Mapping[str, object], rng: Random) -> Drawing:
 @functools.cache
 def _environment(folder: Path) -> jinja2.Environment:
     return SandboxedEnvironment(
-        loader=jinja2.FileSystemLoader([folder, TEMPLATES]),
+        loader=jinja2.ChoiceLoader([jinja2.FileSystemLoader([folder, TEMPLATES]), OBJECTS]),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
@@ -102,11 +70,6 @@ def font(face: str, size: float) -> ImageFont.FreeTypeFont:
     return ImageFont.truetype(font_folder() / FACES[face][0], size, layout_engine=ImageFont.Layout.BASIC)
 
 
-@functools.cache
-def _object_template(kind: str) -> jinja2.Template:
-    return _environment(TEMPLATES).from_string(OBJECTS[kind].svg)
-
-
 class Canvas:
     """What a template has drawn so far."""
 
@@ -116,17 +79,16 @@ class Canvas:
         self.boxes: dict[str, list[Box]] = {}
         self.below: list[Layer] = []
         self.above: list[Layer] = []
-        self.gradients: dict[str, str] = {"shadow": SHADOW}
+        self.gradients: dict[str, str] = {"shadow": STORED["shadow"]}
         self.fonts: set[str] = set()
         self.size = (0.0, 0.0)
-
-    def names(self) -> dict[str, Any]:
-        """The names that a template can use."""
+        # The names that a template can use.
         shapes = ("gradient", "shadow", "draw", "text", "hills", "page", "mark", "surface", "photo", "math")
         own = {name: getattr(self, name) for name in shapes}
-        shades = {name: functools.partial(self._shade, name) for name in SHADES}
-        draws = {"choice": self.rng.choice, "between": self.rng.randint, "uniform": self.rng.uniform}
-        return {**own, **shades, **draws, "colors": COLORS, "aspects": ASPECTS, "math_size": math_size}
+        shades = {name: functools.partial(self._shade, name) for name in STORED["shades"]}
+        draws = {"choice": rng.choice, "between": rng.randint, "uniform": rng.uniform}
+        known = {"colors": STORED["colors"], "aspects": ASPECTS, "math_size": math_size}
+        self.names = own | shades | draws | known
 
     def page(self, width: float, height: float) -> str:
         """Sets the size of the drawing."""
@@ -148,11 +110,11 @@ class Canvas:
         self, kind: str, x: float, y: float, height: float, color: str = "", name: str | None = None
     ) -> Markup:
         """An object with the middle of its base at (x, y). Its box is recorded under its name."""
-        scale, shape = height / 100, OBJECTS[kind]
-        left, top, right, bottom = (scale * value for value in shape.box)
+        scale = height / 100
+        left, top, right, bottom = (scale * value for value in STORED["object"][kind]["box"])
         self.mark(name or kind, x + left, y + top, x + right, y + bottom)
-        fill = COLORS.get(color, color)
-        body = _object_template(kind).render({**self.names(), "color": fill})
+        fill = STORED["colors"].get(color, color)
+        body = _environment(TEMPLATES).get_template(kind).render(self.names, color=fill)
         return Markup('<g transform="translate({:.1f} {:.1f}) scale({:.4f})">{}</g>').format(
             x, y, scale, Markup(body)
         )
@@ -172,7 +134,6 @@ class Canvas:
         face: str = "sans",
         anchor: str = "middle",
         name: str = "",
-        line: bool = True,
     ) -> Markup:
         """A text whose letters are centered vertically at y, and at x by the anchor: start, middle or end.
 
@@ -180,21 +141,17 @@ class Canvas:
         """
         content = str(text)
         # Measured at four times the size, because Pillow rounds advances to whole pixels.
-        left, top, right, bottom = font(face, 4 * size).getbbox(
-            content, anchor={"start": "lm", "middle": "mm", "end": "rm"}[anchor]
-        )
-        box = Box(x + left / 4, y + top / 4, x + right / 4, y + bottom / 4)
-        if line:
-            self._add_line(content, box, name)
+        large = font(face, 4 * size)
+        left, top, right, bottom = large.getbbox(content, anchor=ANCHORS[anchor])
+        self._add_line(content, Box(x + left / 4, y + top / 4, x + right / 4, y + bottom / 4), name)
         file, family, style = FACES[face]
         self.fonts.add(file)
-        ascent, descent = font(face, 4 * size).getmetrics()
+        ascent, descent = large.getmetrics()
         baseline = y + (ascent - descent) / 2 / 4
-        weight = {"bold": 'font-weight="bold"', "italic": 'font-style="italic"', "": ""}[style]
         return Markup(
             '<text x="{:.1f}" y="{:.1f}" font-family="{}" font-size="{}" text-anchor="{}" fill="{}" {}>'
             "{}</text>"
-        ).format(x, baseline, family, size, anchor, fill, Markup(weight), content)
+        ).format(x, baseline, family, size, anchor, fill, Markup(style), content)
 
     def _add_line(self, text: str, box: Box, name: str) -> None:
         last = self.lines[-1] if self.lines else None
@@ -212,7 +169,7 @@ class Canvas:
             size = round(width * scale), round(height * scale)
             return surface_texture(name, *size, np.random.default_rng(seed))
 
-        self.below.append(Layer(x, y, paint))
+        self.below.append((x, y, paint))
         return ""
 
     def photo(
@@ -224,20 +181,19 @@ class Canvas:
             image = tinted(photograph, mirrored, tone)
             return image.resize((round(width * scale), round(height * scale)), Image.Resampling.LANCZOS)
 
-        self.below.append(Layer(x, y, paint))
+        self.below.append((x, y, paint))
         return ""
 
     def math(self, x: float, y: float, latex: str, size: float, ink: str, face: str) -> str:
         """Handwritten mathematics with its upper left corner at (x, y)."""
         seed = self.rng.getrandbits(32)
-        self.above.append(Layer(x, y, lambda scale: write_math(latex, size * scale, ink, face, seed)))
+        self.above.append((x, y, lambda scale: write_math(latex, size * scale, ink, face, seed)))
         return ""
 
     def hills(self, base: float, height: float) -> str:
         """The points of a skyline from the left to the right edge: the sum of three waves above y = base."""
-        waves = [
-            (self.rng.uniform(3, 19), self.rng.uniform(0, 6), self.rng.uniform(0.2, 0.6)) for _ in range(3)
-        ]
+        draw = self.rng.uniform
+        waves = [(draw(3, 19), draw(0, 6), draw(0.2, 0.6)) for _ in range(3)]
         u = np.linspace(0, 1, 41)
         rise = np.sum([high * (1 + np.sin(often * u + phase)) for often, phase, high in waves], axis=0)
         points = np.column_stack([u * self.size[0], base - height * (0.15 + 0.5 * rise)])
@@ -246,9 +202,9 @@ class Canvas:
     def _shade(self, kind: str, color: str) -> str:
         name = f"{kind}{color}".replace("#", "-")
         if name not in self.gradients:
-            shade = SHADES[kind]
-            stops = (f'<stop offset="{at}" stop-color="{_toned(color, by)}"/>' for at, by in shade.stops)
-            self.gradients[name] = shade.form.format(id=name, stops="".join(stops))
+            shade = STORED["shades"][kind]
+            stops = (f'<stop offset="{at}" stop-color="{_toned(color, by)}"/>' for at, by in shade["stops"])
+            self.gradients[name] = shade["form"].format(id=name, stops="".join(stops))
         return f"url(#{name})"
 
     def drawing(self, body: str, template: Path) -> Drawing:
@@ -270,10 +226,10 @@ class Canvas:
                 )
             except ValueError as error:
                 raise UserError(f"{template}: expected SVG elements, but {error}") from None
-            middle = Layer(0, 0, lambda _: Image.open(io.BytesIO(data)))
-            for layer in (*self.below, middle, *self.above):
-                part = layer.paint(scale).convert("RGBA")
-                image.alpha_composite(part, (round(layer.x * scale), round(layer.y * scale)))
+            middle: Layer = (0, 0, lambda _: Image.open(io.BytesIO(data)))
+            for x, y, paint_layer in (*self.below, middle, *self.above):
+                part = paint_layer(scale).convert("RGBA")
+                image.alpha_composite(part, (round(x * scale), round(y * scale)))
             return image
 
         return Drawing(width, height, self.lines, self.boxes, paint)

@@ -1,15 +1,13 @@
 """Overrides: the same tools with changed version rules (paper, Policy Override)."""
 
 import random
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
-from gtapolicy.policy.rules import Band, RuleTable, Span, Tool, check
+from gtapolicy.policy.rules import Band, Rule, RuleTable, Span, Tool
 from harness.errors import UserError
 
-# A bound of a Band: gt, ge, lt or le, and its number.
-Bound = tuple[str, int]
 # The kinds of bounds whose number is just below the threshold. For ge and lt it is just above.
 BELOW = ("gt", "le")
 
@@ -23,9 +21,7 @@ def make_override(table: RuleTable, rng: random.Random, change_bands: bool = Fal
     for tool in table.tools:
         changed = _permute_versions(tool, rng) if tool.rules else tool
         tools.append(_change_bands(changed, table, rng) if change_bands else changed)
-    result = msgspec.structs.replace(table, tools=tuple(tools))
-    check(result)
-    return result
+    return msgspec.structs.replace(table, tools=tuple(tools))
 
 
 def _permute_versions(tool: Tool, rng: random.Random) -> Tool:
@@ -45,47 +41,40 @@ def _change_bands(tool: Tool, table: RuleTable, rng: random.Random) -> Tool:
     A threshold changes in all rules at once, and the order of the thresholds stays the same. Therefore
     exactly one rule still applies to every profile.
     """
-    # For each field: from the old bounds to the new numbers.
-    replacements: dict[str, dict[Bound, int]] = {}
+    rules = tool.rules
     for name, span in table.profile.items():
         if isinstance(span, Span):
-            bands = [band for rule in tool.rules if isinstance(band := rule.when.get(name), Band)]
-            bounds = {bound for band in bands for bound in _bounds(band)}
-            replacements[name] = _new_numbers(bounds, name, span, tool, rng)
-    rules = []
-    for rule in tool.rules:
-        when = {n: _moved(p, replacements[n]) if isinstance(p, Band) else p for n, p in rule.when.items()}
-        rules.append(msgspec.structs.replace(rule, when=when))
-    return msgspec.structs.replace(tool, rules=tuple(rules))
+            bands = [band for rule in rules if isinstance(band := rule.when.get(name), Band)]
+            thresholds = sorted({_below(*bound) for band in bands for bound in _bounds(band)})
+            new = _new_numbers(thresholds, name, span, tool, rng)
+            rules = tuple(_moved(rule, name, new) for rule in rules)
+    return msgspec.structs.replace(tool, rules=rules)
 
 
-def _new_numbers(
-    bounds: Set[Bound], name: str, span: Span, tool: Tool, rng: random.Random
-) -> dict[Bound, int]:
-    """A random number for each bound of a profile field. Bounds at the same threshold move together."""
-    thresholds = sorted({_least_above(bound) for bound in bounds})
+def _new_numbers(old: Sequence[int], name: str, span: Span, tool: Tool, rng: random.Random) -> dict[int, int]:
     # Thresholds differ by at least two; no integer is between "above 20" and "below 21".
     candidates = range(span.least + 1, span.most, 2)
-    if len(thresholds) > len(candidates):
+    if len(old) > len(candidates):
         raise UserError(
-            f"override_bands: expected room for {len(thresholds)} thresholds of {name}, at a "
+            f"override_bands: expected room for {len(old)} thresholds of {name}, at a "
             f"distance of two, between {span.least} and {span.most} for {tool.name}; omit the flag"
         )
-    new = dict(zip(thresholds, sorted(rng.sample(candidates, len(thresholds))), strict=True))
-    # If a threshold is written both as le = 20 and as ge = 21, it becomes le = n and ge = n + 1.
-    below = {_least_above(bound) for bound in bounds if bound[0] in BELOW}
-    return {b: new[_least_above(b)] + (b[0] not in BELOW and _least_above(b) in below) for b in bounds}
+    return dict(zip(old, sorted(rng.sample(candidates, len(old))), strict=True))
 
 
-def _bounds(band: Band) -> Iterator[Bound]:
+def _moved(rule: Rule, name: str, new: Mapping[int, int]) -> Rule:
+    """The rule with other thresholds of a profile field."""
+    if not isinstance(band := rule.when.get(name), Band):
+        return rule
+    moved = {kind: new[_below(kind, number)] + (kind not in BELOW) for kind, number in _bounds(band)}
+    return msgspec.structs.replace(rule, when={**rule.when, name: Band(**moved)})
+
+
+def _bounds(band: Band) -> Iterator[tuple[str, int]]:
+    """The kind and the number of each bound."""
     return ((kind, number) for kind, number in msgspec.structs.asdict(band).items() if number is not None)
 
 
-def _least_above(bound: Bound) -> int:
-    """The least integer above a threshold, such as 21 for both le = 20 and ge = 21."""
-    kind, number = bound
-    return number + 1 if kind in BELOW else number
-
-
-def _moved(band: Band, replacement: Mapping[Bound, int]) -> Band:
-    return Band(**{bound[0]: replacement[bound] for bound in _bounds(band)})
+def _below(kind: str, number: int) -> int:
+    """The greatest integer below a threshold, such as 20 for both le = 20 and ge = 21."""
+    return number if kind in BELOW else number - 1

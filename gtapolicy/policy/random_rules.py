@@ -6,12 +6,11 @@ The paper's policy has a fixed size. A random policy can have any size, like the
 import random
 from collections.abc import Mapping
 
-from gtapolicy.policy.rules import Argument, Band, Domain, Predicate, Rule, RuleTable, Span, Tool, check, load
+from gtapolicy.policy.rules import Argument, Band, Domain, Predicate, Rule, RuleTable, Span, Tool, load
 from harness.errors import UserError
 
-# A tool's name is a verb and a thing. Its description starts with the verb in the third person.
+# A tool's name is a verb and a thing.
 VERBS = "Fetch Check Book Cancel Compare Translate Archive Print".split()
-THIRD_PERSON = "Fetches Checks Books Cancels Compares Translates Archives Prints".split()
 THINGS = "Invoice Ticket Route Parcel Menu Recipe Contract Forecast Playlist Receipt Badge Manual".split()
 MAX_TOOLS = len(VERBS) * len(THINGS)
 MIN_RULES, MAX_RULES = 2, 12  # for each tool
@@ -30,9 +29,7 @@ def random_table(tools: int, rules: int, rng: random.Random) -> RuleTable:
         counts[rng.choice([i for i, count in enumerate(counts) if count < MAX_RULES])] += 1
     profile = load().profile
     sized = zip(names, counts, strict=True)
-    table = RuleTable(profile, tuple(_tool(*name, count, profile, rng) for name, count in sized))
-    check(table)
-    return table
+    return RuleTable(profile, tuple(_tool(*name, count, profile, rng) for name, count in sized))
 
 
 def _tool(verb: str, thing: str, count: int, profile: Mapping[str, Domain], rng: random.Random) -> Tool:
@@ -54,7 +51,7 @@ def _tool(verb: str, thing: str, count: int, profile: Mapping[str, Domain], rng:
     in_order = tuple(versions)
     rng.shuffle(versions)
     rules = tuple(Rule(version, part) for version, part in zip(versions, parts, strict=True))
-    description = f"{THIRD_PERSON[VERBS.index(verb)]} the {thing.lower()} of a given name."
+    description = f"{verb}{'es' if verb == 'Fetch' else 's'} the {thing.lower()} of a given name."
     arguments = (Argument("name"), Argument("copies", "int", 1))
     return Tool(f"{verb}{thing}", description, arguments, in_order, rules)
 

@@ -20,7 +20,8 @@ def gold_call(table: RuleTable, profile: Profile, step: Step) -> Call:
 def gold(table: RuleTable, profile: Profile, step: Step, done: int) -> str:
     """A correct response: reasoning, then the call in a box. `done` is the number of earlier calls."""
     reason = table.reason(step.tool, step.tip)
-    lines = [f"{_progress(done)}. {step.tool} is next: {reason}", *_version(table, profile, step)]
+    progress = f"After {done} call{'s' if done > 1 else ''}" if done else "Nothing is done yet"
+    lines = [f"{progress}. {step.tool} is next: {reason}", *_version(table, profile, step)]
     for name, value in step.arguments.items():
         origin = step.origins.get(name, "the query and the history")
         lines.append(f"{name}: {json.dumps(value, ensure_ascii=False)}, from {origin}.")
@@ -32,13 +33,7 @@ def _version(table: RuleTable, profile: Profile, step: Step) -> list[str]:
     if step.math:
         return [f"{e.condition[0].upper()}{e.condition[1:]}, so {e.use} is used and not {e.instead_of}."
                 for e in table.exclusions if e.use == step.tool]  # fmt: skip
-    for rule in table.tool(step.tool).rules:
-        if rule.applies(profile):
-            facts = ", ".join(f"{name} {profile[name]}" for name in rule.when)
-            name = versioned(step.tool, rule.use)
-            return [f"The user has {facts}. If {condition(rule)}, use {name}. So {name} holds."]
-    return [f"{step.tool} has no versions."]
-
-
-def _progress(done: int) -> str:
-    return "Nothing is done yet" if done == 0 else f"After {done} call{'s' if done > 1 else ''}"
+    if (rule := table.tool(step.tool).rule(profile)) is None:
+        return [f"{step.tool} has no versions."]
+    name = versioned(step.tool, rule.use)
+    return [f"The user has {rule.facts(profile)}. If {condition(rule)}, use {name}. So {name} holds."]

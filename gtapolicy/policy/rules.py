@@ -9,9 +9,10 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
+from msgspec import Meta
 
 from harness.errors import UserError
 from harness.files import store
@@ -31,8 +32,9 @@ class Span(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 # The most combinations of values for which the rules of a tool are checked, which takes seconds.
 MOST_PROFILES = 1_000_000
 
+Texts = Annotated[tuple[str, ...], Meta(min_length=1)]
 # All values that a profile field can have.
-Domain = Span | tuple[str, ...]
+Domain = Span | Texts
 
 
 class Band(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -50,17 +52,21 @@ class Band(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 # The condition on one profile field: a band of numbers, or the permitted values.
-Predicate = Band | tuple[str, ...]
+Predicate = Band | Texts
 
 
 class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Use this version if the profile satisfies the predicate of every field in `when`."""
 
     use: str
-    when: dict[str, Predicate]
+    when: Annotated[dict[str, Predicate], Meta(min_length=1)]
 
     def applies(self, profile: Profile) -> bool:
         return all(satisfies(profile[name], predicate) for name, predicate in self.when.items())
+
+    def facts(self, profile: Profile) -> str:
+        """What the profile says about the fields of the rule, in words."""
+        return ", ".join(f"{name} {profile[name]}" for name in self.when)
 
 
 def satisfies(value: Value, predicate: Predicate) -> bool:
@@ -84,13 +90,17 @@ class Tool(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: str
     description: str
     arguments: tuple[Argument, ...]
-    versions: tuple[str, ...] = ()
+    versions: tuple[Annotated[str, Meta(pattern="^v[0-9]+$")], ...] = ()
     # Exactly one rule applies to each profile. A tool has either both versions and rules or neither.
     rules: tuple[Rule, ...] = ()
 
     @property
     def callable_names(self) -> list[str]:
         return [versioned(self.name, version) for version in self.versions] or [self.name]
+
+    def rule(self, profile: Profile) -> Rule | None:
+        """The rule that applies to a profile; None if the tool has no versions."""
+        return next((rule for rule in self.rules if rule.applies(profile)), None)
 
     def thresholds(self, field: str) -> list[int]:
         """The bounds of all bands of this profile field, in increasing order."""
@@ -135,7 +145,7 @@ class RuleTable(
         for tool in self.tools:
             if tool.name == name:
                 return tool
-        raise UserError(f"tool: expected one of {', '.join(t.name for t in self.tools)}, got {name!r}")
+        raise UserError(f"tool: got {name!r}, expected one of {', '.join(t.name for t in self.tools)}")
 
     def reason(self, tool: str, tip: str) -> str:
         """The sentence of the policy from which a call follows: the tip, or else the tool's description."""
@@ -144,10 +154,8 @@ class RuleTable(
 
     def decide(self, name: str, profile: Profile) -> str:
         """The callable name of a tool, with the version that applies to the profile if there are versions."""
-        for rule in self.tool(name).rules:
-            if rule.applies(profile):
-                return versioned(name, rule.use)
-        return name
+        rule = self.tool(name).rule(profile)
+        return versioned(name, rule.use) if rule else name
 
 
 def versioned(name: str, version: str) -> str:
@@ -168,7 +176,9 @@ def load(path: Path | None = None) -> RuleTable:
 
 def check(table: RuleTable) -> None:
     """Raises UserError unless every profile has exactly one version of each tool that has versions."""
-    _check_profile(table)
+    for name, values in table.profile.items():
+        if isinstance(values, Span) and values.least > values.most:
+            raise UserError(f"profile: expected least <= most for {name}, got {values.least} > {values.most}")
     _check_unique("tool", (tool.name for tool in table.tools))
     if not any(tool.versions for tool in table.tools):
         raise UserError("tool: expected at least one tool with versions and rules, got none")
@@ -176,8 +186,6 @@ def check(table: RuleTable) -> None:
         _check_names(tool)
         for rule in tool.rules:
             _check_rule(table, tool, rule)
-        if bool(tool.versions) != bool(tool.rules):
-            raise UserError(f"{tool.name}: expected both versions and rules, or neither")
         for profile in boundary_profiles(table, tool) if tool.rules else ():
             _check_one_version(tool, profile)
     for exclusion in table.exclusions:
@@ -193,26 +201,19 @@ def _check_one_version(tool: Tool, profile: Profile) -> None:
         raise UserError(f"{tool.name}: expected one version for every profile, but for {described} {actual}")
 
 
-def _check_profile(table: RuleTable) -> None:
-    for name, values in table.profile.items():
-        if isinstance(values, Span) and values.least > values.most:
-            raise UserError(f"profile: expected least <= most for {name}, got {values.least} > {values.most}")
-        if values == ():
-            raise UserError(f"profile: expected values for {name}, got none")
-
-
 def _check_names(tool: Tool) -> None:
     """The name of a call, such as web_search_v1, must determine its tool and its version."""
     if not re.fullmatch(r"[A-Za-z0-9_-]+", tool.name) or base_name(tool.name) != tool.name:
         expected = "a name of letters, digits, _ and - that does not end in a version"
         raise UserError(f"tool: expected {expected}, got {tool.name!r}")
-    for version in tool.versions:
-        if not re.fullmatch(r"v[0-9]+", version):
-            raise UserError(f"{tool.name}: expected versions such as v1, got {version!r}")
     if len(tool.versions) == 1:
         raise UserError(f"{tool.name}: expected two or more versions, so that an override can change them")
     _check_unique(f"{tool.name}, versions", tool.versions)
-    _check_unique(f"{tool.name}, rules", (rule.use for rule in tool.rules))
+    if sorted(used := [rule.use for rule in tool.rules]) != sorted(tool.versions):
+        expected = ", ".join(tool.versions) or "none, without versions"
+        raise UserError(
+            f"{tool.name}: expected one rule for each of {expected}, got {', '.join(used) or 'none'}"
+        )
     _check_unique(f"{tool.name}, arguments", (argument.name for argument in tool.arguments))
     for argument in tool.arguments:
         # The grading of arguments with these names needs a text (grading/calls.py).
@@ -227,14 +228,10 @@ def _check_unique(label: str, names: Iterable[str]) -> None:
 
 
 def _check_rule(table: RuleTable, tool: Tool, rule: Rule) -> None:
-    if rule.use not in tool.versions:
-        raise UserError(f"{tool.name}: expected one of {', '.join(tool.versions)}, got {rule.use!r}")
-    if not rule.when:
-        raise UserError(f"{tool.name}: expected a condition for {rule.use}, got none")
     for name, predicate in rule.when.items():
         given = msgspec.to_builtins(predicate)
-        if predicate in ((), Band()):
-            raise UserError(f"{tool.name}: expected a bound or a value for {name}, got none")
+        if predicate == Band():
+            raise UserError(f"{tool.name}: expected a bound for {name}, got none")
         values = table.profile.get(name)
         if values is None:
             raise UserError(f"{tool.name}: expected one of {', '.join(table.profile)}, got {name!r}")
@@ -250,16 +247,13 @@ def boundary_profiles(table: RuleTable, tool: Tool) -> Iterator[Profile]:
 
     The same rules apply to all numbers between two thresholds, so it suffices to check these profiles.
     """
-    choices: dict[str, list[Value]] = {}
-    for name, values in table.profile.items():
-        if not any(name in rule.when for rule in tool.rules):
-            continue
+    choices: dict[str, Any] = {}
+    for name in dict.fromkeys(name for rule in tool.rules for name in rule.when):
+        choices[name] = values = table.profile[name]
         if isinstance(values, Span):
             near = {t + offset for t in tool.thresholds(name) for offset in (-1, 0, 1)}
             near |= {values.least, values.most}
-            choices[name] = sorted(n for n in near if values.least <= n <= values.most)
-        else:
-            choices[name] = list(values)
+            choices[name] = [n for n in sorted(near) if values.least <= n <= values.most]
     if (combinations := math.prod(map(len, choices.values()))) > MOST_PROFILES:
         raise UserError(
             f"{tool.name}: expected rules with at most {MOST_PROFILES:,} combinations of values to check, "

@@ -1,7 +1,7 @@
 """Writes the text of a policy, and parses conditions from such a text. Both use the phrases below."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import msgspec
 
@@ -39,9 +39,9 @@ def policy_text(table: RuleTable, name: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def notice_text(table: RuleTable, name: str, changed: Sequence[str]) -> str:
-    """The text of an override, which contains only the rules of the changed tools (paper, Figure 10)."""
-    rules = [line for tool in changed for line in ("", *_rules_text(table.tool(tool)))]
+def notice_text(table: RuleTable, name: str) -> str:
+    """The text of an override, which contains only the version rules (paper, Figure 10)."""
+    rules = [line for tool in table.tools if tool.rules for line in ("", *_rules_text(tool))]
     return "\n".join([NOTICE.format(name=name), *rules]) + "\n"
 
 

@@ -4,33 +4,31 @@ A scenario is a TOML file (library/). A dialog and its pictures depend only on t
 number, and each can be created separately:
 
     rng(seed, "dialog", number)
-      |  a scenario of the dialog's family: facts, pictures, a question, calls
-      v
-    Draft: the query, a camera view per image, and the steps: tool calls with their results
-      |
-      +--> Dialog: id, family, query, image paths, steps          Scenarios.dialog(seed, number)
-      +--> what paints each image                                 Scenarios.views(seed, number)
+      |  a scenario of the dialog's family
+      +--> Dialog: id, family, query, image paths, steps    Scenarios.dialog(seed, number)
+      +--> what paints each image                           Scenarios.views(seed, number)
 
 A round is all families in random order, each with its number of dialogs. There are as many rounds as needed.
 
-Read scenario.py (what a file contains), expressions.py (its language) and draft.py (how a dialog is made from
-it). families.toml says how many dialogs of a round each family has, tips.toml what the policy says about
-their calls, and tools.toml what all calls of a tool have in common.
+Read scenario.py (what a file contains), expressions.py (its language) and draft.py (how a dialog is drawn).
+families.toml says how many dialogs of a round each family has, tips.toml what the policy says about their
+calls, and tools.toml what all calls of a tool have in common.
 """
 
 import copy
 import functools
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import Literal, NamedTuple, Self
 
 from gtapolicy.dataset.dialogs import Dialog, sample_test
-from gtapolicy.dataset.plain_dialogs import MAX_CALLS, plain_dialog
+from gtapolicy.dataset.plain_dialogs import MAX_CALLS, PlainScenario
 from gtapolicy.pictures.camera import CameraView
 from gtapolicy.policy import rules
-from gtapolicy.policy.rules import RuleTable, Tip, Tool
-from gtapolicy.scenarios.draft import Draft, draft
+from gtapolicy.policy.rules import RuleTable, Tip
+from gtapolicy.scenarios.draft import drawn
 from gtapolicy.scenarios.scenario import Scenario, read
 from harness import seeds
 from harness.errors import UserError
@@ -50,15 +48,8 @@ class Outline(NamedTuple):
     """What is known of a dialog before it is drawn."""
 
     family: str
-    # Among the dialogs of its family in all rounds.
-    turn: int
-    # None for a plain dialog.
-    scenario: Scenario | None
+    scenario: Scenario | PlainScenario
     split: str = "train"
-
-    @property
-    def calls(self) -> int:
-        return len(self.scenario.step) if self.scenario else 1 + self.turn % MAX_CALLS
 
 
 class Scenarios:
@@ -70,10 +61,9 @@ class Scenarios:
         self.families = store.read_toml(Path(__file__).with_name("families.toml"), dict[str, int])
         # The scenarios of a family are used in turn.
         self._turns: dict[str, list[Scenario]] = {name: [] for name in self.families}
-        self._plain_tools: list[Tool] = []
+        self._plain: list[PlainScenario] = []
         self.tips = _read_tips(Path(__file__).parent)
-        for path in sorted(LIBRARY.glob("*.toml")):
-            scenario = read(path)
+        for scenario in map(read, sorted(LIBRARY.glob("*.toml"))):
             self._turns[scenario.family] += [scenario] * scenario.weight
         # The digest of the user's files.
         self.digest = ""
@@ -86,7 +76,7 @@ class Scenarios:
         return sum(self.families.values())
 
     def _add(self, folder: Path) -> None:
-        self.tips += _read_tips(folder) if (folder / TIPS).exists() else ()
+        self.tips += _read_tips(folder)
         paths = sorted(path.resolve() for path in folder.glob("*.toml") if path.name != TIPS)
         if not paths:
             raise UserError(f"scenarios: expected a folder with TOML files, got {folder}")
@@ -95,7 +85,8 @@ class Scenarios:
             if name in {*self.families, PLAIN}:
                 raise UserError(f"{path}: expected a file name other than a family of GTA, got {name!r}")
             # So that mistakes are found before anything is generated.
-            for view in draft(scenario, seeds.rng(0, name), [""] * len(scenario.picture), False).views:
+            dialog = Dialog(name, name, "", ("",) * len(scenario.picture), ())
+            for view in drawn(scenario, seeds.rng(0, name), dialog)[1]:
                 view.image()
             self.families[name], self._turns[name] = scenario.dialogs, [scenario]
         files = (path for path in sorted(folder.rglob("*")) if path.is_file())
@@ -125,29 +116,20 @@ class Scenarios:
         }
         called = {call.tool for turns in fitting._turns.values() for s in turns for call in s.step}
         fitting.families = {name: count for name, count in self.families.items() if fitting._turns[name]}
-        fitting._plain_tools = [tool for tool in table.tools if tool.name not in called]
-        if others := fitting._plain_tools:
+        if others := [tool for tool in table.tools if tool.name not in called]:
             fitting.families[PLAIN] = PLAIN_QUERIES * len(others) if fitting.families else QUERIES
-            fitting._turns[PLAIN] = []
+            calls = range(1, MAX_CALLS + 1)
+            fitting._plain = [PlainScenario(tool, n, others) for tool in others for n in calls]
         return fitting
-
-    def dialogs(self, seed: int) -> list[Dialog]:
-        """The dialogs of the first round."""
-        return [self.dialog(seed, number) for number in range(self.queries)]
 
     def dialog(self, seed: int, number: int) -> Dialog:
         """The dialog with this number, from 0."""
-        outline, made, paths = (
-            self.outline(seed, number),
-            self._draft(seed, number),
-            self._paths(seed, number),
-        )
-        name = f"{outline.family}-{number:04d}"
-        return Dialog(name, outline.family, made.query, paths, made.steps, made.open, outline.split)
+        return self._drawn(seed, number)[0]
 
     def views(self, seed: int, number: int) -> dict[str, CameraView]:
         """The images of a dialog, which are not painted yet, by path."""
-        return dict(zip(self._paths(seed, number), self._draft(seed, number).views, strict=True))
+        dialog, views = self._drawn(seed, number)
+        return dict(zip(dialog.images, views, strict=True))
 
     def outline(self, seed: int, number: int) -> Outline:
         """What is known of a dialog before it is drawn."""
@@ -155,30 +137,31 @@ class Scenarios:
         return self._round(seed, round_)[position]
 
     @functools.lru_cache(maxsize=512)  # noqa: B019
-    def _draft(self, seed: int, number: int) -> Draft:
-        outline, rng = self.outline(seed, number), seeds.rng(seed, "dialog", number)
-        if outline.scenario is None:
-            tool = self._plain_tools[outline.turn // MAX_CALLS % len(self._plain_tools)]
-            return Draft(*plain_dialog(tool, outline.calls, self._plain_tools, rng))
-        return draft(outline.scenario, rng, self._paths(seed, number), outline.split == "test")
+    def _drawn(self, seed: int, number: int) -> tuple[Dialog, list[CameraView]]:
+        (family, scenario, split), rng = self.outline(seed, number), seeds.rng(seed, "dialog", number)
+        dialog = Dialog(f"{family}-{number:04d}", family, "", (), (), split=split)
+        if isinstance(scenario, PlainScenario):
+            return scenario.drawn(rng, dialog), []
+        offsets = range(1, NUMBERS_PER_DIALOG + 1)
+        chosen = seeds.rng(seed, "images", number).sample(offsets, len(scenario.picture))
+        paths = (f"image/image_{NUMBERS_PER_DIALOG * number + offset}.jpg" for offset in sorted(chosen))
+        return drawn(scenario, rng, replace(dialog, images=tuple(paths)))
 
     @functools.lru_cache(maxsize=4)  # noqa: B019
     def _round(self, seed: int, round_: int) -> Sequence[Outline]:
         outlines = []
         for family, count in self.families.items():
-            for index in range(round_ * count, (round_ + 1) * count):
-                turns = self._turns[family]
-                scenario = turns[index % len(turns)] if turns else None
-                outlines.append(Outline(family, index, scenario))
+            turns: Sequence[Scenario | PlainScenario] = self._turns.get(family, self._plain)
+            numbers = range(round_ * count, (round_ + 1) * count)
+            outlines += [Outline(family, turns[number % len(turns)]) for number in numbers]
         seeds.rng(seed, "order", round_).shuffle(outlines)
-        in_test = sample_test([outline.calls for outline in outlines], seeds.rng(seed, "test", round_))
+        in_test = sample_test(
+            [outline.scenario.calls for outline in outlines], seeds.rng(seed, "test", round_)
+        )
         return [o._replace(split="test") if n in in_test else o for n, o in enumerate(outlines)]
-
-    def _paths(self, seed: int, number: int) -> tuple[str, ...]:
-        scenario, rng = self.outline(seed, number).scenario, seeds.rng(seed, "images", number)
-        chosen = rng.sample(range(1, NUMBERS_PER_DIALOG + 1), len(scenario.picture) if scenario else 0)
-        return tuple(f"image/image_{NUMBERS_PER_DIALOG * number + offset}.jpg" for offset in sorted(chosen))
 
 
 def _read_tips(folder: Path) -> tuple[Tip, ...]:
-    return store.read_toml(folder / TIPS, dict[str, tuple[Tip, ...]])["tip"]
+    if not (folder / TIPS).exists():
+        return ()
+    return store.read_toml(folder / TIPS, dict[Literal["tip"], tuple[Tip, ...]]).get("tip", ())

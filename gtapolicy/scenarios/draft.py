@@ -1,45 +1,37 @@
-"""Drafts, from which a dialog and its pictures are derived.
+"""Draws a dialog and its pictures from a scenario.
 
     rng -> facts -> question -> pictures (and what is where in them) -> query and steps
 
-A dialog and each of its pictures come from separate drafts with the same random generator. The order of
-random choices must not change, because the digests of benchmarks depend on it.
+The order of random choices must not change, because the digests of benchmarks depend on it.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import Any
 
-from gtapolicy.dataset.dialogs import Step
+from gtapolicy.dataset.dialogs import Dialog, Step
+from gtapolicy.grading.expression import ERRORS
 from gtapolicy.pictures.camera import CameraView, frontal_view, tilted_view
 from gtapolicy.pictures.charts import chart
 from gtapolicy.pictures.documents import document
-from gtapolicy.pictures.svg import svg
-from gtapolicy.scenarios.expressions import ERRORS, Evaluator, NothingToChoose
+from gtapolicy.pictures.svg import TEMPLATES, svg
+from gtapolicy.scenarios.expressions import Evaluator, NothingToChoose
 from gtapolicy.scenarios.scenario import Scenario, StepTemplate
 from harness.errors import UserError
 
-TEMPLATES = Path(__file__).parents[1] / "pictures" / "templates"
 # How often facts are drawn until each choice has a value and they fulfil what the scenario requires.
 ATTEMPTS = 500
 NOT_FOR_TEMPLATE = ("template", "surface", "margin")
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
-    """A dialog without its id and family, and a view for each of its images."""
+def drawn(scenario: Scenario, rng: Random, dialog: Dialog) -> tuple[Dialog, list[CameraView]]:
+    """The dialog with a query and steps, and a view for each of its images.
 
-    query: str
-    steps: tuple[Step, ...]
-    views: tuple[CameraView, ...] = ()
-    open: bool = False
-
-
-def draft(scenario: Scenario, rng: Random, paths: Sequence[str], in_test: bool) -> Draft:
-    """The draft of a dialog whose images have these paths. Raises UserError with the place of a mistake."""
+    Raises UserError with the place of a mistake.
+    """
     evaluator = Evaluator(rng)
     number = _draw_facts(scenario, evaluator, rng)
     question = scenario.question[number]
@@ -49,41 +41,36 @@ def draft(scenario: Scenario, rng: Random, paths: Sequence[str], in_test: bool) 
             views[name] = _view(scenario, name, evaluator, rng)
     with _reported(scenario, "order"):
         order = list(views if scenario.order is None else evaluator.value(scenario.order))
-    evaluator.functions.update(_image_functions(views, dict(zip(order, paths, strict=True)), order[0]))
+        in_order = [views[name] for name in order]
+        paths = dict(zip(order, dialog.images, strict=True))
+    evaluator.functions.update(_image_functions(views, paths, order[0]))
     with _reported(scenario, f"question.{number}.ask"):
-        query = evaluator.text(rng.choice((in_test and question.ask_in_test) or question.ask))
+        in_test = dialog.split == "test" and question.ask_in_test
+        query = evaluator.text(rng.choice(in_test or question.ask))
     steps = []
     for index, template in enumerate(scenario.step):
         with _reported(scenario, f"step.{index}"):
             steps.append(_step(template, evaluator))
-    return Draft(query, tuple(steps), tuple(views[name] for name in order), scenario.open)
+    return replace(dialog, query=query, steps=tuple(steps), open=scenario.open), in_order
 
 
 def _draw_facts(scenario: Scenario, evaluator: Evaluator, rng: Random) -> int:
     """Draws the facts into evaluator.names, and returns the number of the question."""
     for _ in range(ATTEMPTS):
         number = rng.randrange(len(scenario.question))
-        own = {f"question.{number}.facts.{n}": (n, v) for n, v in scenario.question[number].facts.items()}
-        facts = {f"facts.{n}": (n, v) for n, v in scenario.facts.items()} | own
-        if not all(_draw(scenario, evaluator, field, *fact) for field, fact in facts.items()):
-            continue
-        with _reported(scenario, "require"):
-            if all(evaluator.value(condition) for condition in scenario.require):
-                return number
+        tables = {"facts": scenario.facts, f"question.{number}.facts": scenario.question[number].facts}
+        with suppress(NothingToChoose):  # as in a scene without parts
+            for table, facts in tables.items():
+                for name, value in facts.items():
+                    with _reported(scenario, f"{table}.{name}"):
+                        evaluator.names[name] = evaluator.value(value)
+            with _reported(scenario, "require"):
+                if all(evaluator.value(condition) for condition in scenario.require):
+                    return number
     raise UserError(
         f"{scenario.place('require')}: require: expected facts that fulfil it, and a value for each choice, "
         f"but {ATTEMPTS} draws did not"
     )
-
-
-def _draw(scenario: Scenario, evaluator: Evaluator, field: str, name: str, value: object) -> bool:
-    """Draws one fact. Returns False if there is nothing to choose from, as in a scene without parts."""
-    with _reported(scenario, field):
-        try:
-            evaluator.names[name] = evaluator.value(value)
-        except NothingToChoose:
-            return False
-    return True
 
 
 @contextmanager
@@ -95,18 +82,18 @@ def _reported(scenario: Scenario, field: str) -> Iterator[None]:
         message = f"{type(error).__name__}: {error}"
         raise UserError(f"{scenario.place(field)}: {field}: cannot be evaluated, {message}") from None
     except UserError as error:
-        raise UserError(f"{scenario.place(field)}: {field}: {error}") from None
+        raise type(error)(f"{scenario.place(field)}: {field}: {error}") from None
 
 
 def _view(scenario: Scenario, name: str, evaluator: Evaluator, rng: Random) -> CameraView:
     spec = scenario.picture[name]
     values = {key: evaluator.value(v) for key, v in spec.items() if key not in NOT_FOR_TEMPLATE}
-    template = evaluator.text(spec["template"])
+    template = evaluator.text(spec.get("template", ""))
     if template == "chart":
         drawing = chart(values)
     else:
         files = [folder / template for folder in (Path(scenario.place("")).parent, TEMPLATES)]
-        file = next((file for file in files if file.exists()), None)
+        file = next((file for file in files if file.is_file()), None)
         if file is None:
             raise UserError(
                 f"template: expected a file beside the scenario or in {TEMPLATES}, got {template!r}"
@@ -119,25 +106,18 @@ def _view(scenario: Scenario, name: str, evaluator: Evaluator, rng: Random) -> C
 
 def _image_functions(views: dict[str, CameraView], paths: dict[str, str], first: str) -> dict[str, Any]:
     """Functions of texts that say what is where in the pictures. Without a name, they mean the first one."""
-
-    def lines(name: str = first) -> str:
-        return "\n".join(f"{line.box} {line.text}" for line in views[name].lines)
-
-    def box(of: str, number: int = 0, name: str = first) -> Any:
-        return views[name].boxes(of)[number]
-
-    def boxes(of: str, name: str = first) -> str:
-        return "\n".join(map(str, views[name].boxes(of)))
-
-    return {"image": lambda name=first: paths[name], "lines": lines, "box": box, "boxes": boxes}
+    return {
+        "image": lambda name=first: paths[name],
+        "lines": lambda name=first: "\n".join(f"{line.box} {line.text}" for line in views[name].lines),
+        "box": lambda of, number=0, name=first: views[name].boxes(of)[number],
+        "boxes": lambda of, name=first: "\n".join(map(str, views[name].boxes(of))),
+    }
 
 
 def _step(template: StepTemplate, evaluator: Evaluator) -> Step:
-    arguments = {
-        name: evaluator.text(value) if isinstance(value, str) else value
-        for name, value in template.arguments.items()
-    }
-    arguments = {name: value for name, value in arguments.items() if value != ""}
+    given = template.arguments.items()
+    values = {name: evaluator.text(value) if isinstance(value, str) else value for name, value in given}
+    arguments = {name: value for name, value in values.items() if value != ""}
     evaluator.names["arguments"] = arguments
     returned = evaluator.text(template.returns)
     origins = {name: template.origins.get(name, "the query") for name in arguments}

@@ -7,9 +7,8 @@ facts, the word lists in words/*.toml, comprehensions, f-strings and the functio
 
 import ast
 import functools
-import re
+import operator
 import string
-import tomllib
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -17,17 +16,16 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from simpleeval import EvalWithCompoundTypes, InvalidExpression
+from simpleeval import EvalWithCompoundTypes
 
 from gtapolicy.grading.expression import evaluate
 from gtapolicy.pictures.surfaces import DESKS, WALLS
+from harness.errors import UserError
+from harness.files import store
 from harness.text import enumeration
 
-# What a wrong expression or text raises.
-ERRORS = (InvalidExpression, SyntaxError, ArithmeticError, ValueError, TypeError, LookupError, AttributeError)
 
-
-class NothingToChoose(ValueError):
+class NothingToChoose(UserError):
     """A random choice among no values. Facts are then drawn again."""
 
 
@@ -35,17 +33,18 @@ class NothingToChoose(ValueError):
 def word_lists() -> dict[str, Any]:
     """The word lists, price ranges and styles of all files in words/, by their keys, and the surfaces."""
     files = sorted((Path(__file__).parent / "words").glob("*.toml"))
-    lists = [tomllib.loads(file.read_text(encoding="utf-8")) for file in files]
-    return {"desks": DESKS, "walls": WALLS} | {
-        name: value for words in lists for name, value in words.items()
-    }
+    lists = (store.read_toml(file, dict[str, Any]) for file in files)
+    return functools.reduce(operator.or_, lists, {"desks": DESKS, "walls": WALLS})
 
 
 class Evaluator(EvalWithCompoundTypes):  # type: ignore[misc]
     """Evaluates the expressions and texts of one dialog. `names` grows while its facts are drawn."""
 
     def __init__(self, rng: Random) -> None:
-        super().__init__(functions={**FUNCTIONS, **draws(rng), "fill": self.text}, names=dict(word_lists()))
+        own = {"fill": self.text, "towns": self.towns}
+        super().__init__(functions={**FUNCTIONS, **draws(rng), **own}, names=dict(word_lists()))
+        for name, phrase in word_lists()["phrases"].items():
+            self.functions[name] = functools.partial(self.text, phrase)
 
     def value(self, expression: object) -> Any:
         """The value of an expression; a value that is not a string is its own value."""
@@ -59,6 +58,13 @@ class Evaluator(EvalWithCompoundTypes):  # type: ignore[misc]
             parts.append(literal + value)
         return "".join(parts)
 
+    def towns(self, number: int) -> list[str]:
+        """Different towns."""
+        chosen: dict[str, None] = {}
+        while len(chosen) < number:
+            chosen[self.functions["town"]()] = None
+        return list(chosen)
+
 
 @functools.lru_cache(maxsize=4096)
 def _parsed(expression: str) -> ast.AST:
@@ -69,33 +75,16 @@ def _parsed(expression: str) -> ast.AST:
 
 def draws(rng: Random) -> dict[str, Callable[..., Any]]:
     """The functions that draw something at random."""
-    words = word_lists()
-
-    def word(kind: str) -> str:
-        return str(rng.choice(words[kind]))
 
     def choice(values: Iterable[Any]) -> Any:
         if not (options := list(values)):
             raise NothingToChoose("choice: expected at least one value, got none")
         return rng.choice(options)
 
-    def sample(values: Sequence[Any], number: int) -> list[Any]:
-        return rng.sample(list(values), number)
-
-    def town() -> str:
-        return word("town_starts") + word("town_ends")
-
-    def towns(number: int) -> list[str]:
-        """Different towns."""
-        chosen: dict[str, None] = {}
-        while len(chosen) < number:
-            chosen[town()] = None
-        return list(chosen)
-
     def priced(goods: Mapping[str, Sequence[float]], number: int) -> list[dict[str, Any]]:
         """Different goods at different prices, given the lowest and the highest price of each."""
         prices: list[float] = []
-        for name in (chosen := sample(sorted(goods), number)):
+        for name in (chosen := rng.sample(sorted(goods), number)):
             price = round(rng.uniform(*goods[name]), 2)
             while price in prices:
                 price = round(price + 0.1, 2)
@@ -104,19 +93,12 @@ def draws(rng: Random) -> dict[str, Callable[..., Any]]:
 
     return {
         "choice": choice,
-        "sample": sample,
-        "shuffled": lambda values: sample(values, len(values)),
+        "sample": lambda values, number: rng.sample(list(values), number),
+        "shuffled": lambda values: rng.sample(list(values), len(values)),
         "between": rng.randint,
         "uniform": rng.uniform,
         "chance": lambda share: rng.random() < share,
-        "town": town,
-        "towns": towns,
         "priced": priced,
-        "first_name": lambda: word("first_names"),
-        "person": lambda: f"{word('first_names')} {word('last_names')}",
-        "shop": lambda: f"The {word('adjectives')} {word('nouns')}",
-        "brand": lambda: "".join(rng.sample(words["syllables"], rng.choice((2, 3, 3)))).capitalize(),
-        "date": lambda: f"{rng.randint(1, 28)} {word('months')}",
     }
 
 
@@ -143,20 +125,14 @@ def result(expression: str) -> str:
     return f"{evaluate(expression):.6f}".rstrip("0").rstrip(".")
 
 
-def generated(path: str) -> str:
-    """The path of the image that a tool makes from the image at this path."""
-    return re.sub(r"image_(?=\d+\.jpg)", "generated_", path)
-
-
-def ranked(rows: Sequence[Mapping[str, Any]], key: str) -> list[Mapping[str, Any]]:
-    """The rows in the order of one of their values."""
-    return sorted(rows, key=lambda row: row[key])
-
-
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     "abs": abs, "enumerate": enumerate, "int": int, "len": len, "max": max, "min": min, "range": range,
     "round": round, "sorted": sorted, "str": str, "sum": sum, "zip": zip, "joined": "\n".join,
-    "a": with_article, "clock": clock, "count": Counter, "enumeration": enumeration, "generated": generated,
-    "plural": plural, "ranked": ranked, "result": result, "signed": signed,
+    "a": with_article, "clock": clock, "count": Counter, "enumeration": enumeration, "plural": plural,
+    "result": result, "signed": signed,
+    # The path of the image that a tool makes from the image at this path.
+    "generated": lambda path: path.replace("/image_", "/generated_"),
+    # Rows in the order of one of their values.
+    "ranked": lambda rows, key: sorted(rows, key=lambda row: row[key]),
 }  # fmt: skip
 """The functions that draw nothing."""

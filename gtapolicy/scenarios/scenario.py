@@ -6,9 +6,10 @@ same format without a family: their facts come first, and the scenario replaces 
 
 import re
 import tomllib
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 
@@ -16,7 +17,6 @@ from harness.errors import UserError
 from harness.files import store
 
 PARTS = Path(__file__).with_name("parts")
-T = TypeVar("T")
 # A value that is computed if it is a string (expressions.py), and otherwise used unchanged.
 Expression = Any
 
@@ -60,12 +60,14 @@ class StepTemplate(CallTemplate, frozen=True, forbid_unknown_fields=True, kw_onl
 
 
 class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Fields whose type is Expression are expressions; other strings are texts."""
+    """The fields of a file, whether a scenario or a part. Those of type Expression are expressions."""
 
+    # The parts whose fields it has.
+    based_on: str | tuple[str, ...] = ()
     # Images by name: `template`, `surface`, `margin`, and the values that the template uses.
-    picture: dict[str, dict[str, Expression]]
-    question: tuple[Question, ...]
-    step: tuple[StepTemplate, ...]
+    picture: dict[str, dict[str, Expression]] = {}
+    question: tuple[Question, ...] = ()
+    step: tuple[StepTemplate, ...] = ()
     # One of GTA's families (families.toml); the family of a user's scenario is its file.
     family: str = ""
     facts: dict[str, Expression] = {}
@@ -81,53 +83,30 @@ class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     # Where each field is: its name, such as facts.rows or question.0.ask, and "FILE, line N".
     places: dict[str, str] = {}
 
+    @property
+    def calls(self) -> int:
+        return len(self.step)
+
     def place(self, field: str) -> str:
         """The file and line of a field, or of the nearest table that contains it."""
-        return _nearest(self.places, field)
-
-
-class _Tables(msgspec.Struct, frozen=True):
-    """The fields of a file that are merged with those of its parts."""
-
-    based_on: str | tuple[str, ...] = ()
-    facts: dict[str, Expression] = {}
-    picture: dict[str, dict[str, Expression]] = {}
-    require: tuple[str, ...] = ()
+        while field:
+            for name, place in self.places.items():
+                if name == field or name.startswith(f"{field}."):
+                    return place
+            field = field.rpartition(".")[0]
+        return self.places[""]
 
 
 def read(path: Path) -> Scenario:
     """The scenario in a file. Raises UserError with the file, the line and the field if it is invalid."""
-    fields = _merged(path)
-    places = fields["places"]
-    scenario = _converted(fields, Scenario, places)
-    for name, picture in scenario.picture.items():
-        if not isinstance(picture.get("template"), str):
-            raise UserError(f"{_nearest(places, f'picture.{name}')}: picture.{name}: expected a template")
+    scenario = msgspec.convert(_merged(path), Scenario)
     if not (scenario.question and scenario.step and 1 <= len(scenario.picture) <= 3 and scenario.dialogs > 0):
-        raise UserError(f"{places['']}: expected 1 to 3 pictures, questions, steps, and dialogs > 0")
+        raise UserError(f"{scenario.place('')}: expected 1 to 3 pictures, questions, steps, and dialogs > 0")
     return scenario.__replace__(step=tuple(step.complete() for step in scenario.step))
 
 
-def _converted(fields: object, kind: type[T], places: Mapping[str, str]) -> T:
-    try:
-        return msgspec.convert(fields, kind)
-    except msgspec.ValidationError as error:
-        message, _, where = str(error).partition(" - at `$.")
-        field = re.sub(r"\[(\d+)\]", r".\1", where.rstrip("`")).replace("[...]", "")
-        raise UserError(f"{_nearest(places, field)}: {field or 'scenario'}: {message}") from None
-
-
-def _nearest(places: Mapping[str, str], field: str) -> str:
-    while field:
-        for name, place in places.items():
-            if name == field or name.startswith(f"{field}."):
-                return place
-        field = field.rpartition(".")[0]
-    return places[""]
-
-
 def _merged(path: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
-    """The fields of a file and of the parts on which it is based, and the place of each field."""
+    """The fields of a file, and those of the parts on which it is based."""
     if path in above:
         raise UserError(f"{path}: based_on: expected other files, got a file that is based on itself")
     try:
@@ -136,12 +115,28 @@ def _merged(path: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: expected a TOML file, but {error}") from None
     places = {"": str(path), **dict(_places(path, text))}
-    _converted(own, _Tables, places)
-    merged: dict[str, Any] = {"facts": {}, "picture": {}, "require": [], "places": {}}
-    bases = own.pop("based_on", ())
+    try:
+        bases = msgspec.convert(own, Scenario).based_on
+    except msgspec.ValidationError as error:
+        message, _, where = str(error).partition(" - at `$.")
+        field = re.sub(r"\[(\d+)\]", r".\1", where.rstrip("`")).replace("[...]", "")
+        unknown = re.search("unknown field `(.+)`", message)
+        field = ".".join(filter(None, [field, unknown and unknown[1]]))
+        raise UserError(f"{Scenario(places=places).place(field)}: {field or 'scenario'}: {message}") from None
+    merged: dict[str, Any] = {}
     for base in [bases] if isinstance(bases, str) else bases:
         merged = _override(merged, _merged(_part(path, base), (*above, path)))
     return _override(merged, {**own, "places": places})
+
+
+def _override(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    merged = {**base, **own}
+    for table in ("facts", "places", "picture"):
+        merged[table] = {**base.get(table, {}), **own.get(table, {})}
+    for name, picture in base.get("picture", {}).items():
+        merged["picture"][name] = {**picture, **merged["picture"][name]}
+    merged["require"] = [*base.get("require", ()), *own.get("require", ())]
+    return merged
 
 
 def _part(path: Path, name: str) -> Path:
@@ -153,28 +148,17 @@ def _part(path: Path, name: str) -> Path:
     raise UserError(f"{path}: based_on: expected a file {name}.toml beside it, or one of {known}")
 
 
-def _override(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
-    merged = {**base, **own}
-    for table in ("facts", "places"):
-        merged[table] = {**base.get(table, {}), **own.get(table, {})}
-    pictures = {**base["picture"], **own.get("picture", {})}
-    merged["picture"] = {n: {**base["picture"].get(n, {}), **p} for n, p in pictures.items()}
-    merged["require"] = [*base["require"], *own.get("require", ())]
-    return merged
-
-
 def _places(path: Path, text: str) -> Iterator[tuple[str, str]]:
     """The name of each field in a TOML file, and where it is."""
-    counts: dict[str, int] = {}
+    counts: Counter[str] = Counter()
     table = ""
     for number, line in enumerate(text.splitlines(), 1):
         place = f"{path}, line {number}"
-        if match := re.match(r"\[\[([\w.]+)\]\]", line):
-            counts[match[1]] = counts.get(match[1], -1) + 1
-            table = f"{match[1]}.{counts[match[1]]}"
-            yield table, place
-        elif match := re.match(r"\[([\w.\"-]+)\]", line):
-            table = match[1]
+        if match := re.match(r"(\[\[?)([\w.\"-]+)\]", line):
+            table = match[2]
+            if match[1] == "[[":
+                table = f"{match[2]}.{counts[match[2]]}"
+                counts[match[2]] += 1
             yield table, place
         elif match := re.match(r"([\w.-]+)\s*=", line):
             yield f"{table}.{match[1]}".lstrip("."), place

@@ -85,6 +85,21 @@ class Rollout:
         self.grades.append(grade)
         return outcome
 
+    def converse(self, text: str) -> str:
+        """Adds the response to the question, and returns what a conversation shows next.
+
+        That is the result of the call, and the question if the user asks again.
+        """
+        before, returned = self.question, self.respond(text).returned
+        if self.is_over or self._query(self.question) == self._query(before):
+            return returned
+        texts = (part.value for part in self.question.query if part.kind == "text")
+        return "\n".join([returned, *texts])
+
+    def _query(self, step: Instance) -> object:
+        """The query of a step without its history."""
+        return self.family.query_after(step, ())
+
     def play(self, respond: Callable[[Instance], str]) -> "Rollout":
         """Asks until the dialog is over; returns itself."""
         while not self.is_over:

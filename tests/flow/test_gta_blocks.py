@@ -64,7 +64,7 @@ def test_every_size_is_exact_and_no_dialog_is_in_two_blocks(
         calls: Counter[str] = Counter()
         for number, asked in itertools.chain.from_iterable(plan.items() for plan in plans):
             outline = generator.scenarios.outline(0, number)
-            assert 1 <= asked <= outline.calls
+            assert 1 <= asked <= outline.scenario.calls
             calls[outline.split] += asked
         assert {"train": 0, "test": 0} | calls == generator.sizes
         assert all(sum(plan.values()) <= block + 1 for plan in plans)

@@ -116,7 +116,7 @@ def change(folder: Path, key: str, **fields: object) -> None:
     ("turns", "reason"),
     [
         ([], "no tool call"),
-        (call("Teleport", {}, ""), "'Teleport' is not in the table"),
+        (call("Teleport", {}, ""), "got 'Teleport'"),
         (call("DrawBox", {"image": "image/image_3.jpg", "bbox": "(1, 2, 3)"}, ""), "four numbers"),
         (call("OCR", {}, ""), "argument image is missing"),
         (call("OCR", {"image": ["a"]}, ""), "expected a text"),

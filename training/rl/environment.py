@@ -20,7 +20,7 @@ from typing import Any
 from harness import variants
 from harness.dialogs.dialog import Rollout
 from harness.files.benchmark import Benchmark
-from harness.records import MULTI_TURN, Instance
+from harness.records import MULTI_TURN
 from harness.variants import INTERNALIZED, Variant
 from training.sequences.dataset import SPLIT, AsText, prompt_messages
 
@@ -104,14 +104,8 @@ class DialogEnvironment:
         rollout = self._rollout
         if rollout is None or rollout.is_over:
             return OVER
-        family, step = rollout.family, rollout.question
         answer = json.dumps({"name": name, "arguments": arguments}, ensure_ascii=False)
-        returned = rollout.respond(family.respond(answer)).returned
-        if not rollout.is_over and _query(rollout, rollout.question) != _query(rollout, step):
-            # The user asks again.
-            texts = (part.value for part in rollout.question.query if part.kind == "text")
-            returned = "\n".join([returned, *texts])
-        return self._dialogs.text(returned)
+        return self._dialogs.text(rollout.converse(rollout.family.respond(answer)))
 
     def get_reward(self) -> float:
         """Half for the solved dialog, half the mean score of the calls under the rules, from 0 to 1.
@@ -123,8 +117,3 @@ class DialogEnvironment:
         grades, steps = self._rollout.grades, self._rollout.steps
         calls = sum(grade.value or 0.0 for grade in grades) / max(len(grades), len(steps))
         return (self._rollout.solved + calls) / 2
-
-
-def _query(rollout: Rollout, step: Instance) -> object:
-    """The query of a step without its history."""
-    return rollout.family.query_after(step, ())

@@ -97,13 +97,14 @@ def test_a_scenario_with_its_own_tool_and_template(tmp_path: Path) -> None:
         ("'{days} *", "'{day} *", r"fine\.toml, line 10: facts\.expression: .+'day' is not defined"),
         ("late. What", "late {x}. What", r"fine\.toml, line 13: question\.0\.ask: .+'x' is not defined"),
         ("dialogs = 20", 'dialogs = "20"', r"fine\.toml, line 2: dialogs: Expected `int`, got `str`"),
-        ("dialogs", "dialog", r"fine\.toml: .+unknown field `dialog`"),
+        ("dialogs", "dialog", r"fine\.toml, line 2: dialog: .+unknown field `dialog`"),
+        ("[[question]]", "[[questions]]", r"fine\.toml, line 12: questions: .+unknown field `questions`"),
         ("[facts]", "picture = 3\n[facts]", r"fine\.toml, line 4: picture: Expected `object`, got `int`"),
         ('"board"', '"bord"', r"fine\.toml: based_on: expected a file bord\.toml beside it, or one of board"),
         ("dialogs = 20", "dialogs = 0", r"fine\.toml: expected 1 to 3 pictures, .+ dialogs > 0"),
         ('"board"', '"fine"', r"fine\.toml: based_on: .+ based on itself"),
         ("[[question]]", "[[question]", r"fine\.toml: expected a TOML file, but"),
-        ("ask = [", "asks = [", r"fine\.toml, line 12: question\.0: .+"),
+        ("ask = [", "asks = [", r"fine\.toml, line 13: question\.0\.asks: .+"),
         ("dialogs", 'require = ["1 > 2"]\ndialogs', r"fine\.toml, line 2: require: expected facts"),
     ],
 )
@@ -148,7 +149,7 @@ def test_facts_are_drawn_again_if_there_is_nothing_to_choose_from(tmp_path: Path
     assert len(own) == 6 and all(dialog.steps[0].returned.endswith("red 5") for dialog in own)
     (tmp_path / "card.toml").write_text(OWN.replace("between(2, 9)", "choice([])"))
     with pytest.raises(UserError, match=r"card\.toml: require: .+ a value for each choice"):
-        Scenarios(tmp_path).dialogs(0)
+        [Scenarios(tmp_path).dialog(0, number) for number in range(229)]
 
 
 def test_a_folder_without_scenarios_is_rejected(tmp_path: Path) -> None:

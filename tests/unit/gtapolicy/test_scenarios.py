@@ -50,7 +50,7 @@ FAMILIES = {
     "count_imagine": "ImageDescription CountGivenObject TextToImage",
     "count_search": "CountGivenObject GoogleSearch",
 }
-SETS = {seed: SCENARIOS.dialogs(seed) for seed in SEEDS}
+SETS = {seed: [SCENARIOS.dialog(seed, number) for number in range(229)] for seed in SEEDS}
 ALL = [item for items in SETS.values() for item in items]
 BOX = re.compile(r"\((\d+), (\d+), (\d+), (\d+)\)")
 NUMBER = re.compile(r"\d+(?:\.\d+)?")
@@ -64,7 +64,7 @@ def steps(tool: str) -> Iterator[tuple[Dialog, int, Step]]:
 
 
 def dialogs_digest(seed: int) -> str:
-    dialogs = [asdict(item) for item in SCENARIOS.dialogs(seed)]
+    dialogs = [asdict(item) for item in SETS[seed]]
     assert not any(dialog.pop("later_queries") for dialog in dialogs)
     data = json.dumps(dialogs, sort_keys=True)
     return hashlib.sha256(data.encode()).hexdigest()
@@ -120,10 +120,10 @@ def test_image_names_are_unique_and_sparse() -> None:
 def test_every_round_has_the_families_of_gta_and_other_images() -> None:
     outlines = [SCENARIOS.outline(0, number) for number in range(2000 * 229, 2001 * 229)]
     assert Counter(outline.family for outline in outlines) == SCENARIOS.families
-    assert sum(outline.calls for outline in outlines) == 557
-    assert 100 < sum(outline.calls for outline in outlines if outline.split == "test") < 112
+    assert sum(outline.scenario.calls for outline in outlines) == 557
+    assert 100 < sum(outline.scenario.calls for outline in outlines if outline.split == "test") < 112
     far = SCENARIOS.dialog(0, 2000 * 229)
-    assert far.split == outlines[0].split and len(far.steps) == outlines[0].calls
+    assert far.split == outlines[0].split and len(far.steps) == outlines[0].scenario.calls
     assert not {path for item in SETS[0] for path in item.images} & set(far.images)
 
 
@@ -233,7 +233,7 @@ def test_boxes_are_not_empty(family: str) -> None:
 def test_text_is_large_enough_to_read_and_inside() -> None:
     """Small letters are at least 8 pixels tall before the tilt, which changes sizes by a few percent."""
     for number in range(229):
-        for view in SCENARIOS._draft(0, number).views:
+        for view in SCENARIOS.views(0, number).values():
             assert 320 <= view.size[0] <= 640
             for line in view.drawing.lines:
                 assert line.box.y2 - line.box.y1 >= 8, line

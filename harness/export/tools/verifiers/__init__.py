@@ -1,4 +1,7 @@
-"""verifiers: a package with a taskset of this benchmark. `clevrpolicy` itself is an endless one."""
+"""verifiers: a package with a taskset of this benchmark.
+
+Without an export, `clevrpolicy` is an endless taskset, and `gtapolicy` plays dialogs (dialogs.py).
+"""
 
 from collections.abc import Mapping
 

@@ -15,13 +15,21 @@ class PolicyData(vf.TaskData):
     gold: str
 
 
-class PolicyTask(vf.Task[PolicyData]):
-    """One question of a policy."""
+class KeyTask(vf.Task[PolicyData]):
+    """A task whose answer key grades."""
 
     @property
     def key(self) -> str:
         """The id of the question, which does not depend on its place in the taskset."""
         return self.data.id or self.hash
+
+    async def validate(self, runtime: vf.Runtime) -> bool:
+        """Whether the gold response scores 1."""
+        return grade(self.data.answer_key, self.data.gold).value == 1
+
+
+class PolicyTask(KeyTask):
+    """One question of a policy."""
 
     @vf.reward
     async def policy(self, trace: vf.Trace) -> float:
@@ -31,10 +39,6 @@ class PolicyTask(vf.Task[PolicyData]):
     @vf.metric
     async def accuracy(self, trace: vf.Trace) -> float:
         return reward(self.data.answer_key, trace.last_reply)["accuracy"]
-
-    async def validate(self, runtime: vf.Runtime) -> bool:
-        """Whether the gold response scores 1."""
-        return grade(self.data.answer_key, self.data.gold).value == 1
 
 
 def exported_data(row: dict[str, Any]) -> PolicyData:
