@@ -161,8 +161,8 @@ def _read(text: str) -> Sequence[CitedCondition]:
     return parser.conditions
 
 
-# Responses to a policy repeat the same lines. Results of this function must not be changed.
-_remembered = lru_cache(maxsize=4_096)(_read)
+# Responses to a policy repeat the same lines: about 25 MB of them. What this returns must not be changed.
+_remembered = lru_cache(maxsize=16_384)(_read)
 
 
 class _Parser:

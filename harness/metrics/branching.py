@@ -23,7 +23,7 @@ from harness.variants import Variant
 # The rules that a response should cite, and those that it does cite, with whether they exist; None for a
 # failed request, or if the family fails.
 Rules = tuple[tuple[str, ...], tuple[tuple[str, bool], ...] | None]
-# How many instances are linearized at a time, which limits the memory.
+# How many different instances are linearized at a time, which limits the memory.
 AT_ONCE = 10_000
 # Replaces the name of every rule that does not exist. No response should cite any of them, so counting them
 # together does not change the distance.
@@ -50,8 +50,8 @@ def by_variant(metric: Metric, results: Results) -> Iterator[ReportRow | Distrib
         if gold:
             cited = Counter(rule for _, does in counted for rule, _ in does)
             instances = by_instance(governed)
-            counts = [[kept(scored) for scored in samples] for samples in instances]
-            mean, low, high = _distance(counts, clusters_of(instances))
+            rules = [tuple(kept(scored) for scored in samples) for samples in instances]
+            mean, low, high = _distance(rules, clusters_of(instances))
             row = mean_row(metric, variant, members, lambda scored: None if scored.failed else 0.0)
             yield replace(row, mean=mean, low=low, high=high)
             yield _distribution(variant, gold, cited)
@@ -68,37 +68,41 @@ def _distribution(variant: Variant, gold: Counter[str], cited: Counter[str]) -> 
     )
 
 
-def _distance(instances: Sequence[Sequence[Rules]], belonging: Clusters) -> Estimate:
+def _distance(instances: Sequence[tuple[Rules, ...]], belonging: Clusters) -> Estimate:
     """The distance, with the interval of the mean of its linearized values.
 
     `instances` has the rules of each instance's responses, and `belonging` which instances belong together.
 
     To first order, the distance is the mean of what each instance adds to it: half the sum over rules of the
-    sign of the difference of the shares times the instance's excess counts (Deville 1999).
+    sign of the difference of the shares times the instance's excess counts (Deville 1999). Many instances
+    have the same rules, so this is computed once for each different one.
     """
-    if not any(side for samples in instances for side, _ in _counted(samples)):
-        return Estimate(None, 0.0, 1.0)  # nothing is cited, so there is no distribution to compare
-    rules = sorted({rule for samples in instances for _, rule in _counted(samples)})
+    times = Counter(instances)
+    rules = sorted({rule for samples in times for _, rule in _counted(samples)})
     columns = {rule: index for index, rule in enumerate(rules)}
-
-    def counts() -> Iterator[np.ndarray[Any, np.dtype[np.float64]]]:
-        for start in range(0, len(instances), AT_ONCE):
-            yield _counts(instances[start : start + AT_ONCE], columns)
-
-    total_2R = np.sum([counts_I2R.sum(axis=0) for counts_I2R in counts()], axis=0)
-    answered = sum(int((counts_I2R[:, 0].sum(axis=1) > 0).sum()) for counts_I2R in counts())
+    different = list(times)
+    chunks = [different[start : start + AT_ONCE] for start in range(0, len(different), AT_ONCE)]
+    total_2R = np.zeros((2, len(rules)))
+    answered = 0
+    for chunk in chunks:
+        counts_I2R, times_I = _counts(chunk, columns), np.array([times[samples] for samples in chunk])
+        total_2R += np.tensordot(times_I, counts_I2R, axes=1)
+        answered += int(times_I[counts_I2R[:, 0].any(axis=1)].sum())
     totals_2 = total_2R.sum(axis=1)
+    if not totals_2[1]:  # nothing is cited, so there is no distribution to compare
+        return Estimate(None, 0.0, 1.0)
     shares_2R = total_2R / totals_2[:, None]
     difference_R = shares_2R[0] - shares_2R[1]
     mean = float(np.abs(difference_R).sum() / 2)
-    values: list[list[float | None]] = []
-    for counts_I2R in counts():
+    values: dict[tuple[Rules, ...], list[float | None]] = {}
+    for chunk in chunks:
+        counts_I2R = _counts(chunk, columns)
         excess_I2R = counts_I2R - shares_2R * counts_I2R.sum(axis=2, keepdims=True)
         excess_I2R *= answered / totals_2[:, None]
         values_I = mean + (excess_I2R[:, 0] - excess_I2R[:, 1]) @ np.sign(difference_R) / 2
-        known_I = counts_I2R[:, 0].sum(axis=1) > 0
-        values += [[float(v) if known else None] for v, known in zip(values_I, known_I, strict=True)]
-    return Estimate(mean, *estimate(values, clusters=belonging)[1:])
+        for samples, value, counts_2R in zip(chunk, values_I, counts_I2R, strict=True):
+            values[samples] = [float(value) if counts_2R[0].any() else None]
+    return Estimate(mean, *estimate([values[samples] for samples in instances], clusters=belonging)[1:])
 
 
 def _counted(samples: Sequence[Rules]) -> Iterator[tuple[int, str]]:
