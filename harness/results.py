@@ -1,4 +1,8 @@
-"""The results of a run: each instance with its response and score.
+"""The results of a run. Each response is graded in one pass, of which only figures are kept.
+
+    Result    an instance with its response and score, while a response is graded
+    Scored    what is kept of it: no text, so that a million of them fit into memory
+    Results   all that is kept of a run, and what metrics may ask about its benchmark and its family
 
 Families and metrics are third-party code, and a response is any text. So everything that they compute from a
 result goes through `Results.attempt`: an exception costs this value only, and the report says how many values
@@ -6,22 +10,23 @@ are missing and why.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any, TypeVar
 
 from harness import variants
 from harness.files.benchmark import Benchmark, instances_file
-from harness.records import CitedRule, Instance, Response, Score
+from harness.records import CitedRule, Cluster, Grade, Instance, Response, Score
 from harness.stats.clusters import cluster, clusters
 from harness.stats.intervals import Clusters
 from harness.text import printable, reason
-from harness.variants import Variant
+from harness.variants import VARIANTS, Variant
 
 T = TypeVar("T")
 # The instance, variant and sample of a response.
 Key = tuple[str, str, int]
+NO_RESPONSES: Mapping[Key, Response] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,18 +36,87 @@ class Result:
     response: Response
     score: Score
 
+    @property
+    def value(self) -> float | None:
+        return self.score.value
 
-@dataclass(frozen=True)
+    @property
+    def reason(self) -> str | None:
+        return self.score.reason
+
+    @property
+    def failed(self) -> bool:
+        return self.response.error is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """What is kept of a result."""
+
+    # The id.
+    instance: str
+    cluster: Cluster
+    variant: Variant
+    sample: int
+    value: float | None
+    # Why there is no value, or "unparsed".
+    reason: str | None
+    # Whether the request failed.
+    failed: bool
+    # Whether the response was cut off.
+    truncated: bool
+    # What each installed metric keeps (harness.metrics.metric).
+    observed: tuple[Any, ...]
+
+    @property
+    def key(self) -> Key:
+        return self.instance, self.variant.name, self.sample
+
+
 class Results:
     """The scored responses of a run."""
 
-    benchmark: Benchmark
-    results: Sequence[Result]
-    # What failed, such as "metric accuracy" -> the responses that lack it (None: all of them) -> the reason.
-    failures: dict[str, dict[Key | None, str]] = field(default_factory=dict, repr=False)
-    _cited: dict[Key, Sequence[CitedRule] | None] = field(default_factory=dict, repr=False)
-    # Each different CitedRule once, because most responses cite the same few in the same way.
-    _rules: dict[tuple[object, ...], CitedRule] = field(default_factory=dict, repr=False)
+    def __init__(
+        self,
+        benchmark: Benchmark,
+        instances: Iterable[Instance] = (),
+        response: Callable[[Key], Response] = NO_RESPONSES.__getitem__,
+        samples: int = 1,
+    ) -> None:
+        """`instances` can be iterated several times, and `response` returns that to a prompt."""
+        self.benchmark, self.instances, self.response, self.samples = benchmark, instances, response, samples
+        self.scored: list[Scored] = []
+        # What failed, such as "metric accuracy" -> the responses that lack it (None: all) -> the reason.
+        self.failures: dict[str, dict[Key | None, str]] = {}
+        # What the family was asked about the latest result, because several metrics ask for the same.
+        self._latest: tuple[Result, dict[str, Any]] | None = None
+        self._once: dict[str, Any] = {}
+
+    def grade(self, instance: Instance, variant: Variant, target: str, response: Response) -> Result:
+        """Grades a response to an instance. A failed request gets a score without value, with the reason."""
+        if response.text is None:
+            grade = Grade(None, f"request failed: {response.error}")
+        else:
+            grade = self.benchmark.grade(instance, target, response.text)
+        score = Score(*response.key, grade.value, grade.reason, grade.parts, cluster=cluster(instance))
+        return Result(instance, variant, response, score)
+
+    def full(self, chosen: Collection[Scored]) -> list[Result]:
+        """These results with their instances and responses, which are read and graded again."""
+        ids = {scored.instance for scored in chosen}
+        instances = {i.id: i for i in self.instances if i.id in ids}
+        found = []
+        for scored in chosen:
+            instance = instances[scored.instance]
+            target = variants.target(instance, scored.variant) or instance.target
+            found.append(self.grade(instance, scored.variant, target, self.response(scored.key)))
+        return found
+
+    def once(self, what: str, compute: Callable[[], T]) -> T:
+        """What `compute` returned when this was first called with the same `what`."""
+        if what not in self._once:
+            self._once[what] = compute()
+        return self._once[what]  # type: ignore[no-any-return]
 
     def attempt(self, what: str, result: Result | None, compute: Callable[[], T]) -> T | None:
         """What `compute` returns; None if it raises an exception, which is recorded in `failures`."""
@@ -59,19 +133,12 @@ class Results:
             yield f"{what} failed{times}: {next(iter(reasons.values()))}."
 
     def cited_rules(self, result: Result) -> Sequence[CitedRule] | None:
-        """What a response cites of its policy; None if the family fails.
-
-        Several metrics ask for it, so it is computed once.
-        """
+        """What a response cites of its policy; None if the family fails."""
 
         def named(found: Sequence[CitedRule]) -> Sequence[CitedRule]:
-            printed = (c if c.rule.isprintable() else replace(c, rule=printable(c.rule)) for c in found)
-            return tuple(self._rules.setdefault((c.rule, c.exists, *c.parts.items()), c) for c in printed)
+            return [c if c.rule.isprintable() else replace(c, rule=printable(c.rule)) for c in found]
 
-        key = result.response.key
-        if key not in self._cited:
-            self._cited[key] = self._ask(result, "cited_rules", named, result.response.text or "")
-        return self._cited[key]
+        return self._ask(result, "cited_rules", named, result.response.text or "")
 
     def gold_rules(self, result: Result) -> Sequence[str]:
         """The rules that lead to the correct answer; empty if the family fails."""
@@ -96,29 +163,36 @@ class Results:
 
     def _ask(self, result: Result, method: str, read: Callable[[Any], T], *arguments: str) -> T | None:
         """What a method of the family returns, read as a value with printable names; None if this fails."""
-        family = self.benchmark.family_of(result.instance)
-        what = f"`{method}` of {type(family).__name__}"
-        ask = getattr(family, method)
-        return self.attempt(what, result, lambda: read(ask(result.instance, result.variant, *arguments)))
+        if self._latest is None or self._latest[0] is not result:
+            self._latest = result, {}
+        answers = self._latest[1]
+        if method not in answers:
+            family = self.benchmark.family_of(result.instance)
+            what = f"`{method}` of {type(family).__name__}"
+            ask = getattr(family, method)
+            answers[method] = self.attempt(
+                what, result, lambda: read(ask(result.instance, result.variant, *arguments))
+            )
+        return answers[method]  # type: ignore[no-any-return]
 
-    def by_variant(self) -> Iterator[tuple[Variant, list[Result]]]:
-        for variant in variants.VARIANTS.values():
-            found = [r for r in self.results if r.variant is variant]
+    def by_variant(self) -> Iterator[tuple[Variant, list[Scored]]]:
+        for variant in VARIANTS.values():
+            found = [scored for scored in self.scored if scored.variant is variant]
             if found:
                 yield variant, found
 
 
-def by_instance(results: Sequence[Result]) -> list[list[Result]]:
+def by_instance(scored: Iterable[Scored]) -> list[list[Scored]]:
     """The samples of each instance."""
-    instances: dict[str, list[Result]] = {}
-    for result in results:
-        instances.setdefault(result.instance.id, []).append(result)
+    instances: dict[str, list[Scored]] = {}
+    for one in scored:
+        instances.setdefault(one.instance, []).append(one)
     return list(instances.values())
 
 
-def clusters_of(instances: Sequence[Sequence[Result]]) -> Clusters:
+def clusters_of(instances: Iterable[Sequence[Scored]]) -> Clusters:
     """Which of these instances, each given by its samples, belong together."""
-    return clusters(cluster(samples[0].instance) for samples in instances)
+    return clusters(samples[0].cluster for samples in instances)
 
 
 def training_instances(benchmark: Benchmark, instances: Iterable[Instance]) -> Iterator[Instance]:

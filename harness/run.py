@@ -16,7 +16,7 @@ and only prompts without a successful response are sent.
 import shutil
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -29,14 +29,14 @@ from harness.errors import UserError
 from harness.files import store
 from harness.files.benchmark import Benchmark
 from harness.files.kinds import RESPONSES, TRAINING
+from harness.files.responses import StoredResponses
 from harness.metrics import metric
 from harness.progress import Bar, note
-from harness.records import BatchCheck, Grade, Instance, Json, Prompt, Report, Response, Run, Score, Session
+from harness.records import BatchCheck, Instance, Json, Prompt, Report, Response, Run, Score, Session
 from harness.report.figures import make_report, write_report
 from harness.request import EvalRequest, reserve_run
 from harness.results import Result, Results
-from harness.sampling import scored_instances
-from harness.stats.clusters import cluster
+from harness.sampling import ScoredInstances, scored_instances
 from harness.variants import VARIANTS
 
 # How many prompts are sent again, one at a time, to check whether batching changes responses.
@@ -57,12 +57,11 @@ def evaluate(benchmark: Benchmark, request: EvalRequest, out: Path, backend: Bac
     benchmark.parts(request.run_split)  # raises UserError before a folder is reserved
     run = reserve_run(benchmark, request, out)
     instances = scored_instances(benchmark, run)
-    log = store.Log(out / RESPONSES, Response)
-    with store.locked(log.path):
+    with store.locked(out / RESPONSES):
         try:
-            return _evaluate(benchmark, request, run, instances, log, out, backend)
+            return _evaluate(benchmark, request, run, instances, out, backend)
         except UserError:
-            if is_new and log.path.stat().st_size == 0:
+            if is_new and (out / RESPONSES).stat().st_size == 0:
                 shutil.rmtree(out)
             raise
 
@@ -71,20 +70,22 @@ def _evaluate(
     benchmark: Benchmark,
     request: EvalRequest,
     run: Run,
-    instances: list[Instance],
-    log: store.Log,
+    instances: ScoredInstances,
     out: Path,
     backend: Backend | None,
 ) -> Report:
-    prompts = list(prompts_of(benchmark, run, instances))
-    logged = {r.key: r for r in log.read()}
-    done = {key: response for key, response in logged.items() if response.error is None}
-    missing, unreadable = backends.readable(benchmark, [p for p in prompts if p.key not in done])
+    responses = StoredResponses(out / RESPONSES)
+
+    def prompts() -> Iterator[Prompt]:
+        return prompts_of(benchmark, run, instances)
+
+    total = sum(1 for _ in prompts())
+    missing = [prompt for prompt in prompts() if not responses.answered(prompt.key)]
+    missing, unreadable = backends.readable(benchmark, missing)
     for response in unreadable[:1]:
         message = f"{len(unreadable)} prompts not sent, because an image cannot be read: {response.error}"
         note(message)
-    log.append(r for r in unreadable if r != logged.get(r.key))
-    done |= {response.key: response for response in unreadable}
+    responses.append(r for r in unreadable if r != responses.get(r.key))
     if missing or not (out / "report.json").exists():
         with nullcontext(backend) if backend else _opened(benchmark, request, out) as backend:
             if not backend.continues and any(p.parts[-1].kind == "response" for p in missing):
@@ -95,21 +96,21 @@ def _evaluate(
             if request.multi_turn:
                 backend = TurnByTurn(backend, benchmark, instances, out)
             started = time.monotonic()
-            done |= _collect(backend, benchmark, missing, log, total=len(prompts))
+            _collect(backend, benchmark, missing, responses, total)
             session = Session(len(missing), time.monotonic() - started)
             store.Log(out / "sessions.jsonl", Session).append([session])
             description: Json = backend.description
-            check = _check_batching(backend, prompts, done) if request.batch_check else None
+            check = _check_batching(backend, prompts, responses) if request.batch_check else None
     else:  # score the responses again without loading the model
         finished = store.read_json(out / "report.json", Report)
         description, check = finished.backend, finished.batch_check
+    del missing
     description = {"backend": request.model.partition(":")[0], **description}
     _copy_training(request.model, out)
-    results = score(benchmark, instances, [done[p.key] for p in prompts])
-    report = _report(run, description, results, len(instances) * run.samples, check, out)
-    failed = _failures(result.response for result in results.results)
-    if failed and failed.total() == len(results.results):
-        ((error, _),) = failed.most_common(1)
+    results = Results(benchmark, instances, responses.__getitem__, run.samples)
+    report = _report(run, description, results, prompts(), len(instances) * run.samples, check, out)
+    if results.scored and all(scored.failed for scored in results.scored):
+        ((error, _),) = Counter(results.response(s.key).error for s in results.scored).most_common(1)
         raise UserError(
             f"{out}: every request failed, most of them with: {error}; solve this and run the same command "
             "again, or use the folder for another model"
@@ -145,17 +146,27 @@ def report_again(benchmark: Benchmark, out: Path) -> None:
     finished = store.read_json(out / "report.json", Report)
     run, check = finished.run, finished.batch_check
     instances = scored_instances(benchmark, run)
-    done = {r.key: r for r in store.Log(out / RESPONSES, Response).read()}
-    keys = [p.key for p in prompts_of(benchmark, run, instances)]
-    if all(key in done for key in keys):
-        results = score(benchmark, instances, [done[key] for key in keys])
-        _report(run, finished.backend, results, len(instances) * run.samples, check, out)
+    responses = StoredResponses(out / RESPONSES)
+
+    def prompts() -> Iterator[Prompt]:
+        return prompts_of(benchmark, run, instances)
+
+    if all(responses.get(prompt.key) for prompt in prompts()):
+        results = Results(benchmark, instances, responses.__getitem__, run.samples)
+        _report(run, finished.backend, results, prompts(), len(instances) * run.samples, check, out)
 
 
 def _report(
-    run: Run, backend: Json, results: Results, prompts_per_variant: int, check: BatchCheck | None, out: Path
+    run: Run,
+    backend: Json,
+    results: Results,
+    prompts: Iterable[Prompt],
+    prompts_per_variant: int,
+    check: BatchCheck | None,
+    out: Path,
 ) -> Report:
-    store.write_lines(out / "scores.jsonl", [r.score for r in results.results])
+    responses = (results.response(prompt.key) for prompt in prompts)
+    store.write_lines(out / "scores.jsonl", score(results, responses))
     sessions = store.Log(out / "sessions.jsonl", Session).read()
     report = make_report(run, backend, results, prompts_per_variant, check, sessions)
     report = replace(report, responses_sha256=store.sha256(out / RESPONSES))
@@ -163,25 +174,42 @@ def _report(
     return report
 
 
-def score(benchmark: Benchmark, instances: list[Instance], responses: list[Response]) -> Results:
-    """Grades each response. A failed request gets a score without value, with the reason."""
-    by_id = {i.id: i for i in instances}
-    results = []
-    for response in responses:
-        instance, variant = by_id[response.instance], VARIANTS[response.variant]
+def score(results: Results, responses: Iterable[Response]) -> Iterator[Score]:
+    """Grades responses, adds what metrics keep of them to the results, and yields their scores.
+
+    Responses in the order of the instances are graded in one pass over the instances for each variant.
+    """
+    return metric.collect(results, _graded(results, responses))
+
+
+def _graded(results: Results, responses: Iterable[Response]) -> Iterator[Result]:
+    for response, instance in _in_step(responses, results.instances):
+        variant = VARIANTS[response.variant]
         target = variants.target(instance, variant)
-        if target is None:
-            continue
-        if response.text is None:
-            grade = Grade(None, f"request failed: {response.error}")
-        else:
-            grade = benchmark.grade(instance, target, response.text)
-        graded = Score(*response.key, grade.value, grade.reason, grade.parts, cluster=cluster(instance))
-        results.append(Result(instance, variant, response, graded))
-    return metric.with_values(Results(benchmark, results))
+        if target is not None:
+            yield results.grade(instance, variant, target, response)
 
 
-def prompts_of(benchmark: Benchmark, run: Run, instances: Sequence[Instance]) -> Iterator[Prompt]:
+def _in_step(
+    responses: Iterable[Response], instances: Iterable[Instance]
+) -> Iterator[tuple[Response, Instance]]:
+    """Each response with its instance. Raises KeyError if there is none."""
+    following: Iterator[Instance] = iter(())
+    instance: Instance | None = None
+    for response in responses:
+        if instance is None or instance.id != response.instance:
+            rest, following = following, iter(instances)
+            instance = next((i for i in rest if i.id == response.instance), None)
+            if instance is not None:
+                following = rest
+            else:  # from the first instance again
+                instance = next((i for i in following if i.id == response.instance), None)
+            if instance is None:
+                raise KeyError(response.instance)
+        yield response, instance
+
+
+def prompts_of(benchmark: Benchmark, run: Run, instances: Iterable[Instance]) -> Iterator[Prompt]:
     """The prompts of all responses that a run of these instances should have, in order."""
     for variant in (VARIANTS[name] for name in run.variants):
         for instance in instances:
@@ -192,43 +220,39 @@ def prompts_of(benchmark: Benchmark, run: Run, instances: Sequence[Instance]) ->
 
 
 def _collect(
-    backend: Backend, benchmark: Benchmark, missing: list[Prompt], log: store.Log, total: int
-) -> Mapping[tuple[str, str, int], Response]:
-    """Appends each response, with the digest of its prompt, to the log as soon as it arrives."""
-    collected: dict[tuple[str, str, int], Response] = {}
+    backend: Backend, benchmark: Benchmark, missing: list[Prompt], responses: StoredResponses, total: int
+) -> None:
+    """Stores each response, with the digest of its prompt, as soon as it arrives."""
+    failed: Counter[str] = Counter()
     prompts = {p.key: p for p in missing}
-    cut, early = 0, min(EARLY, len(missing))
+    cut, count, early = 0, 0, min(EARLY, len(missing))
     with Bar(total=total, initial=total - len(missing), desc="responses", unit="") as progress:
         for response in backends.storable(backend.generate(missing)):
             if response.prompt_sha256 is None:  # a replayed response has the digest of its own prompt
                 digest = benchmark.prompt_sha256(prompts[response.key])
                 response = replace(response, prompt_sha256=digest)
-            log.append([response])
-            collected[response.key] = response
+            responses.append([response])
             progress.update()
+            count += 1
             cut += response.finish_reason == "length"
-            if len(collected) == early and cut >= early / 4:
+            if count == early and cut >= early / 4:
                 message = f"{cut} of {early} were cut off: the model repeats itself, or needs more"
                 note(f"{message} --max-new-tokens")
-    failed = _failures(collected.values())
-    for error, count in failed.most_common(1):
-        note(f"{failed.total()} requests failed, {count} of them with: {error}")
-    return collected
-
-
-def _failures(responses: Iterable[Response]) -> Counter[str]:
-    """How many requests failed, by error."""
-    return Counter(response.error for response in responses if response.error is not None)
+            if response.error is not None:
+                failed[response.error] += 1
+    for error, times in failed.most_common(1):
+        note(f"{failed.total()} requests failed, {times} of them with: {error}")
 
 
 def _check_batching(
-    backend: Backend, prompts: list[Prompt], done: Mapping[tuple[str, str, int], Response]
+    backend: Backend, prompts: Callable[[], Iterable[Prompt]], responses: StoredResponses
 ) -> BatchCheck | None:
     """Sends some prompts again, one at a time: greedy responses should not depend on their batch."""
     if not backend.batched:
         return None
-    answered = [prompt for prompt in prompts if done[prompt.key].text is not None]
-    checked = answered[:: max(1, len(answered) // BATCH_CHECK)][:BATCH_CHECK]
+    answered = [key for prompt in prompts() if responses.answered(key := prompt.key)]
+    chosen = set(answered[:: max(1, len(answered) // BATCH_CHECK)][:BATCH_CHECK])
+    checked = [prompt for prompt in prompts() if prompt.key in chosen]
     alone: list[Response] = []
     for prompt in Bar(checked, desc="batch check: again, one at a time", unit=""):
         backend.forget()
@@ -239,6 +263,6 @@ def _check_batching(
             prefills.setdefault(response.variant, []).append(response.prefill_seconds)
     return BatchCheck(
         asked=len(alone),
-        differ=sum(r.text != done[r.key].text for r in alone),
+        differ=sum(r.text != responses[r.key].text for r in alone),
         prefill_seconds={variant: sum(seconds) / len(seconds) for variant, seconds in prefills.items()},
     )

@@ -7,7 +7,8 @@ benchmark of several blocks is sampled in proportion to their sizes, and each bl
 """
 
 import heapq
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import chain, islice
 from random import Random
 
@@ -18,11 +19,29 @@ from harness.stats.clusters import cluster
 from harness.variants import INTERNALIZED
 
 
-def scored_instances(benchmark: Benchmark, run: Run) -> list[Instance]:
+@dataclass(frozen=True)
+class Split:
+    """All instances of a split, of which only a few blocks are in memory at a time."""
+
+    benchmark: Benchmark
+    # The files that contain them, with their numbers of instances.
+    parts: Mapping[str, int]
+
+    def __iter__(self) -> Iterator[Instance]:
+        return chain.from_iterable(map(self.benchmark.instances_of, self.parts))
+
+    def __len__(self) -> int:
+        return sum(self.parts.values())
+
+
+ScoredInstances = Split | list[Instance]
+
+
+def scored_instances(benchmark: Benchmark, run: Run) -> ScoredInstances:
     """The instances of a split that a run scores, in their order. Blocks without any of them are not read."""
     parts = benchmark.parts(run.split)
     if run.limit is None:
-        return benchmark.instances(run.split)
+        return Split(benchmark, parts)
     if not run.sampled:
         return list(islice(chain.from_iterable(map(benchmark.instances_of, parts)), run.limit))
     if len(parts) == 1:

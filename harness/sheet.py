@@ -46,7 +46,7 @@ def png(benchmark: Benchmark, instance: Instance) -> bytes:
 
 def svg(benchmark: Benchmark, instance: Instance) -> str:
     """The sheet of an instance: question on the left, policy on the right, gold response below."""
-    drawings = Drawings(Results(benchmark, ()), 2 * COLUMN)
+    drawings = Drawings(Results(benchmark), 2 * COLUMN)
     left, right = _Column(MARGIN), _Column(MARGIN + COLUMN + MARGIN)
     left.text(instance.id, "title", TITLE)
     policy = instance.policy_id

@@ -4,23 +4,26 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import msgspec
 
 from harness.backends import is_scripted
 from harness.errors import UserError
+from harness.files import store
 from harness.files.benchmark import Benchmark
 from harness.files.kinds import RESPONSES
 from harness.general import published
 from harness.metrics.accuracy import ACCURACY
-from harness.records import Json, Report, Run
+from harness.records import Json, Report, Response, Run
 from harness.report.page import render_page
 from harness.results import Results
 from harness.text import reason
 from leaderboards.checks.judgements import judge_figures, judge_id, why_left_out
 from leaderboards.checks.leaks import check_leaks
 from leaderboards.checks.submission import (
+    SCORES,
     Refusal,
     Submission,
     read_submission,
@@ -67,19 +70,26 @@ def submit(boards: Boards, folder: Path, benchmark: str | None = None) -> Submis
 
 
 def _submit(boards: Boards, attempt: int, folder: Path, benchmark: str | None) -> SubmissionResult:
-    submission = read_submission(folder)
-    run = submission.run
-    boards.name_attempt(attempt, run.model, run.digest, run.weights)
-    left_out = {j.name: reason for j in submission.judgements if (reason := why_left_out(j))}
-    submission = replace(submission, judgements=[j for j in submission.judgements if j.name not in left_out])
-    opened = published.open(benchmark) if benchmark is not None else _benchmark_of(run)
-    results, report = verify(submission, opened)
-    bundle = _make_bundle(submission, results, report)
-    entries = list(_entries(submission, results, report))
-    run_id = run_sha256(run, [r.response for r in results.results])
-    known = boards.add(attempt, bundle, run_id, submission.name, run.model, entries)
-    reasons = tuple(left_out.values())
-    return SubmissionResult(known or bundle.sha256, known is None, tuple(entries), reasons)
+    with TemporaryDirectory(prefix="submission-") as temporary:
+        copies, files = Path(temporary) / "submitted", Path(temporary) / "files"
+        copies.mkdir()
+        files.mkdir()
+        submission = read_submission(folder, copies)
+        run = submission.run
+        boards.name_attempt(attempt, run.model, run.digest, run.weights)
+        left_out = {j.name: reason for j in submission.judgements if (reason := why_left_out(j))}
+        kept = [j for j in submission.judgements if j.name not in left_out]
+        submission = replace(submission, judgements=kept)
+        opened = published.open(benchmark) if benchmark is not None else _benchmark_of(run)
+        results, report = verify(submission, opened, files)
+        bundle = _make_bundle(submission, results, report, files)
+        responses = store.read_lines(files / RESPONSES, Response)
+        prompts_known = all(r.prompt_sha256 is not None for r in responses)
+        entries = list(_entries(submission, results, report, prompts_known))
+        run_id = run_sha256(run, store.read_lines(files / RESPONSES, Response))
+        known = boards.add(attempt, bundle, run_id, submission.name, run.model, entries)
+        reasons = tuple(left_out.values())
+        return SubmissionResult(known or bundle.sha256, known is None, tuple(entries), reasons)
 
 
 def _unexpected(error: Exception) -> Refusal:
@@ -95,14 +105,14 @@ def _benchmark_of(run: Run) -> Benchmark:
         raise Refusal([f"benchmark: {error}; specify its folder with --benchmark"]) from error
 
 
-def _make_bundle(submission: Submission, results: Results, report: Report) -> Bundle:
+def _make_bundle(submission: Submission, results: Results, report: Report, folder: Path) -> Bundle:
     """The files to store: the responses, all that is recomputed from them, and the submitted judgements."""
     lines = msgspec.json.Encoder().encode_lines
-    files = {
+    files: dict[str, bytes | Path] = {
         "run.json": _json(report.run),
-        RESPONSES: lines([r.response for r in results.results]),
+        RESPONSES: folder / RESPONSES,
         "sessions.jsonl": lines(list(submission.sessions)),
-        "scores.jsonl": lines([r.score for r in results.results]),
+        SCORES: folder / SCORES,
         "report.json": _json(report),
         "report.html": render_page(report, results).encode(),
     }
@@ -118,12 +128,14 @@ def _json(value: Any) -> bytes:
     return msgspec.json.format(msgspec.json.encode(value), indent=1) + b"\n"
 
 
-def _entries(submission: Submission, results: Results, report: Report) -> Iterator[BoardEntry]:
+def _entries(
+    submission: Submission, results: Results, report: Report, prompts_known: bool
+) -> Iterator[BoardEntry]:
     """One entry for each variant, and one for each judgement of a variant."""
     run, benchmark, manifest = submission.run, results.benchmark, results.benchmark.manifest
     training = submission.training or {}
-    leak_check = check_leaks(submission.training, benchmark, [r.instance for r in results.results])
-    governed = any(r.instance.policy_id is not None for r in results.results)
+    leak_check = check_leaks(submission.training, benchmark, results.instances)
+    governed = any(scored.cluster.policy for scored in results.scored)
     accuracies = {r.variant: r for r in report.rows if r.label == ACCURACY.name and not r.group}
 
     def board(variant: str, judge: str = "") -> Board:
@@ -142,14 +154,13 @@ def _entries(submission: Submission, results: Results, report: Report) -> Iterat
             unparsed=row.unparsed,
             truncated=row.truncated,
             samples=run.samples,
-            unscored=sum(r.score.value is None for r in results.results if r.variant.name == variant),
+            unscored=sum(s.value is None for s in results.scored if s.variant.name == variant),
             columns=report_columns(report, variant),
             base=base if isinstance(base := training.get("base"), str) else None,
             method=_method(training),
             leak=leak_check.text,
             leaks=leak_check.leaks,
-            prompts_known=is_scripted(run.model)
-            or all(r.response.prompt_sha256 is not None for r in results.results),
+            prompts_known=is_scripted(run.model) or prompts_known,
             images=run.images_digest,
         )
         yield board(variant), figures

@@ -1,7 +1,7 @@
 r"""Parses what a text states about the conditions of a policy: their tests, verdicts and targets.
 
-The parser scans the text once for cue words, in linear time. It understands the wording of the gold reasoning
-and free wordings of models:
+The parser scans the text once for cue words, in linear time, and remembers lines that it has read. It
+understands the wording of the gold reasoning and free wordings of models:
 
     text   Condition 1.2 asks whether there is a red object. Yes, so go to Condition 1.2.1.
     cues   condition          question           value     . yes,    go    condition      .
@@ -17,8 +17,9 @@ and free wordings of models:
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TypeVar
 
 from clevrpolicy.scene.ontology import ATTRIBUTES
@@ -55,7 +56,6 @@ _CUES: Mapping[str, Iterable[str]] = {
     "yes": ["yes", "true", "met", "satisfied", "present"],
     "go": [word + ending for word in _GO for ending in ("", "s", "ing")],
     "attribute": _NAMES,
-    "value": _WORDS,
     "arrow": ["→", "⇒", "->", "=>"],
     "sentence_end": ".?!;\n",
     "clause_end": ",:()—–",
@@ -63,11 +63,13 @@ _CUES: Mapping[str, Iterable[str]] = {
     "phrase": "condition conditions case is are there same hold holds isn aren doesn don cann".split(),
 }
 KINDS = {cue: kind for kind, cues in _CUES.items() for cue in cues}
-# A word, or a mark that may be a cue, or a question such as "check if". Most words are not in KINDS.
+_VALUE = rf"(?:{'|'.join(_VALUES | SYNONYMS)})s?\b"
+# Values in succession, a question such as "check if", a word, or a mark. Most words are not in KINDS.
 TOKENS = re.compile(
-    r"""
+    rf"""
     \b(?:
-      (?P<question>(?:ask|check|see|test|determin|verif|decid|find\s{1,3}out)\w{0,4}\s{1,3}if\b)
+      (?P<value>{_VALUE}(?:\ {_VALUE})*)
+    | (?P<question>(?:ask|check|see|test|determin|verif|decid|find\s{{1,3}}out)\w{{0,4}}\s{{1,3}}if\b)
     | [a-z]+\b
     | condition | case
     )
@@ -78,9 +80,10 @@ TOKENS = re.compile(
 )
 # One named group for each kind of cue that consists of several tokens. All repetitions are bounded, so
 # matching takes linear time.
+_CONDITION = r"conditions?[\s*_#]{0,6}"
 PHRASE = re.compile(
     rf"""
-      (?P<condition>conditions?[\s*_#]{{0,6}}(?P<number>\d{{1,9}}(?:\.\d{{1,9}}){{0,15}}))
+      (?P<condition>{_CONDITION}(?P<number>\d{{1,9}}(?:\.\d{{1,9}}){{0,15}}))
     | (?P<case>(?<!\{{)case[\s*_#]{{0,6}}(?P<case_number>\d{{1,9}}))
     | (?P<question>(?:is|are)\s{{1,3}}there\b)
     | (?P<no>(?:is|are|does|do|can)n['’]t\b)
@@ -90,6 +93,11 @@ PHRASE = re.compile(
     """,
     re.VERBOSE,
 )
+# The end of a line, if the next line begins with a condition. What the parser has read before does not matter
+# then, unless it states something about the same condition.
+_BREAK = re.compile(rf"\n(?=[ *#]*{_CONDITION}\d)")
+# The characters of the longest lines that are remembered.
+_SHORT = 1_000
 
 
 @dataclass(slots=True)
@@ -117,15 +125,26 @@ class CitedCondition:
         return bool(self.values or self.attributes or self.same_attribute)
 
 
-def parse_citations(text: str) -> list[CitedCondition]:
+def parse_citations(text: str) -> Sequence[CitedCondition]:
     """The conditions that a text cites, in order. If the text returns to a condition, it is listed again."""
     # Converting the text to lower case is several times as fast as a pattern that ignores case.
     text = without_boxes(text).lower().replace("colour", "color")
-    first = text.find("condition")
-    if first < 0:
-        return []
+    cited: list[CitedCondition] = []
+    for piece in _BREAK.split(text):
+        if "condition" not in piece:
+            continue
+        found = _remembered(piece) if len(piece) <= _SHORT else _read(piece)
+        if cited and found and cited[-1].number == found[0].number:
+            if cited[-1] != CitedCondition(found[0].number):
+                return _read(text)
+            cited.pop()  # only the target of the condition before it
+        cited += found
+    return cited
+
+
+def _read(text: str) -> Sequence[CitedCondition]:
     parser, end = _Parser(), 0
-    for token in TOKENS.finditer(text, first):
+    for token in TOKENS.finditer(text, text.find("condition")):
         kind = token.lastgroup or KINDS.get(token[0])
         if kind is None or token.start() < end:
             continue
@@ -140,6 +159,10 @@ def parse_citations(text: str) -> list[CitedCondition]:
             parser.read(kind, cue)
             parser.previous_kind = kind
     return parser.conditions
+
+
+# Responses to a policy repeat the same lines: about 25 MB of them. What this returns must not be changed.
+_remembered = lru_cache(maxsize=16_384)(_read)
 
 
 class _Parser:
@@ -166,7 +189,7 @@ class _Parser:
     def read(self, kind: str, cue: re.Match[str]) -> None:
         match kind:  # the most frequent kinds first
             case "value":
-                self._value(*_WORDS[cue[0]])
+                self._values([_WORDS[word] for word in cue[0].split(" ")])
             case "clause_end":
                 self._end_clause()
             case "sentence_end":
@@ -225,16 +248,17 @@ class _Parser:
             self.current.verdict = verdict
             self.verdict_in_sentence, self.in_evidence, self.in_test = True, verdict, False
 
-    def _value(self, attribute: str, value: str) -> None:
+    def _values(self, named: list[tuple[str, str]]) -> None:
         if self.in_test:
-            self.current.values.append((attribute, value))
+            self.current.values += named
         elif self.in_evidence:
             evidence = self.current.evidence
-            # English names the shape last. So a value after a shape, or a second value of the same attribute,
-            # belongs to another object.
-            if not evidence or {attribute, "shape"} & evidence[-1].keys():
-                evidence.append({})
-            evidence[-1][attribute] = value
+            for attribute, value in named:
+                # English names the shape last. So a value after a shape, or a second value of the same
+                # attribute, belongs to another object.
+                if not evidence or attribute in evidence[-1] or "shape" in evidence[-1]:
+                    evidence.append({})
+                evidence[-1][attribute] = value
 
     def _end_clause(self) -> None:
         self.in_question = False

@@ -13,25 +13,47 @@ from typing import Any
 from gtapolicy.dataset.instances import FAMILY
 from gtapolicy.grading.calls import Call
 from harness import variants
-from harness.files.benchmark import RECALL, Benchmark
+from harness.files.benchmark import RECALL
 from harness.metrics.metric import Metric, mean_row
 from harness.parsing import in_box
 from harness.records import Instance, ReportRow
-from harness.results import Result, Results, training_instances
-from harness.variants import Variant
+from harness.results import Result, Results, Scored, training_instances
 
 EMPTY = Call("", {}).to_json()
 # Returns a response, given the policy's id and the target. Only "always version 1" uses the target.
 Agent = Callable[[str | None, str], str]
 
 
+def scores(results: Results, result: Result) -> tuple[float | None, ...] | None:
+    """The score of each agent on an instance; None for another family and for questions of recall."""
+    benchmark, instance, variant = results.benchmark, result.instance, result.variant
+    policy, target = variants.policy_id(instance, variant), variants.target(instance, variant)
+    if benchmark.manifest.family != FAMILY or instance.split == RECALL or target is None:
+        return None
+    frequent = results.once(
+        "frequent calls", lambda: _frequent_calls(training_instances(benchmark, results.instances))
+    )
+    family = benchmark.family_of(instance)
+    agents = _agents(frequent).values()
+    return tuple(family.grade_agent(instance, target, partial(agent, policy)).value for agent in agents)
+
+
 def by_agent(metric: Metric, results: Results) -> Iterator[ReportRow]:
-    benchmark = results.benchmark
-    if benchmark.manifest.family != FAMILY or any(r.instance.split == RECALL for r in results.results):
+    kept = metric.of
+    if any(kept(scored) is None for scored in results.scored):
         return
-    training = training_instances(benchmark, (r.instance for r in results.results))
-    frequent = _frequent_calls(training)
-    agents: dict[str, Agent] = {
+    for variant, members in results.by_variant():
+        for index, name in enumerate(_agents({})):
+
+            def score(scored: Scored, index: int = index) -> float | None:
+                value: float | None = kept(scored)[index]
+                return value
+
+            yield mean_row(metric, variant, members, score, detail=name)
+
+
+def _agents(frequent: Mapping[str | None, str]) -> dict[str, Agent]:
+    return {
         "nothing": lambda _policy, _target: "",
         "empty call": lambda _policy, _target: in_box(EMPTY),
         "most frequent call": lambda policy, _target: in_box(frequent.get(policy, EMPTY)),
@@ -71,17 +93,10 @@ def _first_version(target: str) -> str:
     return Call(re.sub(r"_v\d+$", "_v1", call.name), call.arguments).to_json()
 
 
-def _score(agent: Agent, benchmark: Benchmark, variant: Variant, result: Result) -> float | None:
-    instance = result.instance
-    policy, target = variants.policy_id(instance, variant), variants.target(instance, variant)
-    if target is None:
-        return None
-    return benchmark.family_of(instance).grade_agent(instance, target, partial(agent, policy)).value
-
-
 BASELINE = Metric(
     name="baseline",
     explanation="The score of an agent that knows none of the rules, on the same instances.",
     direction="neither",
+    observe=scores,
     aggregate=by_agent,
 )

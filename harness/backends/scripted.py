@@ -9,7 +9,7 @@ from harness.backends import Backend, Sampling, failure
 from harness.errors import UserError
 from harness.files.benchmark import Benchmark
 from harness.files.kinds import RESPONSES
-from harness.files.store import Log
+from harness.files.responses import StoredResponses
 from harness.records import Instance, Json, Prompt, Response
 from harness.results import majorities, majority
 from harness.seeds import rng
@@ -85,7 +85,7 @@ class Replay(Backend):
         path = Path(argument) / RESPONSES
         if not argument or not path.is_file():
             raise UserError(f"replay:{argument}: expected replay:RUN with the folder of a run")
-        self.responses = {response.key: response for response in Log(path, Response).read()}
+        self.responses = StoredResponses(path)
         self.description: Json = {"backend": "replay", "run": argument}
 
     def generate(self, prompts: Sequence[Prompt]) -> Iterator[Response]:

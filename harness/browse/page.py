@@ -86,7 +86,7 @@ def render(
     navigation: Navigation | None = None,
 ) -> str:
     """The page with these instances. Without navigation, its script filters them."""
-    results = Results(source.benchmark, ())
+    results = Results(source.benchmark)
     drawings = Drawings(results, WIDTH)
     views = [_view(source, drawings, position, instance) for position, instance in shown]
     policies = [_policy_view(drawings, policy) for policy in _policies_of(shown)]

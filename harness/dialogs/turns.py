@@ -74,7 +74,7 @@ class TurnByTurn(Backend):
     """Responds to a dialog with its transcript, by asking another backend once per turn."""
 
     def __init__(
-        self, backend: Backend, benchmark: Benchmark, dialogs: Sequence[Instance], run: Path
+        self, backend: Backend, benchmark: Benchmark, dialogs: Iterable[Instance], run: Path
     ) -> None:
         self.backend, self.benchmark = backend, benchmark
         self.dialogs = {dialog.id: dialog for dialog in dialogs}

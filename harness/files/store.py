@@ -144,14 +144,12 @@ def read_lines(path: Path, type_: type[T]) -> Iterator[T]:
 
 
 def _decoded(path: Path, lines: Iterable[bytes], type_: type[T]) -> Iterator[T]:
-    import jsonlines  # slow to import, and --help does not need it
-
-    with jsonlines.Reader(lines, loads=msgspec.json.Decoder(type_).decode) as reader:
+    decode = msgspec.json.Decoder(type_).decode
+    for number, line in enumerate(lines, start=1):
         try:
-            yield from reader
-        except (jsonlines.InvalidLineError, *DECODE_ERRORS) as error:
-            line = getattr(error, "lineno", "?")
-            raise UserError(f"{path}, line {line}: {error.__cause__ or error}") from error
+            yield decode(line.removeprefix(codecs.BOM_UTF8) if number == 1 else line)
+        except DECODE_ERRORS as error:
+            raise UserError(f"{path}, line {number}: {error}") from error
 
 
 class Log:
@@ -167,31 +165,63 @@ class Log:
 
     def __init__(self, path: Path, type_: type[Any]) -> None:
         self.path, self._type = path, type_
-        self._encoder = msgspec.json.Encoder()
+        self._encoder, self._decode = msgspec.json.Encoder(), msgspec.json.Decoder(type_).decode
         self._repaired, self._synced = False, 0.0
+        self._reader: BinaryIO | None = None
+
+    def __del__(self) -> None:
+        if self._reader is not None:
+            self._reader.close()
 
     def read(self) -> list[Any]:
         """All complete records. UserError names the line that cannot be read."""
-        if not self.path.exists():
-            return []
-        data = self.path.read_bytes()
-        lines = data[: _complete_bytes(data)].splitlines()
-        return list(_decoded(self.path, lines, self._type))
+        return [record for _, record in self.scan()]
 
-    def append(self, records: Iterable[Any]) -> None:
-        """Appends records. They survive kill -9 at once, and a power cut about a second later."""
+    def scan(self) -> Iterator[tuple[int, Any]]:
+        """Each complete record with the position at which its line starts."""
+        if not self.path.exists():
+            return
+        start = end = 0
+
+        def lines(file: BinaryIO) -> Iterator[bytes]:
+            nonlocal start, end
+            for line in file:
+                if not line.endswith(b"\n"):
+                    return
+                start, end = end, end + len(line)
+                yield line
+
+        with self.path.open("rb") as file:
+            for record in _decoded(self.path, lines(file), self._type):
+                yield start, record
+
+    def read_at(self, start: int) -> Any:
+        """The record whose line starts at this position."""
+        if self._reader is None:
+            self._reader = self.path.open("rb")
+        self._reader.seek(start)
+        return self._decode(self._reader.readline())
+
+    def append(self, records: Iterable[Any]) -> int:
+        """Appends records. They survive kill -9 at once, and a power cut about a second later.
+
+        Returns the position at which the first one starts.
+        """
         with writing(self.path), self.path.open("ab") as file:
             if not self._repaired:
-                os.truncate(file.fileno(), _complete_bytes(self.path.read_bytes()))
+                os.truncate(file.fileno(), _complete_bytes(self.path))
                 self._repaired = True
+            start = file.seek(0, os.SEEK_END)
             file.write(self._encoder.encode_lines(list(records)))
             # fsync takes milliseconds, so not after every record.
             if time.monotonic() - self._synced > 1:
                 file.flush()
                 os.fsync(file.fileno())
                 self._synced = time.monotonic()
+            return start
 
 
-def _complete_bytes(data: bytes) -> int:
+def _complete_bytes(path: Path) -> int:
     """The length of all complete lines."""
-    return data.rfind(b"\n") + 1
+    with path.open("rb") as file:
+        return sum(len(line) for line in file if line.endswith(b"\n"))

@@ -13,17 +13,18 @@ from __future__ import annotations
 import math
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
+from enum import Enum
 from functools import cache, partial
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
 from harness import registry
 from harness.errors import UserError
-from harness.records import Distribution, ReportRow
-from harness.results import Result, Results, by_instance, clusters_of
+from harness.records import Cluster, Distribution, ReportRow, Score
+from harness.results import Result, Results, Scored, by_instance, clusters_of
 from harness.stats.intervals import estimate
 from harness.text import printable
 from harness.variants import VARIANTS, Variant
@@ -86,16 +87,19 @@ class Quantity:
 
 @dataclass(frozen=True, kw_only=True)
 class Metric(Quantity):
-    """A quantity that is measured on scored responses.
+    """A quantity that is measured on scored responses, each of which is shown to it once.
 
     Most metrics define `value`, the value of one response; the figure is then its mean by variant. The others
-    define `aggregate`, which turns all results into rows.
+    define `observe`, what to keep of one response, and `aggregate`, which turns what was kept into rows.
     """
 
     # Returns None for a response to which the metric does not apply. Never called for a failed request.
     value: Callable[[Results, Result], float | None] | None = None
     # Whether a failed request could have had a value.
     applies: Callable[[Results, Result], bool] = lambda _results, _result: True
+    # Returns something small that can be hashed, because equal observations are kept once. Also called for
+    # failed requests.
+    observe: Callable[[Results, Result], Hashable] = lambda _results, _result: None
     aggregate: Callable[[Metric, Results], Iterable[Figure]] | None = None
     # A score of the answers themselves. It is shown first, with chance and the majority answer.
     headline: bool = False
@@ -103,21 +107,84 @@ class Metric(Quantity):
     def rows(self, results: Results) -> Iterable[Figure]:
         return (self.aggregate or mean_by_variant)(self, results)
 
+    @property
+    def of(self) -> Callable[[Scored], Any]:
+        """Returns what this metric kept of a response."""
+        place = list(installed()).index(self.name)
+        return lambda scored: scored.observed[place]
+
+
+class _Missing(Enum):
+    """What is kept in place of a value that exists but is not known."""
+
+    MISSING = 0
+
+
+MISSING = _Missing.MISSING
+
 
 def mean_by_variant(metric: Metric, results: Results) -> Iterator[ReportRow]:
     """The mean of the metric's values under each variant in which any response has one."""
+    kept = metric.of
     for variant, members in results.by_variant():
-        applicable = [r for r in members if metric.name in r.score.values or _lacks_value(metric, results, r)]
-        if any(r.response.error is None for r in applicable):
-            yield mean_row(metric, variant, applicable, lambda r: r.score.values.get(metric.name))
+        applicable = [scored for scored in members if kept(scored) is not None]
+        if not all(scored.failed for scored in applicable):
+            yield mean_row(
+                metric, variant, applicable, lambda s: None if (value := kept(s)) is MISSING else value
+            )
 
 
-def _lacks_value(metric: Metric, results: Results, result: Result) -> bool:
-    """Whether the response should have a value of this metric: its request or the metric failed."""
-    if result.response.error is None:
-        return result.score.key in results.failures.get(_name(metric), ())
-    applies = results.attempt(_name(metric), result, lambda: metric.applies(results, result))
-    return applies or False
+def collect(results: Results, found: Iterable[Result]) -> Iterator[Score]:
+    """Shows each result to the installed metrics, and adds what they keep of it to the results.
+
+    Yields its score with the values of the metrics.
+    """
+    metrics = list(installed().values())
+    # What many results share is kept once.
+    clusters: dict[str, tuple[str, Cluster]] = {}
+    shared: dict[Hashable, Any] = {}
+    for result in found:
+        score, response = result.score, result.response
+        observed = tuple(_observed(metric, results, result) for metric in metrics)
+        known = score.cluster or Cluster()
+        images = shared.setdefault(known.images, known.images)
+        policy = shared.setdefault(known.policy, known.policy)
+        instance, cluster = clusters.setdefault(score.instance, (score.instance, Cluster(images, policy)))
+        results.scored.append(
+            Scored(
+                instance,
+                cluster,
+                result.variant,
+                score.sample,
+                shared.setdefault(score.value, score.value),
+                shared.setdefault(score.reason, score.reason),
+                result.failed,
+                response.finish_reason == "length",
+                shared.setdefault(observed, observed),
+            )
+        )
+        values = {
+            metric.name: value
+            for metric, value in zip(metrics, observed, strict=True)
+            if metric.value is not None and value is not None and value is not MISSING
+        }
+        yield replace(score, values=values)
+
+
+def _observed(metric: Metric, results: Results, result: Result) -> Any:
+    if metric.value is None:
+        return results.attempt(_name(metric), result, partial(_hashable, metric, results, result))
+    if result.failed:
+        applies = results.attempt(_name(metric), result, partial(metric.applies, results, result))
+        return MISSING if applies else None
+    value = results.attempt(_name(metric), result, lambda: (_value(metric, results, result),))
+    return MISSING if value is None else value[0]
+
+
+def _hashable(metric: Metric, results: Results, result: Result) -> Hashable:
+    observation = metric.observe(results, result)
+    hash(observation)
+    return observation
 
 
 def _name(metric: Metric) -> str:
@@ -127,8 +194,8 @@ def _name(metric: Metric) -> str:
 def mean_row(
     metric: Metric,
     variant: Variant,
-    members: Sequence[Result],
-    value: Callable[[Result], float | None],
+    members: Sequence[Scored],
+    value: Callable[[Scored], float | None],
     *,
     detail: str = "",
     group: str = "",
@@ -140,7 +207,7 @@ def mean_row(
     value that it could have had.
     """
     instances = by_instance(members)
-    values = [[value(result) for result in samples] for samples in instances]
+    values = [[value(scored) for scored in samples] for samples in instances]
     mean, low, high = estimate(values, metric.unit.bounds, clusters_of(instances))
     return ReportRow(
         variant=variant.name,
@@ -149,9 +216,9 @@ def mean_row(
         low=low,
         high=high,
         n=sum(one is not None for instance in values for one in instance),
-        unparsed=sum(r.score.reason == "unparsed" for r in members),
-        truncated=sum(r.response.finish_reason == "length" for r in members),
-        errors=sum(r.response.error is not None for r in members),
+        unparsed=sum(scored.reason == "unparsed" for scored in members),
+        truncated=sum(scored.truncated for scored in members),
+        errors=sum(scored.failed for scored in members),
         detail=detail,
         group=group,
         member=member,
@@ -189,23 +256,6 @@ def find(label: str) -> Quantity:
 def with_unit(label: str) -> str:
     """A row's label with the unit of its metric, such as "part: tool (%)"."""
     return replace(find(label), name=label).title
-
-
-def with_values(results: Results) -> Results:
-    """The same results, each score with the values that the installed metrics give its response."""
-    valued = [replace(r, score=replace(r.score, values=_values(results, r))) for r in results.results]
-    return replace(results, results=valued)
-
-
-def _values(results: Results, result: Result) -> dict[str, float]:
-    if result.response.error is not None:
-        return {}
-    computed = {
-        name: results.attempt(_name(metric), result, partial(_value, metric, results, result))
-        for name, metric in installed().items()
-        if metric.value is not None
-    }
-    return {name: value for name, value in computed.items() if value is not None}
 
 
 def _value(metric: Metric, results: Results, result: Result) -> float | None:

@@ -6,64 +6,67 @@ prompts ask for a boxed answer.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from harness.metrics.metric import Metric, mean_row
 from harness.parsing import boxed, plain
 from harness.records import ReportRow
-from harness.results import Result, Results, by_instance
+from harness.results import Result, Results, Scored, by_instance
 
-# A value computed from all samples of one instance.
-Measure = Callable[[Sequence[Result]], float | None]
+# A value computed from all samples of one instance, and the answers that they give.
+Measure = Callable[[Sequence[Scored], Sequence[Hashable]], float | None]
+# What is kept in place of an answer if the benchmark does not ask for a box.
+NO_BOX = "no box"
 
 
-def _over_samples(
-    measure: Measure, boxed_only: bool = False
-) -> Callable[[Metric, Results], Iterable[ReportRow]]:
+def _over_samples(measure: Measure) -> Callable[[Metric, Results], Iterable[ReportRow]]:
     def aggregate(metric: Metric, results: Results) -> Iterator[ReportRow]:
+        kept = metric.of
         for variant, members in results.by_variant():
             instances = by_instance(members)
             k = max(map(len, instances))
-            if k == 1 or (boxed_only and not _asks_for_box(results, members[0])):
+            if k == 1 or kept(members[0]) == NO_BOX:
                 continue
-            measured = {samples[0].score.key: measure(samples) for samples in instances}
+            measured = {samples[0].key: measure(samples, list(map(kept, samples))) for samples in instances}
             firsts = [samples[0] for samples in instances]
-            row = mean_row(metric, variant, firsts, lambda r: measured[r.score.key], detail=f"k = {k}")  # noqa: B023
+            row = mean_row(metric, variant, firsts, lambda scored: measured[scored.key], detail=f"k = {k}")  # noqa: B023
             yield replace(row, unparsed=0, truncated=0, errors=len(instances) - row.n)
 
     return aggregate
 
 
-def _asks_for_box(results: Results, result: Result) -> bool:
+def answer(results: Results, result: Result) -> int | str | None:
+    """The same number for equal answers; None without an answer, or if there is only one sample."""
+    if results.samples == 1:
+        return None
     family = results.benchmark.family_of(result.instance)
-    return boxed(family.respond(result.instance.target)) is not None
+    if boxed(family.respond(result.instance.target)) is None:
+        return NO_BOX
+    given = plain(boxed(result.response.text or "") or "")
+    # Answers can be long, and only whether they are equal matters.
+    return hash(given) if given else None
 
 
-def every(samples: Sequence[Result]) -> float | None:
-    values = [r.score.value for r in samples]
+def every(samples: Sequence[Scored], _answers: Sequence[Hashable]) -> float | None:
+    values = [scored.value for scored in samples]
     if any(value is not None and value < 1 for value in values):
         return 0.0
     return None if None in values else 1.0
 
 
-def some(samples: Sequence[Result]) -> float | None:
-    values = [r.score.value for r in samples]
+def some(samples: Sequence[Scored], _answers: Sequence[Hashable]) -> float | None:
+    values = [scored.value for scored in samples]
     return 1.0 if 1.0 in values else None if None in values else 0.0
 
 
-def majority(samples: Sequence[Result]) -> float | None:
+def majority(samples: Sequence[Scored], answers: Sequence[Hashable]) -> float | None:
     """The score of the most frequent answer, or of the first one in a tie; 0 if no answer can be parsed."""
-    answered = [r for r in samples if r.response.text is not None]
-    votes = Counter(answer for r in answered if (answer := _answer(r)))
+    votes = Counter(given for given in answers if given is not None)
     if not votes:
-        return 0.0 if answered else None
+        return None if all(scored.failed for scored in samples) else 0.0
     chosen, _ = votes.most_common(1)[0]
-    return next(r.score.value for r in answered if _answer(r) == chosen)
-
-
-def _answer(result: Result) -> str:
-    return plain(boxed(result.response.text or "") or "")
+    return samples[answers.index(chosen)].value
 
 
 PASS_ALL = Metric(
@@ -81,6 +84,7 @@ PASS_ANY = Metric(
 MAJORITY_VOTE = Metric(
     name="majority of k",
     explanation="The score of the answer that most of an instance's k samples give.",
-    aggregate=_over_samples(majority, boxed_only=True),
+    observe=answer,
+    aggregate=_over_samples(majority),
     headline=True,
 )

@@ -1,38 +1,39 @@
 """Multi-turn: the turns that a dialog took, its wrong calls, and the calls that are recorded for it."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 
 from harness import variants
-from harness.dialogs.dialog import Rollout
 from harness.metrics.metric import NUMBER, Metric, mean_row
 from harness.records import MULTI_TURN, ReportRow
-from harness.results import Key, Result, Results
+from harness.results import Result, Results, Scored
 
-COUNTS: Mapping[str, Callable[[Rollout], int]] = {
-    "taken": lambda rollout: len(rollout.outcomes),
-    "recorded": lambda rollout: len(rollout.steps),
-    "wrong calls": lambda rollout: rollout.wrong_calls,
-}
+# What is counted, in the order of `counts`.
+COUNTS = "taken", "recorded", "wrong calls"
+
+
+def counts(results: Results, result: Result) -> tuple[int, ...] | None:
+    """None for a question that is no dialog; empty for a failed request."""
+    instance = result.instance
+    if not instance.split.endswith(MULTI_TURN):
+        return None
+    if result.response.error is not None:
+        return ()
+    target = variants.target(instance, result.variant) or instance.target
+    rollout = results.benchmark.dialogs.replay(instance, target, result.response.text or "")
+    return len(rollout.outcomes), len(rollout.steps), rollout.wrong_calls
 
 
 def by_count(metric: Metric, results: Results) -> Iterator[ReportRow]:
-    if not all(r.instance.split.endswith(MULTI_TURN) for r in results.results):
+    kept = metric.of
+    if any(kept(scored) is None for scored in results.scored):
         return
-    rollouts = {r.score.key: _rollout(results, r) for r in results.results if r.response.error is None}
     for variant, members in results.by_variant():
-        for detail, count in COUNTS.items():
-            yield mean_row(metric, variant, members, _of(rollouts, count), detail=detail)
+        for index, detail in enumerate(COUNTS):
 
+            def count(scored: Scored, index: int = index) -> float | None:
+                return None if scored.failed else kept(scored)[index]
 
-def _rollout(results: Results, result: Result) -> Rollout:
-    instance = result.instance
-    target = variants.target(instance, result.variant) or instance.target
-    return results.benchmark.dialogs.replay(instance, target, result.response.text or "")
-
-
-def _of(rollouts: Mapping[Key, Rollout], count: Callable[[Rollout], int]) -> Callable[[Result], float | None]:
-    """What to count in a result; None if its request failed."""
-    return lambda result: count(rollouts[result.score.key]) if result.score.key in rollouts else None
+            yield mean_row(metric, variant, members, count, detail=detail)
 
 
 TURNS = Metric(
@@ -41,5 +42,6 @@ TURNS = Metric(
     "were wrong.",
     unit=NUMBER,
     direction="neither",
+    observe=counts,
     aggregate=by_count,
 )

@@ -28,6 +28,10 @@ def make_report(
 ) -> Report:
     """All installed metrics over the results. `prompts_per_variant` includes prompts that were skipped."""
     members = dict(results.by_variant())
+    sums = {
+        variant.name: _Sums(results.response(scored.key) for scored in found)
+        for variant, found in members.items()
+    }
     seconds = sum(session.seconds for session in sessions)
     figures = list(metric.measure(results))
     skipped = {v.name: prompts_per_variant - len(found) for v, found in members.items()}
@@ -40,34 +44,57 @@ def make_report(
         },
         rows=tuple(f for f in figures if isinstance(f, ReportRow)),
         skipped={name: count for name, count in skipped.items() if count},
-        usage=tuple(_usage(v.name, [r.response for r in found], check) for v, found in members.items()),
+        usage=tuple(_usage(name, of_variant, check) for name, of_variant in sums.items()),
         requests_per_second=sum(s.requests for s in sessions) / seconds if seconds else None,
         batch_check=check,
         distributions=tuple(f for f in figures if isinstance(f, Distribution)),
         scorer=results.benchmark.scorer(run.split),
         available=sum(results.benchmark.parts(run.split).values()) if run.limit is not None else None,
-        cost=prices.cost(run.model, (r.response for r in results.results)),
-        served_models=tuple(sorted({m for r in results.results if (m := r.response.served_model)})),
+        cost=prices.cost(run.model, (results.response(scored.key) for scored in results.scored)),
+        served_models=tuple(sorted(set[str]().union(*(one.served_models for one in sums.values())))),
         failures=tuple(results.failure_messages()),
     )
 
 
-def _usage(variant: str, responses: Sequence[Response], check: BatchCheck | None) -> Usage:
-    def mean(values: Iterable[float | None]) -> float | None:
-        reported = [value for value in values if value is not None]
-        return sum(reported) / len(reported) if reported else None
+class _Sums:
+    """What is summed up over the responses of a variant."""
 
+    def __init__(self, responses: Iterable[Response]) -> None:
+        self.requests = 0
+        # The time of a whole batch is not that of a prompt.
+        self.single = True
+        self.served_models: set[str] = set()
+        # By quantity: how many responses report it, and the sum of what they report.
+        self._reported: dict[str, tuple[int, float]] = {}
+        for response in responses:
+            self.requests += 1
+            self.single &= response.batch == 1
+            if response.served_model:
+                self.served_models.add(response.served_model)
+            for name in ("prompt_tokens", "cached_tokens", "completion_tokens", "prefill_seconds"):
+                self._add(name, getattr(response, name))
+            self._add("seconds", response.seconds and response.seconds / response.batch)
+
+    def _add(self, name: str, value: float | None) -> None:
+        if value is not None:
+            count, total = self._reported.get(name, (0, 0))
+            self._reported[name] = count + 1, total + value
+
+    def mean(self, name: str) -> float | None:
+        count, total = self._reported.get(name, (0, 0))
+        return total / count if count else None
+
+
+def _usage(variant: str, sums: _Sums, check: BatchCheck | None) -> Usage:
     alone = check.prefill_seconds if check is not None else {}
-    # The time of a whole batch is not that of a prompt.
-    single = all(r.batch == 1 for r in responses)
     return Usage(
         variant=variant,
-        requests=len(responses),
-        prompt_tokens=mean(r.prompt_tokens for r in responses),
-        cached_tokens=mean(r.cached_tokens for r in responses),
-        completion_tokens=mean(r.completion_tokens for r in responses),
-        prefill_seconds=alone.get(variant, mean(r.prefill_seconds if single else None for r in responses)),
-        seconds=mean(r.seconds / r.batch if r.seconds is not None else None for r in responses),
+        requests=sums.requests,
+        prompt_tokens=sums.mean("prompt_tokens"),
+        cached_tokens=sums.mean("cached_tokens"),
+        completion_tokens=sums.mean("completion_tokens"),
+        prefill_seconds=alone.get(variant, sums.mean("prefill_seconds") if sums.single else None),
+        seconds=sums.mean("seconds"),
     )
 
 

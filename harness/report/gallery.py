@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from markupsafe import Markup
 
@@ -9,7 +10,7 @@ from harness import variants
 from harness.drawing.instance import Drawings, Shown
 from harness.drawing.svg import Drawing
 from harness.records import Part
-from harness.results import Result, Results
+from harness.results import Result, Results, Scored
 from harness.seeds import rng
 
 # Samples per variant: enough to see a pattern, few enough for a file that can be mailed.
@@ -48,15 +49,15 @@ class Gallery:
     symbols: Sequence[Markup]
 
 
-def outcome(result: Result) -> str:
+def outcome(one: Result | Scored) -> str:
     """One of OUTCOMES. A response of any outcome can also be truncated."""
-    if result.response.error is not None:
+    if one.failed:
         return "failed"
-    if result.score.reason == "unparsed":
+    if one.reason == "unparsed":
         return "unparsed"
-    if result.score.value is None:
+    if one.value is None:
         return "unscored"
-    return "right" if result.score.value == 1 else "partly right" if result.score.value > 0 else "wrong"
+    return "right" if one.value == 1 else "partly right" if one.value > 0 else "wrong"
 
 
 def make_gallery(results: Results) -> Gallery:
@@ -65,33 +66,29 @@ def make_gallery(results: Results) -> Gallery:
     drawings = Drawings(results, WIDTH)
     samples = [
         _sample(drawings, result, numbers)
-        for _, members in results.by_variant()
-        for result in choose(members)
+        for result in results.full([s for _, members in results.by_variant() for s in choose(members)])
     ]
     parts = [(part, drawings.part(part)) for part in numbers]
     return Gallery(samples, parts, drawings.symbols())
 
 
-def choose(members: Sequence[Result]) -> list[Result]:
+def choose(members: Sequence[Scored]) -> list[Scored]:
     """A random choice in which every outcome has an equal share if possible, so that rare ones are shown.
 
     The random order of instances is the same for every variant, so that variants show the same instances
     where possible and an image is embedded once.
     """
-    buckets: dict[tuple[str, bool], list[Result]] = {}
-    for result in sorted(members, key=_random_order):
-        cut = result.response.finish_reason == "length"
-        buckets.setdefault((outcome(result), cut), []).append(result)
-    chosen = [result for _, result in zip(range(SHOWN), _round_robin(list(buckets.values())), strict=False)]
-    places = {result.score.key: place for place, result in enumerate(members)}
-    return sorted(chosen, key=lambda result: places[result.score.key])
+    buckets: dict[tuple[str, bool], list[int]] = {}
+    draws = [rng(0, "gallery", scored.instance, scored.sample).random() for scored in members]
+    for place in sorted(range(len(members)), key=draws.__getitem__):
+        scored = members[place]
+        kind = outcome(scored), scored.truncated
+        buckets.setdefault(kind, []).append(place)
+    chosen = islice(_round_robin(list(buckets.values())), SHOWN)
+    return [members[place] for place in sorted(chosen)]
 
 
-def _random_order(result: Result) -> float:
-    return rng(0, "gallery", result.instance.id, result.score.sample).random()
-
-
-def _round_robin(buckets: Sequence[Sequence[Result]]) -> Iterator[Result]:
+def _round_robin(buckets: Sequence[Sequence[int]]) -> Iterator[int]:
     for turn in range(max(map(len, buckets), default=0)):
         yield from (bucket[turn] for bucket in buckets if turn < len(bucket))
 

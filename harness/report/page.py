@@ -67,7 +67,7 @@ def render_page(report: Report, results: Results, judgements: Sequence[Judgement
         outcomes=[name for name in OUTCOMES if any(s.outcome == name for s in gallery.samples)],
         timed=[u for u in report.usage if any(getattr(u, name) is not None for name in TIMED)],
         savings=savings(report.usage),
-        total=len(results.results),
+        total=len(results.scored),
     )
 
 

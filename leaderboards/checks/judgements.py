@@ -7,6 +7,7 @@ text of the response (the digest of the prompt proves this), and if all scores f
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from heapq import nsmallest
 
 import msgspec
 
@@ -20,7 +21,7 @@ from harness.judge.prompt import prompt as judge_prompt
 from harness.judge.summary import JudgedResponse, Judgement, referral
 from harness.records import Response, Run
 from harness.results import Result, Results
-from harness.stats.clusters import cluster, clusters
+from harness.stats.clusters import clusters
 from leaderboards.checks.submission import SubmittedJudgement, equal
 from leaderboards.storage.records import Figures
 
@@ -58,21 +59,22 @@ def judge_figures(judgement: Judgement, results: Results, figures: Figures) -> F
     The mean is over responses with a score from the judge. A response without one could have had any score,
     so it widens the interval. None if no response has a score.
     """
-    by_key = {r.response.key: r for r in results.results}
-    judged = [by_key[j.instance, j.variant, j.sample] for j in judgement.responses]
-    mean, low, high = referral(judgement.responses, clusters(cluster(r.instance) for r in judged))
+    keys = {(j.instance, j.variant, j.sample): None for j in judgement.responses}
+    by_key = {scored.key: scored for scored in results.scored if scored.key in keys}
+    judged = [by_key[key] for key in keys]
+    mean, low, high = referral(judgement.responses, clusters(scored.cluster for scored in judged))
     if mean is None or low is None or high is None:
         return None
-    scored = [r for r, j in zip(judged, judgement.responses, strict=True) if j.score is not None]
+    known = [scored for scored, j in zip(judged, judgement.responses, strict=True) if j.score is not None]
     return replace(
         figures,
         mean=mean / MAX_SCORE,
         low=low / MAX_SCORE,
         high=high / MAX_SCORE,
-        n=len(scored),
-        unparsed=sum(r.score.reason == "unparsed" for r in scored),
-        truncated=sum(r.response.finish_reason == "length" for r in scored),
-        unscored=len(judged) - len(scored),
+        n=len(known),
+        unparsed=sum(scored.reason == "unparsed" for scored in known),
+        truncated=sum(scored.truncated for scored in known),
+        unscored=len(judged) - len(known),
     )
 
 
@@ -93,17 +95,18 @@ def judgement_errors(submitted: SubmittedJudgement, run: Run, results: Results) 
     if j.variants not in run.variants:
         yield f"{name}: expected one variant of the run, got {j.variants!r}; judge one variant at a time"
         return
-    judgeable = {
-        r.response.key: r
-        for r in results.results
-        if r.variant.name == j.variants and variants.policy_id(r.instance, r.variant) is not None
-    }
-    chosen = sorted(judgeable, key=sample_order)[: j.limit]
+    judgeable = [
+        scored
+        for scored in results.scored
+        if scored.variant.name == j.variants and (scored.variant.replaced or scored.cluster.policy)
+    ]
+    sample = nsmallest(j.limit, judgeable, key=lambda scored: sample_order(scored.key))
+    chosen = [scored.key for scored in sample]
     if [(r.instance, r.variant, r.sample) for r in j.responses] != chosen:
         yield f"{name}: expected the {len(chosen)} responses of the random sample, got others"
         return
     verdicts = {v.key: v for v in responses if v.error is None}
-    pairs = [(judged, judgeable[key]) for judged, key in zip(j.responses, chosen, strict=True)]
+    pairs = zip(j.responses, results.full(sample), strict=True)
     wrong = [judged for judged, r in pairs if not _follows(j, verdicts, judged, r, results.benchmark)]
     if wrong:
         yield (

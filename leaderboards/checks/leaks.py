@@ -5,7 +5,7 @@ is compared only if its folder is on this machine with this digest. The result s
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,13 +40,13 @@ class TrainingData:
     split: str
 
 
-def check_leaks(training: Json | None, benchmark: Benchmark, tested: Sequence[Instance]) -> LeakCheck:
+def check_leaks(training: Json | None, benchmark: Benchmark, tested: Iterable[Instance]) -> LeakCheck:
     """Compares the training data with the instances of a test set."""
     if training is None:
         return LeakCheck("")
     named = list(dict.fromkeys(_training_data(training)))
     test_contents = {content(benchmark, instance) for instance in tested}
-    training_contents: set[str] = set()
+    training_contents: set[bytes] = set()
     missing = len(named)
     for data in named[:MAX_BENCHMARKS]:
         # ValueError: the path contains a NUL character. OSError: the path is too long.
@@ -68,11 +68,11 @@ def check_leaks(training: Json | None, benchmark: Benchmark, tested: Sequence[In
     return LeakCheck(f"{compared} shares no scene or question with this test set{limits}")
 
 
-def content(benchmark: Benchmark, instance: Instance) -> str:
+def content(benchmark: Benchmark, instance: Instance) -> bytes:
     """A hash of an instance's pictures, or of its texts if it has none."""
     pictures = [benchmark.sha256(part.value) for part in instance.query if part.kind == "image"]
     parts = pictures or [part.value for part in instance.query]
-    return hashlib.sha256(msgspec.json.encode(parts)).hexdigest()
+    return hashlib.sha256(msgspec.json.encode(parts)).digest()
 
 
 def _training_data(training: Json) -> Iterator[TrainingData]:

@@ -8,7 +8,7 @@ import hashlib
 import math
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -16,14 +16,17 @@ from typing import Any, NamedTuple, TypeVar
 import msgspec
 
 from harness.errors import UserError
+from harness.files import store
 from harness.files.kinds import BENCHMARK, RESPONSES, RUN, TRAINING, kind, refuse
+from harness.files.responses import StoredResponses
 from harness.judge.summary import Judgement
 from harness.records import Json, Report, Response, Run, Score, Session
 from harness.text import printable, short
 
 T = TypeVar("T")
+SCORES = "scores.jsonl"
 MIB = 1 << 20
-MAX_JSONL_BYTES = 1024 * MIB
+MAX_JSONL_BYTES = 16 * 1024 * MIB
 MAX_JSON_BYTES = 64 * MIB
 MAX_LINE_BYTES = 16 * MIB
 MAX_SETTINGS_BYTES = 64 << 10
@@ -58,22 +61,26 @@ class SubmittedJudgement(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """The content of a run's folder."""
+    """The content of a run's folder. Responses and scores are in files, since they can be many."""
 
     name: str
     run: Run
     report: Report
-    scores: Sequence[Score]
+    # With one Score per line.
+    scores: Path
     # Several for a request that failed and was repeated.
-    responses: Sequence[Response]
+    responses: StoredResponses
     sessions: Sequence[Session]
     judgements: Sequence[SubmittedJudgement]
     # The content of training.json; None if there is no such file.
     training: Json | None
 
 
-def read_submission(folder: Path) -> Submission:
-    """Raises Refusal if this is not the folder of a finished run, or if it exceeds a limit."""
+def read_submission(folder: Path, copies: Path) -> Submission:
+    """Raises Refusal if this is not the folder of a finished run, or if it exceeds a limit.
+
+    Responses and scores are copied into another folder, because the submitted one may change.
+    """
     if not folder.is_dir():
         found = "no such folder" if not folder.exists() else "a file; archives are not read"
         raise Refusal([f"{folder}: expected the folder of a run, got {found}"])
@@ -88,29 +95,31 @@ def read_submission(folder: Path) -> Submission:
     for field in ("model", "benchmark"):
         if len(getattr(run, field)) > MAX_NAME_LENGTH:
             raise Refusal([f"{field}: expected at most {MAX_NAME_LENGTH} characters"])
+    scores, responses = copies / SCORES, copies / RESPONSES
+    store.write_lines(scores, read_lines(folder / SCORES, Score))
+    store.write_lines(responses, _responses(folder / RESPONSES))
     return Submission(
         name=folder.resolve().name,
         run=run,
         report=report,
-        scores=list(read_lines(folder / "scores.jsonl", Score)),
-        responses=_responses(folder / RESPONSES),
+        scores=scores,
+        responses=StoredResponses(responses),
         sessions=_sessions(folder / "sessions.jsonl"),
         judgements=[_judgement(path) for path in judgements],
         training=_training(folder / TRAINING),
     )
 
 
-def _responses(path: Path) -> list[Response]:
+def _responses(path: Path) -> Iterator[Response]:
     """Raises Refusal if a response has numbers that cannot be right, or not either a text or an error."""
-    responses = list(read_lines(path, Response))
-    for r in responses:
+    for r in read_lines(path, Response):
         tokens = r.prompt_tokens, r.cached_tokens, r.written_tokens, r.completion_tokens
         for number in (r.sample, r.batch - 1, *tokens, r.prefill_seconds, r.seconds):
             if number is not None and not (0 <= number < MAX_NUMBER and math.isfinite(number)):
                 raise Refusal([f"responses: {shown(r.instance)} has a count or a time of {number:.4g}"])
         if (r.text is None) == (r.error is None):
             raise Refusal([f"responses: {shown(r.instance)}: expected either a text or an error"])
-    return responses
+        yield r
 
 
 def _sessions(path: Path) -> list[Session]:
@@ -124,7 +133,7 @@ def _sessions(path: Path) -> list[Session]:
 
 def _judgement(path: Path) -> SubmittedJudgement:
     verdicts = path.with_name(verdicts_name(path.name))
-    return SubmittedJudgement(path.name, read_json(path, Judgement), _responses(verdicts))
+    return SubmittedJudgement(path.name, read_json(path, Judgement), list(_responses(verdicts)))
 
 
 def verdicts_name(judgement: str) -> str:
@@ -214,10 +223,14 @@ def equal(one: float | None, other: float | None) -> bool:
     return abs(one - other) <= TOLERANCE
 
 
-def run_sha256(run: Run, responses: Sequence[Response]) -> str:
+def run_sha256(run: Run, responses: Iterable[Response]) -> str:
     """Identifies a run by its settings and responses. Scores do not count."""
-    data = msgspec.json.encode([without_folder(run), list(responses)])
-    return hashlib.sha256(data).hexdigest()
+    encode = msgspec.json.Encoder().encode
+    digest = hashlib.sha256(b"[" + encode(without_folder(run)) + b",[")
+    for number, response in enumerate(responses):
+        digest.update((b"," if number else b"") + encode(response))
+    digest.update(b"]]")
+    return digest.hexdigest()
 
 
 def without_folder(run: Run) -> Run:

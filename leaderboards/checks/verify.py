@@ -13,23 +13,29 @@ submitted report, because they cannot be recomputed.
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import zip_longest
+from pathlib import Path
 
 import msgspec
 
 from harness import backends, registry
 from harness.backends import Sampling, is_scripted
 from harness.errors import UserError
+from harness.files import store
 from harness.files.benchmark import MANIFEST, Benchmark
+from harness.files.kinds import RESPONSES
 from harness.files.manifest import FORMAT
+from harness.files.responses import StoredResponses
 from harness.metrics.accuracy import ACCURACY
 from harness.records import MULTI_TURN, Prompt, Report, ReportRow, Response, Run, Score
 from harness.report.figures import make_report
 from harness.results import Results
 from harness.run import prompts_of, score
+from harness.sampling import scored_instances
 from harness.variants import VARIANTS
 from leaderboards.checks.judgements import judgement_errors
-from leaderboards.checks.submission import Refusal, Submission, equal, shown, without_folder
+from leaderboards.checks.submission import SCORES, Refusal, Submission, equal, shown, without_folder
 
 MAX_SAMPLES = 1000
 # The split that models are trained on has no board.
@@ -43,19 +49,27 @@ SCORE_AGAIN = (
 ResponseKey = tuple[str, str, int]
 
 
-def verify(submission: Submission, benchmark: Benchmark) -> tuple[Results, Report]:
-    """The recomputed results, in the order of the benchmark, and the report. Raises Refusal."""
-    run, submitted = submission.run, submission.report
+def verify(submission: Submission, benchmark: Benchmark, folder: Path) -> tuple[Results, Report]:
+    """The recomputed results and the report. Raises Refusal.
+
+    The responses and the recomputed scores are written into the folder, in the order of the benchmark.
+    """
+    run, submitted, responses = submission.run, submission.report, submission.responses
     _refuse_if([*_run_errors(run, benchmark), *_backend_errors(submission)])
     _refuse_if(_sampling_errors(submission))
-    instances = benchmark.instances(run.split)
-    prompts = list(prompts_of(benchmark, run, instances))
-    _refuse_if(_response_errors([p.key for p in prompts], submission.responses))
-    completed = {r.key: r for r in submission.responses if r.error is None}
-    _refuse_if(_prompt_errors(benchmark, prompts, completed))
-    _refuse_if(_scripted_errors(run, benchmark, prompts, completed))
-    results = score(benchmark, instances, [completed[p.key] for p in prompts])
-    _refuse_if(_range_errors(results))
+    instances = scored_instances(benchmark, run)
+
+    def prompts() -> Iterator[Prompt]:
+        return prompts_of(benchmark, run, instances)
+
+    _refuse_if(_response_errors(prompts, responses))
+    _refuse_if(_prompt_errors(benchmark, prompts(), responses))
+    _refuse_if(_scripted_errors(run, benchmark, prompts, responses))
+    in_order = (responses[prompt.key] for prompt in prompts())
+    store.write_lines(folder / RESPONSES, in_order)
+    results = Results(benchmark, instances, StoredResponses(folder / RESPONSES).__getitem__, run.samples)
+    scores = score(results, store.read_lines(folder / RESPONSES, Response))
+    store.write_lines(folder / SCORES, scores)
     possible = len(instances) * run.samples
     report = make_report(
         without_folder(run), submitted.backend, results, possible, submitted.batch_check, submission.sessions
@@ -63,7 +77,7 @@ def verify(submission: Submission, benchmark: Benchmark) -> tuple[Results, Repor
     _refuse_if(
         [
             *_report_errors(submitted, report),
-            *_score_errors(submission.scores, [r.score for r in results.results]),
+            *_score_errors(submission.scores, folder / SCORES),
             *(error for j in submission.judgements for error in judgement_errors(j, run, results)),
         ]
     )
@@ -129,27 +143,36 @@ def _sampling_errors(submission: Submission) -> Iterator[str]:
     elif run.samples > 1 and sampling.temperature == 0:
         yield f"samples: expected 1 at temperature 0, which makes all samples equal, got {run.samples}"
     limit = sampling.max_new_tokens
-    too_long = [r for r in submission.responses if (r.completion_tokens or 0) > limit]
-    if too_long:
+    too_long = (r for r in submission.responses if (r.completion_tokens or 0) > limit)
+    if first := next(too_long, None):
         yield (
-            f"{len(too_long)} responses are longer than max_new_tokens, {limit}; the first, "
-            f"{_key_text(too_long[0].key)}, has {too_long[0].completion_tokens} tokens"
+            f"{1 + sum(1 for _ in too_long)} responses are longer than max_new_tokens, {limit}; the first, "
+            f"{_key_text(first.key)}, has {first.completion_tokens} tokens"
         )
     if submission.report.run != run:
         yield "report.json: expected the report of the run in run.json, got the report of another run"
 
 
-def _response_errors(expected: Sequence[ResponseKey], responses: Sequence[Response]) -> Iterator[str]:
+def _response_errors(prompts: Callable[[], Iterable[Prompt]], responses: StoredResponses) -> Iterator[str]:
     """Expects exactly one response for each prompt. Failed requests that were repeated do not count."""
-    expected_set = set(expected)
-    if not expected_set:
+    count = sum(1 for _ in prompts())
+    answered = sum(responses.answered(prompt.key) for prompt in prompts())
+    if not count:
         yield "nothing to score: no instance has a prompt under the run's variants"
-    if unknown := list(dict.fromkeys(r.key for r in responses if r.key not in expected_set)):
+    if not answered == responses.prompts == responses.successes == count:
+        yield from _wrong_responses([p.key for p in prompts()], [(r.key, r.error) for r in responses])
+
+
+def _wrong_responses(
+    expected: Sequence[ResponseKey], responses: Sequence[tuple[ResponseKey, str | None]]
+) -> Iterator[str]:
+    expected_set = set(expected)
+    if unknown := list(dict.fromkeys(key for key, _ in responses if key not in expected_set)):
         yield f"{len(unknown)} responses belong to no prompt of this test set: {_first_keys(unknown)}"
-    counts = Counter(r.key for r in responses if r.error is None)
+    counts = Counter(key for key, error in responses if error is None)
     if repeated := [key for key, count in counts.items() if count > 1]:
         yield f"{len(repeated)} prompts have more than one response: {_first_keys(repeated)}"
-    failed_set = {r.key for r in responses if r.error is not None} - counts.keys()
+    failed_set = {key for key, error in responses if error is not None} - counts.keys()
     if failed := [key for key in expected if key in failed_set]:
         yield (
             f"{len(failed)} of {len(expected_set)} requests failed and were not repeated: "
@@ -160,7 +183,7 @@ def _response_errors(expected: Sequence[ResponseKey], responses: Sequence[Respon
 
 
 def _prompt_errors(
-    benchmark: Benchmark, prompts: Sequence[Prompt], responses: Mapping[ResponseKey, Response]
+    benchmark: Benchmark, prompts: Iterable[Prompt], responses: StoredResponses
 ) -> Iterator[str]:
     """Responses of older runs have no digest of their prompt; the entry is marked."""
     wrong = [
@@ -174,12 +197,12 @@ def _prompt_errors(
 
 
 def _scripted_errors(
-    run: Run, benchmark: Benchmark, prompts: Sequence[Prompt], responses: Mapping[ResponseKey, Response]
+    run: Run, benchmark: Benchmark, prompts: Callable[[], Iterable[Prompt]], responses: StoredResponses
 ) -> Iterator[str]:
     """A scripted model costs nothing, so it is asked again."""
     if is_scripted(run.model):
         sampling = msgspec.convert(dict(run.sampling), Sampling, strict=True)
-        again = backends.make(run.model, benchmark, sampling).generate(prompts)
+        again = backends.make(run.model, benchmark, sampling).generate(list(prompts()))
         if wrong := [r.key for r in again if r.text != responses[r.key].text]:
             yield (
                 f"{len(wrong)} responses differ from those of the model {run.model}: {_first_keys(wrong)}; "
@@ -187,15 +210,15 @@ def _scripted_errors(
             )
 
 
-def _range_errors(results: Results) -> Iterator[str]:
-    for result in results.results:
-        for value in (result.score.value, *result.score.parts.values()):
-            if value is not None and not 0 <= value <= 1:
-                yield f"{_key_text(result.score.key)}: expected a score of 0 to 1, got {value}"
-                return
+def _score_errors(submitted: Path, recomputed: Path) -> Iterator[str]:
+    pairs = zip_longest(*(store.read_lines(path, Score) for path in (submitted, recomputed)))
+    if not all(
+        one and other and one.key == other.key and equal(one.value, other.value) for one, other in pairs
+    ):
+        yield from _wrong_scores(*(list(store.read_lines(path, Score)) for path in (submitted, recomputed)))
 
 
-def _score_errors(submitted: Sequence[Score], recomputed: Sequence[Score]) -> Iterator[str]:
+def _wrong_scores(submitted: Sequence[Score], recomputed: Sequence[Score]) -> Iterator[str]:
     if repeated := [key for key, count in Counter(s.key for s in submitted).items() if count > 1]:
         yield f"scores.jsonl: {len(repeated)} responses have more than one score: {_first_keys(repeated)}"
     by_key = {s.key: s for s in submitted}

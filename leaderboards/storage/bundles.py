@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from harness.errors import UserError
@@ -16,15 +17,15 @@ from leaderboards.storage.records import StoredBundle
 SUBMISSIONS = "submissions"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Bundle:
-    """The files of a submission that are to be stored, by name."""
+    """The files of a submission that are to be stored, by name: their content, or a file to copy."""
 
-    files: Mapping[str, bytes]
+    files: Mapping[str, bytes | Path]
 
-    @property
+    @cached_property
     def hashes(self) -> dict[str, str]:
-        return {name: hashlib.sha256(data).hexdigest() for name, data in sorted(self.files.items())}
+        return {name: _sha256(content) for name, content in sorted(self.files.items())}
 
     @property
     def sha256(self) -> str:
@@ -69,8 +70,8 @@ class Bundles:
         try:
             with store.writing(final):
                 temporary.mkdir()
-                for name, data in bundle.files.items():
-                    store.write(temporary / name, data)
+                for name, content in bundle.files.items():
+                    _write(temporary / name, content)
                 _sync(temporary)
                 temporary.rename(final)
                 _sync(self.folder)
@@ -92,6 +93,18 @@ class Bundles:
         if hashlib.sha256(data).hexdigest() != expected:
             raise UserError(f"{path}: changed after it was stored; restore it from a copy")
         return data
+
+
+def _sha256(content: bytes | Path) -> str:
+    return store.sha256(content) if isinstance(content, Path) else hashlib.sha256(content).hexdigest()
+
+
+def _write(path: Path, content: bytes | Path) -> None:
+    if isinstance(content, bytes):
+        store.write(path, content)
+        return
+    with content.open("rb") as source, store.replacing(path) as file:
+        shutil.copyfileobj(source, file)
 
 
 def _sync(folder: Path) -> None:

@@ -17,6 +17,7 @@ import pytest
 from odd_images import readable, unreadable
 from PIL import Image
 from pyarrow import parquet
+from scoring import results_of
 
 from harness import variants
 from harness.errors import UserError
@@ -26,7 +27,7 @@ from harness.general import published
 from harness.metrics.macro import MACRO_ACCURACY
 from harness.records import Part, ReportRow, Response
 from harness.request import EvalRequest
-from harness.run import evaluate, score
+from harness.run import evaluate
 from harness.variants import INTERNALIZED
 from harness.verify import verify
 
@@ -261,7 +262,7 @@ def test_the_macro_average_weights_categories_equally(tmp_path: Path) -> None:
         "The answer is (C)." if i.facts["category"] == "law" else "The answer is (A)." for i in instances
     ]
     responses = [Response(i.id, INTERNALIZED.name, 0, t) for i, t in zip(instances, texts, strict=True)]
-    (row,) = MACRO_ACCURACY.rows(score(benchmark, instances, responses))
+    (row,) = MACRO_ACCURACY.rows(results_of(benchmark, instances, responses))
     assert (row.metric, row.mean, row.n) == ("macro accuracy", 0.5, 10)
     assert row.low is not None and row.high is not None
     assert 0 < row.low < 0.5 < row.high < 1

@@ -11,6 +11,7 @@ from statistics import fmean
 
 import pytest
 from gta_dialogs import write_dialogs
+from scoring import results_of
 
 import harness
 from gtapolicy.grading.calls import Call
@@ -25,7 +26,7 @@ from harness.metrics.turns import TURNS as TURNS_METRIC
 from harness.parsing import in_box
 from harness.records import MULTI_TURN, Prompt, Report, Response, Score
 from harness.request import EvalRequest
-from harness.run import evaluate, score
+from harness.run import evaluate
 from harness.variants import INTERNALIZED, VARIANTS
 from leaderboards.checks.submission import Refusal
 from leaderboards.storage.board import Boards
@@ -148,13 +149,13 @@ def test_turns_are_counted(bench: Benchmark) -> None:
         rollout.respond("")
         texts.append(rollout.play(lambda q: bench.family.gold(q, INTERNALIZED)).transcript())
     responses = [Response(d.id, "internalized", 0, text) for d, text in zip(instances, texts, strict=True)]
-    rows = list(TURNS_METRIC.rows(score(bench, instances, responses)))
+    rows = list(TURNS_METRIC.rows(results_of(bench, instances, responses)))
     recorded = fmean(len(d.facts["steps"]) for d in instances)
     found = {row.detail: row.mean for row in rows}  # type: ignore[union-attr]
     assert found == {"taken": recorded + 1, "recorded": recorded, "wrong calls": 1}
     single = bench.instances("test")[:2]
     of_steps = [Response(i.id, "internalized", 0, "") for i in single]
-    assert list(TURNS_METRIC.rows(score(bench, single, of_steps))) == []
+    assert list(TURNS_METRIC.rows(results_of(bench, single, of_steps))) == []
 
 
 KILLED = """

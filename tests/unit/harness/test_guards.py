@@ -9,6 +9,7 @@ import pytest
 from family_fixtures import FAMILY_FIXTURES
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from scoring import results_of
 
 from harness import show
 from harness.files import store
@@ -18,7 +19,7 @@ from harness.metrics.metric import Metric
 from harness.records import Distribution, Grade, Part, Report, ReportRow, Response
 from harness.report import page
 from harness.request import EvalRequest
-from harness.run import evaluate, score
+from harness.run import evaluate
 
 
 def install(monkeypatch: pytest.MonkeyPatch, *added: Metric) -> None:
@@ -151,7 +152,7 @@ def test_rare_errors_share_a_row(text_folder, monkeypatch) -> None:
     monkeypatch.setattr(type(bench.family), "first_error", first_error)
     instances = bench.instances("test")
     responses = [Response(i.id, "internalized", sample, "x") for i in instances for sample in range(30)]
-    results = score(bench, instances, responses)
+    results = results_of(bench, instances, responses)
     rows = [r for r in metric.measure(results) if isinstance(r, ReportRow) and r.metric == "first errors"]
     assert len(rows) == 11
     other = next(r for r in rows if r.member == "other")
@@ -188,10 +189,8 @@ def test_any_text_has_figures_that_can_be_stored(request, fixture: str, data: st
     instances = bench.instances("test")[:1]
     texts = data.draw(st.lists(TEXTS, min_size=4, max_size=8))
     responses = [Response(instances[0].id, "internalized", n, text) for n, text in enumerate(texts)]
-    results = score(bench, instances, responses)
-    for result in results.results:
-        value = result.score.value
-        assert value is None or 0 <= value <= 1
+    results = results_of(bench, instances, responses)
+    assert all(scored.value is None or 0 <= scored.value <= 1 for scored in results.scored)
     for figure in metric.measure(results):
         assert figure.variant == "internalized"
-    msgspec.json.encode([r.score for r in results.results])
+    msgspec.json.encode([result.score for result in results.full(results.scored)])

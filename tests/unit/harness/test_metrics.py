@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,12 +10,12 @@ import pytest
 
 from harness.family import Family
 from harness.files.benchmark import Benchmark
-from harness.metrics import referral
+from harness.metrics import metric, referral
 from harness.metrics.accuracy import ACCURACY
 from harness.metrics.branching import BRANCHING
 from harness.metrics.errors import FIRST_ERRORS
 from harness.metrics.macro import MACRO_ACCURACY
-from harness.metrics.metric import SHARE, Metric, Unit, mean_row, measure, with_values
+from harness.metrics.metric import SHARE, Metric, Unit, collect, mean_row, measure
 from harness.metrics.parts import PARTS
 from harness.metrics.referral import NONEXISTENT_RULES, REFERRAL_PRECISION, REFERRAL_RECALL
 from harness.metrics.samples import MAJORITY_VOTE, PASS_ALL, PASS_ANY
@@ -85,7 +84,9 @@ class Rules(Family):
 
 
 def results(
-    *answers: tuple[str, str | None, float | None], paths: Mapping[str, Sequence[str]] | None = None
+    *answers: tuple[str, str | None, float | None],
+    paths: Mapping[str, Sequence[str]] | None = None,
+    policy: str | None = "p",
 ) -> Results:
     """Results from tuples (instance, text, value). A text of None is a failed request."""
     family = Rules(paths or {})
@@ -96,9 +97,15 @@ def results(
         key = name, INTERNALIZED.name, seen.setdefault(name, 0)
         seen[name] += 1
         response = Response(*key, text, error="no" if text is None else None)
-        instance = Instance(name, "test", (), {}, "p", "")
+        instance = Instance(name, "test", (), {}, policy, "")
         found.append(Result(instance, INTERNALIZED, response, Score(*key, value, parts={})))
-    return with_values(Results(benchmark, found))
+    return collected(benchmark, found)
+
+
+def collected(benchmark: Benchmark, found: Sequence[Result]) -> Results:
+    results = Results(benchmark, samples=1 + max(result.score.sample for result in found))
+    assert len(list(collect(results, found))) == len(found)
+    return results
 
 
 def by_metric(rows: Sequence[ReportRow | Distribution]) -> dict[str, ReportRow]:
@@ -111,8 +118,8 @@ def rows_of(results: Results, *metrics: Metric) -> list[ReportRow | Distribution
 
 def test_rare_first_errors_share_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
     answers = [("lost", "lost", 0.0)] * 3 + [(f"q{n}", f"name \ud800{n} {'x' * 99}", 0.0) for n in range(300)]
-    found = results(*answers, ("right", "", 1.0), ("failed", None, None))
     monkeypatch.setattr(Rules, "first_error", lambda _self, _instance, _variant, text: text)
+    found = results(*answers, ("right", "", 1.0), ("failed", None, None))
     rows = rows_of(found, FIRST_ERRORS)
     assert [(row.member, row.n, round(row.mean * 302)) for row in rows] == [
         ("lost", 304, 1),
@@ -148,22 +155,19 @@ def test_pass_all_pass_any_and_the_majority_of_samples() -> None:
     assert rows_of(results(("all", a, 1.0)), *SAMPLES) == []
 
 
-def test_votes_are_counted_only_if_the_benchmark_asks_for_boxes() -> None:
+def test_votes_are_counted_only_if_the_benchmark_asks_for_boxes(monkeypatch: pytest.MonkeyPatch) -> None:
     """A response may contain a box although its benchmark asks for another form of answer."""
-    found = results(("x", r"\boxed{2}, so: B", 1.0), ("x", "B", 1.0))
-    assert by_metric(rows_of(found, MAJORITY_VOTE))["majority of k: k = 2"].mean == 1.0
-    found.benchmark.family.form = "The answer is (%s)"  # type: ignore[attr-defined]
-    assert rows_of(found, MAJORITY_VOTE) == []
+    answers = ("x", r"\boxed{2}, so: B", 1.0), ("x", "B", 1.0)
+    assert by_metric(rows_of(results(*answers), MAJORITY_VOTE))["majority of k: k = 2"].mean == 1.0
+    monkeypatch.setattr(Rules, "form", "The answer is (%s)")
+    assert rows_of(results(*answers), MAJORITY_VOTE) == []
 
 
 def test_samples_of_an_instance_are_one_observation_in_the_macro_mean() -> None:
     """With a single category the macro mean is the mean, and so is its interval."""
-    found = results(*((f"i{n}", "A", float(n < 3)) for n in range(6) for _ in range(20)))
-    general = Results(
-        found.benchmark, [replace(r, instance=replace(r.instance, policy_id=None)) for r in found.results]
-    )
-    (macro_row,) = by_metric(rows_of(general, MACRO_ACCURACY)).values()
-    mean = mean_row(ACCURACY, INTERNALIZED, general.results, lambda r: r.score.value)
+    found = results(*((f"i{n}", "A", float(n < 3)) for n in range(6) for _ in range(20)), policy=None)
+    (macro_row,) = by_metric(rows_of(found, MACRO_ACCURACY)).values()
+    mean = mean_row(ACCURACY, INTERNALIZED, found.scored, lambda scored: scored.value)
     assert (macro_row.mean, macro_row.low, macro_row.high) == pytest.approx((mean.mean, mean.low, mean.high))
 
 
@@ -255,7 +259,7 @@ def test_each_field_of_a_recalled_rule_is_a_part_of_the_score(text_folder: Path)
         response = Response(instance.id, INTERNALIZED.name, 0, text)
         score = Score(*response.key, grade.value, grade.reason, grade.parts)
         found.append(Result(instance, INTERNALIZED, response, score))
-    rows = by_metric(PARTS.rows(Results(benchmark, found)))
+    rows = by_metric(PARTS.rows(collected(benchmark, found)))
     assert {name: (row.mean, row.n) for name, row in rows.items()} == {
         "part: attribute": (3 / 4, 4),
         "part: value": (2 / 4, 4),
@@ -321,7 +325,7 @@ def test_savings_of_a_prompt_without_the_policy() -> None:
 
 
 def test_no_results_give_no_rows(text_folder: Path) -> None:
-    assert list(measure(Results(Benchmark(text_folder), []))) == []
+    assert list(measure(Results(Benchmark(text_folder)))) == []
 
 
 def test_units_write_values_with_their_own_scale() -> None:
@@ -330,10 +334,9 @@ def test_units_write_values_with_their_own_scale() -> None:
     assert Unit().format(None) == "–" and SHARE.interval(None, None) == "–"
 
 
-def test_a_metric_without_bounds_ignores_failed_requests() -> None:
+def test_a_metric_without_bounds_ignores_failed_requests(monkeypatch: pytest.MonkeyPatch) -> None:
     words = Metric(name="words", explanation=".", unit=Unit("words"), value=lambda _results, _result: 7.0)
-    found = results(("a", "one", 1.0), ("b", None, None))
-    valued = [replace(r, score=replace(r.score, values={"words": 7.0})) for r in found.results[:1]]
-    (row,) = rows_of(replace(found, results=[*valued, *found.results[1:]]), words)
+    monkeypatch.setattr(metric, "installed", lambda: {"words": words})
+    (row,) = rows_of(results(("a", "one", 1.0), ("b", None, None)), words)
     assert isinstance(row, ReportRow)
     assert (row.mean, row.low, row.high, row.n, row.errors) == (7, None, None, 1, 1)

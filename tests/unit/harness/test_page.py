@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from scoring import results_of
 
 from harness import variants
 from harness.files import store
@@ -34,7 +35,6 @@ from harness.report.figures import make_report
 from harness.report.gallery import SHOWN, WIDTH, choose, outcome
 from harness.report.page import render_page
 from harness.results import Results
-from harness.run import score
 from harness.tree import Mark, Node, Step
 from harness.tree import Path as Path_
 from harness.variants import VARIANTS, Variant
@@ -197,7 +197,7 @@ def evaluated(
         sampling={"max_new_tokens": 1024, "temperature": 0.0, "top_p": 1.0, "seed": 0, "batch_size": 16},
     )
     backend = {"backend": f"hf{hostile}", "dtype": "float32", "weights": {"sha256": "ab" * 32}}
-    results = score(benchmark, instances, responses)
+    results = results_of(benchmark, instances, responses)
     return make_report(run, backend, results, len(instances), check, []), results
 
 
@@ -284,9 +284,10 @@ def test_hostile_data_adds_no_elements_or_scripts(
 def test_hostile_data_is_shown_unchanged(hostile: tuple[Report, Results, str]) -> None:
     report, results, source = hostile
     page = Reader(source)
-    response = next(r.response for r in results.results if r.response.text and r.score.value == 1)
-    expected = [report.run.model, report.run.family, response.text, results.results[0].response.error]
-    expected += [results.results[0].instance.id, results.results[0].instance.target]
+    found = results.full(results.scored)
+    response = next(r.response for r in found if r.response.text and r.value == 1)
+    expected = [report.run.model, report.run.family, response.text, found[0].response.error]
+    expected += [found[0].instance.id, found[0].instance.target]
     expected += [
         part.value for p in results.benchmark.policies.values() for part in p.content if part.kind == "text"
     ]
@@ -357,9 +358,10 @@ def test_sections_without_content_are_omitted(harmless: tuple[Report, Results, s
 
 def test_a_clean_run_has_no_warning(harmless: tuple[Report, Results, str]) -> None:
     report, results, _ = harmless
-    right = [r for r in results.results if outcome(r) == "right"]
+    responses = [r.response for r in results.full(results.scored) if outcome(r) == "right"]
+    right = results_of(results.benchmark, list(results.instances), responses)
     rows = tuple(replace(row, errors=0, truncated=0, unparsed=0) for row in report.rows)
-    page = render_page(replace(report, rows=rows), Results(results.benchmark, right))
+    page = render_page(replace(report, rows=rows), right)
     assert 'class="warnings" role="note"' not in page
 
 
@@ -384,7 +386,7 @@ def test_the_gallery_has_every_outcome_and_each_picture_once(harmless: tuple[Rep
 
 def test_a_prompt_is_shown_as_sent(harmless: tuple[Report, Results, str]) -> None:
     _, results, source = harmless
-    result = choose([r for r in results.results if r.variant is variants.IN_CONTEXT])[0]
+    (result,) = results.full(choose(dict(results.by_variant())[variants.IN_CONTEXT])[:1])
     numbers = Reader(source).all("article", data_variant="in_context")[0].attributes["data-prompt"].split()
     templates = dict(re.findall(r'<template id="part-(\d+)">(.*?)</template>', source, re.DOTALL))
     prompt = variants.prompt(result.instance, result.variant, results.benchmark.policies)

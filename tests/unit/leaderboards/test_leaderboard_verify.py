@@ -290,9 +290,9 @@ def test_an_incomplete_last_line_is_refused(run: Path) -> None:
 
 def test_a_huge_file_is_not_read(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with (run / "responses.jsonl").open("r+b") as file:
-        file.truncate(2 << 30)
+        file.truncate(32 << 30)
     monkeypatch.setattr(msgspec.json, "Decoder", None)
-    with pytest.raises(Refusal, match="expected at most 1024 MiB, got 2,048 MiB"):
+    with pytest.raises(Refusal, match="expected at most 16384 MiB, got 32,768 MiB"):
         list(submission.read_lines(run / "responses.jsonl", Response))
 
 
