@@ -32,7 +32,7 @@ if not CHECKPOINTS.is_dir():
     pytest.skip("make test-real converts the models", allow_module_level=True)
 
 SMOLLM2, GEMMA3 = (f"hf:{CHECKPOINTS / name}" for name in ("smollm2", "gemma3"))
-SAMPLING = Sampling(max_new_tokens=160, batch_size=8)
+SAMPLING = Sampling(max_new_tokens=160, batch_size=16)
 SCENES = {"policies": 1, "min_objects": 2, "max_objects": 4, "scenes": "words", "width": 160, "height": 112}
 
 
@@ -41,7 +41,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """A benchmark of each depth."""
     out = tmp_path_factory.mktemp("benchmarks")
     for depth in range(1, 5):
-        generate(out / str(depth), SceneConfig(depth=depth, train=64, test=16, **SCENES), workers=1)
+        generate(out / str(depth), SceneConfig(depth=depth, train=64, test=60, **SCENES), workers=1)
     return [out / str(depth) for depth in range(1, 5)]
 
 
@@ -56,7 +56,7 @@ def scored(model: str, benchmark: Path, out: Path, variant: str, limit: int) -> 
 @pytest.mark.parametrize("model", [SMOLLM2, GEMMA3], ids=["smollm2", "gemma3"])
 def test_policies_in_context(model: str, folders: list[Path], tmp_path: Path) -> None:
     for depth, folder in enumerate(folders, 1):
-        scored(model, folder, tmp_path / f"N={depth}", "in_context", limit=8)
+        scored(model, folder, tmp_path / f"N={depth}", "in_context", limit=32)
 
 
 def test_a_small_judge(folders: list[Path], tmp_path: Path) -> None:
