@@ -6,7 +6,7 @@ from urllib.request import Request, urlopen
 
 import pytest
 from checkpoints import smollm2_gguf
-from server import llama_cpp
+from llama_server import llama_cpp
 from transformers import AutoTokenizer
 
 CHECKPOINTS = Path(__file__).parents[2] / ".venv-real" / "checkpoints"

@@ -18,8 +18,8 @@ from typing import Any
 
 import pytest
 from checkpoints import smollm2_gguf
+from llama_server import llama_cpp
 from loopback import Reply, Request, serving
-from server import llama_cpp
 
 import harness
 from harness.files import store
@@ -37,6 +37,7 @@ DATA = Path(os.environ["BENCH_DATA"]) / "mmlu_pro"
 # For SmolLM2. Most of the time is reading the prompts.
 QUESTIONS, SHOTS, TOKENS = int(os.environ.get("MMLU_PRO_QUESTIONS", "200")), 1, 128
 LETTERS = "ABCDEFGHIJ"
+COLUMNS = ("question_id", "question", "options", "answer", "category", "cot_content")
 
 
 def rows(name: str) -> Iterator[dict[str, Any]]:
@@ -55,19 +56,21 @@ def write_source(folder: Path, count: int) -> list[dict[str, Any]]:
     chosen = published_responses(count)
     questions = [row for row in rows("test") if row["question_id"] in chosen]
     questions.sort(key=lambda row: row["category"])
-    examples = [as_published(row) for row in rows("validation")]
+    examples = [as_published(number, row) for number, row in enumerate(rows("validation"))]
     folder.mkdir()
     for split, lines in (("test", questions), ("validation", examples)):
-        (folder / f"{split}.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+        lines = [json.dumps({key: line[key] for key in COLUMNS}) for line in lines]
+        (folder / f"{split}.jsonl").write_text("\n".join(lines))
     return questions
 
 
-def as_published(example: dict[str, Any]) -> dict[str, Any]:
+def as_published(number: int, example: dict[str, Any]) -> dict[str, Any]:
     """A worked example as in the hub's files. In these ones it repeats the options and boxes its answer."""
     pairs = zip(LETTERS, example["options"], strict=False)
     options = "\n".join(f"{letter}. {text}" for letter, text in pairs)
     worked = example["cot_content"].replace(rf"\boxed{{{example['answer']}}}", f"({example['answer']})")
     return example | {
+        "question_id": number,
         "question": example["question"].removesuffix(options),
         "cot_content": f"A: Let's think step by step. {worked}",
     }
