@@ -46,9 +46,10 @@ test-vllm: $(READY_VLLM) ## test the vllm backend with vLLM's CPU build, install
 	@.venv-vllm/bin/pytest -rP -p no:logging tests/with_vllm
 	@.venv-vllm/bin/pytest tests/contract/test_backends.py -k vllm
 
-test-zoo: $(READY_ZOO) ## test model families whose processors need torchvision, installed in .venv-zoo
+test-zoo: $(READY_ZOO) ## test all model families, and write their table into docs/training.md, in .venv-zoo
 	@echo 'test-zoo: pytest'
-	@.venv-zoo/bin/pytest tests/flow/test_zoo.py
+	@.venv-zoo/bin/pytest --junitxml=.venv-zoo/families.xml tests/flow/test_zoo.py
+	@.venv-zoo/bin/python tests/support/model_families.py .venv-zoo/families.xml
 
 test-real: $(READY_REAL) ## score and train two published language models on scenes in words, installed in .venv-real
 	@echo 'test-real: pytest'

@@ -32,7 +32,21 @@ if not CHECKPOINTS.is_dir():
     pytest.skip("make test-real converts the models", allow_module_level=True)
 
 SMOLLM2, GEMMA3 = (f"hf:{CHECKPOINTS / name}" for name in ("smollm2", "gemma3"))
-SAMPLING = Sampling(max_new_tokens=160, batch_size=8)
+SAMPLING = Sampling(max_new_tokens=96, batch_size=8)
+QUESTIONS = 8
+SFT = {"epochs": 4, "batch_size": 2, "micro_batch": 2, "lora_rank": 8, "learning_rate": 1e-3}
+# The teacher is the model after CoT SFT, with the policy in its prompt.
+TEACHER = {"method": "opcd", "divergence": "forward", "model": "start"}
+OPCD = {
+    "prompts": 4,
+    "responses": 2,
+    "micro_batch": 4,
+    "max_new_tokens": 128,
+    "max_steps": 8,
+    "learning_rate": 2e-5,
+    "warmup_steps": 0,
+    "teacher": TEACHER,
+}
 SCENES = {"policies": 1, "min_objects": 2, "max_objects": 4, "scenes": "words", "width": 160, "height": 112}
 
 
@@ -41,12 +55,12 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """A benchmark of each depth."""
     out = tmp_path_factory.mktemp("benchmarks")
     for depth in range(1, 5):
-        generate(out / str(depth), SceneConfig(depth=depth, train=64, test=16, **SCENES), workers=1)
+        generate(out / str(depth), SceneConfig(depth=depth, train=64, test=60, **SCENES), workers=1)
     return [out / str(depth) for depth in range(1, 5)]
 
 
-def scored(model: str, benchmark: Path, out: Path, variant: str, limit: int) -> Report:
-    request = EvalRequest(model, SAMPLING, variants=variant, limit=limit, batch_check=False)
+def scored(model: str, benchmark: Path, out: Path, variant: str) -> Report:
+    request = EvalRequest(model, SAMPLING, variants=variant, limit=QUESTIONS, batch_check=False)
     report = evaluate(Benchmark(benchmark), request, out)
     assert all(r.error is None for r in store.read_lines(out / RESPONSES, Response))
     print(table({out.name: report}))
@@ -56,7 +70,7 @@ def scored(model: str, benchmark: Path, out: Path, variant: str, limit: int) -> 
 @pytest.mark.parametrize("model", [SMOLLM2, GEMMA3], ids=["smollm2", "gemma3"])
 def test_policies_in_context(model: str, folders: list[Path], tmp_path: Path) -> None:
     for depth, folder in enumerate(folders, 1):
-        scored(model, folder, tmp_path / f"N={depth}", "in_context", limit=8)
+        scored(model, folder, tmp_path / f"N={depth}", "in_context")
 
 
 def test_a_small_judge(folders: list[Path], tmp_path: Path) -> None:
@@ -73,14 +87,16 @@ def test_a_small_judge(folders: list[Path], tmp_path: Path) -> None:
 
 
 def test_a_policy_is_internalized(folders: list[Path], tmp_path: Path) -> None:
-    """After fine-tuning with LoRA, the model answers in the form of the gold reasoning."""
+    """After CoT SFT with LoRA, the model answers in the form of the gold reasoning, and after OPCD too."""
     make_chains(Benchmark(folders[1]), tmp_path / "chains", CotRequest(limit=16))
-    data = {"benchmark": folders[1], "cot": tmp_path / "chains"}
-    sft = {"epochs": 4, "batch_size": 2, "micro_batch": 2, "lora_rank": 8, "learning_rate": 1e-3}
     base = SMOLLM2.removeprefix("hf:")
-    recipe = config.load("cot-sft", "tiny", base=base, data=[data], sft={"cot-sft": sft})
-    before = scored(SMOLLM2, folders[1], tmp_path / "before", "internalized", limit=16)
-    trained = train(recipe, tmp_path / "run")
-    after = scored(f"hf:{trained}", folders[1], tmp_path / "after", "internalized", limit=16)
-    unparsed = [next(r.unparsed for r in x.rows if r.label == "accuracy") for x in (before, after)]
-    assert unparsed[1] < unparsed[0]
+    data = [{"benchmark": folders[1], "cot": tmp_path / "chains"}]
+    recipe = config.load("cot-sft-opcd", "tiny", base=base, data=data, sft={"cot-sft": SFT}, rl=OPCD)
+    before = scored(SMOLLM2, folders[1], tmp_path / "before", "internalized")
+    train(recipe, tmp_path / "run")
+    stages = [
+        scored(f"hf:{tmp_path / 'run' / stage}", folders[1], tmp_path / stage, "internalized")
+        for stage in recipe.stages
+    ]
+    unparsed = [next(r.unparsed for r in x.rows if r.label == "accuracy") for x in (before, *stages)]
+    assert max(unparsed[1:]) < unparsed[0]
