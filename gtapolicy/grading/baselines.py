@@ -20,8 +20,6 @@ from harness.records import Instance, ReportRow
 from harness.results import Result, Results, Scored, training_instances
 
 EMPTY = Call("", {}).to_json()
-# Returns a response, given the policy's id and the target. Only "always version 1" uses the target.
-Agent = Callable[[str | None, str], str]
 
 
 def scores(results: Results, result: Result) -> tuple[float | None, ...] | None:
@@ -34,8 +32,10 @@ def scores(results: Results, result: Result) -> tuple[float | None, ...] | None:
         "frequent calls", lambda: _frequent_calls(training_instances(benchmark, results.instances))
     )
     family = benchmark.family_of(instance)
-    agents = _agents(frequent).values()
-    return tuple(family.grade_agent(instance, target, partial(agent, policy)).value for agent in agents)
+    common = in_box(frequent.get(policy, EMPTY))
+    return tuple(
+        family.grade_agent(instance, target, partial(agent, common)).value for agent in AGENTS.values()
+    )
 
 
 def by_agent(metric: Metric, results: Results) -> Iterator[ReportRow]:
@@ -43,26 +43,12 @@ def by_agent(metric: Metric, results: Results) -> Iterator[ReportRow]:
     if any(kept(scored) is None for scored in results.scored):
         return
     for variant, members in results.by_variant():
-        for index, name in enumerate(_agents({})):
-
-            def score(scored: Scored, index: int = index) -> float | None:
-                value: float | None = kept(scored)[index]
-                return value
-
-            yield mean_row(metric, variant, members, score, detail=name)
+        for index, name in enumerate(AGENTS):
+            yield mean_row(metric, variant, members, partial(_score, kept, index), detail=name)
 
 
-def _agents(frequent: Mapping[str | None, str]) -> dict[str, Agent]:
-    return {
-        "nothing": lambda _policy, _target: "",
-        "empty call": lambda _policy, _target: in_box(EMPTY),
-        "most frequent call": lambda policy, _target: in_box(frequent.get(policy, EMPTY)),
-        "always version 1": lambda _policy, target: in_box(_first_version(target)),
-    }
-    for variant, members in results.by_variant():
-        for name, agent in agents.items():
-            score = partial(_score, agent, benchmark, variant)
-            yield mean_row(metric, variant, members, score, detail=name)
+def _score(kept: Callable[[Scored], Any], agent: int, scored: Scored) -> float | None:
+    return kept(scored)[agent]  # type: ignore[no-any-return]
 
 
 def _frequent_calls(instances: Iterable[Instance]) -> dict[str | None, str]:
@@ -91,6 +77,15 @@ def _most_frequent(calls: Sequence[Call]) -> Call:
 def _first_version(target: str) -> str:
     call = Call.from_json(target)
     return Call(re.sub(r"_v\d+$", "_v1", call.name), call.arguments).to_json()
+
+
+# Each returns a response, given the most frequent one and the correct call.
+AGENTS: Mapping[str, Callable[[str, str], str]] = {
+    "nothing": lambda _frequent, _target: "",
+    "empty call": lambda _frequent, _target: in_box(EMPTY),
+    "most frequent call": lambda frequent, _target: frequent,
+    "always version 1": lambda _frequent, target: in_box(_first_version(target)),
+}
 
 
 BASELINE = Metric(
