@@ -144,12 +144,14 @@ def read_lines(path: Path, type_: type[T]) -> Iterator[T]:
 
 
 def _decoded(path: Path, lines: Iterable[bytes], type_: type[T]) -> Iterator[T]:
-    decode = msgspec.json.Decoder(type_).decode
-    for number, line in enumerate(lines, start=1):
+    import jsonlines  # slow to import, and --help does not need it
+
+    with jsonlines.Reader(lines, loads=msgspec.json.Decoder(type_).decode) as reader:
         try:
-            yield decode(line.removeprefix(codecs.BOM_UTF8) if number == 1 else line)
-        except DECODE_ERRORS as error:
-            raise UserError(f"{path}, line {number}: {error}") from error
+            yield from reader
+        except (jsonlines.InvalidLineError, *DECODE_ERRORS) as error:
+            line = getattr(error, "lineno", "?")
+            raise UserError(f"{path}, line {line}: {error.__cause__ or error}") from error
 
 
 class Log:

@@ -268,3 +268,18 @@ def test_scenes_that_cannot_be_rendered_have_perception_errors_too(
     change(scene)
     family._scenes = lambda _: {instance.facts["scene"]: (kinds, msgspec.json.encode(scene))}
     assert family.first_error(instance, INTERNALIZED, flipped) == seen_alone
+
+
+LINES = [
+    "Condition 1: Is there a red object? No, none. Go to Condition 1.2.",
+    "Condition 1: Is there a red object? Yes, a small red metal cube and a red ball. Go to Condition 1.1.",
+    "Condition 1.1 asks whether there is a metal object",
+    "**Condition 1.2**: if it holds, go to Case 3, otherwise",
+    "condition 1.2", "Yes, a small cube.", "the same color as in its picture", "so the answer is Case 2.", "",
+]  # fmt: skip
+
+
+@given(st.lists(st.sampled_from(LINES), max_size=8))
+def test_remembered_lines_are_parsed_as_in_their_text(lines: list[str]) -> None:
+    """Only lines that begin with a condition are remembered, and a bullet in front of one means nothing."""
+    assert parse_citations("\n".join(lines)) == parse_citations("\n- ".join(lines))
