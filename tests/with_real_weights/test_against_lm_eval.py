@@ -35,7 +35,7 @@ if "BENCH_DATA" not in os.environ:
 
 DATA = Path(os.environ["BENCH_DATA"]) / "mmlu_pro"
 # For SmolLM2. Most of the time is reading the prompts.
-QUESTIONS, SHOTS, TOKENS = int(os.environ.get("MMLU_PRO_QUESTIONS", "200")), 1, 128
+QUESTIONS, SHOTS, TOKENS = int(os.environ.get("MMLU_PRO_QUESTIONS", "40")), 1, 128
 LETTERS = "ABCDEFGHIJ"
 COLUMNS = ("question_id", "question", "options", "answer", "category", "cot_content")
 
