@@ -17,6 +17,7 @@ FINISH_REASONS: Mapping[str, Literal["stop", "length", "refusal"]] = {
     "model_length": "length",
     "content_filter": "refusal",
 }
+SUFFIXES = (".eval", ".json")
 _ATTACHMENT = "attachment://"
 
 

@@ -14,12 +14,14 @@ from harness.files import store
 from harness.import_log.log import Log, response_id
 from harness.records import Json
 
+# The files in which both tools store their samples.
+SAMPLES = "*samples_*.jsonl"
 # What each of them calls the limit of a response.
 _LIMITS = "max_gen_toks", "max_new_tokens", "max_tokens"
 
 
 def sample_files(folder: Path) -> list[Path]:
-    return sorted(folder.rglob("*samples_*.jsonl"))
+    return sorted(folder.rglob(SAMPLES))
 
 
 def read(path: Path) -> Log:

@@ -43,11 +43,17 @@ def import_logs(benchmark: Benchmark, paths: Sequence[Path], request: ImportRequ
 def _read(path: Path) -> list[Log]:
     if not path.exists():
         raise UserError(f"{path}: no such file or folder; expected a log of Inspect, lmms-eval or lm-eval")
-    if path.is_file():
-        return [lm_eval.read(path) if path.suffix == ".jsonl" else inspect.read(path)]
+    if path.is_file() and path.match(lm_eval.SAMPLES):
+        return [lm_eval.read(path)]
+    if path.is_file() and path.suffix in inspect.SUFFIXES:
+        return [inspect.read(path)]
     files = sorted(path.rglob("*.eval")) or lm_eval.sample_files(path) or sorted(path.glob("*.json"))
     if not files:
-        raise UserError(f"{path}: expected logs named *.eval, *.json or *samples_*.jsonl, found none")
+        got = "another file" if path.is_file() else "none"
+        raise UserError(
+            f"{path}: expected logs named *.eval, *.json or {lm_eval.SAMPLES}, got {got}; `harness score` "
+            "reads the responses of other programs"
+        )
     return [log for file in files for log in _read(file)]
 
 

@@ -35,7 +35,7 @@ if "BENCH_DATA" not in os.environ:
 
 DATA = Path(os.environ["BENCH_DATA"]) / "mmlu_pro"
 # For SmolLM2. Most of the time is reading the prompts.
-QUESTIONS, SHOTS, TOKENS = int(os.environ.get("MMLU_PRO_QUESTIONS", "200")), 1, 128
+QUESTIONS, SHOTS, TOKENS = int(os.environ.get("MMLU_PRO_QUESTIONS", "40")), 1, 128
 LETTERS = "ABCDEFGHIJ"
 COLUMNS = ("question_id", "question", "options", "answer", "category", "cot_content")
 
@@ -113,6 +113,9 @@ def by_lm_eval(source: Path, url: str, shots: int, tokens: int, folder: Path) ->
     files = {split: str(source / f"{split}.jsonl") for split in ("test", "validation")}
     local = f"dataset_path: json\ndataset_kwargs: {json.dumps({'data_files': files})}\n"
     template.write_text(template.read_text().replace(hub, local))
+    questions = map(json.loads, (source / "test.jsonl").read_text().splitlines())
+    # A task without a question fails.
+    categories = sorted({question["category"].replace(" ", "_") for question in questions})
     server = {
         "base_url": f"{url}/v1/completions",
         "model": "served",
@@ -124,7 +127,7 @@ def by_lm_eval(source: Path, url: str, shots: int, tokens: int, folder: Path) ->
     found = lm_eval.simple_evaluate(
         "local-completions",
         server,
-        tasks=["mmlu_pro"],
+        tasks=[f"mmlu_pro_{category}" for category in categories],
         task_manager=TaskManager(include_path=str(folder), include_defaults=False),
         num_fewshot=shots,
         gen_kwargs={"max_gen_toks": tokens},

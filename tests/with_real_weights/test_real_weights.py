@@ -74,8 +74,8 @@ def test_policies_in_context(model: str, folders: list[Path], tmp_path: Path) ->
 
 
 def test_a_small_judge(folders: list[Path], tmp_path: Path) -> None:
-    evaluate(Benchmark(folders[1]), EvalRequest("oracle", variants="internalized", limit=4), tmp_path / "run")
-    request = JudgeRequest(SMOLLM2, setting="paper", limit=4, sampling=SAMPLING)
+    evaluate(Benchmark(folders[1]), EvalRequest("oracle", variants="internalized", limit=2), tmp_path / "run")
+    request = JudgeRequest(SMOLLM2, setting="paper", limit=2, sampling=SAMPLING)
     try:
         judgement = judge(tmp_path / "run", request)
     except UserError as error:

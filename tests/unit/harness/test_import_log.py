@@ -128,7 +128,10 @@ def test_what_a_log_lacks_or_contradicts_is_named(
     unfinished.write_text(unfinished.read_text().replace('"success"', '"cancelled"'))
     refused(unfinished, "expected a finished log, its status is cancelled")
     (tmp_path / "f").mkdir()
-    refused(tmp_path / "f", "expected logs named")
+    refused(tmp_path / "f", "expected logs named .*, got none; `harness score`")
+    for name in ("responses.jsonl", "model.safetensors"):
+        (tmp_path / name).write_text("{}")
+        refused(tmp_path / name, f"{name}: expected logs named .*, got another file; `harness score`")
     (tmp_path / "f/log.json").write_text('{"status": "success"}')
     refused(tmp_path / "f/log.json", "a field is missing: 'eval'")
     alone = lm_eval_log(texts, tmp_path / "g")
