@@ -92,7 +92,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Any]:
     import torch
 
     from harness.backends.local.checkpoint import load_checkpoint
-    from training.base import save_random
+    from training.base.model.checkpoint import save_random
 
     folder = tmp_path_factory.mktemp("checkpoints") / "tiny"
     save_random(folder)
