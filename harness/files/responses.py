@@ -7,7 +7,7 @@ from pathlib import Path
 from harness.files.store import Log
 from harness.records import Response
 
-# Where there is no response; a failed request that starts at x is -2 - x.
+# The place of a missing response. That of a failed request that starts at x is -2 - x.
 NONE = -1
 
 
