@@ -15,6 +15,7 @@ from harness.errors import UserError
 from harness.files import kinds, store
 from harness.files.benchmark import Benchmark
 from harness.records import Instance, Response, Run, Score
+from harness.report.figures import read_report
 from harness.report.gallery import OUTCOMES, outcome
 from harness.results import Result
 from harness.sampling import scored_instances
@@ -80,7 +81,10 @@ class ShownRun:
 
 
 def read_runs(benchmark: Benchmark, folders: Sequence[Path]) -> list[ShownRun]:
-    """The finished runs in these folders. Raises UserError for one of another benchmark or without scores."""
+    """The finished runs in these folders.
+
+    Raises UserError for one of another benchmark, and for one whose responses are not those that were scored.
+    """
     names = [folder.resolve().name for folder in folders]
     distinct = len(set(names)) == len(names)
     return [
@@ -91,19 +95,22 @@ def read_runs(benchmark: Benchmark, folders: Sequence[Path]) -> list[ShownRun]:
 
 def _read_run(benchmark: Benchmark, folder: Path, name: str) -> ShownRun:
     kinds.require(folder, kinds.RUN)
-    run = store.read_json(folder / "run.json", Run)
+    run = read_report(folder).run
     if run.digest != benchmark.manifest.digest:
         raise UserError(
             f"{folder}: expected a run on the benchmark with digest {benchmark.manifest.digest[:12]}…, "
             f"got one on {run.benchmark} with digest {run.digest[:12]}…; name that benchmark"
         )
-    if not (folder / "scores.jsonl").exists():
-        raise UserError(f"{folder}: expected a finished run, got one without scores; complete it first")
     instances = {instance.id: instance for instance in scored_instances(benchmark, run)}
     responses = {response.key: response for response in store.Log(folder / kinds.RESPONSES, Response).read()}
     results: dict[str, list[Result]] = {}
     for score in store.read_lines(folder / "scores.jsonl", Score):
-        if score.instance in instances and score.key in responses and score.variant in VARIANTS:
+        if score.key not in responses:
+            raise UserError(
+                f"{folder / kinds.RESPONSES}: expected a response for each score, got none to "
+                f"{score.instance}; run the same `harness eval` command again"
+            )
+        if score.instance in instances and score.variant in VARIANTS:
             result = Result(instances[score.instance], VARIANTS[score.variant], responses[score.key], score)
             results.setdefault(score.instance, []).append(result)
     return ShownRun(name, run, results)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.client
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -317,9 +317,30 @@ def test_the_command_writes_a_page_and_refuses_what_it_cannot_show(
             browse(str(text_folder), **arguments)
     with pytest.raises(UserError, match="expected a run on the benchmark with digest"):
         browse(str(visual_folder), run=(run,), out=tmp_path / "page.html")
-    (run / "scores.jsonl").unlink()
-    with pytest.raises(UserError, match="without scores"):
-        browse(str(text_folder), run=(run,), out=tmp_path / "page.html")
+
+
+@pytest.mark.parametrize(
+    "file, change, message",
+    [
+        ("responses.jsonl", lambda text: text.replace('"text":"', '"text":"no ', 1), "changed since"),
+        ("responses.jsonl", lambda text: text[: text.index("\n") + 1], "changed since"),
+        ("responses.jsonl", None, "expected a response for each score"),
+        ("scores.jsonl", None, "scores.jsonl: "),
+        ("report.json", lambda text: text[: len(text) // 2], "report.json: "),
+        ("report.json", None, "unfinished"),
+    ],
+)  # fmt: skip
+def test_a_run_is_refused_if_its_marks_may_be_those_of_other_responses(
+    text_folder: Path, tmp_path: Path, file: str, change: Callable[[str], str] | None, message: str
+) -> None:
+    evaluate(Benchmark(text_folder), EvalRequest("random", limit=3), tmp_path)
+    path = tmp_path / file
+    if change is None:
+        path.unlink()
+    else:
+        path.write_text(change(path.read_text()))
+    with pytest.raises(UserError, match=message):
+        read_runs(Benchmark(text_folder), [tmp_path])
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="needs chromium")
