@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import re
+import shutil
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -189,6 +190,66 @@ def test_filter_by_outcome(visual_folder: Path, wrong_run: Path) -> None:
         assert len(found) <= total
 
 
+def test_filters_by_the_outcome_of_each_run_under_a_variant(
+    visual_folder: Path, wrong_run: Path, tmp_path: Path
+) -> None:
+    benchmark = Benchmark(visual_folder)
+    evaluate(benchmark, EvalRequest("oracle"), tmp_path / "gold")
+    source = Source(benchmark, read_runs(benchmark, [tmp_path / "gold", wrong_run]))
+    wrong = {
+        i.id
+        for i in source.splits["test"]
+        for run, result in source.results(i, "override")
+        if run.name == "wrong" and result.value == 0
+    }
+    wanted = Filter(variant="override", outcome=("right", "wrong"))
+    assert wrong == {i.id for _, i in select(source, "test", wanted, 0).found}
+    assert 0 < len(wrong) < len(source.splits["test"])
+    assert not select(source, "test", Filter(outcome=("wrong", "right")), 0).found
+    # The run has no response under this variant.
+    assert not select(source, "test", replace(wanted, variant="in_context", outcome=("", "wrong")), 0).found
+    served = respond(source, "/?variant=override&outcome=&outcome=wrong&leaf=nope").body.decode()
+    chosen = re.findall(r"<option selected>([^<]*)</option>", served)
+    assert chosen == ["test", "nope", "override", "wrong"]
+    served = respond(source, "/?variant=override&outcome=right&outcome=wrong").body.decode()
+    page = Reader(served)
+    assert {a["data-variant"] for a in page.all("section", "response")} == {"override"}
+    assert len(page.all("article")) == len(wrong)
+    # Only outcomes of these responses are offered.
+    assert "<option>right</option>" in served and "<option>unparsed</option>" not in served
+
+
+def test_a_dialog_is_shown_as_text_without_a_key_of_trees(rules_folder: Path, tmp_path: Path) -> None:
+    evaluate(Benchmark(rules_folder), EvalRequest("oracle", limit=2, multi_turn=True), tmp_path / "run")
+    source = page_of(Benchmark(rules_folder), [tmp_path / "run"])
+    page = Reader(source)
+    assert "--- returned ---" in page.text and page.all("section", "response")
+    assert not page.all("p", "tree-key")
+    assert f"<title>{rules_folder.name} with run</title>" in source
+
+
+def test_instances_without_an_image_are_counted(
+    visual_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "bench"
+    shutil.copytree(visual_folder, folder)
+    instance = Benchmark(folder).instances("test")[0]
+    path = next(part.value for part in instance.query if part.kind == "image")
+    (folder / path).unlink()
+    browse(str(folder), out=tmp_path / "page.html", limit=100)
+    page = Reader((tmp_path / "page.html").read_text())
+    total = len(page.all("article"))
+    count = sum(
+        path in [part.value for part in i.query]
+        for split in Benchmark(folder).splits
+        for i in Benchmark(folder).instances(split)
+    )
+    message = f"{count} of {total} instances lack an image: {path}: "
+    error = capsys.readouterr().err
+    assert error.startswith(f"note: {message}") and error.count("\n") == 1
+    assert message in page.text
+
+
 def test_only_the_blocks_of_a_page_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(blocks, "BLOCK", 16)
     out = tmp_path / "bench"
@@ -349,6 +410,8 @@ def test_a_run_is_refused_if_its_marks_may_be_those_of_other_responses(
 def test_keys_and_filters_in_a_browser(visual_folder: Path, wrong_run: Path, tmp_path: Path) -> None:
     file = tmp_path / "page.html"
     file.write_text(page_of(Benchmark(visual_folder), [wrong_run], limit=100), encoding="utf-8")
+    source = Source(Benchmark(visual_folder), read_runs(Benchmark(visual_folder), [wrong_run]))
+    everything = [instance for _, _, instance in sample(source, 100)]
     browser = Browser(tmp_path / "user")
 
     def press(key: str) -> None:
@@ -374,6 +437,22 @@ def test_keys_and_filters_in_a_browser(visual_folder: Path, wrong_run: Path, tmp
             assert shown < total
             assert browser.run("document.getElementById('shown').textContent") == f"{shown} of {total} shown"
             browser.run("form.reset()")
+        # The text filter finds what it finds in a served page, which excludes the other texts of a page.
+        for text in ("Gold response", "WHAT IS", "CASE 0"):
+            browser.run(f"form.elements.text.value = {text!r}; form.dispatchEvent(new Event('input'))")
+            expected = [i.id for i in everything if source.fits(i, Filter(text=text))]
+            assert (
+                browser.run("shown().map((article) => article.querySelector('h2').textContent)") == expected
+            )
+        browser.run("form.elements.text.value = ''; form.elements.variant.value = 'override'")
+        browser.run("form.elements.outcome.value = 'wrong'; form.dispatchEvent(new Event('input'))")
+        expected = [
+            i.id for i in everything if source.fits(i, Filter(variant="override", outcome=("wrong",)))
+        ]
+        assert browser.run("shown().map((article) => article.querySelector('h2').textContent)") == expected
+        assert 0 < len(expected) < total
+        assert count(".response:not([hidden])") == total
+        browser.run("form.reset(); filter()")
         # Only the objects that met the condition under the pointer are emphasized.
         assert count(".dimmed") == 0
         browser.run(
