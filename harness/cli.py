@@ -219,6 +219,7 @@ def browse(
     from harness.browse.serve import HOST, make_server
     from harness.files import store
     from harness.general import published
+    from harness.progress import note
 
     if out is not None and out.suffix != ".html":
         raise UserError(f"out: expected a file name that ends in .html, got {out}")
@@ -230,7 +231,9 @@ def browse(
         page = render(source, [(position, instance) for _, position, instance in sample(source, limit)])
         with store.writing(out):
             out.parent.mkdir(parents=True, exist_ok=True)
-        store.write(out, page.encode(errors="replace"))
+        store.write(out, page.html.encode(errors="replace"))
+        for warning in page.warnings:
+            note(printable(f"note: {warning}"))
         print(out)
         return
     with make_server(source, port) as server:

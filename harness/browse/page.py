@@ -3,20 +3,20 @@
 All data is escaped, and the page's content security policy allows only the page's own script.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
-from itertools import islice
+from itertools import chain, islice, repeat
 from urllib.parse import urlencode
 
 from jinja2 import Environment, PackageLoader
 
-from harness.browse.selection import NOT_RIGHT, Filter, Source
+from harness.browse.selection import Filter, ShownRun, Source, outcome_choices
 from harness.drawing.instance import Drawings, Shown
 from harness.drawing.svg import Drawing
 from harness.metrics.metric import natural
 from harness.records import Instance, Part
-from harness.report.gallery import OUTCOMES, outcome
+from harness.report.gallery import outcome
 from harness.report.page import environment, packaged, script_hash
 from harness.results import Result, Results
 from harness.variants import INTERNALIZED, OVERRIDE
@@ -52,10 +52,8 @@ class View:
     # The same under the replacement policy; None if the instance has none.
     other_tree: Drawing | None
     responses: Sequence[ResponseView]
-
-    @property
-    def outcomes(self) -> list[str]:
-        return sorted({response.outcome for response in self.responses})
+    # What the text filter searches.
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +63,14 @@ class PolicyView:
     id: str
     tree: Drawing | None
     content: Sequence[tuple[Part, Shown]]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page with what is missing from it."""
+
+    html: str
+    warnings: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,11 +90,12 @@ def render(
     source: Source,
     shown: Sequence[tuple[int, Instance]],
     navigation: Navigation | None = None,
-) -> str:
+) -> Page:
     """The page with these instances. Without navigation, its script filters them."""
     results = Results(source.benchmark)
     drawings = Drawings(results, WIDTH)
-    views = [_view(source, drawings, position, instance) for position, instance in shown]
+    wanted = navigation.wanted if navigation else Filter()
+    views = [_view(source, drawings, position, instance, wanted.variant) for position, instance in shown]
     policies = [_policy_view(drawings, policy) for policy in _policies_of(shown)]
     script = packaged("drawing.js", "harness.drawing") + packaged("browse.js", "harness.browse")
     style = packaged("report.css") + packaged("drawing.css", "harness.drawing")
@@ -99,7 +106,8 @@ def render(
     else:
         leaves = leaf_choices(source, navigation.split, navigation.wanted.policy)
         names = policy_choices(source)
-    return (
+    warnings = [*_missing_images(drawings, shown), *results.failure_messages()]
+    html = (
         _environment()
         .get_template("browse.html")
         .render(
@@ -111,19 +119,42 @@ def render(
             navigation=navigation,
             # Drawn last, because these are the images of everything above.
             symbols=drawings.symbols(),
-            warnings=list(results.failure_messages()),
+            warnings=warnings,
             splits=splits if navigation is None else list(source.splits),
             policy_names=names[:MOST_CHOICES],
             leaves=leaves[:MOST_CHOICES],
-            outcomes=[NOT_RIGHT, *OUTCOMES] if source.runs else [],
+            variants=list(dict.fromkeys(v for run in source.runs for v in run.run.variants)),
+            outcomes=[
+                (run.name, _outcomes(run, None if navigation else shown), chosen)
+                for run, chosen in zip(source.runs, chain(wanted.outcome, repeat("")), strict=False)
+            ],
+            has_trees=any(view.tree for view in views),
             style=style + packaged("browse.css", "harness.browse"),
             script=script,
             script_hash=script_hash(script),
         )
     )
+    return Page(html, warnings)
 
 
-def _view(source: Source, drawings: Drawings, position: int, instance: Instance) -> View:
+def _outcomes(run: ShownRun, shown: Sequence[tuple[int, Instance]] | None) -> list[str]:
+    """The outcomes by which some instance can be found."""
+    found = run.results.values() if shown is None else [run.results.get(i.id, ()) for _, i in shown]
+    return outcome_choices(chain.from_iterable(found))
+
+
+def _missing_images(drawings: Drawings, shown: Sequence[tuple[int, Instance]]) -> Iterator[str]:
+    """How many instances lack an image of their question or policy, and why the first image is missing."""
+    policies = drawings.benchmark.policies
+    count = 0
+    for _, instance in shown:
+        policy = policies[instance.policy_id].content if instance.policy_id is not None else ()
+        count += any(part.value in drawings.missing for part in (*instance.query, *policy))
+    if count:
+        yield f"{count} of {len(shown)} instances lack an image: {next(iter(drawings.missing.values()))}"
+
+
+def _view(source: Source, drawings: Drawings, position: int, instance: Instance, variant: str) -> View:
     family = source.benchmark.family_of(instance)
     attempt, kind = drawings.results.attempt, type(family).__name__
     return View(
@@ -137,8 +168,9 @@ def _view(source: Source, drawings: Drawings, position: int, instance: Instance)
         other_tree=drawings.tree(instance, OVERRIDE) if instance.override else None,
         responses=[
             ResponseView(run.name, result, outcome(result), drawings.tree(instance, result.variant, result))
-            for run, result in source.results(instance)
+            for run, result in source.results(instance, variant)
         ],
+        text=source.text(instance),
     )
 
 
@@ -173,7 +205,9 @@ def leaf_choices(source: Source, split: str, policy: str) -> list[str]:
 def address(split: str, wanted: Filter, **position: int) -> str:
     """The address of a served page."""
     fields = {"split": split, **asdict(wanted), **position}
-    return "/?" + urlencode({name: value for name, value in fields.items() if value != ""}, errors="replace")
+    return "/?" + urlencode(
+        {name: value for name, value in fields.items() if value != ""}, doseq=True, errors="replace"
+    )
 
 
 @cache

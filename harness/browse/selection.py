@@ -6,7 +6,7 @@ on until there are enough, and only the blocks that contain them are read.
 
 import bisect
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import overload
@@ -15,6 +15,7 @@ from harness.errors import UserError
 from harness.files import kinds, store
 from harness.files.benchmark import Benchmark
 from harness.records import Instance, Response, Run, Score
+from harness.report.figures import read_report
 from harness.report.gallery import OUTCOMES, outcome
 from harness.results import Result
 from harness.sampling import scored_instances
@@ -34,15 +35,17 @@ class Filter:
 
     policy: str = ""
     leaf: str = ""
-    # Of the response of any run, one of OUTCOMES or NOT_RIGHT.
-    outcome: str = ""
-    # In its id, question, answer or responses, ignoring case.
+    # Of its responses, only those under this variant are considered and shown.
+    variant: str = ""
+    # In its id, question, target or responses, ignoring case.
     text: str = ""
+    # Of the response of each run, one of OUTCOMES or NOT_RIGHT.
+    outcome: Sequence[str] = ()
 
     @property
     def any(self) -> bool:
         """Whether some field is not empty."""
-        return self != Filter()
+        return any([self.policy, self.leaf, self.variant, self.text, *self.outcome])
 
 
 class Instances(Sequence[Instance]):
@@ -80,7 +83,10 @@ class ShownRun:
 
 
 def read_runs(benchmark: Benchmark, folders: Sequence[Path]) -> list[ShownRun]:
-    """The finished runs in these folders. Raises UserError for one of another benchmark or without scores."""
+    """The finished runs in these folders.
+
+    Raises UserError for one of another benchmark, and for one whose responses are not those that were scored.
+    """
     names = [folder.resolve().name for folder in folders]
     distinct = len(set(names)) == len(names)
     return [
@@ -91,19 +97,22 @@ def read_runs(benchmark: Benchmark, folders: Sequence[Path]) -> list[ShownRun]:
 
 def _read_run(benchmark: Benchmark, folder: Path, name: str) -> ShownRun:
     kinds.require(folder, kinds.RUN)
-    run = store.read_json(folder / "run.json", Run)
+    run = read_report(folder).run
     if run.digest != benchmark.manifest.digest:
         raise UserError(
             f"{folder}: expected a run on the benchmark with digest {benchmark.manifest.digest[:12]}…, "
             f"got one on {run.benchmark} with digest {run.digest[:12]}…; name that benchmark"
         )
-    if not (folder / "scores.jsonl").exists():
-        raise UserError(f"{folder}: expected a finished run, got one without scores; complete it first")
     instances = {instance.id: instance for instance in scored_instances(benchmark, run)}
     responses = {response.key: response for response in store.Log(folder / kinds.RESPONSES, Response).read()}
     results: dict[str, list[Result]] = {}
     for score in store.read_lines(folder / "scores.jsonl", Score):
-        if score.instance in instances and score.key in responses and score.variant in VARIANTS:
+        if score.key not in responses:
+            raise UserError(
+                f"{folder / kinds.RESPONSES}: expected a response for each score, got none to "
+                f"{score.instance}; run the same `harness eval` command again"
+            )
+        if score.instance in instances and score.variant in VARIANTS:
             result = Result(instances[score.instance], VARIANTS[score.variant], responses[score.key], score)
             results.setdefault(score.instance, []).append(result)
     return ShownRun(name, run, results)
@@ -125,9 +134,14 @@ class Source:
             splits = sorted(benchmark.splits, key=lambda split: split != "test")
             self.splits = {split: Instances(benchmark, split) for split in splits}
 
-    def results(self, instance: Instance) -> list[tuple[ShownRun, Result]]:
+    def results(self, instance: Instance, variant: str = "") -> list[tuple[ShownRun, Result]]:
         """The responses to an instance: all runs for a variant, then those for the next variant."""
-        found = [(run, result) for run in self.runs for result in run.results.get(instance.id, ())]
+        found = [
+            (run, result)
+            for run in self.runs
+            for result in run.results.get(instance.id, ())
+            if variant in ("", result.variant.name)
+        ]
         order = list(VARIANTS)
         return sorted(found, key=lambda pair: (order.index(pair[1].variant.name), pair[1].score.sample))
 
@@ -147,18 +161,29 @@ class Source:
             return False
         if wanted.leaf and self.leaf(instance) != wanted.leaf:
             return False
-        if wanted.outcome and not self._has_outcome(instance, wanted.outcome):
+        if (wanted.variant or any(wanted.outcome)) and not self._fits_outcomes(instance, wanted):
             return False
-        return wanted.text.casefold().strip() in self._text(instance) if wanted.text else True
+        return wanted.text.lower().strip() in self.text(instance) if wanted.text else True
 
-    def _has_outcome(self, instance: Instance, wanted: str) -> bool:
-        found = {outcome(result) for _, result in self.results(instance)}
-        return bool(found - {OUTCOMES[0]}) if wanted == NOT_RIGHT else wanted in found
+    def _fits_outcomes(self, instance: Instance, wanted: Filter) -> bool:
+        results = self.results(instance, wanted.variant)
+        for run, chosen in zip(self.runs, wanted.outcome, strict=False):
+            if chosen and chosen not in outcome_choices(result for of, result in results if of is run):
+                return False
+        return bool(results)
 
-    def _text(self, instance: Instance) -> str:
+    def text(self, instance: Instance) -> str:
+        """What the text filter searches. It is in lower case as in JavaScript, which has no casefold."""
         texts = [instance.id, instance.target, *(part.value for part in instance.query)]
         texts += [result.response.text or "" for _, result in self.results(instance)]
-        return "\n".join(texts).casefold()
+        return "\n".join(texts).lower()
+
+
+def outcome_choices(results: Iterable[Result]) -> list[str]:
+    """The outcomes by which some of these results are found."""
+    found = {outcome(result) for result in results}
+    not_right = [NOT_RIGHT] if found - {OUTCOMES[0]} else []
+    return not_right + [name for name in OUTCOMES if name in found]
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,12 +14,15 @@ def respond(source: Source, target: str) -> Answer:
     """Answers a request. The only path is "/", so that no address can name a file."""
     parts = urlsplit(target)
     if parts.path != "/":
-        return Answer(404, TEXT, server.SANDBOX_POLICY, b"There is no such page.\n")
-    query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
-    split = query.get("split", "")
+        return _missing("There is no such page.")
+    # The outcomes are one for each run, so that an empty one counts.
+    lists = parse_qs(parts.query, keep_blank_values=True)
+    query = {name: values[-1] for name, values in lists.items()}
+    split = query.get("split") or next(iter(source.splits))
     if split not in source.splits:
-        split = next(iter(source.splits))
-    wanted = Filter(*(query.get(name, "") for name in ("policy", "leaf", "outcome", "text")))
+        return _missing(f"There is no such split. The splits are: {', '.join(source.splits)}.")
+    fields = {name: query.get(name, "") for name in ("policy", "leaf", "variant", "text")}
+    wanted = Filter(**fields, outcome=lists.get("outcome", ()))
     backward = "before" in query
     selected = select(source, split, wanted, _position(query.get("before", query.get("from", ""))), backward)
     navigation = Navigation(
@@ -31,7 +34,11 @@ def respond(source: Source, target: str) -> Answer:
         address(split, wanted, before=selected.start) if selected.start > 0 else "",
         address(split, wanted, **{"from": selected.end}) if selected.end < selected.total else "",
     )
-    return page_answer(200, render(source, selected.found, navigation))
+    return page_answer(200, render(source, selected.found, navigation).html)
+
+
+def _missing(message: str) -> Answer:
+    return Answer(404, TEXT, server.SANDBOX_POLICY, f"{message}\n".encode())
 
 
 def _position(text: str) -> int:

@@ -33,6 +33,8 @@ class Drawings:
         self.results, self.benchmark, self.width = results, results.benchmark, width
         # By path: the number of each image that was drawn.
         self._numbers: dict[str, int] = {}
+        # By path: why an image cannot be shown.
+        self.missing: dict[str, str] = {}
         self._tree = cache(self._load_tree)
         self._embed = cache(self._load_image)
 
@@ -73,7 +75,7 @@ class Drawings:
             return escape(part.value) if marked is None else marked
         symbol = self.symbol(part.value)
         if symbol is None:
-            return Markup('<span class="error">{}</span>').format(self._embed(part.value)[2])
+            return Markup('<span class="error">{}</span>').format(self.missing[part.value])
         drawn = self.results.attempt(
             "drawing marks", None, lambda: draw_picture(symbol, marks, part.value, enlarge)
         )
@@ -81,7 +83,7 @@ class Drawings:
 
     def symbol(self, path: str) -> Symbol | None:
         """An image of the benchmark; None if it cannot be read."""
-        uri, size, _ = self._embed(path)
+        uri, size = self._embed(path)
         if not uri:
             return None
         return Symbol(f"image-{self._numbers.setdefault(path, len(self._numbers))}", *size)
@@ -92,7 +94,7 @@ class Drawings:
             '<symbol id="image-{}" viewBox="0 0 {} {}"><image href="{}" width="{}" height="{}"/></symbol>'
         )
         embedded = [(number, *self._embed(path)) for path, number in self._numbers.items()]
-        return [form.format(n, *size, uri, *size) for n, uri, size, _ in embedded]
+        return [form.format(n, *size, uri, *size) for n, uri, size in embedded]
 
     def gold_path(self, instance: Instance, variant: Variant) -> Path:
         family = self.benchmark.family_of(instance)
@@ -112,15 +114,16 @@ class Drawings:
         family = self.benchmark.family
         return self.results.attempt(f"`tree` of {type(family).__name__}", None, lambda: family.tree(policy))
 
-    def _load_image(self, path: str) -> tuple[str, tuple[int, int], str]:
-        """A data URI with the size of the image, or an error."""
+    def _load_image(self, path: str) -> tuple[str, tuple[int, int]]:
+        """A data URI with the size of the image; "" if it is in `missing`."""
         try:
             picture = self.benchmark.image(path)
         except UserError as error:
             # Without the folder, because the page may be published.
-            return "", (0, 0), str(error).replace(f"{self.benchmark.folder}/", "")
+            self.missing[path] = str(error).replace(f"{self.benchmark.folder}/", "")
+            return "", (0, 0)
         size = picture.size
         picture.thumbnail((self.width, MAX_RATIO * self.width), Image.Resampling.LANCZOS)
         file = io.BytesIO()
         picture.save(file, "JPEG", quality=85, optimize=True)
-        return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode(), size, ""
+        return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode(), size

@@ -5,18 +5,25 @@ const shown = () => articles.filter((article) => !article.hidden);
 
 // In a page that was written with --out, the filters hide instances. A served page is loaded again instead.
 function fits(article, wanted) {
-  const { split, policy, leaf, outcomes } = article.dataset;
+  const { split, policy, leaf, text } = article.dataset;
   if (wanted.split && wanted.split !== split) return false;
   if (wanted.policy && wanted.policy !== policy) return false;
   if (wanted.leaf && wanted.leaf !== leaf) return false;
-  const found = outcomes.split("|").filter(Boolean);
-  if (wanted.outcome === "not right" && !found.some((outcome) => outcome !== "right")) return false;
-  if (wanted.outcome && wanted.outcome !== "not right" && !found.includes(wanted.outcome)) return false;
-  return article.textContent.toLowerCase().includes(wanted.text.trim().toLowerCase());
+  const responses = [...article.querySelectorAll(".response:not([hidden])")].map((response) => response.dataset);
+  if (wanted.variant && !responses.length) return false;
+  for (const { dataset: { run }, value } of form.querySelectorAll("[name=outcome]")) {
+    const found = responses.filter((response) => response.run === run).map((response) => response.outcome);
+    if (value === "not right" && !found.some((outcome) => outcome !== "right")) return false;
+    if (value && value !== "not right" && !found.includes(value)) return false;
+  }
+  return text.includes(wanted.text.trim().toLowerCase());
 }
 
 function filter() {
   const wanted = Object.fromEntries(new FormData(form));
+  for (const response of document.querySelectorAll(".response")) {
+    response.hidden = Boolean(wanted.variant) && response.dataset.variant !== wanted.variant;
+  }
   for (const article of articles) article.hidden = !fits(article, wanted);
   const count = shown().length;
   document.getElementById("shown").textContent = `${count} of ${articles.length} shown`;
@@ -25,9 +32,9 @@ function filter() {
 
 if ("served" in form.dataset) {
   for (const select of form.querySelectorAll("select")) select.addEventListener("change", () => form.requestSubmit());
-  // Empty fields are left out of the address.
+  // Empty fields are left out of the address, except for outcomes, which are one for each run.
   form.addEventListener("formdata", (event) => {
-    for (const [name, value] of [...event.formData]) if (!value) event.formData.delete(name);
+    for (const [name, value] of [...event.formData]) if (!value && name !== "outcome") event.formData.delete(name);
   });
 } else {
   form.addEventListener("input", filter);

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import http.client
 import re
+import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -54,7 +55,7 @@ class Reader(HTMLParser):
 
 def page_of(benchmark: Benchmark, runs=(), limit: int = 8) -> str:
     source = Source(benchmark, read_runs(benchmark, runs))
-    return render(source, [(position, instance) for _, position, instance in sample(source, limit)])
+    return render(source, [(position, instance) for _, position, instance in sample(source, limit)]).html
 
 
 @pytest.fixture(scope="module")
@@ -184,9 +185,69 @@ def test_filter_by_outcome(visual_folder: Path, wrong_run: Path) -> None:
     source = Source(benchmark, read_runs(benchmark, [wrong_run]))
     total = len(source.splits["test"])
     for wanted, outcomes in ((NOT_RIGHT, {"wrong"}), ("right", {"right"}), ("failed", set())):
-        found = select(source, "test", Filter(outcome=wanted), 0).found
+        found = select(source, "test", Filter(outcome=(wanted,)), 0).found
         assert bool(found) == bool(outcomes)
         assert len(found) <= total
+
+
+def test_filters_by_the_outcome_of_each_run_under_a_variant(
+    visual_folder: Path, wrong_run: Path, tmp_path: Path
+) -> None:
+    benchmark = Benchmark(visual_folder)
+    evaluate(benchmark, EvalRequest("oracle"), tmp_path / "gold")
+    source = Source(benchmark, read_runs(benchmark, [tmp_path / "gold", wrong_run]))
+    wrong = {
+        i.id
+        for i in source.splits["test"]
+        for run, result in source.results(i, "override")
+        if run.name == "wrong" and result.value == 0
+    }
+    wanted = Filter(variant="override", outcome=("right", "wrong"))
+    assert wrong == {i.id for _, i in select(source, "test", wanted, 0).found}
+    assert 0 < len(wrong) < len(source.splits["test"])
+    assert not select(source, "test", Filter(outcome=("wrong", "right")), 0).found
+    # The run has no response under this variant.
+    assert not select(source, "test", replace(wanted, variant="in_context", outcome=("", "wrong")), 0).found
+    served = respond(source, "/?variant=override&outcome=&outcome=wrong&leaf=nope").body.decode()
+    chosen = re.findall(r"<option selected>([^<]*)</option>", served)
+    assert chosen == ["test", "nope", "override", "wrong"]
+    served = respond(source, "/?variant=override&outcome=right&outcome=wrong").body.decode()
+    page = Reader(served)
+    assert {a["data-variant"] for a in page.all("section", "response")} == {"override"}
+    assert len(page.all("article")) == len(wrong)
+    # Only outcomes of these responses are offered.
+    assert "<option>right</option>" in served and "<option>unparsed</option>" not in served
+
+
+def test_a_dialog_is_shown_as_text_without_a_key_of_trees(rules_folder: Path, tmp_path: Path) -> None:
+    evaluate(Benchmark(rules_folder), EvalRequest("oracle", limit=2, multi_turn=True), tmp_path / "run")
+    source = page_of(Benchmark(rules_folder), [tmp_path / "run"])
+    page = Reader(source)
+    assert "--- returned ---" in page.text and page.all("section", "response")
+    assert not page.all("p", "tree-key")
+    assert f"<title>{rules_folder.name} with run</title>" in source
+
+
+def test_instances_without_an_image_are_counted(
+    visual_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "bench"
+    shutil.copytree(visual_folder, folder)
+    instance = Benchmark(folder).instances("test")[0]
+    path = next(part.value for part in instance.query if part.kind == "image")
+    (folder / path).unlink()
+    browse(str(folder), out=tmp_path / "page.html", limit=100)
+    page = Reader((tmp_path / "page.html").read_text())
+    total = len(page.all("article"))
+    count = sum(
+        path in [part.value for part in i.query]
+        for split in Benchmark(folder).splits
+        for i in Benchmark(folder).instances(split)
+    )
+    message = f"{count} of {total} instances lack an image: {path}: "
+    error = capsys.readouterr().err
+    assert error.startswith(f"note: {message}") and error.count("\n") == 1
+    assert message in page.text
 
 
 def test_only_the_blocks_of_a_page_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -241,6 +302,8 @@ def test_the_server_answers_only_its_own_pages(address: tuple[str, int]) -> None
     assert status == 200 and body.startswith("<!doctype html>") and "default-src 'none'" in policy
     assert request(address, "/", host="localhost")[0] == 200
     assert request(address, "/", host="evil.example")[0] == 421
+    status, _, body = request(address, "/?split=nope")
+    assert status == 404 and "test" in body and "nope" not in body
     for path in (
         "/manifest.json",
         "/../manifest.json",
@@ -255,7 +318,7 @@ def test_the_server_answers_only_its_own_pages(address: tuple[str, int]) -> None
 @pytest.mark.parametrize(
     "query",
     [
-        "split=../train", f"text={'x' * 3000}", "from=-1", "from=" + "9" * 4000, "before=0",
+        f"text={'x' * 3000}", "from=-1", "from=" + "9" * 4000, "before=0",
         "from=1&before=3", "policy=%00&leaf=%ff%fe", "text=%3Cscript%3Ealert(1)%3C/script%3E",
         "split=test&split=recall&unknown=1",
     ],
@@ -280,7 +343,7 @@ def test_hostile_names_and_questions_are_escaped(words_folder: Path) -> None:
         query=(instance.query[0], replace(instance.query[1], value=HOSTILE)),
         target=HOSTILE,
     )
-    page = Reader(render(source, [(0, changed)]))
+    page = Reader(render(source, [(0, changed)]).html)
     assert len(page.all("script")) == 1 and not page.all("img")
     assert page.text.count(HOSTILE) >= 4
     assert not [name for _, attributes in page.elements for name in attributes if name.startswith("on")]
@@ -317,15 +380,38 @@ def test_the_command_writes_a_page_and_refuses_what_it_cannot_show(
             browse(str(text_folder), **arguments)
     with pytest.raises(UserError, match="expected a run on the benchmark with digest"):
         browse(str(visual_folder), run=(run,), out=tmp_path / "page.html")
-    (run / "scores.jsonl").unlink()
-    with pytest.raises(UserError, match="without scores"):
-        browse(str(text_folder), run=(run,), out=tmp_path / "page.html")
+
+
+@pytest.mark.parametrize(
+    "file, change, message",
+    [
+        ("responses.jsonl", lambda text: text.replace('"text":"', '"text":"no ', 1), "changed since"),
+        ("responses.jsonl", lambda text: text[: text.index("\n") + 1], "changed since"),
+        ("responses.jsonl", None, "expected a response for each score"),
+        ("scores.jsonl", None, "scores.jsonl: "),
+        ("report.json", lambda text: text[: len(text) // 2], "report.json: "),
+        ("report.json", None, "unfinished"),
+    ],
+)  # fmt: skip
+def test_a_run_is_refused_if_its_marks_may_be_those_of_other_responses(
+    text_folder: Path, tmp_path: Path, file: str, change: Callable[[str], str] | None, message: str
+) -> None:
+    evaluate(Benchmark(text_folder), EvalRequest("random", limit=3), tmp_path)
+    path = tmp_path / file
+    if change is None:
+        path.unlink()
+    else:
+        path.write_text(change(path.read_text()))
+    with pytest.raises(UserError, match=message):
+        read_runs(Benchmark(text_folder), [tmp_path])
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="needs chromium")
 def test_keys_and_filters_in_a_browser(visual_folder: Path, wrong_run: Path, tmp_path: Path) -> None:
     file = tmp_path / "page.html"
     file.write_text(page_of(Benchmark(visual_folder), [wrong_run], limit=100), encoding="utf-8")
+    source = Source(Benchmark(visual_folder), read_runs(Benchmark(visual_folder), [wrong_run]))
+    everything = [instance for _, _, instance in sample(source, 100)]
     browser = Browser(tmp_path / "user")
 
     def press(key: str) -> None:
@@ -351,6 +437,22 @@ def test_keys_and_filters_in_a_browser(visual_folder: Path, wrong_run: Path, tmp
             assert shown < total
             assert browser.run("document.getElementById('shown').textContent") == f"{shown} of {total} shown"
             browser.run("form.reset()")
+        # The text filter finds what it finds in a served page, which excludes the other texts of a page.
+        for text in ("Gold response", "WHAT IS", "CASE 0"):
+            browser.run(f"form.elements.text.value = {text!r}; form.dispatchEvent(new Event('input'))")
+            expected = [i.id for i in everything if source.fits(i, Filter(text=text))]
+            assert (
+                browser.run("shown().map((article) => article.querySelector('h2').textContent)") == expected
+            )
+        browser.run("form.elements.text.value = ''; form.elements.variant.value = 'override'")
+        browser.run("form.elements.outcome.value = 'wrong'; form.dispatchEvent(new Event('input'))")
+        expected = [
+            i.id for i in everything if source.fits(i, Filter(variant="override", outcome=("wrong",)))
+        ]
+        assert browser.run("shown().map((article) => article.querySelector('h2').textContent)") == expected
+        assert 0 < len(expected) < total
+        assert count(".response:not([hidden])") == total
+        browser.run("form.reset(); filter()")
         # Only the objects that met the condition under the pointer are emphasized.
         assert count(".dimmed") == 0
         browser.run(
