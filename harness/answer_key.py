@@ -66,6 +66,9 @@ def grade(answer_key: str, response: str) -> Grade:
 
     Raises UserError if the key is damaged, or if it belongs to another version of the scorer.
     """
+    for name, text in (("answer_key", answer_key), ("response", response)):
+        if not isinstance(text, str):
+            raise UserError(f"{name}: expected a text, got {text!r}")
     benchmark, key = _opened(answer_key)
     return benchmark.grade(key.instance, key.target, response)
 

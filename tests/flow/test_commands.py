@@ -202,7 +202,7 @@ def make_the_format_new(folder: Path) -> None:
         (leave_the_folder, "'../outside.png'"),
         (truncate_a_picture, "test-000000.png: expected sha256"),
         (remove_a_picture, "test-000000.png: cannot be read"),
-        (change_a_type, "Expected `str`, got `int` - at `$.target`"),
+        (change_a_type, "target: expected a text, got a whole number"),
         (make_the_format_new, "expected format 2, got 99"),
         (claim_another_digest, "for its content, got 0"),
     ],
