@@ -88,6 +88,29 @@ def test_a_function_gets_texts_and_images_and_may_fail(text_folder: Path, tmp_pa
     assert evaluate().figures.rows and len(got) == 12 + 2
 
 
+def test_variants_may_be_a_list(text_folder: Path) -> None:
+    report = harness.evaluate(text_folder, "oracle", variants=["override", "internalized"], limit=2)
+    assert set(report.accuracy) == {"override", "internalized"}
+
+
+def test_a_function_that_always_fails_is_explained_without_a_folder(text_folder: Path) -> None:
+    def broken(_messages: list[dict[str, Any]]) -> str:
+        raise RuntimeError("out of memory")
+
+    with pytest.raises(UserError) as error:
+        harness.evaluate(text_folder, respond=broken, limit=2)
+    assert str(error.value) == "every request failed, most of them with: RuntimeError: out of memory"
+
+
+def test_arguments_of_another_type_are_refused(text_folder: Path) -> None:
+    with pytest.raises(UserError, match=r"^responses: expected the path of a file, or dictionaries, got 3"):
+        harness.score(text_folder, 3, model="mine")  # type: ignore[arg-type]
+    with pytest.raises(UserError, match=r"^response: expected a text, got None"):
+        harness.grade("{}", None)  # type: ignore[arg-type]
+    with pytest.raises(UserError, match=r"^split: expected one of .*, cloze, got 'foo'"):
+        harness.evaluate(text_folder, "oracle", split="foo")
+
+
 def test_a_wrong_line_is_named(text_folder: Path) -> None:
     bench = harness.load(text_folder)
     lines = list(harness.prompts(bench))
