@@ -19,6 +19,7 @@ from harness.errors import UserError
 from harness.files import store
 from harness.files.benchmark import Benchmark, Manifest
 from harness.files.manifest import FORMAT
+from harness.files.mistakes import mistake
 from harness.parsing import FORMAT_WEIGHT
 from harness.parsing import has_format as is_formatted
 from harness.records import Grade, Instance, Json, Policy
@@ -66,6 +67,9 @@ def grade(answer_key: str, response: str) -> Grade:
 
     Raises UserError if the key is damaged, or if it belongs to another version of the scorer.
     """
+    for name, text in (("answer_key", answer_key), ("response", response)):
+        if not isinstance(text, str):
+            raise UserError(f"{name}: expected a text, got {text!r}")
     benchmark, key = _opened(answer_key)
     return benchmark.grade(key.instance, key.target, response)
 
@@ -92,7 +96,10 @@ def _opened(text: str) -> tuple[KeyBenchmark, AnswerKey]:
     try:
         key = msgspec.json.decode(text, type=AnswerKey)
     except store.DECODE_ERRORS as error:
-        raise UserError(f"answer_key: expected the text from an export, got another one: {error}") from error
+        problem = mistake(error, AnswerKey)
+        raise UserError(
+            f"answer_key: expected the text from an export, got another one: {problem}"
+        ) from error
     benchmark = _benchmark(key.family, *map(_frozen, (key.config, {p.id: p for p in key.policies})))
     scorer = benchmark.family_of(key.instance).scorer
     if scorer != key.scorer:

@@ -24,6 +24,7 @@ from harness.errors import UserError
 from harness.external import FromFunction, Respond, ResponseLine
 from harness.files import store
 from harness.files.benchmark import Benchmark
+from harness.files.mistakes import mistake
 from harness.general import published
 from harness.metrics.accuracy import ACCURACY
 from harness.records import Report
@@ -107,6 +108,8 @@ def score(
     request = _request(ScoreRequest, settings, model=model)
     if isinstance(responses, str | Path):
         source, lines = str(responses), store.read_lines(Path(responses), ResponseLine)
+    elif not isinstance(responses, Iterable):
+        raise UserError(f"responses: expected the path of a file, or dictionaries, got {responses!r}")
     else:
         source, lines = "responses", map(_line, responses)
     with _folder(out) as folder:
@@ -125,11 +128,13 @@ def _line(response: Mapping[str, Any]) -> ResponseLine:
         return msgspec.convert(response, ResponseLine)
     except msgspec.ValidationError as error:
         name = response.get("id") if isinstance(response, Mapping) else response
-        raise UserError(f"responses: {name!r}: {error}") from error
+        raise UserError(f"responses: {name!r}: {mistake(error, ResponseLine, 'a dictionary')}") from error
 
 
 def _request(type_: Callable[..., Any], settings: Mapping[str, Any], **values: Any) -> Any:
     """A request with these values and settings. A setting is one of its fields, or of the fields in PARTS."""
+    if isinstance(chosen := settings.get("variants"), list | tuple):
+        settings = {**settings, "variants": ",".join(map(str, chosen))}
     names = _names(type_)
     known = names - values.keys() - PARTS.keys()
     for part in PARTS.keys() & names:
@@ -143,7 +148,7 @@ def _request(type_: Callable[..., Any], settings: Mapping[str, Any], **values: A
         try:
             msgspec.convert(value, types[name])
         except msgspec.ValidationError as error:
-            raise UserError(f"{name}: {error}") from error
+            raise UserError(f"{name}: {mistake(error, types[name])}") from error
     return type_(**values, **{name: settings[name] for name in settings.keys() & names})
 
 
@@ -157,4 +162,7 @@ def _folder(out: str | Path | None) -> Iterator[Path]:
         yield Path(out)
         return
     with tempfile.TemporaryDirectory() as temporary:
-        yield Path(temporary) / "run"
+        try:
+            yield Path(temporary) / "run"
+        except runs.AllFailed as failed:  # nobody can run it again in this folder
+            raise UserError(failed.reason) from None

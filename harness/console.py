@@ -173,7 +173,9 @@ def _arguments(command: Command) -> Iterator[tuple[str, str]]:
     for name, parameter in inspect.signature(command).parameters.items():
         dashed = name.replace("_", "-")
         if dataclasses.is_dataclass(types[name]):
-            yield from ((field, f"--{field.replace('_', '-')}") for field in _fields(types[name]))
+            # The field of --for is `for_`, because `for` is a keyword.
+            fields = (field.rstrip("_") for field in _fields(types[name]))
+            yield from ((field, f"--{field.replace('_', '-')}") for field in fields)
         else:
             yield name, dashed.upper() if parameter.kind is parameter.POSITIONAL_ONLY else f"--{dashed}"
 

@@ -132,7 +132,7 @@ def readable_prompts(benchmark: Benchmark, request: PromptRequest) -> dict[str, 
     instances = scored_instances(benchmark, run)
     prompts, broken = backends.readable(benchmark, list(prompts_of(benchmark, run, instances)))
     for response in broken[:1]:
-        message = f"{len(broken)} prompts left out, because an image cannot be read: {response.error}"
+        message = f"prompts left out because an image cannot be read: {len(broken)}: {response.error}"
         note(message)
     return {_id(prompt, benchmark.prompt_sha256(prompt)): prompt for prompt in prompts}
 
@@ -152,16 +152,20 @@ def _by_key(
         if line.id in prompts:
             prompt = prompts[line.id]
             responses[prompt.key] = line.response(prompt)
+    if not counts:
+        raise UserError(f"{source}: expected one response to each of {len(prompts)} prompts, but it is empty")
     repeated = [i for i, count in counts.items() if count > 1]
-    others = {
-        "are of no prompt that was requested": [i for i in counts if i not in prompts],
-        f"of {len(prompts)} are missing": [i for i in prompts if i not in counts],
-    }
-    found = [f"{len(ids)} ids {what}: {_first(ids)}" for what, ids in others.items() if ids]
+    unknown = [i for i in counts if i not in prompts]
+    missing = [i for i in prompts if i not in counts]
+    found = []
+    if unknown:
+        found.append(f"ids of no prompt that was requested ({len(unknown)}): {_first(unknown)}")
+    if missing:
+        found.append(f"missing ids ({len(missing)} of {len(prompts)}): {_first(missing)}")
     if found:
         found.append("use the same benchmark and flags as in `harness prompts`")
     if repeated:
-        found.append(f"{len(repeated)} ids are repeated: {_first(repeated)}; keep one line for each id")
+        found.append(f"repeated ids ({len(repeated)}): {_first(repeated)}; keep one line for each id")
     if found:
         raise UserError(f"{source}: {'; '.join(found)}")
     return responses

@@ -45,6 +45,15 @@ BATCH_CHECK = 16
 EARLY = 16
 
 
+class AllFailed(UserError):
+    """Every request failed; `reason` says why, without the folder."""
+
+    def __init__(self, out: Path, error: str) -> None:
+        self.reason = f"every request failed, most of them with: {error}"
+        advice = "solve this and run the same command again, or use the folder for another model"
+        super().__init__(f"{out}: {self.reason}; {advice}")
+
+
 def evaluate(benchmark: Benchmark, request: EvalRequest, out: Path, backend: Backend | None = None) -> Report:
     """Gets the missing responses, scores all of them, and writes and returns the report.
 
@@ -83,8 +92,8 @@ def _evaluate(
     missing = [prompt for prompt in prompts() if not responses.answered(prompt.key)]
     missing, unreadable = backends.readable(benchmark, missing)
     for response in unreadable[:1]:
-        message = f"{len(unreadable)} prompts not sent, because an image cannot be read: {response.error}"
-        note(message)
+        count = len(unreadable)
+        note(f"prompts not sent because an image cannot be read: {count}: {response.error}")
     responses.append(r for r in unreadable if r != responses.get(r.key))
     if missing or not (out / "report.json").exists():
         with nullcontext(backend) if backend else _opened(benchmark, request, out) as backend:
@@ -111,10 +120,7 @@ def _evaluate(
     report = _report(run, description, results, prompts(), len(instances) * run.samples, check, out)
     if results.scored and all(scored.failed for scored in results.scored):
         ((error, _),) = Counter(results.response(s.key).error for s in results.scored).most_common(1)
-        raise UserError(
-            f"{out}: every request failed, most of them with: {error}; solve this and run the same command "
-            "again, or use the folder for another model"
-        )
+        raise AllFailed(out, str(error))
     return report
 
 
@@ -241,7 +247,7 @@ def _collect(
             if response.error is not None:
                 failed[response.error] += 1
     for error, times in failed.most_common(1):
-        note(f"{failed.total()} requests failed, {times} of them with: {error}")
+        note(f"{failed.total()} of {count} requests failed, {times} with: {error}")
 
 
 def _check_batching(

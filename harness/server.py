@@ -130,4 +130,4 @@ def make_server(respond: Respond, name: str, host: str, port: int, quiet: bool =
         return Server((host, port), partial(Handler, respond_alone, name, quiet))
     except (OSError, OverflowError) as error:
         address = f"{host}:{port}"
-        raise UserError(f"--host, --port: cannot listen on {address}: {error}") from error
+        raise UserError(f"{address}: cannot listen on this address: {error}; choose another port") from error

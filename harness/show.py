@@ -40,8 +40,8 @@ def terminal(benchmark: Benchmark, instance: Instance, colors: bool) -> str:
 
 
 def write_png(benchmark: Benchmark, instance: Instance, png: Path) -> None:
-    with store.writing(png):
-        png.parent.mkdir(parents=True, exist_ok=True)
+    if not png.parent.is_dir():
+        raise UserError(f"png: expected a file in a folder that exists, got {png}; create {png.parent} first")
     store.write(png, sheet.png(benchmark, instance))
 
 

@@ -86,8 +86,9 @@ class Scenarios:
                 raise UserError(f"{path}: expected a file name other than a family of GTA, got {name!r}")
             # So that mistakes are found before anything is generated.
             dialog = Dialog(name, name, "", ("",) * len(scenario.picture), ())
-            for view in drawn(scenario, seeds.rng(0, name), dialog)[1]:
-                view.image()
+            for number in range(len(scenario.question)):
+                for view in drawn(scenario, seeds.rng(0, name), dialog, only=number)[1]:
+                    view.image()
             self.families[name], self._turns[name] = scenario.dialogs, [scenario]
         files = (path for path in sorted(folder.rglob("*")) if path.is_file())
         self.digest = hashlib.sha256(b"\0".join(path.read_bytes() for path in files)).hexdigest()

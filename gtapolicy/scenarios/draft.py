@@ -5,7 +5,7 @@
 The order of random choices must not change, because the digests of benchmarks depend on it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -27,13 +27,16 @@ ATTEMPTS = 500
 NOT_FOR_TEMPLATE = ("template", "surface", "margin")
 
 
-def drawn(scenario: Scenario, rng: Random, dialog: Dialog) -> tuple[Dialog, list[CameraView]]:
+def drawn(
+    scenario: Scenario, rng: Random, dialog: Dialog, only: int | None = None
+) -> tuple[Dialog, list[CameraView]]:
     """The dialog with a query and steps, and a view for each of its images.
 
+    With `only`, it asks the question with this number, all of whose wordings are evaluated to find mistakes.
     Raises UserError with the place of a mistake.
     """
     evaluator = Evaluator(rng)
-    number = _draw_facts(scenario, evaluator, rng)
+    number = _draw_facts(scenario, evaluator, rng, range(len(scenario.question)) if only is None else [only])
     question = scenario.question[number]
     views = {}
     for name in scenario.picture:
@@ -47,6 +50,10 @@ def drawn(scenario: Scenario, rng: Random, dialog: Dialog) -> tuple[Dialog, list
     with _reported(scenario, f"question.{number}.ask"):
         in_test = dialog.split == "test" and question.ask_in_test
         query = evaluator.text(rng.choice(in_test or question.ask))
+    for field in () if only is None else ("ask", "ask_in_test"):
+        with _reported(scenario, f"question.{number}.{field}"):
+            for wording in getattr(question, field):
+                evaluator.text(wording)
     steps = []
     for index, template in enumerate(scenario.step):
         with _reported(scenario, f"step.{index}"):
@@ -54,10 +61,10 @@ def drawn(scenario: Scenario, rng: Random, dialog: Dialog) -> tuple[Dialog, list
     return replace(dialog, query=query, steps=tuple(steps), open=scenario.open), in_order
 
 
-def _draw_facts(scenario: Scenario, evaluator: Evaluator, rng: Random) -> int:
-    """Draws the facts into evaluator.names, and returns the number of the question."""
+def _draw_facts(scenario: Scenario, evaluator: Evaluator, rng: Random, numbers: Sequence[int]) -> int:
+    """Draws the facts into evaluator.names, and returns the number of the question, one of `numbers`."""
     for _ in range(ATTEMPTS):
-        number = rng.randrange(len(scenario.question))
+        number = rng.choice(numbers)
         tables = {"facts": scenario.facts, f"question.{number}.facts": scenario.question[number].facts}
         with suppress(NothingToChoose):  # as in a scene without parts
             for table, facts in tables.items():

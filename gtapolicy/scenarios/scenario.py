@@ -9,7 +9,7 @@ import tomllib
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -76,7 +76,7 @@ class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     # The names of the pictures in the order in which the user gives them. Default: as in the file.
     order: Expression = None
     # How many dialogs a scenario outside of GTA's families has, and otherwise how often its turn comes.
-    dialogs: int = 8
+    dialogs: Annotated[int, msgspec.Meta(ge=1)] = 8
     weight: int = 1
     # Whether the questions are open-ended.
     open: bool = False
@@ -89,19 +89,20 @@ class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def place(self, field: str) -> str:
         """The file and line of a field, or of the nearest table that contains it."""
+        own = self.places[""]
         while field:
             for name, place in self.places.items():
                 if name == field or name.startswith(f"{field}."):
-                    return place
+                    return place if place.startswith(own) else f"{own}, based on {place}"
             field = field.rpartition(".")[0]
-        return self.places[""]
+        return own
 
 
 def read(path: Path) -> Scenario:
     """The scenario in a file. Raises UserError with the file, the line and the field if it is invalid."""
     scenario = msgspec.convert(_merged(path), Scenario)
-    if not (scenario.question and scenario.step and 1 <= len(scenario.picture) <= 3 and scenario.dialogs > 0):
-        raise UserError(f"{scenario.place('')}: expected 1 to 3 pictures, questions, steps, and dialogs > 0")
+    if not (scenario.question and scenario.step and 1 <= len(scenario.picture) <= 3):
+        raise UserError(f"{scenario.place('')}: expected 1 to 3 pictures, questions and steps")
     return scenario.__replace__(step=tuple(step.complete() for step in scenario.step))
 
 

@@ -174,6 +174,9 @@ def summary(folder: Path, manifest: Manifest) -> str:
     for path, count in manifest.counts.items():
         total[PurePosixPath(path).stem] += count
     counts = ", ".join(f"{count} {name}" for name, count in total.items())
+    # The file of policies also contains those of the variant `override`.
+    if total["policies"]:
+        counts = counts.replace(" policies", " policies (with replacements)", 1)
     return f"{folder}: {counts}\ndigest {manifest.digest}"
 
 
@@ -215,6 +218,10 @@ class Benchmark(BenchmarkFiles):
     @property
     def has_cloze(self) -> bool:
         return self.family.cloze is not None and "test" in self.splits
+
+    @property
+    def askable_splits(self) -> list[str]:
+        return [*self.splits, CLOZE] if self.has_cloze else self.splits
 
     def parts(self, split: str) -> dict[str, int]:
         if split == CLOZE and self.has_cloze:

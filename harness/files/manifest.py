@@ -115,6 +115,11 @@ class BenchmarkFiles:
         names = (PurePosixPath(path).name for path in self.manifest.files)
         return list(dict.fromkeys(name.split(".")[1] for name in names if name.startswith("instances.")))
 
+    @property
+    def askable_splits(self) -> list[str]:
+        """The splits that can be asked for, also those that are in no file."""
+        return self.splits
+
     def instances(self, split: str) -> list[Instance]:
         """All instances of a split. For one block at a time: `instances_of` for each of `parts`."""
         return [instance for part in self.parts(split) for instance in self.instances_of(part)]
@@ -125,7 +130,7 @@ class BenchmarkFiles:
         There is one per block, and one for a benchmark without blocks.
         """
         if split not in self.splits:
-            raise UserError(f"split: expected one of {', '.join(self.splits)}, got {split!r}")
+            raise UserError(f"split: expected one of {', '.join(self.askable_splits)}, got {split!r}")
         return {path: self.manifest.counts.get(path, 0) for path in self._files_named(instances_file(split))}
 
     def find(self, ids: Collection[str]) -> dict[str, Instance]:

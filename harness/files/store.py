@@ -20,6 +20,7 @@ from typing import Any, BinaryIO, TypeVar
 import msgspec
 
 from harness.errors import UserError
+from harness.files.mistakes import mistake
 
 T = TypeVar("T")
 # Raised if a text is not JSON of the expected record.
@@ -27,6 +28,14 @@ DECODE_ERRORS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 # Files that are being written, or that a killed process left behind.
 TEMPORARY_FILES = ".*.tmp"
+_SCORE_AGAIN = "delete it and run the same `harness eval` or `harness score` command again"
+# What to do if a file is damaged, by its name.
+_REPAIRS = {
+    "manifest.json": "restore it, or generate the benchmark again in a new folder",
+    "run.json": "restore it, or evaluate again in a new folder",
+    "report.json": _SCORE_AGAIN,
+    "scores.jsonl": _SCORE_AGAIN,
+}
 _DEEP_KEY = re.compile(r"""(?<![\w"'.-])(?:[\w"'-]++[ \t]*+\.[ \t]*+){64}""")
 
 
@@ -108,11 +117,13 @@ def read_json(path: Path, type_: type[T]) -> T:
 
 
 def decoded(path: Path, data: bytes, type_: type[T]) -> T:
-    """The bytes of a JSON file as this type. UserError names the file and the field that is wrong."""
+    """The bytes of a JSON file as this type. UserError names the file, the field and the repair."""
     try:
         return msgspec.json.decode(data.removeprefix(codecs.BOM_UTF8), type=type_)
     except DECODE_ERRORS as error:
-        raise UserError(f"{path}: {error}") from error
+        repair = _REPAIRS.get(path.name, "restore it")
+        problem = f"{path}: {mistake(error, type_)}: the file is damaged or of another version"
+        raise UserError(f"{problem}; {repair}") from error
 
 
 def read_toml(path: Path, type_: type[T]) -> T:
@@ -137,6 +148,8 @@ def write_lines(path: Path, records: Iterable[Any]) -> None:
 
 def read_lines(path: Path, type_: type[T]) -> Iterator[T]:
     """The records of a complete file. UserError names the file, the line and the field that is wrong."""
+    if path.is_dir():
+        raise UserError(f"{path}: expected a file with one JSON object per line, got a folder; name the file")
     if not path.is_file():
         raise UserError(f"{path}: no such file")
     with path.open("rb") as file:
@@ -148,10 +161,18 @@ def _decoded(path: Path, lines: Iterable[bytes], type_: type[T]) -> Iterator[T]:
 
     with jsonlines.Reader(lines, loads=msgspec.json.Decoder(type_).decode) as reader:
         try:
+<<<<<<< HEAD
             yield from reader
         except (jsonlines.InvalidLineError, *DECODE_ERRORS) as error:
             line = getattr(error, "lineno", "?")
             raise UserError(f"{path}, line {line}: {error.__cause__ or error}") from error
+=======
+            yield decode(line.removeprefix(codecs.BOM_UTF8) if number == 1 else line)
+        except DECODE_ERRORS as error:
+            problem = mistake(error, type_, "one JSON object per line")
+            repair = _REPAIRS.get(path.name, "correct or delete this line")
+            raise UserError(f"{path}, line {number}: {problem}; {repair}") from error
+>>>>>>> words
 
 
 class Log:

@@ -11,6 +11,7 @@ work without a request file     UserError: the folder belongs to something else
 import platform
 import re
 from collections.abc import Collection, Iterator, Mapping
+from keyword import iskeyword
 from pathlib import Path
 from typing import Any
 
@@ -102,7 +103,8 @@ def _flag(names: tuple[str, ...], flags: Mapping[str, str]) -> str:
 
 
 def _conflict(names: tuple[str, ...], stored: Any, requested: Any) -> str:
-    what = names[-1].replace("_", " ")
+    # In a sentence, nobody would read `for` as a name.
+    what = f"--{names[-1]}" if iskeyword(names[-1]) else names[-1].replace("_", " ")
     if any(re.fullmatch("[0-9a-f]{64}", str(value)) for value in (stored, requested)):
         return f"another {what} ({_in_words(stored)}, now {_in_words(requested)})"
     return f"{what} {_in_words(stored)}, but {_in_words(requested)} was requested"

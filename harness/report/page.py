@@ -162,9 +162,10 @@ def warnings(report: Report) -> Iterator[str]:
         yield f"{sum(unparsed.values())} {of} contain no answer that could be parsed ({_each(unparsed)})."
     for name, count in report.skipped.items():
         yield f"{count} prompts were not sent under {name}, because their instances have no such policy."
-    if report.run.limit is not None:
-        available = report.available or report.run.limit
-        scored = f"{min(report.run.limit, available):,} of {available:,} instances"
+    available = report.available or report.run.limit
+    # A limit that is not below the number of instances left none out.
+    if report.run.limit is not None and (report.available is None or report.run.limit < report.available):
+        scored = f"{report.run.limit:,} of {available:,} instances"
         if report.run.sampled:
             yield f"Scored on a random sample of {scored}, the same for every model (--limit)."
         else:

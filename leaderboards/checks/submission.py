@@ -18,6 +18,7 @@ import msgspec
 from harness.errors import UserError
 from harness.files import store
 from harness.files.kinds import BENCHMARK, RESPONSES, RUN, TRAINING, kind, refuse
+from harness.files.mistakes import mistake
 from harness.files.responses import StoredResponses
 from harness.judge.summary import Judgement
 from harness.records import Json, Report, Response, Run, Score, Session
@@ -171,7 +172,7 @@ def read_json(path: Path, type_: type[T]) -> T:
     try:
         return msgspec.json.decode(path.read_bytes(), type=type_)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise Refusal([f"{path.name}: {error}"]) from error
+        raise Refusal([f"{path.name}: {mistake(error, type_)}"]) from error
 
 
 def read_lines(path: Path, type_: type[T]) -> Iterator[T]:
@@ -192,7 +193,7 @@ def read_lines(path: Path, type_: type[T]) -> Iterator[T]:
             try:
                 yield decoder.decode(line)
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-                raise Refusal([f"{where}: {error}"]) from error
+                raise Refusal([f"{where}: {mistake(error, type_)}"]) from error
 
 
 def _check_file(path: Path, largest: int) -> None:

@@ -79,6 +79,9 @@ def test_show_and_scenes(text_folder: Path, tmp_path: Path) -> None:
     page = tmp_path / "page.png"
     assert command("clevrpolicy", "show", text_folder, instance.id, "--png", page).returncode == 0
     assert Image.open(page).width > 800
+    nowhere = tmp_path / "nowhere" / "page.png"
+    said = refused("clevrpolicy", "show", text_folder, instance.id, "--png", nowhere)
+    assert "--png: expected a file in a folder that exists" in said and not nowhere.parent.exists()
     collected = tmp_path / "CLEVR_val_scenes.json"
     assert command("clevrpolicy", "scenes", text_folder, "test", collected).returncode == 0
     data = json.loads(collected.read_text())
@@ -202,7 +205,7 @@ def make_the_format_new(folder: Path) -> None:
         (leave_the_folder, "'../outside.png'"),
         (truncate_a_picture, "test-000000.png: expected sha256"),
         (remove_a_picture, "test-000000.png: cannot be read"),
-        (change_a_type, "Expected `str`, got `int` - at `$.target`"),
+        (change_a_type, "target: expected a text, got a whole number"),
         (make_the_format_new, "expected format 2, got 99"),
         (claim_another_digest, "for its content, got 0"),
     ],

@@ -103,14 +103,23 @@ def test_the_scored_run_is_like_one_of_eval(
 
 
 WRONG: dict[str, tuple[Callable[[Lines], Lines], str]] = {
-    "missing": (lambda lines: lines[:-1], "1 ids of 36 are missing: override/0/"),
-    "repeated": (lambda lines: [*lines, lines[0]], "1 ids are repeated: internalized/0/"),
+    "missing": (lambda lines: lines[:-1], "missing ids (1 of 36): override/0/"),
+    "repeated": (lambda lines: [*lines, lines[0]], "repeated ids (1): internalized/0/"),
     "unknown": (
         lambda lines: [*lines, lines[0] | {"id": "x"}],
-        "1 ids are of no prompt that was requested: x",
+        "ids of no prompt that was requested (1): x",
     ),
     "no text": (lambda lines: [{"id": lines[0]["id"]}, *lines], "line 1: expected either a text or an error"),
-    "no id": (lambda lines: [{"text": "a"}, *lines], "line 1: Object missing required field `id`"),
+    "empty": (lambda lines: lines[:0], "expected one response to each of 36 prompts, but it is empty"),
+    "a list": (
+        lambda lines: [lines],  # type: ignore[list-item]
+        "line 1: expected one JSON object per line, got a list; correct or delete this line",
+    ),
+    "a wrong value": (
+        lambda lines: [lines[0] | {"finish_reason": "eos"}],
+        "line 1: finish_reason: expected stop, length or refusal, got 'eos'",
+    ),
+    "no id": (lambda lines: [{"text": "a"}, *lines], "line 1: expected the field id, which is missing"),
 }
 
 
@@ -130,7 +139,7 @@ def test_responses_to_prompts_of_another_benchmark_are_unknown(
 ) -> None:
     file = write(tmp_path / "r.jsonl", answered)
     done = harness("score", text_folder, file, "--model", "mine", "--out", tmp_path / "scored")
-    assert done.returncode == 2 and "36 ids are of no prompt" in done.stderr
+    assert done.returncode == 2 and "ids of no prompt that was requested (36)" in done.stderr
 
 
 def test_the_folder_of_a_checkpoint_names_its_weights(

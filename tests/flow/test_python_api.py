@@ -33,7 +33,7 @@ def test_the_code_of_the_docs_runs_in_order(text_folder: Path, tmp_path: Path) -
     )
     assert done.returncode == 0, done.stderr
     assert "external:respond  override" in done.stdout
-    assert done.stdout.splitlines()[-1].startswith("responses: 1 ids of 12 are missing: internalized/0/")
+    assert done.stdout.splitlines()[-1].startswith("responses: missing ids (1 of 12): internalized/0/")
     assert (tmp_path / "runs/tiny/report.html").is_file()
     assert (tmp_path / "runs/always-0/report.html").is_file()
 
@@ -56,8 +56,8 @@ def test_settings_are_the_flags_of_the_command(text_folder: Path, tmp_path: Path
     assert report.rows()[0]["variant"] == "override"
     with pytest.raises(UserError, match=r"^temprature: expected one of the settings address, base_url,"):
         harness.evaluate(bench, "random", temprature=1)
-    for setting, value in (("variants", ["internalized"]), ("limit", "4")):
-        with pytest.raises(UserError, match=rf"^{setting}: Expected"):
+    for setting, value in (("variants", 3), ("limit", "4")):
+        with pytest.raises(UserError, match=rf"^{setting}: expected a"):
             harness.evaluate(text_folder, model="majority", **{setting: value})
     with pytest.raises(UserError, match=r"^model: expected a model"):
         harness.evaluate(bench)
@@ -86,6 +86,29 @@ def test_a_function_gets_texts_and_images_and_may_fail(text_folder: Path, tmp_pa
     assert image["image_url"]["url"].startswith("data:image/png;base64,") and "?" in text["text"]
     # The same call sends only what failed.
     assert evaluate().figures.rows and len(got) == 12 + 2
+
+
+def test_variants_may_be_a_list(text_folder: Path) -> None:
+    report = harness.evaluate(text_folder, "oracle", variants=["override", "internalized"], limit=2)
+    assert set(report.accuracy) == {"override", "internalized"}
+
+
+def test_a_function_that_always_fails_is_explained_without_a_folder(text_folder: Path) -> None:
+    def broken(_messages: list[dict[str, Any]]) -> str:
+        raise RuntimeError("out of memory")
+
+    with pytest.raises(UserError) as error:
+        harness.evaluate(text_folder, respond=broken, limit=2)
+    assert str(error.value) == "every request failed, most of them with: RuntimeError: out of memory"
+
+
+def test_arguments_of_another_type_are_refused(text_folder: Path) -> None:
+    with pytest.raises(UserError, match=r"^responses: expected the path of a file, or dictionaries, got 3"):
+        harness.score(text_folder, 3, model="mine")  # type: ignore[arg-type]
+    with pytest.raises(UserError, match=r"^response: expected a text, got None"):
+        harness.grade("{}", None)  # type: ignore[arg-type]
+    with pytest.raises(UserError, match=r"^split: expected one of .*, cloze, got 'foo'"):
+        harness.evaluate(text_folder, "oracle", split="foo")
 
 
 def test_a_wrong_line_is_named(text_folder: Path) -> None:

@@ -101,7 +101,14 @@ def test_a_scenario_with_its_own_tool_and_template(tmp_path: Path) -> None:
         ("[[question]]", "[[questions]]", r"fine\.toml, line 12: questions: .+unknown field `questions`"),
         ("[facts]", "picture = 3\n[facts]", r"fine\.toml, line 4: picture: Expected `object`, got `int`"),
         ('"board"', '"bord"', r"fine\.toml: based_on: expected a file bord\.toml beside it, or one of board"),
-        ("dialogs = 20", "dialogs = 0", r"fine\.toml: expected 1 to 3 pictures, .+ dialogs > 0"),
+        ("the fine for", "the {x} for", r"fine\.toml, line 13: question\.0\.ask: .+'x' is not defined"),
+        ("kept a", "kept {x}", r"fine\.toml, line 14: question\.0\.ask_in_test: .+'x' is not defined"),
+        ("dialogs = 20", "dialogs = -2", r"fine\.toml, line 2: dialogs: Expected `int` >= 1"),
+        (
+            "expression =",
+            "expresion =",
+            r"fine\.toml, based on .+calculate\.toml, line \d+: step\.1: .+'expression' is not defined",
+        ),
         ('"board"', '"fine"', r"fine\.toml: based_on: .+ based on itself"),
         ("[[question]]", "[[question]", r"fine\.toml: expected a TOML file, but"),
         ("ask = [", "asks = [", r"fine\.toml, line 13: question\.0\.asks: .+"),
@@ -111,6 +118,16 @@ def test_a_scenario_with_its_own_tool_and_template(tmp_path: Path) -> None:
 def test_a_mistake_is_reported_with_its_place(tmp_path: Path, old: str, new: str, message: str) -> None:
     (tmp_path / "fine.toml").write_text(EXAMPLE.replace(old, new, 1))
     with pytest.raises(UserError, match=message):
+        Scenarios(tmp_path)
+
+
+def test_each_question_is_drawn(tmp_path: Path) -> None:
+    others = "".join(f'[[question]]\nask = ["Question {n}?"]\n' for n in range(8))
+    last = '[[question]]\nask = ["Last?"]\nfacts = { wrong = "x" }\n'
+    (tmp_path / "fine.toml").write_text(EXAMPLE + others + last)
+    with pytest.raises(
+        UserError, match=r"fine\.toml, line 33: question\.9\.facts\.wrong: .+'x' is not defined"
+    ):
         Scenarios(tmp_path)
 
 

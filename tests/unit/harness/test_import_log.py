@@ -121,9 +121,9 @@ def test_what_a_log_lacks_or_contradicts_is_named(
 
     refused(tmp_path / "none.eval", "no such file or folder; expected a log of Inspect")
     refused(inspect_log(texts, tmp_path / "a", temperature=None), r"^temperature: .* does not say it")
-    refused(inspect_log(dict(list(texts.items())[1:]), tmp_path / "b"), "1 ids of 12 are missing")
+    refused(inspect_log(dict(list(texts.items())[1:]), tmp_path / "b"), r"missing ids \(1 of 12\)")
     refused(inspect_log({"1": r"\boxed{A}"}, tmp_path / "c"), "expected the ids of `harness export`, got '1'")
-    refused(inspect_log(texts, tmp_path / "d"), "12 ids are of no prompt", words_folder)
+    refused(inspect_log(texts, tmp_path / "d"), r"ids of no prompt that was requested \(12\)", words_folder)
     unfinished = inspect_log(texts, tmp_path / "e")
     unfinished.write_text(unfinished.read_text().replace('"success"', '"cancelled"'))
     refused(unfinished, "expected a finished log, its status is cancelled")

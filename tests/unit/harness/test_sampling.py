@@ -114,6 +114,8 @@ def test_the_report_says_how_the_sample_was_drawn(text_folder: Path, tmp_path: P
         assert any(
             f"a random sample of 4 of {n} instances, the same for every model" in w for w in warnings(report)
         )
+    every = evaluate(benchmark, EvalRequest("oracle", variants="internalized", limit=n), tmp_path / "every")
+    assert not any("random sample" in w for w in warnings(every))
     ids = [
         [line.split('"')[3] for line in (tmp_path / model / "scores.jsonl").read_text().splitlines()]
         for model in ("oracle", "random")

@@ -48,8 +48,43 @@ def test_a_wrong_field_is_an_error_with_its_name(tmp_path: Path) -> None:
     path = tmp_path / "instances.test.jsonl"
     store.write_lines(path, [Instance("a", "test", (Part("text", "?"),), {}, "p", "Case 1")])
     path.write_text(path.read_text().replace('"Case 1"', "1"))
-    with pytest.raises(UserError, match=r"line 1: Expected `str`, got `int` - at `\$.target`"):
+    with pytest.raises(UserError, match="line 1: target: expected a text, got a whole number"):
         list(store.read_lines(path, Instance))
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        (b"{", "expected one JSON object per line, got an incomplete or empty one"),
+        (b"[]", "expected one JSON object per line, got a list"),
+        (b'{"id": a}', "expected one JSON object per line, got something else at byte 7"),
+        (b'{"id": "\xff"}', "expected text in UTF-8, got the byte 0xff"),
+        (b"", "expected one JSON object per line, got an incomplete or empty one"),
+        (b'{"id": "a"}', "expected the field split, which is missing"),
+        (
+            b'{"facts": {"a": ' + b"[" * 100_000,
+            "expected one JSON object per line, got one that is nested too deeply",
+        ),
+    ],
+)
+def test_an_unreadable_line_is_explained(tmp_path: Path, line: bytes, message: str) -> None:
+    (path := tmp_path / "lines.jsonl").write_bytes(line + b"\n")
+    with pytest.raises(UserError) as error:
+        list(store.read_lines(path, Instance))
+    assert str(error.value) == f"{path}, line 1: {message}; correct or delete this line"
+
+
+def test_a_folder_instead_of_a_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="expected a file with one JSON object per line, got a folder"):
+        list(store.read_lines(tmp_path, Instance))
+
+
+def test_a_damaged_file_is_named_with_its_repair(tmp_path: Path) -> None:
+    (path := tmp_path / "manifest.json").write_text('{"format": 2,')
+    with pytest.raises(
+        UserError, match=r"json: .+ incomplete .+ is damaged or .+ generate the benchmark again"
+    ):
+        store.read_json(path, dict[str, int])
 
 
 def test_a_byte_order_mark_is_ignored(tmp_path: Path) -> None:

@@ -93,7 +93,8 @@ def test_reading_a_log_does_not_change_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "message"), [(None, "no such file"), ('{"stage":"rl"}\n{"stage":3}\n', "line 2: Expected `str`")]
+    ("text", "message"),
+    [(None, "no such file"), ('{"stage":"rl"}\n{"stage":3}\n', "line 2: stage: expected a text")],
 )
 def test_an_unreadable_log_is_an_error(tmp_path: Path, text: str | None, message: str) -> None:
     if text is not None:
