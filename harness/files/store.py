@@ -14,6 +14,7 @@ import time
 import tomllib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
@@ -160,19 +161,17 @@ def _decoded(path: Path, lines: Iterable[bytes], type_: type[T]) -> Iterator[T]:
     import jsonlines  # slow to import, and --help does not need it
 
     with jsonlines.Reader(lines, loads=msgspec.json.Decoder(type_).decode) as reader:
-        try:
-<<<<<<< HEAD
-            yield from reader
-        except (jsonlines.InvalidLineError, *DECODE_ERRORS) as error:
-            line = getattr(error, "lineno", "?")
-            raise UserError(f"{path}, line {line}: {error.__cause__ or error}") from error
-=======
-            yield decode(line.removeprefix(codecs.BOM_UTF8) if number == 1 else line)
-        except DECODE_ERRORS as error:
-            problem = mistake(error, type_, "one JSON object per line")
-            repair = _REPAIRS.get(path.name, "correct or delete this line")
-            raise UserError(f"{path}, line {number}: {problem}; {repair}") from error
->>>>>>> words
+        for number in count(1):
+            try:
+                record = reader.read()
+            except EOFError:
+                return
+            except (jsonlines.InvalidLineError, *DECODE_ERRORS) as error:
+                cause = error.__cause__ if isinstance(error.__cause__, Exception) else error
+                problem = mistake(cause, type_, "one JSON object per line")
+                repair = _REPAIRS.get(path.name, "correct or delete this line")
+                raise UserError(f"{path}, line {number}: {problem}; {repair}") from error
+            yield record
 
 
 class Log:
