@@ -40,8 +40,8 @@ def terminal(benchmark: Benchmark, instance: Instance, colors: bool) -> str:
 
 
 def write_png(benchmark: Benchmark, instance: Instance, png: Path) -> None:
-    if not png.parent.is_dir():
-        raise UserError(f"png: expected a file in a folder that exists, got {png}; create {png.parent} first")
+    with store.writing(png):
+        png.parent.mkdir(parents=True, exist_ok=True)
     store.write(png, sheet.png(benchmark, instance))
 
 

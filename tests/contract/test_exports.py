@@ -182,7 +182,7 @@ def test_what_cannot_be_exported_is_named(text_folder: Path, mmlu_folder: Path, 
         export(benchmark, ExportRequest(for_="hub", splits="recall", variants="override"), tmp_path / "a")
     export(benchmark, ExportRequest(for_="trl", limit=1), tmp_path / "b")
     with pytest.raises(
-        UserError, match=r"^for: .* contains an export with for 'trl', but 'verl' was requested"
+        UserError, match=r"^for: .* contains an export with --for 'trl', but 'verl' was requested"
     ):
         export(benchmark, ExportRequest(for_="verl", limit=1), tmp_path / "b")
     (tmp_path / "file").write_text("")
