@@ -132,8 +132,8 @@ def readable_prompts(benchmark: Benchmark, request: PromptRequest) -> dict[str, 
     instances = scored_instances(benchmark, run)
     prompts, broken = backends.readable(benchmark, list(prompts_of(benchmark, run, instances)))
     for response in broken[:1]:
-        message = f"prompts left out because an image cannot be read: {len(broken)}: {response.error}"
-        note(message)
+        share = f"{len(broken)} of {len(broken) + len(prompts)} prompts left out"
+        note(f"{share}, because an image cannot be read: {response.error}")
     return {_id(prompt, benchmark.prompt_sha256(prompt)): prompt for prompt in prompts}
 
 

@@ -92,8 +92,8 @@ def _evaluate(
     missing = [prompt for prompt in prompts() if not responses.answered(prompt.key)]
     missing, unreadable = backends.readable(benchmark, missing)
     for response in unreadable[:1]:
-        count = len(unreadable)
-        note(f"prompts not sent because an image cannot be read: {count}: {response.error}")
+        share = f"{len(unreadable)} of {total} prompts not sent"
+        note(f"{share}, because an image cannot be read: {response.error}")
     responses.append(r for r in unreadable if r != responses.get(r.key))
     if missing or not (out / "report.json").exists():
         with nullcontext(backend) if backend else _opened(benchmark, request, out) as backend:
