@@ -53,7 +53,7 @@ def generate(model: Any, tokenizer: Any, pool: DevicePool, rows: Sequence[TokenS
             "mm_token_type_ids": (ids_BT == model.config.image_token_id).int(),
         }
     attention = model.config._attn_implementation
-    model.set_attn_implementation("sdpa")  # plain_attention ignores the padding mask
+    model.set_attn_implementation("sdpa")  # training_attention takes no padding mask
     output_BT = model.generate(
         input_ids=ids_BT,
         attention_mask=(ids_BT != pad).long(),

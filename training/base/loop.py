@@ -111,8 +111,7 @@ class _Trainer:
         dtype = compute_dtype(self.device)
         self.model.to(dtype)
         self.head.to(dtype)
-        if self.device.type == "cpu" and dtype == torch.bfloat16:
-            attention.use_plain_attention(self.model)
+        attention.use_training_attention(self.model)
         self.log = store.Log(out / "log.jsonl", LogEntry)
         self.progress = Progress()
 
@@ -248,7 +247,7 @@ def answer_loss(model: Any, pool: DevicePool, batch: Batch) -> torch.Tensor:
         inputs = {"pixel_values": patches.to(model.dtype), "image_grid_thw": grids}
     if batch.questions_BT is not None:
         positions = branches.continue_after_policy(positions, batch.questions_BT)
-        mask = branches.attention_mask(batch.questions_BT.to(model.device))
+        mask = branches.attention_mask(batch.questions_BT.to(model.device), model.dtype)
         inputs["attention_mask"] = {"full_attention": mask}
     inputs["position_ids"] = positions.to(model.device)
     hidden_BTD = model.model(input_ids=ids_BT, use_cache=False, **inputs).last_hidden_state

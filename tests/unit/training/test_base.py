@@ -35,7 +35,7 @@ from training.base.data.examples import Example, ExampleEncoder, Picture, TokenS
 from training.base.data.image_pool import CROP_SIDE, SCENE_HEIGHT, SCENE_WIDTH, ImagePool
 from training.base.data.samplers import SceneSampler, sample_policy
 from training.base.data.tasks import TASKS
-from training.base.model import attention, init_heads, warm_start
+from training.base.model import attention, branches, init_heads, warm_start
 from training.base.model import tokenizer as model_tokenizer
 from training.base.model.checkpoint import (
     BASE_SIZE,
@@ -212,9 +212,8 @@ def test_the_loss_is_on_answers_and_highest_on_decisions(sampler: SceneSampler, 
 
 
 @pytest.mark.parametrize("task", ["follow-5", "visual-5", "read-5"])
-@pytest.mark.parametrize("kernel", ["sdpa", "plain"])
 def test_questions_in_one_sequence_have_the_losses_that_each_has_alone(
-    task: str, kernel: str, model: Any, sampler: SceneSampler, tokenizer: Any, device_pool: pixels.DevicePool
+    task: str, model: Any, sampler: SceneSampler, tokenizer: Any, device_pool: pixels.DevicePool
 ) -> None:
     encoder = ExampleEncoder(tokenizer)
     example = TASKS[task](random.Random(1), sampler)
@@ -228,14 +227,12 @@ def test_questions_in_one_sequence_have_the_losses_that_each_has_alone(
         with torch.no_grad():
             return float(loop.answer_loss(model, device_pool, collate(rows, tokenizer.pad_token_id)))
 
-    before = model.config._attn_implementation
-    if kernel == "plain":
-        attention.use_plain_attention(model)
+    expected = sum(loss(row) for row in (*alone, short))
+    attention.use_training_attention(model)
     try:
-        expected = sum(loss(row) for row in (*alone, short))
         assert loss(together, short) == pytest.approx(expected, rel=1e-5)
     finally:
-        model.set_attn_implementation(before)
+        model.set_attn_implementation("sdpa")
 
 
 def test_unpredictable_text_has_no_loss(sampler: SceneSampler, tokenizer: Any) -> None:
@@ -341,16 +338,36 @@ def test_confident_right_predictions_have_no_loss() -> None:
     assert float(loss) > 10 and accuracies["turn"] == 0.0
 
 
-def test_plain_attention_equals_the_built_in_one(model: Any, sampler: SceneSampler, tokenizer: Any) -> None:
+def test_attention_for_training_equals_the_built_in_one(
+    model: Any, sampler: SceneSampler, tokenizer: Any
+) -> None:
     encoder = ExampleEncoder(tokenizer)
     rows = [encoder(TASKS[name](random.Random(0), sampler)) for name in ("list", "recite-2")]
     ids_BT = collate(rows, tokenizer.pad_token_id).ids_BT
     with torch.no_grad():
         built_in = model.model(input_ids=ids_BT).last_hidden_state
-        attention.use_plain_attention(model)
-        plain = model.model(input_ids=ids_BT).last_hidden_state
+        attention.use_training_attention(model)
+        ours = model.model(input_ids=ids_BT).last_hidden_state
         model.set_attn_implementation("sdpa")
-    assert torch.allclose(built_in, plain, atol=1e-4)
+    assert torch.allclose(built_in, ours, atol=1e-4)
+
+
+@pytest.mark.parametrize("questions", [None, [0, 0, 0, 1, 1, 2, 2]])
+@pytest.mark.parametrize("is_causal", [True, False])
+def test_attention_is_the_same_in_bfloat16(questions: list[int] | None, is_causal: bool) -> None:
+    query, key, value = torch.randn(3, 1, 2, 7, 4, generator=torch.Generator().manual_seed(0))
+
+    def output(dtype: torch.dtype) -> torch.Tensor:
+        mask = branches.attention_mask(torch.tensor([questions]), dtype) if questions else None
+        states = (each.to(dtype) for each in (query, key, value))
+        module = SimpleNamespace(is_causal=is_causal)
+        return attention.training_attention(module, *states, attention_mask=mask, scaling=0.5)[0].float()
+
+    exact = output(torch.float32)
+    assert torch.allclose(exact, output(torch.bfloat16), atol=0.03)
+    # The first token of a causal sequence sees itself only.
+    sees_itself_only = is_causal or questions is not None
+    assert torch.allclose(exact[0, 0], value[0, :, 0], atol=1e-6) == sees_itself_only
 
 
 def test_positional_heads_attend_to_their_lag(tokenizer: Any) -> None:

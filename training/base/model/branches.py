@@ -7,17 +7,22 @@
 A token sees the tokens before it in the policy and in its own question. Each question has therefore the same
 loss as in a sequence of its own.
 
-B: sequences, T: tokens. The 3 positions of a token are those of Qwen2.5-VL: time, height, width.
+B: sequences, T: tokens, Q: the tokens from the first question of any sequence on. The 3 positions of a token
+are those of Qwen2.5-VL: time, height, width.
 """
 
 import torch
 
+from training.base.model.attention import MASKED_SCORE
 
-def attention_mask(questions_BT: torch.Tensor) -> torch.Tensor:
-    """Which tokens each token sees; (B, 1, T, T)."""
-    asked_BTT = questions_BT[:, :, None]
-    seen_BTT = questions_BT[:, None, :]
-    return ((seen_BTT == 0) | (seen_BTT == asked_BTT)).tril()[:, None]
+
+def attention_mask(questions_BT: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    """Which tokens the last Q tokens see, to be added to their scores; (B, 1, Q, T)."""
+    policy = int((questions_BT > 0).any(0).int().argmax())
+    asked_BQ1 = questions_BT[:, policy:, None]
+    seen_B1T = questions_BT[:, None, :]
+    sees_BQT = ((seen_B1T == 0) | (seen_B1T == asked_BQ1)).tril(policy)
+    return torch.where(sees_BQT, 0.0, MASKED_SCORE).to(dtype)[:, None]
 
 
 def continue_after_policy(positions_3BT: torch.Tensor, questions_BT: torch.Tensor) -> torch.Tensor:
