@@ -6,6 +6,7 @@ every machine.
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -43,7 +44,7 @@ class Basis(NamedTuple):
     forward: Vector
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Camera:
     """A camera at a world position, for pictures of width x height pixels.
 
@@ -64,7 +65,7 @@ class Camera:
         if self.position[0] == 0 and self.position[1] == 0:
             raise ValueError(f"the camera must not be above or below the origin, got {self.position}")
 
-    @property
+    @cached_property
     def basis(self) -> Basis:
         forward = scaled(self.position, -1.0 / math.sqrt(dot(self.position, self.position)))
         horizontal = (forward[1], -forward[0], 0.0)

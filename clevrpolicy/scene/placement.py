@@ -122,7 +122,10 @@ def _fits(x: float, y: float, kind: Kind, other: Solid) -> bool:
     dx, dy = x - other.coords[0], y - other.coords[1]
     if math.sqrt(dx * dx + dy * dy) - RADIUS[kind.size] - RADIUS[other.kind.size] < MIN_DISTANCE:
         return False
-    return all(not 0 < dx * along[0] + dy * along[1] < MARGIN for along in DIRECTIONS.values())
+    (right_x, right_y, _), (behind_x, behind_y, _) = DIRECTIONS["right"], DIRECTIONS["behind"]
+    farther_right = abs(dx * right_x + dy * right_y)
+    farther_behind = abs(dx * behind_x + dy * behind_y)
+    return not (0 < farther_right < MARGIN or 0 < farther_behind < MARGIN)
 
 
 def _rounded(point: Vector) -> Vector:
