@@ -150,7 +150,7 @@ def report(runs: Positional[tuple[Path, ...]], /) -> None:
         runs: Folders of runs, or folders that contain runs.
     """
     from harness.files.kinds import RUN_OR_RUNS, refuse, runs_in
-    from harness.report.figures import read_report, table
+    from harness.report.figures import differences, read_report, table
 
     if not runs:
         raise UserError("runs: expected the folders of one or more runs, got none")
@@ -171,6 +171,7 @@ def report(runs: Positional[tuple[Path, ...]], /) -> None:
     if not reports:
         raise UserError("; ".join(notes))
     print(table(reports))
+    notes += differences(reports)
     notes += [f"{label}: {failure}" for label, report in reports.items() for failure in report.failures]
     for note in notes:
         print(printable(f"note: {note}"))

@@ -5,12 +5,14 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from harness.errors import UserError
 from harness.files import kinds, store
 from harness.files.kinds import RESPONSES
 from harness.judge.summary import Judgement
 from harness.metrics import metric
+from harness.metrics.metric import DASH
 from harness.records import BatchCheck, Distribution, Json, Report, ReportRow, Response, Run, Session, Usage
 from harness.report import prices
 from harness.report.page import by_metric, is_headline, render_page, unit
@@ -133,6 +135,29 @@ def table(reports: Mapping[str, Report]) -> str:
     return "\n\n".join(
         [scores, *([terminal_table(("run", "metric", *variants), others, 2)] if others else [])]
     )
+
+
+def differences(reports: Mapping[str, Report]) -> Iterator[str]:
+    """A sentence for each setting in which runs on the same benchmark differ."""
+    on: dict[tuple[str, str], dict[str, Report]] = {}
+    for name, report in reports.items():
+        on.setdefault((benchmark_name(report.run), report.run.split), {})[name] = report
+    for (benchmark, _), members in on.items():
+        settings = {name: _settings(report) for name, report in members.items()}
+        for setting in dict.fromkeys(key for found in settings.values() for key in found):
+            values = {name: str(found.get(setting, DASH)) for name, found in settings.items()}
+            if len(set(values.values())) > 1:
+                listed = ", ".join(f"{value} ({name})" for name, value in values.items())
+                yield f"the runs on {benchmark} differ in {setting}: {listed}"
+
+
+def _settings(report: Report) -> dict[str, Any]:
+    """What determines the questions and the scores, besides model and variants."""
+    run = report.run
+    limit = run.limit if run.limit is not None else "none"
+    sampling = {k.replace("_", " "): v for k, v in run.sampling.items() if k != "batch_size"}
+    fixed = {"content": run.digest[:12], "limit": limit, "samples": run.samples, "scorer": report.scorer}
+    return fixed | sampling
 
 
 def benchmark_name(run: Run) -> str:

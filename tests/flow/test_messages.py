@@ -211,6 +211,20 @@ def test_report_takes_a_folder_of_runs_and_names_their_benchmarks(
     assert "oracle on text test" in mixed and "other on rules test" in mixed
 
 
+def test_report_names_the_settings_in_which_runs_on_one_benchmark_differ(
+    text_folder: Path, run_here: Run, tmp_path: Path
+) -> None:
+    for name, *options in (("all",), ("few", "--limit", "2", "--samples", "3", "--temperature", "1")):
+        run_here(
+            "harness", "eval", str(text_folder), "--model", "oracle", *options, "--out", str(tmp_path / name)
+        )
+    shown = run_here("harness", "report", str(tmp_path))[1]
+    assert "note: the runs on text differ in limit: none (all), 2 (few) " in shown
+    assert "differ in samples: 1 (all), 3 (few) " in shown and "in temperature: 0.0 (all), 1.0 (few)" in shown
+    assert shown.count("note: ") == 3
+    assert "note: " not in run_here("harness", "report", str(tmp_path / "few"))[1]
+
+
 def test_report_of_a_folder_skips_unfinished_runs(run_here: Run, text_folder: Path, tmp_path: Path) -> None:
     done, begun = str(tmp_path / "done"), tmp_path / "begun"
     run_here("harness", "eval", str(text_folder), "--model", "oracle", "--out", done)
