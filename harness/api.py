@@ -107,11 +107,12 @@ def score(
     """
     request = _request(ScoreRequest, settings, model=model)
     if isinstance(responses, str | Path):
-        source, lines = str(responses), store.read_lines(Path(responses), ResponseLine)
+        source = str(responses)
+        lines: external.Lines = store.Lines(Path(responses), ResponseLine)
     elif not isinstance(responses, Iterable):
         raise UserError(f"responses: expected the path of a file, or dictionaries, got {responses!r}")
     else:
-        source, lines = "responses", map(_line, responses)
+        source, lines = "responses", list(map(_line, responses))
     with _folder(out) as folder:
         return RunReport(external.score_responses(load(benchmark), request, lines, source, folder))
 

@@ -66,7 +66,7 @@ def score(
     from harness.files import store
     from harness.general import published
 
-    lines = store.read_lines(responses, ResponseLine)
+    lines = store.Lines(responses, ResponseLine)
     _print_report(score_responses(published.open(benchmark), request, lines, str(responses), out), out)
 
 

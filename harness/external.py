@@ -11,8 +11,7 @@ the benchmark, has an unknown id. Nothing is guessed: RUN is written only if eve
 """
 
 import base64
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from functools import lru_cache
 from pathlib import Path
@@ -55,21 +54,61 @@ class ResponseLine(msgspec.Struct):
         if (self.text is None) == (self.error is None):
             raise ValueError("expected either a text or an error")
 
-    def response(self, prompt: Prompt) -> Response:
+    def response(self, prompt: Prompt, digest: str) -> Response:
         values = {name: getattr(self, name) for name in self.__struct_fields__ if name != "id"}
-        return Response(*prompt.key, **values)
+        return Response(*prompt.key, **values, prompt_sha256=digest)
+
+
+# Those of a file are read one at a time, so that their texts are never all in memory.
+Lines = store.Lines[ResponseLine] | Sequence[ResponseLine]
+
+
+class ReadablePrompts:
+    """The prompts of a request whose images can be read, with their ids, in order.
+
+    They are made again each time they are iterated, so that they are never all in memory.
+    """
+
+    def __init__(self, benchmark: Benchmark, request: PromptRequest) -> None:
+        self._benchmark = benchmark
+        # They do not depend on the model and on its sampling.
+        self._run = make_run(benchmark, EvalRequest(EXTERNAL, Sampling(temperature=1), **_shared(request)))
+        self._instances = scored_instances(benchmark, self._run)
+        broken = backends.unreadable(benchmark, self._all)
+        self._left_out = {response.key for response in broken}
+        self._count = sum(1 for _ in self._all()) - len(broken)
+        for response in broken[:1]:
+            share = f"{len(broken)} of {len(broken) + len(self)} prompts left out"
+            note(f"{share}, because an image cannot be read: {response.error}")
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[tuple[str, Prompt]]:
+        for prompt in self._all():
+            if prompt.key not in self._left_out:
+                yield _id(prompt, self._benchmark.prompt_sha256(prompt)), prompt
+
+    def _all(self) -> Iterator[Prompt]:
+        return prompts_of(self._benchmark, self._run, self._instances)
 
 
 class FromFile(Backend):
     """Responses that were generated elsewhere."""
 
-    def __init__(self, responses: Mapping[tuple[str, str, int], Response]) -> None:
-        self.responses = responses
+    def __init__(self, benchmark: Benchmark, lines: Lines, numbers: Mapping[str, int]) -> None:
+        """`numbers` are those of the lines, by id."""
+        self.benchmark, self.lines, self.numbers = benchmark, lines, numbers
         self.description: Json = {"backend": EXTERNAL, "responses": "from a file"}
 
     def generate(self, prompts: Sequence[Prompt]) -> Iterator[Response]:
         for prompt in prompts:
-            yield self.responses[prompt.key]
+            digest = self.benchmark.prompt_sha256(prompt)
+            id_ = _id(prompt, digest)
+            line = self.lines[self.numbers[id_]]
+            if line.id != id_:
+                raise UserError("responses: changed while they were read; run the same command again")
+            yield line.response(prompt, digest)
 
 
 class FromFunction(Backend):
@@ -101,13 +140,13 @@ def prompt_lines(benchmark: Benchmark, request: PromptRequest, inline: bool) -> 
     image that cannot be read is left out.
     """
     show = _images(benchmark, inline)
-    for id_, prompt in Bar(readable_prompts(benchmark, request).items(), desc="prompts", unit="", delay=1):
+    for id_, prompt in Bar(ReadablePrompts(benchmark, request), desc="prompts", unit="", delay=1):
         digest = benchmark.prompt_sha256(prompt)
         yield {"id": id_, "prompt_sha256": digest, "messages": _messages(prompt, show)}
 
 
 def score_responses(
-    benchmark: Benchmark, request: ScoreRequest, lines: Iterable[ResponseLine], source: str, out: Path
+    benchmark: Benchmark, request: ScoreRequest, lines: Lines, source: str, out: Path
 ) -> Report:
     """Scores responses as `harness eval` does, and writes the same files.
 
@@ -116,66 +155,54 @@ def score_responses(
     """
     model = f"{EXTERNAL}:{request.model}"
     asked = EvalRequest(model, request.sampling, **_shared(request), batch_check=False)
-    responses = _by_key(readable_prompts(benchmark, request), lines, source)
-    for stored in store.Log(out / RESPONSES, Response).read():
-        given = responses.get(stored.key)
-        if stored.error is None and given is not None and stored.text != given.text:
+    numbers = _line_numbers(ReadablePrompts(benchmark, request), lines, source)
+    for _, stored in store.Log(out / RESPONSES, Response).scan():
+        number = numbers.get(_id(stored, stored.prompt_sha256 or ""))
+        if stored.error is None and number is not None and stored.text != lines[number].text:
             where = f"{stored.instance} under {stored.variant}"
             raise UserError(f"{out}: contains a run with another response to {where}; name another folder")
-    return evaluate(benchmark, asked, out, FromFile(responses))
-
-
-def readable_prompts(benchmark: Benchmark, request: PromptRequest) -> dict[str, Prompt]:
-    """By id, in order, the prompts of a request whose images can be read."""
-    # They do not depend on the model and on its sampling.
-    run = make_run(benchmark, EvalRequest(EXTERNAL, Sampling(temperature=1), **_shared(request)))
-    instances = scored_instances(benchmark, run)
-    prompts, broken = backends.readable(benchmark, list(prompts_of(benchmark, run, instances)))
-    for response in broken[:1]:
-        share = f"{len(broken)} of {len(broken) + len(prompts)} prompts left out"
-        note(f"{share}, because an image cannot be read: {response.error}")
-    return {_id(prompt, benchmark.prompt_sha256(prompt)): prompt for prompt in prompts}
+    return evaluate(benchmark, asked, out, FromFile(benchmark, lines, numbers))
 
 
 def _shared(request: PromptRequest) -> dict[str, Any]:
     return {f.name: getattr(request, f.name) for f in fields(PromptRequest)}
 
 
-def _by_key(
-    prompts: Mapping[str, Prompt], lines: Iterable[ResponseLine], source: str
-) -> dict[tuple[str, str, int], Response]:
-    """Exactly one response for each prompt. UserError names all ids that are unknown, repeated or missing."""
-    counts: Counter[str] = Counter()
-    responses = {}
-    for line in Bar(lines, desc="reading responses", unit="", delay=1):
-        counts[line.id] += 1
-        if line.id in prompts:
-            prompt = prompts[line.id]
-            responses[prompt.key] = line.response(prompt)
-    if not counts:
+def _line_numbers(prompts: ReadablePrompts, lines: Lines, source: str) -> dict[str, int]:
+    """By id, the number of the line that responds to its prompt: exactly one for each prompt.
+
+    UserError names all ids that are unknown, repeated or missing.
+    """
+    numbers: dict[str, int] = {}
+    again = set()
+    for number, line in enumerate(Bar(lines, desc="reading responses", unit="", delay=1)):
+        if numbers.setdefault(line.id, number) != number:
+            again.add(line.id)
+    if not numbers:
         raise UserError(f"{source}: expected one response to each of {len(prompts)} prompts, but it is empty")
-    repeated = [i for i, count in counts.items() if count > 1]
-    unknown = [i for i in counts if i not in prompts]
-    missing = [i for i in prompts if i not in counts]
+    missing = [id_ for id_, _ in prompts if id_ not in numbers]
     found = []
-    if unknown:
+    if len(numbers) > len(prompts) - len(missing):
+        requested = {id_ for id_, _ in prompts}
+        unknown = [i for i in numbers if i not in requested]
         found.append(f"ids of no prompt that was requested ({len(unknown)}): {_first(unknown)}")
     if missing:
         found.append(f"missing ids ({len(missing)} of {len(prompts)}): {_first(missing)}")
     if found:
         found.append("use the same benchmark and flags as in `harness prompts`")
-    if repeated:
+    if again:
+        repeated = [i for i in numbers if i in again]
         found.append(f"repeated ids ({len(repeated)}): {_first(repeated)}; keep one line for each id")
     if found:
         raise UserError(f"{source}: {'; '.join(found)}")
-    return responses
+    return numbers
 
 
 def _first(ids: Sequence[str]) -> str:
     return ", ".join(short(printable(i), 90) for i in ids[:3]) + (" and more" if len(ids) > 3 else "")
 
 
-def _id(prompt: Prompt, digest: str) -> str:
+def _id(prompt: Prompt | Response, digest: str) -> str:
     return f"{prompt.variant}/{prompt.sample}/{prompt.instance}/{digest[:DIGITS]}"
 
 

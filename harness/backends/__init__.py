@@ -9,7 +9,7 @@ Read this file first, then `scripted.py` for the shortest examples. `local` runs
 import hashlib
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -160,15 +160,22 @@ def readable(benchmark: "Benchmark", prompts: Sequence[Prompt]) -> tuple[list[Pr
 
     Raises UserError if an image is missing or was changed, so that this is known before the first request.
     """
-    broken = benchmark.broken_images(p.value for prompt in prompts for p in prompt.parts if p.kind == "image")
-    to_send, failed = [], []
-    for prompt in prompts:
+    failed = unreadable(benchmark, lambda: prompts)
+    keys = {response.key for response in failed}
+    return [prompt for prompt in prompts if prompt.key not in keys], failed
+
+
+def unreadable(benchmark: "Benchmark", prompts: Callable[[], Iterable[Prompt]]) -> list[Response]:
+    """A failure for each prompt with an image that cannot be read. UserError as in `readable`."""
+    broken = benchmark.broken_images(
+        p.value for prompt in prompts() for p in prompt.parts if p.kind == "image"
+    )
+    failed = []
+    for prompt in prompts():
         reasons = [broken[p.value] for p in prompt.parts if p.kind == "image" and p.value in broken]
         if reasons:
             failed.append(failure(prompt, reasons[0]))
-        else:
-            to_send.append(prompt)
-    return to_send, failed
+    return failed
 
 
 def make(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from harness import variants
 from harness.answer_key import answer_key
 from harness.errors import UserError
-from harness.external import readable_prompts
+from harness.external import ReadablePrompts
 from harness.files.benchmark import Benchmark
 from harness.records import Part
 from harness.request import PromptRequest
@@ -43,7 +43,7 @@ def rows(benchmark: Benchmark, variant: str, split: str, limit: int | None) -> I
     request = PromptRequest(variants=variant, split=split, limit=limit)
     instances = {instance.id: instance for instance in benchmark.instances(split)}
     shown = VARIANTS[variant]
-    for id_, prompt in readable_prompts(benchmark, request).items():
+    for id_, prompt in ReadablePrompts(benchmark, request):
         instance = instances[prompt.instance]
         target = variants.target(instance, shown)
         if target is None:

@@ -2,8 +2,10 @@
 
 import base64
 import json
+import os
 import subprocess
 import sys
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,12 +13,14 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
-from harness.backends import weights_digest
+from harness.backends import Sampling, weights_digest
 from harness.compare.differences import compare
+from harness.errors import UserError
+from harness.external import ResponseLine, prompt_lines, score_responses
 from harness.files import store
 from harness.files.benchmark import Benchmark
 from harness.records import Report, Response, Run
-from harness.request import EvalRequest
+from harness.request import EvalRequest, ScoreRequest
 from harness.run import evaluate
 from leaderboards.storage.board import Boards
 from leaderboards.submit import submit
@@ -166,3 +170,61 @@ def test_an_error_is_no_wrong_answer_and_can_be_repaired(
         rows = store.read_json(out / "report.json", Report).rows
         (row,) = (r for r in rows if r.label == "accuracy" and r.variant == "internalized" and not r.group)
         assert (row.mean, row.errors) == (1, errors)
+
+
+def test_a_killed_command_resumes_to_the_same_run(
+    visual_folder: Path, answered: Lines, tmp_path: Path
+) -> None:
+    file, out = write(tmp_path / "r.jsonl", answered[::-1]), tmp_path / "scored"
+
+    def score() -> dict[str, bytes]:
+        lines = store.Lines(file, ResponseLine)
+        score_responses(Benchmark(visual_folder), ScoreRequest(model="mine"), lines, "here", out)
+        return {n: (out / n).read_bytes() for n in ("run.json", "responses.jsonl", "scores.jsonl")}
+
+    whole = score()
+    # Killed before the first response, within a line, and before the responses are scored.
+    for share in (0, 0.4, 1):
+        for name in ("sessions.jsonl", "scores.jsonl", "report.json", "report.html"):
+            (out / name).unlink()
+        os.truncate(out / "responses.jsonl", int(share * len(whole["responses.jsonl"])))
+        assert score() == whole
+
+
+def test_the_texts_of_a_file_are_never_all_in_memory(
+    words_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The page needs more memory than these texts.
+    monkeypatch.setattr("harness.report.figures.render_page", lambda *_: "")
+    bench, length, count = Benchmark(words_folder), 20_000, 200
+
+    def score(samples: int) -> None:
+        request = ScoreRequest(
+            variants="internalized", limit=1, samples=samples, model="mine", sampling=Sampling(temperature=1)
+        )
+        file = tmp_path / f"{samples}.jsonl"
+        ids = (line["id"] for line in prompt_lines(bench, request, inline=False))
+        store.write_lines(file, ({"id": i, "text": f"{n} {'x' * length}"} for n, i in enumerate(ids)))
+        score_responses(bench, request, store.Lines(file, ResponseLine), "here", tmp_path / f"{samples}")
+
+    score(1)  # modules and caches
+    tracemalloc.start()
+    score(count)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < count * length / 4
+
+
+def test_a_file_that_changes_while_it_is_read_is_refused(
+    visual_folder: Path, answered: Lines, tmp_path: Path
+) -> None:
+    class Reversed(list[ResponseLine]):
+        def __getitem__(self, number: Any) -> Any:
+            return super().__getitem__(-1 - number)
+
+    lines = Reversed(ResponseLine(line["id"], line["text"]) for line in answered)
+    with pytest.raises(UserError, match="changed while they were read"):
+        score_responses(
+            Benchmark(visual_folder), ScoreRequest(model="mine"), lines, "here", tmp_path / "scored"
+        )
+    assert not (tmp_path / "scored").exists()

@@ -1,5 +1,6 @@
 """Files are complete or absent, logs contain complete lines, and no path leaves its folder."""
 
+import codecs
 import os
 from pathlib import Path
 
@@ -20,6 +21,20 @@ def test_a_log_returns_the_records_that_were_appended(tmp_path: Path) -> None:
     log.append(RESPONSES[:2])
     log.append(RESPONSES[2:])
     assert log.read() == RESPONSES
+
+
+def test_the_lines_of_a_file_are_read_by_number_also_after_it_was_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "lines"
+    store.write_lines(path, RESPONSES)
+    # Other programs write a byte order mark, or no end of the last line.
+    path.write_bytes(codecs.BOM_UTF8 + path.read_bytes().rstrip())
+    lines = store.Lines(path, Response)
+    store.write_lines(path, RESPONSES[::-1])
+    assert [lines[number] for number in range(len(lines))] == RESPONSES == list(lines)
+    store.write(path, b"")
+    assert list(store.Lines(path, Response)) == []
+    with pytest.raises(UserError, match="none: no such file"):
+        store.Lines(tmp_path / "none", Response)
 
 
 @given(cut=st.integers(1, 400))
