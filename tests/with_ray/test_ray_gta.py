@@ -3,11 +3,11 @@
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-ray = pytest.importorskip("ray")
-from ray.cluster_utils import Cluster  # noqa: E402
+pytest.importorskip("ray")
 
 SCENARIO = """
 based_on = ["board", "read-and-calculate"]
@@ -25,18 +25,14 @@ ask_in_test = ["How much?"]
 CODE = "from gtapolicy.dataset import generate; generate.BLOCK = 8; from gtapolicy import cli; cli.main()"
 
 
-def test_the_same_benchmark_from_two_nodes(tmp_path: Path) -> None:
+def test_the_same_benchmark_from_two_nodes(cluster: Any, tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "fine.toml").write_text(SCENARIO)
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
-    cluster.add_node(num_cpus=1)
+    for _ in range(2):
+        cluster.add_node(num_cpus=1)
     engines = {"local": ["--workers", "1"], "ray": ["--engine", "ray", "--address", cluster.address]}
-    try:
-        for out, engine in engines.items():
-            command = [sys.executable, "-c", CODE, "generate", out, "--train", "11", "--test", "5"]
-            subprocess.run([*command, "--scenarios", "mine", *engine], check=True, cwd=tmp_path)
-    finally:
-        ray.shutdown()
-        cluster.shutdown()
+    for out, engine in engines.items():
+        command = [sys.executable, "-c", CODE, "generate", out, "--train", "11", "--test", "5"]
+        subprocess.run([*command, "--scenarios", "mine", *engine], check=True, cwd=tmp_path)
     local, on_ray = ((tmp_path / out / "manifest.json").read_bytes() for out in engines)
     assert local == on_ray and b"blocks/000001/" in local
