@@ -44,8 +44,8 @@ from training.base.model.tokenizer import train_tokenizer
 from training.base.optimizer import Optimizer, compute_dtype
 from training.base.vision_pretraining import CellDataset, VisionBatch
 
-# Seconds of training between two evaluations. The state is saved after each. With policies of up to six layers,
-# an evaluation of eight tasks takes 150 seconds on two cores, which count as training.
+# Seconds of training between two evaluations. The state is saved after each. Evaluations count as training:
+# eight tasks with policies of up to six layers take 150 seconds on two cores.
 EVAL_INTERVAL = 900.0
 # Number of questions for each task in an evaluation.
 EVAL_QUESTIONS = 64
