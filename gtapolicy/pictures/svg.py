@@ -87,6 +87,7 @@ class Canvas:
         own = {name: getattr(self, name) for name in shapes}
         shades = {name: functools.partial(self._shade, name) for name in STORED["shades"]}
         draws = {"choice": rng.choice, "between": rng.randint, "uniform": rng.uniform}
+        draws["shuffled"] = lambda values: rng.sample(list(values), len(values))
         known = {"colors": STORED["colors"], "aspects": ASPECTS, "math_size": math_size}
         self.names = own | shades | draws | known
 

@@ -39,9 +39,9 @@ NUMBERS_PER_DIALOG = 3
 LIBRARY = Path(__file__).with_name("library")
 # A folder of scenarios can have tips in this file.
 TIPS = "tips.toml"
-# The family of plain dialogs. A round has this many for each tool that no other dialog calls, and as many as
-# GTA has dialogs if there are no others.
-PLAIN, PLAIN_QUERIES, QUERIES = "plain", 16, 229
+# The family of plain dialogs. A round has this many for each tool that no other dialog calls, and only plain
+# ones if there are no others.
+PLAIN, PLAIN_QUERIES = "plain", 16
 
 
 class Outline(NamedTuple):
@@ -118,7 +118,7 @@ class Scenarios:
         called = {call.tool for turns in fitting._turns.values() for s in turns for call in s.step}
         fitting.families = {name: count for name, count in self.families.items() if fitting._turns[name]}
         if others := [tool for tool in table.tools if tool.name not in called]:
-            fitting.families[PLAIN] = PLAIN_QUERIES * len(others) if fitting.families else QUERIES
+            fitting.families[PLAIN] = PLAIN_QUERIES * len(others) if fitting.families else self.queries
             calls = range(1, MAX_CALLS + 1)
             fitting._plain = [PlainScenario(tool, n, others) for tool in others for n in calls]
         return fitting
