@@ -49,7 +49,7 @@ class Outline(NamedTuple):
 
     family: str
     scenario: Scenario | PlainScenario
-    split: str = "train"
+    split: str
 
 
 class Scenarios:
@@ -150,16 +150,14 @@ class Scenarios:
 
     @functools.lru_cache(maxsize=4)  # noqa: B019
     def _round(self, seed: int, round_: int) -> Sequence[Outline]:
-        outlines = []
+        chosen: list[tuple[str, Scenario | PlainScenario]] = []
         for family, count in self.families.items():
             turns: Sequence[Scenario | PlainScenario] = self._turns.get(family, self._plain)
             numbers = range(round_ * count, (round_ + 1) * count)
-            outlines += [Outline(family, turns[number % len(turns)]) for number in numbers]
-        seeds.rng(seed, "order", round_).shuffle(outlines)
-        in_test = sample_test(
-            [outline.scenario.calls for outline in outlines], seeds.rng(seed, "test", round_)
-        )
-        return [o._replace(split="test") if n in in_test else o for n, o in enumerate(outlines)]
+            chosen += [(family, turns[number % len(turns)]) for number in numbers]
+        seeds.rng(seed, "order", round_).shuffle(chosen)
+        in_test = sample_test([scenario.calls for _, scenario in chosen], seeds.rng(seed, "test", round_))
+        return [Outline(*pair, "test" if n in in_test else "train") for n, pair in enumerate(chosen)]
 
 
 def _read_tips(folder: Path) -> tuple[Tip, ...]:
