@@ -1,8 +1,7 @@
 """The flags of `gtapolicy generate` and `gtapolicy import`, which are also the config in the manifest."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from harness.errors import UserError
 
@@ -44,11 +43,3 @@ class GenerateConfig(PolicyConfig):
             raise UserError("invented_tools: expected it without --rules, got both; omit one of them")
         if self.invented_rules and not self.invented_tools:
             raise UserError("invented_rules: expected --invented-tools too, got --invented-rules alone")
-
-    def settings(self) -> dict[str, Any]:
-        """As in a manifest. The default size is that of earlier versions, so the digest is the same."""
-        settings = asdict(self)
-        if (self.train, self.test) == (GenerateConfig.train, GenerateConfig.test):
-            del settings["train"], settings["test"]
-            settings["scale"] = 1
-        return settings

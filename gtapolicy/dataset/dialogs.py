@@ -35,8 +35,6 @@ class Step:
     arguments: Mapping[str, Argument]
     # What the tool returned, as a model reads it in the interaction history.
     returned: str
-    # Whether the image contains mathematical expressions, which must be read with MathOCR.
-    math: bool = False
     # Where the value of each argument comes from, in words, for the gold reasoning.
     origins: Mapping[str, str] = field(default_factory=dict)
     # The name of the policy's tip from which the call follows; "" if it follows from the tool's description.

@@ -46,27 +46,22 @@ class DialogGenerator(Generator[Block]):
         self.config, self.sizes = config, {"train": config.train, "test": config.test}
         self.count = -(-sum(self.sizes.values()) // BLOCK)
         self.scenarios, self.pair = _source(config)
-        fields = {"dialogs": "made up", **config.settings(), "scenarios": self.scenarios.digest}
-        self.spec = _spec(config, fields)
+        self.spec = _spec(config, {"dialogs": "generated", "scenarios": self.scenarios.digest})
 
     def block(self, number: int) -> Block:
         return Block(number, block_folder(number, self.count), share(self.sizes, number, self.count))
 
     def jobs(self, out: Path, block: Block) -> list[Job]:
         # Workers may run in another folder.
-        given = self.config
-        paths = {name: path.resolve() for name in ("rules", "scenarios") if (path := getattr(given, name))}
-        config = replace(given, **paths)
+        given = {name: getattr(self.config, name) for name in ("rules", "scenarios")}
+        config = replace(self.config, **{name: path and path.resolve() for name, path in given.items()})
         return [DialogJob(config, str(number), block.folder) for number in self._calls(block)]
 
     def write(self, out: Path, block: Block, results: Sequence[JobResult]) -> None:
         drawn = (msgspec.json.decode(result.record, type=Dialog) for result in results)
         calls = self._calls(block).values()
         dialogs = [replace(d, steps=d.steps[:n]) for d, n in zip(drawn, calls, strict=True)]
-        names = (FAMILY, "instances", *([block.number] if block.number else ()))
-        rng = seeds.rng(self.config.seed, *names)
-        # Earlier versions drew something else here, and digests depend on it.
-        rng.sample(dialogs, len(dialogs))
+        rng = seeds.rng(self.config.seed, FAMILY, "instances", block.number)
         instances.write(out, block, self.pair, dialogs, rng)
 
     def _calls(self, block: Block) -> dict[int, int]:
@@ -122,7 +117,7 @@ def import_gta(gta: Path, out: Path, config: PolicyConfig) -> tuple[Manifest, li
     # Without the tips of generated dialogs, because the calls of the real GTA do not always follow them.
     pair = _pair(rules.load(config.rules), seeds.rng(config.seed, FAMILY, "policy"), config)
     dialogs, pictures, skipped = importer.read(gta, pair.table)
-    spec = _spec(config, {"dialogs": "GTA", **asdict(config)})
+    spec = _spec(config, {"dialogs": "GTA"})
     with benchmark.creating(out, spec) as finished:
         if finished is not None:
             return finished, skipped
@@ -142,7 +137,8 @@ def _pair(table: RuleTable, rng: random.Random, config: PolicyConfig) -> PolicyP
 
 
 def _spec(config: PolicyConfig, fields: Mapping[str, object]) -> BenchmarkSpec:
-    """With the digest of the user's rules, not their path."""
+    """With the digest of the user's rules and scenarios, not their paths."""
     table = rules.load(config.rules)
     digest = hashlib.sha256(msgspec.json.encode(table)).hexdigest()
-    return BenchmarkSpec(FAMILY, {**fields, "rules": "paper" if table == rules.load() else digest}, {})
+    own = {**fields, "rules": "paper" if table == rules.load() else digest}
+    return BenchmarkSpec(FAMILY, {**asdict(config), **own}, {})

@@ -126,7 +126,7 @@ def _steps(turns: list[Mapping[str, Any]], table: RuleTable, photos: _Photos) ->
             result = reply.get("content", "") if reply.get("role") == "tool" else ""
             text = result.get("content", "") if isinstance(result, dict) else result
             text = text if isinstance(text, str) else json.dumps(text, ensure_ascii=False)
-            yield Step(tool.name, arguments, str(photos.renamed(text)), math=tool.name == "MathOCR")
+            yield Step(tool.name, arguments, str(photos.renamed(text)))
 
 
 def _arguments(tool: Tool, arguments: Any) -> Iterator[tuple[str, Argument]]:

@@ -11,7 +11,8 @@ from gtapolicy.pictures.svg import FACES
 from harness.errors import UserError
 
 DPI = 100
-INK = "#333333"
+# Sizes in points. Labels and numbers are as large as the letters of other documents.
+TITLE_SIZE, SIZE = 18, 15
 # The texts of a chart: those that OCR reads as one line, such as a label and its number, by the line's name.
 Texts = dict[str, list[Any]]
 
@@ -29,12 +30,13 @@ def chart(values: Mapping[str, Any]) -> Drawing:
     axes = figure.add_axes((0.08, 0.12, 0.84, 0.7), facecolor=values["background"])
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)
-    title = figure.text(0.5, 0.93, values["title"], size=15, ha="center", va="center")
+    title = figure.text(0.5, 0.93, values["title"], ha="center", va="center")
     texts = {"title": [title], **KINDS[kind](axes, values)}
     for text in figure.findobj(Text):
         # By file, because the machine may have another version of a font with the same name.
         file = font_folder() / FACES[f"{face} bold" if text is title else face][0]
-        text.set_fontproperties(FontProperties(fname=file, size=text.get_fontsize()))
+        properties = FontProperties(fname=file, size=TITLE_SIZE if text is title else SIZE)
+        text.set(fontproperties=properties, color="#333333")
     # The places of texts are known only after a layout.
     figure.draw_without_rendering()
     boxes = {name: union([_box(part, height) for part in parts]) for name, parts in texts.items()}
@@ -55,7 +57,7 @@ def _box(text: Any, height: float) -> Box:
 
 def _bars(axes: Any, values: Mapping[str, Any]) -> Texts:
     bars = axes.bar(values["labels"], values["numbers"], width=0.62, color=values["colors"][0], zorder=2)
-    written = axes.bar_label(bars, padding=3, fontsize=12, color=INK)
+    written = axes.bar_label(bars, padding=3)
     _plain_axes(axes, "y")
     return _labels_and_numbers(axes, values, written)
 
@@ -63,7 +65,7 @@ def _bars(axes: Any, values: Mapping[str, Any]) -> Texts:
 def _horizontal_bars(axes: Any, values: Mapping[str, Any]) -> Texts:
     axes.set_position((0.22, 0.05, 0.68, 0.78))
     bars = axes.barh(values["labels"], values["numbers"], height=0.62, color=values["colors"][1], zorder=2)
-    written = axes.bar_label(bars, padding=4, fontsize=12, color=INK)
+    written = axes.bar_label(bars, padding=4)
     axes.invert_yaxis()
     _plain_axes(axes, "x")
     axes.spines["bottom"].set_visible(False)
@@ -77,7 +79,7 @@ def _line(axes: Any, values: Mapping[str, Any]) -> Texts:
 
     style = {"linewidth": 2.6, "marker": "o", "markerfacecolor": "white", "zorder": 2}
     axes.plot(values["labels"], values["numbers"], color=values["colors"][2], **style)
-    beside = {"xytext": (0, 9), "textcoords": "offset points", "ha": "center", "color": INK, "zorder": 3}
+    beside = {"xytext": (0, 9), "textcoords": "offset points", "ha": "center", "zorder": 3}
     halo = [withStroke(linewidth=4, foreground="w")]
     points = enumerate(values["numbers"])
     written = [axes.annotate(str(point[1]), point, path_effects=halo, **beside) for point in points]
@@ -92,7 +94,7 @@ def _pie(axes: Any, values: Mapping[str, Any]) -> Texts:
     style = {"startangle": 90, "counterclock": False, "wedgeprops": {"edgecolor": "white", "linewidth": 1.6}}
     slices, *_ = axes.pie(values["numbers"], colors=values["colors"], **style)
     entries = [f"{label} {number}" for label, number in zip(values["labels"], values["numbers"], strict=True)]
-    beside = {"loc": "center left", "bbox_to_anchor": (1.0, 0.5), "frameon": False, "fontsize": 12}
+    beside = {"loc": "center left", "bbox_to_anchor": (1.0, 0.5), "frameon": False}
     legend = axes.legend(slices, entries, **beside)
     return {label: [text] for label, text in zip(values["labels"], legend.get_texts(), strict=True)}
 
@@ -100,8 +102,7 @@ def _pie(axes: Any, values: Mapping[str, Any]) -> Texts:
 def _plain_axes(axes: Any, numbers: str) -> None:
     """Only grid lines on the axis of the numbers, because each number is written in the chart."""
     axes.grid(axis=numbers, color="#dddddd", zorder=0)
-    axes.tick_params(axis=numbers, length=0, **{f"label{'left' if numbers == 'y' else 'bottom'}": False})
-    axes.tick_params(axis="x" if numbers == "y" else "y", length=0, labelsize=12, labelcolor=INK)
+    axes.tick_params(length=0, **{f"label{'left' if numbers == 'y' else 'bottom'}": False})
 
 
 def _labels_and_numbers(axes: Any, values: Mapping[str, Any], written: Sequence[Any]) -> Texts:

@@ -17,8 +17,6 @@ from gtapolicy.pictures.drawing import Box, Drawing, TextLine, font_folder
 from harness.errors import UserError
 
 LIBRARY = Path(__file__).with_name("templates") / "document.typ"
-# Positions are measured at this scale, because an image has whole pixels.
-MEASURED = 2
 
 
 def document(template: Path, values: Mapping[str, object]) -> Drawing:
@@ -33,7 +31,7 @@ def document(template: Path, values: Mapping[str, object]) -> Drawing:
         return Image.open(io.BytesIO(page)).convert("RGBA")
 
     try:
-        size = paint(MEASURED).size
+        width, height = paint(1).size
         found = json.loads(compiler.query("<line>", field="value"))
     except typst.TypstError as error:
         raise UserError(f"{template}: expected a Typst template, but {error.message}") from None
@@ -42,7 +40,7 @@ def document(template: Path, values: Mapping[str, object]) -> Drawing:
         box = Box(line["x"], line["y"], line["x"] + line["width"], line["y"] + line["height"])
         lines.append(TextLine(line["text"], box))
         boxes[line["name"]] = [box]
-    return Drawing(size[0] / MEASURED, size[1] / MEASURED, lines, boxes, paint)
+    return Drawing(width, height, lines, boxes, paint)
 
 
 @functools.cache

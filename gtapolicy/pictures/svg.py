@@ -37,7 +37,6 @@ ASPECTS = {name: (kind["box"][2] - kind["box"][0]) / 100 for name, kind in STORE
 # Pillow's names for the anchors of texts in SVG, at half the height of the letters.
 ANCHORS = {"start": "lm", "middle": "mm", "end": "rm"}
 
-
 # An image that is not part of the SVG: the position of its upper left corner, and how it is painted.
 Layer = tuple[float, float, Callable[[float], Image.Image]]
 
@@ -87,6 +86,7 @@ class Canvas:
         own = {name: getattr(self, name) for name in shapes}
         shades = {name: functools.partial(self._shade, name) for name in STORED["shades"]}
         draws = {"choice": rng.choice, "between": rng.randint, "uniform": rng.uniform}
+        draws["shuffled"] = lambda values: rng.sample(list(values), len(values))
         known = {"colors": STORED["colors"], "aspects": ASPECTS, "math_size": math_size}
         self.names = own | shades | draws | known
 

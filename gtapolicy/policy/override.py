@@ -1,7 +1,7 @@
 """Overrides: the same tools with changed version rules (paper, Policy Override)."""
 
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -45,7 +45,7 @@ def _change_bands(tool: Tool, table: RuleTable, rng: random.Random) -> Tool:
     for name, span in table.profile.items():
         if isinstance(span, Span):
             bands = [band for rule in rules if isinstance(band := rule.when.get(name), Band)]
-            thresholds = sorted({_below(*bound) for band in bands for bound in _bounds(band)})
+            thresholds = sorted({_below(*bound) for band in bands for bound in band.bounds.items()})
             new = _new_numbers(thresholds, name, span, tool, rng)
             rules = tuple(_moved(rule, name, new) for rule in rules)
     return msgspec.structs.replace(tool, rules=rules)
@@ -66,13 +66,8 @@ def _moved(rule: Rule, name: str, new: Mapping[int, int]) -> Rule:
     """The rule with other thresholds of a profile field."""
     if not isinstance(band := rule.when.get(name), Band):
         return rule
-    moved = {kind: new[_below(kind, number)] + (kind not in BELOW) for kind, number in _bounds(band)}
+    moved = {kind: new[_below(kind, number)] + (kind not in BELOW) for kind, number in band.bounds.items()}
     return msgspec.structs.replace(rule, when={**rule.when, name: Band(**moved)})
-
-
-def _bounds(band: Band) -> Iterator[tuple[str, int]]:
-    """The kind and the number of each bound."""
-    return ((kind, number) for kind, number in msgspec.structs.asdict(band).items() if number is not None)
 
 
 def _below(kind: str, number: int) -> int:

@@ -8,7 +8,7 @@ import json
 from gtapolicy.dataset.dialogs import Step
 from gtapolicy.grading.calls import Call
 from gtapolicy.policy.rules import Profile, RuleTable, versioned
-from gtapolicy.policy.wording import condition
+from gtapolicy.policy.wording import condition, exclusion_text
 from harness.parsing import in_box
 
 
@@ -30,10 +30,8 @@ def gold(table: RuleTable, profile: Profile, step: Step, done: int) -> str:
 
 
 def _version(table: RuleTable, profile: Profile, step: Step) -> list[str]:
-    if step.math:
-        return [f"{e.condition[0].upper()}{e.condition[1:]}, so {e.use} is used and not {e.instead_of}."
-                for e in table.exclusions if e.use == step.tool]  # fmt: skip
     if (rule := table.tool(step.tool).rule(profile)) is None:
-        return [f"{step.tool} has no versions."]
+        exclusions = [exclusion_text(e) for e in table.exclusions if e.use == step.tool]
+        return exclusions or [f"{step.tool} has no versions."]
     name = versioned(step.tool, rule.use)
     return [f"The user has {rule.facts(profile)}. If {condition(rule)}, use {name}. So {name} holds."]

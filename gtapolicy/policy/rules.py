@@ -45,6 +45,11 @@ class Band(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     lt: int | None = None
     le: int | None = None
 
+    @property
+    def bounds(self) -> dict[str, int]:
+        """The number of each bound that it has, by the kind of bound."""
+        return {kind: n for kind, n in msgspec.structs.asdict(self).items() if n is not None}
+
     def contains(self, number: int) -> bool:
         above = (self.gt is None or number > self.gt) and (self.ge is None or number >= self.ge)
         below = (self.lt is None or number < self.lt) and (self.le is None or number <= self.le)
@@ -105,18 +110,18 @@ class Tool(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def thresholds(self, field: str) -> list[int]:
         """The bounds of all bands of this profile field, in increasing order."""
         bands = [p for rule in self.rules if isinstance(p := rule.when.get(field), Band)]
-        bounds = {bound for band in bands for bound in msgspec.structs.astuple(band)}
-        return sorted(bounds - {None})
+        return sorted({number for band in bands for number in band.bounds.values()})
 
 
-class Exclusion(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"condition": "if"}):
+class Exclusion(msgspec.Struct, frozen=True, rename={"condition": "if"}):
     """If the image has a certain property, a tool must not be called and another is used instead."""
+
+    # Unknown fields are ignored, because files of earlier versions also have a short name of the property.
 
     instead_of: str
     use: str
-    # The property in words, and its short name.
+    # The property in words.
     condition: str
-    fact: str
 
 
 class Tip(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -3,9 +3,7 @@
 import re
 from collections.abc import Iterator
 
-import msgspec
-
-from gtapolicy.policy.rules import Argument, Band, Predicate, Rule, RuleTable, Tool, versioned
+from gtapolicy.policy.rules import Argument, Band, Exclusion, Predicate, Rule, RuleTable, Tool, versioned
 from harness.text import enumeration
 
 HEAD = (
@@ -32,8 +30,7 @@ def policy_text(table: RuleTable, name: str) -> str:
     for tool in table.tools:
         if tool.rules:
             lines += ["", *_rules_text(tool)]
-            lines += [f"- If {e.condition}, use {e.use}, whatever the profile." for e in table.exclusions
-                      if e.instead_of == tool.name]  # fmt: skip
+            lines += [f"- {exclusion_text(e)}" for e in table.exclusions if e.instead_of == tool.name]
     if table.tips:
         lines += ["", "Tips", *(f"- {tip.text}" for tip in table.tips)]
     return "\n".join(lines) + "\n"
@@ -51,6 +48,10 @@ def _rules_text(tool: Tool) -> Iterator[str]:
         yield f"- If {condition(rule)}, use {versioned(tool.name, rule.use)}."
 
 
+def exclusion_text(exclusion: Exclusion) -> str:
+    return f"If {exclusion.condition}, use {exclusion.use}, whatever the profile."
+
+
 def condition(rule: Rule) -> str:
     """Such as "credits is above 250 and at most 750, and account_type is A or B"."""
     return ", and ".join(f"{name} is {_phrase(predicate)}" for name, predicate in rule.when.items())
@@ -65,8 +66,7 @@ def parse_condition(text: str) -> dict[str, Predicate]:
 def _phrase(predicate: Predicate) -> str:
     if not isinstance(predicate, Band):
         return enumeration(predicate, "or")
-    bounds = msgspec.structs.asdict(predicate)
-    return " and ".join(form.format(bounds[b]) for b, form in BOUNDS.items() if bounds[b] is not None)
+    return " and ".join(BOUNDS[kind].format(number) for kind, number in predicate.bounds.items())
 
 
 def _parse_predicate(phrase: str) -> Predicate:

@@ -39,9 +39,9 @@ NUMBERS_PER_DIALOG = 3
 LIBRARY = Path(__file__).with_name("library")
 # A folder of scenarios can have tips in this file.
 TIPS = "tips.toml"
-# The family of plain dialogs. A round has this many for each tool that no other dialog calls, and as many as
-# GTA has dialogs if there are no others.
-PLAIN, PLAIN_QUERIES, QUERIES = "plain", 16, 229
+# The family of plain dialogs. A round has this many for each tool that no other dialog calls, and only plain
+# ones if there are no others.
+PLAIN, PLAIN_QUERIES = "plain", 16
 
 
 class Outline(NamedTuple):
@@ -49,7 +49,7 @@ class Outline(NamedTuple):
 
     family: str
     scenario: Scenario | PlainScenario
-    split: str = "train"
+    split: str
 
 
 class Scenarios:
@@ -118,7 +118,7 @@ class Scenarios:
         called = {call.tool for turns in fitting._turns.values() for s in turns for call in s.step}
         fitting.families = {name: count for name, count in self.families.items() if fitting._turns[name]}
         if others := [tool for tool in table.tools if tool.name not in called]:
-            fitting.families[PLAIN] = PLAIN_QUERIES * len(others) if fitting.families else QUERIES
+            fitting.families[PLAIN] = PLAIN_QUERIES * len(others) if fitting.families else self.queries
             calls = range(1, MAX_CALLS + 1)
             fitting._plain = [PlainScenario(tool, n, others) for tool in others for n in calls]
         return fitting
@@ -150,16 +150,14 @@ class Scenarios:
 
     @functools.lru_cache(maxsize=4)  # noqa: B019
     def _round(self, seed: int, round_: int) -> Sequence[Outline]:
-        outlines = []
+        chosen: list[tuple[str, Scenario | PlainScenario]] = []
         for family, count in self.families.items():
             turns: Sequence[Scenario | PlainScenario] = self._turns.get(family, self._plain)
             numbers = range(round_ * count, (round_ + 1) * count)
-            outlines += [Outline(family, turns[number % len(turns)]) for number in numbers]
-        seeds.rng(seed, "order", round_).shuffle(outlines)
-        in_test = sample_test(
-            [outline.scenario.calls for outline in outlines], seeds.rng(seed, "test", round_)
-        )
-        return [o._replace(split="test") if n in in_test else o for n, o in enumerate(outlines)]
+            chosen += [(family, turns[number % len(turns)]) for number in numbers]
+        seeds.rng(seed, "order", round_).shuffle(chosen)
+        in_test = sample_test([scenario.calls for _, scenario in chosen], seeds.rng(seed, "test", round_))
+        return [Outline(*pair, "test" if n in in_test else "train") for n, pair in enumerate(chosen)]
 
 
 def _read_tips(folder: Path) -> tuple[Tip, ...]:

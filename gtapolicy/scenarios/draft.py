@@ -128,4 +128,4 @@ def _step(template: StepTemplate, evaluator: Evaluator) -> Step:
     evaluator.names["arguments"] = arguments
     returned = evaluator.text(template.returns)
     origins = {name: template.origins.get(name, "the query") for name in arguments}
-    return Step(template.tool, arguments, returned, template.tool == "MathOCR", origins, template.tip)
+    return Step(template.tool, arguments, returned, origins, template.tip)

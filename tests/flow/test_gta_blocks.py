@@ -76,8 +76,7 @@ def test_the_default_is_one_round_and_a_million_calls_have_other_dialogs(
     monkeypatch.setattr(generate, "BLOCK", 25_000)
     default, million = generators((451, 106), (10**6, 1000))
     assert list(default._calls(default.block(0))) == list(range(229))
-    assert default.spec.config["scale"] == 1 and "train" not in default.spec.config
-    assert (million.count, million.spec.config["train"]) == (41, 10**6)
+    assert [(g.count, g.spec.config["train"]) for g in (default, million)] == [(1, 451), (41, 10**6)]
     plans = [million._calls(million.block(number)) for number in (0, 40)]
     assert not plans[0].keys() & plans[1].keys()
     assert {sum(plan.values()) for plan in plans} <= {24_414, 24_415, 24_416}

@@ -85,7 +85,7 @@ def test_irregular_entries_are_imported(gta: Path, tmp_path: Path) -> None:
     assert by_id["gta-0002"].steps[0].arguments == {"image": "image/image_77.jpg", "bbox": "(1, 2, 30, 40)"}
     assert by_id["gta-0003"].steps[1].arguments["image"] == "image/dummy_generated_image.jpg"
     assert "bbox" not in by_id["gta-0004"].steps[0].arguments
-    assert by_id["gta-0005"].steps[0].math
+    assert by_id["gta-0005"].steps[0].tool == "MathOCR"
     assert by_id["gta-0006"].steps[0].arguments["top1"] is False
     assert by_id["gta-0001"].open is False
     assert by_id["gta-0000"].open is True

@@ -7,7 +7,7 @@ from harness.files.benchmark import Benchmark
 
 TEXT = "9af93f2cbb03114328d9ca23a640f5d9d781e9311248eb12c9870a1886de0c42"
 VISUAL = "19905efa0b465068af052b290f8e6f08e992f0b25309b98ed0c6341dcae3a2fd"
-RULES = "48681cb97b99c7b9d7bd3c611b0a1e0e7d998bafd716d88050aec66ed3476123"
+RULES = "fcfe5658b980fd0e06bbd8fcc0e4886a95b1388163e212c0c22b10e5f2dc2d82"
 PROMPT = Path(__file__).with_name("prompt.txt")
 
 

@@ -21,7 +21,7 @@ CUES = {
     "new-image": r"new image|fresh image",
     "unnamed": r"count (them|these)|count what|items",
     "search": r"year of (publication|birth)|(founding|first) year|(ticket price|price of this)"
-    r"|number of (pages|employees|works|visitors|farms)|several reviews",
+    r"|number of (pages|employees|works|visitors|servings)|several reviews",
     "search-count": r"almanac",
 }
 # The words of a query that points to the words in the image.

@@ -11,7 +11,7 @@ from gtapolicy.grading.calls import Call
 from gtapolicy.grading.check import check_citations
 from gtapolicy.grading.error_analysis import first_error
 from gtapolicy.grading.family import GtaRecall
-from gtapolicy.policy import reasoning, rules
+from gtapolicy.policy import reasoning, rules, wording
 from gtapolicy.policy.override import make_override
 from harness.files.benchmark import Benchmark
 from harness.parsing import in_box
@@ -24,6 +24,12 @@ PROFILE = {"account_type": "B", "credits": 400, "age": 30}
 STEP = Step("OCR", {"image": "image/image_1.jpg"}, "TOTAL 12", origins={"image": "the list of images"})
 GOLD = reasoning.gold(TABLE, PROFILE, STEP, 0)
 FACTS = {"profile": PROFILE, "history": [Call("ImageDescription_v3", {"image": "a"}).to_json()]}
+
+
+def test_gold_reasoning_quotes_an_exclusion_as_the_policy_does() -> None:
+    gold = reasoning.gold(TABLE, PROFILE, Step("MathOCR", {"image": "image/image_1.jpg"}, "x"), 0)
+    sentence = "If the image holds mathematical expressions, use MathOCR, whatever the profile."
+    assert sentence in gold and sentence in wording.policy_text(TABLE, "GTA-Test")
 
 
 def test_gold_reasoning_cites_its_rule_correctly() -> None:
