@@ -10,7 +10,7 @@ from PIL import Image, ImageColor
 from harness.files import store
 
 _STORED = store.read_toml(Path(__file__).with_name("surfaces.toml"), dict[str, Any])
-DESKS, WALLS = _STORED["desks"], _STORED["walls"]
+DESKS, WALLS, SURFACES = _STORED["desks"], _STORED["walls"], tuple(_STORED["colors"])
 
 
 def surface_texture(name: str, width: int, height: int, noise: np.random.Generator) -> Image.Image:

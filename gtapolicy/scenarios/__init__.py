@@ -107,6 +107,7 @@ class Scenarios:
 
         A tool of the table is treated as a tool of GTA only if it has the same arguments.
         """
+        self._require_known(table)
         gta = {tool.name: tool.arguments for tool in rules.load().tools}
         tools = {tool.name for tool in table.tools if gta.get(tool.name, tool.arguments) == tool.arguments}
         tips = {"", *(tip.name for tip in table.tips)}
@@ -122,6 +123,20 @@ class Scenarios:
             calls = range(1, MAX_CALLS + 1)
             fitting._plain = [PlainScenario(tool, n, others) for tool in others for n in calls]
         return fitting
+
+    def _require_known(self, table: RuleTable) -> None:
+        """Raises UserError if a step names a tool, an argument or a tip that exists nowhere."""
+        gta = rules.load()
+        arguments: dict[str, set[str]] = {}
+        for tool in (*gta.tools, *table.tools):
+            arguments.setdefault(tool.name, set()).update(argument.name for argument in tool.arguments)
+        tips = {tip.name for tip in (*gta.tips, *self.tips, *table.tips)}
+        for scenario in (scenario for turns in self._turns.values() for scenario in turns):
+            for number, step in enumerate(scenario.step):
+                scenario.require_one_of(f"step.{number}.tool", [step.tool], arguments)
+                scenario.require_one_of(f"step.{number}.tip", [step.tip] if step.tip else [], tips)
+                for field, given in (("arguments", step.arguments), ("origins", step.origins)):
+                    scenario.require_one_of(f"step.{number}.{field}", given, arguments[step.tool])
 
     def dialog(self, seed: int, number: int) -> Dialog:
         """The dialog with this number, from 0."""

@@ -17,6 +17,7 @@ from gtapolicy.grading.expression import ERRORS
 from gtapolicy.pictures.camera import CameraView, frontal_view, tilted_view
 from gtapolicy.pictures.charts import chart
 from gtapolicy.pictures.documents import document
+from gtapolicy.pictures.surfaces import SURFACES
 from gtapolicy.pictures.svg import TEMPLATES, svg
 from gtapolicy.scenarios.expressions import Evaluator, NothingToChoose
 from gtapolicy.scenarios.scenario import Scenario, StepTemplate
@@ -107,6 +108,8 @@ def _view(scenario: Scenario, name: str, evaluator: Evaluator, rng: Random) -> C
             )
         drawing = document(file, values) if file.suffix == ".typ" else svg(file, values, rng)
     surface = str(evaluator.value(spec.get("surface", "''")))
+    if surface and surface not in SURFACES:
+        raise UserError(f"surface: expected one of {', '.join(SURFACES)}; got {surface}")
     margin = float(evaluator.value(spec.get("margin", 0.06)))
     return tilted_view(drawing, surface, rng, margin) if surface else frontal_view(drawing, rng)
 

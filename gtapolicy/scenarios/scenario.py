@@ -7,7 +7,7 @@ same format without a family: their facts come first, and the scenario replaces 
 import re
 import tomllib
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -96,6 +96,14 @@ class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                     return place if place.startswith(own) else f"{own}, based on {place}"
             field = field.rpartition(".")[0]
         return own
+
+    def require_one_of(self, field: str, given: Iterable[str], known: Collection[str]) -> None:
+        """Raises UserError with the place of a field if it names something that is not known."""
+        if unknown := [name for name in given if name not in known]:
+            names = ", ".join(sorted(known))
+            raise UserError(
+                f"{self.place(field)}: {field}: expected one of {names}; got {', '.join(unknown)}"
+            )
 
 
 def read(path: Path) -> Scenario:

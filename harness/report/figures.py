@@ -12,7 +12,6 @@ from harness.files import kinds, store
 from harness.files.kinds import RESPONSES
 from harness.judge.summary import Judgement
 from harness.metrics import metric
-from harness.metrics.metric import DASH
 from harness.records import BatchCheck, Distribution, Json, Report, ReportRow, Response, Run, Session, Usage
 from harness.report import prices
 from harness.report.page import by_metric, is_headline, render_page, unit
@@ -145,19 +144,25 @@ def differences(reports: Mapping[str, Report]) -> Iterator[str]:
     for (benchmark, _), members in on.items():
         settings = {name: _settings(report) for name, report in members.items()}
         for setting in dict.fromkeys(key for found in settings.values() for key in found):
-            values = {name: str(found.get(setting, DASH)) for name, found in settings.items()}
-            if len(set(values.values())) > 1:
-                listed = ", ".join(f"{value} ({name})" for name, value in values.items())
-                yield f"the runs on {benchmark} differ in {setting}: {listed}"
+            names: dict[str, list[str]] = {}
+            for name, found in settings.items():
+                if setting in found:  # the seed has no effect at temperature 0
+                    names.setdefault(str(found[setting]), []).append(name)
+            if len(names) > 1:
+                listed = (
+                    f"{v} ({', '.join(n) if len(n) < 4 else f'{len(n)} runs'})" for v, n in names.items()
+                )
+                yield f"the runs on {benchmark} differ in {setting}: {', '.join(listed)}"
 
 
 def _settings(report: Report) -> dict[str, Any]:
     """What determines the questions and the scores, besides model and variants."""
     run = report.run
-    limit = run.limit if run.limit is not None else "none"
-    sampling = {k.replace("_", " "): v for k, v in run.sampling.items() if k != "batch_size"}
-    fixed = {"content": run.digest[:12], "limit": limit, "samples": run.samples, "scorer": report.scorer}
-    return fixed | sampling
+    limit = "none" if run.limit is None or run.limit >= (report.available or 0) else run.limit
+    without_effect = {"batch_size"} if run.sampling.get("temperature") else {"batch_size", "top_p", "seed"}
+    sampling = {k.replace("_", " "): v for k, v in run.sampling.items() if k not in without_effect}
+    fixed = {"their questions (digest)": run.digest[:12], "limit": limit}
+    return fixed | {"samples": run.samples, "scorer": report.scorer} | sampling
 
 
 def benchmark_name(run: Run) -> str:

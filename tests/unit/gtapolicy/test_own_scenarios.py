@@ -110,6 +110,11 @@ def test_a_scenario_with_its_own_tool_and_template(tmp_path: Path) -> None:
             r"fine\.toml, based on .+calculate\.toml, line \d+: step\.1: .+'expression' is not defined",
         ),
         ('"board"', '"fine"', r"fine\.toml: based_on: .+ based on itself"),
+        (
+            "[facts]",
+            """[picture.board]\nsurface = "'moon'"\n[facts]""",
+            r"fine\.toml, line 4: picture\.board: surface: expected one of .*brick.*; got moon",
+        ),
         ("[[question]]", "[[question]", r"fine\.toml: expected a TOML file, but"),
         ("ask = [", "asks = [", r"fine\.toml, line 13: question\.0\.asks: .+"),
         ("dialogs", 'require = ["1 > 2"]\ndialogs', r"fine\.toml, line 2: require: expected facts"),
@@ -119,6 +124,32 @@ def test_a_mistake_is_reported_with_its_place(tmp_path: Path, old: str, new: str
     (tmp_path / "fine.toml").write_text(EXAMPLE.replace(old, new, 1))
     with pytest.raises(UserError, match=message):
         Scenarios(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('"SizeReader"', '"SizeReadr"', r"line 12: step\.0\.tool: expected one of .*OCR.*; got SizeReadr"),
+        ("color = ", "colour = ", r"line 13: step\.0\.arguments: expected one of color, image; got colour"),
+        ("origins.color", "origins.hue", r"line 14: step\.0\.origins: expected one of color, image; got hue"),
+        (
+            "returns",
+            'tip = "none such"\nreturns',
+            r"line 15: step\.0\.tip: expected one of .*; got none such",
+        ),
+    ],
+)
+def test_a_tool_argument_or_tip_that_does_not_exist_is_reported(
+    tmp_path: Path, old: str, new: str, message: str
+) -> None:
+    before, after = OWN.split("[[step]]")
+    (tmp_path / "card.toml").write_text(f"{before}[[step]]{after.replace(old, new, 1)}")
+    (tmp_path / "card.typ").write_text(CARD)
+    own_rules = tmp_path / "rules.txt"
+    own_rules.write_text(RULES)
+    scenarios = Scenarios(tmp_path)
+    with pytest.raises(UserError, match=rf"card\.toml, {message}"):
+        scenarios.for_table(rules.load(own_rules))
 
 
 def test_each_question_is_drawn(tmp_path: Path) -> None:
