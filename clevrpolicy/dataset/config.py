@@ -35,7 +35,7 @@ class Config:
     """Layers of conditions, N: 1..8 (2, 4 and 6 in the paper). They give 2, 4, 8, 16, 28, 40, 52 and 64
     responses; chance is 2.5 % at 6. At 1, override always expects the other one of the two responses."""
     policies: int = 10
-    """Number of policies, each with another one that overrides it."""
+    """Number of policies, each with three others that override it."""
     train: int = 2000
     """Training instances per policy."""
     test: int = 200

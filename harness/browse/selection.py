@@ -110,7 +110,7 @@ def _read_run(benchmark: Benchmark, folder: Path, name: str) -> ShownRun:
         if score.key not in responses:
             raise UserError(
                 f"{folder / kinds.RESPONSES}: expected a response for each score, got none to "
-                f"{score.instance}; run the same `harness eval` command again"
+                f"{score.instance}; run the same command again"
             )
         if score.instance in instances and score.variant in VARIANTS:
             result = Result(instances[score.instance], VARIANTS[score.variant], responses[score.key], score)

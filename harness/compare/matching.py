@@ -56,9 +56,7 @@ def sides_in(folder: Path) -> tuple[dict[Key, Side], list[Unmatched]]:
     for path in found:
         run = store.read_json(path / "run.json", Run)
         if not (path / "scores.jsonl").is_file():
-            unfinished.append(
-                Unmatched(str(path), "unfinished: run the same `harness eval` command again to complete it")
-            )
+            unfinished.append(Unmatched(str(path), "unfinished: run the same command again to complete it"))
             continue
         report = path / "report.json"
         scorer = read_report(path).scorer if report.is_file() else ""

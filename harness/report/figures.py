@@ -109,7 +109,7 @@ def write_report(report: Report, results: Results, out: Path) -> None:
 
 def read_report(run: Path) -> Report:
     """The report of a finished run. Raises UserError if its responses were changed since they were scored."""
-    again = "run the same `harness eval` command again"
+    again = "run the same command again"
     if not (run / "report.json").is_file():
         kinds.require(run, kinds.RUN)
         raise UserError(f"{run}: unfinished: {again} to complete it")
