@@ -121,7 +121,7 @@ def _without_clusters(*sides: Side) -> Iterator[str]:
     if all(score.cluster is None for side in sides for scores in side.scores.values() for score in scores):
         yield (
             f"{sides[0].run} and {sides[1].run} were scored by an old version, so intervals ignore "
-            "shared images and policies: run the same command again for one of them"
+            "shared images and policies: run the same `harness eval` command again for one of them"
         )
 
 
