@@ -158,10 +158,10 @@ def differences(reports: Mapping[str, Report]) -> Iterator[str]:
 def _settings(report: Report) -> dict[str, Any]:
     """What determines the questions and the scores, besides model and variants."""
     run = report.run
-    limit = "none" if run.limit is None or run.limit >= (report.available or 0) else run.limit
+    everything = run.limit is None or (report.available is not None and run.limit >= report.available)
     without_effect = {"batch_size"} if run.sampling.get("temperature") else {"batch_size", "top_p", "seed"}
     sampling = {k.replace("_", " "): v for k, v in run.sampling.items() if k not in without_effect}
-    fixed = {"their questions (digest)": run.digest[:12], "limit": limit}
+    fixed = {"their questions (digest)": run.digest[:12], "limit": "none" if everything else run.limit}
     return fixed | {"samples": run.samples, "scorer": report.scorer} | sampling
 
 

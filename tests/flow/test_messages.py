@@ -223,6 +223,20 @@ def test_report_names_the_settings_in_which_runs_on_one_benchmark_differ(
     assert "differ in samples: 1 (all), 3 (few) " in shown and "in temperature: 0.0 (all), 1.0 (few)" in shown
     assert shown.count("note: ") == 3 and "seed" not in shown
     assert "note: " not in run_here("harness", "report", str(tmp_path / "few"))[1]
+    # A limit that leaves nothing out is none.
+    every = (
+        "harness",
+        "eval",
+        str(text_folder),
+        "--model",
+        "oracle",
+        "--limit",
+        "999",
+        "--out",
+        str(tmp_path / "every"),
+    )
+    run_here(*every)
+    assert "note: " not in run_here("harness", "report", str(tmp_path / "all"), str(tmp_path / "every"))[1]
 
 
 def test_report_of_a_folder_skips_unfinished_runs(run_here: Run, text_folder: Path, tmp_path: Path) -> None:

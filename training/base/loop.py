@@ -45,7 +45,7 @@ from training.base.optimizer import Optimizer, compute_dtype
 from training.base.vision_pretraining import CellDataset, VisionBatch
 
 # Seconds of training between two evaluations. The state is saved after each. Evaluations count as training:
-# eight tasks with policies of up to six layers take 150 seconds on two cores.
+# eight tasks with policies of up to six layers take about 100 seconds on two cores.
 EVAL_INTERVAL = 900.0
 # Number of questions for each task in an evaluation.
 EVAL_QUESTIONS = 64

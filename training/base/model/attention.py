@@ -34,12 +34,12 @@ def training_attention(
     if attention_mask is None:
         output_BHTD = _attend(query_BHTD, key_BHTD, value_BHTD, scaling, None, module.is_causal)
     else:
-        policy = slice(query_BHTD.shape[2] - attention_mask.shape[2])
-        shared, asked = query_BHTD[:, :, policy], query_BHTD[:, :, policy.stop :]
-        key_BHPD, value_BHPD = key_BHTD[:, :, policy], value_BHTD[:, :, policy]
+        first = query_BHTD.shape[2] - attention_mask.shape[2]
+        before, last = query_BHTD[:, :, :first], query_BHTD[:, :, first:]
+        key_before, value_before = key_BHTD[:, :, :first], value_BHTD[:, :, :first]
         parts = (
-            _attend(shared, key_BHPD, value_BHPD, scaling, None, causal=True),
-            _attend(asked, key_BHTD, value_BHTD, scaling, attention_mask, causal=False),
+            _attend(before, key_before, value_before, scaling, None, causal=True),
+            _attend(last, key_BHTD, value_BHTD, scaling, attention_mask, causal=False),
         )
         output_BHTD = torch.cat(parts, dim=2)
     return output_BHTD.transpose(1, 2).contiguous(), None
