@@ -164,14 +164,14 @@ def steps_to_learn(
         "gradient_accumulation_steps": 1, "max_completion_length": 1, "max_steps": at_most, "seed": seed,
         "learning_rate": 1e-3, "lr_scheduler_type": "constant", "logging_steps": 10_000,
     }  # fmt: skip
-    reader = AutoModelForCausalLM.from_pretrained(base)
+    reader, processor = AutoModelForCausalLM.from_pretrained(base), TextProcessor(make_tokenizer())
     trainer = PerTokenTrainer(
         model=model,
-        teacher=None if teacher is None else Teacher(reader, TextProcessor(make_tokenizer()), teacher),
+        teacher=None if teacher is None else Teacher(reader, processor, teacher),
         reward_funcs=[is_right],
         args=GRPOConfig(output_dir=str(out), **(SETTINGS | LOSSES["grpo"] | own | settings)),
         train_dataset=Dataset.from_list(rows),
-        processing_class=make_tokenizer(),
+        processing_class=processor,
         callbacks=[callback],
         policy_rollout=policy_rollout,
     )

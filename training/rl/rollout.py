@@ -79,8 +79,8 @@ class PolicyRolloutTrainer(WarmupMixin, ResumeMixin, BoundedKl):
         self.stop_reason: str | None = None
         # The sampled batch while TRL's _generate_and_score_completions runs on it.
         self._rollouts: RolloutBatch | None = None
-        # While TRL's _generate samples, for each prompt how many of its first parts are a policy, and the
-        # prompts as they were read.
+        # While TRL's _generate samples a batch: for each prompt how many of its first parts are a policy, and
+        # the prompts as they were read.
         self._policy_parts: list[int] = []
         self._prompt_batches: list[PromptBatch] = []
         self._batches_without_variance, self._ever_varied = 0, False
@@ -140,8 +140,8 @@ class PolicyRolloutTrainer(WarmupMixin, ResumeMixin, BoundedKl):
         return super()._calculate_rewards(*args) if self._rollouts is None else self._rollouts.rewards_NF
 
     def _tokenize_prompts(self, prompts: list[Any]) -> Any:
-        """Replaces TRL's tokenization if responses are sampled here and some with a policy."""
-        if not any(self._policy_parts) or not self._samples_itself():
+        """Replaces TRL's tokenization if responses to these prompts are sampled here."""
+        if not self._policy_parts or not self._samples_itself():
             return super()._tokenize_prompts(prompts)
         self._prompt_batches = read_batches(self.model, self.processing_class, prompts, self._policy_parts)
         prompt_ids: list[list[int]] = [[] for _ in prompts]
