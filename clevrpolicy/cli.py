@@ -74,7 +74,9 @@ def scenes(
     from clevrpolicy.scene import clevr_json
     from harness.files import store
     from harness.files.benchmark import Benchmark
+    from harness.files.kinds import require_replaceable
 
+    require_replaceable(out, "a file of scenes that this command wrote", clevr_json.is_collection)
     all_scenes = Benchmark(benchmark).records(SCENES, dict[str, Any])
     selected = [scene for scene in all_scenes if scene["split"] in (split, SPLITS[split])]
     with store.writing(out):

@@ -10,7 +10,7 @@ Errors are `harness.errors.UserError`, whose message says what to do.
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -18,8 +18,7 @@ import msgspec
 
 from harness import external
 from harness import run as runs
-from harness.backends import EXTERNAL, Endpoint, Sampling
-from harness.engine import EngineConfig
+from harness.backends import EXTERNAL
 from harness.errors import UserError
 from harness.external import FromFunction, Respond, ResponseLine
 from harness.files import store
@@ -32,7 +31,7 @@ from harness.report.figures import table
 from harness.request import EvalRequest, PromptRequest, ScoreRequest
 
 # The fields of a request whose own fields are flags.
-PARTS: Mapping[str, Any] = {"sampling": Sampling, "endpoint": Endpoint, "processes": EngineConfig}
+PARTS = "sampling", "endpoint", "processes"
 
 
 @dataclass(frozen=True, repr=False)
@@ -136,25 +135,23 @@ def _request(type_: Callable[..., Any], settings: Mapping[str, Any], **values: A
     """A request with these values and settings. A setting is one of its fields, or of the fields in PARTS."""
     if isinstance(chosen := settings.get("variants"), list | tuple):
         settings = {**settings, "variants": ",".join(map(str, chosen))}
-    names = _names(type_)
-    known = names - values.keys() - PARTS.keys()
-    for part in PARTS.keys() & names:
-        of_part = _names(PARTS[part])
-        values[part] = PARTS[part](**{name: settings[name] for name in settings.keys() & of_part})
-        known |= of_part
+    types = get_type_hints(type_)
+    parts = {name: types[name] for name in PARTS if name in types}
+    known = types.keys() - values.keys() - parts.keys()
+    own = set(known)
+    for part, part_type in parts.items():
+        of_part = get_type_hints(part_type)
+        values[part] = part_type(**{name: settings[name] for name in settings.keys() & of_part.keys()})
+        known |= of_part.keys()
+        types |= of_part
     if unknown := settings.keys() - known:
         raise UserError(f"{min(unknown)}: expected one of the settings {', '.join(sorted(known))}")
-    types = get_type_hints(type_) | {n: t for part in PARTS.values() for n, t in get_type_hints(part).items()}
     for name, value in settings.items():
         try:
             msgspec.convert(value, types[name])
         except msgspec.ValidationError as error:
             raise UserError(f"{name}: {mistake(error, types[name])}") from error
-    return type_(**values, **{name: settings[name] for name in settings.keys() & names})
-
-
-def _names(type_: Any) -> set[str]:
-    return {f.name for f in fields(type_)}
+    return type_(**values, **{name: settings[name] for name in settings.keys() & own})
 
 
 @contextmanager

@@ -39,13 +39,22 @@ def prompts(
         out: The file, with a JSON object per line: id, prompt_sha256 and messages as for OpenAI's API.
         inline: Write images into the file as data URIs, and not as file:// addresses.
     """
-    from harness.external import prompt_lines
+    from harness.external import contains_prompts, prompt_lines
     from harness.files import store
+    from harness.files.kinds import require_replaceable
     from harness.general import published
+    from harness.progress import note
 
+    require_replaceable(out, "a file of prompts", contains_prompts)
     with store.writing(out):
         out.parent.mkdir(parents=True, exist_ok=True)
     store.write_lines(out, prompt_lines(published.open(benchmark), request, inline))
+    if request.samples > 1:
+        flags = f"--samples {request.samples} --temperature T"
+        note(
+            f"note: sample the {request.samples} responses to each prompt at a temperature T above 0, where "
+            f"they differ, and give `harness score` {flags}"
+        )
     print(out)
 
 
@@ -59,7 +68,8 @@ def score(
         responses: A file with a JSON object per line: the id of a prompt and a text, or an error if there is
             no response. Optional: finish_reason (stop, length, refusal), prompt_tokens, completion_tokens,
             seconds.
-        request: Which prompts were requested, and which model responded with which sampling.
+        request: Which prompts were requested, and which model responded with which sampling. Nothing is
+            generated here: model and sampling are what the report says.
         out: Folder of the run.
     """
     from harness.external import ResponseLine, score_responses
@@ -151,6 +161,7 @@ def report(runs: Positional[tuple[Path, ...]], /) -> None:
     """
     from harness.files.kinds import RUN_OR_RUNS, refuse, runs_in
     from harness.report.figures import differences, read_report, table
+    from harness.report.page import notes_of
 
     if not runs:
         raise UserError("runs: expected the folders of one or more runs, got none")
@@ -172,7 +183,7 @@ def report(runs: Positional[tuple[Path, ...]], /) -> None:
         raise UserError("; ".join(notes))
     print(table(reports))
     notes += differences(reports)
-    notes += [f"{label}: {failure}" for label, report in reports.items() for failure in report.failures]
+    notes += notes_of(reports)
     for note in notes:
         print(printable(f"note: {note}"))
 

@@ -12,15 +12,15 @@ the benchmark, has an unknown id. Nothing is guessed: RUN is written only if eve
 
 import base64
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import asdict, fields
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, BinaryIO, Literal
 
 import msgspec
 
 from harness import backends, images
-from harness.backends import EXTERNAL, Backend, Sampling, failure
+from harness.backends import EXTERNAL, FROM_FILE, Backend, Sampling, failure
 from harness.errors import UserError
 from harness.files import store
 from harness.files.benchmark import Benchmark
@@ -36,6 +36,14 @@ from harness.text import printable, reason, short
 Respond = Callable[[list[dict[str, Any]]], str]
 # The digits of the digest in an id.
 DIGITS = 12
+
+
+class PromptLine(msgspec.Struct, forbid_unknown_fields=True):
+    """A line of a file of prompts."""
+
+    id: str
+    prompt_sha256: str
+    messages: list[Any]
 
 
 class ResponseLine(msgspec.Struct):
@@ -99,7 +107,7 @@ class FromFile(Backend):
     def __init__(self, benchmark: Benchmark, lines: Lines, numbers: Mapping[str, int]) -> None:
         """`numbers` are those of the lines, by id."""
         self.benchmark, self.lines, self.numbers = benchmark, lines, numbers
-        self.description: Json = {"backend": EXTERNAL, "responses": "from a file"}
+        self.description: Json = {"backend": EXTERNAL, "responses": FROM_FILE}
 
     def generate(self, prompts: Sequence[Prompt]) -> Iterator[Response]:
         for prompt in prompts:
@@ -133,6 +141,15 @@ class FromFunction(Backend):
                 yield failure(prompt, f"expected a text from the function, got {type(text).__name__}")
 
 
+def contains_prompts(file: BinaryIO) -> bool:
+    """Whether this is a file of prompts as `harness prompts` writes it: nobody has added a text to a line."""
+    try:
+        msgspec.json.decode(file.readline(), type=PromptLine)
+    except store.DECODE_ERRORS:
+        return False
+    return True
+
+
 def prompt_lines(benchmark: Benchmark, request: PromptRequest, inline: bool) -> Iterator[dict[str, Any]]:
     """A line for each prompt: id, prompt_sha256, and one message in the format of OpenAI's API.
 
@@ -154,7 +171,7 @@ def score_responses(
     missing, or if `out` contains other responses.
     """
     model = f"{EXTERNAL}:{request.model}"
-    asked = EvalRequest(model, request.sampling, **_shared(request), batch_check=False)
+    asked = EvalRequest(model, Sampling(**asdict(request.sampling)), **_shared(request), batch_check=False)
     numbers = _line_numbers(ReadablePrompts(benchmark, request), lines, source)
     for _, stored in store.Log(out / RESPONSES, Response).scan():
         number = numbers.get(_id(stored, stored.prompt_sha256 or ""))

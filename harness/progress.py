@@ -16,7 +16,7 @@ class Bar(tqdm):  # type: ignore[misc]
     quiet = False
 
     def __init__(self, *args: Any, **options: Any) -> None:
-        if self.quiet:
+        if self.quiet or options.get("total") == 0:  # nothing will be done
             options["disable"] = True
         elif not sys.stderr.isatty():
             pause = {"mininterval": LINE_INTERVAL, "maxinterval": LINE_INTERVAL}

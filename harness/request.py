@@ -16,7 +16,7 @@ import msgspec
 from tyro.conf import arg
 
 from harness import backends, variants
-from harness.backends import Endpoint, Sampling
+from harness.backends import Decoding, Endpoint, Sampling
 from harness.backends.identity import CHECKPOINTS, TRUSTED, identity
 from harness.engine import EngineConfig
 from harness.errors import UserError
@@ -76,6 +76,12 @@ class PromptRequest:
                 raise UserError(f"{name}: expected 1 or more, got {value}")
 
 
+def check_samples(samples: int, temperature: float) -> None:
+    """Raises UserError if several responses to a prompt are requested that would all be equal."""
+    if samples > 1 and temperature == 0:
+        raise UserError(f"samples: expected 1 with greedy decoding, got {samples}; set --temperature above 0")
+
+
 @dataclass(frozen=True)
 class EvalRequest(PromptRequest):
     """The request of `harness eval`: its fields are the flags of the command."""
@@ -98,10 +104,7 @@ class EvalRequest(PromptRequest):
     def __post_init__(self) -> None:
         super().__post_init__()
         self._check_replicas()
-        if self.samples > 1 and self.sampling.temperature == 0:
-            raise UserError(
-                f"samples: expected 1 with greedy decoding, got {self.samples}; set --temperature above 0"
-            )
+        check_samples(self.samples, self.sampling.temperature)
 
     def _check_replicas(self) -> None:
         if self.replicas is None:
@@ -128,7 +131,18 @@ class ScoreRequest(PromptRequest):
 
     model: Annotated[str, arg(metavar="NAME", help="Name of the model, for reports; or the folder of its "
                               "checkpoint, whose weights and training are then recorded.")]  # fmt: skip
-    sampling: Sampling = field(default_factory=Sampling)
+    sampling: Decoding = field(default_factory=Decoding)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_samples(self.samples, self.sampling.temperature)
+        if not self.model.strip():
+            raise UserError("model: expected the name of the model that responded, got an empty one")
+        if self.model.startswith(("/", "./", "../", "~")) and not Path(self.model).is_dir():
+            raise UserError(
+                f"model: expected a name, or the folder of a checkpoint, got the path {self.model}, which is "
+                "no folder; correct it, or give a name"
+            )
 
 
 @dataclass(frozen=True)

@@ -48,9 +48,9 @@ EARLY = 16
 class AllFailed(UserError):
     """Every request failed; `reason` says why, without the folder."""
 
-    def __init__(self, out: Path, error: str) -> None:
+    def __init__(self, out: Path, error: str, backend: Json) -> None:
         self.reason = f"every request failed, most of them with: {error}"
-        advice = "solve this and run the same command again, or use the folder for another model"
+        advice = f"solve this and {backends.retry(backend)}, or use the folder for another model"
         super().__init__(f"{out}: {self.reason}; {advice}")
 
 
@@ -120,7 +120,7 @@ def _evaluate(
     report = _report(run, description, results, prompts(), len(instances) * run.samples, check, out)
     if results.scored and all(scored.failed for scored in results.scored):
         ((error, _),) = Counter(results.response(s.key).error for s in results.scored).most_common(1)
-        raise AllFailed(out, str(error))
+        raise AllFailed(out, str(error), description)
     return report
 
 

@@ -1,5 +1,7 @@
 """The `leaderboard` command: submit, show, serve, export."""
 
+import shutil
+import sys
 from pathlib import Path
 
 from tyro.conf import Positional
@@ -36,7 +38,7 @@ def submit(run: Positional[Path], /, *, board: Path, benchmark: str | None = Non
 
 
 def show(*, board: Path, legacy: bool = False) -> None:
-    """Print every board.
+    """Print every board: in a terminal, as many columns as fit; into a pipe or a file, all of them.
 
     Args:
         board: Folder of the boards.
@@ -45,7 +47,8 @@ def show(*, board: Path, legacy: bool = False) -> None:
     from leaderboards.pages.export import terminal
     from leaderboards.storage.board import Boards
 
-    print(terminal(Boards(board), legacy))
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    print(terminal(Boards(board), legacy, width))
 
 
 def serve(*, board: Path, host: str = "127.0.0.1", port: int = 8765) -> None:

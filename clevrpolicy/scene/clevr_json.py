@@ -1,7 +1,7 @@
 """Scenes as CLEVR's JSON: CLEVR's fields, and in addition camera, lights, boxes and pixel counts."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, BinaryIO
 
 from clevrpolicy.scene.camera import LENS, SENSOR
 from clevrpolicy.scene.ontology import ATTRIBUTES, RADIUS, Kind, Object, Scene, Vector
@@ -65,6 +65,12 @@ def collection(scenes: Iterable[dict[str, Any]], split: str) -> dict[str, Any]:
     """Encoded scenes as one JSON object, in CLEVR's format for a split."""
     info = {"date": "", "version": "1.0", "split": split, "license": ""}
     return {"info": info, "scenes": list(scenes)}
+
+
+def is_collection(file: BinaryIO) -> bool:
+    """Whether a file begins as `store.write_json` writes a collection. The files of CLEVR contain a date."""
+    beginning = b'{\n "info": {\n  "date": "",\n'
+    return file.read(len(beginning)) == beginning
 
 
 def boxes(data: dict[str, Any]) -> list[tuple[int, ...]]:

@@ -32,11 +32,13 @@ SCRIPTED = ("random", "majority", "oracle")
 EXTERNAL = "external"
 # The name in a backend's description under which it lists what a server rejects, and what is sent instead.
 CHANGED = "rejected by the server"
+# In the description of a backend under "responses": they are in a file, so no request can be sent again.
+FROM_FILE = "from a file"
 
 
 @dataclass(frozen=True, slots=True)
-class Sampling:
-    """How responses are sampled."""
+class Decoding:
+    """How responses are sampled, by any program."""
 
     max_new_tokens: int = 1024
     """Longer responses are cut off and counted as truncated."""
@@ -46,18 +48,28 @@ class Sampling:
     """Nucleus sampling; has no effect at temperature 0."""
     seed: int = 0
     """Seed of the sampling."""
-    batch_size: int = 16
-    """Prompts that hf:PATH answers together."""
 
     def __post_init__(self) -> None:
         if self.max_new_tokens < 1:
             raise UserError(f"max_new_tokens: expected 1 or more, got {self.max_new_tokens}")
-        if self.batch_size < 1:
-            raise UserError(f"batch_size: expected 1 or more, got {self.batch_size}")
         if self.temperature < 0:
             raise UserError(f"temperature: expected 0 or more, got {self.temperature}")
         if not 0 < self.top_p <= 1:
             raise UserError(f"top_p: expected above 0 and at most 1, got {self.top_p}")
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling(Decoding):
+    """How responses are sampled."""
+
+    batch_size: int = 16
+    """Prompts that hf:PATH answers together."""
+
+    def __post_init__(self) -> None:
+        # A dataclass with slots is another class than the one that super() knows.
+        Decoding.__post_init__(self)
+        if self.batch_size < 1:
+            raise UserError(f"batch_size: expected 1 or more, got {self.batch_size}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +156,14 @@ class Backend(ABC):
 def failure(prompt: Prompt, reason: str) -> Response:
     """The response to a prompt that could not be answered. It is never scored as a wrong answer."""
     return Response(*prompt.key, text=None, error=reason)
+
+
+def retry(description: Json) -> str:
+    """How the user gets responses in place of failed ones, given the description of the backend."""
+    again = "run the same command again"
+    if description.get("responses") == FROM_FILE:
+        return f"put responses in place of the errors in the file and {again}"
+    return again
 
 
 def storable(responses: Iterable[Response]) -> Iterator[Response]:

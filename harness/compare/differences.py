@@ -90,12 +90,7 @@ def compare(base: Path, tuned: Sequence[Path]) -> Comparison:
         differences += [d for key, pair in with_headline(both) for d in _compare(str(folder), key, *pair)]
         warnings += [w for pair in both.values() for w in _sampling_differences(*pair)]
         warnings += [w for key, pair in both.items() if key.scorer for w in _without_clusters(*pair)]
-        unmatched += [
-            without_counterpart(key, side, before, base) for key, side in after.items() if key not in before
-        ]
-        unmatched += [
-            without_counterpart(key, side, after, folder) for key, side in before.items() if key not in after
-        ]
+        unmatched += without_counterpart(before, base, after, folder)
     if not differences:
         why = "; ".join(f"{u.run}: {u.reason}" for u in unmatched[:4])
         raise UserError(f"{base}: expected runs that scored the same instances, got none. {why}")

@@ -10,6 +10,7 @@ from harness.files import kinds, store
 from harness.general.mmmu_pro import HEADLINE
 from harness.records import Json, Run, Score
 from harness.report.figures import benchmark_name, read_report
+from harness.text import enumeration
 
 
 class Key(NamedTuple):
@@ -74,19 +75,58 @@ def sides_in(folder: Path) -> tuple[dict[Key, Side], list[Unmatched]]:
     return sides, unfinished
 
 
-def without_counterpart(key: Key, side: Side, others: Mapping[Key, Side], folder: Path) -> Unmatched:
-    """Why no run in the folder matches: what the most similar run has instead."""
-    what = f"{key.variant} of {side.benchmark}"
+class _Reason(NamedTuple):
+    """Why a run has no counterpart: what it has, and what the most similar run has instead."""
+
+    run: str
+    benchmark: str
+    other: str
+    # What differs, and the values; empty if no run is similar.
+    what: str = ""
+    own: str = ""
+    others: str = ""
+    advice: str = ""
+
+    @property
+    def mirrored(self) -> "_Reason":
+        """The same reason, as the other run has it."""
+        return self._replace(run=self.other, other=self.run, own=self.others, others=self.own)
+
+    def text(self, variants: Sequence[str]) -> str:
+        several = len(variants) > 1
+        what = f"{enumeration(variants)} of {self.benchmark}"
+        if not self.what:
+            return f"{what} {'are' if several else 'is'} in no run of {self.other}"
+        has = "have" if several else "has"
+        return f"{what} {has} {self.what} {self.own}, {self.other} has {self.others}{self.advice}"
+
+
+def without_counterpart(
+    before: Mapping[Key, Side], base: Path, after: Mapping[Key, Side], folder: Path
+) -> list[Unmatched]:
+    """Why runs in two folders are not compared: each reason once, with all variants that it holds for."""
+    variants: dict[_Reason, list[str]] = {}
+    for sides, others, where in ((before, after, folder), (after, before, base)):
+        for key, side in sides.items():
+            if key not in others:
+                reason = _reason(key, side, others, where)
+                if key.variant not in variants.get(reason.mirrored, ()):
+                    variants.setdefault(reason, []).append(key.variant)
+    return [Unmatched(reason.run, reason.text(found)) for reason, found in variants.items()]
+
+
+def _reason(key: Key, side: Side, others: Mapping[Key, Side], folder: Path) -> _Reason:
     for near, other in others.items():
+        reason = _Reason(side.run, side.benchmark, other.run)
         if near._replace(limit=key.limit, sampled=key.sampled) == key:
-            return Unmatched(side.run, f"{what} has limit {_extent(key)}, {other.run} has {_extent(near)}")
+            return reason._replace(what="limit", own=_extent(key), others=_extent(near))
         if near._replace(scorer=key.scorer) == key:
-            scorers = f"scorer {key.scorer!r}, {other.run} has {near.scorer!r}"
-            return Unmatched(side.run, f"{what} has {scorers}: score one of them again")
+            own, theirs, again = repr(key.scorer), repr(near.scorer), ": score one of them again"
+            return reason._replace(what="scorer", own=own, others=theirs, advice=again)
         if near[1:] == key[1:] and other.benchmark == side.benchmark:
-            digests = f"digest {key.digest[:12]}, {other.run} has {near.digest[:12]}"
-            return Unmatched(side.run, f"{what} has {digests}: different questions under the same name")
-    return Unmatched(side.run, f"{what} ({key.split}) is in no run of {folder}")
+            own, theirs, why = key.digest[:12], near.digest[:12], ": different questions under the same name"
+            return reason._replace(what="digest", own=own, others=theirs, advice=why)
+    return _Reason(side.run, f"{side.benchmark} ({key.split})", str(folder))
 
 
 def _extent(key: Key) -> str:

@@ -16,7 +16,7 @@ from harness.metrics.metric import DASH, Unit, find, with_unit
 from harness.report.page import environment, packaged
 from harness.report.plots import INLINE, MARKERS, Drawing, drawing
 from harness.report.text import escape_markdown, markdown_table, terminal_table
-from harness.text import printable, short
+from harness.text import enumeration, printable, short
 
 # How many incomplete instances the terminal lists; compare.json and the page list all.
 NAMED = 5
@@ -101,18 +101,38 @@ def table(comparison: Comparison) -> str:
 
 def notes(comparison: Comparison, named: int | None) -> Iterator[str]:
     """Warnings about the differences, each with the names of at most `named` instances."""
-    for d in comparison.differences:
-        if d.incomplete:
-            names = ", ".join(map(printable, d.incomplete[:named]))
-            names += f" and {len(d.incomplete[named:])} more" if named and d.incomplete[named:] else ""
-            yield (
-                f"{label(d)}, {printable(d.variant)}, {printable(d.metric)}, {printable(d.argument)}: "
-                f"{len(d.incomplete)} instances are missing, failed or unscored on at least one side, and "
-                f"the interval covers every value that they could have: {names}."
-            )
+    for same in incomplete(comparison):
+        missing = same[0].incomplete
+        names = ", ".join(map(printable, missing[:named]))
+        names += f" and {len(missing[named:])} more" if named and missing[named:] else ""
+        what = f"{described(same)}, {printable(same[0].argument)}"
+        yield f"{what}: {without_value(len(missing))}: {names}."
     yield from map(printable, comparison.warnings)
     for u in comparison.unmatched:
         yield f"Not compared: {printable(u.run)}: {printable(u.reason)}."
+
+
+def incomplete(comparison: Comparison) -> list[list[Difference]]:
+    """The differences with incomplete instances; those of several metrics with the same ones together."""
+    same: dict[tuple[object, ...], list[Difference]] = {}
+    for d in comparison.differences:
+        if d.incomplete:
+            same.setdefault((label(d), d.variant, d.argument, d.incomplete), []).append(d)
+    return list(same.values())
+
+
+def without_value(count: int) -> str:
+    """What to know of so many instances without a value."""
+    return (
+        f"{count} {'instance is' if count == 1 else 'instances are'} missing, failed or unscored on at least "
+        "one side; the means exclude what has no value, and the interval covers every value it could have"
+    )
+
+
+def described(same: Sequence[Difference]) -> str:
+    """The benchmark and the variant of differences of several metrics, and the metrics."""
+    first, metrics = same[0], [printable(d.metric) for d in same]
+    return f"{label(first)}, {printable(first.variant)}, {enumeration(metrics)}"
 
 
 def markdown(comparison: Comparison) -> str:
@@ -148,7 +168,8 @@ def render(comparison: Comparison) -> str:
         forests=[_forest(comparison, metric) for metric in metrics],
         index=lambda argument: comparison.tuned.index(argument) % len(INLINE.colors),
         several=len(comparison.tuned) > 1,
-        incomplete=[d for d in comparison.differences if d.incomplete],
+        incomplete=[(described(same), same[0]) for same in incomplete(comparison)],
+        without_value=without_value,
     )
 
 

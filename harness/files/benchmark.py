@@ -95,7 +95,12 @@ def creating(folder: Path, spec: BenchmarkSpec) -> Iterator[Manifest | None]:
 
 
 def _refuse_other(folder: Path, requested: BenchmarkSpec, existing: BenchmarkSpec) -> None:
-    found, wanted = ({"family": s.family, **s.versions, **s.config} for s in (existing, requested))
+    if existing.family != requested.family:  # then hardly any setting is the same
+        raise UserError(
+            f"{folder}: contains a benchmark of {existing.family}, but one of {requested.family} was "
+            "requested; name another folder"
+        )
+    found, wanted = ({**s.versions, **s.config} for s in (existing, requested))
     refuse_other(folder, "a benchmark", found, {**dict.fromkeys(found), **wanted})
 
 

@@ -1,7 +1,8 @@
 """What a path contains, so that a command can say what it got instead of what it expected."""
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import NoReturn
+from typing import BinaryIO, NoReturn
 
 from harness.errors import UserError
 
@@ -19,6 +20,7 @@ _ADVICE = {
     RUN: "`harness report {path}` shows its figures",
     BOARDS: "`leaderboard show --board {path}` shows them",
     RUNS: "name one of them, such as {first}",
+    "a file": "name a folder",
     _UNFINISHED: "run the same generate or import command again to complete it",
 }
 
@@ -62,3 +64,14 @@ def require(path: Path, expected: str) -> None:
     """Raises UserError unless the path is what a command expects."""
     if kind(path) != expected:
         refuse(path, expected)
+
+
+def require_replaceable(path: Path, expected: str, is_expected: Callable[[BinaryIO], bool]) -> None:
+    """Raises UserError if writing this file would overwrite one that contains something else."""
+    if path.is_file() and path.stat().st_size:
+        with path.open("rb") as file:
+            if not is_expected(file):
+                raise UserError(
+                    f"{path}: expected a new file, or {expected} to replace, got a file with other content; "
+                    "name another file"
+                )

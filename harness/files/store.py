@@ -32,6 +32,10 @@ NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 # Files that are being written, or that a killed process left behind.
 TEMPORARY_FILES = ".*.tmp"
 _SCORE_AGAIN = "delete it and run the same `harness eval` or `harness score` command again"
+# If a file contains one JSON array.
+_ONE_PER_LINE = (
+    "write each object of the list on a line of its own, without the brackets and commas of the list"
+)
 # What to do if a file is damaged, by its name.
 _REPAIRS = {
     "manifest.json": "restore it, or generate the benchmark again in a new folder",
@@ -55,6 +59,10 @@ def writing(path: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno in NO_SPACE:
             raise UserError(f"{path}: no space left; free some and rerun the command to resume") from error
+        if isinstance(error, FileExistsError | NotADirectoryError | IsADirectoryError):
+            found = next(p for p in (path, *path.parents) if p.exists())
+            got, expected = ("a folder", "a file") if found.is_dir() else ("a file", "a folder")
+            raise UserError(f"{found}: expected {expected}, got {got}; name another") from error
         raise UserError(f"{path}: cannot be written: {error.strerror}; name another path") from error
 
 
@@ -175,7 +183,8 @@ def _decoded(path: Path, lines: Iterable[bytes], type_: type[T]) -> Iterator[T]:
             except (jsonlines.InvalidLineError, *DECODE_ERRORS) as error:
                 cause = error.__cause__ if isinstance(error.__cause__, Exception) else error
                 problem = mistake(cause, type_, "one JSON object per line")
-                repair = _REPAIRS.get(path.name, "correct or delete this line")
+                own_line = number == 1 and problem.endswith("got a list")
+                repair = _REPAIRS.get(path.name, _ONE_PER_LINE if own_line else "correct or delete this line")
                 raise UserError(f"{path}, line {number}: {problem}; {repair}") from error
             yield record
 
@@ -193,6 +202,8 @@ class Lines(Generic[T]):
         self._file = path.open("rb")
         weakref.finalize(self, self._file.close)
         self._starts = array("q", accumulate(map(len, self._file), initial=0))
+        while len(self) and not self._line(len(self) - 1).strip():  # blank lines at the end do no harm
+            self._starts.pop()
 
     def __len__(self) -> int:
         return len(self._starts) - 1

@@ -12,7 +12,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from harness.backends import Sampling
+from harness.backends import Decoding
 from harness.errors import UserError
 from harness.external import ResponseLine, score_responses
 from harness.files.benchmark import Benchmark
@@ -66,13 +66,13 @@ def _common(logs: Sequence[Log], name: str) -> Any:
     return next(iter(values))
 
 
-def _sampling(logs: Sequence[Log], request: ImportRequest) -> Sampling:
+def _sampling(logs: Sequence[Log], request: ImportRequest) -> Decoding:
     values = {name: getattr(request, name) for name in ("max_new_tokens", "temperature", "top_p", "seed")}
     known = {name: _common(logs, name) if given is None else given for name, given in values.items()}
     for name in ("max_new_tokens", "temperature"):
         if known[name] is None:
             raise UserError(f"{name}: {logs[0].source} does not say it; give what the model was run with")
-    return Sampling(**{name: value for name, value in known.items() if value is not None})
+    return Decoding(**{name: value for name, value in known.items() if value is not None})
 
 
 def _asked(benchmark: Benchmark, lines: Sequence[ResponseLine], source: str) -> Mapping[str, Any]:

@@ -15,8 +15,9 @@ import msgspec
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from harness.backends import CHANGED
+from harness.backends import CHANGED, is_scripted, retry
 from harness.judge.summary import Judgement, figures
+from harness.metrics.accuracy import ACCURACY
 from harness.metrics.branching import BRANCHING
 from harness.metrics.metric import SECONDS, SHARE, TOKENS, Metric, Unit, find, installed, with_unit
 from harness.records import Report, ReportRow
@@ -24,6 +25,7 @@ from harness.report.gallery import OUTCOMES, make_gallery
 from harness.report.plots import distribution_bars, group_plot, groups, variant_index
 from harness.report.savings import savings
 from harness.results import Results
+from harness.text import enumeration
 from harness.variants import VARIANTS
 
 T = TypeVar("T")
@@ -152,7 +154,8 @@ def warnings(report: Report) -> Iterator[str]:
         yield (
             f"This run is incomplete: {sum(failed.values())} {of} failed ({_each(failed)}). "
             "The means exclude them, and the intervals cover everything from all of them wrong to all of "
-            "them correct. Run the same command again to retry them, except those with an unreadable image."
+            f"them correct. To complete it, {retry(report.backend)}. A prompt with an unreadable image "
+            "stays without a response."
         )
     if cut := _counts(rows, "truncated"):
         limit = report.run.sampling.get("max_new_tokens")
@@ -160,6 +163,12 @@ def warnings(report: Report) -> Iterator[str]:
         yield f"{cut_off}, the limit of --max-new-tokens ({_each(cut)})."
     if unparsed := _counts(rows, "unparsed"):
         yield f"{sum(unparsed.values())} {of} contain no answer that could be parsed ({_each(unparsed)})."
+    # The oracle responds with the gold response, and so never with nothing.
+    if is_scripted(report.run.model) and report.run.model != "oracle" and _no_choices(rows):
+        yield (
+            f"{report.run.model} chooses from a list of possible answers, and these questions have none. So "
+            "it responds with nothing, and its score says nothing about the questions."
+        )
     for name, count in report.skipped.items():
         yield f"{count} prompts were not sent under {name}, because their instances have no such policy."
     available = report.available or report.run.limit
@@ -185,6 +194,15 @@ def warnings(report: Report) -> Iterator[str]:
         )
 
 
+def notes_of(reports: Mapping[str, Report]) -> Iterator[str]:
+    """The warnings of each run after its name. One that several runs have is given once, with their names."""
+    runs: dict[str, list[str]] = {}
+    for name, report in reports.items():
+        for warning in warnings(report):
+            runs.setdefault(warning, []).append(name)
+    yield from (f"{enumeration(names)}: {warning}" for warning, names in runs.items())
+
+
 def _counts(rows: Iterable[ReportRow], name: str) -> dict[str, int]:
     """Counts by variant, without zeros. Metrics count the same responses, so the largest count is used."""
     counts: dict[str, int] = {}
@@ -193,23 +211,28 @@ def _counts(rows: Iterable[ReportRow], name: str) -> dict[str, int]:
     return {variant: count for variant, count in counts.items() if count}
 
 
+def _no_choices(rows: Iterable[ReportRow]) -> bool:
+    """Whether no question has a list of possible answers, and therefore a score that a guess has."""
+    return all(row.chance is None for row in rows if row.label == ACCURACY.name)
+
+
 def _each(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{count} {variant}" for variant, count in counts.items())
 
 
 def plain(value: Any) -> str:
     """A value of a configuration as a person would write it."""
-    if isinstance(value, bool) or value is None:
-        return {True: "yes", False: "no", None: "none"}[value]
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     return value if isinstance(value, str) else json.dumps(msgspec.to_builtins(value), ensure_ascii=False)
 
 
 def flat(mapping: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested settings under dotted names."""
+    """Nested settings under dotted names, without those that have no value."""
     lines: dict[str, Any] = {}
     for name, value in mapping.items():
         if isinstance(value, Mapping):
             lines |= flat(value, f"{prefix}{name}.")
-        else:
+        elif value is not None:
             lines[f"{prefix}{name}"] = value
     return lines

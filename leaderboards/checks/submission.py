@@ -201,7 +201,7 @@ def _check_file(path: Path, largest: int) -> None:
         status = path.lstat()
     except FileNotFoundError:
         raise Refusal(
-            [f"{path.name}: no such file; run the same `harness eval` command again to finish the run"]
+            [f"{path.name}: no such file; run the command that made the run again to finish it"]
         ) from None
     except OSError as error:
         raise Refusal([f"{path.name}: cannot be read: {error.strerror}"]) from error

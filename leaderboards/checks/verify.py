@@ -42,7 +42,7 @@ MAX_SAMPLES = 1000
 TRAINING_SPLIT = "train"
 # What to do about figures of another version of the package.
 SCORE_AGAIN = (
-    "if another version of this package computed it, run the same `harness eval` command again, which scores "
+    "if another version of this package computed it, run the command that made the run again, which scores "
     "the responses again without running the model"
 )
 # The instance, variant and sample of a response.
@@ -62,7 +62,7 @@ def verify(submission: Submission, benchmark: Benchmark, folder: Path) -> tuple[
     def prompts() -> Iterator[Prompt]:
         return prompts_of(benchmark, run, instances)
 
-    _refuse_if(_response_errors(prompts, responses))
+    _refuse_if(_response_errors(prompts, responses, backends.retry(submitted.backend)))
     _refuse_if(_prompt_errors(benchmark, prompts(), responses))
     _refuse_if(_scripted_errors(run, benchmark, prompts, responses))
     in_order = (responses[prompt.key] for prompt in prompts())
@@ -104,8 +104,9 @@ def _run_errors(run: Run, benchmark: Benchmark) -> Iterator[str]:
         yield f"limit: expected a run of all instances, got {run.limit} of them"
     if run.split.endswith(MULTI_TURN):
         yield (
-            "multi_turn: expected a run without it, because a board knows the prompt of each response, but "
-            "those of later turns depend on earlier responses"
+            "multi_turn: a run with --multi-turn cannot be submitted, because a board checks the prompt of "
+            "each response, and those of later turns depend on earlier responses; submit a run of the same "
+            "`harness eval` command without --multi-turn, in another folder"
         )
     elif run.split not in benchmark.splits or run.split == TRAINING_SPLIT:
         splits = ", ".join(s for s in benchmark.splits if s != TRAINING_SPLIT)
@@ -153,18 +154,21 @@ def _sampling_errors(submission: Submission) -> Iterator[str]:
         yield "report.json: expected the report of the run in run.json, got the report of another run"
 
 
-def _response_errors(prompts: Callable[[], Iterable[Prompt]], responses: StoredResponses) -> Iterator[str]:
+def _response_errors(
+    prompts: Callable[[], Iterable[Prompt]], responses: StoredResponses, retry: str
+) -> Iterator[str]:
     """Expects exactly one response for each prompt. Failed requests that were repeated do not count."""
     count = sum(1 for _ in prompts())
     answered = sum(responses.answered(prompt.key) for prompt in prompts())
     if not count:
         yield "nothing to score: no instance has a prompt under the run's variants"
     if not answered == responses.prompts == responses.successes == count:
-        yield from _wrong_responses([p.key for p in prompts()], [(r.key, r.error) for r in responses])
+        keys = [p.key for p in prompts()]
+        yield from _wrong_responses(keys, [(r.key, r.error) for r in responses], retry)
 
 
 def _wrong_responses(
-    expected: Sequence[ResponseKey], responses: Sequence[tuple[ResponseKey, str | None]]
+    expected: Sequence[ResponseKey], responses: Sequence[tuple[ResponseKey, str | None]], retry: str
 ) -> Iterator[str]:
     expected_set = set(expected)
     if unknown := list(dict.fromkeys(key for key, _ in responses if key not in expected_set)):
@@ -176,7 +180,7 @@ def _wrong_responses(
     if failed := [key for key in expected if key in failed_set]:
         yield (
             f"{len(failed)} of {len(expected_set)} requests failed and were not repeated: "
-            f"{_first_keys(failed)}; run the same `harness eval` command again to repeat them"
+            f"{_first_keys(failed)}; to complete the run, {retry}"
         )
     if missing := [key for key in expected if key not in counts and key not in failed_set]:
         yield f"{len(missing)} of {len(expected_set)} prompts have no response: {_first_keys(missing)}"

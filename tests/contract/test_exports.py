@@ -186,7 +186,7 @@ def test_what_cannot_be_exported_is_named(text_folder: Path, mmlu_folder: Path, 
     ):
         export(benchmark, ExportRequest(for_="verl", limit=1), tmp_path / "b")
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match="cannot be written"):
+    with pytest.raises(UserError, match="expected a folder, got a file"):
         export(benchmark, ExportRequest(for_="hub"), tmp_path / "file")
     done = export(Benchmark(mmlu_folder), ExportRequest(for_="hub"), tmp_path / "mmlu")
     assert {table.variant for table in done.tables} == {"internalized"}

@@ -13,6 +13,7 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
+from harness import api
 from harness.backends import Sampling, weights_digest
 from harness.compare.differences import compare
 from harness.errors import UserError
@@ -117,7 +118,7 @@ WRONG: dict[str, tuple[Callable[[Lines], Lines], str]] = {
     "empty": (lambda lines: lines[:0], "expected one response to each of 36 prompts, but it is empty"),
     "a list": (
         lambda lines: [lines],  # type: ignore[list-item]
-        "line 1: expected one JSON object per line, got a list; correct or delete this line",
+        "line 1: expected one JSON object per line, got a list; write each object of the list on a line",
     ),
     "a wrong value": (
         lambda lines: [lines[0] | {"finish_reason": "eos"}],
@@ -159,6 +160,77 @@ def test_eval_cannot_run_an_external_model(visual_folder: Path, tmp_path: Path) 
     assert done.returncode == 2 and "give its responses to `harness score`" in " ".join(done.stderr.split())
 
 
+REPAIR = "put responses in place of the errors in the file and run the same command again"
+
+
+def test_a_file_without_any_response_can_be_repaired(
+    visual_folder: Path, answered: Lines, tmp_path: Path
+) -> None:
+    file, out = tmp_path / "r.jsonl", tmp_path / "scored"
+    write(file, [{"id": line["id"], "error": "out of memory"} for line in answered])
+    command = "score", visual_folder, file, "--model", "mine", "--out", out
+    refused = harness(*command)
+    assert refused.returncode == 2 and REPAIR in refused.stderr
+    write(file, answered)
+    assert harness(*command).returncode == 0
+
+
+def test_boards_say_how_a_run_of_a_file_is_completed(
+    visual_folder: Path, answered: Lines, tmp_path: Path
+) -> None:
+    out = tmp_path / "scored"
+    lines = [ResponseLine(line["id"], line["text"]) for line in answered[1:]]
+    lines.append(ResponseLine(answered[0]["id"], error="busy"))
+    score_responses(Benchmark(visual_folder), ScoreRequest(model="mine"), lines, "here", out)
+    with pytest.raises(UserError, match=REPAIR):
+        submit(Boards(tmp_path / "boards", create=True), out)
+
+
+@pytest.mark.parametrize("content", ["my notes\n", "{}", '{"id": "a", "text": "b"}\n', "a line and a text"])
+def test_prompts_replace_only_prompts(
+    visual_folder: Path, answered: Lines, prompts: Path, tmp_path: Path, content: str
+) -> None:
+    out = tmp_path / "file.jsonl"
+    if content == "a line and a text":  # a program may add its texts to the lines of the prompts
+        content = write(out, answered).read_text()
+    out.write_text(content)
+    done = harness("prompts", visual_folder, "--out", out)
+    assert done.returncode == 2 and "expected a new file, or a file of prompts to replace" in done.stderr
+    assert out.read_text() == content
+    for replaced in (prompts.read_text(), ""):
+        out.write_text(replaced)
+        assert harness("prompts", visual_folder, "--out", out, "--limit", "1").returncode == 0
+        assert len(read(out)) == 3
+
+
+def test_prompts_of_several_samples_say_what_they_need(text_folder: Path, tmp_path: Path) -> None:
+    """A temperature is not known before the responses are scored."""
+    flags = "--limit", "1", "--variants", "internalized", "--samples", "2"
+    out, file = tmp_path / "prompts.jsonl", tmp_path / "r.jsonl"
+    done = harness("prompts", text_folder, "--out", out, *flags)
+    assert done.returncode == 0 and "give `harness score` --samples 2 --temperature T" in done.stderr
+    write(file, [{"id": line["id"], "text": ""} for line in read(out)])
+    command = "score", text_folder, file, "--model", "mine", "--out", tmp_path / "scored", *flags
+    refused = harness(*command)
+    assert refused.returncode == 2 and "--samples: expected 1 with greedy decoding" in refused.stderr
+    assert harness(*command, "--temperature", "0.5").returncode == 0
+
+
+@pytest.mark.parametrize("name", ["", " ", "./typo", "../typo", "/typo"])
+def test_a_name_that_names_no_model_is_refused(text_folder: Path, prompts: Path, name: str) -> None:
+    done = harness("score", text_folder, prompts, "--model", name, "--out", prompts.parent / "no")
+    assert done.returncode == 2 and "--model: expected " in done.stderr
+
+
+def test_what_generates_nothing_has_no_batch_size(text_folder: Path, prompts: Path) -> None:
+    words = "score", text_folder, prompts, "--model", "mine", "--out", prompts.parent / "no"
+    assert "--temperature" in harness("score", "--help").stdout
+    assert "--batch-size" not in harness("score", "--help").stdout
+    assert harness(*words, "--batch-size", "2").returncode == 2
+    with pytest.raises(UserError, match="batch_size: expected one of the settings"):
+        api.score(text_folder, prompts, model="mine", batch_size=2)
+
+
 def test_an_error_is_no_wrong_answer_and_can_be_repaired(
     visual_folder: Path, answered: Lines, tmp_path: Path
 ) -> None:
@@ -166,7 +238,10 @@ def test_an_error_is_no_wrong_answer_and_can_be_repaired(
     out = tmp_path / "scored"
     for lines, errors in ((failed, 1), (answered, 0)):
         file = write(tmp_path / "r.jsonl", lines)
-        assert harness("score", visual_folder, file, "--model", "mine", "--out", out).returncode == 0
+        done = harness("score", visual_folder, file, "--model", "mine", "--out", out)
+        assert done.returncode == 0
+        # No request can be sent again, so the note says what this test does.
+        assert (REPAIR in done.stdout) == bool(errors) and "retry" not in done.stdout
         rows = store.read_json(out / "report.json", Report).rows
         (row,) = (r for r in rows if r.label == "accuracy" and r.variant == "internalized" and not r.group)
         assert (row.mean, row.errors) == (1, errors)

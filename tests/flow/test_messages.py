@@ -114,6 +114,12 @@ REFUSED = [
     ("leaderboard show --board {BENCH}", "expected a folder of boards, got a benchmark"),
     ("leaderboard export {NEW} --board {RUN}", "expected a folder of boards, got a run"),
     ("clevrpolicy generate {BENCH} --depth 3", "--depth,"),
+    ("gtapolicy generate {BENCH}", "{BENCH}: contains a benchmark of clevrpolicy, but one of gtapolicy was"),
+    ("clevrpolicy skills {BENCH}", "clevr-skills was requested; name another folder"),
+    ("clevrpolicy scenes {BENCH} test {PLACE}/text.txt", "a file of scenes that this command wrote"),
+    ("harness prompts {BENCH} --out {PLACE}", "error: {PLACE}: expected a file, got a folder"),
+    ("harness eval {BENCH} --model oracle --out {PLACE}/text.txt", "text.txt: expected a folder, got a file"),
+    ("harness report {PLACE}/text.txt", "got a file; name a folder"),
     ("clevrpolicy generate {NEW} --width 64 --height 48", "a height of at most the --width"),
     ("clevrpolicy generate {NEW} --min-objects 2 --max-objects 3", "4 different objects"),
     ("clevrpolicy generate {NEW} --crop-share 0.2", "--crop-share: expected only with --visual"),
@@ -221,8 +227,8 @@ def test_report_names_the_settings_in_which_runs_on_one_benchmark_differ(
     shown = run_here("harness", "report", str(tmp_path))[1]
     assert "note: the runs on text differ in limit: none (all), 2 (few) " in shown
     assert "differ in samples: 1 (all), 3 (few) " in shown and "in temperature: 0.0 (all), 1.0 (few)" in shown
-    assert shown.count("note: ") == 3 and "seed" not in shown
-    assert "note: " not in run_here("harness", "report", str(tmp_path / "few"))[1]
+    assert shown.count("note: the runs on") == 3 and "seed" not in shown
+    assert "note: the runs on" not in run_here("harness", "report", str(tmp_path / "few"))[1]
     # A limit that leaves nothing out is none.
     every = (
         "harness",
@@ -237,6 +243,27 @@ def test_report_names_the_settings_in_which_runs_on_one_benchmark_differ(
     )
     run_here(*every)
     assert "note: " not in run_here("harness", "report", str(tmp_path / "all"), str(tmp_path / "every"))[1]
+
+
+def test_report_gives_the_notes_of_each_run(run_here: Run, text_folder: Path, tmp_path: Path) -> None:
+    notes = []
+    for name in ("one", "two"):
+        _, shown = run_here(
+            "harness",
+            "eval",
+            str(text_folder),
+            "--model",
+            "oracle",
+            "--limit",
+            "2",
+            "--out",
+            str(tmp_path / name),
+        )
+        notes.append(re.search("note: (.+?) report: ", shown)[1])  # type: ignore[index]
+    # The same note of several runs is given once.
+    assert notes[0] == notes[1]
+    assert f"note: one and two: {notes[0]}" in run_here("harness", "report", str(tmp_path))[1]
+    assert f"note: one: {notes[0]}" in run_here("harness", "report", str(tmp_path / "one"))[1]
 
 
 def test_report_of_a_folder_skips_unfinished_runs(run_here: Run, text_folder: Path, tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ from harness.files.store import Log, read_lines
 from harness.metrics.turns import TURNS as TURNS_METRIC
 from harness.parsing import in_box
 from harness.records import MULTI_TURN, Prompt, Report, Response, Score
+from harness.report.page import warnings
 from harness.request import EvalRequest
 from harness.run import evaluate
 from harness.variants import INTERNALIZED, VARIANTS
@@ -93,6 +94,9 @@ def test_an_agent_without_answers_solves_nothing(bench: Benchmark, tmp_path: Pat
     report = run(bench, tmp_path / "run", model=model)
     assert means(report, "accuracy") == means(report, "part: call") == dict.fromkeys(VARIANTS, 0.0)
     assert all(row.unparsed == row.n for row in report.rows if row.label == "accuracy")
+    # Its score is 0 by design, which the oracle's is not.
+    assert any(w.startswith(f"{model} chooses from a list of possible answers") for w in warnings(report))
+    assert "chooses from a list" not in " ".join(warnings(run(bench, tmp_path / "oracle")))
 
 
 def test_a_constant_call_solves_the_dialogs_that_consist_of_it(bench: Benchmark, tmp_path: Path) -> None:
@@ -256,7 +260,8 @@ def test_boards_refuse_it_in_one_sentence(bench: Benchmark, tmp_path: Path) -> N
     with pytest.raises(Refusal) as refusal:
         submit(Boards(tmp_path / "boards", create=True), tmp_path / "run", str(bench.folder))
     (reason,) = refusal.value.reasons
-    assert reason.startswith("multi_turn: expected a run without it")
+    assert reason.startswith("multi_turn: a run with --multi-turn cannot be submitted")
+    assert "submit a run of the same `harness eval` command without --multi-turn" in reason
 
 
 def test_what_has_no_dialogs_is_refused_in_one_sentence(mmlu_folder: Path, tmp_path: Path) -> None:

@@ -128,7 +128,7 @@ def test_show_works_without_a_policy(skills: Benchmark, tmp_path: Path) -> None:
         with pytest.raises(UserError, match=r"png: expected a file name that ends in \.png"):
             cli.show(str(skills.folder), instance.id, png=tmp_path / name)
     (tmp_path / "file").touch()
-    with pytest.raises(UserError, match="cannot be written"):
+    with pytest.raises(UserError, match="expected a folder, got a file"):
         cli.show(str(skills.folder), instance.id, png=tmp_path / "file" / "x.png")
     cli.show(str(skills.folder), instance.id, png=tmp_path / "new" / "x.png")
     assert (tmp_path / "new" / "x.png").read_bytes().startswith(b"\x89PNG")

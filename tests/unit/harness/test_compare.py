@@ -250,11 +250,45 @@ def test_runs_are_found_matched_and_listed(tmp_path: Path) -> None:
     comparison = compare(tmp_path / "base", [tmp_path / "tuned"])
     assert [d.benchmark for d in comparison.differences] == ["mmlu-pro", "bench"]
     why = {Path(u.run).relative_to(tmp_path).as_posix(): u.reason for u in comparison.unmatched}
-    assert why.keys() == {"base/other", "tuned/other", "base/few", "tuned/few", "tuned/unfinished"}
+    assert why.keys() == {"base/other", "base/few", "tuned/unfinished"}
     assert "digest d3" in why["base/other"] and "d4" in why["base/other"]
     assert "limit 10" in why["base/few"] and "has 5" in why["base/few"]
     assert "unfinished" in why["tuned/unfinished"]
     assert all(u.run in table(comparison) and u.run in render(comparison) for u in comparison.unmatched)
+
+
+def test_a_reason_is_given_once_for_all_variants_and_both_runs(tmp_path: Path) -> None:
+    base, tuned = tmp_path / "base" / "all", tmp_path / "tuned" / "five"
+    for run, limit in ((base, None), (tuned, 5)):
+        scores = b""
+        for variant in ("internalized", "in_context", "override"):
+            write(run, [1.0], variant=variant, limit=limit)
+            scores += (run / "scores.jsonl").read_bytes()
+        (run / "scores.jsonl").write_bytes(scores)
+    said = (
+        f"{base}: internalized, in_context and override of bench have limit none, {tuned} has 5 (the first)"
+    )
+    with pytest.raises(UserError) as error:
+        compare(base, [tuned])
+    assert str(error.value).endswith(f"got none. {said}")
+    # Another run, to which the same run is the most similar one, is named as well.
+    ten = write(tmp_path / "base" / "ten", [1.0], limit=10)
+    for side in ("base", "tuned"):
+        write(tmp_path / side / "same", [1.0], digest="d2")
+    unmatched = compare(tmp_path / "base", [tmp_path / "tuned"]).unmatched
+    assert [u.run for u in unmatched] == [str(base), str(ten)]
+    assert f"Not compared: {said}." in table(compare(tmp_path / "base", [tmp_path / "tuned"]))
+
+
+def test_metrics_with_the_same_incomplete_instances_share_a_note(tmp_path: Path) -> None:
+    parts = [{"tool": 1.0, "arguments": 1.0}] * 3
+    base = write(tmp_path / "base", [1.0] * 3, parts=parts)
+    tuned = write(tmp_path / "tuned", [1.0, 1.0, None], parts=[*parts[:2], {}])
+    comparison = compare(base, [tuned])
+    assert len(comparison.differences) == 3 and all(d.incomplete == ("q2",) for d in comparison.differences)
+    note = "bench, internalized, accuracy, part: arguments and part: tool"
+    for shown in (table(comparison), render(comparison), markdown(comparison)):
+        assert note in shown and shown.count("1 instance is missing, failed or unscored") == 1
 
 
 def test_different_sampling_settings_are_a_warning(tmp_path: Path) -> None:

@@ -269,6 +269,14 @@ def test_the_page_loads_nothing_from_a_network(harmless: tuple[Report, Results, 
     assert "unsafe-inline" not in policy.split("script-src")[1]
 
 
+def test_settings_without_a_value_are_left_out(harmless: tuple[Report, Results, str]) -> None:
+    report, results, _ = harmless
+    run = replace(report.run, identity={"code": None, "config": "0123"}, limit=None)
+    page = render_page(replace(report, run=run, backend={"revision": None}), results)
+    assert "<dt>identity.config</dt><dd>0123</dd>" in page and "<dt>limit</dt><dd>none</dd>" in page
+    assert "identity.code" not in page and "backend.revision" not in page
+
+
 def test_hostile_data_adds_no_elements_or_scripts(
     hostile: tuple[Report, Results, str], harmless: tuple[Report, Results, str]
 ) -> None:

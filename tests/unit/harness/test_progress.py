@@ -29,6 +29,12 @@ def test_a_file_gets_lines() -> None:
     assert "\r" not in text and "" not in lines
 
 
+def test_nothing_to_do_has_no_progress(capsys: pytest.CaptureFixture[str]) -> None:
+    with progress.Bar(total=0, desc="pictures", unit=""):
+        pass
+    assert capsys.readouterr().err == ""
+
+
 def test_a_terminal_gets_a_bar() -> None:
     ours, theirs = pty.openpty()
     termios.tcsetwinsize(theirs, (24, 80))

@@ -1,6 +1,7 @@
 """Files are complete or absent, logs contain complete lines, and no path leaves its folder."""
 
 import codecs
+import json
 import os
 from pathlib import Path
 
@@ -71,7 +72,6 @@ def test_a_wrong_field_is_an_error_with_its_name(tmp_path: Path) -> None:
     ("line", "message"),
     [
         (b"{", "expected one JSON object per line, got an incomplete or empty one"),
-        (b"[]", "expected one JSON object per line, got a list"),
         (b'{"id": a}', "expected one JSON object per line, got something else at byte 7"),
         (b'{"id": "\xff"}', "expected text in UTF-8, got the byte 0xff"),
         (b"", "expected one JSON object per line, got an incomplete or empty one"),
@@ -87,6 +87,39 @@ def test_an_unreadable_line_is_explained(tmp_path: Path, line: bytes, message: s
     with pytest.raises(UserError) as error:
         list(store.read_lines(path, Instance))
     assert str(error.value) == f"{path}, line 1: {message}; correct or delete this line"
+
+
+@pytest.mark.parametrize("indent", [None, 1])
+def test_a_json_array_is_told_from_json_lines(tmp_path: Path, indent: int | None) -> None:
+    (path := tmp_path / "lines.jsonl").write_text(json.dumps([{"id": "a"}], indent=indent))
+    for read in (store.read_lines, store.Lines):
+        with pytest.raises(
+            UserError, match=r"line 1: .+ got a list; write each object of the list on a line"
+        ):
+            list(read(path, Instance))
+
+
+@pytest.mark.parametrize("end", ["", "\n", "\n\n", "\n \r\n\t\n"])
+def test_blank_lines_at_the_end_of_a_file_that_a_user_wrote_are_no_records(tmp_path: Path, end: str) -> None:
+    (path := tmp_path / "lines.jsonl").write_text("1\n2" + end)
+    lines = store.Lines(path, int)
+    assert [*lines] == [1, 2] == [lines[0], lines[1]] and len(lines) == 2
+    path.write_text("1\n\n2\n")
+    with pytest.raises(UserError, match="line 2"):
+        list(store.Lines(path, int))
+
+
+@pytest.mark.parametrize(("place", "found", "expected"), [
+    ("a", "a", "a folder, got a file"),
+    ("a/b", "a", "a folder, got a file"),
+    (".", ".", "a file, got a folder"),
+])  # fmt: skip
+def test_a_file_in_place_of_a_folder_is_named(tmp_path: Path, place: str, found: str, expected: str) -> None:
+    (tmp_path / "a").write_text("")
+    path = tmp_path / place
+    with pytest.raises(UserError) as error, store.writing(path):
+        path.write_text("") if place == "." else path.mkdir()
+    assert str(error.value) == f"{tmp_path / found}: expected {expected}; name another"
 
 
 def test_a_folder_instead_of_a_file_is_named(tmp_path: Path) -> None:

@@ -79,6 +79,10 @@ def test_sort_filter_compare_and_open(browser: Browser, served: str) -> None:
     assert browser.errors == []
 
 
+BOXES = "[...document.querySelectorAll('table')].map((table) => table.parentElement)"
+STYLE = "getComputedStyle(e)"
+
+
 @pytest.mark.parametrize("width", [360, 1400])
 def test_nothing_is_wider_than_the_screen(browser: Browser, served: str, width: int) -> None:
     browser.call(
@@ -89,3 +93,6 @@ def test_nothing_is_wider_than_the_screen(browser: Browser, served: str, width: 
     for path in (served, *paths):
         browser.open(path if "://" in path else served.rpartition("/board/")[0] + path)
         assert browser.run("document.documentElement.scrollWidth") <= width, path
+        # A table that is wider scrolls in its box, and a shadow shows that it does.
+        assert browser.run(f"{BOXES}.every((e) => {STYLE}.overflowX === 'auto')"), path
+        assert browser.run(f"{BOXES}.every((e) => {STYLE}.backgroundImage.match(/gradient/g).length === 4)")

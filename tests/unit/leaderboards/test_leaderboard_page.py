@@ -255,6 +255,23 @@ def test_a_metric_of_another_package_is_shown_in_its_unit(
     }
 
 
+@pytest.mark.parametrize("width", [10, 60, 80, 110, 150, 1000])
+def test_a_terminal_shows_the_columns_that_fit_and_names_the_others(tmp_path: Path, width: int) -> None:
+    columns = {"branching": 0.2, "override": 0.7, "prompt tokens": 900.0, "cost": 1.5, "recall": 0.5}
+    with closing(Boards(tmp_path, create=True)) as boards:
+        board_with_columns(boards, columns)
+        every, printed = terminal(boards), terminal(boards, width=width)
+    head, *rows = printed.split("\n\n")[0].splitlines()[2:]
+    # The narrowest table has the main columns; any wider one fits.
+    names = re.split(" {2,}", head)
+    assert len(names) == 4 or all(len(line) <= width for line in (head, *rows))
+    assert names[:2] == ["rank", "model"] and {"score (%)", "95 % interval"} <= {*names}
+    left_out = re.findall(r"do not fit into this terminal \((.+)\)\. Add `\| less -S`", printed)
+    all_names = re.split(" {2,}", every.splitlines()[2])
+    assert names == [n for n in all_names if not left_out or n not in re.split(", ", left_out[0])]
+    assert (width == 1000) == (printed == every)
+
+
 def test_entries_with_columns_of_older_versions_are_shown(tmp_path: Path) -> None:
     """In older versions, some columns had other names than their metrics."""
     stored = {"referral": 0.9, "rule recall": 0.8, "nonexistent": 0.1, "branching": 0.2, "override": 0.7}

@@ -143,7 +143,7 @@ def test_a_wrong_report_is_refused_with_both_figures(run: Path) -> None:
     edit(run / "report.json", improve)
     message = reasons(run)
     assert f"mean of internalized accuracy, is 0.99 in the file, but {mean} when recomputed" in message
-    assert "run the same `harness eval` command again" in message
+    assert "run the command that made the run again" in message
 
 
 def test_rows_that_differ_only_in_their_detail_are_not_mixed_up(rules_folder: Path, tmp_path: Path) -> None:
