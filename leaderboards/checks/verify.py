@@ -155,8 +155,10 @@ def _sampling_errors(submission: Submission) -> Iterator[str]:
 
 def _response_errors(prompts: Callable[[], Iterable[Prompt]], responses: StoredResponses) -> Iterator[str]:
     """Expects exactly one response for each prompt. Failed requests that were repeated do not count."""
-    count = sum(1 for _ in prompts())
-    answered = sum(responses.answered(prompt.key) for prompt in prompts())
+    count = answered = 0
+    for prompt in prompts():
+        count += 1
+        answered += responses.answered(prompt.key)
     if not count:
         yield "nothing to score: no instance has a prompt under the run's variants"
     if not answered == responses.prompts == responses.successes == count:
