@@ -82,11 +82,16 @@ class ReadablePrompts:
         # They do not depend on the model and on its sampling.
         self._run = make_run(benchmark, EvalRequest(EXTERNAL, Sampling(temperature=1), **_shared(request)))
         self._instances = scored_instances(benchmark, self._run)
-        broken = backends.unreadable(benchmark, self._all)
-        self._left_out = {response.key for response in broken}
-        self._count = sum(1 for _ in self._all()) - len(broken)
-        for response in broken[:1]:
-            share = f"{len(broken)} of {len(broken) + len(self)} prompts left out"
+        total, images = 0, dict[str, None]()
+        for prompt in self._all():
+            total += 1
+            images.update(dict.fromkeys(prompt.images))
+        broken = benchmark.broken_images(images)
+        unreadable = list(backends.unreadable(self._all(), broken)) if broken else []
+        self._left_out = {response.key for response in unreadable}
+        self._count = total - len(unreadable)
+        for response in unreadable[:1]:
+            share = f"{len(unreadable)} of {total} prompts left out"
             note(f"{share}, because an image cannot be read: {response.error}")
 
     def __len__(self) -> int:
@@ -103,6 +108,8 @@ class ReadablePrompts:
 
 class FromFile(Backend):
     """Responses that were generated elsewhere."""
+
+    instant = True
 
     def __init__(self, benchmark: Benchmark, lines: Lines, numbers: Mapping[str, int]) -> None:
         """`numbers` are those of the lines, by id."""

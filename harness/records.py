@@ -76,6 +76,10 @@ class Prompt:
     sample: int = 0
 
     @property
+    def images(self) -> list[str]:
+        return [part.value for part in self.parts if part.kind == "image"]
+
+    @property
     def key(self) -> tuple[str, str, int]:
         return self.instance, self.variant, self.sample
 

@@ -20,6 +20,7 @@ from harness.files.benchmark import Benchmark, instances_file
 from harness.records import CitedRule, Cluster, Grade, Instance, Response, Score
 from harness.stats.clusters import cluster, clusters
 from harness.stats.intervals import Clusters
+from harness.stats.usage import UsageSums
 from harness.text import printable, reason
 from harness.variants import VARIANTS, Variant
 
@@ -86,6 +87,8 @@ class Results:
         """`instances` can be iterated several times, and `response` returns that to a prompt."""
         self.benchmark, self.instances, self.response, self.samples = benchmark, instances, response, samples
         self.scored: list[Scored] = []
+        # By variant: the tokens and times of these responses.
+        self.sums: dict[str, UsageSums] = {}
         # What failed, such as "metric accuracy" -> the responses that lack it (None: all) -> the reason.
         self.failures: dict[str, dict[Key | None, str]] = {}
         # What the family was asked about the latest result, because several metrics ask for the same.
@@ -123,8 +126,11 @@ class Results:
         try:
             return compute()
         except Exception as error:
-            self.failures.setdefault(what, {})[result.score.key if result else None] = reason(error)
+            self.record_failure(what, result, error)
             return None
+
+    def record_failure(self, what: str, result: Result | None, error: Exception) -> None:
+        self.failures.setdefault(what, {})[result.score.key if result else None] = reason(error)
 
     def failure_messages(self) -> Iterator[str]:
         """A sentence for each thing that failed, with the reason of its first failure."""
@@ -134,23 +140,15 @@ class Results:
 
     def cited_rules(self, result: Result) -> Sequence[CitedRule] | None:
         """What a response cites of its policy; None if the family fails."""
-
-        def named(found: Sequence[CitedRule]) -> Sequence[CitedRule]:
-            return [c if c.rule.isprintable() else replace(c, rule=printable(c.rule)) for c in found]
-
-        return self._ask(result, "cited_rules", named, result.response.text or "")
+        return self._ask(result, "cited_rules", _printable_rules, result.response.text or "")
 
     def gold_rules(self, result: Result) -> Sequence[str]:
         """The rules that lead to the correct answer; empty if the family fails."""
-        return self._ask(result, "gold_rules", lambda rules: list(map(printable, rules))) or []
+        return self._ask(result, "gold_rules", _printable_names) or []
 
     def groups(self, result: Result) -> Mapping[str, str]:
         """The groups that a result belongs to; empty if the family fails."""
-
-        def named(groups: Mapping[str, str]) -> Mapping[str, str]:
-            return {printable(name): printable(member) for name, member in groups.items()}
-
-        return self._ask(result, "groups", named) or {}
+        return self._ask(result, "groups", _printable_groups) or {}
 
     def first_error(self, result: Result) -> str | None:
         """The first error of a response; None if it is undetermined or the family fails."""
@@ -168,10 +166,10 @@ class Results:
         answers = self._latest[1]
         if method not in answers:
             family = self.benchmark.family_of(result.instance)
-            what = f"`{method}` of {type(family).__name__}"
-            ask = getattr(family, method)
             answers[method] = self.attempt(
-                what, result, lambda: read(ask(result.instance, result.variant, *arguments))
+                f"`{method}` of {type(family).__name__}",
+                result,
+                lambda: read(getattr(family, method)(result.instance, result.variant, *arguments)),
             )
         return answers[method]  # type: ignore[no-any-return]
 
@@ -180,6 +178,18 @@ class Results:
             found = [scored for scored in self.scored if scored.variant is variant]
             if found:
                 yield variant, found
+
+
+def _printable_rules(found: Sequence[CitedRule]) -> Sequence[CitedRule]:
+    return [c if c.rule.isprintable() else replace(c, rule=printable(c.rule)) for c in found]
+
+
+def _printable_names(names: Sequence[str]) -> Sequence[str]:
+    return list(map(printable, names))
+
+
+def _printable_groups(groups: Mapping[str, str]) -> Mapping[str, str]:
+    return {printable(name): printable(member) for name, member in groups.items()}
 
 
 def by_instance(scored: Iterable[Scored]) -> list[list[Scored]]:

@@ -88,16 +88,10 @@ def _evaluate(
     def prompts() -> Iterator[Prompt]:
         return prompts_of(benchmark, run, instances)
 
-    total = sum(1 for _ in prompts())
-    missing = [prompt for prompt in prompts() if not responses.answered(prompt.key)]
-    missing, unreadable = backends.readable(benchmark, missing)
-    for response in unreadable[:1]:
-        share = f"{len(unreadable)} of {total} prompts not sent"
-        note(f"{share}, because an image cannot be read: {response.error}")
-    responses.append(r for r in unreadable if r != responses.get(r.key))
-    if missing or not (out / "report.json").exists():
+    pending = _Pending(benchmark, prompts, responses)
+    if pending.count or not (out / "report.json").exists():
         with nullcontext(backend) if backend else _opened(benchmark, request, out) as backend:
-            if not backend.continues and any(p.parts[-1].kind == "response" for p in missing):
+            if pending.continues and not backend.continues:
                 raise UserError(
                     f"model: expected one that can continue a response, such as hf:PATH, for --split "
                     f"{request.split}, got {request.model}"
@@ -105,15 +99,14 @@ def _evaluate(
             if request.multi_turn:
                 backend = TurnByTurn(backend, benchmark, instances, out)
             started = time.monotonic()
-            _collect(backend, benchmark, missing, responses, total)
-            session = Session(len(missing), time.monotonic() - started)
+            _collect(backend, benchmark, pending, responses)
+            session = Session(pending.count, time.monotonic() - started)
             store.Log(out / "sessions.jsonl", Session).append([session])
             description: Json = backend.description
             check = _check_batching(backend, prompts, responses) if request.batch_check else None
     else:  # score the responses again without loading the model
         finished = store.read_json(out / "report.json", Report)
         description, check = finished.backend, finished.batch_check
-    del missing
     description = {"backend": request.model.partition(":")[0], **description}
     _copy_training(request.model, out)
     results = Results(benchmark, instances, responses.__getitem__, run.samples)
@@ -122,6 +115,38 @@ def _evaluate(
         ((error, _),) = Counter(results.response(s.key).error for s in results.scored).most_common(1)
         raise AllFailed(out, str(error), description)
     return report
+
+
+class _Pending:
+    """The prompts to send, in order. They are made again each time they are iterated, as in `Split`."""
+
+    def __init__(
+        self, benchmark: Benchmark, prompts: Callable[[], Iterable[Prompt]], responses: StoredResponses
+    ) -> None:
+        """Stores a failure for each prompt with an image that cannot be read."""
+        self._prompts, self._responses = prompts, responses
+        # `total` also counts the answered prompts. `continues`: whether a prompt begins its response.
+        self.total, self.count, self.continues = 0, 0, False
+        images: dict[str, None] = {}
+        for prompt in prompts():
+            self.total += 1
+            if not responses.answered(prompt.key):
+                self.count += 1
+                self.continues |= prompt.parts[-1].kind == "response"
+                images.update(dict.fromkeys(prompt.images))
+        self._broken = benchmark.broken_images(images)
+        unreadable = list(backends.unreadable(self._unanswered(), self._broken)) if self._broken else []
+        self.count -= len(unreadable)
+        for response in unreadable[:1]:
+            share = f"{len(unreadable)} of {self.total} prompts not sent"
+            note(f"{share}, because an image cannot be read: {response.error}")
+        responses.append(r for r in unreadable if r != responses.get(r.key))
+
+    def __iter__(self) -> Iterator[Prompt]:
+        return (prompt for prompt in self._unanswered() if self._broken.keys().isdisjoint(prompt.images))
+
+    def _unanswered(self) -> Iterator[Prompt]:
+        return (prompt for prompt in self._prompts() if not self._responses.answered(prompt.key))
 
 
 @contextmanager
@@ -225,18 +250,25 @@ def prompts_of(benchmark: Benchmark, run: Run, instances: Iterable[Instance]) ->
                     yield prompt
 
 
-def _collect(
-    backend: Backend, benchmark: Benchmark, missing: list[Prompt], responses: StoredResponses, total: int
-) -> None:
-    """Stores each response, with the digest of its prompt, as soon as it arrives."""
-    failed: Counter[str] = Counter()
-    prompts = {p.key: p for p in missing}
-    cut, count, early = 0, 0, min(EARLY, len(missing))
-    with Bar(total=total, initial=total - len(missing), desc="responses", unit="") as progress:
-        for response in backends.storable(backend.generate(missing)):
+def _responses(backend: Backend, benchmark: Benchmark, prompts: Iterable[Prompt]) -> Iterator[Response]:
+    """Each response with the digest of its prompt, as soon as it arrives."""
+    for portion in backends.portions(backend, prompts):
+        sent = {prompt.key: prompt for prompt in portion}
+        for response in backends.storable(backend.generate(portion)):
             if response.prompt_sha256 is None:  # a replayed response has the digest of its own prompt
-                digest = benchmark.prompt_sha256(prompts[response.key])
+                digest = benchmark.prompt_sha256(sent[response.key])
                 response = replace(response, prompt_sha256=digest)
+            yield response
+
+
+def _collect(backend: Backend, benchmark: Benchmark, pending: _Pending, responses: StoredResponses) -> None:
+    """Stores each response as soon as it arrives."""
+    failed: Counter[str] = Counter()
+    cut, count, early = 0, 0, min(EARLY, pending.count)
+    with Bar(
+        total=pending.total, initial=pending.total - pending.count, desc="responses", unit=""
+    ) as progress:
+        for response in _responses(backend, benchmark, pending):
             responses.append([response])
             progress.update()
             count += 1

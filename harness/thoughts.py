@@ -44,8 +44,10 @@ _KINDS: tuple[tuple[str, str], ...] = (
     (r"(?!)", r"Here(?: is|'s) my response:|\[BEGIN FINAL RESPONSE\]"),
 )
 _MARK = re.compile("|".join(f"({opening})|({closing})" for opening, closing in _KINDS), re.IGNORECASE)
-# How a mark begins: with a bracket, or as one of three words.
-_BEGINNING = re.compile(r"[<\[◁aAhH](?:(?<=[<\[◁])|(?i:(?<=a)nalysis|(?<=a)ssistant|(?<=h)ere))")
+# How a mark begins: with a bracket, or as one of three words. Few texts contain a mark of the second kind.
+_BRACKET = re.compile(r"[<\[◁]")
+_BRACKET_OR_WORD = re.compile(r"[<\[◁aAhH](?:(?<=[<\[◁])|(?i:(?<=a)nalysis|(?<=a)ssistant|(?<=h)ere))")
+_WORDS = ("assistantfinal", "my response:")
 _OPEN_AT_END = re.compile("(?:" + "|".join(opening for opening, _ in _KINDS) + r")\s*\Z", re.IGNORECASE)
 
 
@@ -61,7 +63,9 @@ class Mark(NamedTuple):
 
 def marks(text: str) -> Iterator[Mark]:
     """Every mark in the text, in order."""
-    for match in matches(_BEGINNING, _MARK, text):
+    folded = text.casefold()
+    has_word = folded.startswith("analys") or any(word in folded for word in _WORDS)
+    for match in matches(_BRACKET_OR_WORD if has_word else _BRACKET, _MARK, text):
         group = match.lastindex or 1
         yield Mark((group - 1) // 2, group % 2 == 1, *match.span())
 

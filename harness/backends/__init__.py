@@ -9,8 +9,9 @@ Read this file first, then `scripted.py` for the shortest examples. `local` runs
 import hashlib
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 # Backends that answer from the benchmark itself (scripted.py). They are listed by name, because finding their
 # classes through the registry would import torch only to learn that `hf` is not one of them.
 SCRIPTED = ("random", "majority", "oracle")
+# The prompts that an instant backend gets at a time.
+PORTION = 10_000
 # In place of a backend: external:NAME is a model that another program runs (harness/external.py).
 EXTERNAL = "external"
 # The name in a backend's description under which it lists what a server rejects, and what is sent instead.
@@ -136,6 +139,9 @@ class Backend(ABC):
     continues: bool = False
     # How many prompts it answers at the same time, if that does not depend on Sampling.batch_size.
     at_once: int | None = None
+    # True if it runs no model and answers each prompt by itself. Then `generate` gets PORTION prompts at a
+    # time, so that not all of them are in memory.
+    instant: bool = False
     description: Json
 
     @abstractmethod
@@ -151,6 +157,13 @@ class Backend(ABC):
 
     def forget(self) -> None:  # noqa: B027
         """Empties caches, so that the next response takes as long as if its prompt were the first."""
+
+
+def portions(backend: Backend, prompts: Iterable[Prompt]) -> Iterator[list[Prompt]]:
+    """The prompts as the backend gets them: all together, or PORTION at a time if it is instant."""
+    rest = iter(prompts)
+    while portion := list(islice(rest, PORTION) if backend.instant else rest):
+        yield portion
 
 
 def failure(prompt: Prompt, reason: str) -> Response:
@@ -180,22 +193,18 @@ def readable(benchmark: "Benchmark", prompts: Sequence[Prompt]) -> tuple[list[Pr
 
     Raises UserError if an image is missing or was changed, so that this is known before the first request.
     """
-    failed = unreadable(benchmark, lambda: prompts)
+    broken = benchmark.broken_images(image for prompt in prompts for image in prompt.images)
+    failed = list(unreadable(prompts, broken))
     keys = {response.key for response in failed}
     return [prompt for prompt in prompts if prompt.key not in keys], failed
 
 
-def unreadable(benchmark: "Benchmark", prompts: Callable[[], Iterable[Prompt]]) -> list[Response]:
-    """A failure for each prompt with an image that cannot be read. UserError as in `readable`."""
-    broken = benchmark.broken_images(
-        p.value for prompt in prompts() for p in prompt.parts if p.kind == "image"
-    )
-    failed = []
-    for prompt in prompts():
-        reasons = [broken[p.value] for p in prompt.parts if p.kind == "image" and p.value in broken]
+def unreadable(prompts: Iterable[Prompt], broken: Mapping[str, str]) -> Iterator[Response]:
+    """A failure for each prompt with one of these images, given the reasons why they cannot be read."""
+    for prompt in prompts:
+        reasons = [broken[image] for image in prompt.images if image in broken]
         if reasons:
-            failed.append(failure(prompt, reasons[0]))
-    return failed
+            yield failure(prompt, reasons[0])
 
 
 def make(

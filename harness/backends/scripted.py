@@ -21,6 +21,7 @@ class Scripted(Backend):
     """Reads the benchmark's gold data, which no other backend does. Listed in harness.backends.SCRIPTED."""
 
     continues = True
+    instant = True
 
     def __init__(self, argument: str, benchmark: Benchmark, sampling: Sampling) -> None:
         name = type(self).__name__.lower()
@@ -64,6 +65,9 @@ class Random(Scripted):
 class Majority(Scripted):
     """The policy's most frequent answer in the training split."""
 
+    # The instances of all prompts determine which blocks of the training split count.
+    instant = False
+
     def generate(self, prompts: Sequence[Prompt]) -> Iterator[Response]:
         instances = self.benchmark.find({prompt.instance for prompt in prompts})
         self.ranked = majorities(self.benchmark, instances.values())
@@ -80,6 +84,7 @@ class Replay(Backend):
     """The responses of an earlier run, to score them again: replay:RUN."""
 
     continues = True
+    instant = True
 
     def __init__(self, argument: str, benchmark: Benchmark, sampling: Sampling) -> None:
         path = Path(argument) / RESPONSES

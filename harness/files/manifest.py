@@ -102,7 +102,8 @@ class BenchmarkFiles:
         # of instances are all splits of a benchmark without blocks.
         self._images_of = lru_cache(maxsize=4)(self._block_files)
         self.instances_of = lru_cache(maxsize=4)(self._read_instances)
-        self._parts_read: set[str] = set()
+        # The files that were read, the latest one last.
+        self._parts_read: dict[str, None] = {}
         self.policies = {p.id: p for p in self.records(POLICIES, Policy)}
         for policy in self.policies.values():
             self._check_images(policy.id, policy.content)
@@ -136,9 +137,9 @@ class BenchmarkFiles:
     def find(self, ids: Collection[str]) -> dict[str, Instance]:
         """The instances with these ids; those that do not exist are missing."""
         missing, found = set(ids), dict[str, Instance]()
+        # In the files that were read last, which are most likely still in memory, then in all others.
         parts = [part for split in self.splits for part in self.parts(split)]
-        # In the files that were read before, then in all others.
-        for part in sorted(parts, key=lambda part: part not in self._parts_read):
+        for part in dict.fromkeys([*reversed(self._parts_read), *parts]):
             if not missing:
                 break
             found |= {i.id: i for i in self.instances_of(part) if i.id in missing}
@@ -147,7 +148,7 @@ class BenchmarkFiles:
 
     def _read_instances(self, part: str) -> Sequence[Instance]:
         """The instances in one file. Raises UserError if it lacks one of their policies or images."""
-        self._parts_read.add(part)
+        self._parts_read = {read: None for read in self._parts_read if read != part} | {part: None}
         instances = list(self.records_of(part, Instance))
         for instance in instances:
             self._check_images(instance.id, instance.query)

@@ -16,7 +16,8 @@ import weakref
 from array import array
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from itertools import accumulate, count
+from io import FileIO
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, BinaryIO, Generic, TypeVar
 
@@ -91,12 +92,8 @@ def locked(file: Path, wait: bool = False) -> Iterator[None]:
 
 def write(path: Path, data: bytes) -> None:
     """Writes a complete file, or leaves the old one unchanged."""
-    _write(path, (data,))
-
-
-def _write(path: Path, chunks: Iterable[bytes]) -> None:
     with replacing(path) as file:
-        file.writelines(chunks)
+        file.write(data)
 
 
 @contextmanager
@@ -153,15 +150,17 @@ def read_toml(path: Path, type_: type[T]) -> T:
 
 def write_lines(path: Path, records: Iterable[Any]) -> None:
     """Writes one record at a time, so that records from a generator are never all in memory."""
-    encoder = msgspec.json.Encoder()
-    _write(path, (encoder.encode_lines([record]) for record in records))
+    import jsonlines  # slow to import, and --help does not need it
+
+    with replacing(path) as file, jsonlines.Writer(file, dumps=msgspec.json.Encoder().encode) as writer:
+        writer.write_all(records)
 
 
 def read_lines(path: Path, type_: type[T]) -> Iterator[T]:
     """The records of a complete file. UserError names the file, the line and the field that is wrong."""
     _require_file(path)
     with path.open("rb") as file:
-        yield from _decoded(path, file, type_)
+        yield from _decoded(path, file, msgspec.json.Decoder(type_))
 
 
 def _require_file(path: Path) -> None:
@@ -171,22 +170,16 @@ def _require_file(path: Path) -> None:
         raise UserError(f"{path}: no such file")
 
 
-def _decoded(path: Path, lines: Iterable[bytes], type_: type[T]) -> Iterator[T]:
-    import jsonlines  # slow to import, and --help does not need it
-
-    with jsonlines.Reader(lines, loads=msgspec.json.Decoder(type_).decode) as reader:
-        for number in count(1):
-            try:
-                record = reader.read()
-            except EOFError:
-                return
-            except (jsonlines.InvalidLineError, *DECODE_ERRORS) as error:
-                cause = error.__cause__ if isinstance(error.__cause__, Exception) else error
-                problem = mistake(cause, type_, "one JSON object per line")
-                own_line = number == 1 and problem.endswith("got a list")
-                repair = _REPAIRS.get(path.name, _ONE_PER_LINE if own_line else "correct or delete this line")
-                raise UserError(f"{path}, line {number}: {problem}; {repair}") from error
-            yield record
+def _decoded(path: Path, lines: Iterable[bytes], decoder: msgspec.json.Decoder[T]) -> Iterator[T]:
+    for number, line in enumerate(lines, 1):
+        try:
+            record = decoder.decode(line.removeprefix(codecs.BOM_UTF8))
+        except DECODE_ERRORS as error:
+            problem = mistake(error, decoder.type, "one JSON object per line")
+            own_line = number == 1 and problem.endswith("got a list")
+            repair = _REPAIRS.get(path.name, _ONE_PER_LINE if own_line else "correct or delete this line")
+            raise UserError(f"{path}, line {number}: {problem}; {repair}") from error
+        yield record
 
 
 class Lines(Generic[T]):
@@ -198,7 +191,7 @@ class Lines(Generic[T]):
     def __init__(self, path: Path, type_: type[T]) -> None:
         """Raises UserError if there is no such file."""
         _require_file(path)
-        self.path, self._type = path, type_
+        self.path, self._decoder = path, msgspec.json.Decoder(type_)
         self._file = path.open("rb")
         weakref.finalize(self, self._file.close)
         self._starts = array("q", accumulate(map(len, self._file), initial=0))
@@ -210,10 +203,10 @@ class Lines(Generic[T]):
 
     def __iter__(self) -> Iterator[T]:
         """UserError names the line and the field that is wrong."""
-        return _decoded(self.path, map(self._line, range(len(self))), self._type)
+        return _decoded(self.path, map(self._line, range(len(self))), self._decoder)
 
     def __getitem__(self, number: int) -> T:
-        return next(_decoded(self.path, [self._line(number)], self._type))
+        return next(_decoded(self.path, [self._line(number)], self._decoder))
 
     def _line(self, number: int) -> bytes:
         self._file.seek(self._starts[number])
@@ -232,14 +225,16 @@ class Log:
     """
 
     def __init__(self, path: Path, type_: type[Any]) -> None:
-        self.path, self._type = path, type_
-        self._encoder, self._decode = msgspec.json.Encoder(), msgspec.json.Decoder(type_).decode
-        self._repaired, self._synced = False, 0.0
+        self.path = path
+        self._encoder, self._decoder = msgspec.json.Encoder(), msgspec.json.Decoder(type_)
+        self._synced = 0.0
         self._reader: BinaryIO | None = None
+        self._writer: FileIO | None = None
 
     def __del__(self) -> None:
-        if self._reader is not None:
-            self._reader.close()
+        for file in (self._reader, self._writer):
+            if file is not None:
+                file.close()
 
     def read(self) -> list[Any]:
         """All complete records. UserError names the line that cannot be read."""
@@ -260,7 +255,7 @@ class Log:
                 yield line
 
         with self.path.open("rb") as file:
-            for record in _decoded(self.path, lines(file), self._type):
+            for record in _decoded(self.path, lines(file), self._decoder):
                 yield start, record
 
     def read_at(self, start: int) -> Any:
@@ -268,23 +263,25 @@ class Log:
         if self._reader is None:
             self._reader = self.path.open("rb")
         self._reader.seek(start)
-        return self._decode(self._reader.readline())
+        return self._decoder.decode(self._reader.readline())
 
     def append(self, records: Iterable[Any]) -> int:
         """Appends records. They survive kill -9 at once, and a power cut about a second later.
 
         Returns the position at which the first one starts.
         """
-        with writing(self.path), self.path.open("ab") as file:
-            if not self._repaired:
-                os.truncate(file.fileno(), _complete_bytes(self.path))
-                self._repaired = True
-            start = file.seek(0, os.SEEK_END)
-            file.write(self._encoder.encode_lines(list(records)))
+        lines = self._encoder.encode_lines(list(records))
+        with writing(self.path):
+            if self._writer is None:
+                self._writer = FileIO(self.path, "a")
+                os.truncate(self._writer.fileno(), _complete_bytes(self.path))
+            start = self._writer.seek(0, os.SEEK_END)
+            if self._writer.write(lines) < len(lines):
+                self._writer.truncate(start)
+                raise OSError(errno.ENOSPC, "only a part could be written")
             # fsync takes milliseconds, so not after every record.
             if time.monotonic() - self._synced > 1:
-                file.flush()
-                os.fsync(file.fileno())
+                os.fsync(self._writer.fileno())
                 self._synced = time.monotonic()
             return start
 

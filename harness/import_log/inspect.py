@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
+
+import msgspec
 
 from harness.errors import UserError
 from harness.external import ResponseLine
 from harness.files import store
-from harness.import_log.log import Log, response_id
+from harness.import_log.log import WRONG_FORM, Log, response_id
 from harness.records import Json
 
 # The reasons to stop that mean something to a run. All others are failures, such as an unfinished tool call.
@@ -23,7 +25,7 @@ _ATTACHMENT = "attachment://"
 
 def read(path: Path) -> Log:
     """The responses of a log. Raises UserError if the log is unfinished or cannot be read."""
-    log = store.read_json(path, dict[str, Any]) if path.suffix == ".json" else _read_eval(path)
+    log, samples = _read_json(path) if path.suffix == ".json" else _read_eval(path)
     try:
         if log["status"] != "success":
             raise UserError(f"{path}: expected a finished log, its status is {log['status']}")
@@ -35,45 +37,76 @@ def read(path: Path) -> Log:
             temperature=config.get("temperature"),
             top_p=config.get("top_p"),
             seed=config.get("seed"),
-            responses=list(_responses(log.get("samples") or [])),
+            responses=_responses(path, samples),
         )
-    except (KeyError, TypeError, IndexError, AttributeError) as error:
-        raise UserError(f"{path}: expected a log of Inspect, but a field is missing: {error}") from error
+    except WRONG_FORM as error:
+        raise _wrong_form(path, error) from error
 
 
-def _read_eval(path: Path) -> dict[str, Any]:
+def _wrong_form(path: Path, error: Exception) -> UserError:
+    return UserError(f"{path}: expected a log of Inspect, but a field is missing: {error}")
+
+
+def _read_json(path: Path) -> tuple[Json, Iterator[Json]]:
+    """All of the log but its samples, and the samples, which are decoded one at a time."""
+    log = store.read_json(path, dict[str, msgspec.Raw])
+    samples = msgspec.json.decode(log.pop("samples", b"null"), type=list[msgspec.Raw] | None)
+    head = {name: msgspec.json.decode(value) for name, value in log.items()}
+    return head, map(msgspec.json.decode, samples or ())
+
+
+def _read_eval(path: Path) -> tuple[Json, Iterator[Json]]:
     try:
-        from inspect_ai.log import read_eval_log
+        from inspect_ai.log import read_eval_log, read_eval_log_samples
     except ImportError as error:
         convert = f"inspect log convert {path} --to json --output-dir OUT"
         raise UserError(f"{path}: inspect_ai is not installed; run `{convert}` where it is") from error
+
+    def damaged(error: Exception) -> UserError:
+        return UserError(f"{path}: expected a log of Inspect: {error}")
+
+    def samples() -> Iterator[Json]:
+        try:
+            for sample in read_eval_log_samples(
+                str(path), all_samples_required=False, resolve_attachments=True
+            ):
+                yield sample.model_dump(mode="json", exclude_none=True)
+        except Exception as error:
+            raise damaged(error) from error
+
     try:
-        log = read_eval_log(str(path), resolve_attachments=True)
+        head: Json = read_eval_log(str(path), header_only=True).model_dump(mode="json", exclude_none=True)
     # Inspect reads the file, and may raise any exception for a damaged one.
     except Exception as error:
-        raise UserError(f"{path}: expected a log of Inspect: {error}") from error
-    dumped: dict[str, Any] = log.model_dump(mode="json", exclude_none=True)
-    return dumped
+        raise damaged(error) from error
+    return head, samples()
 
 
-def _responses(samples: Sequence[Json]) -> Iterator[ResponseLine]:
+def _responses(path: Path, samples: Iterator[Json]) -> Iterator[ResponseLine]:
     for sample in samples:
-        id_ = response_id(str(sample["id"]), sample.get("epoch", 1) - 1)
-        output = sample.get("output") or {}
-        error = (sample.get("error") or {}).get("message") or output.get("error")
-        if error or not output.get("choices"):
-            yield ResponseLine(id_, error=error or "no output in the log")
-            continue
-        choice = output["choices"][0]
-        usage = output.get("usage") or {}
-        yield ResponseLine(
-            id_,
-            text=response_text(choice["message"]["content"], sample.get("attachments") or {}),
-            finish_reason=FINISH_REASONS.get(choice.get("stop_reason", "")),
-            prompt_tokens=usage.get("input_tokens"),
-            completion_tokens=usage.get("output_tokens"),
-            seconds=output.get("time"),
-        )
+        try:
+            response = _response(sample)
+        except WRONG_FORM as error:
+            raise _wrong_form(path, error) from error
+        yield response
+
+
+def _response(sample: Json) -> ResponseLine:
+    id_ = response_id(str(sample["id"]), sample.get("epoch", 1) - 1)
+    output = sample.get("output") or {}
+    error = (sample.get("error") or {}).get("message") or output.get("error")
+    if error or not output.get("choices"):
+        return ResponseLine(id_, error=error or "no output in the log")
+    choice = output["choices"][0]
+    usage = output.get("usage") or {}
+    return ResponseLine(
+        id_,
+        text=response_text(choice["message"]["content"], sample.get("attachments") or {}),
+        finish_reason=FINISH_REASONS.get(choice.get("stop_reason", "")),
+        prompt_tokens=usage.get("input_tokens"),
+        completion_tokens=usage.get("output_tokens"),
+        seconds=output.get("time"),
+    )
 
 
 def response_text(content: str | Sequence[Json], attachments: Mapping[str, str] = {}) -> str:

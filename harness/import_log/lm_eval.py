@@ -8,10 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from harness.errors import UserError
 from harness.external import ResponseLine
 from harness.files import store
-from harness.import_log.log import Log, response_id
+from harness.import_log.log import WRONG_FORM, Log, response_id
 from harness.records import Json
 
 # The files in which both tools store their samples.
@@ -37,10 +39,14 @@ def read(path: Path) -> Log:
             temperature=sampling.get("temperature", 0 if sampling.get("do_sample") is False else None),
             top_p=sampling.get("top_p"),
             seed=None,
-            responses=list(_responses(path)),
+            responses=_responses(path),
         )
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
-        raise UserError(f"{path}: expected samples of lm-eval or lmms-eval: {error!r}") from error
+    except WRONG_FORM as error:
+        raise _wrong_form(path, error) from error
+
+
+def _wrong_form(path: Path, error: Exception) -> UserError:
+    return UserError(f"{path}: expected samples of lm-eval or lmms-eval: {error!r}")
 
 
 def _results_file(path: Path) -> Path:
@@ -71,11 +77,20 @@ def _model(config: Json, results: Json) -> str:
 
 def _responses(path: Path) -> Iterator[ResponseLine]:
     for line in store.read_lines(path, dict[str, Any]):
-        # lmms-eval logs the target instead of the row; our tasks set it to the id. It logs a response once.
-        id_ = line["doc"]["id"] if "doc" in line else line["target"]
-        texts = line["resps"] if "resps" in line else line["filtered_resps"]
-        # A list for each request, and in it one for each repeat.
-        while isinstance(texts, list) and isinstance(texts[0], list):
-            texts = texts[0]
-        for sample, text in enumerate([texts] if isinstance(texts, str) else texts):
-            yield ResponseLine(response_id(str(id_), sample), text=text)
+        try:
+            id_, texts = _texts(line)
+        except WRONG_FORM as error:
+            raise _wrong_form(path, error) from error
+        for sample, text in enumerate(texts):
+            yield ResponseLine(response_id(id_, sample), text=text)
+
+
+def _texts(line: Json) -> tuple[str, list[str]]:
+    """The id of a row, and the responses to it."""
+    # lmms-eval logs the target instead of the row; our tasks set it to the id. It logs a response once.
+    id_ = line["doc"]["id"] if "doc" in line else line["target"]
+    texts = line["resps"] if "resps" in line else line["filtered_resps"]
+    # A list for each request, and in it one for each repeat.
+    while isinstance(texts, list) and isinstance(texts[0], list):
+        texts = texts[0]
+    return str(id_), msgspec.convert([texts] if isinstance(texts, str) else texts, list[str])

@@ -1,9 +1,12 @@
 """What is read from a log of another evaluator."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from harness.external import ResponseLine
+
+# What reading a log of another form raises.
+WRONG_FORM = (KeyError, TypeError, ValueError, IndexError, AttributeError)
 
 
 @dataclass(frozen=True)
@@ -16,7 +19,8 @@ class Log:
     temperature: float | None
     top_p: float | None
     seed: int | None
-    responses: Sequence[ResponseLine]
+    # Read while it is iterated. Raises UserError for a log of another form.
+    responses: Iterator[ResponseLine]
 
 
 def response_id(row_id: str, sample: int) -> str:

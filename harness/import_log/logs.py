@@ -7,15 +7,18 @@
 The ids say which variants and which split were asked. Model and sampling are what the log says of them.
 """
 
-from collections.abc import Mapping, Sequence
-from itertools import chain
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from harness.backends import Decoding
 from harness.errors import UserError
 from harness.external import ResponseLine, score_responses
+from harness.files import store
 from harness.files.benchmark import Benchmark
+from harness.files.kinds import RESPONSES
 from harness.import_log import inspect, lm_eval
 from harness.import_log.log import Log
 from harness.records import Report
@@ -29,24 +32,37 @@ def import_logs(benchmark: Benchmark, paths: Sequence[Path], request: ImportRequ
     Each path is a log or a folder of logs, which together have one response for each prompt. Raises UserError
     if they are not of the benchmark, or if they do not agree.
     """
-    logs = [log for path in paths for log in _read(path)]
-    lines = list(chain.from_iterable(log.responses for log in logs))
-    score_request = ScoreRequest(
-        model=request.model or _common(logs, "model"),
-        sampling=_sampling(logs, request),
-        limit=request.limit,
-        **_asked(benchmark, lines, ", ".join(log.source for log in logs)),
-    )
-    return score_responses(benchmark, score_request, lines, ", ".join(map(str, paths)), out)
+    with TemporaryDirectory(prefix="import-log-") as folder:
+        # Scoring reads the responses by number. In memory is at most one log at a time.
+        copied = Path(folder) / RESPONSES
+        logs: list[Log] = []
+
+        def responses() -> Iterator[ResponseLine]:
+            for path in paths:
+                for log in _read(path):
+                    yield from log.responses
+                    logs.append(replace(log, responses=iter(())))
+
+        store.write_lines(copied, responses())
+        lines = store.Lines(copied, ResponseLine)
+        score_request = ScoreRequest(
+            model=request.model or _common(logs, "model"),
+            sampling=_sampling(logs, request),
+            limit=request.limit,
+            **_asked(benchmark, lines, ", ".join(log.source for log in logs)),
+        )
+        return score_responses(benchmark, score_request, lines, ", ".join(map(str, paths)), out)
 
 
-def _read(path: Path) -> list[Log]:
+def _read(path: Path) -> Iterator[Log]:
     if not path.exists():
         raise UserError(f"{path}: no such file or folder; expected a log of Inspect, lmms-eval or lm-eval")
     if path.is_file() and path.match(lm_eval.SAMPLES):
-        return [lm_eval.read(path)]
+        yield lm_eval.read(path)
+        return
     if path.is_file() and path.suffix in inspect.SUFFIXES:
-        return [inspect.read(path)]
+        yield inspect.read(path)
+        return
     files = sorted(path.rglob("*.eval")) or lm_eval.sample_files(path) or sorted(path.glob("*.json"))
     if not files:
         got = "another file" if path.is_file() else "none"
@@ -54,7 +70,8 @@ def _read(path: Path) -> list[Log]:
             f"{path}: expected logs named *.eval, *.json or {lm_eval.SAMPLES}, got {got}; `harness score` "
             "reads the responses of other programs"
         )
-    return [log for file in files for log in _read(file)]
+    for file in files:
+        yield from _read(file)
 
 
 def _common(logs: Sequence[Log], name: str) -> Any:
@@ -75,21 +92,27 @@ def _sampling(logs: Sequence[Log], request: ImportRequest) -> Decoding:
     return Decoding(**{name: value for name, value in known.items() if value is not None})
 
 
-def _asked(benchmark: Benchmark, lines: Sequence[ResponseLine], source: str) -> Mapping[str, Any]:
-    """The variants, the split and the number of samples that the responses are of."""
-    parts = [line.id.split("/", 2) for line in lines]
-    if not parts or any(len(each) != 3 for each in parts):
-        raise UserError(
-            f"{source}: expected the ids of `harness export`, got {lines[0].id if lines else 'none'!r}"
-        )
-    variants = dict.fromkeys(variant for variant, _, _ in parts)
-    instances = {rest.rpartition("/")[0] for _, _, rest in parts}
-    splits = {instance.split for instance in benchmark.find(instances).values()}
-    if len(splits) != 1:
-        found = f"of the splits {', '.join(sorted(splits))}" if splits else "of another benchmark"
-        raise UserError(f"{source}: expected responses to one split of {benchmark.folder}, got some {found}")
+def _asked(benchmark: Benchmark, lines: Iterable[ResponseLine], source: str) -> Mapping[str, Any]:
+    """The variants, the split and the number of samples that the responses are of.
+
+    The split is that of the first response. To score them, all must be of it.
+    """
+    variants, samples, first = set(), set(), ""
+    for line in lines:
+        variant, _, rest = line.id.partition("/")
+        sample, _, rest = rest.partition("/")
+        if not rest:
+            raise UserError(f"{source}: expected the ids of `harness export`, got {line.id!r}")
+        variants.add(variant)
+        samples.add(sample)
+        first = first or rest.rpartition("/")[0]
+    if not first:
+        raise UserError(f"{source}: expected responses, got none")
+    instances = benchmark.find([first])
+    if not instances:
+        raise UserError(f"{source}: expected responses to {benchmark.folder}, got one to {first}")
     return {
         "variants": ",".join(name for name in VARIANTS if name in variants),
-        "split": splits.pop(),
-        "samples": len({sample for _, sample, _ in parts}),
+        "split": instances[first].split,
+        "samples": len(samples),
     }

@@ -26,6 +26,7 @@ from harness.errors import UserError
 from harness.records import Cluster, Distribution, ReportRow, Score
 from harness.results import Result, Results, Scored, by_instance, clusters_of
 from harness.stats.intervals import estimate
+from harness.stats.usage import UsageSums
 from harness.text import printable
 from harness.variants import VARIANTS, Variant
 
@@ -145,7 +146,8 @@ def collect(results: Results, found: Iterable[Result]) -> Iterator[Score]:
     shared: dict[Hashable, Any] = {}
     for result in found:
         score, response = result.score, result.response
-        observed = tuple(_observed(metric, results, result) for metric in metrics)
+        observed = tuple([_observed(metric, results, result) for metric in metrics])
+        results.sums.setdefault(result.variant.name, UsageSums()).add(response)
         known = score.cluster or Cluster()
         images = shared.setdefault(known.images, known.images)
         policy = shared.setdefault(known.policy, known.policy)
@@ -172,19 +174,19 @@ def collect(results: Results, found: Iterable[Result]) -> Iterator[Score]:
 
 
 def _observed(metric: Metric, results: Results, result: Result) -> Any:
-    if metric.value is None:
-        return results.attempt(_name(metric), result, partial(_hashable, metric, results, result))
-    if result.failed:
-        applies = results.attempt(_name(metric), result, partial(metric.applies, results, result))
-        return MISSING if applies else None
-    value = results.attempt(_name(metric), result, lambda: (_value(metric, results, result),))
-    return MISSING if value is None else value[0]
-
-
-def _hashable(metric: Metric, results: Results, result: Result) -> Hashable:
-    observation = metric.observe(results, result)
-    hash(observation)
-    return observation
+    # Not `Results.attempt`, because a function for each metric and response takes longer than most metrics.
+    try:
+        if metric.value is None:
+            observation = metric.observe(results, result)
+            hash(observation)
+            return observation
+        if result.failed:
+            return MISSING if metric.applies(results, result) else None
+        return _value(metric, results, result)
+    # Metrics are third-party code, so any exception may occur.
+    except Exception as error:
+        results.record_failure(_name(metric), result, error)
+        return None if metric.value is None or result.failed else MISSING
 
 
 def _name(metric: Metric) -> str:

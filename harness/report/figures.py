@@ -2,7 +2,7 @@
 
 import platform
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -12,11 +12,12 @@ from harness.files import kinds, store
 from harness.files.kinds import RESPONSES
 from harness.judge.summary import Judgement
 from harness.metrics import metric
-from harness.records import BatchCheck, Distribution, Json, Report, ReportRow, Response, Run, Session, Usage
+from harness.records import BatchCheck, Distribution, Json, Report, ReportRow, Run, Session, Usage
 from harness.report import prices
 from harness.report.page import by_metric, is_headline, render_page, unit
 from harness.report.text import terminal_table
 from harness.results import Results
+from harness.stats.usage import UsageSums
 
 
 def make_report(
@@ -29,10 +30,7 @@ def make_report(
 ) -> Report:
     """All installed metrics over the results. `prompts_per_variant` includes prompts that were skipped."""
     members = dict(results.by_variant())
-    sums = {
-        variant.name: _Sums(results.response(scored.key) for scored in found)
-        for variant, found in members.items()
-    }
+    sums = {variant.name: results.sums[variant.name] for variant in members}
     seconds = sum(session.seconds for session in sessions)
     figures = list(metric.measure(results))
     skipped = {v.name: prompts_per_variant - len(found) for v, found in members.items()}
@@ -57,36 +55,7 @@ def make_report(
     )
 
 
-class _Sums:
-    """What is summed up over the responses of a variant."""
-
-    def __init__(self, responses: Iterable[Response]) -> None:
-        self.requests = 0
-        # The time of a whole batch is not that of a prompt.
-        self.single = True
-        self.served_models: set[str] = set()
-        # By quantity: how many responses report it, and the sum of what they report.
-        self._reported: dict[str, tuple[int, float]] = {}
-        for response in responses:
-            self.requests += 1
-            self.single &= response.batch == 1
-            if response.served_model:
-                self.served_models.add(response.served_model)
-            for name in ("prompt_tokens", "cached_tokens", "completion_tokens", "prefill_seconds"):
-                self._add(name, getattr(response, name))
-            self._add("seconds", response.seconds and response.seconds / response.batch)
-
-    def _add(self, name: str, value: float | None) -> None:
-        if value is not None:
-            count, total = self._reported.get(name, (0, 0))
-            self._reported[name] = count + 1, total + value
-
-    def mean(self, name: str) -> float | None:
-        count, total = self._reported.get(name, (0, 0))
-        return total / count if count else None
-
-
-def _usage(variant: str, sums: _Sums, check: BatchCheck | None) -> Usage:
+def _usage(variant: str, sums: UsageSums, check: BatchCheck | None) -> Usage:
     alone = check.prefill_seconds if check is not None else {}
     return Usage(
         variant=variant,

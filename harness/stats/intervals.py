@@ -51,10 +51,10 @@ def estimate(
     if bounds is None:
         present = [index for index, one in enumerate(means) if one is not None]
         return Estimate(mean, *_t_interval(known, [[labels[i] for i in present] for labels in clusters]))
+    if not any(None in one for one in instances):
+        return Estimate(mean, *interval(known, bounds, clusters))
     least, most = ([_mean([bound if v is None else v for v in one]) for one in instances] for bound in bounds)
-    low = interval(least, bounds, clusters)
-    high = low if least == most else interval(most, bounds, clusters)
-    return Estimate(mean, low[0], high[1])
+    return Estimate(mean, interval(least, bounds, clusters)[0], interval(most, bounds, clusters)[1])
 
 
 def interval(
@@ -141,4 +141,4 @@ def t_quantile(degrees: int) -> float:
 
 
 def _mean(values: Sequence[float]) -> float:
-    return math.fsum(values) / len(values)
+    return math.fsum(values) / len(values) if len(values) > 1 else float(values[0])

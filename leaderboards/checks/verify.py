@@ -14,7 +14,7 @@ submitted report, because they cannot be recomputed.
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import zip_longest
+from itertools import chain, zip_longest
 from pathlib import Path
 
 import msgspec
@@ -158,8 +158,10 @@ def _response_errors(
     prompts: Callable[[], Iterable[Prompt]], responses: StoredResponses, retry: str
 ) -> Iterator[str]:
     """Expects exactly one response for each prompt. Failed requests that were repeated do not count."""
-    count = sum(1 for _ in prompts())
-    answered = sum(responses.answered(prompt.key) for prompt in prompts())
+    count = answered = 0
+    for prompt in prompts():
+        count += 1
+        answered += responses.answered(prompt.key)
     if not count:
         yield "nothing to score: no instance has a prompt under the run's variants"
     if not answered == responses.prompts == responses.successes == count:
@@ -206,7 +208,8 @@ def _scripted_errors(
     """A scripted model costs nothing, so it is asked again."""
     if is_scripted(run.model):
         sampling = msgspec.convert(dict(run.sampling), Sampling, strict=True)
-        again = backends.make(run.model, benchmark, sampling).generate(list(prompts()))
+        backend = backends.make(run.model, benchmark, sampling)
+        again = chain.from_iterable(map(backend.generate, backends.portions(backend, prompts())))
         if wrong := [r.key for r in again if r.text != responses[r.key].text]:
             yield (
                 f"{len(wrong)} responses differ from those of the model {run.model}: {_first_keys(wrong)}; "

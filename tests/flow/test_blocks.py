@@ -4,6 +4,7 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from harness.files import store
 from harness.files.benchmark import Benchmark
 from harness.files.manifest import Manifest
 from harness.generation.blocks import parse_blocks
+from harness.records import Instance
 from harness.request import EvalRequest
 from harness.run import evaluate
 from harness.verify import verify
@@ -107,6 +109,22 @@ def test_a_limit_reads_only_some_blocks(folder: Path, tmp_path: Path) -> None:
             pass
         (copy / part).write_bytes(text)
     assert unread == 2
+
+
+def test_instances_are_first_looked_for_in_the_block_that_was_read_last(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = Benchmark(folder)
+    by_part = {part: bench.instances_of(part) for part in bench.parts("test")}
+    searched: list[str] = []
+
+    def search(part: str) -> Sequence[Instance]:
+        searched.append(part)
+        return by_part[part]
+
+    monkeypatch.setattr(bench, "instances_of", search)
+    last = list(by_part)[-1]
+    assert bench.find([by_part[last][0].id]) and searched == [last]
 
 
 def test_a_changed_block_is_an_error(folder: Path, tmp_path: Path) -> None:

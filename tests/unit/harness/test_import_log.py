@@ -1,6 +1,7 @@
 """Logs of other evaluators become runs: formats, what they say of the model, and what is refused."""
 
 import json
+import tracemalloc
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -137,6 +138,47 @@ def test_what_a_log_lacks_or_contradicts_is_named(
     alone = lm_eval_log(texts, tmp_path / "g")
     (alone / "results_D.json").unlink()
     refused(alone, "expected a file of results next to it")
+
+
+@pytest.mark.parametrize("write", [inspect_log, lm_eval_log])
+def test_the_texts_of_several_logs_are_never_all_in_memory(
+    text_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write: Callable[..., Path]
+) -> None:
+    # The page needs more memory than these texts.
+    monkeypatch.setattr("harness.report.figures.render_page", lambda *_: "")
+    benchmark, length = Benchmark(text_folder), 500_000
+    texts = list(gold(benchmark, "internalized,in_context,override").items())
+
+    def logs(name: str, length: int) -> list[Path]:
+        return [
+            write({id_: f"<think>{'x' * length}</think>{text}"}, tmp_path / name / str(number))
+            for number, (id_, text) in enumerate(texts)
+        ]
+
+    import_logs(benchmark, logs("short", 1), ImportRequest(), tmp_path / "first")  # modules and caches
+    paths = logs("long", length)
+    tracemalloc.start()
+    import_logs(benchmark, paths, ImportRequest(), tmp_path / "run")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < len(texts) * length / 3
+
+
+def test_a_damaged_sample_is_refused_with_the_name_of_its_log(text_folder: Path, tmp_path: Path) -> None:
+    benchmark = Benchmark(text_folder)
+    texts = gold(benchmark, "internalized")
+    log = inspect_log(texts, tmp_path / "a")
+    log.write_text(
+        log.read_text().replace('"output_tokens": 9', '"output_tokens": -9').replace('"id"', '"no"')
+    )
+    with pytest.raises(UserError, match=r"log.json: expected a log of Inspect, .* missing: 'id'"):
+        import_logs(benchmark, [log], ImportRequest(), tmp_path / "run")
+    for field, wrong in (('"doc"', '"no"'), ('"resps": [["', '"resps": [[3], ["')):
+        (file,) = lm_eval_log(texts, tmp_path / wrong[-3]).glob("*.jsonl")
+        file.write_text(file.read_text().replace(field, wrong))
+        with pytest.raises(UserError, match=r"jsonl: expected samples of lm-eval or lmms-eval: "):
+            import_logs(benchmark, [file], ImportRequest(), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_reasoning_is_put_back_between_its_marks() -> None:

@@ -111,3 +111,37 @@ def test_cut_off_responses_are_reported_early_and_the_batch_check_is_optional(
     assert model.calls == 1 + 4 * batch_check
     # The time of a batch is not that of a prompt.
     assert report.usage[0].prefill_seconds == (1.0 if batch_check else None)
+
+
+class Counting(CutOff):
+    """Counts the prompts of each call."""
+
+    batched = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.counts: list[int] = []
+
+    def generate(self, prompts: Sequence[Prompt]) -> Iterator[Response]:
+        self.counts.append(len(prompts))
+        return super().generate(prompts)
+
+
+@pytest.mark.parametrize(("instant", "counts"), [(True, [3, 3, 1]), (False, [7])])
+def test_only_a_model_that_needs_time_gets_all_prompts_together(
+    text_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, instant: bool, counts: list[int]
+) -> None:
+    model = Counting()
+    model.instant = instant
+    monkeypatch.setattr(backends, "PORTION", 3)
+    request = EvalRequest("external:mine", variants="in_context", limit=8)
+    out = tmp_path / "run"
+    evaluate(Benchmark(text_folder), request, out, model)
+    # Resumed after the first response.
+    log = out / "responses.jsonl"
+    complete = store.Log(log, Response).read()
+    log.write_bytes(log.read_bytes().splitlines(keepends=True)[0])
+    model.counts.clear()
+    evaluate(Benchmark(text_folder), request, out, model)
+    assert model.counts == counts
+    assert {r.key for r in store.Log(log, Response).read()} == {r.key for r in complete}

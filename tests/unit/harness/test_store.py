@@ -24,6 +24,14 @@ def test_a_log_returns_the_records_that_were_appended(tmp_path: Path) -> None:
     assert log.read() == RESPONSES
 
 
+def test_a_log_says_where_each_record_starts_also_if_it_existed(tmp_path: Path) -> None:
+    first = store.Log(tmp_path / "log", Response).append(RESPONSES[:2])
+    log = store.Log(tmp_path / "log", Response)  # of the next process
+    starts = [log.append([response]) for response in RESPONSES[2:]]
+    assert [start for start, _ in log.scan()][0::2][1:] == starts[::2]
+    assert [log.read_at(start) for start in [first, *starts]] == [RESPONSES[0], *RESPONSES[2:]]
+
+
 def test_the_lines_of_a_file_are_read_by_number_also_after_it_was_replaced(tmp_path: Path) -> None:
     path = tmp_path / "lines"
     store.write_lines(path, RESPONSES)
@@ -159,6 +167,7 @@ def test_a_full_disk_is_an_error_of_one_sentence_and_leaves_no_partial_file(tiny
             log.append(RESPONSES)
     records = log.read()
     assert records == (RESPONSES * len(records))[: len(records)]
+    assert log.path.read_bytes().endswith(b"\n")
 
 
 @pytest.mark.parametrize("path", ["../a.png", "/etc/passwd", "images/../../a.png", "", "a\\b.png", "a\0.png"])

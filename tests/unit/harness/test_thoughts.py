@@ -79,7 +79,10 @@ def test_other_words_are_no_marks(text: str) -> None:
     assert answer_in(f"{text} {ANSWER}") == f"{text} {ANSWER}"
 
 
-@pytest.mark.parametrize("closing", ["Here is my response:", "[BEGIN FINAL RESPONSE]", "assistantfinal"])
+@pytest.mark.parametrize(
+    "closing",
+    ["Here is my response:", "HERE'S MY RESPONSE:", "[BEGIN FINAL RESPONSE]", "assistantfinal"],
+)
 def test_words_that_begin_the_answer_end_the_thought(closing: str) -> None:
     assert (
         answer_in(f"analysisThe policy{closing}{ANSWER}" if closing[0] == "a" else closing + ANSWER) == ANSWER
