@@ -12,12 +12,14 @@ from typing import Any
 import msgspec
 import pytest
 
+from gtapolicy import cli
 from gtapolicy.dataset.config import GenerateConfig
 from gtapolicy.dataset.generate import DialogGenerator
 from gtapolicy.pictures import surfaces
 from gtapolicy.policy import rules
 from gtapolicy.scenarios import Scenarios, scenario
 from gtapolicy.scenarios.expressions import OF_STEPS, Evaluator
+from harness.engine import BlocksConfig
 from harness.errors import UserError
 from harness.files.benchmark import Benchmark
 from harness.generation.blocks import generate_all
@@ -349,6 +351,16 @@ def test_left_out_dialogs_are_counted_with_the_reason() -> None:
     without = table.__replace__(tools=tuple(tool for tool in table.tools if tool.name != "Plot"))
     message = scenarios.for_table(scenarios.with_tips(without)).left_out
     assert message.startswith("2 of 19 families of dialogs are left out, because") and "have Plot" in message
+
+
+def test_generate_prints_what_the_rules_leave_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("harness.generation.blocks.generate_chosen", lambda *_: "")
+    text = Path("gtapolicy/policy/rules.toml").read_text()
+    (file := tmp_path / "rules.toml").write_text(re.sub(r'\[\[tool\]\]\nname = "Plot"[^\[]+\[.+\n', "", text))
+    cli.generate(tmp_path / "bench", GenerateConfig(rules=file), BlocksConfig())
+    assert capsys.readouterr().err.startswith("--rules: 2 of 19 families of dialogs are left out")
 
 
 def test_each_question_is_drawn(tmp_path: Path) -> None:
