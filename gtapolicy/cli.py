@@ -25,7 +25,10 @@ def generate(out: Positional[Path], /, config: GenerateConfig, engine: BlocksCon
     from gtapolicy.dataset.generate import DialogGenerator
     from harness.generation.blocks import generate_chosen
 
-    print(generate_chosen(out, DialogGenerator(config), engine))
+    generator = DialogGenerator(config)
+    if config.rules and generator.scenarios.left_out:
+        print(f"--rules: {generator.scenarios.left_out}", file=sys.stderr)
+    print(generate_chosen(out, generator, engine))
 
 
 def import_(gta: Positional[Path], out: Positional[Path], /, config: PolicyConfig) -> None:

@@ -104,11 +104,12 @@ class DialogJob:
 @cache
 def _source(config: GenerateConfig) -> tuple[Scenarios, PolicyPair]:
     """The dialogs of a benchmark, and its policies."""
-    scenarios, rng = Scenarios(config.scenarios), seeds.rng(config.seed, FAMILY, "policy")
+    table, rng = rules.load(config.rules), seeds.rng(config.seed, FAMILY, "policy")
+    scenarios = Scenarios(config.scenarios, table)
     if config.invented_tools:
         table = random_table(config.invented_tools, config.invented_rules, rng)
     else:
-        table = scenarios.with_tips(rules.load(config.rules))
+        table = scenarios.with_tips(table)
     return scenarios.for_table(table), _pair(table, rng, config)
 
 

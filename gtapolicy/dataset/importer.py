@@ -136,7 +136,11 @@ def _arguments(tool: Tool, arguments: Any) -> Iterator[tuple[str, Argument]]:
         value = given.get(argument.name)
         if value is not None:
             if argument.name == "bbox":
-                value = _normalized_box(value)
+                if parse_box(value) is None:
+                    raise UserError(f"bbox: expected four numbers, got {value!r}")
+                # GTA also writes "a, b, c, d".
+                numbers = str(value).strip().strip("()[]").split(",")
+                value = f"({', '.join(number.strip() for number in numbers)})"
             if not isinstance(value, (str, int, float, bool)):
                 raise UserError(
                     f"{tool.name}: expected a text, number or truth value as {argument.name}, got {value!r}"
@@ -148,11 +152,3 @@ def _arguments(tool: Tool, arguments: Any) -> Iterator[tuple[str, Argument]]:
             yield argument.name, value
         elif argument.required:
             raise UserError(f"{tool.name}: the argument {argument.name} is missing")
-
-
-def _normalized_box(value: Any) -> str:
-    """A box as "(a, b, c, d)". GTA also writes "a, b, c, d"."""
-    if parse_box(value) is None:
-        raise UserError(f"bbox: expected four numbers, got {value!r}")
-    numbers = str(value).strip().strip("()[]").split(",")
-    return f"({', '.join(number.strip() for number in numbers)})"

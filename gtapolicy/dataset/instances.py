@@ -37,10 +37,6 @@ class PolicyPair:
     table: RuleTable
     override: RuleTable
 
-    @property
-    def override_id(self) -> str:
-        return f"{self.name}.r0"
-
     def policies(self) -> list[Policy]:
         """The policy and the override as records. The override's text contains only the changed rules."""
         text = Part("text", wording.policy_text(self.table, self.name))
@@ -48,7 +44,7 @@ class PolicyPair:
         table, override = msgspec.to_builtins(self.table), msgspec.to_builtins(self.override)
         return [
             Policy(self.name, FAMILY, self.name, (text,), table),
-            Policy(self.override_id, FAMILY, self.name, (notice,), override, self.name),
+            Policy(f"{self.name}.r0", FAMILY, self.name, (notice,), override, self.name),
         ]
 
 
@@ -89,7 +85,7 @@ def _instance(pair: PolicyPair, dialog: Dialog, profile: Profile, index: int, bl
         },
         policy_id=pair.name,
         target=target,
-        override=Override(pair.override_id, other) if other != target else None,
+        override=Override(f"{pair.name}.r0", other) if other != target else None,
     )
 
 

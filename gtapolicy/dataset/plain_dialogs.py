@@ -29,7 +29,11 @@ class PlainScenario(NamedTuple):
         """The dialog with a query and steps."""
         chosen = [self.first, *(rng.choice(self.tools) for _ in range(self.calls - 1))]
         steps = tuple(_step(tool, rng) for tool in chosen)
-        requests = (f"{n}. {_request(*pair)}" for n, pair in enumerate(zip(chosen, steps, strict=True), 1))
+        requests = []
+        for number, (tool, step) in enumerate(zip(chosen, steps, strict=True), 1):
+            values = " and ".join(f"{name} {value!r}" for name, value in step.arguments.items())
+            given = values or "with no values given"
+            requests.append(f"{number}. {tool.description.rstrip('.')}: {given}.")
         return replace(dialog, query=" ".join([rng.choice(OPENINGS), *requests]), steps=steps)
 
 
@@ -50,8 +54,3 @@ def _value(argument: rules.Argument, rng: random.Random) -> Argument:
     if argument.name == "expression":
         return f"{rng.randint(2, 99)} * {rng.randint(2, 99)}"
     return " ".join(rng.sample(WORDS, 2))
-
-
-def _request(tool: Tool, step: Step) -> str:
-    values = " and ".join(f"{name} {value!r}" for name, value in step.arguments.items())
-    return f"{tool.description.rstrip('.')}: {values or 'with no values given'}."

@@ -5,7 +5,7 @@ call, with the most frequent call of the training split, or with the correct cal
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from statistics import mode
 from typing import Any
@@ -14,12 +14,14 @@ from gtapolicy.dataset.instances import FAMILY
 from gtapolicy.grading.calls import Call
 from harness import variants
 from harness.files.benchmark import RECALL
-from harness.metrics.metric import Metric, mean_row
+from harness.metrics.metric import Metric, rows_by_part
 from harness.parsing import in_box
-from harness.records import Instance, ReportRow
-from harness.results import Result, Results, Scored, training_instances
+from harness.records import Instance
+from harness.results import Result, Results, training_instances
 
 EMPTY = Call("", {}).to_json()
+# The name of a call as JSON, up to its version.
+VERSION = re.compile(r'^(\{"name": "[\w-]+)_v\d+(?=")')
 
 
 def scores(results: Results, result: Result) -> tuple[float | None, ...] | None:
@@ -36,19 +38,6 @@ def scores(results: Results, result: Result) -> tuple[float | None, ...] | None:
     return tuple(
         family.grade_agent(instance, target, partial(agent, common)).value for agent in AGENTS.values()
     )
-
-
-def by_agent(metric: Metric, results: Results) -> Iterator[ReportRow]:
-    kept = metric.of
-    if any(kept(scored) is None for scored in results.scored):
-        return
-    for variant, members in results.by_variant():
-        for index, name in enumerate(AGENTS):
-            yield mean_row(metric, variant, members, partial(_score, kept, index), detail=name)
-
-
-def _score(kept: Callable[[Scored], Any], agent: int, scored: Scored) -> float | None:
-    return kept(scored)[agent]  # type: ignore[no-any-return]
 
 
 def _frequent_calls(instances: Iterable[Instance]) -> dict[str | None, str]:
@@ -74,17 +63,12 @@ def _most_frequent(calls: Sequence[Call]) -> Call:
     return Call(name, {key: value for key, value in frequent.items() if value is not None})
 
 
-def _first_version(target: str) -> str:
-    call = Call.from_json(target)
-    return Call(re.sub(r"_v\d+$", "_v1", call.name), call.arguments).to_json()
-
-
 # Each returns a response, given the most frequent one and the correct call.
 AGENTS: Mapping[str, Callable[[str, str], str]] = {
     "nothing": lambda _frequent, _target: "",
     "empty call": lambda _frequent, _target: in_box(EMPTY),
     "most frequent call": lambda frequent, _target: frequent,
-    "always version 1": lambda _frequent, target: in_box(_first_version(target)),
+    "always version 1": lambda _frequent, target: in_box(VERSION.sub(r"\1_v1", target)),
 }
 
 
@@ -93,5 +77,5 @@ BASELINE = Metric(
     explanation="The score of an agent that knows none of the rules, on the same instances.",
     direction="neither",
     observe=scores,
-    aggregate=by_agent,
+    aggregate=partial(rows_by_part, parts=tuple(AGENTS)),
 )

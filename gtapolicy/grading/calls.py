@@ -177,7 +177,7 @@ def compare(argument: Argument, given: Json, correct: Json) -> float:
     return float(type(given) is type(correct) and given == correct)
 
 
-def convert(value: Json, type_: str) -> Json:
+def convert(value: Any, type_: str) -> Any:
     """Converts a value to the type in the tool's schema, such as "1" to 1, if the conversion is lossless."""
     if type_ == "int" and isinstance(value, str) and re.fullmatch(r"\s*[+-]?\d{1,18}\s*", value):
         return int(value)

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from gtapolicy.grading.calls import Call, argument_scores, parse_call
-from gtapolicy.policy.rules import Profile, RuleTable, base_name, satisfies, versioned
+from gtapolicy.policy.rules import RuleTable, base_name, satisfies, versioned
 from harness.text import printable, short
 
 
@@ -25,7 +25,10 @@ def first_error(text: str, gold: Call, facts: Mapping[str, Any], table: RuleTabl
             return "repeated call"
         if base_name(call.name) != base_name(gold.name):
             return "wrong tool"
-        return _wrong_version(call.name, facts["profile"], table)
+        rules, profile = table.tool(base_name(call.name)).rules, facts["profile"]
+        conditions = [rule.when for rule in rules if versioned(base_name(call.name), rule.use) == call.name]
+        fields = [f for when in conditions for f in when if not satisfies(profile[f], when[f])]
+        return f"wrong version: {fields[0]}" if fields else "unknown version"
     scores = argument_scores(call, gold, table)
     wrong = [name for name in (*gold.arguments, *sorted(call.arguments)) if scores[name] < 1]
     known = {argument.name for argument in table.tool(base_name(gold.name)).arguments}
@@ -35,12 +38,3 @@ def first_error(text: str, gold: Call, facts: Mapping[str, Any], table: RuleTabl
         # A model wrote the name, and reports contain it.
         return f"unknown argument: {short(printable(min(unknown)))}"
     return f"wrong argument: {wrong[0]}" if wrong else None
-
-
-def _wrong_version(name: str, profile: Profile, table: RuleTable) -> str:
-    tool = table.tool(base_name(name))
-    conditions = [rule.when for rule in tool.rules if name == versioned(tool.name, rule.use)]
-    fields = [
-        f for when in conditions for f, predicate in when.items() if not satisfies(profile[f], predicate)
-    ]
-    return f"wrong version: {fields[0]}" if fields else "unknown version"

@@ -21,9 +21,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-from gtapolicy.pictures.drawing import Box, Drawing, Point, TextLine, bounds
+from gtapolicy.pictures.drawing import Box, Drawing, Named, Point, TextLine, bounds
 from gtapolicy.pictures.surfaces import DESKS, surface_texture
 from gtapolicy.pictures.svg import svg
+from harness.errors import UserError
 
 # The widest picture, in pixels.
 MAX_WIDTH = 640
@@ -69,7 +70,7 @@ class CameraView:
 
     def boxes(self, name: str) -> list[Box]:
         """The boxes in the picture of everything with this name."""
-        return [self.box(box) for box in self.drawing.boxes[name]]
+        return [self.box(box) for box in Named(self.drawing.boxes)[name]]
 
     def image(self) -> Image.Image:
         noise = np.random.default_rng(self.seed)
@@ -117,8 +118,10 @@ def frontal_view(drawing: Drawing, rng: random.Random) -> CameraView:
 def tilted_view(drawing: Drawing, surface: str, rng: random.Random, margin: float = 0.06) -> CameraView:
     """The drawing as a slightly rotated sheet on a surface, on a desk sometimes with props beside the sheet.
 
-    The margin is a fraction of the shorter side of the drawing.
+    The margin is a fraction of the shorter side of the drawing, from 0 to 1.
     """
+    if not (isinstance(margin, (int, float)) and 0 <= margin <= 1):
+        raise UserError(f"expected a margin from 0 to 1, got {margin!r}")
     width, height = drawing.width, drawing.height
     props = surface in DESKS and rng.random() < 0.45
     edge = min((0.17 if props else margin) * min(width, height) + 8, (MAX_WIDTH - width) / 2)

@@ -6,26 +6,37 @@ from typing import Any
 
 from PIL import Image
 
-from gtapolicy.pictures.drawing import Box, Drawing, TextLine, font_folder, union
+from gtapolicy.pictures.drawing import Box, Drawing, TextLine, check_glyphs, font_folder, union
 from gtapolicy.pictures.svg import FACES
 from harness.errors import UserError
 
 DPI = 100
 # Sizes in points. Labels and numbers are as large as the letters of other documents.
 TITLE_SIZE, SIZE = 18, 15
+VALUES = "kind title labels numbers colors face background width height".split()
 # The texts of a chart: those that OCR reads as one line, such as a label and its number, by the line's name.
 Texts = dict[str, list[Any]]
 
 
 def chart(values: Mapping[str, Any]) -> Drawing:
-    """The chart of kind, title, labels, numbers, colors, face, background, width and height."""
-    if (kind := values.get("kind")) not in KINDS:
+    """The chart of the values in VALUES. Raises UserError if others are given."""
+    if sorted(values) != sorted(VALUES):
+        raise UserError(f"expected the values {', '.join(VALUES)}; got {', '.join(values)}")
+    if (kind := values["kind"]) not in KINDS:
         raise UserError(f"kind: expected one of {', '.join(KINDS)}, got {kind!r}")
     from matplotlib.figure import Figure
     from matplotlib.font_manager import FontProperties
     from matplotlib.text import Text
 
     width, height, face = values["width"], values["height"], values["face"]
+    # By file, because the machine may have another version of a font with the same name.
+    plain, bold = FACES[face][0], FACES[f"{face} bold"][0]
+    for words, file in ((values["title"], bold), *((label, plain) for label in values["labels"])):
+        check_glyphs(words, file)
+    if not 1 < len({*values["labels"]}) == len(values["labels"]) == len(values["numbers"]):
+        raise UserError("labels: expected two or more different ones, and as many numbers")
+    if wrong := [number for number in values["numbers"] if not isinstance(number, (int, float))]:
+        raise UserError(f"numbers: expected numbers, got {wrong[0]!r}")
     figure = Figure((width / DPI, height / DPI), DPI, facecolor=values["background"])
     axes = figure.add_axes((0.08, 0.12, 0.84, 0.7), facecolor=values["background"])
     for side in ("top", "right", "left"):
@@ -33,19 +44,18 @@ def chart(values: Mapping[str, Any]) -> Drawing:
     title = figure.text(0.5, 0.93, values["title"], ha="center", va="center")
     texts = {"title": [title], **KINDS[kind](axes, values)}
     for text in figure.findobj(Text):
-        # By file, because the machine may have another version of a font with the same name.
-        file = font_folder() / FACES[f"{face} bold" if text is title else face][0]
-        properties = FontProperties(fname=file, size=TITLE_SIZE if text is title else SIZE)
-        text.set(fontproperties=properties, color="#333333")
+        file, size = (bold, TITLE_SIZE) if text is title else (plain, SIZE)
+        properties = FontProperties(fname=font_folder() / file, size=size)
+        text.set(fontproperties=properties, color="#333333", parse_math=False)
     # The places of texts are known only after a layout.
     figure.draw_without_rendering()
     boxes = {name: union([_box(part, height) for part in parts]) for name, parts in texts.items()}
     lines = [TextLine(" ".join(part.get_text() for part in texts[name]), boxes[name]) for name in texts]
 
     def paint(scale: float) -> Image.Image:
-        file = io.BytesIO()
-        figure.savefig(file, dpi=DPI * scale, facecolor=values["background"])
-        return Image.open(file).convert("RGBA")
+        painted = io.BytesIO()
+        figure.savefig(painted, dpi=DPI * scale, facecolor=values["background"])
+        return Image.open(painted).convert("RGBA")
 
     return Drawing(width, height, lines, {name: [boxes[name]] for name in boxes}, paint)
 

@@ -13,15 +13,17 @@ from pathlib import Path
 import typst
 from PIL import Image
 
-from gtapolicy.pictures.drawing import Box, Drawing, TextLine, font_folder
+from gtapolicy.pictures.drawing import Box, Drawing, TextError, TextLine, check_glyphs, font_folder, refuse
 from harness.errors import UserError
 
 LIBRARY = Path(__file__).with_name("templates") / "document.typ"
+# Typst takes the characters that a document's font lacks from this one.
+FALLBACK = "DejaVuSans.ttf"
 
 
 def document(template: Path, values: Mapping[str, object]) -> Drawing:
     """The document of a template. Raises UserError with the message of Typst if it cannot be typeset."""
-    inputs = {"data": json.dumps(values), "library": LIBRARY.as_posix()}
+    inputs = {"data": json.dumps(values, allow_nan=False), "library": LIBRARY.as_posix()}
     compiler = typst.Compiler(template, root="/", font_paths=_fonts(), sys_inputs=inputs)
 
     def paint(scale: float) -> Image.Image:
@@ -34,10 +36,15 @@ def document(template: Path, values: Mapping[str, object]) -> Drawing:
         width, height = paint(1).size
         found = json.loads(compiler.query("<line>", field="value"))
     except typst.TypstError as error:
-        raise UserError(f"{template}: expected a Typst template, but {error.message}") from None
+        if "assertion failed: " in error.message:
+            raise TextError(error.message.removeprefix("assertion failed: ")) from None
+        raise UserError(f"{template}: cannot be typeset with these values: {error.message}") from None
     lines, boxes = [], {}
-    for line in found:
+    for line, end in zip(found[::2], found[1::2], strict=True):
+        check_glyphs(line["text"], FALLBACK)
         box = Box(line["x"], line["y"], line["x"] + line["width"], line["y"] + line["height"])
+        if abs(end - box.y2) > 1:
+            refuse(line["text"], "a shorter text, which does not need two lines")
         lines.append(TextLine(line["text"], box))
         boxes[line["name"]] = [box]
     return Drawing(width, height, lines, boxes, paint)

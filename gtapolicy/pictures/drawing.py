@@ -1,13 +1,36 @@
 """A drawing: something flat whose texts and boxes are known before a camera takes a picture of it."""
 
+import functools
+import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn, TypeVar
 
 from PIL import Image
 
+from harness.errors import UserError
+from harness.text import short
+
+T = TypeVar("T")
 Point = tuple[float, float]
+# The largest drawing, in pixels. There is room for a surface around it.
+MOST_WIDTH, MOST_HEIGHT = 600, 1000
+
+
+class TextError(UserError):
+    """A text that a picture cannot show as OCR would read it. The message quotes it."""
+
+
+def refuse(text: object, expected: str = "a shorter text") -> NoReturn:
+    raise TextError(f"expected {expected}, got {short(repr(text), 80)}")
+
+
+class Named(dict[str, T]):
+    """Values by name. Raises UserError with all names if there is no such value."""
+
+    def __missing__(self, name: str) -> T:
+        raise UserError(f"expected one of {', '.join(self)}; got {name!r}")
 
 
 class Box(NamedTuple):
@@ -17,6 +40,10 @@ class Box(NamedTuple):
     y1: float
     x2: float
     y2: float
+
+    def overlaps(self, other: "Box") -> bool:
+        across = min(self.x2, other.x2) - max(self.x1, other.x1)
+        return across > 0 and min(self.y2, other.y2) > max(self.y1, other.y1)
 
     def __str__(self) -> str:
         """In the notation of the policy."""
@@ -52,8 +79,43 @@ class Drawing:
     paint: Callable[[float], Image.Image]
 
 
+def check(drawing: Drawing) -> None:
+    """Raises UserError if a drawing is too large, or a text is empty, not inside, or covers something."""
+    width, height, lines = drawing.width, drawing.height, drawing.lines
+    if not (1 <= width <= MOST_WIDTH and 1 <= height <= MOST_HEIGHT):
+        problem = f"a picture of 1 x 1 to {MOST_WIDTH} x {MOST_HEIGHT} pixels, not {width:.0f} x {height:.0f}"
+        if not lines:
+            raise UserError(f"expected {problem}")
+        widest = max(lines, key=lambda line: line.box.x2 - line.box.x1)
+        refuse((widest if width > MOST_WIDTH else lines[-1]).text, f"shorter or fewer texts, for {problem}")
+    boxes = [box for boxes in drawing.boxes.values() for box in boxes]
+    for text, box in lines:
+        if not text.strip():
+            raise UserError("expected texts that are not empty")
+        inside = min(box.x1, box.y1) >= 0 and box.x2 <= width and box.y2 <= height
+        if not inside or any(box != other and box.overlaps(other) for other in boxes):
+            refuse(text, "a shorter text, which is inside of the picture and covers nothing")
+
+
 def font_folder() -> Path:
     """The fonts that are part of matplotlib, so that letters are the same on every machine."""
     import matplotlib
 
     return Path(matplotlib.get_data_path()) / "fonts" / "ttf"
+
+
+def check_glyphs(text: object, file: str) -> None:
+    """Raises TextError if a font lacks a character of the text, which would be painted as a box."""
+    if not isinstance(text, str):
+        refuse(text, "a text")
+    if missing := [character for character in text if ord(character) not in _characters(file)]:
+        name = unicodedata.name(missing[0], "a control character")
+        refuse(text, f"characters of the font {Path(file).stem}, which has no {missing[0]!r} ({name})")
+
+
+@functools.cache
+def _characters(file: str) -> Mapping[int, int]:
+    """The characters of a font of matplotlib."""
+    from matplotlib.ft2font import FT2Font
+
+    return FT2Font(font_folder() / file).get_charmap()

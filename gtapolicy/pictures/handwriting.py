@@ -5,37 +5,41 @@ import functools
 import numpy as np
 from PIL import Image, ImageColor
 
+from gtapolicy.pictures.drawing import check_glyphs, refuse
 from gtapolicy.pictures.surfaces import smooth_noise
+
+# All math fonts of matplotlib take the characters that they lack from this one.
+FALLBACK = "STIXGeneral.ttf"
 
 
 def math_size(latex: str, size: float, face: str) -> tuple[float, float]:
     """Width and height of LaTeX in pixels, with a margin.
 
-    `size` is the em, `face` a math font of matplotlib.
+    `size` is the em, `face` a math font of matplotlib. Raises TextError if it cannot be typeset.
     """
+    check_glyphs(latex, FALLBACK)
     height, width = _typeset(latex, 4 * size, face).shape
     return width / 4, height / 4
 
 
 def write_math(latex: str, size: float, ink: str, face: str, seed: int) -> Image.Image:
-    """Ink on a transparent image; `seed` determines the distortion."""
-    written = _distorted(_typeset(latex, size, face), size, np.random.default_rng(seed))
-    image = Image.new("RGBA", (written.shape[1], written.shape[0]), ImageColor.getrgb(ink))
-    image.putalpha(Image.fromarray(written))
-    return image
+    """Ink on a transparent image; `seed` determines the distortion.
 
-
-def _distorted(alpha: np.ndarray, em: float, noise: np.random.Generator) -> np.ndarray:
-    """Copies each pixel from a nearby point. The shift varies within a letter, and slowly along the line."""
+    Each pixel is copied from a nearby point. The shift varies within a letter, and slowly along the line.
+    """
+    noise, alpha = np.random.default_rng(seed), _typeset(latex, size, face)
     height, width = alpha.shape
-    cells = max(2, round(min(width, height) / (0.55 * em)))
-    shift_x, shift_y = (0.055 * em * smooth_noise(width, height, cells, noise) for _ in range(2))
-    slow = 0.10 * em * smooth_noise(width, height, 2, noise)
+    cells = max(2, round(min(width, height) / (0.55 * size)))
+    shift_x, shift_y = (0.055 * size * smooth_noise(width, height, cells, noise) for _ in range(2))
+    slow = 0.10 * size * smooth_noise(width, height, 2, noise)
     rows, columns = np.mgrid[0:height, 0:width]
     from_x = np.clip(np.rint(columns + shift_x), 0, width - 1).astype(int)
     from_y = np.clip(np.rint(rows + shift_y + slow), 0, height - 1).astype(int)
     pressure = 0.88 + 0.2 * smooth_noise(width, height, 3 * cells, noise)
-    return np.array(np.clip(alpha[from_y, from_x] * pressure, 0, 255), np.uint8)
+    written = np.array(np.clip(alpha[from_y, from_x] * pressure, 0, 255), np.uint8)
+    image = Image.new("RGBA", (width, height), ImageColor.getrgb(ink))
+    image.putalpha(Image.fromarray(written))
+    return image
 
 
 @functools.lru_cache(maxsize=64)
@@ -45,5 +49,8 @@ def _typeset(latex: str, size: float, face: str) -> np.ndarray:
     from matplotlib.mathtext import MathTextParser
 
     style = FontProperties(size=size, math_fontfamily=face)
-    ink = np.asarray(MathTextParser("agg").parse(f"${latex}$", dpi=72, prop=style).image)
+    try:
+        ink = np.asarray(MathTextParser("agg").parse(f"${latex}$", dpi=72, prop=style).image)
+    except ValueError as error:
+        refuse(latex, f"LaTeX of matplotlib ({str(error).splitlines()[-1]})")
     return np.pad(ink, round(0.25 * size))

@@ -3,7 +3,7 @@
 import functools
 
 import numpy as np
-from PIL import Image, ImageEnhance, ImageOps
+from PIL import Image
 
 from harness import registry
 from harness.errors import UserError
@@ -19,10 +19,3 @@ def photo(name: str) -> Image.Image:
             f"photographs: expected the package scikit-image, found none; {registry.to_install('gta')}"
         ) from None
     return Image.fromarray(np.asarray(getattr(skimage.data, name)())).convert("RGB")
-
-
-def tinted(name: str, mirrored: bool, tone: float) -> Image.Image:
-    """The photograph, mirrored or not; a tone from 0 (dark and pale) to 1 (bright and colorful)."""
-    image = ImageOps.mirror(photo(name)) if mirrored else photo(name)
-    bright = ImageEnhance.Brightness(image).enhance(0.8 + 0.4 * tone)
-    return ImageEnhance.Color(bright).enhance(0.7 + 0.5 * tone)

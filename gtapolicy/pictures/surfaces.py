@@ -7,14 +7,15 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageColor
 
+from gtapolicy.pictures.drawing import Named
 from harness.files import store
 
 _STORED = store.read_toml(Path(__file__).with_name("surfaces.toml"), dict[str, Any])
-DESKS, WALLS, SURFACES = _STORED["desks"], _STORED["walls"], tuple(_STORED["colors"])
+DESKS, WALLS, SURFACES = _STORED["desks"], _STORED["walls"], Named(_STORED["colors"])
 
 
 def surface_texture(name: str, width: int, height: int, noise: np.random.Generator) -> Image.Image:
-    color = np.array(ImageColor.getrgb(_STORED["colors"][name]), dtype=np.float32)
+    color = np.array(ImageColor.getrgb(SURFACES[name]), dtype=np.float32)
     if name in _STORED["woods"]:
         light = _planks(width, height, noise)
     elif name in ("linen", "denim"):

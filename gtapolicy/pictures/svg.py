@@ -18,11 +18,11 @@ import jinja2
 import numpy as np
 from jinja2.sandbox import SandboxedEnvironment
 from markupsafe import Markup
-from PIL import Image, ImageColor, ImageFont
+from PIL import Image, ImageColor, ImageEnhance, ImageFont, ImageOps
 
-from gtapolicy.pictures.drawing import Box, Drawing, TextLine, font_folder, union
+from gtapolicy.pictures.drawing import Box, Drawing, Named, TextLine, check_glyphs, font_folder, refuse, union
 from gtapolicy.pictures.handwriting import math_size, write_math
-from gtapolicy.pictures.photographs import tinted
+from gtapolicy.pictures.photographs import photo
 from gtapolicy.pictures.surfaces import surface_texture
 from harness.errors import UserError
 from harness.files import store
@@ -30,10 +30,14 @@ from harness.files import store
 TEMPLATES = Path(__file__).with_name("templates")
 # Colors, fonts, shades and objects; the file explains the fields.
 STORED = store.read_toml(Path(__file__).with_name("objects.toml"), dict[str, Any])
-FACES = STORED["faces"]
-OBJECTS = jinja2.DictLoader({name: kind["svg"] for name, kind in STORED["object"].items()})
+FACES, KINDS, COLORS = Named(STORED["faces"]), Named(STORED["object"]), STORED["colors"]
+OBJECTS = jinja2.DictLoader({name: kind["svg"] for name, kind in KINDS.items()})
 # Width divided by height.
-ASPECTS = {name: (kind["box"][2] - kind["box"][0]) / 100 for name, kind in STORED["object"].items()}
+ASPECTS = {name: (kind["box"][2] - kind["box"][0]) / 100 for name, kind in KINDS.items()}
+# How many times as wide as its room a text can be. It is then written smaller.
+MOST_EXCESS = 1.25
+# The smallest em of handwritten mathematics that can be read, in pixels.
+LEAST_MATH = 12
 # Pillow's names for the anchors of texts in SVG, at half the height of the letters.
 ANCHORS = {"start": "lm", "middle": "mm", "end": "rm"}
 
@@ -49,7 +53,7 @@ def svg(template: Path, values: Mapping[str, Any], rng: Random) -> Drawing:
     except jinja2.TemplateSyntaxError as error:
         raise UserError(f"{error.filename}, line {error.lineno}: {error.message}") from None
     except (jinja2.TemplateError, TypeError, ValueError, LookupError, ArithmeticError) as error:
-        raise UserError(f"{template}: expected a Jinja template, but {error}") from None
+        raise UserError(f"{template}: cannot be drawn with these values: {error}") from None
     return canvas.drawing(body, template)
 
 
@@ -87,7 +91,7 @@ class Canvas:
         shades = {name: functools.partial(self._shade, name) for name in STORED["shades"]}
         draws = {"choice": rng.choice, "between": rng.randint, "uniform": rng.uniform}
         draws["shuffled"] = lambda values: rng.sample(list(values), len(values))
-        known = {"colors": STORED["colors"], "aspects": ASPECTS, "math_size": math_size}
+        known = {"colors": COLORS, "aspects": ASPECTS, "math_size": math_size}
         self.names = own | shades | draws | known
 
     def page(self, width: float, height: float) -> str:
@@ -111,9 +115,9 @@ class Canvas:
     ) -> Markup:
         """An object with the middle of its base at (x, y). Its box is recorded under its name."""
         scale = height / 100
-        left, top, right, bottom = (scale * value for value in STORED["object"][kind]["box"])
+        left, top, right, bottom = (scale * value for value in KINDS[kind]["box"])
         self.mark(name or kind, x + left, y + top, x + right, y + bottom)
-        fill = STORED["colors"].get(color, color)
+        fill = COLORS.get(color, color)
         body = _environment(TEMPLATES).get_template(kind).render(self.names, color=fill)
         return Markup('<g transform="translate({:.1f} {:.1f}) scale({:.4f})">{}</g>').format(
             x, y, scale, Markup(body)
@@ -134,17 +138,23 @@ class Canvas:
         face: str = "sans",
         anchor: str = "middle",
         name: str = "",
+        room: float = 1000,
     ) -> Markup:
         """A text whose letters are centered vertically at y, and at x by the anchor: start, middle or end.
 
-        It is a line for OCR. Texts with the same name are one line, and its box has this name.
+        It is a line for OCR. Texts with the same name are one line, and its box has this name. A text is
+        written smaller if it needs more than the room, in pixels. Raises TextError if it needs far more.
         """
-        content = str(text)
+        content, (file, family, style) = str(text), FACES[face]
+        check_glyphs(content, file)
         # Measured at four times the size, because Pillow rounds advances to whole pixels.
         large = font(face, 4 * size)
+        if (excess := large.getlength(content) / 4 / room) > MOST_EXCESS:
+            refuse(content)
+        if excess > 1:
+            return self.text(x, y, content, size / excess, fill, face, anchor, name)
         left, top, right, bottom = large.getbbox(content, anchor=ANCHORS[anchor])
         self._add_line(content, Box(x + left / 4, y + top / 4, x + right / 4, y + bottom / 4), name)
-        file, family, style = FACES[face]
         self.fonts.add(file)
         ascent, descent = large.getmetrics()
         baseline = y + (ascent - descent) / 2 / 4
@@ -175,10 +185,12 @@ class Canvas:
     def photo(
         self, photograph: str, x: float, y: float, width: float, height: float, mirrored: bool, tone: float
     ) -> str:
-        """A photograph of scikit-image, mirrored or not, in a tone from 0 to 1."""
+        """A photograph of scikit-image, in a tone from 0 (dark and pale) to 1 (bright and colorful)."""
 
         def paint(scale: float) -> Image.Image:
-            image = tinted(photograph, mirrored, tone)
+            image = ImageOps.mirror(photo(photograph)) if mirrored else photo(photograph)
+            bright = ImageEnhance.Brightness(image).enhance(0.8 + 0.4 * tone)
+            image = ImageEnhance.Color(bright).enhance(0.7 + 0.5 * tone)
             return image.resize((round(width * scale), round(height * scale)), Image.Resampling.LANCZOS)
 
         self.below.append((x, y, paint))
@@ -186,6 +198,8 @@ class Canvas:
 
     def math(self, x: float, y: float, latex: str, size: float, ink: str, face: str) -> str:
         """Handwritten mathematics with its upper left corner at (x, y)."""
+        if size < LEAST_MATH or x + math_size(latex, size, face)[0] > self.size[0]:
+            refuse(latex, "shorter mathematics")
         seed = self.rng.getrandbits(32)
         self.above.append((x, y, lambda scale: write_math(latex, size * scale, ink, face, seed)))
         return ""

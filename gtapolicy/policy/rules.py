@@ -5,6 +5,7 @@ The text of a rule (wording.py) and the decision are both derived from the same 
 
 import itertools
 import math
+import operator
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -51,9 +52,7 @@ class Band(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return {kind: n for kind, n in msgspec.structs.asdict(self).items() if n is not None}
 
     def contains(self, number: int) -> bool:
-        above = (self.gt is None or number > self.gt) and (self.ge is None or number >= self.ge)
-        below = (self.lt is None or number < self.lt) and (self.le is None or number <= self.le)
-        return above and below
+        return all(getattr(operator, kind)(number, bound) for kind, bound in self.bounds.items())
 
 
 # The condition on one profile field: a band of numbers, or the permitted values.
@@ -192,18 +191,16 @@ def check(table: RuleTable) -> None:
         for rule in tool.rules:
             _check_rule(table, tool, rule)
         for profile in boundary_profiles(table, tool) if tool.rules else ():
-            _check_one_version(tool, profile)
+            versions = [rule.use for rule in tool.rules if rule.applies(profile)]
+            if len(versions) != 1:
+                actual = f"{' and '.join(versions)} both apply" if versions else "no rule applies"
+                described = ", ".join(f"{name} {value}" for name, value in profile.items())
+                raise UserError(
+                    f"{tool.name}: expected one version for every profile, but for {described} {actual}"
+                )
     for exclusion in table.exclusions:
         table.tool(exclusion.instead_of)
         table.tool(exclusion.use)
-
-
-def _check_one_version(tool: Tool, profile: Profile) -> None:
-    versions = [rule.use for rule in tool.rules if rule.applies(profile)]
-    if len(versions) != 1:
-        actual = f"{' and '.join(versions)} both apply" if versions else "no rule applies"
-        described = ", ".join(f"{name} {value}" for name, value in profile.items())
-        raise UserError(f"{tool.name}: expected one version for every profile, but for {described} {actual}")
 
 
 def _check_names(tool: Tool) -> None:

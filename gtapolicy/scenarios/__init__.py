@@ -18,24 +18,26 @@ calls, and tools.toml what all calls of a tool have in common.
 import copy
 import functools
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal, NamedTuple, Self
+from typing import NamedTuple, Self
+
+import msgspec
 
 from gtapolicy.dataset.dialogs import Dialog, sample_test
 from gtapolicy.dataset.plain_dialogs import MAX_CALLS, PlainScenario
 from gtapolicy.pictures.camera import CameraView
+from gtapolicy.pictures.drawing import Named
 from gtapolicy.policy import rules
 from gtapolicy.policy.rules import RuleTable, Tip
 from gtapolicy.scenarios.draft import drawn
-from gtapolicy.scenarios.scenario import Scenario, read
+from gtapolicy.scenarios.scenario import MOST_PICTURES, Scenario, read
 from harness import seeds
 from harness.errors import UserError
 from harness.files import store
+from harness.text import enumeration
 
-# Each dialog has this many image numbers and uses some of them, so image numbers have gaps, as in GTA.
-NUMBERS_PER_DIALOG = 3
 LIBRARY = Path(__file__).with_name("library")
 # A folder of scenarios can have tips in this file.
 TIPS = "tips.toml"
@@ -55,39 +57,48 @@ class Outline(NamedTuple):
 class Scenarios:
     """The scenarios of this package, and those of a user's folder."""
 
-    def __init__(self, folder: Path | None = None) -> None:
-        """Raises UserError with the file, the line and the field if a scenario is invalid."""
+    def __init__(self, folder: Path | None = None, table: RuleTable | None = None) -> None:
+        """The user's scenarios may call the tools of a table, by default the paper's, and those of GTA.
+
+        Raises UserError with the file, the line and the field if a scenario is invalid.
+        """
+        table = table or rules.load()
         # The number of dialogs of each family in a round.
         self.families = store.read_toml(Path(__file__).with_name("families.toml"), dict[str, int])
         # The scenarios of a family are used in turn.
         self._turns: dict[str, list[Scenario]] = {name: [] for name in self.families}
         self._plain: list[PlainScenario] = []
+        # A tool of the table replaces one of GTA.
+        self._tools = Named({tool.name: tool for tool in (*rules.load().tools, *table.tools)})
+        # Which families the rules leave out, and why.
+        self.left_out = ""
         self.tips = _read_tips(Path(__file__).parent)
         for scenario in map(read, sorted(LIBRARY.glob("*.toml"))):
             self._turns[scenario.family] += [scenario] * scenario.weight
         # The digest of the user's files.
         self.digest = ""
         if folder is not None:
-            self._add(folder)
+            self._add(folder, {tip.name for tip in table.tips})
 
     @property
     def queries(self) -> int:
         """The number of dialogs in a round."""
         return sum(self.families.values())
 
-    def _add(self, folder: Path) -> None:
+    def _add(self, folder: Path, tips: Set[str]) -> None:
         self.tips += _read_tips(folder)
+        tips = {"", *tips, *(tip.name for tip in (*rules.load().tips, *self.tips))}
         paths = sorted(path.resolve() for path in folder.glob("*.toml") if path.name != TIPS)
         if not paths:
             raise UserError(f"scenarios: expected a folder with TOML files, got {folder}")
         for path in paths:
-            scenario, name = read(path), path.stem
+            scenario, name = read(path, tips), path.stem
             if name in {*self.families, PLAIN}:
                 raise UserError(f"{path}: expected a file name other than a family of GTA, got {name!r}")
             # So that mistakes are found before anything is generated.
-            dialog = Dialog(name, name, "", ("",) * len(scenario.picture), ())
+            dialog = Dialog(name, name, "", tuple(map(str, range(len(scenario.picture)))), ())
             for number in range(len(scenario.question)):
-                for view in drawn(scenario, seeds.rng(0, name), dialog, only=number)[1]:
+                for view in drawn(scenario, seeds.rng(0, name), dialog, self._tools, only=number)[1]:
                     view.image()
             self.families[name], self._turns[name] = scenario.dialogs, [scenario]
         files = (path for path in sorted(folder.rglob("*")) if path.is_file())
@@ -107,36 +118,28 @@ class Scenarios:
 
         A tool of the table is treated as a tool of GTA only if it has the same arguments.
         """
-        self._require_known(table)
+        fitting = copy.copy(self)
         gta = {tool.name: tool.arguments for tool in rules.load().tools}
         tools = {tool.name for tool in table.tools if gta.get(tool.name, tool.arguments) == tool.arguments}
         tips = {"", *(tip.name for tip in table.tips)}
-        fitting = copy.copy(self)
         fitting._turns = {
             name: [s for s in turns if all(c.tool in tools and c.tip in tips for c in s.step)]
             for name, turns in self._turns.items()
         }
         called = {call.tool for turns in fitting._turns.values() for s in turns for call in s.step}
         fitting.families = {name: count for name, count in self.families.items() if fitting._turns[name]}
+        if left_out := len(self.families) - len(fitting.families):
+            steps = [call for turns in self._turns.values() for s in turns for call in s.step]
+            missing = {call.tool for call in steps} - tools or {call.tip for call in steps} - tips
+            fitting.left_out = (
+                f"{left_out} of {len(self.families)} families of dialogs are left out, because the rules do "
+                f"not have {enumeration(sorted(missing))} as in GTA"
+            )
         if others := [tool for tool in table.tools if tool.name not in called]:
             fitting.families[PLAIN] = PLAIN_QUERIES * len(others) if fitting.families else self.queries
             calls = range(1, MAX_CALLS + 1)
             fitting._plain = [PlainScenario(tool, n, others) for tool in others for n in calls]
         return fitting
-
-    def _require_known(self, table: RuleTable) -> None:
-        """Raises UserError if a step names a tool, an argument or a tip that exists nowhere."""
-        gta = rules.load()
-        arguments: dict[str, set[str]] = {}
-        for tool in (*gta.tools, *table.tools):
-            arguments.setdefault(tool.name, set()).update(argument.name for argument in tool.arguments)
-        tips = {tip.name for tip in (*gta.tips, *self.tips, *table.tips)}
-        for scenario in (scenario for turns in self._turns.values() for scenario in turns):
-            for number, step in enumerate(scenario.step):
-                scenario.require_one_of(f"step.{number}.tool", [step.tool], arguments)
-                scenario.require_one_of(f"step.{number}.tip", [step.tip] if step.tip else [], tips)
-                for field, given in (("arguments", step.arguments), ("origins", step.origins)):
-                    scenario.require_one_of(f"step.{number}.{field}", given, arguments[step.tool])
 
     def dialog(self, seed: int, number: int) -> Dialog:
         """The dialog with this number, from 0."""
@@ -158,10 +161,10 @@ class Scenarios:
         dialog = Dialog(f"{family}-{number:04d}", family, "", (), (), split=split)
         if isinstance(scenario, PlainScenario):
             return scenario.drawn(rng, dialog), []
-        offsets = range(1, NUMBERS_PER_DIALOG + 1)
+        offsets = range(1, MOST_PICTURES + 1)
         chosen = seeds.rng(seed, "images", number).sample(offsets, len(scenario.picture))
-        paths = (f"image/image_{NUMBERS_PER_DIALOG * number + offset}.jpg" for offset in sorted(chosen))
-        return drawn(scenario, rng, replace(dialog, images=tuple(paths)))
+        paths = (f"image/image_{MOST_PICTURES * number + offset}.jpg" for offset in sorted(chosen))
+        return drawn(scenario, rng, replace(dialog, images=tuple(paths)), self._tools)
 
     @functools.lru_cache(maxsize=4)  # noqa: B019
     def _round(self, seed: int, round_: int) -> Sequence[Outline]:
@@ -175,7 +178,11 @@ class Scenarios:
         return [Outline(*pair, "test" if n in in_test else "train") for n, pair in enumerate(chosen)]
 
 
+class Tips(msgspec.Struct, forbid_unknown_fields=True, rename={"tips": "tip"}):
+    """The content of a file of tips."""
+
+    tips: tuple[Tip, ...] = ()
+
+
 def _read_tips(folder: Path) -> tuple[Tip, ...]:
-    if not (folder / TIPS).exists():
-        return ()
-    return store.read_toml(folder / TIPS, dict[Literal["tip"], tuple[Tip, ...]]).get("tip", ())
+    return store.read_toml(folder / TIPS, Tips).tips if (folder / TIPS).exists() else ()

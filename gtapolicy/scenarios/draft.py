@@ -5,31 +5,38 @@
 The order of random choices must not change, because the digests of benchmarks depend on it.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from difflib import SequenceMatcher
 from pathlib import Path
 from random import Random
 from typing import Any
 
-from gtapolicy.dataset.dialogs import Dialog, Step
+from gtapolicy.dataset.dialogs import Argument, Dialog, Step
+from gtapolicy.grading.calls import convert
 from gtapolicy.grading.expression import ERRORS
 from gtapolicy.pictures.camera import CameraView, frontal_view, tilted_view
 from gtapolicy.pictures.charts import chart
 from gtapolicy.pictures.documents import document
+from gtapolicy.pictures.drawing import Drawing, Named, TextError, check
 from gtapolicy.pictures.surfaces import SURFACES
 from gtapolicy.pictures.svg import TEMPLATES, svg
+from gtapolicy.policy import rules
+from gtapolicy.policy.rules import Tool
 from gtapolicy.scenarios.expressions import Evaluator, NothingToChoose
 from gtapolicy.scenarios.scenario import Scenario, StepTemplate
 from harness.errors import UserError
 
 # How often facts are drawn until each choice has a value and they fulfil what the scenario requires.
 ATTEMPTS = 500
+# The types of arguments in a table of rules.
+TYPES = {"text": str, "image": str, "int": int, "bool": bool}
 NOT_FOR_TEMPLATE = ("template", "surface", "margin")
 
 
 def drawn(
-    scenario: Scenario, rng: Random, dialog: Dialog, only: int | None = None
+    scenario: Scenario, rng: Random, dialog: Dialog, tools: Named[Tool], only: int | None = None
 ) -> tuple[Dialog, list[CameraView]]:
     """The dialog with a query and steps, and a view for each of its images.
 
@@ -39,15 +46,11 @@ def drawn(
     evaluator = Evaluator(rng)
     number = _draw_facts(scenario, evaluator, rng, range(len(scenario.question)) if only is None else [only])
     question = scenario.question[number]
-    views = {}
-    for name in scenario.picture:
-        with _reported(scenario, f"picture.{name}"):
-            views[name] = _view(scenario, name, evaluator, rng)
+    views = Named({name: _view(scenario, name, evaluator, rng) for name in scenario.picture})
     with _reported(scenario, "order"):
         order = list(views if scenario.order is None else evaluator.value(scenario.order))
-        in_order = [views[name] for name in order]
-        paths = dict(zip(order, dialog.images, strict=True))
-    evaluator.functions.update(_image_functions(views, paths, order[0]))
+        if sorted(order) != sorted(views):
+            raise UserError(f"expected each of {', '.join(views)} once, got {order}")
     with _reported(scenario, f"question.{number}.ask"):
         in_test = dialog.split == "test" and question.ask_in_test
         query = evaluator.text(rng.choice(in_test or question.ask))
@@ -55,11 +58,11 @@ def drawn(
         with _reported(scenario, f"question.{number}.{field}"):
             for wording in getattr(question, field):
                 evaluator.text(wording)
-    steps = []
-    for index, template in enumerate(scenario.step):
-        with _reported(scenario, f"step.{index}"):
-            steps.append(_step(template, evaluator))
-    return replace(dialog, query=query, steps=tuple(steps), open=scenario.open), in_order
+    # Only now, because users see the images and not their paths.
+    paths = Named(zip(order, dialog.images, strict=True))
+    evaluator.functions.update(_image_functions(views, paths, order[0]))
+    steps = tuple(_steps(scenario, evaluator, tools))
+    return replace(dialog, query=query, steps=steps, open=scenario.open), [views[name] for name in order]
 
 
 def _draw_facts(scenario: Scenario, evaluator: Evaluator, rng: Random, numbers: Sequence[int]) -> int:
@@ -82,39 +85,55 @@ def _draw_facts(scenario: Scenario, evaluator: Evaluator, rng: Random, numbers: 
 
 
 @contextmanager
-def _reported(scenario: Scenario, field: str) -> Iterator[None]:
-    """Turns a mistake in a field into a UserError with its place."""
+def _reported(scenario: Scenario, field: str, facts: Mapping[str, Any] = {}) -> Iterator[None]:
+    """Turns a mistake in a field, or in a fact that a picture shows, into a UserError with its place."""
     try:
         yield
     except ERRORS as error:
-        message = f"{type(error).__name__}: {error}"
-        raise UserError(f"{scenario.place(field)}: {field}: cannot be evaluated, {message}") from None
+        raise UserError(f"{scenario.place(field)}: {field}: cannot be evaluated: {error}") from None
+    except TextError as error:
+        # The fact or value that has most in common with the text that the message quotes at its end.
+        text = str(error).rpartition(", got ")[2].strip("'…")
+        values = {f"{field}.{key}": value for key, value in scenario.picture[field.split(".")[1]].items()}
+        values = {f"facts.{name}": facts[name] for name in scenario.facts} | values
+        match = {name: SequenceMatcher(None, str(values[name]), text, False) for name in values}
+        field = max(match, key=lambda name: match[name].find_longest_match().size)
+        raise UserError(f"{scenario.place(field)}: {field}: {error}") from None
     except UserError as error:
         raise type(error)(f"{scenario.place(field)}: {field}: {error}") from None
 
 
 def _view(scenario: Scenario, name: str, evaluator: Evaluator, rng: Random) -> CameraView:
-    spec = scenario.picture[name]
-    values = {key: evaluator.value(v) for key, v in spec.items() if key not in NOT_FOR_TEMPLATE}
-    template = evaluator.text(spec.get("template", ""))
+    spec, field = scenario.picture[name], f"picture.{name}"
+
+    def value(key: str, default: object = None) -> Any:
+        with _reported(scenario, f"{field}.{key}"):
+            return evaluator.value(spec.get(key, default))
+
+    values = {key: value(key) for key in spec if key not in NOT_FOR_TEMPLATE}
+    with _reported(scenario, field, evaluator.names):
+        drawing = _drawing(
+            Path(scenario.place("")).parent, evaluator.text(spec.get("template", "")), values, rng
+        )
+        check(drawing)
+    surface, margin = value("surface", "''"), value("margin", 0.06)
+    with _reported(scenario, f"{field}.surface"):
+        if surface and SURFACES[surface]:
+            return tilted_view(drawing, surface, rng, margin)
+    return frontal_view(drawing, rng)
+
+
+def _drawing(folder: Path, template: str, values: Mapping[str, Any], rng: Random) -> Drawing:
     if template == "chart":
-        drawing = chart(values)
-    else:
-        files = [folder / template for folder in (Path(scenario.place("")).parent, TEMPLATES)]
-        file = next((file for file in files if file.is_file()), None)
-        if file is None:
-            raise UserError(
-                f"template: expected a file beside the scenario or in {TEMPLATES}, got {template!r}"
-            )
-        drawing = document(file, values) if file.suffix == ".typ" else svg(file, values, rng)
-    surface = str(evaluator.value(spec.get("surface", "''")))
-    if surface and surface not in SURFACES:
-        raise UserError(f"surface: expected one of {', '.join(SURFACES)}; got {surface}")
-    margin = float(evaluator.value(spec.get("margin", 0.06)))
-    return tilted_view(drawing, surface, rng, margin) if surface else frontal_view(drawing, rng)
+        return chart(values)
+    for file in (folder / template, TEMPLATES / template):
+        if file.is_file() and file.suffix in (".typ", ".svg"):
+            return document(file, values) if file.suffix == ".typ" else svg(file, values, rng)
+    expected = f"chart, or a .typ or .svg file beside the scenario or in {TEMPLATES}"
+    raise UserError(f"template: expected {expected}, got {template!r}")
 
 
-def _image_functions(views: dict[str, CameraView], paths: dict[str, str], first: str) -> dict[str, Any]:
+def _image_functions(views: Named[CameraView], paths: Named[str], first: str) -> dict[str, Any]:
     """Functions of texts that say what is where in the pictures. Without a name, they mean the first one."""
     return {
         "image": lambda name=first: paths[name],
@@ -124,11 +143,33 @@ def _image_functions(views: dict[str, CameraView], paths: dict[str, str], first:
     }
 
 
-def _step(template: StepTemplate, evaluator: Evaluator) -> Step:
-    given = template.arguments.items()
-    values = {name: evaluator.text(value) if isinstance(value, str) else value for name, value in given}
-    arguments = {name: value for name, value in values.items() if value != ""}
-    evaluator.names["arguments"] = arguments
-    returned = evaluator.text(template.returns)
-    origins = {name: template.origins.get(name, "the query") for name in arguments}
-    return Step(template.tool, arguments, returned, origins, template.tip)
+def _steps(scenario: Scenario, evaluator: Evaluator, tools: Named[Tool]) -> Iterator[Step]:
+    for number, template in enumerate(scenario.step):
+        with _reported(scenario, f"step.{number}.tool"):
+            known = Named({argument.name: argument for argument in tools[template.tool].arguments})
+        with _reported(scenario, f"step.{number}.arguments"):
+            evaluator.names["arguments"] = arguments = _arguments(template, evaluator, known)
+        with _reported(scenario, f"step.{number}.origins"):
+            origins = {known[name].name: origin for name, origin in template.origins.items()}
+        with _reported(scenario, f"step.{number}.returns"):
+            if not (returned := evaluator.text(template.returns)).strip():
+                raise UserError("expected a text, got an empty one")
+        origins = {name: origins.get(name, "the query") for name in arguments}
+        yield Step(template.tool, arguments, returned, origins, template.tip)
+
+
+def _arguments(
+    template: StepTemplate, evaluator: Evaluator, known: Named[rules.Argument]
+) -> dict[str, Argument]:
+    """The arguments of a call in the types that its tool expects. One whose text is empty is omitted."""
+    arguments = {}
+    for name, text in template.arguments.items():
+        kind, value = known[name].type, evaluator.text(text) if isinstance(text, str) else text
+        if value != "":
+            arguments[name] = convert(value, kind)
+    for name, argument in known.items():
+        right = type(arguments.get(name)) is TYPES[argument.type]
+        if not right and (argument.required or name in arguments):
+            given = repr(arguments[name]) if name in arguments else "none"
+            raise UserError(f"expected {name} of type {argument.type}, got {given}")
+    return arguments

@@ -16,13 +16,20 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from simpleeval import EvalWithCompoundTypes
+from simpleeval import EvalWithCompoundTypes, NameNotDefined
 
 from gtapolicy.grading.expression import evaluate
 from gtapolicy.pictures.surfaces import DESKS, WALLS
 from harness.errors import UserError
 from harness.files import store
 from harness.text import enumeration
+
+# Functions that say what is where in the pictures (draft.py).
+OF_STEPS = ("image", "lines", "box", "boxes")
+
+
+def _only_in_steps(*_: object) -> None:
+    raise UserError(f"expected {', '.join(OF_STEPS)} only in steps, because users see no paths and boxes")
 
 
 class NothingToChoose(UserError):
@@ -41,20 +48,40 @@ class Evaluator(EvalWithCompoundTypes):  # type: ignore[misc]
     """Evaluates the expressions and texts of one dialog. `names` grows while its facts are drawn."""
 
     def __init__(self, rng: Random) -> None:
-        own = {"fill": self.text, "towns": self.towns}
+        own = {"fill": self.text, "towns": self.towns, **dict.fromkeys(OF_STEPS, _only_in_steps)}
         super().__init__(functions={**FUNCTIONS, **draws(rng), **own}, names=dict(word_lists()))
         for name, phrase in word_lists()["phrases"].items():
             self.functions[name] = functools.partial(self.text, phrase)
 
     def value(self, expression: object) -> Any:
         """The value of an expression; a value that is not a string is its own value."""
-        return self.eval(expression, _parsed(expression)) if isinstance(expression, str) else expression
+        if not isinstance(expression, str):
+            return expression
+        try:
+            value = self.eval(expression, _parsed(expression))
+        except (SyntaxError, NameNotDefined):
+            if set(expression) & set("()[]{}"):
+                raise
+            raise UserError(
+                f"expected an expression, got {expression!r}; for a text, write \"'{expression}'\""
+            ) from None
+        if callable(value):
+            raise UserError(f"expected a value, got the function {expression}; write {expression}()")
+        return value
+
+    def _eval_subscript(self, node: ast.Subscript) -> Any:
+        try:
+            return super()._eval_subscript(node)
+        except LookupError:
+            known, key = self._eval(node.value), self._eval(node.slice)
+            names = f"one of {', '.join(known)}" if isinstance(known, Mapping) else f"less than {len(known)}"
+            raise UserError(f"expected {names}; got {key!r}") from None
 
     def text(self, template: str) -> str:
         """The text with the values of the expressions in braces."""
         parts = []
         for literal, field, spec, _ in string.Formatter().parse(template):
-            value = "" if field is None else format(self.value(field), spec or "")
+            value = "" if field is None else format(self.eval(field, _parsed(field)), spec or "")
             parts.append(literal + value)
         return "".join(parts)
 
@@ -102,34 +129,18 @@ def draws(rng: Random) -> dict[str, Callable[..., Any]]:
     }
 
 
-def with_article(noun: str) -> str:
-    return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"
-
-
-def plural(noun: str) -> str:
-    return str(word_lists()["plurals"].get(noun, f"{noun}s"))
-
-
-def clock(minutes: int) -> str:
-    """A time given in minutes after midnight."""
-    return f"{minutes // 60:02d}:{minutes % 60:02d}"
-
-
-def signed(number: int) -> str:
-    """The number as a later term of a sum: the sign, a space, the absolute value."""
-    return f"{'-' if number < 0 else '+'} {abs(number)}"
-
-
-def result(expression: str) -> str:
-    """The value of an arithmetic expression, with up to six decimals."""
-    return f"{evaluate(expression):.6f}".rstrip("0").rstrip(".")
-
-
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     "abs": abs, "enumerate": enumerate, "int": int, "len": len, "max": max, "min": min, "range": range,
     "round": round, "sorted": sorted, "str": str, "sum": sum, "zip": zip, "joined": "\n".join,
-    "a": with_article, "clock": clock, "count": Counter, "enumeration": enumeration, "plural": plural,
-    "result": result, "signed": signed,
+    "count": Counter, "enumeration": enumeration,
+    "a": lambda noun: f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}",
+    "plural": lambda noun: word_lists()["plurals"].get(noun, f"{noun}s"),
+    # A time given in minutes after midnight.
+    "clock": lambda minutes: f"{minutes // 60:02d}:{minutes % 60:02d}",
+    # The number as a later term of a sum: the sign, a space, the absolute value.
+    "signed": lambda number: f"{'-' if number < 0 else '+'} {abs(number)}",
+    # The value of an arithmetic expression, with up to six decimals.
+    "result": lambda expression: f"{evaluate(expression):.6f}".rstrip("0").rstrip("."),
     # The path of the image that a tool makes from the image at this path.
     "generated": lambda path: path.replace("/image_", "/generated_"),
     # Rows in the order of one of their values.

@@ -5,9 +5,8 @@ same format without a family: their facts come first, and the scenario replaces 
 """
 
 import re
-import tomllib
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,8 +14,11 @@ import msgspec
 
 from harness.errors import UserError
 from harness.files import store
+from harness.files.mistakes import located
 
 PARTS = Path(__file__).with_name("parts")
+# As in GTA. Image numbers have gaps, because a dialog has this many numbers and uses some of them.
+MOST_PICTURES = 3
 # A value that is computed if it is a string (expressions.py), and otherwise used unchanged.
 Expression = Any
 
@@ -31,35 +33,24 @@ class Question(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     facts: dict[str, Expression] = {}
 
 
-class CallTemplate(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What is the same in all calls of a tool (tools.toml), or a part of a step."""
+class StepTemplate(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A call. Its fields replace those of its tool in tools.toml."""
 
+    tool: str
+    # The tip from which the call follows.
     tip: str = ""
     # Texts, or values of other types. An argument whose text is empty is omitted.
     arguments: dict[str, str | bool | int | float] = {}
     # Where the value of an argument comes from, in words.
     origins: dict[str, str] = {}
     # What the tool returns, a text that may use the `arguments` of the call.
-    returns: str = ""
+    returns: str = "Done."
 
 
-TOOLS = store.read_toml(Path(__file__).with_name("tools.toml"), dict[str, CallTemplate])
+TOOLS = store.read_toml(Path(__file__).with_name("tools.toml"), dict[str, dict[str, Any]])
 
 
-class StepTemplate(CallTemplate, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A call. Its fields replace those of its tool."""
-
-    tool: str
-
-    def complete(self) -> "StepTemplate":
-        """The step with the fields that its tool has in all calls."""
-        tool = TOOLS.get(self.tool, CallTemplate())
-        tip, returns = self.tip or tool.tip, self.returns or tool.returns or "Done."
-        arguments, origins = {**tool.arguments, **self.arguments}, {**tool.origins, **self.origins}
-        return self.__replace__(tip=tip, returns=returns, arguments=arguments, origins=origins)
-
-
-class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Fields(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The fields of a file, whether a scenario or a part. Those of type Expression are expressions."""
 
     # The parts whose fields it has.
@@ -80,6 +71,11 @@ class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     weight: int = 1
     # Whether the questions are open-ended.
     open: bool = False
+
+
+class Scenario(Fields, frozen=True, forbid_unknown_fields=True):
+    """The fields of a file and of its parts."""
+
     # Where each field is: its name, such as facts.rows or question.0.ask, and "FILE, line N".
     places: dict[str, str] = {}
 
@@ -97,41 +93,40 @@ class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             field = field.rpartition(".")[0]
         return own
 
-    def require_one_of(self, field: str, given: Iterable[str], known: Collection[str]) -> None:
-        """Raises UserError with the place of a field if it names something that is not known."""
-        if unknown := [name for name in given if name not in known]:
-            names = ", ".join(sorted(known))
-            raise UserError(
-                f"{self.place(field)}: {field}: expected one of {names}; got {', '.join(unknown)}"
-            )
 
+def read(path: Path, tips: Set[str] = frozenset()) -> Scenario:
+    """The scenario in a file, whose steps may name these tips; without tips, they are not checked.
 
-def read(path: Path) -> Scenario:
-    """The scenario in a file. Raises UserError with the file, the line and the field if it is invalid."""
-    scenario = msgspec.convert(_merged(path), Scenario)
-    if not (scenario.question and scenario.step and 1 <= len(scenario.picture) <= 3):
-        raise UserError(f"{scenario.place('')}: expected 1 to 3 pictures, questions and steps")
-    return scenario.__replace__(step=tuple(step.complete() for step in scenario.step))
+    Raises UserError with the file, the line and the field if it is invalid.
+    """
+    fields = _merged(path)
+    if missing := [field for field in ("picture", "question", "step") if not fields.get(field)]:
+        raise UserError(f"{path}: {missing[0]}: expected at least one, in the file or in its parts, got none")
+    if (number := len(fields["picture"])) > MOST_PICTURES:
+        raise UserError(
+            f"{path}: picture: expected at most {MOST_PICTURES}, got {number} with those of its parts"
+        )
+    steps = [_override(TOOLS.get(step["tool"], {}), step) for step in fields["step"]]
+    scenario = msgspec.convert({**fields, "step": steps}, Scenario)
+    for number, step in enumerate(scenario.step):
+        if tips and step.tip not in tips:
+            field, known = f"step.{number}.tip", ", ".join(sorted(tips - {""}))
+            raise UserError(f"{scenario.place(field)}: {field}: expected one of {known}; got {step.tip}")
+    return scenario
 
 
 def _merged(path: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
     """The fields of a file, and those of the parts on which it is based."""
     if path in above:
         raise UserError(f"{path}: based_on: expected other files, got a file that is based on itself")
+    own = store.read_toml(path, dict[str, Any])
+    places = {"": str(path), **dict(_places(path, path.read_text(encoding="utf-8")))}
     try:
-        text = path.read_text(encoding="utf-8")
-        own = tomllib.loads(text)
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path}: expected a TOML file, but {error}") from None
-    places = {"": str(path), **dict(_places(path, text))}
-    try:
-        bases = msgspec.convert(own, Scenario).based_on
+        bases = msgspec.convert(own, Fields).based_on
     except msgspec.ValidationError as error:
-        message, _, where = str(error).partition(" - at `$.")
-        field = re.sub(r"\[(\d+)\]", r".\1", where.rstrip("`")).replace("[...]", "")
-        unknown = re.search("unknown field `(.+)`", message)
-        field = ".".join(filter(None, [field, unknown and unknown[1]]))
-        raise UserError(f"{Scenario(places=places).place(field)}: {field or 'scenario'}: {message}") from None
+        field, message = located(error, Fields, "a TOML file")
+        field = re.sub(r"\[(\d+)\]", r".\1", field).replace("[...]", "")
+        raise UserError(f"{Scenario(places=places).place(field)}: {field}: {message}") from None
     merged: dict[str, Any] = {}
     for base in [bases] if isinstance(bases, str) else bases:
         merged = _override(merged, _merged(_part(path, base), (*above, path)))
@@ -139,12 +134,13 @@ def _merged(path: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
 
 
 def _override(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of both; those in `own` replace others. Tables are merged, and requirements are added."""
     merged = {**base, **own}
-    for table in ("facts", "places", "picture"):
-        merged[table] = {**base.get(table, {}), **own.get(table, {})}
-    for name, picture in base.get("picture", {}).items():
-        merged["picture"][name] = {**picture, **merged["picture"][name]}
-    merged["require"] = [*base.get("require", ()), *own.get("require", ())]
+    for name in base.keys() & own.keys():
+        if isinstance(base[name], dict) and isinstance(own[name], dict):
+            merged[name] = _override(base[name], own[name])
+        elif name == "require" and isinstance(own[name], list):
+            merged[name] = [*base[name], *own[name]]
     return merged
 
 

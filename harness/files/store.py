@@ -144,8 +144,10 @@ def read_toml(path: Path, type_: type[T]) -> T:
         return msgspec.convert(tomllib.loads(text), type_)
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from None
-    except (ValueError, RecursionError, msgspec.ValidationError) as error:
-        raise UserError(f"{path}: expected a TOML file with known keys: {error}") from error
+    except msgspec.ValidationError as error:
+        raise UserError(f"{path}: {mistake(error, type_, 'a TOML file')}") from error
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path}: expected a TOML file: {error}") from error
 
 
 def write_lines(path: Path, records: Iterable[Any]) -> None:

@@ -227,6 +227,19 @@ def mean_row(
     )
 
 
+def rows_by_part(metric: Metric, results: Results, parts: Sequence[str]) -> Iterator[ReportRow]:
+    """For each variant, the mean of each part of what was observed: a tuple, or () for a failed request."""
+    if any(metric.of(scored) is None for scored in results.scored):
+        return
+    for variant, members in results.by_variant():
+        for index, part in enumerate(parts):
+
+            def value(scored: Scored, index: int = index) -> float | None:
+                return metric.of(scored)[index] if metric.of(scored) else None
+
+            yield mean_row(metric, variant, members, value, detail=part)
+
+
 def natural(text: str) -> list[tuple[int, int, str]]:
     """A sort key that puts "leaf 10" after "leaf 9", for any number of digits."""
     pieces = [(p, p.lstrip("0")) for p in re.split(r"([0-9]+)", text) if p]

@@ -124,7 +124,7 @@ REFUSED = [
     ("clevrpolicy generate {NEW} --min-objects 2 --max-objects 3", "4 different objects"),
     ("clevrpolicy generate {NEW} --crop-share 0.2", "--crop-share: expected only with --visual"),
     ("gtapolicy rules {PLACE}/text.txt", "expected a TOML file"),
-    ("gtapolicy rules {PLACE}/empty.toml", "missing required field `profile`"),
+    ("gtapolicy rules {PLACE}/empty.toml", "expected the field profile, which is missing"),
     ("gtapolicy rules {PLACE}/nested.toml", "expected a TOML file"),
     ("gtapolicy rules {PLACE}/key.toml", "nested too deeply"),
     ("gtapolicy rules {PLACE}/digits.toml", "expected a TOML file"),

@@ -4,7 +4,9 @@ import codecs
 import json
 import os
 from pathlib import Path
+from typing import Annotated, Literal
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -128,6 +130,33 @@ def test_a_file_in_place_of_a_folder_is_named(tmp_path: Path, place: str, found:
     with pytest.raises(UserError) as error, store.writing(path):
         path.write_text("") if place == "." else path.mkdir()
     assert str(error.value) == f"{tmp_path / found}: expected {expected}; name another"
+
+
+class Entry(msgspec.Struct, forbid_unknown_fields=True):
+    kind: Literal["one", "two"] = "one"
+    number: Annotated[int, msgspec.Meta(ge=1)] = 1
+
+
+class Table(msgspec.Struct, forbid_unknown_fields=True, rename={"entries": "entry"}):
+    entries: list[Entry] = []
+    names: dict[str, str] = {}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("entries = []", "entries: unknown field; the known fields are entry, names"),
+        ("[[entry]]\nnumbr = 3", "entry[0].numbr: unknown field; the known fields are kind, number"),
+        ("[[entry]]\nnumber = 0", "entry[0].number: expected a whole number of at least 1"),
+        ("[[entry]]\nkind = 'three'", "entry[0].kind: expected one or two, got 'three'"),
+        ("names = 3", "names: expected a table, got a whole number"),
+    ],
+)
+def test_a_mistake_in_a_toml_file_is_explained_in_its_words(tmp_path: Path, text: str, message: str) -> None:
+    (path := tmp_path / "table.toml").write_text(text)
+    with pytest.raises(UserError) as error:
+        store.read_toml(path, Table)
+    assert str(error.value) == f"{path}: {message}"
 
 
 def test_a_folder_instead_of_a_file_is_named(tmp_path: Path) -> None:

@@ -139,7 +139,7 @@ def test_changes_of_a_method_override_those_of_the_sweep(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("grids", "more", "message"),
     [
-        (RUN, "jobs = 2\n", "unknown field `jobs`"),
+        (RUN, "jobs = 2\n", "jobs: unknown field; the known fields are"),
         (RUN.replace('"one"', '"three"'), "", "expected benchmarks from one, two, got 'three'"),
         (RUN.replace('"cot-sft"]', '"cot-stf"]'), "", "cot-stf: expected"),
         (RUN.replace('"cot-sft"]', '"oracle"]'), "", "got oracle, which is always scored"),
