@@ -30,6 +30,8 @@ from harness.errors import UserError
 
 # How often facts are drawn until each choice has a value and they fulfil what the scenario requires.
 ATTEMPTS = 500
+# How often a dialog is drawn until its pictures can show all texts.
+TEXT_ATTEMPTS = 20
 # The types of arguments in a table of rules.
 TYPES = {"text": str, "image": str, "int": int, "bool": bool}
 NOT_FOR_TEMPLATE = ("template", "surface", "margin")
@@ -41,8 +43,18 @@ def drawn(
     """The dialog with a query and steps, and a view for each of its images.
 
     With `only`, it asks the question with this number, all of whose wordings are evaluated to find mistakes.
-    Raises UserError with the place of a mistake.
+    Raises UserError with the place of a mistake. A text that a picture cannot show is a mistake only if it is
+    drawn again and again.
     """
+    for _ in range(TEXT_ATTEMPTS - 1):
+        with suppress(TextError):
+            return _drawn_once(scenario, rng, dialog, tools, only)
+    return _drawn_once(scenario, rng, dialog, tools, only)
+
+
+def _drawn_once(
+    scenario: Scenario, rng: Random, dialog: Dialog, tools: Named[Tool], only: int | None
+) -> tuple[Dialog, list[CameraView]]:
     evaluator = Evaluator(rng)
     number = _draw_facts(scenario, evaluator, rng, range(len(scenario.question)) if only is None else [only])
     question = scenario.question[number]
@@ -98,7 +110,7 @@ def _reported(scenario: Scenario, field: str, facts: Mapping[str, Any] = {}) -> 
         values = {f"facts.{name}": facts[name] for name in scenario.facts} | values
         match = {name: SequenceMatcher(None, str(values[name]), text, False) for name in values}
         field = max(match, key=lambda name: match[name].find_longest_match().size)
-        raise UserError(f"{scenario.place(field)}: {field}: {error}") from None
+        raise TextError(f"{scenario.place(field)}: {field}: {error}") from None
     except UserError as error:
         raise type(error)(f"{scenario.place(field)}: {field}: {error}") from None
 

@@ -411,6 +411,18 @@ def test_facts_are_drawn_again_if_there_is_nothing_to_choose_from(tmp_path: Path
         [Scenarios(tmp_path, TABLE).dialog(0, number) for number in range(229)]
 
 
+def test_a_dialog_is_drawn_again_if_a_picture_cannot_show_its_texts(tmp_path: Path) -> None:
+    long = "W" * 99
+    (tmp_path / "card.typ").write_text(CARD)
+    (tmp_path / "card.toml").write_text(OWN.replace("'blue'", f"'{long}'"))
+    scenarios = Scenarios(tmp_path, TABLE)
+    own = [scenarios.dialog(0, number) for number in numbers(scenarios, "card")]
+    assert len(own) == 6 and {dialog.steps[0].arguments["color"] for dialog in own} == {"red"}
+    (tmp_path / "card.toml").write_text(OWN.replace("'red', 'blue'", f"'{long}'"))
+    with pytest.raises(UserError, match=r"card\.toml, line 3: facts\.color: expected a shorter text"):
+        Scenarios(tmp_path, TABLE)
+
+
 def test_a_folder_without_scenarios_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="scenarios: expected a folder with TOML files"):
         Scenarios(tmp_path)
