@@ -60,7 +60,8 @@ class ResponseLine(msgspec.Struct):
 
     def __post_init__(self) -> None:
         if (self.text is None) == (self.error is None):
-            raise ValueError("expected either a text or an error")
+            got = "neither" if self.text is None else "both"
+            raise ValueError(f"expected a text or else an error, got {got}")
 
     def response(self, prompt: Prompt, digest: str) -> Response:
         values = {name: getattr(self, name) for name in self.__struct_fields__ if name != "id"}

@@ -80,14 +80,22 @@ class Drawing:
 
 
 def check(drawing: Drawing) -> None:
-    """Raises UserError if a drawing is too large, or a text is empty, not inside, or covers something."""
+    """Raises UserError if a drawing is too large, or if a text is empty, not inside, or covers something.
+
+    Or if the middle of an object is not inside; objects at an edge may be cut.
+    """
     width, height, lines = drawing.width, drawing.height, drawing.lines
-    if not (1 <= width <= MOST_WIDTH and 1 <= height <= MOST_HEIGHT):
-        problem = f"a picture of 1 x 1 to {MOST_WIDTH} x {MOST_HEIGHT} pixels, not {width:.0f} x {height:.0f}"
+    if min(width, height) < 1:
+        raise UserError(
+            "expected a size of at least 1 x 1 pixels; in an SVG, {{ page(width, height) }} sets it"
+        )
+    if width > MOST_WIDTH or height > MOST_HEIGHT:
+        problem = f"a picture of at most {MOST_WIDTH} x {MOST_HEIGHT} pixels, not {width:.0f} x {height:.0f}"
         if not lines:
             raise UserError(f"expected {problem}")
         widest = max(lines, key=lambda line: line.box.x2 - line.box.x1)
         refuse((widest if width > MOST_WIDTH else lines[-1]).text, f"shorter or fewer texts, for {problem}")
+
     boxes = [box for boxes in drawing.boxes.values() for box in boxes]
     for text, box in lines:
         if not text.strip():
@@ -95,6 +103,12 @@ def check(drawing: Drawing) -> None:
         inside = min(box.x1, box.y1) >= 0 and box.x2 <= width and box.y2 <= height
         if not inside or any(box != other and box.overlaps(other) for other in boxes):
             refuse(text, "a shorter text, which is inside of the picture and covers nothing")
+    for name, of_name in drawing.boxes.items():
+        for box in of_name:
+            if not (0 <= box.x1 + box.x2 <= 2 * width and 0 <= box.y1 + box.y2 <= 2 * height):
+                raise UserError(
+                    f"expected {name!r} inside of the {width:.0f} x {height:.0f} pixels, got {box}"
+                )
 
 
 def font_folder() -> Path:

@@ -23,7 +23,7 @@ from PIL import Image, ImageColor, ImageEnhance, ImageFont, ImageOps
 from gtapolicy.pictures.drawing import Box, Drawing, Named, TextLine, check_glyphs, font_folder, refuse, union
 from gtapolicy.pictures.handwriting import math_size, write_math
 from gtapolicy.pictures.photographs import photo
-from gtapolicy.pictures.surfaces import surface_texture
+from gtapolicy.pictures.surfaces import SURFACES, surface_texture
 from harness.errors import UserError
 from harness.files import store
 
@@ -173,6 +173,7 @@ class Canvas:
 
     def surface(self, name: str, x: float, y: float, width: float, height: float) -> str:
         """Fills a rectangle with a texture, below everything that the SVG draws."""
+        SURFACES[name]  # is known
         seed = self.rng.getrandbits(32)
 
         def paint(scale: float) -> Image.Image:

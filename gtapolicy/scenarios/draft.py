@@ -15,7 +15,7 @@ from typing import Any
 
 from gtapolicy.dataset.dialogs import Argument, Dialog, Step
 from gtapolicy.grading.calls import convert
-from gtapolicy.grading.expression import ERRORS
+from gtapolicy.grading.expression import ERRORS, evaluate
 from gtapolicy.pictures.camera import CameraView, frontal_view, tilted_view
 from gtapolicy.pictures.charts import chart
 from gtapolicy.pictures.documents import document
@@ -43,10 +43,10 @@ def drawn(
     """The dialog with a query and steps, and a view for each of its images.
 
     With `only`, it asks the question with this number, all of whose wordings are evaluated to find mistakes.
-    Raises UserError with the place of a mistake. A text that a picture cannot show is a mistake only if it is
-    drawn again and again.
+    Raises UserError with the place of a mistake. Without `only`, the dialog is drawn again if a picture
+    cannot show a text, because a long one may be rare.
     """
-    for _ in range(TEXT_ATTEMPTS - 1):
+    for _ in range(TEXT_ATTEMPTS - 1 if only is None else 0):
         with suppress(TextError):
             return _drawn_once(scenario, rng, dialog, tools, only)
     return _drawn_once(scenario, rng, dialog, tools, only)
@@ -69,11 +69,12 @@ def _drawn_once(
     for field in () if only is None else ("ask", "ask_in_test"):
         with _reported(scenario, f"question.{number}.{field}"):
             for wording in getattr(question, field):
-                evaluator.text(wording)
+                if not evaluator.text(wording).strip():
+                    raise UserError("expected a text, got an empty one")
     # Only now, because users see the images and not their paths.
     paths = Named(zip(order, dialog.images, strict=True))
     evaluator.functions.update(_image_functions(views, paths, order[0]))
-    steps = tuple(_steps(scenario, evaluator, tools))
+    steps = tuple(_steps(scenario, evaluator, tools, dialog.images))
     return replace(dialog, query=query, steps=steps, open=scenario.open), [views[name] for name in order]
 
 
@@ -129,10 +130,12 @@ def _view(scenario: Scenario, name: str, evaluator: Evaluator, rng: Random) -> C
         )
         check(drawing)
     surface, margin = value("surface", "''"), value("margin", 0.06)
+    if not surface:
+        return frontal_view(drawing, rng)
     with _reported(scenario, f"{field}.surface"):
-        if surface and SURFACES[surface]:
-            return tilted_view(drawing, surface, rng, margin)
-    return frontal_view(drawing, rng)
+        SURFACES[surface]  # is known
+    with _reported(scenario, f"{field}.margin"):
+        return tilted_view(drawing, surface, rng, margin)
 
 
 def _drawing(folder: Path, template: str, values: Mapping[str, Any], rng: Random) -> Drawing:
@@ -155,17 +158,28 @@ def _image_functions(views: Named[CameraView], paths: Named[str], first: str) ->
     }
 
 
-def _steps(scenario: Scenario, evaluator: Evaluator, tools: Named[Tool]) -> Iterator[Step]:
+def _steps(
+    scenario: Scenario, evaluator: Evaluator, tools: Named[Tool], images: Sequence[str]
+) -> Iterator[Step]:
+    known_images = set(images)
     for number, template in enumerate(scenario.step):
         with _reported(scenario, f"step.{number}.tool"):
             known = Named({argument.name: argument for argument in tools[template.tool].arguments})
         with _reported(scenario, f"step.{number}.arguments"):
             evaluator.names["arguments"] = arguments = _arguments(template, evaluator, known)
+            for name, value in arguments.items():
+                if known[name].type == "image" and value not in known_images:
+                    raise UserError(
+                        f"expected {name} to be image() or what an earlier call returned, got {value!r}"
+                    )
+                if name == "expression":
+                    evaluate(str(value))
         with _reported(scenario, f"step.{number}.origins"):
             origins = {known[name].name: origin for name, origin in template.origins.items()}
         with _reported(scenario, f"step.{number}.returns"):
             if not (returned := evaluator.text(template.returns)).strip():
                 raise UserError("expected a text, got an empty one")
+        known_images.update(returned.split())
         origins = {name: origins.get(name, "the query") for name in arguments}
         yield Step(template.tool, arguments, returned, origins, template.tip)
 

@@ -58,13 +58,16 @@ class Evaluator(EvalWithCompoundTypes):  # type: ignore[misc]
         if not isinstance(expression, str):
             return expression
         try:
-            value = self.eval(expression, _parsed(expression))
+            return self._no_function(expression)
         except (SyntaxError, NameNotDefined):
             if set(expression) & set("()[]{}"):
                 raise
             raise UserError(
                 f"expected an expression, got {expression!r}; for a text, write \"'{expression}'\""
             ) from None
+
+    def _no_function(self, expression: str) -> Any:
+        value = self.eval(expression, _parsed(expression))
         if callable(value):
             raise UserError(f"expected a value, got the function {expression}; write {expression}()")
         return value
@@ -81,7 +84,7 @@ class Evaluator(EvalWithCompoundTypes):  # type: ignore[misc]
         """The text with the values of the expressions in braces."""
         parts = []
         for literal, field, spec, _ in string.Formatter().parse(template):
-            value = "" if field is None else format(self.eval(field, _parsed(field)), spec or "")
+            value = "" if field is None else format(self._no_function(field), spec or "")
             parts.append(literal + value)
         return "".join(parts)
 

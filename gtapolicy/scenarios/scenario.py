@@ -67,7 +67,7 @@ class Fields(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     # The names of the pictures in the order in which the user gives them. Default: as in the file.
     order: Expression = None
     # How many dialogs a scenario outside of GTA's families has, and otherwise how often its turn comes.
-    dialogs: Annotated[int, msgspec.Meta(ge=1)] = 8
+    dialogs: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 8
     weight: int = 1
     # Whether the questions are open-ended.
     open: bool = False

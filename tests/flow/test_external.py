@@ -114,7 +114,10 @@ WRONG: dict[str, tuple[Callable[[Lines], Lines], str]] = {
         lambda lines: [*lines, lines[0] | {"id": "x"}],
         "ids of no prompt that was requested (1): x",
     ),
-    "no text": (lambda lines: [{"id": lines[0]["id"]}, *lines], "line 1: expected either a text or an error"),
+    "no text": (
+        lambda lines: [{"id": lines[0]["id"]}, *lines],
+        "line 1: expected a text or else an error, got neither",
+    ),
     "empty": (lambda lines: lines[:0], "expected one response to each of 36 prompts, but it is empty"),
     "a list": (
         lambda lines: [lines],  # type: ignore[list-item]

@@ -16,6 +16,8 @@ from gtapolicy import cli
 from gtapolicy.dataset.config import GenerateConfig
 from gtapolicy.dataset.generate import DialogGenerator
 from gtapolicy.pictures import surfaces
+from gtapolicy.pictures.drawing import check
+from gtapolicy.pictures.svg import svg
 from gtapolicy.policy import rules
 from gtapolicy.scenarios import Scenarios, scenario
 from gtapolicy.scenarios.expressions import OF_STEPS, Evaluator
@@ -78,6 +80,15 @@ def test_the_example_of_the_documentation_works(tmp_path: Path) -> None:
         assert days in dialog.query and fine in dialog.steps[0].returned
     views = scenarios.views(0, numbers(scenarios, "library-fine")[0])
     assert views[mine[0].images[0]].image().width <= 640
+
+
+def test_the_svg_of_the_documentation_can_be_drawn(tmp_path: Path) -> None:
+    (template := tmp_path / "garage.svg").write_text(
+        re.findall(r"`cars`:\n\n```\n(.+?)```", DOCS, re.DOTALL)[0]
+    )
+    drawing = svg(template, {"name": "Garage", "price": 26, "cars": 5}, random.Random(0))
+    check(drawing)
+    assert [line.text for line in drawing.lines] == ["Garage", "26 euros"] and len(drawing.boxes["car"]) == 5
 
 
 def test_a_scenario_with_its_own_tool_and_template(tmp_path: Path) -> None:
@@ -158,6 +169,8 @@ def test_a_mistake_is_reported_with_its_place(tmp_path: Path, old: str, new: str
         ("color = ", "colour = ", r"line 13: step\.0\.arguments: expected one of image, color; got 'colour'"),
         (', color = "{color}"', "", r"line 13: step\.0\.arguments: expected color of type text, got none"),
         ('"{color}"', '""', r"line 13: step\.0\.arguments: expected color of type text, got none"),
+        ("{image()}", "{image}", r"line 13: step\.0\.arguments: .+ got the function image; write image\(\)"),
+        ("{image()}", "{color}", r"line 13: step\.0\.arguments: expected image to be image\(\) or .+ got '"),
         ('"{color}"', "true", r"line 13: step\.0\.arguments: expected color of type text, got True"),
         ('"{color}"', "[]", r"line 13: step\.0\.arguments: expected true or false, a whole .*, got a list"),
         ("origins.color", "origins.hue", r"line 14: step\.0\.origins: expected one of image, .*; got 'hue'"),
@@ -238,6 +251,17 @@ TITLE = "title = \"f'{town()} Library'\""
         ("between(3, 40)", "{'a': 1}['b']", r"line 8: facts\.days: expected one of a; got 'b'"),
         ("between(3, 40)", "[1, 2][5]", r"line 8: facts\.days: expected less than 2; got 5"),
         ("choice(['paper', 'enamel'])", "'wood'", r"board\.style: expected one of paper, .+; got 'wood'"),
+        ("do I pay", "do I pay {town}", r"line 13: question\.0\.ask: expected a value, .+; write town\(\)"),
+        (
+            "I kept a book {days} days too long. How much is that?",
+            " ",
+            r"ask_in_test: expected a text, got an",
+        ),
+        (
+            "'{days} * {fine}'",
+            "'{days} times {fine}'",
+            r"step\.1\.arguments: cannot be evaluated: SyntaxError",
+        ),
         ("do I pay", "do I pay {image()}", r"line 13: question\.0\.ask: expected image.+ only in steps"),
         # Pictures.
         (
@@ -248,7 +272,7 @@ TITLE = "title = \"f'{town()} Library'\""
         (
             "[facts]",
             "picture.board.margin = 7\n[facts]",
-            r"picture\.board\.surface: expected a margin from 0 to 1",
+            r"line 4: picture\.board\.margin: expected a margin from 0 to 1",
         ),
         ("[facts]", "order = ['board', 'cat']\n[facts]", r"line 4: order: expected each of board once, got"),
         ("[facts]", "order = []\n[facts]", r"line 4: order: expected each of board once, got"),
@@ -287,7 +311,18 @@ PAGE = "{{ page(300, 200) }}"
         ),
         ("'frac{1'", "{{ math(9, 9, '\\\\' ~ words, 20, '#000', 'cm') }}", r"expected LaTeX of matplotlib"),
         ("'a'", "{{ text(99, 90, words, 20) }}{{ text(99, 95, 'b', 20) }}", r"covers nothing, got 'a'"),
-        ("'a'", "{{ page(9000, 200) }}", r"expected a picture of 1 x 1 to 600 x 1000 pixels, not 9000 x 200"),
+        ("'a'", "{{ page(9000, 200) }}", r"expected a picture of at most 600 x 1000 pixels, not 9000 x 200"),
+        (
+            "'a'",
+            "{{ page(0, 0) }}",
+            r"at least 1 x 1 pixels; in an SVG, \{\{ page\(width, height\) \}\} sets it",
+        ),
+        (
+            "'a'",
+            PAGE + "{{ draw('car', 900, 90, 50, 'red') }}",
+            r"picture\.card: expected 'car' inside of the",
+        ),
+        ("'a'", PAGE + "{{ surface('gravel', 0, 0, 9, 9) }}", r"picture\.card: .+walnut.+; got 'gravel'"),
         ("'a'", "{{ text(9, 9, words, 20, face='comic') }}", r"expected one of sans, .+; got 'comic'"),
         ("'a'", "{{ draw('dragon', 9, 9, 9) }}", r"expected one of apple, .+; got 'dragon'"),
         (
@@ -414,7 +449,7 @@ def test_facts_are_drawn_again_if_there_is_nothing_to_choose_from(tmp_path: Path
 def test_a_dialog_is_drawn_again_if_a_picture_cannot_show_its_texts(tmp_path: Path) -> None:
     long = "W" * 99
     (tmp_path / "card.typ").write_text(CARD)
-    (tmp_path / "card.toml").write_text(OWN.replace("'blue'", f"'{long}'"))
+    (tmp_path / "card.toml").write_text(OWN.replace("'red', 'blue'", f"'{long}', 'red'"))
     scenarios = Scenarios(tmp_path, TABLE)
     own = [scenarios.dialog(0, number) for number in numbers(scenarios, "card")]
     assert len(own) == 6 and {dialog.steps[0].arguments["color"] for dialog in own} == {"red"}
