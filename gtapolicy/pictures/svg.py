@@ -9,6 +9,7 @@ A template calls the functions of `Canvas`. They return SVG and record texts and
 
 import functools
 import io
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from random import Random
@@ -47,6 +48,9 @@ Layer = tuple[float, float, Callable[[float], Image.Image]]
 
 def svg(template: Path, values: Mapping[str, Any], rng: Random) -> Drawing:
     """The drawing of a template. Raises UserError with the message of Jinja if the template is wrong."""
+    if found := re.search(r"<(text|image)\b", template.read_text(encoding="utf-8")):
+        # resvg does not paint such a text, and an image is a file that other machines do not have.
+        raise UserError(f"{template}: expected text(...) or photo(...) in braces, got <{found[1]}>")
     canvas = Canvas(rng)
     try:
         body = _environment(template.parent).get_template(template.name).render(canvas.names, **values)

@@ -312,6 +312,8 @@ PAGE = "{{ page(300, 200) }}"
         ("'frac{1'", "{{ math(9, 9, '\\\\' ~ words, 20, '#000', 'cm') }}", r"expected LaTeX of matplotlib"),
         ("'a'", "{{ text(99, 90, words, 20) }}{{ text(99, 95, 'b', 20) }}", r"covers nothing, got 'a'"),
         ("'a'", "{{ page(9000, 200) }}", r"expected a picture of at most 600 x 1000 pixels, not 9000 x 200"),
+        ("'a'", "<text x='9' y='99'>Hidden</text>", r"card\.svg: expected text\(\.\.\.\) .+, got <text>"),
+        ("'a'", "<image href='/photo.png'/>", r"card\.svg: expected text\(\.\.\.\) .+, got <image>"),
         (
             "'a'",
             "{{ page(0, 0) }}",
@@ -319,10 +321,10 @@ PAGE = "{{ page(300, 200) }}"
         ),
         (
             "'a'",
-            PAGE + "{{ draw('car', 900, 90, 50, 'red') }}",
+            "{{ draw('car', 900, 90, 50, 'red') }}",
             r"picture\.card: expected 'car' inside of the",
         ),
-        ("'a'", PAGE + "{{ surface('gravel', 0, 0, 9, 9) }}", r"picture\.card: .+walnut.+; got 'gravel'"),
+        ("'a'", "{{ surface('gravel', 0, 0, 9, 9) }}", r"picture\.card: .+walnut.+; got 'gravel'"),
         ("'a'", "{{ text(9, 9, words, 20, face='comic') }}", r"expected one of sans, .+; got 'comic'"),
         ("'a'", "{{ draw('dragon', 9, 9, 9) }}", r"expected one of apple, .+; got 'dragon'"),
         (
