@@ -114,5 +114,5 @@ def test_arguments_of_another_type_are_refused(text_folder: Path) -> None:
 def test_a_wrong_line_is_named(text_folder: Path) -> None:
     bench = harness.load(text_folder)
     lines = list(harness.prompts(bench))
-    with pytest.raises(UserError, match=r"^responses: 'internalized/0/.*: expected either a text"):
+    with pytest.raises(UserError, match=r"^responses: 'internalized/0/.*: expected a text or else an error"):
         harness.score(bench, lines, model="mine")
