@@ -31,10 +31,11 @@ lint: $(READY) ## run ruff and mypy --strict
 	@echo 'lint: mypy --strict'
 	@.venv/bin/mypy
 
-# A process per core, up to four. The tests of a file share benchmarks and models, so they stay together.
+# A process per core, up to four. The tests of a file share benchmarks and models, so they stay together. The files run in
+# alphabetical order, so that the long ones of tests/flow do not come last, one process waiting for the other.
 test: lint ## run lint, then all tests
 	@echo 'test: pytest'
-	@.venv/bin/pytest -n auto --maxprocesses 4 --dist loadfile
+	@.venv/bin/pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 # Settings of vLLM's CPU build: 1 GiB of cache, and threads that are not bound to cores, for a shared machine.
 test-vllm: export VLLM_CPU_KVCACHE_SPACE ?= 1
