@@ -229,10 +229,11 @@ def browse(
         limit: The most instances of the sample.
         port: Port to listen on, for this machine only; 0 picks a free one.
     """
-    from harness.browse.page import render
+    from harness.browse.page import is_page, render
     from harness.browse.selection import Source, read_runs, sample
     from harness.browse.serve import HOST, make_server
     from harness.files import store
+    from harness.files.kinds import require_replaceable
     from harness.general import published
     from harness.progress import note
 
@@ -240,6 +241,8 @@ def browse(
         raise UserError(f"out: expected a file name that ends in .html, got {out}")
     if limit < 1:
         raise UserError(f"limit: expected 1 or more, got {limit}")
+    if out is not None:
+        require_replaceable(out, "a page of this command", is_page)
     opened = published.open(benchmark)
     source = Source(opened, read_runs(opened, run))
     if out is not None:

@@ -294,6 +294,7 @@ def test_answers_without_reasoning_cite_nothing(text_folder: Path, tmp_path: Pat
         wrong = 1 - (rows[variant, "accuracy"].mean or 0)
         assert rows[variant, "first errorsno condition cited"].mean == pytest.approx(wrong)
     assert sum(row.metric == "first errors" for row in report.rows) == len(VARIANTS)
+    assert "branching" not in figures.table({"a": report}), "a line without a value says nothing"
 
 
 def test_the_terminal_shows_scores_first_and_then_the_other_metrics(
