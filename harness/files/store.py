@@ -33,7 +33,7 @@ NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 # Files that are being written, or that a killed process left behind.
 TEMPORARY_FILES = ".*.tmp"
 _UTF_16 = codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE
-_SCORE_AGAIN = "delete it and run the same `harness eval` or `harness score` command again"
+_SCORE_AGAIN = "delete this file and run the same `harness eval` or `harness score` command again"
 # If a file contains one JSON array.
 _ONE_PER_LINE = (
     "write each object of the list on a line of its own, without the brackets and commas of the list"
@@ -100,8 +100,10 @@ def write(path: Path, data: bytes) -> None:
 @contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
     """A file to write to, which replaces the old one when the context ends without an exception."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     with writing(path):
+        if path.is_dir():  # its name may be empty, as that of "."
+            raise IsADirectoryError
+        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
         try:
             with temporary.open("wb") as file:
                 yield file
