@@ -119,6 +119,7 @@ REFUSED = [
     ("clevrpolicy skills {BENCH}", "clevr-skills was requested; name another folder"),
     ("clevrpolicy scenes {BENCH} test {PLACE}/text.txt", "a file of scenes that this command wrote"),
     ("harness prompts {BENCH} --out {PLACE}", "error: {PLACE}: expected a file, got a folder"),
+    ("harness prompts {BENCH} --out .", "error: .: expected a file, got a folder"),
     ("harness eval {BENCH} --model oracle --out {PLACE}/text.txt", "text.txt: expected a folder, got a file"),
     ("harness report {PLACE}/text.txt", "got a file; name a folder"),
     ("clevrpolicy generate {NEW} --width 64 --height 48", "a height of at most the --width"),
