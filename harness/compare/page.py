@@ -102,8 +102,9 @@ def table(comparison: Comparison, width: int | None = None) -> str:
     """
     rows = [_cells(d) for d in comparison.differences]
     # A text that is the same in all rows does not distinguish them.
-    main = {name for name, column in zip(HEAD, zip(*rows, strict=True), strict=True) if len({*column}) > 1}
-    main = (main & {*TEXTS}) | {*MAIN}
+    columns = zip(*rows, strict=True)
+    differing = {name for name, column in zip(TEXTS, columns, strict=False) if len({*column}) > 1}
+    main = {*MAIN} | differing
     shown, left_out = fitting_table(HEAD, rows, len(TEXTS), width, main, ("p", "n", "tuned", "base"))
     return "\n".join([shown, *([left_out_note(left_out)] if left_out else []), *notes(comparison, NAMED)])
 

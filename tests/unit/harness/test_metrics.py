@@ -310,6 +310,9 @@ def test_the_terminal_shows_scores_first_and_then_the_other_metrics(
     for _, heading, *shown in lines:
         metric = heading.removesuffix(" (%)")
         assert shown == [SHARE.format(means[metric, variant]) for variant in VARIANTS]
+    *tables, note = figures.table({"x": report}, width=60).split("\n\n")
+    assert len(tables) == 2 and max(len(line) for text in tables for line in text.splitlines()) <= 60
+    assert "do not fit into this terminal (chance, majority, " in note
 
 
 def usage(variant: str, tokens: float | None, prefill: float | None) -> Usage:
