@@ -3,8 +3,17 @@
 `harness.load`, `evaluate`, `score`, `prompts`, `grade` and `reward` are its API for Python (docs/python.md).
 
 Read `records` (the data), `variants`, `family` and `run` (an evaluation from prompts to the report) first.
-Then `backends` (models), `metrics`, `report`, `tree` with `drawing` and `browse`, `compare`, `judge` and
-`general` can be read in any order.
+The files in this folder:
+
+    data          records, variants, family, registry (what is installed), tree (a policy that can be drawn)
+    a run         request, sampling (which instances), run, results; external (responses of other programs)
+    a response    thoughts (where its answer begins), parsing (the answer), answer_key (to grade it elsewhere)
+    commands      cli, console (what all commands share), show, verify; api (the functions for Python)
+    used by all   errors, text, images, progress, seeds, server
+
+Then the folders can be read in any order: `files` (benchmarks and runs on disk), `backends` (models) with
+`engine` (several processes), `metrics` with `stats`, `report`, `drawing`, `browse`, `compare`, `judge`,
+`dialogs`, `general` benchmarks, the `paper`'s tables, `generation` in blocks, `export` and `import_log`.
 """
 
 from importlib import import_module

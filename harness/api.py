@@ -8,6 +8,7 @@ Errors are `harness.errors.UserError`, whose message says what to do.
 """
 
 import tempfile
+from collections import ChainMap
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -135,28 +136,28 @@ def _request(type_: Callable[..., Any], settings: Mapping[str, Any], **values: A
     """A request with these values and settings. A setting is one of its fields, or of the fields in PARTS."""
     if isinstance(chosen := settings.get("variants"), list | tuple):
         settings = {**settings, "variants": ",".join(map(str, chosen))}
-    types = get_type_hints(type_)
-    parts = {name: types[name] for name in PARTS if name in types}
-    known = types.keys() - values.keys() - parts.keys()
-    own = set(known)
-    for part, part_type in parts.items():
-        of_part = get_type_hints(part_type)
-        values[part] = part_type(**{name: settings[name] for name in settings.keys() & of_part.keys()})
-        known |= of_part.keys()
-        types |= of_part
+    own = get_type_hints(type_)
+    parts = {name: own.pop(name) for name in PARTS if name in own}
+    of_parts = {name: get_type_hints(part) for name, part in parts.items()}
+    types = ChainMap(own, *of_parts.values())
+    known = types.keys() - values.keys()
     if unknown := settings.keys() - known:
         raise UserError(f"{min(unknown)}: expected one of the settings {', '.join(sorted(known))}")
-    for name, value in settings.items():
+    for name, value in {**values, **settings}.items():
         try:
             msgspec.convert(value, types[name])
         except msgspec.ValidationError as error:
             raise UserError(f"{name}: {mistake(error, types[name])}") from error
-    return type_(**values, **{name: settings[name] for name in settings.keys() & own})
+    for name, fields in of_parts.items():
+        values[name] = parts[name](**{field: settings[field] for field in settings.keys() & fields.keys()})
+    return type_(**values, **{name: settings[name] for name in settings.keys() & own.keys()})
 
 
 @contextmanager
 def _folder(out: str | Path | None) -> Iterator[Path]:
     if out is not None:
+        if not isinstance(out, str | Path):
+            raise UserError(f"out: expected the path of a folder, got {out!r}")
         yield Path(out)
         return
     with tempfile.TemporaryDirectory() as temporary:

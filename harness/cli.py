@@ -118,8 +118,9 @@ def _print_report(report: Report, out: Path) -> None:
     from harness.report.figures import table
     from harness.report.page import warnings
     from harness.report.savings import savings
+    from harness.report.text import terminal_width
 
-    print(table({report.run.model: report}))
+    print(table({report.run.model: report}, terminal_width()))
     for saving in savings(report.usage):
         print(saving)
     for warning in warnings(report):
@@ -162,6 +163,7 @@ def report(runs: Positional[tuple[Path, ...]], /) -> None:
     from harness.files.kinds import RUN_OR_RUNS, refuse, runs_in
     from harness.report.figures import differences, read_report, table
     from harness.report.page import notes_of
+    from harness.report.text import terminal_width
 
     if not runs:
         raise UserError("runs: expected the folders of one or more runs, got none")
@@ -181,7 +183,7 @@ def report(runs: Positional[tuple[Path, ...]], /) -> None:
             notes.append(str(error))
     if not reports:
         raise UserError("; ".join(notes))
-    print(table(reports))
+    print(table(reports, terminal_width()))
     notes += differences(reports)
     notes += notes_of(reports)
     for note in notes:
@@ -200,9 +202,10 @@ def compare(
     """
     from harness.compare.differences import compare as compare_runs
     from harness.compare.page import table, write_comparison
+    from harness.report.text import terminal_width
 
     comparison = compare_runs(base, tuned)
-    print(table(comparison))
+    print(table(comparison, terminal_width()))
     if out is not None:
         write_comparison(comparison, out)
         print(f"page: {out / 'compare.html'}")
@@ -226,10 +229,11 @@ def browse(
         limit: The most instances of the sample.
         port: Port to listen on, for this machine only; 0 picks a free one.
     """
-    from harness.browse.page import render
+    from harness.browse.page import is_page, render
     from harness.browse.selection import Source, read_runs, sample
     from harness.browse.serve import HOST, make_server
     from harness.files import store
+    from harness.files.kinds import require_replaceable
     from harness.general import published
     from harness.progress import note
 
@@ -237,6 +241,8 @@ def browse(
         raise UserError(f"out: expected a file name that ends in .html, got {out}")
     if limit < 1:
         raise UserError(f"limit: expected 1 or more, got {limit}")
+    if out is not None:
+        require_replaceable(out, "a page of this command", is_page)
     opened = published.open(benchmark)
     source = Source(opened, read_runs(opened, run))
     if out is not None:
@@ -291,12 +297,13 @@ def list_() -> None:
     """List the installed families, published benchmarks, backends and metrics."""
     from harness import registry
     from harness.metrics.metric import installed
-    from harness.report.text import terminal_table
+    from harness.report.text import terminal_table, terminal_width
 
     for group in (registry.FAMILIES, registry.GENERAL, registry.BACKENDS):
         print(f"{group.removeprefix('harness.')}: {', '.join(registry.names(group))}")
     rows = [(m.title, m.direction, m.explanation) for m in installed().values()]
-    print(f"\n{terminal_table(('metric', 'better', 'explanation'), rows, texts=3)}")
+    head = "metric", "better", "explanation"
+    print(f"\n{terminal_table(head, rows, texts=3, width=terminal_width())}")
 
 
 def main() -> None:

@@ -19,13 +19,14 @@ from typing import Annotated, Any, BinaryIO, Literal
 
 import msgspec
 
-from harness import backends, images
+from harness import images
 from harness.backends import EXTERNAL, FROM_FILE, Backend, Sampling, failure
+from harness.backends.readable_prompts import ReadablePrompts
 from harness.errors import UserError
 from harness.files import store
 from harness.files.benchmark import Benchmark
 from harness.files.kinds import RESPONSES
-from harness.progress import Bar, note
+from harness.progress import Bar
 from harness.records import Json, Prompt, Report, Response
 from harness.request import EvalRequest, PromptRequest, ScoreRequest, make_run
 from harness.run import evaluate, prompts_of
@@ -70,41 +71,6 @@ class ResponseLine(msgspec.Struct):
 
 # Those of a file are read one at a time, so that their texts are never all in memory.
 Lines = store.Lines[ResponseLine] | Sequence[ResponseLine]
-
-
-class ReadablePrompts:
-    """The prompts of a request whose images can be read, with their ids, in order.
-
-    They are made again each time they are iterated, so that they are never all in memory.
-    """
-
-    def __init__(self, benchmark: Benchmark, request: PromptRequest) -> None:
-        self._benchmark = benchmark
-        # They do not depend on the model and on its sampling.
-        self._run = make_run(benchmark, EvalRequest(EXTERNAL, Sampling(temperature=1), **_shared(request)))
-        self._instances = scored_instances(benchmark, self._run)
-        total, images = 0, dict[str, None]()
-        for prompt in self._all():
-            total += 1
-            images.update(dict.fromkeys(prompt.images))
-        broken = benchmark.broken_images(images)
-        unreadable = list(backends.unreadable(self._all(), broken)) if broken else []
-        self._left_out = {response.key for response in unreadable}
-        self._count = total - len(unreadable)
-        for response in unreadable[:1]:
-            share = f"{len(unreadable)} of {total} prompts left out"
-            note(f"{share}, because an image cannot be read: {response.error}")
-
-    def __len__(self) -> int:
-        return self._count
-
-    def __iter__(self) -> Iterator[tuple[str, Prompt]]:
-        for prompt in self._all():
-            if prompt.key not in self._left_out:
-                yield _id(prompt, self._benchmark.prompt_sha256(prompt)), prompt
-
-    def _all(self) -> Iterator[Prompt]:
-        return prompts_of(self._benchmark, self._run, self._instances)
 
 
 class FromFile(Backend):
@@ -158,6 +124,21 @@ def contains_prompts(file: BinaryIO) -> bool:
     return True
 
 
+def requested_prompts(benchmark: Benchmark, request: PromptRequest) -> ReadablePrompts:
+    """The prompts of a request, in order. A note says how many have an image that cannot be read."""
+    # They do not depend on the model and on its sampling.
+    run = make_run(benchmark, EvalRequest(EXTERNAL, Sampling(temperature=1), **_shared(request)))
+    instances = scored_instances(benchmark, run)
+    prompts = ReadablePrompts(benchmark, lambda: prompts_of(benchmark, run, instances))
+    prompts.note_failures()
+    return prompts
+
+
+def prompt_id(benchmark: Benchmark, prompt: Prompt) -> str:
+    """The id of a prompt in a file of prompts, under which its response is found."""
+    return _id(prompt, benchmark.prompt_sha256(prompt))
+
+
 def prompt_lines(benchmark: Benchmark, request: PromptRequest, inline: bool) -> Iterator[dict[str, Any]]:
     """A line for each prompt: id, prompt_sha256, and one message in the format of OpenAI's API.
 
@@ -165,9 +146,9 @@ def prompt_lines(benchmark: Benchmark, request: PromptRequest, inline: bool) -> 
     image that cannot be read is left out.
     """
     show = _images(benchmark, inline)
-    for id_, prompt in Bar(ReadablePrompts(benchmark, request), desc="prompts", unit="", delay=1):
+    for prompt in Bar(requested_prompts(benchmark, request), desc="prompts", unit="", delay=1):
         digest = benchmark.prompt_sha256(prompt)
-        yield {"id": id_, "prompt_sha256": digest, "messages": _messages(prompt, show)}
+        yield {"id": _id(prompt, digest), "prompt_sha256": digest, "messages": _messages(prompt, show)}
 
 
 def score_responses(
@@ -180,7 +161,7 @@ def score_responses(
     """
     model = f"{EXTERNAL}:{request.model}"
     asked = EvalRequest(model, Sampling(**asdict(request.sampling)), **_shared(request), batch_check=False)
-    numbers = _line_numbers(ReadablePrompts(benchmark, request), lines, source)
+    numbers = _line_numbers(benchmark, requested_prompts(benchmark, request), lines, source)
     for _, stored in store.Log(out / RESPONSES, Response).scan():
         number = numbers.get(_id(stored, stored.prompt_sha256 or ""))
         if stored.error is None and number is not None and stored.text != lines[number].text:
@@ -193,7 +174,9 @@ def _shared(request: PromptRequest) -> dict[str, Any]:
     return {f.name: getattr(request, f.name) for f in fields(PromptRequest)}
 
 
-def _line_numbers(prompts: ReadablePrompts, lines: Lines, source: str) -> dict[str, int]:
+def _line_numbers(
+    benchmark: Benchmark, prompts: ReadablePrompts, lines: Lines, source: str
+) -> dict[str, int]:
     """By id, the number of the line that responds to its prompt: exactly one for each prompt.
 
     UserError names all ids that are unknown, repeated or missing.
@@ -205,10 +188,10 @@ def _line_numbers(prompts: ReadablePrompts, lines: Lines, source: str) -> dict[s
             again.add(line.id)
     if not numbers:
         raise UserError(f"{source}: expected one response to each of {len(prompts)} prompts, but it is empty")
-    missing = [id_ for id_, _ in prompts if id_ not in numbers]
+    missing = [id_ for prompt in prompts if (id_ := prompt_id(benchmark, prompt)) not in numbers]
     found = []
     if len(numbers) > len(prompts) - len(missing):
-        requested = {id_ for id_, _ in prompts}
+        requested = {prompt_id(benchmark, prompt) for prompt in prompts}
         unknown = [i for i in numbers if i not in requested]
         found.append(f"ids of no prompt that was requested ({len(unknown)}): {_first(unknown)}")
     if missing:

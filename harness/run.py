@@ -23,6 +23,7 @@ from pathlib import Path
 
 from harness import backends, variants
 from harness.backends import Backend
+from harness.backends.readable_prompts import ReadablePrompts
 from harness.backends.replicas import Checkpoint, Replicas
 from harness.dialogs.turns import TurnByTurn
 from harness.errors import UserError
@@ -88,8 +89,13 @@ def _evaluate(
     def prompts() -> Iterator[Prompt]:
         return prompts_of(benchmark, run, instances)
 
-    pending = _Pending(benchmark, prompts, responses)
-    if pending.count or not (out / "report.json").exists():
+    def unanswered() -> Iterator[Prompt]:
+        return (prompt for prompt in prompts() if not responses.answered(prompt.key))
+
+    pending = ReadablePrompts(benchmark, unanswered)
+    pending.note_failures()
+    responses.append(failed for failed in pending.failures if failed != responses.get(failed.key))
+    if len(pending) or not (out / "report.json").exists():
         with nullcontext(backend) if backend else _opened(benchmark, request, out) as backend:
             if pending.continues and not backend.continues:
                 raise UserError(
@@ -100,7 +106,7 @@ def _evaluate(
                 backend = TurnByTurn(backend, benchmark, instances, out)
             started = time.monotonic()
             _collect(backend, benchmark, pending, responses)
-            session = Session(pending.count, time.monotonic() - started)
+            session = Session(len(pending), time.monotonic() - started)
             store.Log(out / "sessions.jsonl", Session).append([session])
             description: Json = backend.description
             check = _check_batching(backend, prompts, responses) if request.batch_check else None
@@ -115,38 +121,6 @@ def _evaluate(
         ((error, _),) = Counter(results.response(s.key).error for s in results.scored).most_common(1)
         raise AllFailed(out, str(error), description)
     return report
-
-
-class _Pending:
-    """The prompts to send, in order. They are made again each time they are iterated, as in `Split`."""
-
-    def __init__(
-        self, benchmark: Benchmark, prompts: Callable[[], Iterable[Prompt]], responses: StoredResponses
-    ) -> None:
-        """Stores a failure for each prompt with an image that cannot be read."""
-        self._prompts, self._responses = prompts, responses
-        # `total` also counts the answered prompts. `continues`: whether a prompt begins its response.
-        self.total, self.count, self.continues = 0, 0, False
-        images: dict[str, None] = {}
-        for prompt in prompts():
-            self.total += 1
-            if not responses.answered(prompt.key):
-                self.count += 1
-                self.continues |= prompt.parts[-1].kind == "response"
-                images.update(dict.fromkeys(prompt.images))
-        self._broken = benchmark.broken_images(images)
-        unreadable = list(backends.unreadable(self._unanswered(), self._broken)) if self._broken else []
-        self.count -= len(unreadable)
-        for response in unreadable[:1]:
-            share = f"{len(unreadable)} of {self.total} prompts not sent"
-            note(f"{share}, because an image cannot be read: {response.error}")
-        responses.append(r for r in unreadable if r != responses.get(r.key))
-
-    def __iter__(self) -> Iterator[Prompt]:
-        return (prompt for prompt in self._unanswered() if self._broken.keys().isdisjoint(prompt.images))
-
-    def _unanswered(self) -> Iterator[Prompt]:
-        return (prompt for prompt in self._prompts() if not self._responses.answered(prompt.key))
 
 
 @contextmanager
@@ -261,13 +235,14 @@ def _responses(backend: Backend, benchmark: Benchmark, prompts: Iterable[Prompt]
             yield response
 
 
-def _collect(backend: Backend, benchmark: Benchmark, pending: _Pending, responses: StoredResponses) -> None:
+def _collect(
+    backend: Backend, benchmark: Benchmark, pending: ReadablePrompts, responses: StoredResponses
+) -> None:
     """Stores each response as soon as it arrives."""
     failed: Counter[str] = Counter()
-    cut, count, early = 0, 0, min(EARLY, pending.count)
-    with Bar(
-        total=pending.total, initial=pending.total - pending.count, desc="responses", unit=""
-    ) as progress:
+    cut, count, early = 0, 0, min(EARLY, len(pending))
+    stored = responses.successes
+    with Bar(total=stored + len(pending), initial=stored, desc="responses", unit="") as progress:
         for response in _responses(backend, benchmark, pending):
             responses.append([response])
             progress.update()

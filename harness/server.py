@@ -120,6 +120,8 @@ class Server(ThreadingHTTPServer):
 
 def make_server(respond: Respond, name: str, host: str, port: int, quiet: bool = False) -> Server:
     """A server that computes one page at a time. Raises UserError if the address is unavailable."""
+    if not 0 <= port < 2**16:
+        raise UserError(f"port: expected 0 to {2**16 - 1}, got {port}")
     one_page = Lock()
 
     def respond_alone(target: str) -> Answer:
@@ -128,6 +130,6 @@ def make_server(respond: Respond, name: str, host: str, port: int, quiet: bool =
 
     try:
         return Server((host, port), partial(Handler, respond_alone, name, quiet))
-    except (OSError, OverflowError) as error:
-        address = f"{host}:{port}"
-        raise UserError(f"{address}: cannot listen on this address: {error}; choose another port") from error
+    except OSError as error:
+        problem = f"{host}:{port}: cannot listen on this address: {error.strerror}"
+        raise UserError(f"{problem}; choose another port") from error

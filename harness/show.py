@@ -7,7 +7,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from harness import sheet, variants
+from harness import variants
+from harness.drawing import sheet
 from harness.errors import UserError
 from harness.files import store
 from harness.files.benchmark import Benchmark

@@ -19,6 +19,8 @@ _NAMES = "think thinking thought thoughts reasoning scratchpad".split()
 _XML = r"(?:\w{1,20}[:_])?%s(?:[:_]\w{1,20})?(?:\s+\w{1,20}=[^<>]{0,80})?\s*>"
 # Blocks of special tokens, such as <|think|>, <|begin_of_thought|>, <|START_THINKING|> and <|think_start|>.
 _TOKEN_NAME = "(?:think(?:ing)?|thoughts?|reasoning)"
+# Words that mark a thought without brackets. Few texts contain one.
+_ANALYSIS, _FINAL, _MY_RESPONSE = "analysis", "assistantfinal", "my response:"
 
 # Of each kind of block, the regular expressions of its opening and closing mark. Case does not matter.
 _KINDS: tuple[tuple[str, str], ...] = (
@@ -37,17 +39,16 @@ _KINDS: tuple[tuple[str, str], ...] = (
     # Channels, and what remains of them if a server has removed the special tokens.
     (
         r"<\|channel\|>(?:analysis|commentary)\b[^|]*(?:<\|constrain\|>[^|]*)?<\|message\|>"
-        r"|\Aanalysis(?-i:(?=[A-Z]))",
-        r"<\|channel\|>final\b[^|]*(?:<\|constrain\|>[^|]*)?<\|message\|>|(?-i:assistantfinal)",
+        rf"|\A{_ANALYSIS}(?-i:(?=[A-Z]))",
+        rf"<\|channel\|>final\b[^|]*(?:<\|constrain\|>[^|]*)?<\|message\|>|(?-i:{_FINAL})",
     ),
     # Sentences instead of marks. The openings are not listed, because other models begin an answer with them.
-    (r"(?!)", r"Here(?: is|'s) my response:|\[BEGIN FINAL RESPONSE\]"),
+    (r"(?!)", rf"Here(?: is|'s) {_MY_RESPONSE}|\[BEGIN FINAL RESPONSE\]"),
 )
 _MARK = re.compile("|".join(f"({opening})|({closing})" for opening, closing in _KINDS), re.IGNORECASE)
-# How a mark begins: with a bracket, or as one of three words. Few texts contain a mark of the second kind.
+# How a mark begins: with a bracket, or as one of the words.
 _BRACKET = re.compile(r"[<\[◁]")
 _BRACKET_OR_WORD = re.compile(r"[<\[◁aAhH](?:(?<=[<\[◁])|(?i:(?<=a)nalysis|(?<=a)ssistant|(?<=h)ere))")
-_WORDS = ("assistantfinal", "my response:")
 _OPEN_AT_END = re.compile("(?:" + "|".join(opening for opening, _ in _KINDS) + r")\s*\Z", re.IGNORECASE)
 
 
@@ -64,7 +65,7 @@ class Mark(NamedTuple):
 def marks(text: str) -> Iterator[Mark]:
     """Every mark in the text, in order."""
     folded = text.casefold()
-    has_word = folded.startswith("analys") or any(word in folded for word in _WORDS)
+    has_word = folded.startswith(_ANALYSIS) or _FINAL in folded or _MY_RESPONSE in folded
     for match in matches(_BRACKET_OR_WORD if has_word else _BRACKET, _MARK, text):
         group = match.lastindex or 1
         yield Mark((group - 1) // 2, group % 2 == 1, *match.span())

@@ -1,7 +1,5 @@
 """The `leaderboard` command: submit, show, serve, export."""
 
-import shutil
-import sys
 from pathlib import Path
 
 from tyro.conf import Positional
@@ -44,11 +42,11 @@ def show(*, board: Path, legacy: bool = False) -> None:
         board: Folder of the boards.
         legacy: Include boards of older versions of a benchmark or its scorer.
     """
+    from harness.report.text import terminal_width
     from leaderboards.pages.export import terminal
     from leaderboards.storage.board import Boards
 
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-    print(terminal(Boards(board), legacy, width))
+    print(terminal(Boards(board), legacy, terminal_width()))
 
 
 def serve(*, board: Path, host: str = "127.0.0.1", port: int = 8765) -> None:

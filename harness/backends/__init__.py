@@ -2,14 +2,14 @@
 
 Read this file first, then `scripted.py` for the shortest examples. `local` runs checkpoints in this process,
 `remote` sends requests to an API, and both serve prompts of the same policy together (`prefix_groups.py`).
+`readable_prompts.py` says which prompts can be sent, and `identity.py` what a run records of its model.
 `replicas.py` runs a checkpoint in several processes.
-`identity.py` says what a run records of its model.
 """
 
 import hashlib
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from itertools import islice
 from pathlib import Path
@@ -186,25 +186,6 @@ def storable(responses: Iterable[Response]) -> Iterator[Response]:
             yield msgspec.json.decode(msgspec.json.encode(response), type=Response)
         except (msgspec.MsgspecError, UnicodeEncodeError, TypeError, OverflowError) as error:
             yield Response(*response.key, text=None, error=f"the backend's response is not valid: {error}")
-
-
-def readable(benchmark: "Benchmark", prompts: Sequence[Prompt]) -> tuple[list[Prompt], list[Response]]:
-    """The prompts to send, and a failure for each prompt with an image that cannot be read.
-
-    Raises UserError if an image is missing or was changed, so that this is known before the first request.
-    """
-    broken = benchmark.broken_images(image for prompt in prompts for image in prompt.images)
-    failed = list(unreadable(prompts, broken))
-    keys = {response.key for response in failed}
-    return [prompt for prompt in prompts if prompt.key not in keys], failed
-
-
-def unreadable(prompts: Iterable[Prompt], broken: Mapping[str, str]) -> Iterator[Response]:
-    """A failure for each prompt with one of these images, given the reasons why they cannot be read."""
-    for prompt in prompts:
-        reasons = [broken[image] for image in prompt.images if image in broken]
-        if reasons:
-            yield failure(prompt, reasons[0])
 
 
 def make(

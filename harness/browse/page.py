@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from itertools import chain, islice, repeat
+from typing import BinaryIO
 from urllib.parse import urlencode
 
 from jinja2 import Environment, PackageLoader
@@ -135,6 +136,11 @@ def render(
         )
     )
     return Page(html, warnings)
+
+
+def is_page(file: BinaryIO) -> bool:
+    """Whether this is a page that `render` made, in this or an earlier version."""
+    return b'<body class="browse">' in file.read()
 
 
 def _outcomes(run: ShownRun, shown: Sequence[tuple[int, Instance]] | None) -> list[str]:

@@ -6,7 +6,7 @@ are compared.
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -28,16 +28,10 @@ Mark = Literal["better", "worse", "changed", ""]
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
-    """One metric of one benchmark under one variant, before and after training."""
+class Difference(Key):
+    """One metric of what two runs share, before and after training."""
 
     benchmark: str
-    digest: str
-    split: str
-    variant: str
-    limit: int | None
-    sampled: bool
-    scorer: str
     metric: str
     # The folders of the two runs.
     base: str
@@ -159,8 +153,8 @@ def _difference(
     if low is not None and high is not None and (p is None or p > LEVEL):
         low, high = min(low, 0.0), max(high, 0.0)
     return Difference(
+        **asdict(key),
         benchmark=base.benchmark,
-        **key._asdict(),
         metric=metric,
         base=base.run,
         tuned=tuned.run,

@@ -1,7 +1,7 @@
 """Which runs can be compared: those that scored the same instances under the same variant."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,7 +13,8 @@ from harness.report.figures import benchmark_name, read_report
 from harness.text import enumeration
 
 
-class Key(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Key:
     """What two runs must share to be compared."""
 
     digest: str
@@ -118,12 +119,12 @@ def without_counterpart(
 def _reason(key: Key, side: Side, others: Mapping[Key, Side], folder: Path) -> _Reason:
     for near, other in others.items():
         reason = _Reason(side.run, side.benchmark, other.run)
-        if near._replace(limit=key.limit, sampled=key.sampled) == key:
+        if replace(near, limit=key.limit, sampled=key.sampled) == key:
             return reason._replace(what="limit", own=_extent(key), others=_extent(near))
-        if near._replace(scorer=key.scorer) == key:
+        if replace(near, scorer=key.scorer) == key:
             own, theirs, again = repr(key.scorer), repr(near.scorer), ": score one of them again"
             return reason._replace(what="scorer", own=own, others=theirs, advice=again)
-        if near[1:] == key[1:] and other.benchmark == side.benchmark:
+        if replace(near, digest=key.digest) == key and other.benchmark == side.benchmark:
             own, theirs, why = key.digest[:12], near.digest[:12], ": different questions under the same name"
             return reason._replace(what="digest", own=own, others=theirs, advice=why)
     return _Reason(side.run, f"{side.benchmark} ({key.split})", str(folder))
@@ -151,7 +152,7 @@ def with_headline(both: Mapping[Key, tuple[Side, Side]]) -> Iterator[tuple[Key, 
             continue
         (first, base_1, tuned_1), (second, base_2, tuned_2) = (found[0] for found in halves)
         if base_1.samples == base_2.samples and tuned_1.samples == tuned_2.samples:
-            key = first._replace(digest=f"{first.digest}+{second.digest}")
+            key = replace(first, digest=f"{first.digest}+{second.digest}")
             yield key, (_joined(base_1, base_2), _joined(tuned_1, tuned_2))
 
 

@@ -15,7 +15,7 @@ from harness.files import store
 from harness.metrics.metric import DASH, Unit, find, with_unit
 from harness.report.page import environment, packaged
 from harness.report.plots import INLINE, MARKERS, Drawing, drawing
-from harness.report.text import escape_markdown, markdown_table, terminal_table
+from harness.report.text import escape_markdown, fitting_table, left_out_note, markdown_table
 from harness.text import enumeration, printable, short
 
 # How many incomplete instances the terminal lists; compare.json and the page list all.
@@ -29,6 +29,8 @@ METHOD = (
     "0.05. Without any true difference, at most one row in twenty is marked by chance."
 )
 HEAD = (*TEXTS, "base", "tuned", "difference", "95 % interval", "p", "n", "incomplete", "")
+# The columns that a terminal shows even if it is too narrow for them, with each text that differs.
+MAIN = "variant", "metric", "difference", "95 % interval", ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +95,18 @@ def _cells(d: Difference) -> tuple[str, ...]:
     )
 
 
-def table(comparison: Comparison) -> str:
-    """For the terminal; differences of shares are in percentage points."""
+def table(comparison: Comparison, width: int | None = None) -> str:
+    """For the terminal; differences of shares are in percentage points.
+
+    With a width in characters, it has as many columns as fit, and names the others.
+    """
     rows = [_cells(d) for d in comparison.differences]
-    return "\n".join([terminal_table(HEAD, rows, len(TEXTS)), *notes(comparison, NAMED)])
+    # A text that is the same in all rows does not distinguish them.
+    columns = zip(*rows, strict=True)
+    differing = {name for name, column in zip(TEXTS, columns, strict=False) if len({*column}) > 1}
+    main = {*MAIN} | differing
+    shown, left_out = fitting_table(HEAD, rows, len(TEXTS), width, main, ("p", "n", "tuned", "base"))
+    return "\n".join([shown, *([left_out_note(left_out)] if left_out else []), *notes(comparison, NAMED)])
 
 
 def notes(comparison: Comparison, named: int | None) -> Iterator[str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from harness import variants
 from harness.answer_key import answer_key
 from harness.errors import UserError
-from harness.external import ReadablePrompts
+from harness.external import prompt_id, requested_prompts
 from harness.files.benchmark import Benchmark
 from harness.records import Part
 from harness.request import PromptRequest
@@ -43,7 +43,7 @@ def rows(benchmark: Benchmark, variant: str, split: str, limit: int | None) -> I
     request = PromptRequest(variants=variant, split=split, limit=limit)
     instances = {instance.id: instance for instance in benchmark.instances(split)}
     shown = VARIANTS[variant]
-    for id_, prompt in ReadablePrompts(benchmark, request):
+    for prompt in requested_prompts(benchmark, request):
         instance = instances[prompt.instance]
         target = variants.target(instance, shown)
         if target is None:
@@ -51,7 +51,7 @@ def rows(benchmark: Benchmark, variant: str, split: str, limit: int | None) -> I
         with_policy = variants.prompt(instance, IN_CONTEXT, benchmark.policies)
         family = benchmark.family_of(instance)
         yield Row(
-            id=id_,
+            id=prompt_id(benchmark, prompt),
             split=split,
             variant=variant,
             policy=variants.policy_id(instance, shown),

@@ -19,7 +19,7 @@ _ADVICE = {
     BENCHMARK: "`harness eval {path} --model MODEL --out RUN` scores a model on it",
     RUN: "`harness report {path}` shows its figures",
     BOARDS: "`leaderboard show --board {path}` shows them",
-    RUNS: "name one of them, such as {first}",
+    RUNS: "`harness report {path}` shows their figures",
     "a file": "name a folder",
     _UNFINISHED: "run the same generate or import command again to complete it",
 }
@@ -56,7 +56,9 @@ def refuse(path: Path, expected: str) -> NoReturn:
         raise UserError(f"{path}: no such folder; expected {expected}")
     if found == "a file" and kind(path.parent) in (BENCHMARK, RUN):
         raise UserError(f"{path}: expected {expected}, got a file of {kind(path.parent)}; name {path.parent}")
-    advice = _ADVICE.get(found, "name another folder").format(path=path, first=next(iter(runs_in(path)), ""))
+    advice = _ADVICE.get(found, "name another folder").format(path=path)
+    if (found, expected) == (RUNS, RUN):
+        advice = f"name one of them, such as {runs_in(path)[0]}"
     raise UserError(f"{path}: expected {expected}, got {found}; {advice}")
 
 

@@ -220,7 +220,8 @@ class BenchmarkFiles:
         try:
             data = (self.folder / path).read_bytes()
         except OSError as error:
-            raise UserError(f"{self.folder / path}: cannot be read: {error.strerror}") from error
+            problem = f"{self.folder / path}: cannot be read: {error.strerror}"
+            raise UserError(f"{problem}; restore it or generate the benchmark again") from error
         got = hashlib.sha256(data).hexdigest()
         if got != expected:
             raise UserError(

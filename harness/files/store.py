@@ -32,7 +32,8 @@ DECODE_ERRORS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 # Files that are being written, or that a killed process left behind.
 TEMPORARY_FILES = ".*.tmp"
-_SCORE_AGAIN = "delete it and run the same `harness eval` or `harness score` command again"
+_UTF_16 = codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE
+_SCORE_AGAIN = "delete this file and run the same `harness eval` or `harness score` command again"
 # If a file contains one JSON array.
 _ONE_PER_LINE = (
     "write each object of the list on a line of its own, without the brackets and commas of the list"
@@ -99,8 +100,10 @@ def write(path: Path, data: bytes) -> None:
 @contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
     """A file to write to, which replaces the old one when the context ends without an exception."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     with writing(path):
+        if path.is_dir():  # its name may be empty, as that of "."
+            raise IsADirectoryError
+        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
         try:
             with temporary.open("wb") as file:
                 yield file
@@ -172,20 +175,28 @@ def _require_file(path: Path) -> None:
         raise UserError(f"{path}: no such file")
 
 
-def _decoded(path: Path, lines: Iterable[bytes], decoder: msgspec.json.Decoder[T]) -> Iterator[T]:
+def _decoded(
+    path: Path, lines: Iterable[bytes], decoder: msgspec.json.Decoder[T], of_user: bool = False
+) -> Iterator[T]:
+    """The records of lines. `of_user`: a user wrote all of them, and each is needed."""
     for number, line in enumerate(lines, 1):
         try:
             record = decoder.decode(line.removeprefix(codecs.BOM_UTF8))
         except DECODE_ERRORS as error:
             problem = mistake(error, decoder.type, "one JSON object per line")
-            own_line = number == 1 and problem.endswith("got a list")
-            repair = _REPAIRS.get(path.name, _ONE_PER_LINE if own_line else "correct or delete this line")
+            repair = _REPAIRS.get(path.name, "correct or delete this line")
+            if number == 1 and problem.endswith("got a list"):
+                repair = _ONE_PER_LINE
+            elif of_user and (isinstance(error, UnicodeDecodeError) or line.startswith(_UTF_16)):
+                problem, repair = "expected text in UTF-8, got another encoding", "save the file in UTF-8"
+            elif of_user:
+                repair = "correct this line" if line.strip() else "delete this line"
             raise UserError(f"{path}, line {number}: {problem}; {repair}") from error
         yield record
 
 
 class Lines(Generic[T]):
-    """The records of a complete file by number. In memory is only where each line starts: 8 bytes per line.
+    """The records of a user's file by number. In memory is only where each line starts: 8 bytes per line.
 
     A file of the same name that replaces it is not read.
     """
@@ -205,10 +216,10 @@ class Lines(Generic[T]):
 
     def __iter__(self) -> Iterator[T]:
         """UserError names the line and the field that is wrong."""
-        return _decoded(self.path, map(self._line, range(len(self))), self._decoder)
+        return _decoded(self.path, map(self._line, range(len(self))), self._decoder, of_user=True)
 
     def __getitem__(self, number: int) -> T:
-        return next(_decoded(self.path, [self._line(number)], self._decoder))
+        return next(_decoded(self.path, [self._line(number)], self._decoder, of_user=True))
 
     def _line(self, number: int) -> bytes:
         self._file.seek(self._starts[number])

@@ -9,7 +9,7 @@ import msgspec
 from harness.errors import UserError
 from harness.external import ResponseLine
 from harness.files import store
-from harness.import_log.log import WRONG_FORM, Log, response_id
+from harness.import_log.log import Log, expecting, response_id
 from harness.records import Json
 
 # The reasons to stop that mean something to a run. All others are failures, such as an unfinished tool call.
@@ -20,13 +20,14 @@ FINISH_REASONS: Mapping[str, Literal["stop", "length", "refusal"]] = {
     "content_filter": "refusal",
 }
 SUFFIXES = (".eval", ".json")
+LOG = "a log of Inspect"
 _ATTACHMENT = "attachment://"
 
 
 def read(path: Path) -> Log:
     """The responses of a log. Raises UserError if the log is unfinished or cannot be read."""
-    log, samples = _read_json(path) if path.suffix == ".json" else _read_eval(path)
-    try:
+    with expecting(LOG, path):
+        log, samples = _read_json(path) if path.suffix == ".json" else _read_eval(path)
         if log["status"] != "success":
             raise UserError(f"{path}: expected a finished log, its status is {log['status']}")
         config = log["eval"].get("model_generate_config", {}) | log.get("plan", {}).get("config", {})
@@ -39,12 +40,6 @@ def read(path: Path) -> Log:
             seed=config.get("seed"),
             responses=_responses(path, samples),
         )
-    except WRONG_FORM as error:
-        raise _wrong_form(path, error) from error
-
-
-def _wrong_form(path: Path, error: Exception) -> UserError:
-    return UserError(f"{path}: expected a log of Inspect, but a field is missing: {error}")
 
 
 def _read_json(path: Path) -> tuple[Json, Iterator[Json]]:
@@ -63,7 +58,7 @@ def _read_eval(path: Path) -> tuple[Json, Iterator[Json]]:
         raise UserError(f"{path}: inspect_ai is not installed; run `{convert}` where it is") from error
 
     def damaged(error: Exception) -> UserError:
-        return UserError(f"{path}: expected a log of Inspect: {error}")
+        return UserError(f"{path}: expected {LOG}: {error}")
 
     def samples() -> Iterator[Json]:
         try:
@@ -84,10 +79,8 @@ def _read_eval(path: Path) -> tuple[Json, Iterator[Json]]:
 
 def _responses(path: Path, samples: Iterator[Json]) -> Iterator[ResponseLine]:
     for sample in samples:
-        try:
+        with expecting(LOG, path):
             response = _response(sample)
-        except WRONG_FORM as error:
-            raise _wrong_form(path, error) from error
         yield response
 
 

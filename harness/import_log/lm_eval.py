@@ -13,11 +13,12 @@ import msgspec
 from harness.errors import UserError
 from harness.external import ResponseLine
 from harness.files import store
-from harness.import_log.log import WRONG_FORM, Log, response_id
+from harness.import_log.log import Log, expecting, response_id
 from harness.records import Json
 
 # The files in which both tools store their samples.
 SAMPLES = "*samples_*.jsonl"
+LOG = "samples of lm-eval or lmms-eval"
 # What each of them calls the limit of a response.
 _LIMITS = "max_gen_toks", "max_new_tokens", "max_tokens"
 
@@ -29,7 +30,7 @@ def sample_files(folder: Path) -> list[Path]:
 def read(path: Path) -> Log:
     """The responses of a file of samples. Raises UserError if its file of results is missing."""
     results = store.read_json(_results_file(path), dict[str, Any])
-    try:
+    with expecting(LOG, path):
         config = results["config"]
         sampling = _sampling(path, results)
         return Log(
@@ -41,12 +42,6 @@ def read(path: Path) -> Log:
             seed=None,
             responses=_responses(path),
         )
-    except WRONG_FORM as error:
-        raise _wrong_form(path, error) from error
-
-
-def _wrong_form(path: Path, error: Exception) -> UserError:
-    return UserError(f"{path}: expected samples of lm-eval or lmms-eval: {error!r}")
 
 
 def _results_file(path: Path) -> Path:
@@ -77,10 +72,8 @@ def _model(config: Json, results: Json) -> str:
 
 def _responses(path: Path) -> Iterator[ResponseLine]:
     for line in store.read_lines(path, dict[str, Any]):
-        try:
+        with expecting(LOG, path):
             id_, texts = _texts(line)
-        except WRONG_FORM as error:
-            raise _wrong_form(path, error) from error
         for sample, text in enumerate(texts):
             yield ResponseLine(response_id(id_, sample), text=text)
 

@@ -1,12 +1,15 @@
 """What is read from a log of another evaluator."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
+import msgspec
+
+from harness.errors import UserError
 from harness.external import ResponseLine
-
-# What reading a log of another form raises.
-WRONG_FORM = (KeyError, TypeError, ValueError, IndexError, AttributeError)
+from harness.text import reason
 
 
 @dataclass(frozen=True)
@@ -21,6 +24,16 @@ class Log:
     seed: int | None
     # Read while it is iterated. Raises UserError for a log of another form.
     responses: Iterator[ResponseLine]
+
+
+@contextmanager
+def expecting(what: str, path: Path) -> Iterator[None]:
+    """Within the context, what reading a file of another form raises becomes a UserError."""
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError, msgspec.ValidationError) as error:
+        problem = f"a field is missing: {error}" if isinstance(error, KeyError) else reason(error)
+        raise UserError(f"{path}: expected {what}: {problem}") from error
 
 
 def response_id(row_id: str, sample: int) -> str:

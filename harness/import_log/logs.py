@@ -32,6 +32,8 @@ def import_logs(benchmark: Benchmark, paths: Sequence[Path], request: ImportRequ
     Each path is a log or a folder of logs, which together have one response for each prompt. Raises UserError
     if they are not of the benchmark, or if they do not agree.
     """
+    if not paths:
+        raise UserError("logs: expected one or more logs, got none")
     with TemporaryDirectory(prefix="import-log-") as folder:
         # Scoring reads the responses by number. In memory is at most one log at a time.
         copied = Path(folder) / RESPONSES

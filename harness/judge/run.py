@@ -14,6 +14,7 @@ from pathlib import Path
 
 from harness import backends, variants
 from harness.backends.identity import identity
+from harness.backends.readable_prompts import ReadablePrompts
 from harness.errors import UserError
 from harness.files import store
 from harness.files.benchmark import Benchmark
@@ -184,13 +185,13 @@ def _request(
     with store.locked(log.path):
         verdicts = stored()
         _check_identity(folder, request, any_verdicts=bool(verdicts))
-        missing, unreadable = backends.readable(
-            benchmark, [p for key, p in every.items() if key not in verdicts]
-        )
+        missing = [p for key, p in every.items() if key not in verdicts]
+        readable = ReadablePrompts(benchmark, lambda: missing)
         structured = request.setting == "structured"
-        responses = backend.structured(missing, schema()) if structured else backend.generate(missing)
+        sent = list(readable)
+        responses = backend.structured(sent, schema()) if structured else backend.generate(sent)
         with Bar(total=len(every), initial=len(every) - len(missing), desc="verdicts", unit="") as progress:
-            for response in chain(unreadable, backends.storable(responses)):
+            for response in chain(readable.failures, backends.storable(responses)):
                 log.append([response])
                 verdicts[response.key] = response
                 progress.update()

@@ -15,9 +15,12 @@ from harness.metrics import metric
 from harness.records import BatchCheck, Distribution, Json, Report, ReportRow, Run, Session, Usage
 from harness.report import prices
 from harness.report.page import by_metric, is_headline, render_page, unit
-from harness.report.text import terminal_table
+from harness.report.text import fitting_table, left_out_note, terminal_table
 from harness.results import Results
 from harness.stats.usage import UsageSums
+
+# The columns of scores that a terminal shows even if it is too narrow for them.
+MAIN = "run", "variant", "metric", "score", "95 % interval"
 
 
 def make_report(
@@ -89,20 +92,26 @@ def read_report(run: Path) -> Report:
     return report
 
 
-def table(reports: Mapping[str, Report]) -> str:
-    """The figures of one or more runs for the terminal: scores first, then all other metrics."""
+def table(reports: Mapping[str, Report], width: int | None = None) -> str:
+    """The figures of one or more runs for the terminal: scores first, then all other metrics.
+
+    With a width in characters, it has as many columns as fit, and names the others.
+    """
     benchmarks = {
         name: f"{benchmark_name(report.run)} {report.run.split}" for name, report in reports.items()
     }
     if len(set(benchmarks.values())) > 1:
         reports = {f"{name} on {benchmarks[name]}": report for name, report in reports.items()}
-    heads = "run", "variant", "metric", "score", "95 % interval", "chance", "majority"
-    scores = terminal_table((*heads, "n", "unparsed", "truncated", "failed"), list(_scores(reports)), texts=3)
+    head = (*MAIN, "chance", "majority", "n", "unparsed", "truncated", "failed")
+    scores, left_out = fitting_table(head, list(_scores(reports)), 3, width, MAIN, ("n", "failed"))
     variants = list(dict.fromkeys(v for report in reports.values() for v in report.run.variants))
     others = list(_others(reports, variants))
-    return "\n\n".join(
-        [scores, *([terminal_table(("run", "metric", *variants), others, 2)] if others else [])]
-    )
+    sections = [scores]
+    if others:
+        sections.append(terminal_table(("run", "metric", *variants), others, 2, width))
+    if left_out:
+        sections.append(left_out_note(left_out))
+    return "\n\n".join(sections)
 
 
 def differences(reports: Mapping[str, Report]) -> Iterator[str]:
@@ -155,5 +164,6 @@ def _others(reports: Mapping[str, Report], variants: Sequence[str]) -> Iterator[
         rows = [row for row in report.rows if not row.group and not is_headline(row)]
         found = {(row.label, row.variant): row for row in rows}
         for label in dict.fromkeys(row.label for row in rows):
-            means = (found[label, v].mean if (label, v) in found else None for v in variants)
-            yield name, metric.with_unit(label), *map(metric.find(label).unit.format, means)
+            means = [found[label, v].mean if (label, v) in found else None for v in variants]
+            if any(mean is not None for mean in means):
+                yield name, metric.with_unit(label), *map(metric.find(label).unit.format, means)

@@ -2,7 +2,6 @@
 
 import csv
 import io
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import msgspec
 from harness.errors import UserError
 from harness.files import store
 from harness.metrics.metric import SHARE
-from harness.report.text import escape_markdown, markdown_table, terminal_table
+from harness.report.text import escape_markdown, fitting_table, left_out_note, markdown_table
 from harness.text import printable
 from leaderboards.pages.eval_results import eval_results
 from leaderboards.pages.page import EXPORTED, MAX_ENTRIES, Pages
@@ -23,6 +22,8 @@ from leaderboards.storage.records import Board
 LEFT_ALIGNED = 3
 # The columns that a terminal shows even if it is too narrow for them.
 MAIN = "rank", "model", "score (%)", "95 % interval"
+# What a reader should know before trusting a score comes before further figures.
+TRUST = "marks", "n"
 
 
 def terminal(boards: Boards, legacy: bool = False, width: int | None = None) -> str:
@@ -38,37 +39,16 @@ def terminal(boards: Boards, legacy: bool = False, width: int | None = None) -> 
             ranked = rank(boards, board)
             heading = title(board) + (" (legacy)" if board.legacy else "")
             head, rows = _head_and_rows(ranked)
-            chosen = range(len(head)) if width is None else _fitting(head, rows, width)
-            shown = [head[i] for i in chosen]
-            left_out |= dict.fromkeys(name for name in head if name not in shown)
-            named = replace(ranked, columns=[c for c in ranked.columns if c.title in shown]).legend
+            table, others = fitting_table(head, rows, LEFT_ALIGNED, width, MAIN, TRUST)
+            left_out |= dict.fromkeys(others)
+            named = replace(ranked, columns=[c for c in ranked.columns if c.title not in others]).legend
             described |= {titles: text for titles, text in named.items() if titles not in left_out}
-            left_aligned = sum(name in head[:LEFT_ALIGNED] for name in shown)
-            table = terminal_table(shown, [[row[i] for i in chosen] for row in rows], left_aligned)
             sections.append(f"{heading}\n{_versions(board)}\n{table}")
     if described:
         sections.append("\n".join(f"{titles}: {text}" for titles, text in described.items()))
     if left_out:
-        columns = f"{len(left_out)} columns do not fit into this terminal ({', '.join(left_out)})"
-        sections.append(f"{columns}. Add `| less -S` to this command, or `> FILE`, to see all of them.")
+        sections.append(left_out_note(left_out))
     return "\n\n".join(sections) or "no entries yet"
-
-
-def _fitting(head: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> list[int]:
-    """The indices of the columns that fit into a width, in order. The main ones are always chosen."""
-    columns = [[name, *column] for name, *column in zip(head, *rows, strict=True)]
-    # tabulate makes a column at least 2 characters wider than its title, and puts 2 between columns.
-    widths = [
-        max(len(printable(cell)) + (2 if i == 0 else 0) for i, cell in enumerate(c)) + 2 for c in columns
-    ]
-    # What a reader should know before trusting a score comes before further figures.
-    order = [head.index(name) for name in (*MAIN, "marks", "n")]
-    order += [i for i in range(len(head)) if i not in order]
-    chosen: list[int] = []
-    for i in order:
-        if head[i] in MAIN or sum(widths[j] for j in chosen) + widths[i] <= width:
-            chosen.append(i)
-    return sorted(chosen)
 
 
 def _versions(board: Board) -> str:

@@ -56,9 +56,9 @@ def test_settings_are_the_flags_of_the_command(text_folder: Path, tmp_path: Path
     assert report.rows()[0]["variant"] == "override"
     with pytest.raises(UserError, match=r"^temprature: expected one of the settings address, base_url,"):
         harness.evaluate(bench, "random", temprature=1)
-    for setting, value in (("variants", 3), ("limit", "4")):
-        with pytest.raises(UserError, match=rf"^{setting}: expected a"):
-            harness.evaluate(text_folder, model="majority", **{setting: value})
+    for setting, value in (("variants", 3), ("limit", "4"), ("temperature", "hot"), ("model", 5), ("out", 5)):
+        with pytest.raises(UserError, match=rf"^{setting}: expected (a|the path)"):
+            harness.evaluate(text_folder, **{"model": "majority", setting: value})
     with pytest.raises(UserError, match=r"^model: expected a model"):
         harness.evaluate(bench)
 

@@ -13,6 +13,7 @@ import platform
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from itertools import chain
 from pathlib import Path
@@ -21,6 +22,7 @@ import msgspec
 from tabulate import tabulate
 
 from harness import backends
+from harness.backends.readable_prompts import ReadablePrompts
 from harness.errors import UserError
 from harness.files import store
 from harness.files.benchmark import Benchmark
@@ -203,10 +205,11 @@ def _request_chains(
         ]
         if not missing:
             continue
-        missing, unreadable = backends.readable(benchmark, missing)
+        readable = ReadablePrompts(benchmark, partial(iter, missing))
+        responses = backends.storable(backend.generate(list(readable)))
         total = len(samples) * len(instances)
         with Bar(total=total, initial=total - len(missing), desc="chains of thought", unit="") as progress:
-            for response in chain(unreadable, backends.storable(backend.generate(missing))):
+            for response in chain(readable.failures, responses):
                 log.append([response])
                 add(response)
                 progress.update()

@@ -11,7 +11,7 @@ from itertools import cycle, islice
 from typing import Any
 
 from harness import variants
-from harness.backends import readable
+from harness.backends.readable_prompts import ReadablePrompts
 from harness.errors import UserError
 from harness.files.benchmark import Benchmark
 from harness.records import Instance, Part
@@ -70,13 +70,13 @@ class Mixture:
     def check_images(self) -> None:
         """Raises UserError if an image is missing, was changed or, with the instance, cannot be read."""
         for benchmark, instances in zip(self.benchmarks, self.instances, strict=True):
-            of_both = [
-                variants.prompt(instance, variant, benchmark.policies)
+            prompts = [
+                prompt
                 for instance in instances.values()
                 for variant in (INTERNALIZED, IN_CONTEXT)
+                if (prompt := variants.prompt(instance, variant, benchmark.policies)) is not None
             ]
-            _, failed = readable(benchmark, [prompt for prompt in of_both if prompt is not None])
-            for response in failed:
+            for response in ReadablePrompts(benchmark, partial(iter, prompts)).failures:
                 raise UserError(f"{benchmark.folder}: {response.instance}: {response.error}")
 
     def sft_dataset(

@@ -370,11 +370,14 @@ def test_the_command_writes_a_page_and_refuses_what_it_cannot_show(
     assert capsys.readouterr().out == f"{tmp_path / 'new' / 'page.html'}\n"
     page = Reader((tmp_path / "new" / "page.html").read_text())
     assert len(page.all("article")) == 2
+    browse(str(text_folder), out=tmp_path / "new" / "page.html", limit=1)
+    assert len(Reader((tmp_path / "new" / "page.html").read_text()).all("article")) == 1
     for arguments, message in [
         ({"out": tmp_path / "page.txt"}, "ends in .html"),
+        ({"out": run / "report.html"}, "expected a new file, or a page of this command to replace"),
         ({"limit": 0}, "limit: expected 1 or more, got 0"),
         ({"run": (text_folder,)}, "expected a run, got a benchmark"),
-        ({"port": 99_999}, "cannot listen on"),
+        ({"port": 99_999}, "port: expected 0 to 65535, got 99999"),
     ]:
         with pytest.raises(UserError, match=message):
             browse(str(text_folder), **arguments)

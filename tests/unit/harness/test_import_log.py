@@ -135,6 +135,8 @@ def test_what_a_log_lacks_or_contradicts_is_named(
         refused(tmp_path / name, f"{name}: expected logs named .*, got another file; `harness score`")
     (tmp_path / "f/log.json").write_text('{"status": "success"}')
     refused(tmp_path / "f/log.json", "a field is missing: 'eval'")
+    (tmp_path / "f/log.json").write_text('{"samples": 3}')
+    refused(tmp_path / "f/log.json", "expected a log of Inspect: ValidationError: Expected `array")
     alone = lm_eval_log(texts, tmp_path / "g")
     (alone / "results_D.json").unlink()
     refused(alone, "expected a file of results next to it")
@@ -171,7 +173,7 @@ def test_a_damaged_sample_is_refused_with_the_name_of_its_log(text_folder: Path,
     log.write_text(
         log.read_text().replace('"output_tokens": 9', '"output_tokens": -9').replace('"id"', '"no"')
     )
-    with pytest.raises(UserError, match=r"log.json: expected a log of Inspect, .* missing: 'id'"):
+    with pytest.raises(UserError, match=r"log.json: expected a log of Inspect: a field is missing: 'id'"):
         import_logs(benchmark, [log], ImportRequest(), tmp_path / "run")
     for field, wrong in (('"doc"', '"no"'), ('"resps": [["', '"resps": [[3], ["')):
         (file,) = lm_eval_log(texts, tmp_path / wrong[-3]).glob("*.jsonl")

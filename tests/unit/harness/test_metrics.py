@@ -294,6 +294,7 @@ def test_answers_without_reasoning_cite_nothing(text_folder: Path, tmp_path: Pat
         wrong = 1 - (rows[variant, "accuracy"].mean or 0)
         assert rows[variant, "first errorsno condition cited"].mean == pytest.approx(wrong)
     assert sum(row.metric == "first errors" for row in report.rows) == len(VARIANTS)
+    assert "branching" not in figures.table({"a": report}), "a line without a value says nothing"
 
 
 def test_the_terminal_shows_scores_first_and_then_the_other_metrics(
@@ -309,6 +310,9 @@ def test_the_terminal_shows_scores_first_and_then_the_other_metrics(
     for _, heading, *shown in lines:
         metric = heading.removesuffix(" (%)")
         assert shown == [SHARE.format(means[metric, variant]) for variant in VARIANTS]
+    *tables, note = figures.table({"x": report}, width=60).split("\n\n")
+    assert len(tables) == 2 and max(len(line) for text in tables for line in text.splitlines()) <= 60
+    assert "do not fit into this terminal (chance, majority, " in note
 
 
 def usage(variant: str, tokens: float | None, prefill: float | None) -> Usage:

@@ -99,6 +99,31 @@ def test_an_unreadable_line_is_explained(tmp_path: Path, line: bytes, message: s
     assert str(error.value) == f"{path}, line 1: {message}; correct or delete this line"
 
 
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (
+            b'{}\n{"a": 1',
+            "line 2: expected one JSON object per line, got an incomplete or empty one; correct this line",
+        ),
+        (
+            b"{}\n\n{}",
+            "line 2: expected one JSON object per line, got an incomplete or empty one; delete this line",
+        ),
+        (
+            "{}".encode("utf-16"),
+            "line 1: expected text in UTF-8, got another encoding; save the file in UTF-8",
+        ),
+        (b'{}\n{"\xe9": 1}', "line 2: expected text in UTF-8, got another encoding; save the file in UTF-8"),
+    ],
+)
+def test_each_line_of_a_user_is_needed(tmp_path: Path, content: bytes, message: str) -> None:
+    (path := tmp_path / "lines.jsonl").write_bytes(content)
+    with pytest.raises(UserError) as error:
+        list(store.Lines(path, dict[str, int]))
+    assert str(error.value) == f"{path}, {message}"
+
+
 @pytest.mark.parametrize("indent", [None, 1])
 def test_a_json_array_is_told_from_json_lines(tmp_path: Path, indent: int | None) -> None:
     (path := tmp_path / "lines.jsonl").write_text(json.dumps([{"id": "a"}], indent=indent))
