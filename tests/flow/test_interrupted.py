@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,8 @@ def run(line: list[str | Path], log: Path, stop_after: int | None, how: int = si
     process = start_command(*line)
     while stop_after is not None and process.is_alive():
         if log.exists() and log.read_bytes().count(b"\n") >= stop_after:
-            os.kill(process.pid or 0, how)
+            with suppress(ProcessLookupError):  # it may have ended just now
+                os.kill(process.pid or 0, how)
             break
         time.sleep(0.01)
     process.join(120)
