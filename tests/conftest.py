@@ -39,7 +39,7 @@ SMALL = {"policies": 2, "train": 4, "test": 6, "width": 160, "height": 112}
 def text_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """ClevrPolicy-T at N=2."""
     out = tmp_path_factory.mktemp("benchmarks") / "text"
-    generate(out, SceneConfig(depth=2, **SMALL), workers=2)
+    generate(out, SceneConfig(depth=2, **SMALL), workers=1)
     return out
 
 
@@ -47,7 +47,7 @@ def text_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def visual_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """ClevrPolicy-M at N=3, on natural scenes."""
     out = tmp_path_factory.mktemp("benchmarks") / "visual"
-    generate(out, SceneConfig(depth=3, visual=True, balance="natural", **SMALL), workers=2)
+    generate(out, SceneConfig(depth=3, visual=True, balance="natural", **SMALL), workers=1)
     return out
 
 
@@ -55,7 +55,7 @@ def visual_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def words_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """ClevrPolicy-T at N=2 on the scenes of text_folder, which are described in words."""
     out = tmp_path_factory.mktemp("benchmarks") / "words"
-    generate(out, SceneConfig(depth=2, scenes="words", **SMALL), workers=2)
+    generate(out, SceneConfig(depth=2, scenes="words", **SMALL), workers=1)
     return out
 
 
@@ -81,7 +81,7 @@ def rules_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def skills_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """clevr-skills: questions about scenes, without policies."""
     out = tmp_path_factory.mktemp("benchmarks") / "skills"
-    generate_skills(out, SkillsConfig(scenes=4, train=2, width=160, height=112), workers=2)
+    generate_skills(out, SkillsConfig(scenes=4, train=2, width=160, height=112), workers=1)
     return out
 
 

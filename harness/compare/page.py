@@ -5,9 +5,11 @@ Names come from other people's runs, so all of them are escaped.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+from jinja2 import Template
 from markupsafe import Markup
 
 from harness.compare.differences import Comparison, Difference
@@ -168,10 +170,8 @@ FILTERS: Mapping[str, Any] = {
 
 def render(comparison: Comparison) -> str:
     """The page; each tuned model has a color and a marker."""
-    env = environment()
-    env.filters |= FILTERS
     metrics = dict.fromkeys(d.metric for d in comparison.differences)
-    return env.get_template("compare.html").render(
+    return _template().render(
         comparison=comparison,
         method=METHOD,
         style=packaged("report.css"),
@@ -181,6 +181,13 @@ def render(comparison: Comparison) -> str:
         incomplete=[(described(same), same[0]) for same in incomplete(comparison)],
         without_value=without_value,
     )
+
+
+@cache
+def _template() -> Template:
+    jinja = environment()
+    jinja.filters |= FILTERS
+    return jinja.get_template("compare.html")
 
 
 def _forest(comparison: Comparison, metric: str) -> Forest:

@@ -7,12 +7,12 @@ import base64
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import partial
+from functools import cache, partial
 from importlib import resources
 from typing import Any, TypeVar
 
 import msgspec
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from harness.backends import CHANGED, is_scripted, retry
@@ -49,8 +49,7 @@ def render_page(report: Report, results: Results, judgements: Sequence[Judgement
     judged = _drawn(results, "showing a judgement", judgements, figures)
     # All that is computed for the page must come before this, so that no failure is missing here.
     failures = [text for text in results.failure_messages() if text not in report.failures]
-    template = environment().get_template("report.html")
-    return template.render(
+    return _template().render(
         report=report,
         manifest=results.benchmark.manifest,
         style=packaged("report.css") + packaged("drawing.css", "harness.drawing"),
@@ -111,6 +110,11 @@ def on_scale(row: ReportRow) -> dict[str, float | None] | None:
         return None if value is None else 100 * (value - low) / (high - low)
 
     return {name: place(getattr(row, name)) for name in ("mean", "low", "high", "chance")}
+
+
+@cache
+def _template() -> Template:
+    return environment().get_template("report.html")
 
 
 def environment() -> Environment:

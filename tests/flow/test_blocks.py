@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from clevrpolicy.cli import main
 from clevrpolicy.dataset import blocks
 from clevrpolicy.dataset.blocks import block_count
 from clevrpolicy.dataset.config import Config, SceneConfig
@@ -157,14 +158,18 @@ def test_blocks_that_do_not_exist_are_refused(text: str) -> None:
         parse_blocks(text, 3)
 
 
-def test_the_command_generates_a_block(tmp_path: Path) -> None:
+def test_the_command_generates_chosen_blocks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In this process, where blocks are small."""
     out = tmp_path / "bench"
-    sizes = "--depth 1 --policies 500 --train 40 --test 12 --balance natural --width 96 --height 64"
-    command = [BIN / "clevrpolicy", "generate", out, *sizes.split(), "--workers", "1", "--blocks"]
-    first, second = (
-        subprocess.run([*command, blocks_], check=True, capture_output=True, text=True).stdout
-        for blocks_ in ("1:2", "0:1")
-    )
-    assert first == f"{out}: blocks 1:2 of 2 are complete\n"
-    assert "20000 instances.train" in second and "digest" in second
-    assert len(Benchmark(out).instances("test")) == 6000
+    sizes = "--depth 1 --policies 3 --train 10 --test 6 --balance natural --width 96 --height 64"
+    command = ["clevrpolicy", "generate", str(out), *sizes.split(), "--workers", "1", "--blocks"]
+    said = []
+    for chosen in ("1:3", "0:1"):
+        monkeypatch.setattr(sys, "argv", [*command, chosen])
+        main()
+        said.append(capsys.readouterr().out)
+    assert said[0] == f"{out}: blocks 1:3 of 3 are complete\n"
+    assert "30 instances.train" in said[1] and "digest" in said[1]
+    assert len(Benchmark(out).instances("test")) == 18

@@ -4,10 +4,10 @@ import json
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from forked import run_command
 from PIL import Image
 
 from harness import show
@@ -16,18 +16,12 @@ from harness.files import store
 from harness.files.benchmark import Benchmark, Manifest, seal
 from harness.records import Report, Response, Run
 
-BIN = Path(sys.executable).parent
-TINY = ["--policies", "1", "--train", "2", "--test", "4", "--width", "96", "--height", "64"]
-
-
-def command(*words: str | Path) -> subprocess.CompletedProcess[str]:
-    line = [BIN / str(words[0]), *map(str, words[1:])]
-    return subprocess.run(line, capture_output=True, text=True, check=False, timeout=120)
+TINY = "--policies 1 --train 2 --test 4 --width 96 --height 64 --workers 1".split()
 
 
 def refused(*words: str | Path) -> str:
     """What a command says that ends with exit code 2 and without a traceback."""
-    done = command(*words)
+    done = run_command(*words)
     assert done.returncode == 2, done.stderr
     assert "Traceback" not in done.stderr
     return " ".join((done.stderr + done.stdout).replace("│", " ").split())
@@ -35,14 +29,14 @@ def refused(*words: str | Path) -> str:
 
 def test_generate_eval_report_verify(tmp_path: Path) -> None:
     bench, run = tmp_path / "bench", tmp_path / "run"
-    made = command("clevrpolicy", "generate", bench, *TINY, "--visual")
+    made = run_command("clevrpolicy", "generate", bench, *TINY, "--visual")
     assert made.returncode == 0, made.stderr
     digest = Benchmark(bench).manifest.digest
     assert digest in made.stdout
     assert re.search(r"pictures: (\d+) of \1 ", made.stderr)
-    assert command("clevrpolicy", "generate", bench, *TINY, "--visual").stdout == made.stdout
+    assert run_command("clevrpolicy", "generate", bench, *TINY, "--visual").stdout == made.stdout
 
-    scored = command("harness", "eval", bench, "--model", "oracle", "--out", run)
+    scored = run_command("harness", "eval", bench, "--model", "oracle", "--out", run)
     assert scored.returncode == 0, scored.stderr
     assert scored.stdout.count("100.0") >= 3
     assert str(run / "report.html") in scored.stdout
@@ -53,34 +47,36 @@ def test_generate_eval_report_verify(tmp_path: Path) -> None:
         ("override", 1, 4),
     ]
     assert report.run.digest == digest
-    again = command("harness", "report", run)
+    again = run_command("harness", "report", run)
     assert again.stdout.splitlines()[1].split()[:4] == ["run", "internalized", "accuracy", "(%)"]
 
-    replayed = command("harness", "eval", bench, "--model", f"replay:{run}", "--out", tmp_path / "replayed")
+    replayed = run_command(
+        "harness", "eval", bench, "--model", f"replay:{run}", "--out", tmp_path / "replayed"
+    )
     assert replayed.returncode == 0, replayed.stderr
     copy = store.read_json(tmp_path / "replayed" / "report.json", Report)
     assert copy.rows == report.rows
-    recalled = command(
+    recalled = run_command(
         *("harness", "eval", bench, "--model", "oracle", "--split", "recall"),
         *("--variants", "internalized", "--out", tmp_path / "recall"),
     )
     assert recalled.stdout.splitlines()[1].split()[4] == "100.0"
-    assert "gold responses score 1" in command("harness", "verify", bench).stdout
-    assert "oracle" in command("harness", "list").stdout
+    assert "gold responses score 1" in run_command("harness", "verify", bench).stdout
+    assert "oracle" in run_command("harness", "list").stdout
 
 
 def test_show_and_scenes(text_folder: Path, tmp_path: Path) -> None:
     instance = Benchmark(text_folder).instances("test")[0]
-    shown = command("clevrpolicy", "show", text_folder, instance.id)
+    shown = run_command("clevrpolicy", "show", text_folder, instance.id)
     assert "Condition 1:" in shown.stdout
     assert f"[{instance.query[0].value}]" in shown.stdout
     assert "▀" in show.terminal(Benchmark(text_folder), instance, colors=True)
     assert instance.target in shown.stdout
     page = tmp_path / "page.png"
-    assert command("clevrpolicy", "show", text_folder, instance.id, "--png", page).returncode == 0
+    assert run_command("clevrpolicy", "show", text_folder, instance.id, "--png", page).returncode == 0
     assert Image.open(page).width > 800
     collected = tmp_path / "CLEVR_val_scenes.json"
-    assert command("clevrpolicy", "scenes", text_folder, "test", collected).returncode == 0
+    assert run_command("clevrpolicy", "scenes", text_folder, "test", collected).returncode == 0
     data = json.loads(collected.read_text())
     assert data["info"]["split"] == "test"
     assert all(s["split"] == "test" for s in data["scenes"])
@@ -124,7 +120,7 @@ def test_a_full_disk_stops_generation_which_then_goes_on(tiny_disk: Path) -> Non
     assert "no manifest.json" in refused("harness", "verify", out)
     ballast.unlink()
     subprocess.run(["mount", "-o", "remount,size=4m", tiny_disk], check=True)
-    assert command("clevrpolicy", "generate", out, *TINY).returncode == 0
+    assert run_command("clevrpolicy", "generate", out, *TINY).returncode == 0
     with pytest.raises(OSError, match="space"), ballast.open("wb", buffering=0) as file:
         while True:
             file.write(b"x" * 4096)
@@ -133,7 +129,7 @@ def test_a_full_disk_stops_generation_which_then_goes_on(tiny_disk: Path) -> Non
     assert "no space left" in refused("harness", "eval", out, "--model", "oracle", "--out", run)
     assert not (run / "report.json").exists()
     ballast.unlink()
-    assert command("harness", "eval", out, "--model", "oracle", "--out", run).returncode == 0
+    assert run_command("harness", "eval", out, "--model", "oracle", "--out", run).returncode == 0
 
 
 def reseal(folder: Path) -> None:
@@ -219,7 +215,7 @@ def test_a_sealed_picture_that_is_cut_costs_its_own_questions(spoiled: Path, tmp
     truncate_a_sealed_picture(spoiled)
     named, out = "test-000000.png: not a readable image", tmp_path / "run"
     assert named in refused("harness", "verify", spoiled)
-    done = command("harness", "eval", spoiled, "--model", "oracle", "--out", out)
+    done = run_command("harness", "eval", spoiled, "--model", "oracle", "--out", out)
     assert done.returncode == 0
     assert named in done.stderr
     assert "responses failed" in done.stdout
@@ -246,32 +242,32 @@ def test_bad_evaluations(text_folder: Path, tmp_path: Path, flags: list[str], na
 
 def test_a_run_goes_on_only_with_the_same_question(text_folder: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    assert command("harness", "eval", text_folder, "--model", "random", "--out", run).returncode == 0
+    assert run_command("harness", "eval", text_folder, "--model", "random", "--out", run).returncode == 0
     said = refused("harness", "eval", text_folder, "--model", "oracle", "--out", run)
     assert "model 'random'" in said
     assert "name another folder" in said
     whole = store.read_json(run / "report.json", Report)
     lines = (run / "responses.jsonl").read_bytes().splitlines(keepends=True)
     (run / "responses.jsonl").write_bytes(b"".join(lines[:7]) + lines[7][:10])
-    assert command("harness", "eval", text_folder, "--model", "random", "--out", run).returncode == 0
+    assert run_command("harness", "eval", text_folder, "--model", "random", "--out", run).returncode == 0
     assert store.read_json(run / "report.json", Report).rows == whole.rows
     assert (run / "responses.jsonl").read_bytes() == b"".join(lines)
 
 
 def test_failed_requests_are_counted_and_asked_again(text_folder: Path, tmp_path: Path) -> None:
     recorded, run = tmp_path / "recorded", tmp_path / "run"
-    command("harness", "eval", text_folder, "--model", "oracle", "--out", recorded)
+    run_command("harness", "eval", text_folder, "--model", "oracle", "--out", recorded)
     log = recorded / "responses.jsonl"
     lines = log.read_bytes().splitlines(keepends=True)
     log.write_bytes(b"".join(lines[3:]))
     words = ("harness", "eval", text_folder, "--model", f"replay:{recorded}", "--out", run)
-    assert command(*words).returncode == 0
+    assert run_command(*words).returncode == 0
     row = next(r for r in store.read_json(run / "report.json", Report).rows if r.variant == "internalized")
     assert (row.mean, row.errors, row.n) == (1, 3, 9)
     assert row.low is not None
     assert row.low < 9 / 12
     log.write_bytes(b"".join(lines))
-    assert command(*words).returncode == 0
+    assert run_command(*words).returncode == 0
     row = next(r for r in store.read_json(run / "report.json", Report).rows if r.variant == "internalized")
     assert (row.mean, row.errors, row.n) == (1, 0, 12)
     kept = store.Log(run / "responses.jsonl", Response).read()

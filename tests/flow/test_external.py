@@ -3,15 +3,15 @@
 import base64
 import json
 import os
-import subprocess
-import sys
 import tracemalloc
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import pytest
+from forked import run_command
 
 from harness import api
 from harness.backends import Sampling, weights_digest
@@ -27,11 +27,7 @@ from leaderboards.storage.board import Boards
 from leaderboards.submit import submit
 
 Lines = list[dict[str, Any]]
-HARNESS = Path(sys.executable).with_name("harness")
-
-
-def harness(*words: str | Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([HARNESS, *map(str, words)], capture_output=True, text=True, check=False)
+harness = partial(run_command, "harness")
 
 
 def read(path: Path) -> Lines:

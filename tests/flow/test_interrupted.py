@@ -2,41 +2,41 @@
 
 import os
 import signal
-import subprocess
-import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from forked import start_command
 
 from harness.files.benchmark import Benchmark
 from harness.files.store import Log, read_json
 from harness.records import Report, Response
 from harness.seeds import rng
 
-BIN = Path(sys.executable).parent
 SIZES = {"depth": 3, "policies": 2, "train": 8, "test": 8, "width": 160, "height": 112}
 GENERATE = ["--visual", *(word for name, n in SIZES.items() for word in (f"--{name}", str(n)))]
 
 
-def run(line: list[str | Path], log: Path, kill_after: int | None, how: int = signal.SIGKILL) -> int:
-    """Runs a command; with kill_after, kills it once its log has so many lines."""
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    process = subprocess.Popen(line, **quiet, start_new_session=True)
-    while kill_after is not None and process.poll() is None:
-        if log.exists() and log.read_bytes().count(b"\n") >= kill_after:
-            os.kill(process.pid, how)
+def run(line: list[str | Path], log: Path, stop_after: int | None, how: int = signal.SIGKILL) -> int | None:
+    """Runs a command; with stop_after, sends it a signal once its log has so many lines."""
+    process = start_command(*line)
+    while stop_after is not None and process.is_alive():
+        if log.exists() and log.read_bytes().count(b"\n") >= stop_after:
+            with suppress(ProcessLookupError):  # it may have ended just now
+                os.kill(process.pid or 0, how)
             break
         time.sleep(0.01)
-    return process.wait(timeout=120)
+    process.join(120)
+    return process.exitcode
 
 
-def generate(out: Path, workers: int, kill_after: int | None = None, how: int = signal.SIGKILL) -> int:
-    line = [BIN / "clevrpolicy", "generate", out, *GENERATE, "--workers", str(workers)]
-    return run(line, out / ".progress.jsonl", kill_after, how)
+def generate(out: Path, workers: int, stop_after: int | None = None, how: int = signal.SIGKILL) -> int | None:
+    line = ["clevrpolicy", "generate", out, *GENERATE, "--workers", str(workers)]
+    return run(line, out / ".progress.jsonl", stop_after, how)
 
 
-def pids_in_session(leader: int) -> list[int]:
+def pids_in_session(leader: int | None) -> list[int]:
     found = []
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
@@ -55,11 +55,19 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Benchmark:
     return Benchmark(out)
 
 
-@pytest.mark.parametrize(("workers", "kills"), [(1, (1, 9)), (2, (3, 5, 20))])
-def test_generate_after_kill_9(tmp_path: Path, undisturbed: Benchmark, workers: int, kills) -> None:
+@pytest.mark.parametrize(
+    ("workers", "stops"),
+    [
+        (1, {1: signal.SIGKILL, 9: signal.SIGKILL}),
+        (2, {3: signal.SIGKILL, 5: signal.SIGINT, 20: signal.SIGKILL}),
+    ],
+)
+def test_generate_after_kill_9_or_ctrl_c(
+    tmp_path: Path, undisturbed: Benchmark, workers: int, stops: dict[int, signal.Signals]
+) -> None:
     out = tmp_path / "bench"
-    for kill_after in kills:
-        assert generate(out, workers, kill_after) == -signal.SIGKILL
+    for stop_after, how in stops.items():
+        assert generate(out, workers, stop_after, how) == (130 if how is signal.SIGINT else -signal.SIGKILL)
         assert not (out / "manifest.json").exists()
     progress = out / ".progress.jsonl"
     progress.write_bytes(progress.read_bytes()[:-7])
@@ -69,23 +77,15 @@ def test_generate_after_kill_9(tmp_path: Path, undisturbed: Benchmark, workers: 
     assert not list(out.rglob(".*"))
 
 
-def test_ctrl_c_says_how_to_go_on(tmp_path: Path, undisturbed: Benchmark) -> None:
-    out = tmp_path / "bench"
-    assert generate(out, 2, 4, signal.SIGINT) == 130
-    assert generate(out, 2) == 0
-    assert Benchmark(out).manifest.digest == undisturbed.manifest.digest
-
-
 def test_workers_go_when_their_parent_is_killed(tmp_path: Path) -> None:
     out = tmp_path / "bench"
-    line = [BIN / "clevrpolicy", "generate", out, *GENERATE, "--workers", "2"]
-    process = subprocess.Popen(line, stderr=subprocess.DEVNULL, start_new_session=True)
+    process = start_command("clevrpolicy", "generate", out, *GENERATE, "--workers", "2")
     progress = out / ".progress.jsonl"
     while not (progress.exists() and progress.stat().st_size):
         time.sleep(0.02)
     assert len(pids_in_session(process.pid)) >= 3
     process.kill()
-    process.wait()
+    process.join()
     deadline = time.monotonic() + 20
     while pids_in_session(process.pid) and time.monotonic() < deadline:
         time.sleep(0.1)
@@ -93,7 +93,7 @@ def test_workers_go_when_their_parent_is_killed(tmp_path: Path) -> None:
 
 
 def test_eval_after_kill_9_loses_at_most_a_batch(text_folder: Path, checkpoint: Path, tmp_path: Path) -> None:
-    line = [BIN / "harness", "eval", text_folder, "--model", f"hf:{checkpoint}"]
+    line = ["harness", "eval", text_folder, "--model", f"hf:{checkpoint}"]
     line += ["--max-new-tokens", "8", "--batch-size", "2", "--out"]
     undisturbed, out = tmp_path / "undisturbed", tmp_path / "killed"
     assert run([*line, undisturbed], undisturbed, None) == 0
@@ -115,7 +115,7 @@ def test_eval_after_kill_9_loses_at_most_a_batch(text_folder: Path, checkpoint: 
 
 
 def test_twenty_kills_at_random_moments_leave_no_trace(text_folder: Path, tmp_path: Path) -> None:
-    line = [BIN / "harness", "eval", text_folder, "--model", "random", "--variants", "internalized"]
+    line = ["harness", "eval", text_folder, "--model", "random", "--variants", "internalized"]
     line += ["--samples", "2000", "--temperature", "1", "--out"]
     undisturbed, out = tmp_path / "undisturbed", tmp_path / "killed"
     assert run([*line, undisturbed], undisturbed, None) == 0
@@ -123,7 +123,7 @@ def test_twenty_kills_at_random_moments_leave_no_trace(text_folder: Path, tmp_pa
     ends = []
     for _ in range(20):
         begun = len(log.read())
-        ends.append(run([*line, out], log.path, kill_after=begun + moments.randint(1, 400)))
+        ends.append(run([*line, out], log.path, stop_after=begun + moments.randint(1, 400)))
     assert ends.count(-signal.SIGKILL) >= 10  # on a busy machine the last of them come too late
     assert run([*line, out], out, None) == 0
     reports = [read_json(folder / "report.json", Report) for folder in (undisturbed, out)]

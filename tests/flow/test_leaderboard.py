@@ -8,9 +8,11 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
+from forked import run_command
 
 from harness.files.benchmark import Benchmark
 from harness.request import EvalRequest
@@ -19,11 +21,7 @@ from leaderboards.storage.board import Boards
 from leaderboards.storage.bundles import SUBMISSIONS
 
 BIN = Path(sys.executable).parent
-
-
-def leaderboard(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [BIN / "leaderboard", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+leaderboard = partial(run_command, "leaderboard")
 
 
 @pytest.fixture(scope="module")

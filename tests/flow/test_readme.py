@@ -2,12 +2,11 @@
 
 import re
 import shlex
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from forked import run_command
 
 ROOT = Path(__file__).parents[2]
 # What makes the commands small, in order.
@@ -24,18 +23,16 @@ def commands() -> Iterator[str]:
             yield from block.replace("\\\n", " ").splitlines()
 
 
-def test_the_commands_of_the_three_jobs_run_in_order(tmp_path: Path) -> None:
+def test_the_commands_of_the_three_jobs_run_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # The checkpoint of the repository, under the name that the README uses.
     (tmp_path / "training").symlink_to(ROOT / "training")
+    monkeypatch.chdir(tmp_path)
     run = []
     for line in commands():
         for large, small in SMALLER:
             line = line.replace(large, small)
         command = shlex.split(line, comments=True)
-        program = Path(sys.executable).with_name(command[0])
-        done = subprocess.run(
-            [program, *command[1:]], cwd=tmp_path, capture_output=True, text=True, check=False
-        )
+        done = run_command(*command)
         assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
         run.append(command[0] + " " + command[1])
     assert {"clevrpolicy generate", "harness eval", "trimpi train", "harness compare"} <= set(run)

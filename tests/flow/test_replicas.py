@@ -3,14 +3,14 @@
 import multiprocessing
 import os
 import signal
-import subprocess
 import threading
 import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from test_interrupted import BIN, pids_in_session
+from forked import start_command
+from test_interrupted import pids_in_session
 
 from harness.backends import Sampling
 from harness.engine import EngineConfig
@@ -69,14 +69,15 @@ def test_a_killed_command_leaves_no_replica_and_resumes(
     text_folder: Path, checkpoint: Path, undisturbed: Path, tmp_path: Path
 ) -> None:
     out, responses = tmp_path / "run", tmp_path / "run" / "responses.jsonl"
-    line = [BIN / "harness", "eval", text_folder, "--model", f"hf:{checkpoint}", "--out", out]
-    line += "--max-new-tokens 16 --batch-size 2 --temperature 1 --samples 2 --replicas 2".split()
-    process = subprocess.Popen(line, stderr=subprocess.DEVNULL, start_new_session=True)
+    flags = "--max-new-tokens 16 --batch-size 2 --temperature 1 --samples 2 --replicas 2".split()
+    process = start_command(
+        "harness", "eval", text_folder, "--model", f"hf:{checkpoint}", "--out", out, *flags
+    )
     while not responses.exists() or not responses.stat().st_size:
-        assert process.poll() is None
+        assert process.is_alive()
         time.sleep(0.01)
     process.kill()
-    process.wait()
+    process.join()
     assert 0 < len(Log(responses, Response).read()) < 72
     while pids_in_session(process.pid):
         time.sleep(0.1)

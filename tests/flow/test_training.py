@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from forked import start_command
 
 from harness.errors import UserError
 from harness.files import store
@@ -119,26 +119,28 @@ def test_a_killed_run_ends_with_the_same_weights(
 ) -> None:
     mine = write_recipe(tmp_path, settings, checkpoint, text_folder, chains)
     uninterrupted = train(config.load(str(mine)), tmp_path / "uninterrupted")
-    command = [sys.executable, "-m", "training.cli", "train", str(mine), "--out", str(tmp_path / "killed")]
+    command = ["trimpi", "train", mine, "--out", tmp_path / "killed"]
     work = tmp_path / "killed" / ".cot-sft"
     for saved in ("checkpoint-4", "checkpoint-10"):
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        while process.poll() is None and not (work / saved).exists():
+        process = start_command(*command)
+        while process.is_alive() and not (work / saved).exists():
             time.sleep(0.002)
         # This may be while the checkpoint is being written.
-        os.kill(process.pid, signal.SIGKILL)
-        process.wait()
+        process.kill()
+        process.join()
     assert not (tmp_path / "killed" / "cot-sft").exists()
     # What a full disk can leave: a checkpoint that was complete once is skipped too.
     newest = max(work.glob("checkpoint-*/optimizer.pt"), key=lambda path: int(path.parent.name.split("-")[1]))
     os.truncate(newest, newest.stat().st_size // 2)
-    assert subprocess.run(command, capture_output=True, check=False).returncode == 0
+    process = start_command(*command)
+    process.join()
+    assert process.exitcode == 0
     assert weights(tmp_path / "killed" / "cot-sft") == weights(uninterrupted)
 
 
 RL = """extends = 'cot-sft-grpo'
-sft.cot-sft = {batch_size = 4, micro_batch = 2}
-rl = {prompts = 2, responses = 4, micro_batch = 4, max_new_tokens = 8, max_steps = 8}"""
+sft.cot-sft = {epochs = 2, batch_size = 4, micro_batch = 2}
+rl = {prompts = 2, responses = 4, micro_batch = 4, max_new_tokens = 8, max_steps = 2}"""
 
 
 def test_two_processes_write_one_checkpoint(
@@ -150,7 +152,7 @@ def test_two_processes_write_one_checkpoint(
     subprocess.run([sys.executable, "-m", *command], capture_output=True, check=True, timeout=300)
     record = json.loads((tmp_path / "run" / "rl" / RECORD_FILE).read_text())
     assert [stage["processes"] for stage in record["stages"]] == [2, 2]
-    assert [stage["steps"] for stage in record["stages"]] == [10, 8]
+    assert [stage["steps"] for stage in record["stages"]] == [4, 2]
 
 
 def test_a_checkpoint_without_its_record_is_written_again(

@@ -1,31 +1,20 @@
 """RL on two processes: a group may span both, and both agree on the batch and the weights."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from forked import run_two_processes
+from two_processes import main
 
 from harness.files.benchmark import Benchmark
-
-HERE = Path(__file__).parent
 
 
 @pytest.fixture(scope="module")
 def ranks(checkpoint: Path, visual_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Any]:
     out = tmp_path_factory.mktemp("two")
-    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone"]
-    process = subprocess.run(
-        [*launch, HERE.parent / "support" / "two_processes.py", checkpoint, visual_folder, out],
-        capture_output=True,
-        text=True,
-        env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(HERE.parents[1])},
-        timeout=300,
-    )
-    assert process.returncode == 0, process.stderr[-4000:]
+    run_two_processes(main, checkpoint, visual_folder, out, output=out / "output")
     return [json.loads((out / f"{rank}.json").read_text(encoding="utf-8")) for rank in range(2)]
 
 

@@ -40,9 +40,10 @@ def data(visual_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[
 
 @pytest.fixture(autouse=True)
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Makes one step of RL change weights: no answer of a random model is right. Leaves out the curves."""
+    """Makes one step of RL change weights: no answer of a random model is right. Writes no pages."""
     monkeypatch.setattr(rewards, "reward_functions", lambda *_: [hash_reward, hash_reward])
     monkeypatch.setattr("training.curves.page.write_curves", lambda *_: None)
+    monkeypatch.setattr("harness.run.write_report", lambda *_: None)
 
 
 def score(model: Path, data: dict[str, Path], out: Path) -> None:

@@ -1,6 +1,5 @@
-"""Gradients of the first update of CoT SFT on four rows: CHECKPOINT BENCHMARK COT OUT, under torchrun."""
+"""Gradients of the first update of CoT SFT on four rows, of one process or of each of several."""
 
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +51,3 @@ def main(checkpoint: Path, benchmark: Path, cot: Path, out: Path) -> None:
     }
     rank = torch.distributed.get_rank()
     torch.save(results, out / f"{rank}.pt")
-
-
-if __name__ == "__main__":
-    main(*map(Path, sys.argv[1:]))

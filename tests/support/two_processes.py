@@ -1,8 +1,7 @@
-"""What each of two processes runs in test_two_processes.py: CHECKPOINT BENCHMARK OUT, under torchrun."""
+"""What each of two processes runs in test_two_processes.py."""
 
 import hashlib
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +75,3 @@ def main(checkpoint: Path, benchmark: Path, out: Path) -> None:
     result = {"weights": weights.hexdigest(), "batches": trainer.batches, "log": trainer.state.log_history}
     path = out / f"{trainer.accelerator.process_index}.json"
     path.write_text(json.dumps(result), encoding="utf-8")
-
-
-if __name__ == "__main__":
-    main(*map(Path, sys.argv[1:]))

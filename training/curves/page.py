@@ -6,11 +6,12 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-from jinja2 import PackageLoader
+from jinja2 import PackageLoader, Template
 from markupsafe import Markup
 
 from harness.errors import UserError
@@ -113,17 +114,22 @@ def _read_run(path: Path, label: str) -> TrainingRun:
 
 
 def render(runs: Sequence[TrainingRun]) -> str:
-    jinja = environment()
-    jinja.loader = PackageLoader("training.curves", "")
-    jinja.filters |= {"printable": printable, "duration": duration}
     names = dict.fromkeys(name for run in runs for name in run.stages)
-    return jinja.get_template("curves.html").render(
+    return _template().render(
         runs=runs,
         sections=[_section(name, runs) for name in names],
         warnings=list(warnings(runs)),
         style=packaged("report.css"),
         line_style=line_style,
     )
+
+
+@cache
+def _template() -> Template:
+    jinja = environment()
+    jinja.loader = PackageLoader("training.curves", "")
+    jinja.filters |= {"printable": printable, "duration": duration}
+    return jinja.get_template("curves.html")
 
 
 def duration(seconds: float) -> str:

@@ -1,15 +1,12 @@
 """The anthropic backend: its requests, prompt caching, and batches that outlive a killed process."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
 import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
+from forked import start_command
 from loopback import KEY, Reply, Request, message, serving
 
 from harness import backends
@@ -23,7 +20,6 @@ from harness.run import evaluate
 
 pytest.importorskip("anthropic")
 
-BIN = Path(sys.executable).parent
 SCHEMA = {"type": "object", "properties": {"score": {"type": "integer"}}, "required": ["score"]}
 
 
@@ -262,12 +258,11 @@ def test_batches_of_other_requests_in_the_same_folder_are_ignored(tmp_path: Path
 def test_a_run_killed_while_it_waits_resumes_with_its_batch(text_folder: Path, tmp_path: Path) -> None:
     provider, out = Provider(), tmp_path / "run"
     with serving(provider) as server:
-        command = [BIN / "harness", "eval", text_folder, "--model", "anthropic:m", "--batch"]
-        command += ["--base-url", server.url, "--out", out]
-        process = subprocess.Popen(command, stderr=subprocess.DEVNULL, env=dict(os.environ))
+        command = ["harness", "eval", text_folder, "--model", "anthropic:m", "--batch"]
+        process = start_command(*command, "--base-url", server.url, "--out", out)
         assert provider.polled.wait(60)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+        process.kill()
+        process.join()
         provider.ended.set()
         request = EvalRequest("anthropic:m", endpoint=Endpoint(server.url, batch=True))
         report: Report = evaluate(Benchmark(text_folder), request, out)

@@ -3,8 +3,6 @@
 import base64
 import os
 import signal
-import subprocess
-import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from forked import run_command, start_command
 from loopback import KEY, Reply, Request, Server, completion, message, serving
 from odd_images import readable, unreadable
 
@@ -27,7 +26,6 @@ from harness.run import evaluate
 pytest.importorskip("openai")
 pytest.importorskip("anthropic")
 
-BIN = Path(sys.executable).parent
 GREEDY = Sampling()
 IMAGE, CUT = readable()["plain.png"].data, unreadable()["cut.png"][0]
 
@@ -266,15 +264,17 @@ def test_a_run_resumes_once_its_server_is_back(api: Api, text_folder: Path, tmp_
     assert report.backend["base_url"].startswith(server.url)
 
 
-def test_no_file_or_output_of_a_run_contains_the_key(api: Api, text_folder: Path, tmp_path: Path) -> None:
+def test_no_file_or_output_of_a_run_contains_the_key(
+    api: Api, text_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The server repeats the key in each of its errors."""
     refused = Reply({"error": {"message": f"bad {KEY}"}}, 400)
-    environment = {**os.environ, "OPENAI_LOG": "debug", "ANTHROPIC_LOG": "debug"}
+    monkeypatch.setenv("OPENAI_LOG", "debug")
+    monkeypatch.setenv("ANTHROPIC_LOG", "debug")
     for name, answer in {"working": echo(api), "failing": lambda _: refused}.items():
         with serving(answer) as server:
-            command = [BIN / "harness", "eval", text_folder, "--model", f"{api.name}:served", "--limit", "2"]
-            command += ["--base-url", server.url, "--out", tmp_path / name]
-            done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+            command = ["harness", "eval", text_folder, "--model", f"{api.name}:served", "--limit", "2"]
+            done = run_command(*command, "--base-url", server.url, "--out", tmp_path / name)
             assert any(KEY in value for value in server.requests[0].headers.values())
         assert done.returncode == (0 if name == "working" else 2), done.stderr
         assert KEY not in done.stdout
@@ -298,12 +298,11 @@ def test_a_killed_run_repeats_only_the_requests_that_were_in_flight(
         return echo(api)(request)
 
     with serving(answer) as server:
-        command = [BIN / "harness", "eval", text_folder, "--model", f"{api.name}:served"]
-        command += ["--concurrency", "3", "--base-url", server.url, "--out", tmp_path / "run"]
-        process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+        command = ["harness", "eval", text_folder, "--model", f"{api.name}:served", "--concurrency", "3"]
+        process = start_command(*command, "--base-url", server.url, "--out", tmp_path / "run")
         assert stuck.wait(60)
         process.kill()
-        process.wait()
+        process.join()
         over.set()
         request = EvalRequest(f"{api.name}:served", endpoint=Endpoint(server.url))
         report = evaluate(Benchmark(text_folder), request, tmp_path / "run")
@@ -312,7 +311,7 @@ def test_a_killed_run_repeats_only_the_requests_that_were_in_flight(
 
 
 def test_ctrl_c_ends_a_run_that_waits_for_the_server(api: Api, text_folder: Path, tmp_path: Path) -> None:
-    waiting, over = threading.Event(), threading.Event()
+    waiting, over, stderr = threading.Event(), threading.Event(), tmp_path / "stderr.txt"
 
     def answer(request: Request) -> Reply:
         waiting.set()
@@ -320,16 +319,15 @@ def test_ctrl_c_ends_a_run_that_waits_for_the_server(api: Api, text_folder: Path
         return echo(api)(request)
 
     with serving(answer) as server:
-        command = [BIN / "harness", "eval", text_folder, "--model", f"{api.name}:served"]
-        command += ["--base-url", server.url, "--out", tmp_path / "run"]
-        process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        command = ["harness", "eval", text_folder, "--model", f"{api.name}:served"]
+        process = start_command(*command, "--base-url", server.url, "--out", tmp_path / "run", stderr=stderr)
         assert waiting.wait(60)
-        process.send_signal(signal.SIGINT)
-        _, stderr = process.communicate(timeout=30)
+        os.kill(process.pid or 0, signal.SIGINT)
+        process.join(30)
         over.set()
-    assert process.returncode == 130
-    assert "run the same command again to resume" in stderr
-    assert "Traceback" not in stderr
+    assert process.exitcode == 130
+    assert "run the same command again to resume" in stderr.read_text()
+    assert "Traceback" not in stderr.read_text()
 
 
 def test_one_prompt_of_each_prefix_is_sent_first_and_then_the_others_together(api: Api) -> None:

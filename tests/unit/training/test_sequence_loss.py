@@ -1,14 +1,12 @@
 """The supervised loss is a mean over the update, however it is divided into passes and processes."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from sft_gradients import LOSSES, Gradients, make, train
+from forked import run_two_processes
+from sft_gradients import LOSSES, Gradients, main, make, train
 from transformers import Qwen2_5_VLForConditionalGeneration
 
 from harness.files.benchmark import Benchmark
@@ -87,17 +85,7 @@ def test_passes_do_not_change_the_gradient(
 def test_processes_do_not_change_the_gradient(
     checkpoint: Path, data: dict[str, Path], references: dict[str, Any], tmp_path: Path
 ) -> None:
-    tests = Path(__file__).parents[2]
-    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone"]
-    process = subprocess.run(
-        [*launch, tests / "support" / "sft_gradients.py", checkpoint, *data.values(), tmp_path],
-        capture_output=True,
-        text=True,
-        env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(tests.parent)},
-        timeout=300,
-        check=False,
-    )
-    assert process.returncode == 0, process.stderr[-4000:]
+    run_two_processes(main, checkpoint, *data.values(), tmp_path, output=tmp_path / "output")
     for rank in range(2):
         for (loss, _), result in torch.load(tmp_path / f"{rank}.pt").items():
             assert_equal(result, references[loss])

@@ -351,13 +351,15 @@ def test_several_bases_have_cells_of_their_own(tmp_path: Path) -> None:
     assert {c.base for c in only} == {"good", None}
 
 
-def test_the_results_of_a_base_depend_on_its_content(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_results_of_a_base_depend_on_its_content(
+    tmp_path: Path, text_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A base at another path changes nothing; another base at the same path is refused."""
     monkeypatch.setattr(sweep_run, "CELL_COMMAND", child(tmp_path, ""))
     file, out = tmp_path / "s.toml", tmp_path / "out"
     for name in ("one", "two"):
         fake_base(tmp_path / name, name.encode())
-    make, more = "clevrpolicy skills {out} --scenes 1 --train 1", "[bases]\na = 'one'\nb = 'two'\n"
+    make, more = f"cp -r {text_folder} {{out}}", "[bases]\na = 'one'\nb = 'two'\n"
     write(file, RUN, make=make, more=more)
     assert sweep_run.run_sweep(file, out) == 1 + 1 + 3 + 2 * 2 * 2
     (out / "notes").unlink()
