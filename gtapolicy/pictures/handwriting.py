@@ -15,7 +15,7 @@ FALLBACK = "STIXGeneral.ttf"
 def math_size(latex: str, size: float, face: str) -> tuple[float, float]:
     """Width and height of LaTeX in pixels, with a margin.
 
-    `size` is the em, `face` a math font of matplotlib. Raises TextError if it cannot be typeset.
+    `size` is the em, `face` a math font of matplotlib. Raises CannotShow if it cannot be typeset.
     """
     check_glyphs(latex, FALLBACK)
     height, width = _typeset(latex, 4 * size, face).shape

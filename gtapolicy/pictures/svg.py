@@ -10,6 +10,7 @@ A template calls the functions of `Canvas`. They return SVG and record texts and
 import functools
 import io
 import re
+import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from random import Random
@@ -21,10 +22,23 @@ from jinja2.sandbox import SandboxedEnvironment
 from markupsafe import Markup
 from PIL import Image, ImageColor, ImageEnhance, ImageFont, ImageOps
 
-from gtapolicy.pictures.drawing import Box, Drawing, Named, TextLine, check_glyphs, font_folder, refuse, union
+from gtapolicy.pictures.drawing import (
+    Box,
+    CannotShow,
+    Drawing,
+    Named,
+    TextLine,
+    check_glyphs,
+    font_folder,
+    in_words,
+    refuse,
+    union,
+)
+from gtapolicy.pictures.draws import draws
 from gtapolicy.pictures.handwriting import math_size, write_math
 from gtapolicy.pictures.photographs import photo
 from gtapolicy.pictures.surfaces import SURFACES, surface_texture
+from gtapolicy.pictures.svg_check import check_svg
 from harness.errors import UserError
 from harness.files import store
 
@@ -32,6 +46,7 @@ TEMPLATES = Path(__file__).with_name("templates")
 # Colors, fonts, shades and objects; the file explains the fields.
 STORED = store.read_toml(Path(__file__).with_name("objects.toml"), dict[str, Any])
 FACES, KINDS, COLORS = Named(STORED["faces"]), Named(STORED["object"]), STORED["colors"]
+PHOTOGRAPHS = Named(dict.fromkeys(STORED["photographs"]))
 OBJECTS = jinja2.DictLoader({name: kind["svg"] for name, kind in KINDS.items()})
 # Width divided by height.
 ASPECTS = {name: (kind["box"][2] - kind["box"][0]) / 100 for name, kind in KINDS.items()}
@@ -40,7 +55,7 @@ MOST_EXCESS = 1.25
 # The smallest em of handwritten mathematics that can be read, in pixels.
 LEAST_MATH = 12
 # Pillow's names for the anchors of texts in SVG, at half the height of the letters.
-ANCHORS = {"start": "lm", "middle": "mm", "end": "rm"}
+ANCHORS = Named({"start": "lm", "middle": "mm", "end": "rm"})
 
 # An image that is not part of the SVG: the position of its upper left corner, and how it is painted.
 Layer = tuple[float, float, Callable[[float], Image.Image]]
@@ -56,8 +71,14 @@ def svg(template: Path, values: Mapping[str, Any], rng: Random) -> Drawing:
         body = _environment(template.parent).get_template(template.name).render(canvas.names, **values)
     except jinja2.TemplateSyntaxError as error:
         raise UserError(f"{error.filename}, line {error.lineno}: {error.message}") from None
-    except (jinja2.TemplateError, TypeError, ValueError, LookupError, ArithmeticError) as error:
-        raise UserError(f"{template}: cannot be drawn with these values: {error}") from None
+    except CannotShow:
+        raise
+    except (UserError, jinja2.TemplateError, TypeError, ValueError, LookupError, ArithmeticError) as error:
+        # Jinja puts the lines of templates into the traceback.
+        calls = traceback.extract_tb(error.__traceback__)
+        line = [call.lineno for call in calls if call.filename == str(template)][-1]
+        where = f"{template}, line {line}"
+        raise UserError(f"{where}: cannot be drawn with these values: {in_words(error)}") from None
     return canvas.drawing(body, template)
 
 
@@ -93,10 +114,8 @@ class Canvas:
         shapes = ("gradient", "shadow", "draw", "text", "hills", "page", "mark", "surface", "photo", "math")
         own = {name: getattr(self, name) for name in shapes}
         shades = {name: functools.partial(self._shade, name) for name in STORED["shades"]}
-        draws = {"choice": rng.choice, "between": rng.randint, "uniform": rng.uniform}
-        draws["shuffled"] = lambda values: rng.sample(list(values), len(values))
         known = {"colors": COLORS, "aspects": ASPECTS, "math_size": math_size}
-        self.names = own | shades | draws | known
+        self.names = own | shades | draws(rng) | known
 
     def page(self, width: float, height: float) -> str:
         """Sets the size of the drawing."""
@@ -147,7 +166,7 @@ class Canvas:
         """A text whose letters are centered vertically at y, and at x by the anchor: start, middle or end.
 
         It is a line for OCR. Texts with the same name are one line, and its box has this name. A text is
-        written smaller if it needs more than the room, in pixels. Raises TextError if it needs far more.
+        written smaller if it needs more than the room, in pixels. Raises CannotShow if it needs far more.
         """
         content, (file, family, style) = str(text), FACES[face]
         check_glyphs(content, file)
@@ -191,6 +210,7 @@ class Canvas:
         self, photograph: str, x: float, y: float, width: float, height: float, mirrored: bool, tone: float
     ) -> str:
         """A photograph of scikit-image, in a tone from 0 (dark and pale) to 1 (bright and colorful)."""
+        PHOTOGRAPHS[photograph]  # is known
 
         def paint(scale: float) -> Image.Image:
             image = ImageOps.mirror(photo(photograph)) if mirrored else photo(photograph)
@@ -205,6 +225,7 @@ class Canvas:
         """Handwritten mathematics with its upper left corner at (x, y)."""
         if size < LEAST_MATH or x + math_size(latex, size, face)[0] > self.size[0]:
             refuse(latex, "shorter mathematics")
+        ImageColor.getrgb(ink)  # is known
         seed = self.rng.getrandbits(32)
         self.above.append((x, y, lambda scale: write_math(latex, size * scale, ink, face, seed)))
         return ""
@@ -233,18 +254,19 @@ class Canvas:
             f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}">'
             f"<defs>{''.join(self.gradients.values())}</defs>{body}</svg>"
         )
+        try:
+            check_svg(whole)
+        except UserError as error:
+            raise UserError(f"{template}: {error}") from None
         fonts = [str(font_folder() / file) for file in sorted(self.fonts)]
 
         def paint(scale: float) -> Image.Image:
             import resvg_py
 
             image = Image.new("RGBA", (round(width * scale), round(height * scale)))
-            try:
-                data = resvg_py.svg_to_bytes(
-                    svg_string=whole, zoom=scale, skip_system_fonts=True, font_files=fonts or None
-                )
-            except ValueError as error:
-                raise UserError(f"{template}: expected SVG elements, but {error}") from None
+            data = resvg_py.svg_to_bytes(
+                svg_string=whole, zoom=scale, skip_system_fonts=True, font_files=fonts or None
+            )
             middle: Layer = (0, 0, lambda _: Image.open(io.BytesIO(data)))
             for x, y, paint_layer in (*self.below, middle, *self.above):
                 part = paint_layer(scale).convert("RGBA")

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 import msgspec
 
+from gtapolicy.pictures.drawing import nearest
 from harness.errors import UserError
 from harness.files import store
 from harness.files.mistakes import located
@@ -26,7 +27,7 @@ Expression = Any
 class Question(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Wordings of a question. One is used, so all must have the same answer."""
 
-    ask: tuple[str, ...]
+    ask: Annotated[tuple[str, ...], msgspec.Meta(min_length=1)]
     # Only used in the test split, which uses no other wording. Default: the same as in the training split.
     ask_in_test: tuple[str, ...] = ()
     # Drawn after the facts of the scenario.
@@ -83,7 +84,16 @@ class Scenario(Fields, frozen=True, forbid_unknown_fields=True):
     def calls(self) -> int:
         return len(self.step)
 
-    def place(self, field: str) -> str:
+    @property
+    def folder(self) -> Path:
+        return Path(self.places[""]).parent
+
+    def where(self, field: str) -> str:
+        """A field after its place, such as "mine/fine.toml, line 14: question 1, ask", counted from 1."""
+        counted = re.sub(r"\.(\d+)\.?", lambda number: f" {int(number[1]) + 1}, ", field).rstrip(", ")
+        return f"{self._place(field)}: {counted}"
+
+    def _place(self, field: str) -> str:
         """The file and line of a field, or of the nearest table that contains it."""
         own = self.places[""]
         while field:
@@ -110,8 +120,17 @@ def read(path: Path, tips: Set[str] = frozenset()) -> Scenario:
     scenario = msgspec.convert({**fields, "step": steps}, Scenario)
     for number, step in enumerate(scenario.step):
         if tips and step.tip not in tips:
-            field, known = f"step.{number}.tip", ", ".join(sorted(tips - {""}))
-            raise UserError(f"{scenario.place(field)}: {field}: expected one of {known}; got {step.tip}")
+            where, known = scenario.where(f"step.{number}.tip"), sorted(tips - {""})
+            advice = nearest(step.tip, known)
+            raise UserError(f"{where}: expected one of {', '.join(known)}; got {step.tip!r}{advice}")
+    in_training = {" ".join(wording.split()) for question in scenario.question for wording in question.ask}
+    for number, question in enumerate(scenario.question):
+        for wording in question.ask_in_test:
+            if " ".join(wording.split()) in in_training:
+                where = scenario.where(f"question.{number}.ask_in_test")
+                raise UserError(
+                    f"{where}: expected other wordings than in ask, got {wording!r} in both; reword one"
+                )
     return scenario
 
 
@@ -126,7 +145,7 @@ def _merged(path: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
     except msgspec.ValidationError as error:
         field, message = located(error, Fields, "a TOML file")
         field = re.sub(r"\[(\d+)\]", r".\1", field).replace("[...]", "")
-        raise UserError(f"{Scenario(places=places).place(field)}: {field}: {message}") from None
+        raise UserError(f"{Scenario(places=places).where(field)}: {message}") from None
     merged: dict[str, Any] = {}
     for base in [bases] if isinstance(bases, str) else bases:
         merged = _override(merged, _merged(_part(path, base), (*above, path)))

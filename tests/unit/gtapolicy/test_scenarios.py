@@ -267,7 +267,7 @@ def test_no_wording_is_in_both_splits_and_every_family_has_twelve() -> None:
     for name, scenarios in SCENARIOS._turns.items():
         for scenario in scenarios:
             for question in scenario.question:
-                assert question.ask_in_test, scenario.place("question.0")
+                assert question.ask_in_test, scenario.where("question.0")
                 assert not set(question.ask) & set(question.ask_in_test)
                 wordings[name] |= {*question.ask, *question.ask_in_test}
     assert {name: len(texts) for name, texts in wordings.items() if len(texts) < 12} == {}
