@@ -6,7 +6,8 @@ from typing import Any
 
 from PIL import Image
 
-from gtapolicy.pictures.drawing import Box, Drawing, TextLine, check_glyphs, font_folder, refuse, union
+from gtapolicy.pictures.drawing import Box, Drawing, TextLine, check_glyphs, font_folder, union
+from gtapolicy.pictures.mistakes import refuse
 from gtapolicy.pictures.svg import FACES
 from harness.errors import UserError
 

@@ -14,7 +14,8 @@ from pathlib import Path
 import typst
 from PIL import Image
 
-from gtapolicy.pictures.drawing import Box, CannotShow, Drawing, TextLine, check_glyphs, font_folder, refuse
+from gtapolicy.pictures.drawing import Box, Drawing, TextLine, check_glyphs, font_folder
+from gtapolicy.pictures.mistakes import CannotShow, refuse
 from harness.errors import UserError
 
 LIBRARY = Path(__file__).with_name("templates") / "document.typ"

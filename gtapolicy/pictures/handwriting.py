@@ -5,7 +5,8 @@ import functools
 import numpy as np
 from PIL import Image, ImageColor
 
-from gtapolicy.pictures.drawing import check_glyphs, refuse
+from gtapolicy.pictures.drawing import check_glyphs
+from gtapolicy.pictures.mistakes import refuse
 from gtapolicy.pictures.surfaces import smooth_noise
 
 # All math fonts of matplotlib take the characters that they lack from this one.

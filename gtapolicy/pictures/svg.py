@@ -11,7 +11,7 @@ import functools
 import io
 import re
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -22,20 +22,10 @@ from jinja2.sandbox import SandboxedEnvironment
 from markupsafe import Markup
 from PIL import Image, ImageColor, ImageEnhance, ImageFont, ImageOps
 
-from gtapolicy.pictures.drawing import (
-    Box,
-    CannotShow,
-    Drawing,
-    Named,
-    TextLine,
-    check_glyphs,
-    font_folder,
-    in_words,
-    refuse,
-    union,
-)
+from gtapolicy.pictures.drawing import Box, Drawing, TextLine, check_glyphs, font_folder, union
 from gtapolicy.pictures.draws import draws
 from gtapolicy.pictures.handwriting import math_size, write_math
+from gtapolicy.pictures.mistakes import CannotShow, Named, in_words, refuse
 from gtapolicy.pictures.photographs import photo
 from gtapolicy.pictures.surfaces import SURFACES, surface_texture
 from gtapolicy.pictures.svg_check import check_svg
@@ -124,10 +114,7 @@ class Canvas:
 
     def gradient(self, top: str, bottom: str) -> str:
         """A fill from one color at the top to another at the bottom."""
-        name = f"g{top}{bottom}".replace("#", "-")
-        stops = f'<stop stop-color="{top}"/><stop offset="1" stop-color="{bottom}"/>'
-        self.gradients[name] = f'<linearGradient id="{name}" x2="0" y2="1">{stops}</linearGradient>'
-        return f"url(#{name})"
+        return self._gradient("fade", f"g{top}{bottom}", [(0, top), (1, bottom)])
 
     def shadow(self, x: float, y: float, rx: float, ry: float) -> Markup:
         """A soft shadow on the ground, whose center is at (x, y)."""
@@ -240,11 +227,14 @@ class Canvas:
         return " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
 
     def _shade(self, kind: str, color: str) -> str:
-        name = f"{kind}{color}".replace("#", "-")
-        if name not in self.gradients:
-            shade = STORED["shades"][kind]
-            stops = (f'<stop offset="{at}" stop-color="{_toned(color, by)}"/>' for at, by in shade["stops"])
-            self.gradients[name] = shade["form"].format(id=name, stops="".join(stops))
+        stops = [(at, _toned(color, by)) for at, by in STORED["shades"][kind]["stops"]]
+        return self._gradient(kind, f"{kind}{color}", stops)
+
+    def _gradient(self, kind: str, name: str, stops: Sequence[tuple[float, str]]) -> str:
+        """A gradient in the form of a kind of shade, with a color at each position."""
+        name = name.replace("#", "-")
+        written = (f'<stop offset="{at}" stop-color="{color}"/>' for at, color in stops)
+        self.gradients[name] = STORED["shades"][kind]["form"].format(id=name, stops="".join(written))
         return f"url(#{name})"
 
     def drawing(self, body: str, template: Path) -> Drawing:

@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 
 from PIL import ImageColor
 
-from gtapolicy.pictures.drawing import nearest
+from gtapolicy.pictures.mistakes import nearest
 from harness.errors import UserError
 from harness.files import store
 

@@ -28,7 +28,7 @@ import msgspec
 from gtapolicy.dataset.dialogs import Dialog, sample_test
 from gtapolicy.dataset.plain_dialogs import MAX_CALLS, PlainScenario
 from gtapolicy.pictures.camera import CameraView
-from gtapolicy.pictures.drawing import Named
+from gtapolicy.pictures.mistakes import Named
 from gtapolicy.policy import rules
 from gtapolicy.policy.rules import RuleTable, Tip
 from gtapolicy.scenarios.draft import check_values, drawn

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from difflib import SequenceMatcher
+from fnmatch import fnmatch
 from pathlib import Path
 from random import Random
 from string import Formatter
@@ -21,8 +22,9 @@ from gtapolicy.grading.expression import ERRORS, evaluate
 from gtapolicy.pictures.camera import CameraView, frontal_view, tilted_view
 from gtapolicy.pictures.charts import VALUES, chart
 from gtapolicy.pictures.documents import document
-from gtapolicy.pictures.drawing import CannotShow, Drawing, Named, check, in_words, nearest
+from gtapolicy.pictures.drawing import Drawing, check
 from gtapolicy.pictures.draws import NothingToChoose
+from gtapolicy.pictures.mistakes import CannotShow, Named, in_words, nearest
 from gtapolicy.pictures.surfaces import SURFACES
 from gtapolicy.pictures.svg import TEMPLATES, svg
 from gtapolicy.policy import rules
@@ -167,10 +169,15 @@ def check_values(scenario: Scenario) -> None:
     """Raises UserError if a picture has a value that its template does not use."""
     for name, spec in scenario.picture.items():
         # With expressions in braces, the template can be several files.
-        parts = Formatter().parse(str(spec.get("template", "")))
-        pattern = "".join(literal + "*" * (field is not None) for literal, field, _, _ in parts)
-        folders = (scenario.folder, TEMPLATES)
-        files = [file for folder in folders for file in folder.glob(pattern) if file.suffix in SUFFIXES]
+        with _reported(scenario, f"picture.{name}.template"):
+            parts = Formatter().parse(str(spec.get("template", "")))
+            pattern = "".join(literal + "*" * (field is not None) for literal, field, _, _ in parts)
+        files = {
+            file
+            for folder in (scenario.folder, TEMPLATES)
+            for file in folder.rglob("*")
+            if file.suffix in SUFFIXES and fnmatch(str(file.relative_to(folder)), pattern)
+        }
         known = {*OF_VIEW, *(VALUES if pattern == "chart" else ())}.union(*map(_words, files))
         for key in spec.keys() - known if len(known) > len(OF_VIEW) else ():
             where, advice = scenario.where(f"picture.{name}.{key}"), nearest(key, known) or "; remove it"

@@ -20,8 +20,9 @@ from typing import Any
 from simpleeval import AttributeDoesNotExist, EvalWithCompoundTypes, FunctionNotDefined, NameNotDefined
 
 from gtapolicy.grading.expression import ERRORS, evaluate
-from gtapolicy.pictures.drawing import Box, Named, in_words, nearest
+from gtapolicy.pictures.drawing import Box
 from gtapolicy.pictures.draws import draws
+from gtapolicy.pictures.mistakes import Named, in_words, nearest
 from gtapolicy.pictures.surfaces import DESKS, WALLS
 from harness.errors import UserError
 from harness.files import store
@@ -91,7 +92,7 @@ class Evaluator(EvalWithCompoundTypes):  # type: ignore[misc]
             known, key = self._eval(node.value), self._eval(node.slice)
             if isinstance(known, Mapping):
                 return Named(known)[key]
-            raise UserError(f"expected less than {len(known)}; got {key!r}") from None
+            raise UserError(f"expected a position below {len(known)}, got {key!r}") from None
 
     def _eval_attribute(self, node: ast.Attribute) -> Any:
         try:

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from gtapolicy.pictures.drawing import nearest
+from gtapolicy.pictures.mistakes import nearest
 from harness.errors import UserError
 from harness.files import store
 from harness.files.mistakes import located
@@ -123,10 +123,10 @@ def read(path: Path, tips: Set[str] = frozenset()) -> Scenario:
             where, known = scenario.where(f"step.{number}.tip"), sorted(tips - {""})
             advice = nearest(step.tip, known)
             raise UserError(f"{where}: expected one of {', '.join(known)}; got {step.tip!r}{advice}")
-    in_training = {" ".join(wording.split()) for question in scenario.question for wording in question.ask}
+    in_training = {"".join(wording.split()) for question in scenario.question for wording in question.ask}
     for number, question in enumerate(scenario.question):
         for wording in question.ask_in_test:
-            if " ".join(wording.split()) in in_training:
+            if "".join(wording.split()) in in_training:
                 where = scenario.where(f"question.{number}.ask_in_test")
                 raise UserError(
                     f"{where}: expected other wordings than in ask, got {wording!r} in both; reword one"
