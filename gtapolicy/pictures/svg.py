@@ -26,9 +26,9 @@ from gtapolicy.pictures.drawing import Box, Drawing, TextLine, check_glyphs, fon
 from gtapolicy.pictures.draws import draws
 from gtapolicy.pictures.handwriting import math_size, write_math
 from gtapolicy.pictures.mistakes import CannotShow, Named, in_words, refuse
-from gtapolicy.pictures.photographs import photo
 from gtapolicy.pictures.surfaces import SURFACES, surface_texture
 from gtapolicy.pictures.svg_check import check_svg
+from harness import registry
 from harness.errors import UserError
 from harness.files import store
 
@@ -194,13 +194,13 @@ class Canvas:
         return ""
 
     def photo(
-        self, photograph: str, x: float, y: float, width: float, height: float, mirrored: bool, tone: float
+        self, name: str, x: float, y: float, width: float, height: float, mirrored: bool, tone: float
     ) -> str:
         """A photograph of scikit-image, in a tone from 0 (dark and pale) to 1 (bright and colorful)."""
-        PHOTOGRAPHS[photograph]  # is known
+        PHOTOGRAPHS[name]  # is known
 
         def paint(scale: float) -> Image.Image:
-            image = ImageOps.mirror(photo(photograph)) if mirrored else photo(photograph)
+            image = ImageOps.mirror(photograph(name)) if mirrored else photograph(name)
             bright = ImageEnhance.Brightness(image).enhance(0.8 + 0.4 * tone)
             image = ImageEnhance.Color(bright).enhance(0.7 + 0.5 * tone)
             return image.resize((round(width * scale), round(height * scale)), Image.Resampling.LANCZOS)
@@ -264,6 +264,18 @@ class Canvas:
             return image
 
         return Drawing(width, height, self.lines, self.boxes, paint)
+
+
+@functools.lru_cache(maxsize=16)
+def photograph(name: str) -> Image.Image:
+    """A photograph of scikit-image as RGB. docs/gtapolicy_pictures.md lists the license of each one."""
+    try:
+        import skimage.data
+    except ImportError:
+        raise UserError(
+            f"photographs: expected the package scikit-image, found none; {registry.to_install('gta')}"
+        ) from None
+    return Image.fromarray(np.asarray(getattr(skimage.data, name)())).convert("RGB")
 
 
 def _toned(color: str, by: float) -> str:
