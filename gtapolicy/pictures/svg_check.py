@@ -10,6 +10,7 @@ from PIL import ImageColor
 from gtapolicy.pictures.mistakes import nearest
 from harness.errors import UserError
 from harness.files import store
+from harness.text import short
 
 _STORED = store.read_toml(Path(__file__).with_name("svg.toml"), dict[str, Any])
 ELEMENTS = frozenset(_STORED["elements"].split())
@@ -40,7 +41,7 @@ def check_svg(svg: str) -> None:
                 )
             expected, pattern = ATTRIBUTES[_name(name)]
             if not pattern.fullmatch(value):
-                raise UserError(f"<{tag}>, {name}: expected {expected}, got {value!r}")
+                raise UserError(f"<{tag}>, {name}: expected {expected}, got {short(value, 60)!r}")
             if unknown := {*re.findall(r"url\(#([^)]+)\)", value)} - ids:
                 raise UserError(f"<{tag}>, {name}: expected the id of an element, got {min(unknown)!r}")
 

@@ -178,8 +178,10 @@ def check_values(scenario: Scenario) -> None:
             for file in folder.rglob("*")
             if file.suffix in SUFFIXES and fnmatch(str(file.relative_to(folder)), pattern)
         }
-        known = {*OF_VIEW, *(VALUES if pattern == "chart" else ())}.union(*map(_words, files))
-        for key in spec.keys() - known if len(known) > len(OF_VIEW) else ():
+        if not files and pattern != "chart":
+            continue  # `drawn` reports it
+        known = set(OF_VIEW).union(VALUES if pattern == "chart" else (), *map(_words, files))
+        for key in sorted(spec.keys() - known):
             where, advice = scenario.where(f"picture.{name}.{key}"), nearest(key, known) or "; remove it"
             raise UserError(f"{where}: expected a value that the template {pattern} uses, got {key}{advice}")
 
@@ -236,12 +238,13 @@ def _steps(
                 if name == "expression":
                     evaluate(str(value))
         with _reported(scenario, f"step.{number}.origins"):
-            origins = {known[name].name: origin for name, origin in template.origins.items()}
+            for name in template.origins:
+                known[name]  # is known
         with _reported(scenario, f"step.{number}.returns"):
             if not (returned := evaluator.text(template.returns)).strip():
                 raise UserError("expected a text, got an empty one")
         known_images.update(returned.split())
-        origins = {name: origins.get(name, "the query") for name in arguments}
+        origins = {name: template.origins.get(name, "the query") for name in arguments}
         yield Step(template.tool, arguments, returned, origins, template.tip)
 
 

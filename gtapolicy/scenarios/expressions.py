@@ -65,6 +65,7 @@ class Evaluator(EvalWithCompoundTypes):  # type: ignore[misc]
         return self._evaluated(expression, f'for a text, write "{quoted}"' if is_text else "")
 
     def _evaluated(self, expression: str, for_text: str = "") -> Any:
+        """The value of an expression. `for_text` is what to write instead if a text is meant."""
         try:
             value = self.eval(expression, _parsed(expression))
         except SyntaxError as error:
