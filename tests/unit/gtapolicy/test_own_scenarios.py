@@ -19,7 +19,8 @@ from gtapolicy.pictures import surfaces
 from gtapolicy.pictures.drawing import check
 from gtapolicy.pictures.svg import svg
 from gtapolicy.policy import rules
-from gtapolicy.scenarios import Scenarios, scenario
+from gtapolicy.scenarios import LIBRARY, Scenarios, scenario
+from gtapolicy.scenarios.draft import check_values
 from gtapolicy.scenarios.expressions import OF_STEPS, Evaluator
 from harness.engine import BlocksConfig
 from harness.errors import UserError
@@ -442,6 +443,11 @@ def test_a_template_with_values_in_its_name_uses_those_of_each_file_that_it_can_
         UserError, match=r"line 5: picture\.card\.blu: .+ that the template \*\.svg uses, got blu"
     ):
         Scenarios(tmp_path, TABLE)
+
+
+def test_the_pictures_of_the_library_have_no_value_that_their_templates_do_not_use() -> None:
+    for path in LIBRARY.glob("*.toml"):
+        check_values(scenario.read(path))
 
 
 def test_svg_that_resvg_knows_is_accepted(tmp_path: Path) -> None:
