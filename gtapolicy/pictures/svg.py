@@ -27,7 +27,6 @@ from gtapolicy.pictures.draws import draws
 from gtapolicy.pictures.handwriting import math_size, write_math
 from gtapolicy.pictures.mistakes import CannotShow, Named, in_words, refuse
 from gtapolicy.pictures.surfaces import SURFACES, surface_texture
-from gtapolicy.pictures.svg_check import check_svg
 from harness import registry
 from harness.errors import UserError
 from harness.files import store
@@ -244,19 +243,18 @@ class Canvas:
             f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}">'
             f"<defs>{''.join(self.gradients.values())}</defs>{body}</svg>"
         )
-        try:
-            check_svg(whole)
-        except UserError as error:
-            raise UserError(f"{template}: {error}") from None
         fonts = [str(font_folder() / file) for file in sorted(self.fonts)]
 
         def paint(scale: float) -> Image.Image:
             import resvg_py
 
             image = Image.new("RGBA", (round(width * scale), round(height * scale)))
-            data = resvg_py.svg_to_bytes(
-                svg_string=whole, zoom=scale, skip_system_fonts=True, font_files=fonts or None
-            )
+            try:
+                data = resvg_py.svg_to_bytes(
+                    svg_string=whole, zoom=scale, skip_system_fonts=True, font_files=fonts or None
+                )
+            except ValueError as error:
+                raise UserError(f"{template}: expected SVG elements, but {error}") from None
             middle: Layer = (0, 0, lambda _: Image.open(io.BytesIO(data)))
             for x, y, paint_layer in (*self.below, middle, *self.above):
                 part = paint_layer(scale).convert("RGBA")

@@ -396,23 +396,6 @@ PAGE = "{{ page(300, 200) }}{# words #}"
         ("'a'", "{{ text(9, 9, words, 20, margn=3) }}", r"values: text\(\) got an unexpected .+ 'margn'"),
         ("'a'", "{{ photo('rockt', 0, 0, 9, 9, false, 1) }}", r"expected one of .+ did you mean rocket\?"),
         ("'a'", "{{ math(9, 9, 'x', 20, 'blak', 'cm') }}", r"unknown color specifier: 'blak'"),
-        # What resvg would ignore.
-        ("'a'", "<rectt/>", r"card\.svg: expected elements of SVG, got <rectt>; did you mean rect\?"),
-        (
-            "'a'",
-            "<rect fil='red'/>",
-            r"<rect>: expected attributes of SVG, got fil='red'; did you mean fill\?",
-        ),
-        ("'a'", "<rect fill='rd'/>", r"<rect>, fill: expected a color .+, got 'rd'"),
-        ("'a'", "{{ text(150, 90, words, 20, 'rd') }}", r"<text>, fill: expected a color .+, got 'rd'"),
-        ("'a'", "<rect x='one'/>", r"<rect>, x: expected a number or a percentage, got 'one'"),
-        ("'a'", "<path d='M1 1 Q'/>", r"<path>, d: expected commands of a path, .+, got 'M1 1 Q'"),
-        ("'a'", "<rect fill='url(#sky)'/>", r"<rect>, fill: expected the id of an element, got 'sky'"),
-        (
-            "'a'",
-            "<g transform='turn(9)'/>",
-            r"<g>, transform: expected transformations such as .+'turn\(9\)'",
-        ),
         (
             "'a'",
             "\n{{ text(9, 9, word, 20) }}",
@@ -448,18 +431,6 @@ def test_a_template_with_values_in_its_name_uses_those_of_each_file_that_it_can_
 def test_the_pictures_of_the_library_have_no_value_that_their_templates_do_not_use() -> None:
     for path in LIBRARY.glob("*.toml"):
         check_values(scenario.read(path))
-
-
-def test_svg_that_resvg_knows_is_accepted(tmp_path: Path) -> None:
-    """Also what no template of this project uses."""
-    (template := tmp_path / "card.svg").write_text(
-        """{{ page(300, 200) }}
-        <clipPath id="hole"><circle r="9%"/></clipPath>
-        <filter id="soft"><feGaussianBlur stdDeviation="2 1"/></filter>
-        <g clip-path="url(#hole)" filter="url(#soft)" transform="matrix(1 0 0 1 2 3), rotate(-4.5)">
-        <path d="m1-2.5e1.5.5 3,4a1 1 0 01 2 3z M0 0H9" fill="rgb(1, 2, 3)" stroke-dasharray="4 2"/></g>"""
-    )
-    check(svg(template, {}, random.Random(0)))
 
 
 def test_a_text_of_an_svg_is_written_smaller_if_it_hardly_needs_more_than_its_room(tmp_path: Path) -> None:
