@@ -11,7 +11,7 @@ from gtapolicy.dataset.dialogs import Dialog
 from gtapolicy.policy import wording
 from gtapolicy.policy.profiles import ProfileSampler
 from gtapolicy.policy.reasoning import gold_call
-from gtapolicy.policy.rules import Profile, RuleTable, versioned
+from gtapolicy.policy.rules import Profile, RuleTable
 from harness.files import benchmark, store
 from harness.generation.blocks import Block
 from harness.records import Instance, Override, Part, Policy
@@ -116,8 +116,7 @@ def query_after(query: Sequence[Part], calls: Iterable[tuple[str, str]]) -> tupl
 def _recall(pair: PolicyPair) -> Iterator[Instance]:
     """For each version of each tool, a question that asks under which condition the policy uses it."""
     for tool in pair.table.tools:
-        for rule in tool.rules:
-            name = versioned(tool.name, rule.use)
+        for name, rule in tool.named_rules.items():
             yield Instance(
                 id=f"{pair.name}-recall-{name}",
                 split="recall",

@@ -2,7 +2,7 @@
 
 import re
 
-from gtapolicy.policy.rules import RuleTable, versioned
+from gtapolicy.policy.rules import RuleTable
 from gtapolicy.policy.wording import parse_condition
 from harness.parsing import without_boxes
 from harness.records import CitedRule
@@ -19,7 +19,7 @@ def check_citations(text: str, table: RuleTable) -> list[CitedRule]:
     The boxed answer is ignored, because it is not part of the reasoning.
     """
     text = without_boxes(text)
-    conditions = {versioned(tool.name, rule.use): rule.when for tool in table.tools for rule in tool.rules}
+    conditions = {name: rule.when for tool in table.tools for name, rule in tool.named_rules.items()}
     cited = []
     for condition, name in QUOTED.findall(text):
         correct = parse_condition(condition) == conditions.get(name)

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from gtapolicy.grading.calls import Call, argument_scores, parse_call
-from gtapolicy.policy.rules import RuleTable, base_name, satisfies, versioned
+from gtapolicy.policy.rules import RuleTable, base_name, satisfies
 from harness.text import printable, short
 
 
@@ -25,9 +25,9 @@ def first_error(text: str, gold: Call, facts: Mapping[str, Any], table: RuleTabl
             return "repeated call"
         if base_name(call.name) != base_name(gold.name):
             return "wrong tool"
-        rules, profile = table.tool(base_name(call.name)).rules, facts["profile"]
-        conditions = [rule.when for rule in rules if versioned(base_name(call.name), rule.use) == call.name]
-        fields = [f for when in conditions for f in when if not satisfies(profile[f], when[f])]
+        rules = table.tool(base_name(call.name)).named_rules
+        when = rules[call.name].when if call.name in rules else {}
+        fields = [field for field in when if not satisfies(facts["profile"][field], when[field])]
         return f"wrong version: {fields[0]}" if fields else "unknown version"
     scores = argument_scores(call, gold, table)
     wrong = [name for name in (*gold.arguments, *sorted(call.arguments)) if scores[name] < 1]

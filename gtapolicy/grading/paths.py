@@ -16,12 +16,9 @@ def to_draw(table: RuleTable) -> Node:
 
 
 def _tool(tool: Tool) -> Node:
-    versions = tuple(
-        ("", Node(name, name, f"if {condition(rule)}"))
-        for rule in tool.rules
-        for name in [versioned(tool.name, rule.use)]
-    )
-    return Node(tool.name, tool.name, "Which version?" if versions else "", branches=versions)
+    versions = [Node(name, name, f"if {condition(rule)}") for name, rule in tool.named_rules.items()]
+    text = "Which version?" if versions else ""
+    return Node(tool.name, tool.name, text, branches=tuple(("", version) for version in versions))
 
 
 def gold_path(table: RuleTable, profile: Profile, step: Step) -> Path:

@@ -21,7 +21,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-from gtapolicy.pictures.drawing import Box, Drawing, Named, Point, TextLine, bounds
+from gtapolicy.pictures.drawing import Box, Drawing, Point, TextLine, bounds
+from gtapolicy.pictures.mistakes import Named
 from gtapolicy.pictures.surfaces import DESKS, surface_texture
 from gtapolicy.pictures.svg import svg
 from harness.errors import UserError

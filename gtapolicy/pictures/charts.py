@@ -7,6 +7,7 @@ from typing import Any
 from PIL import Image
 
 from gtapolicy.pictures.drawing import Box, Drawing, TextLine, check_glyphs, font_folder, union
+from gtapolicy.pictures.mistakes import refuse
 from gtapolicy.pictures.svg import FACES
 from harness.errors import UserError
 
@@ -19,11 +20,12 @@ Texts = dict[str, list[Any]]
 
 
 def chart(values: Mapping[str, Any]) -> Drawing:
-    """The chart of the values in VALUES. Raises UserError if others are given."""
-    if sorted(values) != sorted(VALUES):
-        raise UserError(f"expected the values {', '.join(VALUES)}; got {', '.join(values)}")
-    if (kind := values["kind"]) not in KINDS:
-        raise UserError(f"kind: expected one of {', '.join(KINDS)}, got {kind!r}")
+    """The chart of the values in VALUES. Raises UserError if one is missing, or cannot be drawn."""
+    if missing := [name for name in VALUES if name not in values]:
+        raise UserError(f"expected the values {', '.join(VALUES)}; got none for {', '.join(missing)}")
+    labels, numbers, kind = values["labels"], values["numbers"], values["kind"]
+    if kind not in KINDS:
+        refuse(kind, f"one of {', '.join(KINDS)}", "kind")
     from matplotlib.figure import Figure
     from matplotlib.font_manager import FontProperties
     from matplotlib.text import Text
@@ -31,12 +33,13 @@ def chart(values: Mapping[str, Any]) -> Drawing:
     width, height, face = values["width"], values["height"], values["face"]
     # By file, because the machine may have another version of a font with the same name.
     plain, bold = FACES[face][0], FACES[f"{face} bold"][0]
-    for words, file in ((values["title"], bold), *((label, plain) for label in values["labels"])):
-        check_glyphs(words, file)
-    if not 1 < len({*values["labels"]}) == len(values["labels"]) == len(values["numbers"]):
-        raise UserError("labels: expected two or more different ones, and as many numbers")
-    if wrong := [number for number in values["numbers"] if not isinstance(number, (int, float))]:
-        raise UserError(f"numbers: expected numbers, got {wrong[0]!r}")
+    check_glyphs(values["title"], bold, "title")
+    for label in labels:
+        check_glyphs(label, plain, "labels")
+    if not 1 < len({*labels}) == len(labels):
+        refuse(labels, "two or more different labels", "labels")
+    if len(numbers) != len(labels) or not all(isinstance(number, (int, float)) for number in numbers):
+        refuse(numbers, f"{len(labels)} numbers, one for each label", "numbers")
     figure = Figure((width / DPI, height / DPI), DPI, facecolor=values["background"])
     axes = figure.add_axes((0.08, 0.12, 0.84, 0.7), facecolor=values["background"])
     for side in ("top", "right", "left"):

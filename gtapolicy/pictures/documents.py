@@ -7,13 +7,15 @@ reports (templates/document.typ). One point of Typst is one pixel at scale 1.
 import functools
 import io
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
 import typst
 from PIL import Image
 
-from gtapolicy.pictures.drawing import Box, Drawing, TextError, TextLine, check_glyphs, font_folder, refuse
+from gtapolicy.pictures.drawing import Box, Drawing, TextLine, check_glyphs, font_folder
+from gtapolicy.pictures.mistakes import CannotShow, refuse
 from harness.errors import UserError
 
 LIBRARY = Path(__file__).with_name("templates") / "document.typ"
@@ -36,8 +38,8 @@ def document(template: Path, values: Mapping[str, object]) -> Drawing:
         width, height = paint(1).size
         found = json.loads(compiler.query("<line>", field="value"))
     except typst.TypstError as error:
-        if "assertion failed: " in error.message:
-            raise TextError(error.message.removeprefix("assertion failed: ")) from None
+        if failed := re.fullmatch(r"assertion failed: (?:(\w+): )?(.+)", error.message, re.DOTALL):
+            raise CannotShow(failed[2], key=failed[1] or "") from None
         raise UserError(f"{template}: cannot be typeset with these values: {error.message}") from None
     lines, boxes = [], {}
     for line, end in zip(found[::2], found[1::2], strict=True):

@@ -5,32 +5,17 @@ import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, NoReturn, TypeVar
+from typing import NamedTuple
 
 from PIL import Image
 
+from gtapolicy.pictures.mistakes import CannotShow, refuse
 from harness.errors import UserError
 from harness.text import short
 
-T = TypeVar("T")
 Point = tuple[float, float]
 # The largest drawing, in pixels. There is room for a surface around it.
 MOST_WIDTH, MOST_HEIGHT = 600, 1000
-
-
-class TextError(UserError):
-    """A text that a picture cannot show as OCR would read it. The message quotes it."""
-
-
-def refuse(text: object, expected: str = "a shorter text") -> NoReturn:
-    raise TextError(f"expected {expected}, got {short(repr(text), 80)}")
-
-
-class Named(dict[str, T]):
-    """Values by name. Raises UserError with all names if there is no such value."""
-
-    def __missing__(self, name: str) -> T:
-        raise UserError(f"expected one of {', '.join(self)}; got {name!r}")
 
 
 class Box(NamedTuple):
@@ -99,7 +84,7 @@ def check(drawing: Drawing) -> None:
     boxes = [box for boxes in drawing.boxes.values() for box in boxes]
     for text, box in lines:
         if not text.strip():
-            raise UserError("expected texts that are not empty")
+            refuse(text, "texts that are not empty")
         inside = min(box.x1, box.y1) >= 0 and box.x2 <= width and box.y2 <= height
         if not inside or any(box != other and box.overlaps(other) for other in boxes):
             refuse(text, "a shorter text, which is inside of the picture and covers nothing")
@@ -118,13 +103,17 @@ def font_folder() -> Path:
     return Path(matplotlib.get_data_path()) / "fonts" / "ttf"
 
 
-def check_glyphs(text: object, file: str) -> None:
-    """Raises TextError if a font lacks a character of the text, which would be painted as a box."""
+def check_glyphs(text: object, file: str, key: str = "") -> None:
+    """Raises CannotShow if a font lacks a character of the text, which would be painted as a box.
+
+    `key` is that of the value from which the text comes, if it is known.
+    """
     if not isinstance(text, str):
-        refuse(text, "a text")
+        refuse(text, "a text", key)
     if missing := [character for character in text if ord(character) not in _characters(file)]:
         name = unicodedata.name(missing[0], "a control character")
-        refuse(text, f"characters of the font {Path(file).stem}, which has no {missing[0]!r} ({name})")
+        expected = f"characters of the font {Path(file).stem}, which has no {missing[0]!r} ({name})"
+        raise CannotShow(f"expected {expected}, got {short(repr(text), 80)}", missing[0])
 
 
 @functools.cache

@@ -5,7 +5,8 @@ import functools
 import numpy as np
 from PIL import Image, ImageColor
 
-from gtapolicy.pictures.drawing import check_glyphs, refuse
+from gtapolicy.pictures.drawing import check_glyphs
+from gtapolicy.pictures.mistakes import refuse
 from gtapolicy.pictures.surfaces import smooth_noise
 
 # All math fonts of matplotlib take the characters that they lack from this one.
@@ -15,7 +16,7 @@ FALLBACK = "STIXGeneral.ttf"
 def math_size(latex: str, size: float, face: str) -> tuple[float, float]:
     """Width and height of LaTeX in pixels, with a margin.
 
-    `size` is the em, `face` a math font of matplotlib. Raises TextError if it cannot be typeset.
+    `size` is the em, `face` a math font of matplotlib. Raises CannotShow if it cannot be typeset.
     """
     check_glyphs(latex, FALLBACK)
     height, width = _typeset(latex, 4 * size, face).shape

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageColor
 
-from gtapolicy.pictures.drawing import Named
+from gtapolicy.pictures.mistakes import Named
 from harness.files import store
 
 _STORED = store.read_toml(Path(__file__).with_name("surfaces.toml"), dict[str, Any])

@@ -10,7 +10,8 @@ A template calls the functions of `Canvas`. They return SVG and record texts and
 import functools
 import io
 import re
-from collections.abc import Callable, Mapping
+import traceback
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -21,10 +22,12 @@ from jinja2.sandbox import SandboxedEnvironment
 from markupsafe import Markup
 from PIL import Image, ImageColor, ImageEnhance, ImageFont, ImageOps
 
-from gtapolicy.pictures.drawing import Box, Drawing, Named, TextLine, check_glyphs, font_folder, refuse, union
+from gtapolicy.pictures.drawing import Box, Drawing, TextLine, check_glyphs, font_folder, union
+from gtapolicy.pictures.draws import draws
 from gtapolicy.pictures.handwriting import math_size, write_math
-from gtapolicy.pictures.photographs import photo
+from gtapolicy.pictures.mistakes import CannotShow, Named, in_words, refuse
 from gtapolicy.pictures.surfaces import SURFACES, surface_texture
+from harness import registry
 from harness.errors import UserError
 from harness.files import store
 
@@ -32,6 +35,7 @@ TEMPLATES = Path(__file__).with_name("templates")
 # Colors, fonts, shades and objects; the file explains the fields.
 STORED = store.read_toml(Path(__file__).with_name("objects.toml"), dict[str, Any])
 FACES, KINDS, COLORS = Named(STORED["faces"]), Named(STORED["object"]), STORED["colors"]
+PHOTOGRAPHS = Named(dict.fromkeys(STORED["photographs"]))
 OBJECTS = jinja2.DictLoader({name: kind["svg"] for name, kind in KINDS.items()})
 # Width divided by height.
 ASPECTS = {name: (kind["box"][2] - kind["box"][0]) / 100 for name, kind in KINDS.items()}
@@ -40,7 +44,7 @@ MOST_EXCESS = 1.25
 # The smallest em of handwritten mathematics that can be read, in pixels.
 LEAST_MATH = 12
 # Pillow's names for the anchors of texts in SVG, at half the height of the letters.
-ANCHORS = {"start": "lm", "middle": "mm", "end": "rm"}
+ANCHORS = Named({"start": "lm", "middle": "mm", "end": "rm"})
 
 # An image that is not part of the SVG: the position of its upper left corner, and how it is painted.
 Layer = tuple[float, float, Callable[[float], Image.Image]]
@@ -56,8 +60,14 @@ def svg(template: Path, values: Mapping[str, Any], rng: Random) -> Drawing:
         body = _environment(template.parent).get_template(template.name).render(canvas.names, **values)
     except jinja2.TemplateSyntaxError as error:
         raise UserError(f"{error.filename}, line {error.lineno}: {error.message}") from None
-    except (jinja2.TemplateError, TypeError, ValueError, LookupError, ArithmeticError) as error:
-        raise UserError(f"{template}: cannot be drawn with these values: {error}") from None
+    except CannotShow:
+        raise
+    except (UserError, jinja2.TemplateError, TypeError, ValueError, LookupError, ArithmeticError) as error:
+        # Jinja puts the lines of templates into the traceback.
+        calls = traceback.extract_tb(error.__traceback__)
+        line = [call.lineno for call in calls if call.filename == str(template)][-1]
+        where = f"{template}, line {line}"
+        raise UserError(f"{where}: cannot be drawn with these values: {in_words(error)}") from None
     return canvas.drawing(body, template)
 
 
@@ -93,10 +103,8 @@ class Canvas:
         shapes = ("gradient", "shadow", "draw", "text", "hills", "page", "mark", "surface", "photo", "math")
         own = {name: getattr(self, name) for name in shapes}
         shades = {name: functools.partial(self._shade, name) for name in STORED["shades"]}
-        draws = {"choice": rng.choice, "between": rng.randint, "uniform": rng.uniform}
-        draws["shuffled"] = lambda values: rng.sample(list(values), len(values))
         known = {"colors": COLORS, "aspects": ASPECTS, "math_size": math_size}
-        self.names = own | shades | draws | known
+        self.names = own | shades | draws(rng) | known
 
     def page(self, width: float, height: float) -> str:
         """Sets the size of the drawing."""
@@ -105,10 +113,7 @@ class Canvas:
 
     def gradient(self, top: str, bottom: str) -> str:
         """A fill from one color at the top to another at the bottom."""
-        name = f"g{top}{bottom}".replace("#", "-")
-        stops = f'<stop stop-color="{top}"/><stop offset="1" stop-color="{bottom}"/>'
-        self.gradients[name] = f'<linearGradient id="{name}" x2="0" y2="1">{stops}</linearGradient>'
-        return f"url(#{name})"
+        return self._gradient("fade", f"g{top}{bottom}", [(0, top), (1, bottom)])
 
     def shadow(self, x: float, y: float, rx: float, ry: float) -> Markup:
         """A soft shadow on the ground, whose center is at (x, y)."""
@@ -147,7 +152,7 @@ class Canvas:
         """A text whose letters are centered vertically at y, and at x by the anchor: start, middle or end.
 
         It is a line for OCR. Texts with the same name are one line, and its box has this name. A text is
-        written smaller if it needs more than the room, in pixels. Raises TextError if it needs far more.
+        written smaller if it needs more than the room, in pixels. Raises CannotShow if it needs far more.
         """
         content, (file, family, style) = str(text), FACES[face]
         check_glyphs(content, file)
@@ -188,12 +193,13 @@ class Canvas:
         return ""
 
     def photo(
-        self, photograph: str, x: float, y: float, width: float, height: float, mirrored: bool, tone: float
+        self, name: str, x: float, y: float, width: float, height: float, mirrored: bool, tone: float
     ) -> str:
         """A photograph of scikit-image, in a tone from 0 (dark and pale) to 1 (bright and colorful)."""
+        PHOTOGRAPHS[name]  # is known
 
         def paint(scale: float) -> Image.Image:
-            image = ImageOps.mirror(photo(photograph)) if mirrored else photo(photograph)
+            image = ImageOps.mirror(photograph(name)) if mirrored else photograph(name)
             bright = ImageEnhance.Brightness(image).enhance(0.8 + 0.4 * tone)
             image = ImageEnhance.Color(bright).enhance(0.7 + 0.5 * tone)
             return image.resize((round(width * scale), round(height * scale)), Image.Resampling.LANCZOS)
@@ -205,6 +211,7 @@ class Canvas:
         """Handwritten mathematics with its upper left corner at (x, y)."""
         if size < LEAST_MATH or x + math_size(latex, size, face)[0] > self.size[0]:
             refuse(latex, "shorter mathematics")
+        ImageColor.getrgb(ink)  # is known
         seed = self.rng.getrandbits(32)
         self.above.append((x, y, lambda scale: write_math(latex, size * scale, ink, face, seed)))
         return ""
@@ -219,11 +226,14 @@ class Canvas:
         return " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
 
     def _shade(self, kind: str, color: str) -> str:
-        name = f"{kind}{color}".replace("#", "-")
-        if name not in self.gradients:
-            shade = STORED["shades"][kind]
-            stops = (f'<stop offset="{at}" stop-color="{_toned(color, by)}"/>' for at, by in shade["stops"])
-            self.gradients[name] = shade["form"].format(id=name, stops="".join(stops))
+        stops = [(at, _toned(color, by)) for at, by in STORED["shades"][kind]["stops"]]
+        return self._gradient(kind, f"{kind}{color}", stops)
+
+    def _gradient(self, kind: str, name: str, stops: Sequence[tuple[float, str]]) -> str:
+        """A gradient in the form of a kind of shade, with a color at each position."""
+        name = name.replace("#", "-")
+        written = (f'<stop offset="{at}" stop-color="{color}"/>' for at, color in stops)
+        self.gradients[name] = STORED["shades"][kind]["form"].format(id=name, stops="".join(written))
         return f"url(#{name})"
 
     def drawing(self, body: str, template: Path) -> Drawing:
@@ -252,6 +262,18 @@ class Canvas:
             return image
 
         return Drawing(width, height, self.lines, self.boxes, paint)
+
+
+@functools.lru_cache(maxsize=16)
+def photograph(name: str) -> Image.Image:
+    """A photograph of scikit-image as RGB. docs/gtapolicy_pictures.md lists the license of each one."""
+    try:
+        import skimage.data
+    except ImportError:
+        raise UserError(
+            f"photographs: expected the package scikit-image, found none; {registry.to_install('gta')}"
+        ) from None
+    return Image.fromarray(np.asarray(getattr(skimage.data, name)())).convert("RGB")
 
 
 def _toned(color: str, by: float) -> str:

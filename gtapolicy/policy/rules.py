@@ -102,6 +102,11 @@ class Tool(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def callable_names(self) -> list[str]:
         return [versioned(self.name, version) for version in self.versions] or [self.name]
 
+    @property
+    def named_rules(self) -> dict[str, Rule]:
+        """The rule of each version, by the name of the tool with this version."""
+        return {versioned(self.name, rule.use): rule for rule in self.rules}
+
     def rule(self, profile: Profile) -> Rule | None:
         """The rule that applies to a profile; None if the tool has no versions."""
         return next((rule for rule in self.rules if rule.applies(profile)), None)

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from gtapolicy.policy.rules import Argument, Band, Exclusion, Predicate, Rule, RuleTable, Tool, versioned
+from gtapolicy.policy.rules import Argument, Band, Exclusion, Predicate, Rule, RuleTable, Tool
 from harness.text import enumeration
 
 HEAD = (
@@ -44,8 +44,8 @@ def notice_text(table: RuleTable, name: str) -> str:
 
 def _rules_text(tool: Tool) -> Iterator[str]:
     yield f"Versions of {tool.name}"
-    for rule in tool.rules:
-        yield f"- If {condition(rule)}, use {versioned(tool.name, rule.use)}."
+    for name, rule in tool.named_rules.items():
+        yield f"- If {condition(rule)}, use {name}."
 
 
 def exclusion_text(exclusion: Exclusion) -> str:

@@ -28,10 +28,10 @@ import msgspec
 from gtapolicy.dataset.dialogs import Dialog, sample_test
 from gtapolicy.dataset.plain_dialogs import MAX_CALLS, PlainScenario
 from gtapolicy.pictures.camera import CameraView
-from gtapolicy.pictures.drawing import Named
+from gtapolicy.pictures.mistakes import Named
 from gtapolicy.policy import rules
 from gtapolicy.policy.rules import RuleTable, Tip
-from gtapolicy.scenarios.draft import drawn
+from gtapolicy.scenarios.draft import check_values, drawn
 from gtapolicy.scenarios.scenario import MOST_PICTURES, Scenario, read
 from harness import seeds
 from harness.errors import UserError
@@ -96,6 +96,7 @@ class Scenarios:
             if name in {*self.families, PLAIN}:
                 raise UserError(f"{path}: expected a file name other than a family of GTA, got {name!r}")
             # So that mistakes are found before anything is generated.
+            check_values(scenario)
             dialog = Dialog(name, name, "", tuple(map(str, range(len(scenario.picture)))), ())
             for number in range(len(scenario.question)):
                 for view in drawn(scenario, seeds.rng(0, name), dialog, self._tools, only=number)[1]:

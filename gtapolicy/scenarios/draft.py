@@ -5,26 +5,31 @@
 The order of random choices must not change, because the digests of benchmarks depend on it.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from difflib import SequenceMatcher
+from fnmatch import fnmatch
 from pathlib import Path
 from random import Random
+from string import Formatter
 from typing import Any
 
 from gtapolicy.dataset.dialogs import Argument, Dialog, Step
 from gtapolicy.grading.calls import convert
 from gtapolicy.grading.expression import ERRORS, evaluate
 from gtapolicy.pictures.camera import CameraView, frontal_view, tilted_view
-from gtapolicy.pictures.charts import chart
+from gtapolicy.pictures.charts import VALUES, chart
 from gtapolicy.pictures.documents import document
-from gtapolicy.pictures.drawing import Drawing, Named, TextError, check
+from gtapolicy.pictures.drawing import Drawing, check
+from gtapolicy.pictures.draws import NothingToChoose
+from gtapolicy.pictures.mistakes import CannotShow, Named, in_words, nearest
 from gtapolicy.pictures.surfaces import SURFACES
 from gtapolicy.pictures.svg import TEMPLATES, svg
 from gtapolicy.policy import rules
 from gtapolicy.policy.rules import Tool
-from gtapolicy.scenarios.expressions import Evaluator, NothingToChoose
+from gtapolicy.scenarios.expressions import Evaluator
 from gtapolicy.scenarios.scenario import Scenario, StepTemplate
 from harness.errors import UserError
 
@@ -34,7 +39,9 @@ ATTEMPTS = 500
 TEXT_ATTEMPTS = 20
 # The types of arguments in a table of rules.
 TYPES = {"text": str, "image": str, "int": int, "bool": bool}
-NOT_FOR_TEMPLATE = ("template", "surface", "margin")
+SUFFIXES = (".typ", ".svg")
+# Values of a picture that its template does not use.
+OF_VIEW = ("template", "surface", "margin")
 
 
 def drawn(
@@ -47,7 +54,7 @@ def drawn(
     cannot show a text, because a long one may be rare.
     """
     for _ in range(TEXT_ATTEMPTS - 1 if only is None else 0):
-        with suppress(TextError):
+        with suppress(CannotShow):
             return _drawn_once(scenario, rng, dialog, tools, only)
     return _drawn_once(scenario, rng, dialog, tools, only)
 
@@ -80,40 +87,38 @@ def _drawn_once(
 
 def _draw_facts(scenario: Scenario, evaluator: Evaluator, rng: Random, numbers: Sequence[int]) -> int:
     """Draws the facts into evaluator.names, and returns the number of the question, one of `numbers`."""
+    problem = UserError(
+        f"{scenario.where('require')}: expected conditions that some facts fulfil, but those of {ATTEMPTS} "
+        "draws do not; change the conditions or the facts"
+    )
     for _ in range(ATTEMPTS):
         number = rng.choice(numbers)
         tables = {"facts": scenario.facts, f"question.{number}.facts": scenario.question[number].facts}
-        with suppress(NothingToChoose):  # as in a scene without parts
+        try:
             for table, facts in tables.items():
                 for name, value in facts.items():
-                    with _reported(scenario, f"{table}.{name}"):
+                    evaluator.fields[name] = field = f"{table}.{name}"
+                    with _reported(scenario, field):
                         evaluator.names[name] = evaluator.value(value)
             with _reported(scenario, "require"):
                 if all(evaluator.value(condition) for condition in scenario.require):
                     return number
-    raise UserError(
-        f"{scenario.place('require')}: require: expected facts that fulfil it, and a value for each choice, "
-        f"but {ATTEMPTS} draws did not"
-    )
+        except NothingToChoose as error:  # as in a scene without parts
+            problem = error
+    raise problem
 
 
 @contextmanager
-def _reported(scenario: Scenario, field: str, facts: Mapping[str, Any] = {}) -> Iterator[None]:
-    """Turns a mistake in a field, or in a fact that a picture shows, into a UserError with its place."""
+def _reported(scenario: Scenario, field: str) -> Iterator[None]:
+    """Turns a mistake in a field into a UserError with its place."""
     try:
         yield
+    except CannotShow:
+        raise  # _view finds the field
     except ERRORS as error:
-        raise UserError(f"{scenario.place(field)}: {field}: cannot be evaluated: {error}") from None
-    except TextError as error:
-        # The fact or value that has most in common with the text that the message quotes at its end.
-        text = str(error).rpartition(", got ")[2].strip("'…")
-        values = {f"{field}.{key}": value for key, value in scenario.picture[field.split(".")[1]].items()}
-        values = {f"facts.{name}": facts[name] for name in scenario.facts} | values
-        match = {name: SequenceMatcher(None, str(values[name]), text, False) for name in values}
-        field = max(match, key=lambda name: match[name].find_longest_match().size)
-        raise TextError(f"{scenario.place(field)}: {field}: {error}") from None
+        raise UserError(f"{scenario.where(field)}: cannot be evaluated: {in_words(error)}") from None
     except UserError as error:
-        raise type(error)(f"{scenario.place(field)}: {field}: {error}") from None
+        raise type(error)(f"{scenario.where(field)}: {error}") from None
 
 
 def _view(scenario: Scenario, name: str, evaluator: Evaluator, rng: Random) -> CameraView:
@@ -123,12 +128,16 @@ def _view(scenario: Scenario, name: str, evaluator: Evaluator, rng: Random) -> C
         with _reported(scenario, f"{field}.{key}"):
             return evaluator.value(spec.get(key, default))
 
-    values = {key: value(key) for key in spec if key not in NOT_FOR_TEMPLATE}
-    with _reported(scenario, field, evaluator.names):
-        drawing = _drawing(
-            Path(scenario.place("")).parent, evaluator.text(spec.get("template", "")), values, rng
-        )
-        check(drawing)
+    values = {key: value(key) for key in spec if key not in OF_VIEW}
+    with _reported(scenario, f"{field}.template"):
+        file = _template(scenario, evaluator.text(spec.get("template", "")))
+    try:
+        with _reported(scenario, field):
+            drawing = _drawing(file, values, rng)
+            check(drawing)
+    except CannotShow as error:
+        origin = _origin(error, field, spec, values, evaluator)
+        raise CannotShow(f"{scenario.where(origin)}: {error}") from None
     surface, margin = value("surface", "''"), value("margin", 0.06)
     if not surface:
         return frontal_view(drawing, rng)
@@ -138,14 +147,68 @@ def _view(scenario: Scenario, name: str, evaluator: Evaluator, rng: Random) -> C
         return tilted_view(drawing, surface, rng, margin)
 
 
-def _drawing(folder: Path, template: str, values: Mapping[str, Any], rng: Random) -> Drawing:
-    if template == "chart":
-        return chart(values)
-    for file in (folder / template, TEMPLATES / template):
-        if file.is_file() and file.suffix in (".typ", ".svg"):
-            return document(file, values) if file.suffix == ".typ" else svg(file, values, rng)
+def _origin(
+    error: CannotShow, picture: str, spec: Mapping[str, Any], values: Mapping[str, Any], evaluator: Evaluator
+) -> str:
+    """The field of what a picture cannot show: of a fact if possible, else of a value of the picture."""
+    text, fields = error.text, evaluator.fields
+    if isinstance(text, str) and text.strip():
+        # The one that has most in common with the text.
+        drawn = {fields[name]: evaluator.names[name] for name in fields}
+        drawn |= {f"{picture}.{key}": expression for key, expression in spec.items()}
+        match = {field: SequenceMatcher(None, str(drawn[field]), text, False) for field in drawn}
+        return max(match, key=lambda field: match[field].find_longest_match().size)
+    equal = (key for key, value in values.items() if type(value) is type(text) and value == text)
+    if not (key := error.key or next(equal, "")):
+        return picture
+    facts = {fields[name] for name in re.findall(r"\w+", str(spec.get(key))) if name in fields}
+    return facts.pop() if len(facts) == 1 else f"{picture}.{key}"
+
+
+def check_values(scenario: Scenario) -> None:
+    """Raises UserError if a picture has a value that its template does not use."""
+    for name, spec in scenario.picture.items():
+        # With expressions in braces, the template can be several files.
+        with _reported(scenario, f"picture.{name}.template"):
+            parts = Formatter().parse(str(spec.get("template", "")))
+            pattern = "".join(literal + "*" * (field is not None) for literal, field, _, _ in parts)
+        files = {
+            file
+            for folder in (scenario.folder, TEMPLATES)
+            for file in folder.rglob("*")
+            if file.suffix in SUFFIXES and fnmatch(str(file.relative_to(folder)), pattern)
+        }
+        if not files and pattern != "chart":
+            continue  # `drawn` reports it
+        known = set(OF_VIEW).union(VALUES if pattern == "chart" else (), *map(_words, files))
+        for key in sorted(spec.keys() - known):
+            where, advice = scenario.where(f"picture.{name}.{key}"), nearest(key, known) or "; remove it"
+            raise UserError(f"{where}: expected a value that the template {pattern} uses, got {key}{advice}")
+
+
+def _words(template: Path) -> set[str]:
+    """The words in a template and in the files that it names, among which are the values that it uses."""
+    text = template.read_text(encoding="utf-8")
+    named = (template.with_name(name) for name in re.findall(r"[\w.-]+\.(?:svg|typ)", text))
+    texts = (file.read_text(encoding="utf-8") for file in named if file.is_file())
+    return set(re.findall(r"[\w-]+", " ".join([text, *texts])))
+
+
+def _template(scenario: Scenario, name: str) -> Path:
+    """The file of a template; its name alone if it is "chart"."""
+    for file in (scenario.folder / name, TEMPLATES / name):
+        if file.is_file() and file.suffix in SUFFIXES:
+            return file
+    if name == "chart":
+        return Path(name)
     expected = f"chart, or a .typ or .svg file beside the scenario or in {TEMPLATES}"
-    raise UserError(f"template: expected {expected}, got {template!r}")
+    raise UserError(f"expected {expected}, got {name!r}")
+
+
+def _drawing(template: Path, values: Mapping[str, Any], rng: Random) -> Drawing:
+    if template.suffix == ".svg":
+        return svg(template, values, rng)
+    return document(template, values) if template.suffix == ".typ" else chart(values)
 
 
 def _image_functions(views: Named[CameraView], paths: Named[str], first: str) -> dict[str, Any]:
@@ -175,12 +238,13 @@ def _steps(
                 if name == "expression":
                     evaluate(str(value))
         with _reported(scenario, f"step.{number}.origins"):
-            origins = {known[name].name: origin for name, origin in template.origins.items()}
+            for name in template.origins:
+                known[name]  # is known
         with _reported(scenario, f"step.{number}.returns"):
             if not (returned := evaluator.text(template.returns)).strip():
                 raise UserError("expected a text, got an empty one")
         known_images.update(returned.split())
-        origins = {name: origins.get(name, "the query") for name in arguments}
+        origins = {name: template.origins.get(name, "the query") for name in arguments}
         yield Step(template.tool, arguments, returned, origins, template.tip)
 
 

@@ -8,21 +8,25 @@ facts, the word lists in words/*.toml, comprehensions, f-strings and the functio
 import ast
 import functools
 import operator
+import re
 import string
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from random import Random
 from typing import Any
 
-from simpleeval import EvalWithCompoundTypes, NameNotDefined
+from simpleeval import AttributeDoesNotExist, EvalWithCompoundTypes, FunctionNotDefined, NameNotDefined
 
-from gtapolicy.grading.expression import evaluate
+from gtapolicy.grading.expression import ERRORS, evaluate
+from gtapolicy.pictures.drawing import Box
+from gtapolicy.pictures.draws import draws
+from gtapolicy.pictures.mistakes import Named, in_words, nearest
 from gtapolicy.pictures.surfaces import DESKS, WALLS
 from harness.errors import UserError
 from harness.files import store
-from harness.text import enumeration
+from harness.text import enumeration, short
 
 # Functions that say what is where in the pictures (draft.py).
 OF_STEPS = ("image", "lines", "box", "boxes")
@@ -30,10 +34,6 @@ OF_STEPS = ("image", "lines", "box", "boxes")
 
 def _only_in_steps(*_: object) -> None:
     raise UserError(f"expected {', '.join(OF_STEPS)} only in steps, because users see no paths and boxes")
-
-
-class NothingToChoose(UserError):
-    """A random choice among no values. Facts are then drawn again."""
 
 
 @functools.cache
@@ -50,6 +50,8 @@ class Evaluator(EvalWithCompoundTypes):  # type: ignore[misc]
     def __init__(self, rng: Random) -> None:
         own = {"fill": self.text, "towns": self.towns, **dict.fromkeys(OF_STEPS, _only_in_steps)}
         super().__init__(functions={**FUNCTIONS, **draws(rng), **own}, names=dict(word_lists()))
+        # The field of each fact, such as facts.rows.
+        self.fields: dict[str, str] = {}
         for name, phrase in word_lists()["phrases"].items():
             self.functions[name] = functools.partial(self.text, phrase)
 
@@ -57,17 +59,29 @@ class Evaluator(EvalWithCompoundTypes):  # type: ignore[misc]
         """The value of an expression; a value that is not a string is its own value."""
         if not isinstance(expression, str):
             return expression
-        try:
-            return self._no_function(expression)
-        except (SyntaxError, NameNotDefined):
-            if set(expression) & set("()[]{}"):
-                raise
-            raise UserError(
-                f"expected an expression, got {expression!r}; for a text, write \"'{expression}'\""
-            ) from None
+        # What is outside of braces can be a text unless it contains brackets.
+        is_text = not set(re.sub(r"{.*?}", "", expression)) & set("()[]{}")
+        quoted = f"{'f' if '{' in expression else ''}'{expression}'"
+        return self._evaluated(expression, f'for a text, write "{quoted}"' if is_text else "")
 
-    def _no_function(self, expression: str) -> Any:
-        value = self.eval(expression, _parsed(expression))
+    def _evaluated(self, expression: str, for_text: str = "") -> Any:
+        """The value of an expression. `for_text` is what to write instead if a text is meant."""
+        try:
+            value = self.eval(expression, _parsed(expression))
+        except SyntaxError as error:
+            advice = for_text or f"the error is: {error.msg}"
+            raise UserError(f"expected an expression, got {expression!r}; {advice}") from None
+        except (NameNotDefined, FunctionNotDefined) as error:
+            name = error.name if isinstance(error, NameNotDefined) else error.func_name
+            other = "; define it above, under [facts]" + (f", or {for_text}" if for_text else "")
+            advice = nearest(name, [*self.names, *self.functions]) or other
+            raise UserError(
+                f"expected an expression, got {expression!r}: {name} is not defined{advice}"
+            ) from None
+        except ERRORS as error:
+            raise UserError(
+                f"expected an expression with a value, got {expression!r}: {in_words(error)}"
+            ) from None
         if callable(value):
             raise UserError(f"expected a value, got the function {expression}; write {expression}()")
         return value
@@ -77,15 +91,30 @@ class Evaluator(EvalWithCompoundTypes):  # type: ignore[misc]
             return super()._eval_subscript(node)
         except LookupError:
             known, key = self._eval(node.value), self._eval(node.slice)
-            names = f"one of {', '.join(known)}" if isinstance(known, Mapping) else f"less than {len(known)}"
-            raise UserError(f"expected {names}; got {key!r}") from None
+            if isinstance(known, Mapping):
+                return Named(known)[key]
+            raise UserError(f"expected a position below {len(known)}, got {key!r}") from None
+
+    def _eval_attribute(self, node: ast.Attribute) -> Any:
+        try:
+            return super()._eval_attribute(node)
+        except AttributeDoesNotExist:
+            if isinstance(known := self._eval(node.value), Mapping):
+                return Named(known)[node.attr]
+            raise
 
     def text(self, template: str) -> str:
         """The text with the values of the expressions in braces."""
         parts = []
         for literal, field, spec, _ in string.Formatter().parse(template):
-            value = "" if field is None else format(self._no_function(field), spec or "")
-            parts.append(literal + value)
+            value = "" if field is None else self._evaluated(field)
+            if not isinstance(value, (str, int, float, Box)):
+                as_text = f"{{enumeration({field})}} or {{joined({field})}}"
+                got = short(repr(value), 80)
+                raise UserError(
+                    f"expected a text or a number in {{{field}}}, got {got}; for a list, write {as_text}"
+                )
+            parts.append(literal + format(value, spec or ""))
         return "".join(parts)
 
     def towns(self, number: int) -> list[str]:
@@ -101,35 +130,6 @@ def _parsed(expression: str) -> ast.AST:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         return ast.parse(expression.strip(), mode="eval").body
-
-
-def draws(rng: Random) -> dict[str, Callable[..., Any]]:
-    """The functions that draw something at random."""
-
-    def choice(values: Iterable[Any]) -> Any:
-        if not (options := list(values)):
-            raise NothingToChoose("choice: expected at least one value, got none")
-        return rng.choice(options)
-
-    def priced(goods: Mapping[str, Sequence[float]], number: int) -> list[dict[str, Any]]:
-        """Different goods at different prices, given the lowest and the highest price of each."""
-        prices: list[float] = []
-        for name in (chosen := rng.sample(sorted(goods), number)):
-            price = round(rng.uniform(*goods[name]), 2)
-            while price in prices:
-                price = round(price + 0.1, 2)
-            prices.append(price)
-        return [{"name": name, "price": price} for name, price in zip(chosen, prices, strict=True)]
-
-    return {
-        "choice": choice,
-        "sample": lambda values, number: rng.sample(list(values), number),
-        "shuffled": lambda values: rng.sample(list(values), len(values)),
-        "between": rng.randint,
-        "uniform": rng.uniform,
-        "chance": lambda share: rng.random() < share,
-        "priced": priced,
-    }
 
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {

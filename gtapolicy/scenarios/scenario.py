@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 import msgspec
 
+from gtapolicy.pictures.mistakes import nearest
 from harness.errors import UserError
 from harness.files import store
 from harness.files.mistakes import located
@@ -26,7 +27,7 @@ Expression = Any
 class Question(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Wordings of a question. One is used, so all must have the same answer."""
 
-    ask: tuple[str, ...]
+    ask: Annotated[tuple[str, ...], msgspec.Meta(min_length=1)]
     # Only used in the test split, which uses no other wording. Default: the same as in the training split.
     ask_in_test: tuple[str, ...] = ()
     # Drawn after the facts of the scenario.
@@ -83,7 +84,16 @@ class Scenario(Fields, frozen=True, forbid_unknown_fields=True):
     def calls(self) -> int:
         return len(self.step)
 
-    def place(self, field: str) -> str:
+    @property
+    def folder(self) -> Path:
+        return Path(self.places[""]).parent
+
+    def where(self, field: str) -> str:
+        """A field after its place, such as "mine/fine.toml, line 14: question 1, ask", counted from 1."""
+        counted = re.sub(r"\.(\d+)\.?", lambda number: f" {int(number[1]) + 1}, ", field).rstrip(", ")
+        return f"{self._place(field)}: {counted}"
+
+    def _place(self, field: str) -> str:
         """The file and line of a field, or of the nearest table that contains it."""
         own = self.places[""]
         while field:
@@ -100,18 +110,26 @@ def read(path: Path, tips: Set[str] = frozenset()) -> Scenario:
     Raises UserError with the file, the line and the field if it is invalid.
     """
     fields = _merged(path)
-    if missing := [field for field in ("picture", "question", "step") if not fields.get(field)]:
-        raise UserError(f"{path}: {missing[0]}: expected at least one, in the file or in its parts, got none")
+    where = Scenario(places=fields["places"]).where
+    for field in ("picture", "question", "step"):
+        if not fields.get(field):
+            raise UserError(f"{where(field)}: expected at least one, in the file or in its parts, got none")
     if (number := len(fields["picture"])) > MOST_PICTURES:
-        raise UserError(
-            f"{path}: picture: expected at most {MOST_PICTURES}, got {number} with those of its parts"
-        )
+        expected = f"at most {MOST_PICTURES} pictures with those of the parts"
+        raise UserError(f"{where('picture')}: expected {expected}, got {number}")
     steps = [_override(TOOLS.get(step["tool"], {}), step) for step in fields["step"]]
     scenario = msgspec.convert({**fields, "step": steps}, Scenario)
+    known = ", ".join(sorted(tips - {""}))
     for number, step in enumerate(scenario.step):
         if tips and step.tip not in tips:
-            field, known = f"step.{number}.tip", ", ".join(sorted(tips - {""}))
-            raise UserError(f"{scenario.place(field)}: {field}: expected one of {known}; got {step.tip}")
+            place, advice = where(f"step.{number}.tip"), nearest(step.tip, tips)
+            raise UserError(f"{place}: expected one of {known}; got {step.tip!r}{advice}")
+    in_training = {"".join(wording.split()) for question in scenario.question for wording in question.ask}
+    for number, question in enumerate(scenario.question):
+        for wording in question.ask_in_test:
+            if "".join(wording.split()) in in_training:
+                place = where(f"question.{number}.ask_in_test")
+                raise UserError(f"{place}: expected other wordings than in ask, got {wording!r}; reword it")
     return scenario
 
 
@@ -121,15 +139,21 @@ def _merged(path: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
         raise UserError(f"{path}: based_on: expected other files, got a file that is based on itself")
     own = store.read_toml(path, dict[str, Any])
     places = {"": str(path), **dict(_places(path, path.read_text(encoding="utf-8")))}
+    where = Scenario(places=places).where
     try:
         bases = msgspec.convert(own, Fields).based_on
     except msgspec.ValidationError as error:
         field, message = located(error, Fields, "a TOML file")
         field = re.sub(r"\[(\d+)\]", r".\1", field).replace("[...]", "")
-        raise UserError(f"{Scenario(places=places).place(field)}: {field}: {message}") from None
+        raise UserError(f"{where(field)}: {message}") from None
     merged: dict[str, Any] = {}
     for base in [bases] if isinstance(bases, str) else bases:
-        merged = _override(merged, _merged(_part(path, base), (*above, path)))
+        files = [folder / f"{base}.toml" for folder in (path.parent, PARTS)]
+        if not (found := [file for file in files if file.is_file()]):
+            known = sorted(file.stem for file in PARTS.glob("*.toml"))
+            expected = f"a file {base}.toml beside it, or one of {', '.join(known)}"
+            raise UserError(f"{where('based_on')}: expected {expected}{nearest(base, known)}")
+        merged = _override(merged, _merged(found[0], (*above, path)))
     return _override(merged, {**own, "places": places})
 
 
@@ -142,15 +166,6 @@ def _override(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]
         elif name == "require" and isinstance(own[name], list):
             merged[name] = [*base[name], *own[name]]
     return merged
-
-
-def _part(path: Path, name: str) -> Path:
-    """The file of a part, in the folder of the scenario or else among the parts of this package."""
-    for folder in (path.parent, PARTS):
-        if (file := folder / f"{name}.toml").exists():
-            return file
-    known = ", ".join(sorted(file.stem for file in PARTS.glob("*.toml")))
-    raise UserError(f"{path}: based_on: expected a file {name}.toml beside it, or one of {known}")
 
 
 def _places(path: Path, text: str) -> Iterator[tuple[str, str]]:

@@ -19,7 +19,7 @@ import pytest
 from gtapolicy.dataset.config import GenerateConfig
 from gtapolicy.dataset.dialogs import Dialog, Step
 from gtapolicy.dataset.generate import DialogGenerator
-from gtapolicy.pictures.svg import FACES, font
+from gtapolicy.pictures.svg import FACES, font, photograph
 from gtapolicy.policy import rules
 from gtapolicy.scenarios import Scenarios
 from harness.errors import UserError
@@ -254,12 +254,10 @@ def test_solver_commands_give_what_the_solver_returned() -> None:
 
 
 def test_missing_photographs_are_reported(monkeypatch: pytest.MonkeyPatch) -> None:
-    from gtapolicy.pictures.photographs import photo
-
-    photo.cache_clear()
+    photograph.cache_clear()
     monkeypatch.setitem(sys.modules, "skimage.data", None)
     with pytest.raises(UserError, match="expected the package scikit-image"):
-        photo("coffee")
+        photograph("coffee")
 
 
 def test_no_wording_is_in_both_splits_and_every_family_has_twelve() -> None:
@@ -267,7 +265,7 @@ def test_no_wording_is_in_both_splits_and_every_family_has_twelve() -> None:
     for name, scenarios in SCENARIOS._turns.items():
         for scenario in scenarios:
             for question in scenario.question:
-                assert question.ask_in_test, scenario.place("question.0")
+                assert question.ask_in_test, scenario.where("question.0")
                 assert not set(question.ask) & set(question.ask_in_test)
                 wordings[name] |= {*question.ask, *question.ask_in_test}
     assert {name: len(texts) for name, texts in wordings.items() if len(texts) < 12} == {}
