@@ -25,8 +25,11 @@ def run_command(*words: object) -> CompletedProcess[str]:
     with tempfile.TemporaryDirectory() as folder:
         stdout, stderr = (Path(folder, name) for name in ("stdout", "stderr"))
         process = start_command(*words, stdout=stdout, stderr=stderr)
+        process.join(300)
+        process.kill()
         process.join()
-        return CompletedProcess(words, process.exitcode or 0, stdout.read_text(), stderr.read_text())
+        assert process.exitcode is not None
+        return CompletedProcess(words, process.exitcode, stdout.read_text(), stderr.read_text())
 
 
 def start_command(*words: object, stdout: Path = NOWHERE, stderr: Path = NOWHERE) -> BaseProcess:
