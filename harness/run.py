@@ -116,7 +116,8 @@ def _evaluate(
     description = {"backend": request.model.partition(":")[0], **description}
     _copy_training(request.model, out)
     results = Results(benchmark, instances, responses.__getitem__, run.samples)
-    report = _report(run, description, results, prompts(), len(instances) * run.samples, check, out)
+    in_order = _in_order(prompts(), responses)
+    report = _report(run, description, results, in_order, len(instances) * run.samples, check, out)
     if results.scored and all(scored.failed for scored in results.scored):
         ((error, _),) = Counter(results.response(s.key).error for s in results.scored).most_common(1)
         raise AllFailed(out, str(error), description)
@@ -158,19 +159,25 @@ def report_again(benchmark: Benchmark, out: Path) -> None:
 
     if all(responses.get(prompt.key) for prompt in prompts()):
         results = Results(benchmark, instances, responses.__getitem__, run.samples)
-        _report(run, finished.backend, results, prompts(), len(instances) * run.samples, check, out)
+        in_order = _in_order(prompts(), responses)
+        _report(run, finished.backend, results, in_order, len(instances) * run.samples, check, out)
+
+
+def _in_order(prompts: Iterable[Prompt], responses: StoredResponses) -> Iterator[Response]:
+    """The response to each prompt, with a bar for what is done with it."""
+    for prompt in Bar(prompts, total=responses.prompts, desc="scoring", unit="", delay=1):
+        yield responses[prompt.key]
 
 
 def _report(
     run: Run,
     backend: Json,
     results: Results,
-    prompts: Iterable[Prompt],
+    responses: Iterable[Response],
     prompts_per_variant: int,
     check: BatchCheck | None,
     out: Path,
 ) -> Report:
-    responses = (results.response(prompt.key) for prompt in prompts)
     store.write_lines(out / "scores.jsonl", score(results, responses))
     sessions = store.Log(out / "sessions.jsonl", Session).read()
     report = make_report(run, backend, results, prompts_per_variant, check, sessions)

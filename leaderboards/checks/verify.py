@@ -28,7 +28,8 @@ from harness.files.kinds import RESPONSES
 from harness.files.manifest import FORMAT
 from harness.files.responses import StoredResponses
 from harness.metrics.accuracy import ACCURACY
-from harness.records import MULTI_TURN, Prompt, Report, ReportRow, Response, Run, Score
+from harness.progress import Bar
+from harness.records import MULTI_TURN, Prompt, Report, ReportRow, Run, Score
 from harness.report.figures import make_report
 from harness.results import Results
 from harness.run import prompts_of, score
@@ -67,8 +68,9 @@ def verify(submission: Submission, benchmark: Benchmark, folder: Path) -> tuple[
     _refuse_if(_scripted_errors(run, benchmark, prompts, responses))
     in_order = (responses[prompt.key] for prompt in prompts())
     store.write_lines(folder / RESPONSES, in_order)
-    results = Results(benchmark, instances, StoredResponses(folder / RESPONSES).__getitem__, run.samples)
-    scores = score(results, store.read_lines(folder / RESPONSES, Response))
+    written = StoredResponses(folder / RESPONSES)
+    results = Results(benchmark, instances, written.__getitem__, run.samples)
+    scores = score(results, Bar(written, total=written.prompts, desc="scoring", unit="", delay=1))
     store.write_lines(folder / SCORES, scores)
     possible = len(instances) * run.samples
     report = make_report(
