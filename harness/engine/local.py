@@ -51,11 +51,14 @@ class Local(Engine):
         waiting, deaths = iter(tasks), 0
         running: dict[Future[R], T] = {}
         while True:
-            for task in islice(waiting, 2 * self.workers - len(running)):
-                running[self._submit(function, task)] = task
-            if not running:
-                return
             lost: list[T] = []
+            for task in islice(waiting, 2 * self.workers - len(running)):
+                try:
+                    running[self._submit(function, task)] = task
+                except BrokenProcessPool:  # a process has died since the last result
+                    lost.append(task)
+            if not running and not lost:
+                return
             for future in wait(running, return_when=FIRST_COMPLETED).done:
                 task = running.pop(future)
                 try:

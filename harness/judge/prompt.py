@@ -47,7 +47,7 @@ _SCORE = rf" *(\d{{1,2}}(?:\.\d{{1,4}})?){_OF_MAX} *"
 _LABEL = r"(?:(?:my|the|final|overall|total) +)*(?:(?:score|rating|verdict) *[:=]?)? *"
 _BOXED_SCORE = re.compile(rf"{_LABEL}\\boxed *\{{{_SCORE}\}}{_OF_MAX}", re.IGNORECASE)
 # A fence that ends a block of code, perhaps with a remark on the lines after it.
-_CLOSING_FENCE = re.compile(r"\s*(?:```|~~~)[ \t]*(?:\n[^`~{}]*)?\Z")
+_CLOSING_FENCE = re.compile(r"\s*(?:```|~~~)[ \t]*(?:\n(?:(?!```|~~~)[^{}])*)?\Z")
 # What stands for a text in the form of a verdict.
 _PLACEHOLDER = re.compile(r"[\s.…]*|string|<[^<>]*>")
 

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from test_commands import command, refused
+from forked import run_command
+from test_commands import refused
 
 import clevrpolicy.cli
 import gtapolicy.cli
@@ -53,12 +54,8 @@ def folders(text_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict
     """By the names that the tables below use: a benchmark, a run, a folder of runs, and files."""
     place = tmp_path_factory.mktemp("folders")
     for name in ("oracle", "random"):
-        assert (
-            command(
-                "harness", "eval", text_folder, "--model", name, "--out", place / "runs" / name
-            ).returncode
-            == 0
-        )
+        out = place / "runs" / name
+        assert run_command("harness", "eval", text_folder, "--model", name, "--out", out).returncode == 0
     # Rules with many fields: checking every combination of their values would take years.
     fields = [f"f{i}" for i in range(30)]
     deep = "a." * 50_000 + "a = 1"

@@ -1,5 +1,6 @@
 """Engines: every task has a result, errors arrive, and dead processes are replaced."""
 
+import multiprocessing
 import os
 import time
 from functools import partial
@@ -67,6 +68,17 @@ def test_each_task_has_a_result() -> None:
     with Local(2) as engine:
         assert sorted(engine.map(square, range(50))) == [n * n for n in range(50)]
         assert list(engine.map(square, [])) == []
+
+
+def test_a_process_that_dies_while_a_result_is_used_is_replaced() -> None:
+    with Local(1) as engine:
+        results = engine.map(square, range(9))
+        first = next(results)
+        # multiprocessing joins processes that have ended.
+        while alive := multiprocessing.active_children():
+            alive[0].kill()
+        time.sleep(0.5)  # until the pool has noticed
+        assert sorted([first, *results]) == [n * n for n in range(9)]
 
 
 def test_tasks_are_read_as_they_are_needed() -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from markupsafe import escape
 
@@ -188,10 +188,13 @@ def test_a_structured_verdict_is_read_from_the_object_at_the_end(text: str, scor
     assert (found.reason is None) == (score is not None)
 
 
+@example(number=3, lines=SEVEN[0], remark="About ~3 of `10`.")
 @given(
     number=st.integers(0, 99),
     lines=st.sampled_from([line for line in SEVEN if "７" not in line]),
-    remark=st.text(st.characters(exclude_characters="`{}")),
+    remark=st.text(st.characters(exclude_characters="{}")).filter(
+        lambda remark: not re.search("```|~~~", remark)
+    ),
 )
 def test_a_score_is_read_as_it_is_written_and_never_above_10(number: int, lines: str, remark: str) -> None:
     expected = number if number <= 10 else None
