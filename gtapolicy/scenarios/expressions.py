@@ -62,7 +62,10 @@ class Evaluator(EvalWithCompoundTypes):  # type: ignore[misc]
         # What is outside of braces can be a text unless it contains brackets.
         is_text = not set(re.sub(r"{.*?}", "", expression)) & set("()[]{}")
         quoted = f"{'f' if '{' in expression else ''}'{expression}'"
-        return self._evaluated(expression, f'for a text, write "{quoted}"' if is_text else "")
+        value = self._evaluated(expression, f'for a text, write "{quoted}"' if is_text else "")
+        if expression.startswith(("'", '"')) and any(f"{{{name}}}" in str(value) for name in self.fields):
+            raise UserError(f"expected an f before a text with values in braces, got {expression}")
+        return value
 
     def _evaluated(self, expression: str, for_text: str = "") -> Any:
         """The value of an expression. `for_text` is what to write instead if a text is meant."""

@@ -103,6 +103,9 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     with writing(path):
         if path.is_dir():  # its name may be empty, as that of "."
             raise IsADirectoryError
+        path = path.resolve()  # a link stays one
+        if path.exists() and not path.is_file():
+            raise UserError(f"{path}: expected a file to replace, got a pipe or a device; name another path")
         temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
         try:
             with temporary.open("wb") as file:
@@ -185,7 +188,7 @@ def _decoded(
         except DECODE_ERRORS as error:
             problem = mistake(error, decoder.type, "one JSON object per line")
             repair = _REPAIRS.get(path.name, "correct or delete this line")
-            if number == 1 and problem.endswith("got a list"):
+            if number == 1 and line.lstrip().startswith(b"["):
                 repair = _ONE_PER_LINE
             elif of_user and (isinstance(error, UnicodeDecodeError) or line.startswith(_UTF_16)):
                 problem, repair = "expected text in UTF-8, got another encoding", "save the file in UTF-8"

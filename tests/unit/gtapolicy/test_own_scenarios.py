@@ -274,6 +274,11 @@ TITLE = "title = \"f'{town()} Library'\""
             r"expected one of book, .+; did you mean book\?",
         ),
         (TITLE, 'title = "{town()} Library"', r"line 6: facts\.title: .+ write \"f'\{town\(\)\} Library'\""),
+        (
+            "[facts]",
+            "[facts]\nplace = \"'Oak'\"\nsign = \"'{place} Shop'\"",
+            r"sign: expected an f before .+'\{place\} Shop'",
+        ),
         ("between(3, 40)", "between(60, 20)", r"between: expected .+ the smaller one first, got 60 and 20"),
         ("between(3, 40)", "between(0.5, 9)", r"between: expected two whole numbers, .+ got 0\.5 and 9"),
         (

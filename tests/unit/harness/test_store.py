@@ -134,6 +134,21 @@ def test_a_json_array_is_told_from_json_lines(tmp_path: Path, indent: int | None
             list(read(path, Instance))
 
 
+def test_a_list_within_a_line_is_no_json_array(tmp_path: Path) -> None:
+    (path := tmp_path / "lines.jsonl").write_text('{"a": ["b"]}')
+    with pytest.raises(UserError, match=r"a.+: expected .+, got a list; correct this line"):
+        list(store.Lines(path, dict[str, int]))
+
+
+def test_only_files_are_replaced_and_links_stay(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("target")
+    store.write(tmp_path / "link", b"new")
+    assert (tmp_path / "link").is_symlink() and (tmp_path / "target").read_bytes() == b"new"
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(UserError, match=r"pipe: expected a file to replace, got a pipe or a device"):
+        store.write(tmp_path / "pipe", b"new")
+
+
 @pytest.mark.parametrize("end", ["", "\n", "\n\n", "\n \r\n\t\n"])
 def test_blank_lines_at_the_end_of_a_file_that_a_user_wrote_are_no_records(tmp_path: Path, end: str) -> None:
     (path := tmp_path / "lines.jsonl").write_text("1\n2" + end)
