@@ -107,7 +107,7 @@ def table(comparison: Comparison, width: int | None = None) -> str:
     columns = zip(*rows, strict=True)
     differing = {name for name, column in zip(TEXTS, columns, strict=False) if len({*column}) > 1}
     main = {*MAIN} | differing
-    shown, left_out = fitting_table(HEAD, rows, len(TEXTS), width, main, ("p", "n", "tuned", "base"))
+    shown, left_out = fitting_table(HEAD, rows, len(TEXTS), width, main, ("base", "tuned", "p", "n"))
     return "\n".join([shown, *([left_out_note(left_out)] if left_out else []), *notes(comparison, NAMED)])
 
 

@@ -10,8 +10,8 @@ from itertools import zip_longest
 from harness.text import printable
 
 GAP = "  "
-# No column becomes narrower than its title and these characters.
-NARROWEST = 6
+# A column of texts does not become narrower than its longest word, or than this many characters of it.
+LONG_WORD = 16
 
 
 def terminal_width() -> int | None:
@@ -27,10 +27,10 @@ def terminal_table(
     Texts are wrapped if the table is wider than `width` characters.
     """
     cells = [list(map(printable, row)) for row in (head, *rows)]
-    widths = _widths(cells)
+    widths, least = _widths(cells), _least_widths(cells, texts)
     excess = 0 if width is None else _total(widths) - width
     for _ in range(excess):
-        shrinkable = [i for i in range(texts) if widths[i] > max(len(head[i]), NARROWEST)]
+        shrinkable = [i for i in range(texts) if widths[i] > least[i]]
         if shrinkable:
             widths[max(shrinkable, key=widths.__getitem__)] -= 1
     align = [str.ljust] * texts + [str.rjust] * (len(head) - texts)
@@ -53,11 +53,11 @@ def fitting_table(
 ) -> tuple[str, list[str]]:
     """A table with as many columns as fit into this width, and the titles of the others.
 
-    It always has the `main` columns; those in `then` come before the rest.
+    It always has the `main` columns; those in `then` come before the rest. Texts are wrapped to fit more.
     """
     if width is None:
         return terminal_table(head, rows, texts), []
-    widths = _widths([list(map(printable, row)) for row in (head, *rows)])
+    widths = _least_widths([list(map(printable, row)) for row in (head, *rows)], texts)
     chosen = {i for i, name in enumerate(head) if name in main}
     for i in (*map(head.index, then), *range(len(head))):
         if _total([widths[j] for j in chosen | {i}]) <= width:
@@ -82,6 +82,16 @@ def left_out_note(titles: Collection[str]) -> str:
 
 def _widths(cells: Sequence[Sequence[str]]) -> list[int]:
     return [max(1, *map(len, column)) for column in zip(*cells, strict=True)]
+
+
+def _least_widths(cells: Sequence[Sequence[str]], texts: int) -> list[int]:
+    """The widths of the columns if the first `texts` of them are wrapped as much as they can be."""
+    widths = _widths(cells)
+    for i in range(texts):
+        title, *column = (row[i] for row in cells)
+        words = [word for text in column for word in textwrap.wrap(text, 1, break_long_words=False)]
+        widths[i] = max(len(title), min(max(map(len, words), default=1), LONG_WORD))
+    return widths
 
 
 def _total(widths: Sequence[int]) -> int:

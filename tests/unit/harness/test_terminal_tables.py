@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.report.text import NARROWEST, fitting_table, left_out_note, terminal_table
+from harness.report.text import LONG_WORD, fitting_table, left_out_note, terminal_table
 
 HEAD = ("run", "variant", "score (%)", "n", "failed")
 ROWS = [("hf:a/long-name", "internalized", "9.5", "400", "0"), ("b", "override", "100.0", "4", "12")]
@@ -24,7 +24,7 @@ def test_texts_are_left_aligned_and_figures_right_aligned() -> None:
 @given(st.integers(20, 80))
 def test_wrapping_loses_nothing_and_keeps_titles_and_figures_whole(width: int) -> None:
     head, *lines = terminal_table(HEAD, ROWS, 2, width).splitlines()
-    narrowest = NARROWEST + len("variant") + len("score (%)") + len("400") + len("failed") + 4 * 2
+    narrowest = len("hf:a/long-") + len("internalized") + len("score (%)") + len("400") + len("failed") + 4 * 2
     assert max(map(len, [head, *lines])) <= max(width, narrowest)
     assert re.split(" {2,}", head) == list(HEAD)
     variant, score = head.index("variant"), head.index("score")
@@ -33,13 +33,19 @@ def test_wrapping_loses_nothing_and_keeps_titles_and_figures_whole(width: int) -
     assert [figures for line in lines if (figures := line[score:].split())] == [[*row[2:]] for row in ROWS]
 
 
+@given(st.lists(st.text("abc", min_size=1, max_size=LONG_WORD), min_size=1), st.integers(1, 40))
+def test_words_are_kept_whole(words: list[str], width: int) -> None:
+    table = terminal_table(("name", "n"), [(" ".join(words), "1")], 1, width)
+    assert [word for line in table.splitlines()[1:] for word in line.split() if word != "1"] == words
+
+
 @pytest.mark.parametrize(
     ("width", "titles"),
     [
         (None, HEAD),
-        (52, HEAD),
-        (51, ("run", "variant", "score (%)", "failed")),
-        (43, ("run", "score (%)", "n", "failed")),
+        (48, HEAD),
+        (47, ("run", "variant", "score (%)", "failed")),
+        (42, ("run", "score (%)", "n", "failed")),
         (10, ("run", "score (%)")),
     ],
 )
