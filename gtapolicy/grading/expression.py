@@ -18,7 +18,7 @@ from typing import Any
 
 from simpleeval import InvalidExpression, SimpleEval
 
-from harness.text import reason
+from harness.text import reason, short
 
 MAX_CHARACTERS = 500
 # Largest size of an integer, including intermediate results.
@@ -42,6 +42,8 @@ def evaluate(text: str) -> Number:
         raise ExpressionError(f"expected at most {MAX_CHARACTERS} characters, got {len(text)}")
     try:
         return _number(_ArithmeticEval().eval(re.sub(r"\bmath\s*\.\s*", "", text)))
+    except SyntaxError as error:
+        raise ExpressionError(f"expected arithmetic, got {short(text)!r}: {error.msg}") from error
     except ERRORS as error:
         raise ExpressionError(reason(error)) from error
 

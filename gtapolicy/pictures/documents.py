@@ -21,26 +21,38 @@ from harness.errors import UserError
 LIBRARY = Path(__file__).with_name("templates") / "document.typ"
 # Typst takes the characters that a document's font lacks from this one.
 FALLBACK = "DejaVuSans.ttf"
+# What Typst writes in an SVG.
+LETTER = "<use xlink:href="
+SIZE = re.compile(r'width="([\d.]+)pt" height="([\d.]+)pt"')
 
 
 def document(template: Path, values: Mapping[str, object]) -> Drawing:
     """The document of a template. Raises UserError with the message of Typst if it cannot be typeset."""
     inputs = {"data": json.dumps(values, allow_nan=False), "library": LIBRARY.as_posix()}
-    compiler = typst.Compiler(template, root="/", font_paths=_fonts(), sys_inputs=inputs)
+    compiler = functools.partial(typst.Compiler, template, root="/", font_paths=_fonts())
 
     def paint(scale: float) -> Image.Image:
-        page = compiler.compile(format="png", ppi=72 * scale)
-        if not isinstance(page, bytes):
-            raise UserError(f"{template}: expected a template with one page, got several or none")
+        page = compiler(sys_inputs=inputs).compile(format="png", ppi=72 * scale)
+        assert isinstance(page, bytes)
         return Image.open(io.BytesIO(page)).convert("RGBA")
 
+    # With invisible lines, so that all letters that remain are of texts outside of lines.
+    invisible = compiler(sys_inputs=inputs | {"invisible": ""})
     try:
-        width, height = paint(1).size
-        found = json.loads(compiler.query("<line>", field="value"))
+        page = invisible.compile(format="svg")
+        found = json.loads(invisible.query("<line>", field="value"))
     except typst.TypstError as error:
         if failed := re.fullmatch(r"assertion failed: (?:(\w+): )?(.+)", error.message, re.DOTALL):
             raise CannotShow(failed[2], key=failed[1] or "") from None
-        raise UserError(f"{template}: cannot be typeset with these values: {error.message}") from None
+        line = re.search(rf"{re.escape(template.name)}:(\d+)", error.diagnostic)
+        where = f"{template}, line {line[1]}" if line else str(template)
+        raise UserError(f"{where}: cannot be typeset with these values: {error.message}") from None
+    if not isinstance(page, bytes):
+        raise UserError(f"{template}: expected a template with one page, got several or none")
+    svg = page.decode()
+    if LETTER in svg:
+        raise UserError(f"{template}: expected all texts in line(...), because OCR does not read others")
+    width, height = (round(float(size)) for size in SIZE.findall(svg)[0])
     lines, boxes = [], {}
     for line, end in zip(found[::2], found[1::2], strict=True):
         check_glyphs(line["text"], FALLBACK)

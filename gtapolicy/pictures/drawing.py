@@ -76,10 +76,14 @@ def check(drawing: Drawing) -> None:
         )
     if width > MOST_WIDTH or height > MOST_HEIGHT:
         problem = f"a picture of at most {MOST_WIDTH} x {MOST_HEIGHT} pixels, not {width:.0f} x {height:.0f}"
-        if not lines:
-            raise UserError(f"expected {problem}")
-        widest = max(lines, key=lambda line: line.box.x2 - line.box.x1)
-        refuse((widest if width > MOST_WIDTH else lines[-1]).text, f"shorter or fewer texts, for {problem}")
+        # How much of the side that is too long each text fills, or how far down it is.
+        fills = {
+            text: (box.x2 - box.x1) / width if width > MOST_WIDTH else box.y2 / height for text, box in lines
+        }
+        largest = max(fills, key=fills.__getitem__, default="")
+        if fills.get(largest, 0) < 0.5:
+            raise UserError(f"expected {problem}; its template sets the size")
+        refuse(largest, f"shorter or fewer texts, for {problem}")
 
     boxes = [box for boxes in drawing.boxes.values() for box in boxes]
     for text, box in lines:

@@ -36,7 +36,17 @@ def nearest(name: object, known: Iterable[str]) -> str:
     return f"; did you mean {similar[0]}?" if similar else ""
 
 
+# What Python says of a call with wrong arguments, and how it is said here.
+OF_CALLS = {
+    r"(\w+)\(\) takes .*positional arguments? but .*": r"too many values in \1(...)",
+    r"(\w+)\(\) missing .* arguments?: (.+)": r"\1(...) needs also \2",
+    r"(\w+)\(\) got an unexpected keyword argument (.+)": r"\1(...) has no \2",
+}
+
+
 def in_words(error: Exception) -> str:
     """What an exception of Python says, without the names of classes."""
     text = re.sub(r"[\w.<>]+\.(?=\w+\(\))", "", printable(str(error)))
+    for pattern, words in OF_CALLS.items():
+        text = re.sub(pattern, words, text)
     return f"there is no {text}" if isinstance(error, KeyError) else text

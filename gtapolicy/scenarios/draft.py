@@ -94,11 +94,11 @@ def _draw_facts(scenario: Scenario, evaluator: Evaluator, rng: Random, numbers: 
     for _ in range(ATTEMPTS):
         number = rng.choice(numbers)
         tables = {"facts": scenario.facts, f"question.{number}.facts": scenario.question[number].facts}
+        evaluator.fields = {name: f"{table}.{name}" for table, facts in tables.items() for name in facts}
         try:
             for table, facts in tables.items():
                 for name, value in facts.items():
-                    evaluator.fields[name] = field = f"{table}.{name}"
-                    with _reported(scenario, field):
+                    with _reported(scenario, f"{table}.{name}"):
                         evaluator.names[name] = evaluator.value(value)
             with _reported(scenario, "require"):
                 if all(evaluator.value(condition) for condition in scenario.require):

@@ -50,7 +50,7 @@ class Evaluator(EvalWithCompoundTypes):  # type: ignore[misc]
     def __init__(self, rng: Random) -> None:
         own = {"fill": self.text, "towns": self.towns, **dict.fromkeys(OF_STEPS, _only_in_steps)}
         super().__init__(functions={**FUNCTIONS, **draws(rng), **own}, names=dict(word_lists()))
-        # The field of each fact, such as facts.rows.
+        # The field of each fact, such as facts.rows, also of those that are not drawn yet.
         self.fields: dict[str, str] = {}
         for name, phrase in word_lists()["phrases"].items():
             self.functions[name] = functools.partial(self.text, phrase)
@@ -78,6 +78,8 @@ class Evaluator(EvalWithCompoundTypes):  # type: ignore[misc]
             name = error.name if isinstance(error, NameNotDefined) else error.func_name
             other = "; define it above, under [facts]" + (f", or {for_text}" if for_text else "")
             advice = nearest(name, [*self.names, *self.functions]) or other
+            if name in self.fields:
+                advice = " yet; move it above this line"
             raise UserError(
                 f"expected an expression, got {expression!r}: {name} is not defined{advice}"
             ) from None

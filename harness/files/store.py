@@ -143,7 +143,8 @@ def decoded(path: Path, data: bytes, type_: type[T]) -> T:
 def read_toml(path: Path, type_: type[T]) -> T:
     """A TOML file's content as this type. UserError names the file and the line or field that is wrong."""
     try:
-        text = path.read_text(encoding="utf-8")
+        # Some editors of Windows write a mark at the beginning.
+        text = path.read_text(encoding="utf-8-sig")
         # The time to parse a key grows with the square of its depth.
         if _DEEP_KEY.search(text):
             raise ValueError("a key is nested too deeply")

@@ -199,6 +199,11 @@ def test_a_mistake_in_a_toml_file_is_explained_in_its_words(tmp_path: Path, text
     assert str(error.value) == f"{path}: {message}"
 
 
+def test_a_toml_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    (path := tmp_path / "table.toml").write_text("names = {}", encoding="utf-8-sig")
+    assert store.read_toml(path, Table) == Table()
+
+
 def test_a_folder_instead_of_a_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="expected a file with one JSON object per line, got a folder"):
         list(store.read_lines(tmp_path, Instance))

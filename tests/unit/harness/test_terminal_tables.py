@@ -24,7 +24,9 @@ def test_texts_are_left_aligned_and_figures_right_aligned() -> None:
 @given(st.integers(20, 80))
 def test_wrapping_loses_nothing_and_keeps_titles_and_figures_whole(width: int) -> None:
     head, *lines = terminal_table(HEAD, ROWS, 2, width).splitlines()
-    narrowest = len("hf:a/long-") + len("internalized") + len("score (%)") + len("400") + len("failed") + 4 * 2
+    narrowest = (
+        len("hf:a/long-") + len("internalized") + len("score (%)") + len("400") + len("failed") + 4 * 2
+    )
     assert max(map(len, [head, *lines])) <= max(width, narrowest)
     assert re.split(" {2,}", head) == list(HEAD)
     variant, score = head.index("variant"), head.index("score")
