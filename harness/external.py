@@ -63,6 +63,8 @@ class ResponseLine(msgspec.Struct):
         if (self.text is None) == (self.error is None):
             got = "neither" if self.text is None else "both"
             raise ValueError(f"expected a text or else an error, got {got}")
+        if self.error == "":
+            raise ValueError("expected the reason as error, got an empty text")
 
     def response(self, prompt: Prompt, digest: str) -> Response:
         values = {name: getattr(self, name) for name in self.__struct_fields__ if name != "id"}
@@ -159,7 +161,8 @@ def score_responses(
     `source` names where the lines come from, for errors. Raises UserError if ids are unknown, repeated or
     missing, or if `out` contains other responses.
     """
-    model = f"{EXTERNAL}:{request.model}"
+    # A report shows the model with the prefix.
+    model = f"{EXTERNAL}:{request.model.removeprefix(f'{EXTERNAL}:')}"
     asked = EvalRequest(model, Sampling(**asdict(request.sampling)), **_shared(request), batch_check=False)
     numbers = _line_numbers(benchmark, requested_prompts(benchmark, request), lines, source)
     for _, stored in store.Log(out / RESPONSES, Response).scan():

@@ -97,7 +97,7 @@ def test_the_scored_run_is_like_one_of_eval(
     figures = {board.key.variant: f for board, f in submit(boards, out).entries}
     assert figures["override"].mean == 1 and figures["override"].prompts_known
     # The same command again scores the same run; other responses need another folder.
-    assert harness(*command).returncode == 0
+    assert harness(*command, "--model", "external:mine").returncode == 0
     write(file, [line | {"text": "other"} for line in answered])
     refused = harness(*command)
     assert refused.returncode == 2 and "another response to" in refused.stderr
@@ -113,6 +113,10 @@ WRONG: dict[str, tuple[Callable[[Lines], Lines], str]] = {
     "no text": (
         lambda lines: [{"id": lines[0]["id"]}, *lines],
         "line 1: expected a text or else an error, got neither",
+    ),
+    "no reason": (
+        lambda lines: [{"id": lines[0]["id"], "error": ""}, *lines],
+        "line 1: expected the reason as error, got an empty text",
     ),
     "empty": (lambda lines: lines[:0], "expected one response to each of 36 prompts, but it is empty"),
     "a list": (
