@@ -4,6 +4,7 @@ A recipe file states only what differs from the scale, which has the hyperparame
 either kind may name another one as `extends`. Later values win: scale, extended recipe, recipe, command line.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -157,6 +158,8 @@ class RlSettings:
             )
         if not 0 < self.top_p <= 1:
             raise UserError(f"top_p: expected above 0 and at most 1, got {self.top_p}")
+        if self.dual_clip is not None and self.cispo:
+            raise UserError(f"dual_clip: expected no value with cispo, which has none, got {self.dual_clip}")
         # At most 1.3 would also clip positive advantages, whose ratio counts up to 1.3 (GRPO).
         if self.dual_clip is not None and not self.dual_clip > 1.3:
             raise UserError(f"dual_clip: expected above 1.3 or no value, got {self.dual_clip}")
@@ -174,12 +177,13 @@ class TrainingData:
     benchmark: Path
     # Folder of `trimpi cot`, for stages that learn from chains of thought.
     cot: Path | None = None
-    # Share of the sequences among all benchmarks; None takes every sequence of each benchmark.
+    # Share of the sequences among all benchmarks. An epoch then has each sequence at least once, and repeats
+    # those of some benchmarks. None takes each sequence once.
     weight: float | None = None
 
     def __post_init__(self) -> None:
-        if self.weight is not None and self.weight <= 0:
-            raise UserError(f"weight: expected above 0, got {self.weight}")
+        if self.weight is not None and not 0 < self.weight < math.inf:
+            raise UserError(f"weight: expected a number above 0, got {self.weight}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,8 +217,11 @@ class Recipe:
         _require(self, "save_steps")
         _require(self, *(name for name in ("min_pixels", "max_pixels") if getattr(self, name) is not None))
         for name in self.report_to:
-            if find_spec(name) is None:
-                raise UserError(f"report_to: {name!r} is not installed; run: pip install {name}")
+            if not name.isidentifier() or find_spec(name) is None:
+                raise UserError(
+                    "report_to: expected installed packages that transformers logs to, such as tensorboard, "
+                    f"wandb or trackio, got {name!r}; write [] to log only to log.jsonl"
+                )
         if not self.stages or len(set(self.stages)) < len(self.stages):
             raise UserError(f"stages: expected one or more, each once, got {list(self.stages)}")
         if not self.data:

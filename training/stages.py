@@ -21,6 +21,7 @@ from typing import Any, cast
 
 import torch
 from transformers import TrainerCallback
+from transformers.integrations.integration_utils import INTEGRATION_TO_CALLBACK
 from transformers.utils import logging
 from trl import SFTConfig
 
@@ -50,14 +51,12 @@ logging.disable_progress_bar()
 COMPLETE = ".complete"
 TRAINED = "trained"
 
-# Fields of SFTConfig that would have no effect, because the collator decides, or a wrong one, besides those
-# that follow from settings of a recipe.
+# Fields of SFTConfig that a recipe may not set: the collator and the loss replace them. `make_config` refuses
+# more, such as those that other settings of the recipe determine.
 MANAGED = (
     *("max_length", "truncation_mode", "pad_to_multiple_of", "completion_only_loss", "assistant_only_loss"),
     *("chat_template_path", "eos_token", "pad_token", "dataset_text_field", "dataset_kwargs"),
-    *("loss_type", "label_smoothing_factor", "average_tokens_across_devices", "logging_strategy"),
-    *("eval_strategy", "eval_on_start", "load_best_model_at_end", "resume_from_checkpoint"),
-    *("model_init_kwargs", "trust_remote_code", "auto_find_batch_size", "save_only_model"),
+    *("loss_type", "label_smoothing_factor", "average_tokens_across_devices", "trust_remote_code"),
 )
 
 
@@ -167,7 +166,7 @@ def trainer_arguments(recipe: Recipe, work: Path) -> dict[str, Any]:
         "logging_steps": 1,
         # The filter would report the last finite loss in place of one that is not finite.
         "logging_nan_inf_filter": False,
-        "report_to": list(recipe.report_to),
+        "report_to": _loggers(recipe),
         "run_name": f"{work.parent.name}{work.name}",
         "disable_tqdm": True,
         # The collator needs the id of each row, and the rewards its instance.
@@ -176,6 +175,14 @@ def trainer_arguments(recipe: Recipe, work: Path) -> dict[str, Any]:
         "bf16": torch.cuda.is_available(),
         "use_cpu": not torch.cuda.is_available(),
     }
+
+
+def _loggers(recipe: Recipe) -> list[str]:
+    """Where transformers logs. Raises UserError if it does not know one of them."""
+    if unknown := [name for name in recipe.report_to if name not in INTEGRATION_TO_CALLBACK]:
+        known = ", ".join(sorted(INTEGRATION_TO_CALLBACK))
+        raise UserError(f"report_to: expected some of {known}, got {unknown[0]!r}")
+    return list(recipe.report_to)
 
 
 def sft_arguments(settings: SftSettings) -> dict[str, Any]:

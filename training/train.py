@@ -30,6 +30,10 @@ from training.sequences.dataset import SPLIT, Mixture
 # The flags that set the fields of a request which have other names.
 FLAGS = {"recipe.name": "recipe", "benchmark": "data", "digest": "data", "chains": "cot", "cot_sha256": "cot"}
 RECIPE_FILE, LOCK = "recipe.json", ".lock"
+# Settings of a recipe that affect each stage and may change between two stages.
+COMMON = ("gradient_checkpointing", "attention", "freeze_vision")
+# Tables of a stage whose keys are the user's choice.
+TABLES = ("rows", "trl")
 PACKAGES = ("torch", "transformers", "trl", "peft", "accelerate", "datasets")
 
 
@@ -210,6 +214,13 @@ def reserve_run(run: Path, recipe: Recipe, data: tuple[Json, ...]) -> None:
         if not (run / stage / RECORD_FILE).exists()
         and _stage_settings(stored, stage) != _stage_settings(requested, stage)
     ]
+    for stage in recipe.stages:
+        # `reserve` takes a new key for one that an earlier version did not store.
+        if stage not in changed and _tables(stored, stage) != _tables(requested, stage):
+            raise UserError(
+                f"{run}: {stage} is trained with {_tables(stored, stage) or 'no tables'}, but "
+                f"{_tables(requested, stage) or 'none'} was requested; name another folder for a new run"
+            )
     # `reserve` refuses any difference, so these stages are compared with their stored settings.
     comparable = requested
     for stage in changed:
@@ -226,6 +237,11 @@ def reserve_run(run: Path, recipe: Recipe, data: tuple[Json, ...]) -> None:
         store.write_json(run / RECIPE_FILE, request)
 
 
+def _tables(recipe: Mapping[str, Any], stage: Stage) -> dict[str, Any]:
+    settings = (recipe["rl"] if stage == "rl" else recipe["sft"].get(stage)) or {}
+    return {name: settings[name] for name in TABLES if settings.get(name)}
+
+
 def _keys_as_typed(settings: Mapping[str, Any], parent: str = "") -> Iterator[tuple[str, str]]:
     """The path of each setting in recipe.json, and its key in a recipe file, such as rl.prompts."""
     for name, value in settings.items():
@@ -239,6 +255,11 @@ def _keys_as_typed(settings: Mapping[str, Any], parent: str = "") -> Iterator[tu
 def _stage_settings(recipe: dict[str, Any], stage: Stage) -> dict[str, Any]:
     """The part of recipe.json that affects one stage."""
     settings = {"rl": recipe["rl"]} if stage == "rl" else {"sft": {stage: recipe["sft"].get(stage)}}
-    names = ("save_steps", "gradient_checkpointing", "attention", "freeze_vision")
+    return settings | {name: recipe.get(name) for name in ("save_steps", *COMMON)}
+
+
+def common_settings(run: Path) -> dict[str, Any]:
+    """The settings of a run that affect the weights after every stage, besides base, data and seed."""
+    recipe = store.read_json(run / RECIPE_FILE, dict[str, Any])["recipe"]
     # The recipe.json of an earlier version does not have all of them.
-    return settings | {name: recipe.get(name) for name in names}
+    return {name: recipe.get(name) for name in (*COMMON, "min_pixels", "max_pixels")}

@@ -7,6 +7,9 @@ from typing import NamedTuple
 
 from harness.stats.intervals import t_quantile
 
+# Differences closer than this are equal: scores are stored with six digits, and one question in n is 1/n.
+EQUAL = 1e-5
+
 
 class Difference(NamedTuple):
     """The mean of paired differences with its 95 % interval, and the two-sided p-value of a mean of 0."""
@@ -21,7 +24,7 @@ class Difference(NamedTuple):
 def paired(differences: Sequence[float]) -> Difference | None:
     """Student's paired t-test. None if there are fewer than two differences, or if all are equal."""
     n = len(differences)
-    if n < 2 or len(set(differences)) == 1:
+    if n < 2 or max(differences) - min(differences) < EQUAL:
         return None
     mean, error = fmean(differences), stdev(differences) / math.sqrt(n)
     half = t_quantile(n - 1) * error

@@ -38,6 +38,8 @@ CACHE = 2 * LAYERS * KEY_VALUE * 2
 # The scale paper-clevr; the tokens are assumptions: a long policy with pictures, a question with one picture.
 POLICY_TOKENS, QUESTION_TOKENS, NEW_TOKENS, CHAIN_TOKENS = 2500, 300, 2048, 500
 RESPONSES = 384 * 8
+# One process samples so many at a time (training/rl/shared_prefix.py), sharded ones all of theirs.
+ROWS_OF_ONE_PROCESS = 64
 # Share of the GPU that vLLM may use (rl.vllm = "colocate").
 VLLM_SHARE = 0.4
 
@@ -58,14 +60,19 @@ def activations(rows: int, tokens: int) -> float:
 
 
 def cache(gpus: int) -> float:
-    """Keys and values of all responses of a rollout batch, half of them with the policy: generate()."""
+    """Keys and values of what generate() samples at a time, half of it with the policy."""
+    rows = ROWS_OF_ONE_PROCESS if gpus == 1 else RESPONSES / gpus
+    return rows * cache_of_response()
+
+
+def cache_of_response() -> float:
     prompt = (POLICY_TOKENS + 2 * QUESTION_TOKENS) / 2
-    return RESPONSES / gpus * (prompt + NEW_TOKENS) * CACHE
+    return (prompt + NEW_TOKENS) * CACHE
 
 
 def rows_of_generate(gpus: int) -> float:
     """How many responses per GPU fit when generate() samples them."""
-    return (USABLE * GB - state(WEIGHTS, gpus) - working(WEIGHTS, gpus)) / (cache(gpus) * gpus / RESPONSES)
+    return (USABLE * GB - state(WEIGHTS, gpus) - working(WEIGHTS, gpus)) / cache_of_response()
 
 
 def plan(gpus: int) -> dict[str, float]:

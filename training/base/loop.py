@@ -123,8 +123,10 @@ class _Trainer:
             self.progress = Progress(**state["at"])
             self.optimizer.load(state["optimizer"])
         with Bar(total=round(self.config.seconds), initial=round(self.progress.seconds), unit="s") as bar:
-            while self.progress.seconds < self.config.seconds:
-                self._train_stage(self.config.selected[self.progress.stage], bar)
+            stages = self.config.selected
+            # The last stage may reach its targets before the time is up.
+            while self.progress.stage < len(stages) and self.progress.seconds < self.config.seconds:
+                self._train_stage(stages[self.progress.stage], bar)
 
     def _train_stage(self, stage: CurriculumStage, bar: Any) -> None:
         bar.set_description_str(stage.name)

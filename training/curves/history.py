@@ -9,6 +9,7 @@ A killed session has logged steps after its last checkpoint. The next session re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 
@@ -18,6 +19,8 @@ from harness.files.kinds import TRAINING
 
 # RECORD_FILE (training.train.TrainingRecord) is in the folder of the run and of each finished stage.
 LOG, RECORD_FILE = "log.jsonl", TRAINING
+# More cannot be shown as hours, minutes and seconds.
+MOST_SECONDS = 1e12
 # By metric. None if the value was not a finite number.
 MetricValues = dict[str, float | None]
 
@@ -30,7 +33,7 @@ class LogEntry(msgspec.Struct, frozen=True, omit_defaults=True):
     # Number of steps of the stage.
     of: int = 0
     # Since the stage began, summed over its sessions.
-    seconds: float = 0.0
+    seconds: Annotated[float, msgspec.Meta(ge=0, le=MOST_SECONDS)] = 0.0
     values: MetricValues = {}
     # The step from which the session resumed; 0 if it started the stage.
     resumed: int | None = None

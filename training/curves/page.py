@@ -11,6 +11,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 from jinja2 import PackageLoader, Template
 from markupsafe import Markup
 
@@ -35,6 +36,14 @@ WINDOWS = 20
 MAX_DOTS = 25
 # With more values than this, a plot shows their range instead of each value.
 MAX_VALUES = 400
+
+
+class Shown(msgspec.Struct):
+    """What the page reads in training.json. It lists all other fields as they are."""
+
+    recipe: str | None = None
+    base: str | None = None
+    data: list[dict[str, Any]] = []
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +118,10 @@ def _labels(runs: Sequence[Path]) -> list[str]:
 
 def _read_run(path: Path, label: str) -> TrainingRun:
     stages, record = read_history(path), path / RECORD_FILE
-    training = store.read_json(record, dict[str, Any]) if record.exists() else {}
+    training = {}
+    if record.exists():
+        store.read_json(record, Shown)  # raises UserError for a record that the page cannot show
+        training = store.read_json(record, dict[str, Any])
     return TrainingRun(label, training, stages)
 
 

@@ -1,8 +1,9 @@
 """Dynamic sampling (DAPO, as in EasyR1): fills a rollout batch with groups that can be learned from.
 
-The advantage of a response is its reward minus the mean of its group, so nothing is learned from a group in
-which all responses are right or all are wrong. A try samples a whole rollout batch. The useful groups of the
-first try keep their places. Those of later tries fill the other places in order, until the batch is full:
+The advantage of a response is its reward minus the mean of its group, divided by their standard deviation, so
+nothing is learned from a group in which all responses are right or all are wrong. A try samples a whole
+rollout batch. The useful groups of the first try keep their places. Those of later tries fill the other
+places in order, until the batch is full:
 
     try 1    group 0 useful    1 -         2 -         3 useful    places 1 and 2 are empty
     try 2    group 0 -         1 -         2 useful    3 -         group 2 fills place 1

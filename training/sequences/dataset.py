@@ -187,12 +187,14 @@ def rows_to_check(dataset: Any, characters: Callable[[int, str], int]) -> list[d
 def sequences_per_epoch(counts: Sequence[int], weights: Sequence[float | None]) -> list[int]:
     """How many sequences an epoch takes from each benchmark.
 
-    Without weights it takes all of them. With weights the total stays the same and is divided in proportion.
+    Without weights it takes each once. With weights it takes each at least once, and as often as the weights
+    of the benchmarks require.
     """
     given = [weight for weight in weights if weight is not None]
     if not given:
         return list(counts)
-    return [max(1, round(sum(counts) * weight / sum(given))) for weight in given]
+    unit = max(count / weight for count, weight in zip(counts, given, strict=True))
+    return [round(unit * weight) for weight in given]
 
 
 def _read_chains(data: TrainingData, benchmark: Benchmark) -> dict[str, str]:

@@ -26,7 +26,7 @@ from training.sweep import grid
 from training.sweep.checks import read
 from training.sweep.coverage import accuracy_by_coverage
 from training.sweep.grid import COVERAGE, SWEEP, Cell, Sweep
-from training.train import TrainingRecord, provenance, reserve_run, train
+from training.train import RECIPE_FILE, TrainingRecord, common_settings, provenance, reserve_run, train
 
 # A value is named at once; the rest of the chain is not needed.
 CLOZE_TOKENS = 24
@@ -91,6 +91,9 @@ def link_shared_stages(recipe: Recipe, run: Path, others: Sequence[Path]) -> Non
     """
     data = tuple(provenance(recipe))
     reserve_run(run, recipe, data)
+    ours = common_settings(run)
+    begun = (other for other in others if (other / RECIPE_FILE).exists())
+    others = [other for other in begun if common_settings(other) == ours]
     wanted = [(stage, asdict(recipe.rl if stage == "rl" else recipe.sft[stage])) for stage in recipe.stages]  # type: ignore[arg-type]
     for index, stage in enumerate(recipe.stages):
         if (run / stage / RECORD_FILE).exists():

@@ -18,6 +18,8 @@ from training.sweep.grid import (
     Sweep,
     bases_of,
     cells,
+    recipe,
+    slug,
 )
 
 
@@ -34,6 +36,11 @@ def read(file: Path) -> Sweep:
         raise UserError(f"{file}: scoring.{error}") from None
     for grid in sweep.grids:
         _check_grid(grid, sweep, f"{file}, {grid.title}")
+    if len({slug(grid.title) for grid in sweep.grids}) < len(sweep.grids):
+        raise UserError(f"{file}: expected titles of grids that differ in letters and digits, got equal ones")
+    for name, method in sweep.methods.items():
+        if method.chains is not None and method.chains < 1:
+            raise UserError(f"{file}: methods.{name}.chains: expected 1 or more, got {method.chains}")
     if unused := sweep.methods.keys() - {name for grid in sweep.grids for name in grid.methods}:
         raise UserError(
             f"{file}: expected every method in a grid, got {min(unused)} in none; add or remove it"
@@ -42,10 +49,20 @@ def read(file: Path) -> Sweep:
     for cell in cells(sweep):  # loads every recipe and so checks it
         if folders.setdefault(cell.folder, cell) != cell:
             raise UserError(
-                f"{file}: methods.{cell.method}.chains: expected grids with the same chains and cover, to "
-                "which its scores refer, got different ones; give it another name in one of them"
+                f"{file}: methods.{cell.method}: it has chains of its own, and the first chains and cover of "
+                "its grid say which answers count as covered. Two of its grids differ in them; give the "
+                "method another name in one of them"
             )
+        if cell.seed is not None:
+            _check_teacher(recipe(sweep, cell), f"{file}: methods.{cell.method}")
     return sweep
+
+
+def _check_teacher(of_cell: config.Recipe, where: str) -> None:
+    """Refuses a teacher that a cell would look for in the sweep's folder."""
+    model = of_cell.rl.teacher.model if of_cell.rl and of_cell.rl.teacher else ""
+    if Path(model).exists() and model and not Path(model).is_absolute():
+        raise UserError(f"{where}: teacher.model: expected an absolute path, got {model}")
 
 
 def _check_names(sweep: Sweep, file: Path) -> None:
@@ -71,7 +88,7 @@ def _check_names(sweep: Sweep, file: Path) -> None:
 
 
 def _check_paths(sweep: Sweep, file: Path) -> None:
-    """Refuses relative paths of recipes and scales, which cells would look for in the sweep's folder."""
+    """Refuses relative paths, which cells would look for in the sweep's folder."""
     recipes = {f"methods.{name}.recipe": method.recipe or "" for name, method in sweep.methods.items()}
     for key, path in {"scale": sweep.scale, **recipes}.items():
         if path.endswith(".toml") and not Path(path).is_absolute():
@@ -96,6 +113,9 @@ def _check_grid(grid: Grid, sweep: Sweep, where: str) -> None:
         raise UserError(f"{where}: bases: expected one along {grid.along!r}, got {len(names)}")
     if grid.along != "methods" and any("+" in mixture for mixture in grid.benchmarks):
         raise UserError(f"{where}: expected no mixtures along {grid.along!r}, got one")
+    for chains in grid.chains:
+        if chains < 1:
+            raise UserError(f"{where}: chains: expected 1 or more, got {chains}")
     for cover in grid.cover:
         if not 0 < cover <= 1:
             raise UserError(f"{where}: cover: expected shares above 0 and at most 1, got {cover:g}")

@@ -13,6 +13,7 @@ runs/BENCH/METHOD-cot48/NAME/seed0/.
 """
 
 import itertools
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -38,6 +39,11 @@ UNTRAINED = (BASE, *SCRIPTED)
 RESERVED = ("train", "test", "recall", "cloze")
 # Accuracies of a cell that learns from chains of thought (coverage.py).
 COVERAGE = "coverage.json"
+
+
+def slug(text: str) -> str:
+    """The letters and digits of a text, joined by hyphens: the name of a file."""
+    return re.sub(r"[^a-z0-9]+", "-", text.casefold()).strip("-")
 
 
 class TomlTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -30,13 +30,7 @@ PLAN, OUTCOME, RECORD = "plan.json", "outcome.json", "record.json"
 # Beginnings of the names of RL's metrics that are kept.
 KEPT = ("reward", "accuracy/", "groups/", "dynamic_sampling/")
 # Those of them that are kept for every update.
-CURVES = (
-    "accuracy/policy_free",
-    "reward",
-    "reward/policy_free",
-    "reward/policy_aware",
-    "groups/zero_variance",
-)
+CURVES = ("accuracy/policy_free", "reward/policy_free", "reward/policy_aware")
 DIGITS = 4
 
 

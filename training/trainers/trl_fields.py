@@ -13,6 +13,11 @@ import msgspec
 from harness.errors import UserError
 from harness.text import reason
 
+# Fields of every trainer that a recipe may not set, because it could not resume, log or score any more.
+OF_ALL_TRAINERS = (
+    *("logging_strategy", "eval_strategy", "eval_on_start", "load_best_model_at_end"),
+    *("resume_from_checkpoint", "auto_find_batch_size", "save_only_model", "model_init_kwargs"),
+)
 # What TRL and transformers raise for a value that they cannot use. Files and the GPU have other errors.
 REFUSALS = (ValueError, TypeError, AttributeError, ImportError)
 
@@ -29,7 +34,7 @@ def make_config(
     `managed` are the fields that follow from other settings of the recipe, or that would have no effect.
     Raises UserError for the first wrong field; `where` is the key of the table, such as "rl.trl".
     """
-    _check(fields, config_class, set(managed), where)
+    _check(fields, config_class, {*managed, *OF_ALL_TRAINERS}, where)
     try:
         return config_class(**{**arguments, **fields})
     except REFUSALS as error:

@@ -509,6 +509,15 @@ def test_a_part_trains_its_stages_from_the_checkpoint_of_the_part_before(
         replace(small_run, stages=("lost",))
 
 
+def test_a_run_ends_if_its_last_stage_reaches_its_targets_early(
+    small_run: curriculum.BaseConfig, tmp_path: Path
+) -> None:
+    for _ in range(2):
+        loop.train_base(tmp_path, replace(small_run, stages=("words",)))
+        log, _ = log_and_weights(tmp_path)
+        assert Counter(line["stage"] for line in log if line["loss"] is not None) == {"words": 2}
+
+
 def test_the_harness_loads_the_checkpoint_of_a_run(small_run: curriculum.BaseConfig, tmp_path: Path) -> None:
     loop.train_base(tmp_path / "run", small_run)
     _, weights = log_and_weights(tmp_path / "run")

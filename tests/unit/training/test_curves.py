@@ -94,13 +94,25 @@ def test_reading_a_log_does_not_change_it(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [(None, "no such file"), ('{"stage":"rl"}\n{"stage":3}\n', "line 2: stage: expected a text")],
+    [
+        (None, "no such file"),
+        ('{"stage":"rl"}\n{"stage":3}\n', "line 2: stage: expected a text"),
+        ('{"stage":"rl","seconds":1e300}\n{}\n', "line 1: seconds: expected a number of at most"),
+    ],
 )
 def test_an_unreadable_log_is_an_error(tmp_path: Path, text: str | None, message: str) -> None:
     if text is not None:
         (tmp_path / LOG).write_text(text)
     with pytest.raises(UserError, match=re.escape(message)):
         write_curves(tmp_path)
+
+
+@pytest.mark.parametrize("training", ['{"data": ["x"]}', '{"data": 3}', "[]"])
+def test_an_unreadable_training_record_is_an_error(tmp_path: Path, training: str) -> None:
+    folder = run(tmp_path, same_values("loss"))
+    (folder / RECORD_FILE).write_text(training)
+    with pytest.raises(UserError, match=r"training\.json: .*expected "):
+        write_curves(folder)
 
 
 def test_there_is_a_plot_for_each_logged_metric_and_no_other(tmp_path: Path) -> None:

@@ -288,6 +288,13 @@ def test_missing_and_failed_cells_are_marked(fake: FakeSweep) -> None:
     assert r"- `runs/t2/cot-sft-cot24/seed1`: step 3: the loss is nan \| lower it" in page
 
 
+def test_names_from_other_people_stay_in_the_folder_of_the_plots(fake: FakeSweep) -> None:
+    cell = fake.cell("t2", "cot-sft", 24, 0) | {"benchmarks": ["../../../t2"]}
+    fake.grid("methods", cell)
+    fake.end(cell, internalized=0.5)
+    assert "(results/table-2-t2.svg)" in fake.page()
+
+
 def test_rewards_of_both_kinds_of_rollouts_and_savings(fake: FakeSweep) -> None:
     cell = fake.cell("t2", "trimpi-poro-grpo", 24, 0)
     fake.grid("methods", cell)
@@ -301,8 +308,9 @@ def test_rewards_of_both_kinds_of_rollouts_and_savings(fake: FakeSweep) -> None:
     sweep = StoredSweep(fake.records())
     (method,) = sweep.rows(sweep.plan.grids[0].cells)
     curve = sweep.curve(method, "reward/policy_aware")
-    assert [mean.mean for _, mean in curve] == pytest.approx([0.1, 0.2, 0.5])
-    assert [seconds for seconds, _ in curve] == [810.0, 820.0, 830.0], "after two stages of 400 seconds"
+    assert [point.mean.mean for point in curve] == pytest.approx([0.1, 0.2, 0.5])
+    assert [point.seconds for point in curve] == [810.0, 820.0, 830.0], "after two stages of 400 seconds"
+    assert [point.update for point in curve] == [1, 2, 3]
 
 
 def test_a_benchmark_generated_for_each_seed_is_one_row(fake: FakeSweep) -> None:

@@ -20,7 +20,7 @@ from training.checkpoints.pixels import limit_pixels
 from training.cot.config import CotRequest
 from training.cot.generate import make_chains
 from training.sequences.dataset import Mixture
-from training.stages import make_trainer, sft_config
+from training.stages import make_trainer, sft_config, trainer_arguments
 from training.train import train
 
 CPU = torch.device("cpu")
@@ -145,6 +145,8 @@ def test_limits_that_a_processor_does_not_have_are_refused(checkpoint: Path) -> 
 
 def test_a_logger_that_is_not_installed_is_refused(checkpoint: Path) -> None:
     with pytest.raises(
-        UserError, match=r"^report_to: 'none_such' is not installed; run: pip install none_such"
+        UserError, match=r"^report_to: expected installed packages .+, got 'none_such'; write \[\]"
     ):
         load(checkpoint, report_to=["tensorboard", "none_such"])
+    with pytest.raises(UserError, match=r"^report_to: expected some of .*tensorboard.*, got 'json'"):
+        trainer_arguments(load(checkpoint, report_to=["json"]), Path())

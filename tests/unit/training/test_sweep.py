@@ -25,7 +25,7 @@ from training.sweep.checks import read
 from training.sweep.coverage import Coverage, accuracy_by_coverage
 from training.sweep.inputs import make_benchmarks
 from training.sweep.records import OUTCOME, CellRecord, Outcome, read_records
-from training.train import StageRecord, TrainingRecord, provenance
+from training.train import StageRecord, TrainingRecord, provenance, reserve_run
 
 GRID = """
 [[grids]]
@@ -146,16 +146,31 @@ def test_changes_of_a_method_override_those_of_the_sweep(tmp_path: Path) -> None
         (RUN.replace("[0, 1]", "[]"), "", "seeds: expected one or more, got none"),
         (RUN, 'methods.mine.recipe = "cot-sft"\n', "got mine in none"),
         (RUN + 'bases = ["best"]\n', "", "expected bases from base, got 'best'"),
+        (RUN + RUN, "", "expected titles of grids that differ"),
+        (RUN.replace("[2]", "[2, 0]"), "", "chains: expected 1 or more, got 0"),
+        (
+            RUN,
+            "methods.cot-sft-grpo.chains = -1\n",
+            r"methods.cot-sft-grpo.chains: expected 1 or more, got -1",
+        ),
         (RUN, "bases.weak = 'w'\n", "expected a base, or several by name in [bases], got both or neither"),
         (RUN + 'along = "chains"\n', "[bases]\na = 'a'\nb = 'b'\n", "bases: expected one along 'chains'"),
         (RUN, "[bases]\nseed1 = 'w'\n", "bases: expected names in lowercase letters"),
         (
-            RUN.replace("cot-sft-grpo", "own") + RUN.replace("cot-sft-grpo", "own").replace("[2]", "[4]"),
+            RUN.replace("cot-sft-grpo", "own")
+            + RUN.replace("cot-sft-grpo", "own")
+            .replace("[2]", "[4]")
+            .replace('title = "', 'title = "Other '),
             "methods.own = { recipe = 'cot-sft', chains = 8 }\n",
-            "methods.own.chains: expected grids with the same chains",
+            "Two of its grids differ in them; give the method another name",
         ),
         (RUN, "changes.rl.max_step = 2\n", "unknown key 'rl.max_step'"),
         (RUN, 'methods.cot-sft.recipe = "my.toml"\n', "cot-sft.recipe: expected a name or an absolute"),
+        (
+            RUN,
+            'methods.cot-sft-grpo.changes.rl.teacher = { method = "opcd", model = "tests" }\n',
+            "methods.cot-sft-grpo: teacher.model: expected an absolute path, got tests",
+        ),
         (RUN, 'scale = "my.toml"\n', "scale: expected a name or an absolute path, got my.toml"),
         (RUN, 'general.one.make = "true"\n', "one: expected a benchmark or a general benchmark, got both"),
         (RUN, 'general.all.make = "make {seed}"\n', "all: expected one for all seeds"),
@@ -463,9 +478,11 @@ def test_a_cell_waits_for_a_process_that_a_killed_sweep_left_behind(
 def trained(tmp_path: Path, text_folder: Path) -> Callable[..., Path]:
     """Creates the folder of a finished training run. Its weights are one byte."""
 
-    def make(name: str, method: str, seed: int = 0, **settings: float) -> Path:
-        recipe = load(method, "tiny", base="base", seed=seed, data=[{"benchmark": text_folder}])
+    def make(name: str, method: str, frozen: bool = False, seed: int = 0, **settings: float) -> Path:
+        data = [{"benchmark": text_folder}]
+        recipe = load(method, "tiny", base="base", seed=seed, data=data, freeze_vision=frozen)
         run, records = tmp_path / name, tuple[StageRecord, ...]()
+        reserve_run(run, recipe, tuple(provenance(recipe)))
         for stage in recipe.stages:
             stage_settings = asdict(recipe.sft[stage] if stage != "rl" else recipe.rl) | settings
             records = (*records, StageRecord(stage, "base", stage_settings, 3, None, 1.0, 1.0, 1, {}))
@@ -488,6 +505,7 @@ def test_finished_stages_are_linked_from_a_run_with_equal_settings(
         trained("seed", "vm-cpt-cot-sft", seed=1),
         trained("settings", "vm-cpt-cot-sft", epochs=9.0),
         trained("stages", "cot-sft"),
+        trained("frozen", "vm-cpt-cot-sft", frozen=True),
         trained("same", "vm-cpt-cot-sft"),
     ]
     recipe = load("trimpi-grpo", "tiny", base="base", data=[{"benchmark": text_folder}])
@@ -508,6 +526,7 @@ def test_nothing_is_linked_if_seed_or_settings_differ(
     others = [
         trained("seed", "cot-sft", seed=1),
         trained("settings", "cot-sft", epochs=9.0),
+        trained("frozen", "cot-sft", frozen=True),
         tmp_path / "none",
     ]
     recipe = load("cot-sft-grpo", "tiny", base="base", data=[{"benchmark": text_folder}])

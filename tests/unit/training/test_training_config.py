@@ -181,6 +181,11 @@ def test_errors_list_the_existing_names() -> None:
             "a",
             r"sft\.direct-sft\.epochs: .* but 7.0 was",
         ),
+        (
+            {"sft": {"direct-sft": {"trl": {"optim": "sgd"}}}},
+            "a",
+            ".*: direct-sft is trained with no tables, but {'trl': {'optim': 'sgd'}} was requested",
+        ),
     ],
 )
 def test_a_conflict_names_what_was_typed(

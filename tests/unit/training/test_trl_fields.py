@@ -31,6 +31,8 @@ def test_known_fields_are_kept(fields: dict[str, Any]) -> None:
             "TRL's SFTConfig, got an unknown name; use neftune_noise_alpha",
         ),
         ("seed", 1, "follows from the recipe's other settings or has no effect here; remove it"),
+        ("save_only_model", True, "remove it"),
+        ("logging_strategy", "no", "remove it"),
         ("neftune_noise_alpha", "five", "Expected `float | null`, got `str`; correct its value"),
     ],
 )

@@ -8,7 +8,8 @@
     sdar     A + w * sigmoid(GATE * d)              arXiv 2605.15155
 
 SDAR is published as a loss: w * sigmoid(GATE * d) * d is added to GRPO's, with no gradient through the gate.
-Only the student's log-probability has a gradient in it, so this is the advantage above.
+Only the student's log-probability has a gradient in it, so this is the advantage above while the ratio is 1.
+In later updates on the same batch (rl.updates), the advantage is weighted and clipped together with A.
 """
 
 import torch

@@ -124,7 +124,7 @@ class PerTokenTrainer(PolicyRolloutTrainer):
         self._metrics["train"][f"teacher/{settings.divergence}"].append(mean)
 
     def _mean_over_tokens(self, values_BT: torch.Tensor, inputs: dict[str, Any]) -> torch.Tensor:
-        """The mean that TRL's loss takes: of each response and then of all for GRPO, else of all tokens."""
+        """As TRL's losses: of each response and then of all with GRPO's, of all tokens with any other."""
         mask_BT: torch.Tensor = inputs["completion_mask"]
         passes: int = self.current_gradient_accumulation_steps
         sums_B = (values_BT * mask_BT).sum(1)

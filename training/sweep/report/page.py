@@ -1,6 +1,5 @@
 """`trimpi report`: the results of a sweep as Markdown with plots, next to the paper's results."""
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
@@ -11,7 +10,7 @@ from harness.files import store
 from harness.metrics.metric import DASH, Quantity, find
 from harness.records import Json
 from harness.report.text import escape_markdown, markdown_table
-from training.sweep.grid import BASE
+from training.sweep.grid import BASE, slug
 from training.sweep.records import GridPlan, Records
 from training.sweep.report import tables
 from training.sweep.report.comparisons import compare, comparison_tables
@@ -134,13 +133,13 @@ def grid_section(sweep: StoredSweep, grid: GridPlan) -> Blocks:
     for (mixture, benchmark, base), trained in ordered:
         mixed = f", trained on {' and '.join(mixture)} together" if len(mixture) > 1 else ""
         of_base, suffix = ("", "") if base == BASE else (f", base {base}", f"-{base}")
-        slug = f"{_slug(grid.title)}-{'-'.join(mixture)}{suffix}"
+        name = slug(f"{grid.title}-{'-'.join(mixture)}{suffix}")
         yield f"### {benchmark}: {sweep.plan.benchmarks[trained[0].data].kind}{mixed}{of_base}"
-        yield from _by_method(sweep, trained, f"{slug}-on-{benchmark}.svg" if mixed else f"{slug}.svg")
+        yield from _by_method(sweep, trained, f"{name}-on-{slug(benchmark)}.svg" if mixed else f"{name}.svg")
         # Rewards belong to the mixture, so they follow its last benchmark.
         if benchmark == mixture[-1]:
-            yield from _rewards(sweep, trained, f"{slug}-rewards.svg")
-            yield from _learning(sweep, trained, f"{slug}-learning.svg")
+            yield from _rewards(sweep, trained, f"{name}-rewards.svg")
+            yield from _learning(sweep, trained, f"{name}-learning.svg")
     yield from exploratory
 
 
@@ -176,7 +175,7 @@ def _rewards(sweep: StoredSweep, rows: Sequence[MethodRow], file: str) -> Iterat
     for name, row in _labeled(rows).items():
         for kind in ("aware", "free") if sweep.curve(row, "reward/policy_aware") else ():
             curve = sweep.curve(row, f"reward/policy_{kind}")
-            curves[f"{name}: policy-{kind}"] = {update: mean for update, (_, mean) in enumerate(curve, 1)}
+            curves[f"{name}: policy-{kind}"] = {point.update: point.mean for point in curve}
     if curves:
         description = f"Rewards of both kinds of rollouts, {' and '.join(rows[0].cell.benchmarks)}"
         yield PlotFile(file, description, plot_lines("update", "mean reward (%)", curves))
@@ -215,7 +214,7 @@ def _by_teacher(sweep: StoredSweep, grid: GridPlan, rows: Sequence[MethodRow]) -
         yield markdown_table(("internalized (%)", *heads.values()), body)
         drawn = {name: _teacher_points(line, shown) for name, line in lines.items()}
         if any(drawn.values()):
-            file = f"{_slug(grid.title)}-{benchmark}-teachers.svg"
+            file = f"{slug(f'{grid.title}-{benchmark}')}-teachers.svg"
             description = "Internalized accuracy over the accuracy of the teacher in context, by method"
             yield PlotFile(file, description, plot_teachers(drawn))
 
@@ -275,7 +274,7 @@ def _over_numbers(sweep: StoredSweep, grid: GridPlan, rows: Sequence[MethodRow])
         }
         means = {name: line for name, line in means.items() if line}
         svg = plot_lines(xlabel, "accuracy, internalized (%)", means, references, logarithmic=not by_depth)
-        yield PlotFile(f"{_slug(grid.title)}-{_slug(title)}.svg", f"Accuracy over {xlabel}: {title}", svg)
+        yield PlotFile(f"{slug(grid.title)}-{slug(title)}.svg", f"Accuracy over {xlabel}: {title}", svg)
 
 
 def _number_sections(
@@ -314,7 +313,3 @@ def _number_tables(lines: Mapping[str, Mapping[int, MethodRow]], heads: Mapping[
         gains = [[method, *map(gain.format, row)] for method, row in means.items() if any(row)]
         if gains:
             yield markdown_table((gain.title, *heads.values()), gains)
-
-
-def _slug(text: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "-", text.casefold()).strip("-")

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from harness.report.plots import STANDALONE, Drawing, Point, drawing, points
 from training.sweep.report.results import Curve, MethodRow, SeedMean
-from training.sweep.report.tables import VARIANTS
+from training.sweep.report.tables import DEPTH, MODEL, VARIANTS
 
 GREY = "#6b6b6b"
 DASHES = "dashed", "dotted", "dashdot"
@@ -51,7 +51,7 @@ def plot_methods(
         reported = [(y, row.cell.recipe) for y, row in enumerate(rows.values()) if row.cell.recipe in paper]
         if reported:
             ys, scores = [y for y, _ in reported], [paper[recipe] for _, recipe in reported]
-            label = "the paper, internalized (7B, N=6)"
+            label = f"the paper, internalized ({MODEL}, N={DEPTH})"
             axes.plot(scores, ys, "x", color=GREY, markersize=6, label=label)
         for (name, value), dashes in zip(references.items(), cycle(DASHES)):
             axes.axvline(100 * value, color=GREY, linestyle=dashes, linewidth=1, label=name)
@@ -127,11 +127,11 @@ def plot_curves(curves: Mapping[str, Curve], ylabel: str) -> bytes:
     with drawing((8.4, 4), "results", STANDALONE, panels=2) as plot:
         for index, (name, curve) in enumerate(curves.items()):
             color = plot.style.colors[index % len(plot.style.colors)]
-            ys = [100 * y for y in _smooth([mean.mean for _, mean in curve])]
-            for panel, xs in zip(
-                plot.panels, (range(1, len(curve) + 1), [at for at, _ in curve]), strict=True
-            ):
-                panel.plot(xs, ys, color=color, linewidth=1.6, label=name)
+            ys = [100 * y for y in _smooth([point.mean.mean for point in curve])]
+            for panel, axis in zip(plot.panels, ("update", "seconds"), strict=True):
+                panel.plot(
+                    [getattr(point, axis) for point in curve], ys, color=color, linewidth=1.6, label=name
+                )
         plot.panels[0].set(ylim=(-3, 103), xlabel="update", ylabel=ylabel)
         plot.panels[1].set(xlabel="seconds of training, all stages")
         for panel in plot.panels:

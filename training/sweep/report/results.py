@@ -24,12 +24,6 @@ Figures = Mapping[Key, float]
 INTERNALIZED: Key = ("test", "internalized", "accuracy")
 OVER_COT_SFT: Key = ("gain", "over CoT SFT")
 OVER_NO_PORO: Key = ("gain", "over no PoRo")
-WITHOUT_PORO = {
-    "trimpi-poro-grpo": "trimpi-grpo",
-    "trimpi-poro-dapo": "trimpi-dapo",
-    "cot-sft-poro-grpo": "cot-sft-grpo",
-    "cot-sft-poro-dapo": "cot-sft-dapo",
-}
 
 
 class SeedMean(NamedTuple):
@@ -51,8 +45,15 @@ def seed_mean(values: Sequence[float]) -> SeedMean | None:
     return SeedMean(mean, mean - half, mean + half, len(values))
 
 
-# For each update, from the first one: the seconds of training so far, and the mean of a metric.
-Curve = Sequence[tuple[float, SeedMean]]
+class CurvePoint(NamedTuple):
+    """The mean of a metric at an update, counted from 1, after some seconds of training in all stages."""
+
+    update: int
+    seconds: float
+    mean: SeedMean
+
+
+Curve = Sequence[CurvePoint]
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +115,7 @@ class StoredSweep:
         return [self.records[cell] for cell in cells if cell in self.records and cell not in self.errors]
 
     def curve(self, row: MethodRow, metric: str) -> Curve:
-        """A metric of RL at each update."""
+        """A metric of RL at each update that has one. Rewards have one only where responses are sampled."""
         points: list[tuple[list[float], list[float]]] = []
         for record in self._finished(row.cells):
             earlier = 0.0
@@ -127,7 +128,11 @@ class StoredSweep:
                         points[index][0].append(earlier + elapsed)
                         points[index][1].append(value)
                 earlier += stage.seconds
-        return [(fmean(at), mean) for at, values in points if (mean := seed_mean(values))]
+        return [
+            CurvePoint(update, fmean(at), mean)
+            for update, (at, values) in enumerate(points, 1)
+            if (mean := seed_mean(values))
+        ]
 
 
 def _figures(record: CellRecord, benchmark: str) -> Iterator[tuple[Key, float]]:
@@ -165,7 +170,11 @@ def _figures(record: CellRecord, benchmark: str) -> Iterator[tuple[Key, float]]:
 def with_gains(rows: Sequence[MethodRow]) -> list[MethodRow]:
     """Adds the gains over CoT SFT, and over the same method without PolicyRollout, to the figures."""
     rows = [_with_gain(row, OVER_COT_SFT, rows, "cot-sft") for row in rows]
-    return [_with_gain(row, OVER_NO_PORO, rows, WITHOUT_PORO.get(row.cell.method, "")) for row in rows]
+    return [_with_gain(row, OVER_NO_PORO, rows, _without_poro(row.cell.method)) for row in rows]
+
+
+def _without_poro(method: str) -> str:
+    return method.replace("-poro", "") if "-poro" in method else ""
 
 
 def _with_gain(row: MethodRow, gain: Key, rows: Sequence[MethodRow], method: str) -> MethodRow:
