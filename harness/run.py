@@ -13,7 +13,6 @@ A run that was killed at any moment resumes when the same command is run again: 
 and only prompts without a successful response are sent.
 """
 
-import shutil
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -31,6 +30,7 @@ from harness.files import store
 from harness.files.benchmark import Benchmark
 from harness.files.kinds import RESPONSES, TRAINING
 from harness.files.responses import StoredResponses
+from harness.files.workdir import using
 from harness.metrics import metric
 from harness.progress import Bar, note
 from harness.records import BatchCheck, Instance, Json, Prompt, Report, Response, Run, Score, Session
@@ -60,20 +60,13 @@ def evaluate(benchmark: Benchmark, request: EvalRequest, out: Path, backend: Bac
 
     `backend` responds in place of the one that the request names.
 
-    Raises UserError if `out` contains a run of another request, or if every request failed. A new folder is
-    removed if an error of the user occurs before the first response.
+    Raises UserError if another process uses `out`, if it contains a run of another request, or if every
+    request failed. A new folder is removed if an error of the user occurs before the model has done any work.
     """
-    is_new = not out.exists()
     benchmark.parts(request.run_split)  # raises UserError before a folder is reserved
-    run = reserve_run(benchmark, request, out)
-    instances = scored_instances(benchmark, run)
-    with store.locked(out / RESPONSES):
-        try:
-            return _evaluate(benchmark, request, run, instances, out, backend)
-        except UserError:
-            if is_new and (out / RESPONSES).stat().st_size == 0:
-                shutil.rmtree(out)
-            raise
+    with using(out, "run.json", "a run", lock=RESPONSES):
+        run = reserve_run(benchmark, request, out)
+        return _evaluate(benchmark, request, run, scored_instances(benchmark, run), out, backend)
 
 
 def _evaluate(
