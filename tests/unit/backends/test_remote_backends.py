@@ -1,5 +1,6 @@
 """Both API backends, with the providers' own clients and a server on the loopback interface."""
 
+import asyncio
 import base64
 import os
 import signal
@@ -145,6 +146,14 @@ def test_the_concurrency_is_used_but_not_exceeded_and_each_prompt_is_sent_once(a
         assert server.max_in_flight == 3
         assert sorted(r.content[0]["text"] for r in server.requests) == sorted(names)
     assert sorted(r.text for r in responses if r.text) == sorted(names)
+
+
+def test_a_notebook_whose_thread_runs_an_event_loop_gets_responses(api: Api) -> None:
+    async def cell() -> list[str]:
+        return [response.text for response in api.backend(server).generate(prompts_named(*"abc"))]
+
+    with serving(echo(api)) as server:
+        assert sorted(asyncio.run(cell())) == ["a", "b", "c"]
 
 
 def test_closing_the_generator_stops_all_requests(api: Api) -> None:
