@@ -26,7 +26,7 @@ from threading import Thread
 from typing import Any
 
 from harness import images
-from harness.backends import CHANGED, Backend, Endpoint, Sampling, check_url, failure
+from harness.backends import CHANGED, Backend, Endpoint, Sampling, failure, server_address
 from harness.backends.prefix_groups import group_by_prefix
 from harness.backends.remote.answers import decode, excerpt
 from harness.backends.remote.request_form import flag_of, rejected_field
@@ -71,9 +71,9 @@ class Remote(Backend):
         self.model, self.sampling, self.endpoint, self.folder = argument, sampling, endpoint, folder
         timeout = self.sdk.Timeout(endpoint.timeout, connect=min(10, endpoint.timeout))
         self.client_options = {"base_url": endpoint.base_url, "max_retries": 0, "timeout": timeout}
+        server_address(name, endpoint)  # raises UserError for an address that the client cannot read
         client = self.client()
         self.base_url = str(client.base_url)
-        check_url(self.base_url)
         keys = (getattr(client, key, None) for key in ("api_key", "auth_token"))
         self.keys = [key for key in keys if key]
         self.sender = Sender(self.sdk, self.path, endpoint, self.base_url, self.describe_error)

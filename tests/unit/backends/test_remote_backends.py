@@ -357,5 +357,24 @@ def test_endpoint_flags_are_errors_for_a_local_model_or_if_invalid(text_folder: 
         backends.make("oracle", Benchmark(text_folder), Sampling(), Endpoint(concurrency=2))
     with pytest.raises(UserError, match="concurrency: expected 1 or more, got 0"):
         Endpoint(concurrency=0)
-    with pytest.raises(UserError, match="expected an address such as"):
-        Endpoint(base_url="127.0.0.1:8000")
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "127.0.0.1:8000",
+        "http://127.0.0.1:abc/v1",
+        "http://127.0.0.1:80000/v1",
+        "http://127.0.0.256:8000/v1",
+        "http://[::1",
+        "http://my server/v1",
+        "http://server..org/v1",
+        "http://server/v1\n",
+    ],
+)
+def test_a_mistyped_address_is_an_error(address: str, api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UserError, match=r"^base_url: expected an address such as"):
+        Endpoint(base_url=address)
+    monkeypatch.setenv(f"{api.name.upper()}_BASE_URL", address)
+    with pytest.raises(UserError, match=r"^base_url: expected an address such as"):
+        backends.make(f"{api.name}:served", Images(), Sampling())
