@@ -215,13 +215,23 @@ def _in_step(
 
 
 def prompts_of(benchmark: Benchmark, run: Run, instances: Iterable[Instance]) -> Iterator[Prompt]:
-    """The prompts of all responses that a run of these instances should have, in order."""
+    """The prompts of all responses that a run of these instances should have, in order.
+
+    Raises UserError at the end if there is none.
+    """
+    found = False
     for variant in (VARIANTS[name] for name in run.variants):
         for instance in instances:
             for sample in range(run.samples):
                 prompt = variants.prompt(instance, variant, benchmark.policies, sample)
                 if prompt is not None:
+                    found = True
                     yield prompt
+    if not found:
+        raise UserError(
+            f"variants: expected one under which an instance of the split {run.split} has a prompt, got "
+            f"{','.join(run.variants)}"
+        )
 
 
 def _responses(backend: Backend, benchmark: Benchmark, prompts: Iterable[Prompt]) -> Iterator[Response]:
