@@ -85,7 +85,7 @@ def evaluate(
             raise UserError("model: expected a model such as hf:PATH, or a function as respond, got neither")
         request, backend = _request(EvalRequest, settings, model=model), None
     else:
-        name = model or getattr(respond, "__name__", type(respond).__name__)
+        name = str(model or getattr(respond, "__name__", type(respond).__name__))
         request = _request(EvalRequest, settings, model=external_model(name))
         backend = FromFunction(benchmark, respond)
     with _folder(out) as folder:
