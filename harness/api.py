@@ -19,9 +19,8 @@ import msgspec
 
 from harness import external
 from harness import run as runs
-from harness.backends import EXTERNAL
 from harness.errors import UserError
-from harness.external import FromFunction, Respond, ResponseLine
+from harness.external import FromFunction, Respond, ResponseLine, external_model
 from harness.files import store
 from harness.files.benchmark import Benchmark
 from harness.files.mistakes import mistake
@@ -86,8 +85,8 @@ def evaluate(
             raise UserError("model: expected a model such as hf:PATH, or a function as respond, got neither")
         request, backend = _request(EvalRequest, settings, model=model), None
     else:
-        name = model or getattr(respond, "__name__", type(respond).__name__)
-        request = _request(EvalRequest, settings, model=f"{EXTERNAL}:{name}")
+        name = str(model or getattr(respond, "__name__", type(respond).__name__))
+        request = _request(EvalRequest, settings, model=external_model(name))
         backend = FromFunction(benchmark, respond)
     with _folder(out) as folder:
         return RunReport(runs.evaluate(benchmark, request, folder, backend))

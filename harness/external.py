@@ -127,11 +127,19 @@ def contains_prompts(file: BinaryIO) -> bool:
 
 
 def requested_prompts(benchmark: Benchmark, request: PromptRequest) -> ReadablePrompts:
-    """The prompts of a request, in order. A note says how many have an image that cannot be read."""
+    """The prompts of a request, in order. A note says how many have an image that cannot be read.
+
+    Raises UserError if there is none, or if they begin the response, which a user's message cannot do.
+    """
     # They do not depend on the model and on its sampling.
     run = make_run(benchmark, EvalRequest(EXTERNAL, Sampling(temperature=1), **_shared(request)))
     instances = scored_instances(benchmark, run)
     prompts = ReadablePrompts(benchmark, lambda: prompts_of(benchmark, run, instances))
+    if prompts.continues:
+        raise UserError(
+            f"split: expected one whose prompts do not begin the response, got {request.split}; use "
+            "`harness eval` with hf:PATH, which can continue a response"
+        )
     prompts.note_failures()
     return prompts
 
@@ -153,6 +161,11 @@ def prompt_lines(benchmark: Benchmark, request: PromptRequest, inline: bool) -> 
         yield {"id": _id(prompt, digest), "prompt_sha256": digest, "messages": _messages(prompt, show)}
 
 
+def external_model(name: str) -> str:
+    """A model that another program runs, as a report shows it: with one prefix."""
+    return f"{EXTERNAL}:{name.removeprefix(f'{EXTERNAL}:')}"
+
+
 def score_responses(
     benchmark: Benchmark, request: ScoreRequest, lines: Lines, source: str, out: Path
 ) -> Report:
@@ -161,8 +174,7 @@ def score_responses(
     `source` names where the lines come from, for errors. Raises UserError if ids are unknown, repeated or
     missing, or if `out` contains other responses.
     """
-    # A report shows the model with the prefix.
-    model = f"{EXTERNAL}:{request.model.removeprefix(f'{EXTERNAL}:')}"
+    model = external_model(request.model)
     asked = EvalRequest(model, Sampling(**asdict(request.sampling)), **_shared(request), batch_check=False)
     numbers = _line_numbers(benchmark, requested_prompts(benchmark, request), lines, source)
     for _, stored in store.Log(out / RESPONSES, Response).scan():

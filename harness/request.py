@@ -184,7 +184,7 @@ class ImportRequest:
 
 
 def reserve_run(benchmark: "Benchmark", request: EvalRequest, out: Path) -> Run:
-    """Reserves the folder for a run, or resumes the run that it contains.
+    """Reserves the folder for a run, or resumes the run that it contains. The caller has locked it.
 
     The path of the benchmark may change, because the digest identifies its content. A finished run may be
     copied to a machine without the checkpoint, so what answers is compared only if it is known. A run that
@@ -212,7 +212,7 @@ def _discard_failures(out: Path) -> bool:
     log = store.Log(out / RESPONSES, Response)
     if not log.path.exists() or {path.name for path in out.iterdir()} - {"run.json", RESPONSES, *DERIVED}:
         return False
-    with store.locked(log.path), store.writing(log.path):
+    with store.writing(log.path):
         responses = log.read()
         if not responses or any(response.error is None for response in responses):
             return False

@@ -13,7 +13,6 @@ A run that was killed at any moment resumes when the same command is run again: 
 and only prompts without a successful response are sent.
 """
 
-import shutil
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -31,6 +30,7 @@ from harness.files import store
 from harness.files.benchmark import Benchmark
 from harness.files.kinds import RESPONSES, TRAINING
 from harness.files.responses import StoredResponses
+from harness.files.workdir import using
 from harness.metrics import metric
 from harness.progress import Bar, note
 from harness.records import BatchCheck, Instance, Json, Prompt, Report, Response, Run, Score, Session
@@ -60,20 +60,13 @@ def evaluate(benchmark: Benchmark, request: EvalRequest, out: Path, backend: Bac
 
     `backend` responds in place of the one that the request names.
 
-    Raises UserError if `out` contains a run of another request, or if every request failed. A new folder is
-    removed if an error of the user occurs before the first response.
+    Raises UserError if another process uses `out`, if it contains a run of another request, or if every
+    request failed. A new folder is removed if an error of the user occurs before the model has done any work.
     """
-    is_new = not out.exists()
     benchmark.parts(request.run_split)  # raises UserError before a folder is reserved
-    run = reserve_run(benchmark, request, out)
-    instances = scored_instances(benchmark, run)
-    with store.locked(out / RESPONSES):
-        try:
-            return _evaluate(benchmark, request, run, instances, out, backend)
-        except UserError:
-            if is_new and (out / RESPONSES).stat().st_size == 0:
-                shutil.rmtree(out)
-            raise
+    with using(out, "run.json", "a run", lock=RESPONSES):
+        run = reserve_run(benchmark, request, out)
+        return _evaluate(benchmark, request, run, scored_instances(benchmark, run), out, backend)
 
 
 def _evaluate(
@@ -222,13 +215,23 @@ def _in_step(
 
 
 def prompts_of(benchmark: Benchmark, run: Run, instances: Iterable[Instance]) -> Iterator[Prompt]:
-    """The prompts of all responses that a run of these instances should have, in order."""
+    """The prompts of all responses that a run of these instances should have, in order.
+
+    Raises UserError at the end if there is none.
+    """
+    found = False
     for variant in (VARIANTS[name] for name in run.variants):
         for instance in instances:
             for sample in range(run.samples):
                 prompt = variants.prompt(instance, variant, benchmark.policies, sample)
                 if prompt is not None:
+                    found = True
                     yield prompt
+    if not found:
+        raise UserError(
+            f"variants: expected one under which an instance of the split {run.split} has a prompt, got "
+            f"{','.join(run.variants)}"
+        )
 
 
 def _responses(backend: Backend, benchmark: Benchmark, prompts: Iterable[Prompt]) -> Iterator[Response]:

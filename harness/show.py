@@ -3,6 +3,7 @@
 import shutil
 import textwrap
 from collections.abc import Iterable
+from itertools import islice
 from pathlib import Path
 
 from PIL import Image
@@ -19,9 +20,11 @@ from harness.text import printable
 def find(benchmark: Benchmark, instance_id: str) -> Instance:
     if found := benchmark.find([instance_id]):
         return found[instance_id]
-    example = benchmark.instances_of(next(iter(benchmark.parts("test"))))[0].id
+    parts = (part for split in benchmark.splits for part, count in benchmark.parts(split).items() if count)
+    # There may be none at all.
+    examples = [f", such as {benchmark.instances_of(part)[0].id!r}" for part in islice(parts, 1)]
     raise UserError(
-        f"{benchmark.folder}: expected the id of an instance, such as {example!r}, got {instance_id!r}"
+        f"{benchmark.folder}: expected the id of an instance{''.join(examples)}, got {instance_id!r}"
     )
 
 

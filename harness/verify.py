@@ -3,6 +3,7 @@
 from harness import variants
 from harness.errors import UserError
 from harness.files.benchmark import Benchmark
+from harness.files.manifest import refuse_repeated
 from harness.progress import Bar
 from harness.records import Instance
 from harness.text import reason
@@ -18,11 +19,12 @@ def verify(benchmark: Benchmark) -> str:
         for part in policy.content:
             if part.kind == "image":
                 benchmark.image(part.value)
-    graded = 0
+    graded, ids = 0, set[str]()
     for split in benchmark.splits:
         parts = benchmark.parts(split)
         with Bar(desc=split, unit="", total=sum(parts.values())) as progress:
             for file in parts:
+                refuse_repeated(benchmark.folder / file, (i.id for i in benchmark.instances_of(file)), ids)
                 graded += _check_instances(benchmark, file, progress)
     return f"{benchmark.folder}: {total} files match the manifest, {graded} gold responses score 1"
 

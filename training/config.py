@@ -14,6 +14,7 @@ from typing import Any, Literal, get_args
 
 import msgspec
 
+from harness.backends import check_url
 from harness.errors import UserError
 from harness.files import store
 from harness.parsing import FORMAT_WEIGHT
@@ -163,6 +164,7 @@ class RlSettings:
         # At most 1.3 would also clip positive advantages, whose ratio counts up to 1.3 (GRPO).
         if self.dual_clip is not None and not self.dual_clip > 1.3:
             raise UserError(f"dual_clip: expected above 1.3 or no value, got {self.dual_clip}")
+        check_url(self.vllm_server, "vllm_server")
         if self.overlong == "penalty" and not 0 < self.overlong_buffer <= self.max_new_tokens:
             raise UserError(
                 f"overlong_buffer: expected 1..{self.max_new_tokens} tokens for overlong = 'penalty', got "

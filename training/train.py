@@ -20,7 +20,7 @@ import msgspec
 from harness.errors import UserError
 from harness.files import store
 from harness.files.benchmark import Benchmark
-from harness.files.workdir import reserve
+from harness.files.workdir import reserve, using
 from harness.records import Json
 from training.config import Recipe, Stage, merge
 from training.cot.generate import CHAINS, read_chains
@@ -29,7 +29,7 @@ from training.sequences.dataset import SPLIT, Mixture
 
 # The flags that set the fields of a request which have other names.
 FLAGS = {"recipe.name": "recipe", "benchmark": "data", "digest": "data", "chains": "cot", "cot_sha256": "cot"}
-RECIPE_FILE, LOCK = "recipe.json", ".lock"
+RECIPE_FILE = "recipe.json"
 # Settings of a recipe that affect each stage and may change between two stages.
 COMMON = ("gradient_checkpointing", "attention", "freeze_vision")
 # Tables of a stage whose keys are the user's choice.
@@ -98,9 +98,7 @@ def train(recipe: Recipe, run: Path, only: Stage | None = None) -> Path:
         planned=recipe.stages,
     )
     check_data(recipe)
-    with store.writing(run):
-        run.mkdir(parents=True, exist_ok=True)
-    with store.locked(run / LOCK) if state.is_main_process else nullcontext():
+    with using(run, RECIPE_FILE, "a training run") if state.is_main_process else nullcontext():
         with state.main_process_first():
             reserve_run(run, recipe, data)
         return _train_stages(recipe, run, record, only)

@@ -8,9 +8,11 @@ Read this file first, then `scripted.py` for the shortest examples. `local` runs
 
 import hashlib
 import math
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
+from ipaddress import ip_address
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -101,16 +103,33 @@ class Endpoint:
             check_url(self.base_url)
 
 
-def check_url(url: str) -> None:
+def check_url(url: str, flag: str = "base_url") -> None:
     """Raises UserError, which does not repeat the address, unless it is safe to write into a report."""
-    address = urlsplit(url)
-    if address.scheme not in ("http", "https") or not address.hostname:
-        raise UserError("base_url: expected an address such as http://127.0.0.1:8000/v1")
+    try:
+        address = urlsplit(url)
+        host, port = address.hostname or "", address.port
+        host.encode("idna")
+        if host.replace(".", "").isdigit():
+            ip_address(host)
+        valid = address.scheme in ("http", "https") and host and port != 0
+    except ValueError:  # a host, port or numeric address that cannot exist
+        valid = False
+    if not valid or url.split() != [url] or not url.isprintable():
+        raise UserError(f"{flag}: expected an address such as http://127.0.0.1:8000/v1")
     if "@" in address.netloc or address.query or address.fragment:
         raise UserError(
-            "base_url: expected no user, password or query in the address, because reports contain it; put "
+            f"{flag}: expected no user, password or query in the address, because reports contain it; put "
             "the key into an environment variable"
         )
+
+
+def server_address(name: str, endpoint: Endpoint) -> str | None:
+    """The address that a provider's client uses; None for the provider's own. UserError if it is not one."""
+    # The variable that the client reads.
+    address = endpoint.base_url or os.environ.get(f"{name.upper()}_BASE_URL")
+    if address:
+        check_url(address)
+    return address or None
 
 
 class Backend(ABC):

@@ -1,12 +1,11 @@
 """What answers besides the weights: a run records it, and another one under the same folder is refused."""
 
 import hashlib
-import os
 import re
 from functools import cache
 from pathlib import Path
 
-from harness.backends import EXTERNAL, Endpoint, check_url, is_scripted, location
+from harness.backends import EXTERNAL, Endpoint, is_scripted, location, server_address
 from harness.files import store
 
 # The backends whose argument is a checkpoint. Any other model is behind an address, or scripted.
@@ -47,10 +46,7 @@ def identity(model: str, endpoint: Endpoint, trust_remote_code: bool = False) ->
         return {"revision": revision, **run_code} if revision else None
     if is_scripted(model) or name in ("replay", EXTERNAL):
         return None
-    # The variable that the provider's client reads.
-    address = endpoint.base_url or os.environ.get(f"{name.upper()}_BASE_URL")
-    if address:
-        check_url(address)
+    address = server_address(name, endpoint)
     return {"address": address.rstrip("/") if address else None}
 
 

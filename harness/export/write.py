@@ -23,7 +23,7 @@ from harness.export.rows import Row, images_in, rows
 from harness.export.tools import FORMATS
 from harness.files import store
 from harness.files.benchmark import Benchmark
-from harness.files.workdir import reserve
+from harness.files.workdir import reserve, using
 from harness.progress import Bar, note
 from harness.records import Part
 from harness.request import ExportRequest
@@ -53,7 +53,8 @@ class Loader:
 def export(benchmark: Benchmark, request: ExportRequest, out: Path) -> Export:
     """Writes an export, or writes the same one again.
 
-    Raises UserError if the benchmark lacks a requested split, or if `out` contains something else.
+    Raises UserError if the benchmark lacks a requested split, if `out` contains something else, or if another
+    process uses it.
     """
     format_ = FORMATS[request.for_]
     names = request.variants or ",".join(format_.variants)
@@ -69,24 +70,37 @@ def export(benchmark: Benchmark, request: ExportRequest, out: Path) -> Export:
         "for": request.for_,
     }
     spec |= {"variants": chosen, "splits": splits, "limit": request.limit}
-    reserve(out, REQUEST, spec, "an export", flags={"digest": "benchmark", "images_digest": "benchmark"})
+    with using(out, REQUEST, "an export"):
+        reserve(out, REQUEST, spec, "an export", flags={"digest": "benchmark", "images_digest": "benchmark"})
+        done = Export(benchmark, out, _write_tables(benchmark, format_, out, chosen, splits, request.limit))
+        if not done.tables:
+            raise UserError(f"variants: expected one that instances of {', '.join(splits)} have, got {names}")
+        for path, text in {**format_.files(done), CARD: card(done, format_)}.items():
+            with store.writing(out / path):
+                (out / path).parent.mkdir(parents=True, exist_ok=True)
+            store.write(out / path, text.encode())
+    return done
+
+
+def _write_tables(
+    benchmark: Benchmark,
+    format_: Format,
+    out: Path,
+    chosen: Sequence[str],
+    splits: Sequence[str],
+    limit: int | None,
+) -> list[Table]:
+    """Writes the rows of all variants and splits that have any."""
     # The card would say that the export is complete. The others are those of a killed command.
     for leftover in (out / CARD, *out.rglob(store.TEMPORARY_FILES)):
         leftover.unlink(missing_ok=True)
     pictures = Loader(benchmark)
     written = [
-        _write_table(benchmark, format_, pictures, out, variant, split, request.limit)
+        _write_table(benchmark, format_, pictures, out, variant, split, limit)
         for variant in chosen
         for split in splits
     ]
-    done = Export(benchmark, out, [table for table in written if table is not None])
-    if not done.tables:
-        raise UserError(f"variants: expected one that instances of {', '.join(splits)} have, got {names}")
-    for path, text in {**format_.files(done), CARD: card(done, format_)}.items():
-        with store.writing(out / path):
-            (out / path).parent.mkdir(parents=True, exist_ok=True)
-        store.write(out / path, text.encode())
-    return done
+    return [table for table in written if table is not None]
 
 
 def _write_table(

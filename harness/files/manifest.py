@@ -147,9 +147,10 @@ class BenchmarkFiles:
         return found
 
     def _read_instances(self, part: str) -> Sequence[Instance]:
-        """The instances in one file. Raises UserError if it lacks one of their policies or images."""
+        """The instances in one file. Raises UserError if it repeats an id, or lacks a policy or an image."""
         self._parts_read = {read: None for read in self._parts_read if read != part} | {part: None}
         instances = list(self.records_of(part, Instance))
+        refuse_repeated(self.folder / part, (instance.id for instance in instances), set())
         for instance in instances:
             self._check_images(instance.id, instance.query)
             for policy in (instance.policy_id, instance.override and instance.override.policy_id):
@@ -228,6 +229,12 @@ class BenchmarkFiles:
                 f"{self.folder / path}: expected sha256 {expected[:12]}…, got {got[:12]}… "
                 f"({len(data)} bytes): the file was changed later; restore it or generate the benchmark again"
             )
+        if path.endswith(".jsonl") and self.manifest.counts.get(path) != (lines := data.count(b"\n")):
+            raise UserError(
+                f"{self.folder / MANIFEST}: counts: expected {lines} for the lines of {path}, got "
+                f"{self.manifest.counts.get(path, 'none')}: the manifest was changed later; restore it or "
+                "generate the benchmark again"
+            )
         return data
 
     def prompt_sha256(self, prompt: Prompt) -> str:
@@ -244,6 +251,17 @@ class BenchmarkFiles:
                 refuse_outside(part.value)
                 if self.sha256(part.value) is None:
                     raise UserError(f"{owner}: its image {part.value!r} is not listed in {MANIFEST}")
+
+
+def refuse_repeated(file: Path, ids: Iterable[str], seen: set[str]) -> None:
+    """Adds the ids of instances to those seen. Raises UserError if one is there already."""
+    for id_ in ids:
+        if id_ in seen:
+            raise UserError(
+                f"{file}: expected a different id for each instance, got {id_!r} again; a response could not "
+                "be matched to its instance; generate the benchmark again"
+            )
+        seen.add(id_)
 
 
 def refuse_outside(path: str) -> None:

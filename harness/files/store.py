@@ -283,7 +283,9 @@ class Log:
         return self._decoder.decode(self._reader.readline())
 
     def append(self, records: Iterable[Any]) -> int:
-        """Appends records. They survive kill -9 at once, and a power cut about a second later.
+        """Appends records. They survive kill -9 at once.
+
+        A power cut may lose those since the last fsync, which an append runs at most once per second.
 
         Returns the position at which the first one starts.
         """

@@ -6,11 +6,16 @@ the request file alone          replaces it: the first command was perhaps a mis
 the same request and work       returns it: the command resumes
 another request and work        UserError, naming the fields that differ
 work without a request file     UserError: the folder belongs to something else
+
+Only one process at a time may use a folder (`using`), from before it reserves it: until the first work is
+stored, the request of another process would replace its own.
 """
 
 import platform
 import re
+import shutil
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from keyword import iskeyword
 from pathlib import Path
 from typing import Any
@@ -21,6 +26,28 @@ from harness.errors import UserError
 from harness.files import store
 from harness.records import Json
 from harness.text import printable, short
+
+# Locked by the process that uses a folder, unless the folder has a log for this. An empty file is no work.
+LOCK = ".lock"
+
+
+@contextmanager
+def using(folder: Path, file: str, kind: str, lock: str = LOCK) -> Iterator[None]:
+    """Creates a folder, which no other process can use within the context. Raises UserError if one does.
+
+    A new folder is removed if an error of the user occurs before it contains more than the request `file`.
+    """
+    is_new = not folder.exists()
+    with store.writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    _refuse_foreign(folder, file, kind)  # a folder of something else gets no lock
+    with store.locked(folder / lock):
+        try:
+            yield
+        except UserError:
+            if is_new and store.is_empty(folder, ignore=file):
+                shutil.rmtree(folder)
+            raise
 
 
 def reserve(
@@ -45,8 +72,7 @@ def reserve(
     if store.is_empty(folder, ignore=file):
         store.write_json(path, requested)
         return requested
-    if not path.exists():
-        raise UserError(f"{folder}: expected a new or empty folder, or {kind} to resume")
+    _refuse_foreign(folder, file, kind)
     stored = store.read_json(path, dict[str, Any])
     compared = {name: value for name, value in requested.items() if name not in may_differ}
     refuse_other(folder, kind, stored, compared, flags)
@@ -54,6 +80,12 @@ def reserve(
     if stored != requested:
         store.write_json(path, requested)
     return requested
+
+
+def _refuse_foreign(folder: Path, file: str, kind: str) -> None:
+    """Raises UserError if the folder contains work, but no request."""
+    if not (folder / file).exists() and not store.is_empty(folder):
+        raise UserError(f"{folder}: expected a new or empty folder, or {kind} to resume")
 
 
 def require_shared(folder: Path, file: str) -> None:

@@ -15,7 +15,7 @@ import msgspec
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
-from harness.backends import CHANGED, is_scripted, retry
+from harness.backends import CHANGED, is_scripted, location, retry
 from harness.judge.summary import Judgement, figures
 from harness.metrics.accuracy import ACCURACY
 from harness.metrics.branching import BRANCHING
@@ -183,7 +183,7 @@ def warnings(report: Report) -> Iterator[str]:
             yield f"Scored on a random sample of {scored}, the same for every model (--limit)."
         else:
             yield f"Scored on the first {scored}, as in old versions (--limit). The others may differ."
-    requested = report.run.model.partition(":")[2]
+    requested = location(report.run.model)
     if report.served_models not in ((), (requested,)):
         served = ", ".join(report.served_models)
         yield f"{requested} was requested, but the server says that {served} answered."

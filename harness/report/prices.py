@@ -48,10 +48,10 @@ def cost(model: str, responses: Iterable[Response]) -> float | None:
     """The cost in US dollars of all successful responses.
 
     None if the model has no price, or if a response does not report its tokens. The model is written as for
-    `harness eval`, such as anthropic:NAME. A failed request costs nothing here, although a provider may
-    charge for a part of its answer.
+    `harness eval`, such as anthropic:NAME; options after its name do not change the price. A failed request
+    costs nothing here, although a provider may charge for a part of its answer.
     """
-    price = table().get(model)
+    price = table().get(model.partition("?")[0])
     if price is None:
         return None
     each = [price.of(response) for response in responses if response.error is None]

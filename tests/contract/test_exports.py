@@ -165,6 +165,21 @@ def test_an_interrupted_export_has_no_card_and_is_completed(
         assert contents(tmp_path / "out") == contents(tmp_path / "whole")
 
 
+def test_two_processes_do_not_export_to_one_folder(
+    text_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    benchmark, out, write_table = Benchmark(text_folder), tmp_path / "out", write._write_table
+
+    def meanwhile(*arguments: Any) -> Any:
+        with pytest.raises(UserError, match="another process is using this folder"):
+            export(benchmark, ExportRequest(for_="trl"), out)
+        return write_table(*arguments)
+
+    monkeypatch.setattr(write, "_write_table", meanwhile)
+    done = export(benchmark, ExportRequest(for_="hub", limit=1), out)
+    assert done.tables and '"hub"' in (out / "export.json").read_text()
+
+
 def contents(folder: Path) -> dict[str, bytes]:
     files = {
         path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()
@@ -180,6 +195,7 @@ def test_what_cannot_be_exported_is_named(text_folder: Path, mmlu_folder: Path, 
     assert not (tmp_path / "out").exists()
     with pytest.raises(UserError, match=r"^variants: expected one that instances of recall have"):
         export(benchmark, ExportRequest(for_="hub", splits="recall", variants="override"), tmp_path / "a")
+    assert not (tmp_path / "a").exists()
     export(benchmark, ExportRequest(for_="trl", limit=1), tmp_path / "b")
     with pytest.raises(
         UserError, match=r"^for: .* contains an export with --for 'trl', but 'verl' was requested"

@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -80,7 +81,18 @@ def test_show_and_scenes(text_folder: Path, tmp_path: Path) -> None:
     data = json.loads(collected.read_text())
     assert data["info"]["split"] == "test"
     assert all(s["split"] == "test" for s in data["scenes"])
-    assert "example" not in refused("clevrpolicy", "show", text_folder, "nonsense")
+    assert "such as 'L2-" in refused("clevrpolicy", "show", text_folder, "nonsense")
+
+
+@pytest.mark.parametrize(
+    ("emptied", "example"), [(["test"], ", such as 'L2-"), (["recall", "test", "train"], "")]
+)
+def test_show_gives_an_example_if_there_is_one(spoiled: Path, emptied: list[str], example: str) -> None:
+    for split in emptied:
+        (spoiled / f"instances.{split}.jsonl").write_bytes(b"")
+    reseal(spoiled)
+    said = refused("harness", "show", spoiled, "nonsense")
+    assert f"expected the id of an instance{example}" in said and said.endswith("got 'nonsense'")
 
 
 @pytest.mark.parametrize(
@@ -184,6 +196,19 @@ def claim_another_digest(folder: Path) -> None:
     path.write_text(path.read_text().replace('"digest": "', '"digest": "0', 1))
 
 
+def repeat_an_id(folder: Path) -> None:
+    path = folder / "instances.test.jsonl"
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join([*lines, lines[0]]))
+    reseal(folder)
+
+
+def claim_more_instances(folder: Path) -> None:
+    manifest = store.read_json(folder / "manifest.json", Manifest)
+    counts = {**manifest.counts, "instances.test.jsonl": 500}
+    store.write_json(folder / "manifest.json", replace(manifest, counts=counts))
+
+
 def make_the_format_new(folder: Path) -> None:
     path = folder / "manifest.json"
     path.write_text(path.read_text().replace('"format": 2', '"format": 99'))
@@ -200,6 +225,8 @@ def make_the_format_new(folder: Path) -> None:
         (remove_a_picture, "test-000000.png: cannot be read"),
         (change_a_type, "target: expected a text, got a whole number"),
         (make_the_format_new, "expected format 2, got 99"),
+        (repeat_an_id, "expected a different id for each instance, got 'L2-"),
+        (claim_more_instances, "counts: expected 12 for the lines of instances.test.jsonl, got 500"),
         (claim_another_digest, "for its content, got 0"),
     ],
 )
@@ -209,6 +236,14 @@ def test_a_damaged_benchmark_is_refused(spoiled: Path, tmp_path: Path, damage, n
     assert named in refused("harness", "eval", spoiled, "--model", "oracle", "--out", out)
     assert not (out / "report.json").exists()
     assert named in refused("harness", "verify", spoiled)
+
+
+def test_an_id_in_two_splits_is_refused(spoiled: Path) -> None:
+    line = (spoiled / "instances.test.jsonl").read_bytes().splitlines(keepends=True)[0]
+    with (spoiled / "instances.train.jsonl").open("ab") as file:
+        file.write(line)
+    reseal(spoiled)
+    assert "expected a different id for each instance, got 'L2-" in refused("harness", "verify", spoiled)
 
 
 def test_a_sealed_picture_that_is_cut_costs_its_own_questions(spoiled: Path, tmp_path: Path) -> None:

@@ -206,6 +206,26 @@ def test_prompts_replace_only_prompts(
         assert len(read(out)) == 3
 
 
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (("--split", "cloze"), "--split: expected one whose prompts do not begin the response, got cloze"),
+        (
+            ("--split", "recall", "--variants", "override"),
+            "--variants: expected one under which an instance of the split recall has a prompt, got override",
+        ),
+    ],
+)
+def test_prompts_that_nobody_could_answer_are_refused(
+    visual_folder: Path, tmp_path: Path, flags: tuple[str, ...], message: str
+) -> None:
+    file = write(tmp_path / "r.jsonl", [{"id": "a", "text": ""}])
+    for words in (("prompts", visual_folder), ("score", visual_folder, file, "--model", "mine")):
+        done = harness(*words, *flags, "--out", tmp_path / "out")
+        assert done.returncode == 2 and message in done.stderr, done.stderr
+        assert not (tmp_path / "out").exists()
+
+
 def test_prompts_of_several_samples_say_what_they_need(text_folder: Path, tmp_path: Path) -> None:
     """A temperature is not known before the responses are scored."""
     flags = "--limit", "1", "--variants", "internalized", "--samples", "2"

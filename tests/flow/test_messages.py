@@ -94,6 +94,7 @@ REFUSED = [
     ("harness eval {BENCH} --model gpt-4o --out {NEW}", "--model: expected a backend before the name"),
     ("harness eval {BENCH} --model oracle --limit 2 --out {RUN}", "run with limit none, but 2 was"),
     ("harness eval {BENCH} --model oracle --max-new-tokens 9 --out {RUN}", "--max-new-tokens: {RUN}"),
+    ("harness eval {BENCH} --model hf:x --split recall --variants override --out {NEW}", "split recall has"),
     ("harness judge {RUN} --judge oracle", "error: --judge: expected a language model"),
     ("harness judge {BENCH} --judge hf:x", "got a benchmark; `harness eval {BENCH}"),
     ("harness report {GONE}", "no such folder"),

@@ -224,6 +224,21 @@ def test_a_failed_turn_fails_its_dialog_until_the_command_is_repeated(
     assert all(prompt.instance.endswith("-1") for prompt in online.rounds[0])
 
 
+def test_a_new_run_that_ends_in_its_second_round_keeps_its_turns(bench: Benchmark, tmp_path: Path) -> None:
+    answer = gold(bench)
+
+    def rejected(prompt: Prompt) -> str:
+        if not prompt.instance.endswith("-0"):
+            raise UserError("key rejected")
+        return answer(prompt)
+
+    with pytest.raises(UserError, match="key rejected"):
+        run(bench, tmp_path / "run", Scripted(rejected))
+    again = Scripted(answer)
+    run(bench, tmp_path / "run", again)
+    assert all(prompt.instance.endswith("-1") for prompt in again.rounds[0])
+
+
 def test_with_samples_each_sample_is_a_dialog_of_its_own(bench: Benchmark, tmp_path: Path) -> None:
     answer = gold(bench)
     backend = Scripted(lambda prompt: answer(prompt) if prompt.sample else "")

@@ -86,6 +86,9 @@ def test_a_function_gets_texts_and_images_and_may_fail(text_folder: Path, tmp_pa
     assert image["image_url"]["url"].startswith("data:image/png;base64,") and "?" in text["text"]
     # The same call sends only what failed.
     assert evaluate().figures.rows and len(got) == 12 + 2
+    # The name may have the prefix that a report shows.
+    with pytest.raises(UserError, match="external:broken', but 'external:mine' was requested"):
+        harness.evaluate(bench, "external:mine", respond=broken, out=tmp_path / "run")
 
 
 def test_variants_may_be_a_list(text_folder: Path) -> None:

@@ -17,13 +17,14 @@ from forked import start_command
 from harness.errors import UserError
 from harness.files import store
 from harness.files.benchmark import Benchmark
+from harness.files.workdir import LOCK
 from harness.request import EvalRequest
 from harness.run import evaluate
 from training import config
 from training.cot.config import CotRequest
 from training.cot.generate import make_chains
 from training.curves.history import RECORD_FILE
-from training.train import LOCK, reserve_run, train
+from training.train import reserve_run, train
 
 MakeRecipe = Callable[..., config.Recipe]
 FAST = {"epochs": 4, "batch_size": 4, "micro_batch": 2}

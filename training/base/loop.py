@@ -28,7 +28,7 @@ from torch.utils.data import DataLoader
 from harness import seeds
 from harness.errors import UserError
 from harness.files import store
-from harness.files.workdir import reserve
+from harness.files.workdir import reserve, using
 from harness.progress import Bar
 from training.base import vision_pretraining
 from training.base.curriculum import HELD_OUT_SCENES, BaseConfig, CurriculumStage
@@ -44,6 +44,7 @@ from training.base.model.tokenizer import train_tokenizer
 from training.base.optimizer import Optimizer, compute_dtype
 from training.base.vision_pretraining import CellDataset, VisionBatch
 
+REQUEST = "base.json"
 # Seconds of training between two evaluations. The state is saved after each. Evaluations count as training:
 # eight tasks with policies of up to six layers take about 100 seconds on two cores.
 EVAL_INTERVAL = 900.0
@@ -81,12 +82,14 @@ class Progress:
 def train_base(out: Path, config: BaseConfig) -> None:
     """Train the base model and leave the checkpoint in out/latest. Resumes a run of the same config.
 
-    Raises UserError if `out` contains anything else, or if the preset needs a GPU and there is none.
+    Raises UserError if `out` contains anything else, if another process uses it, or if the preset needs a GPU
+    and there is none.
     """
     if config.preset == "gpu" and not torch.cuda.is_available():
         raise UserError("preset: expected cpu because PyTorch finds no GPU, got gpu")
-    reserve(out, "base.json", config, "a base training run")
-    _Trainer(out, config).train()
+    with using(out, REQUEST, "a base training run"):
+        reserve(out, REQUEST, config, "a base training run")
+        _Trainer(out, config).train()
 
 
 class _Trainer:

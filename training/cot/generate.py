@@ -27,7 +27,7 @@ from harness.errors import UserError
 from harness.files import store
 from harness.files.benchmark import Benchmark
 from harness.files.kinds import kind
-from harness.files.workdir import reserve
+from harness.files.workdir import reserve, using
 from harness.progress import Bar
 from harness.records import Instance, Json, Response
 from harness.variants import INTERNALIZED
@@ -98,7 +98,8 @@ class ChainsManifest:
 def make_chains(benchmark: Benchmark, out: Path, request: CotRequest) -> ChainStatistics:
     """Generates the missing chains of thought and returns what was kept. Failed requests are retried.
 
-    Raises UserError if `out` contains something else, or if no instance of the benchmark has a policy.
+    Raises UserError if `out` contains something else, if another process uses it, or if no instance of the
+    benchmark has a policy.
     """
     spec = {"family": benchmark.manifest.family, "digest": benchmark.manifest.digest}
     spec |= msgspec.to_builtins(request)
@@ -106,7 +107,14 @@ def make_chains(benchmark: Benchmark, out: Path, request: CotRequest) -> ChainSt
     del spec["endpoint"]
     instances = prompts.select_instances(benchmark, request.limit, request.cover)
     flags = dict.fromkeys(("family", "digest"), "benchmark")
-    reserve(out, SPEC, spec, "a set of chains of thought", flags=flags)
+    with using(out, SPEC, "a set of chains of thought"):
+        reserve(out, SPEC, spec, "a set of chains of thought", flags=flags)
+        return _make_chains(benchmark, out, request, instances, spec)
+
+
+def _make_chains(
+    benchmark: Benchmark, out: Path, request: CotRequest, instances: Sequence[Instance], spec: Json
+) -> ChainStatistics:
     if (out / MANIFEST).exists():
         manifest = store.read_json(out / MANIFEST, ChainsManifest)
         if prompts.ERROR not in manifest.statistics.total.rejected:

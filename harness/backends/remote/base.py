@@ -17,13 +17,16 @@ import asyncio
 import base64
 from abc import abstractmethod
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Iterator, Sequence
+from concurrent import futures
+from contextlib import contextmanager
+from functools import lru_cache, partial
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 from harness import images
-from harness.backends import CHANGED, Backend, Endpoint, Sampling, check_url, failure
+from harness.backends import CHANGED, Backend, Endpoint, Sampling, failure, server_address
 from harness.backends.prefix_groups import group_by_prefix
 from harness.backends.remote.answers import decode, excerpt
 from harness.backends.remote.request_form import flag_of, rejected_field
@@ -68,9 +71,9 @@ class Remote(Backend):
         self.model, self.sampling, self.endpoint, self.folder = argument, sampling, endpoint, folder
         timeout = self.sdk.Timeout(endpoint.timeout, connect=min(10, endpoint.timeout))
         self.client_options = {"base_url": endpoint.base_url, "max_retries": 0, "timeout": timeout}
+        server_address(name, endpoint)  # raises UserError for an address that the client cannot read
         client = self.client()
         self.base_url = str(client.base_url)
-        check_url(self.base_url)
         keys = (getattr(client, key, None) for key in ("api_key", "auth_token"))
         self.keys = [key for key in keys if key]
         self.sender = Sender(self.sdk, self.path, endpoint, self.base_url, self.describe_error)
@@ -114,25 +117,25 @@ class Remote(Backend):
         return self.respond(prompts, [self.schema_fields(schema, strict) for strict in (True, False)])
 
     def respond(self, prompts: Sequence[Prompt], schemas: Sequence[Json]) -> Iterator[Response]:
-        """Sends requests concurrently. The event loop runs only while the caller waits for a response.
+        """Sends requests concurrently, and starts new ones only while the caller waits for a response.
 
         `schemas`: the fields that ask for JSON of a schema, the strictest first; empty for free text.
         """
         waiting = deque(shared_prefixes(prompts).items())
-        in_flight: dict[asyncio.Task[tuple[Response, bool]], Prompt] = {}
+        in_flight: dict[futures.Future[tuple[Response, bool]], Prompt] = {}
         failures = 0
-        with asyncio.Runner() as runner:
+        with _event_loop() as loop:
+            start = partial(asyncio.run_coroutine_threadsafe, loop=loop)
             client = self.client()
             try:
                 while waiting or in_flight:
                     while waiting and len(in_flight) < self.endpoint.concurrency:
                         prompt, shared = waiting.popleft()
-                        request = self._attempt(client, prompt, shared, schemas)
-                        in_flight[runner.get_loop().create_task(request)] = prompt
-                    done, _ = runner.run(asyncio.wait(in_flight, return_when=asyncio.FIRST_COMPLETED))
-                    for task in done:
-                        response, server_failed = task.result()
-                        del in_flight[task]
+                        in_flight[start(self._attempt(client, prompt, shared, schemas))] = prompt
+                    done, _ = futures.wait(in_flight, return_when=futures.FIRST_COMPLETED)
+                    for request in done:
+                        response, server_failed = request.result()
+                        del in_flight[request]
                         failures = failures + 1 if server_failed else 0
                         yield response
                         if failures >= max(GIVE_UP_AFTER, self.endpoint.concurrency):
@@ -141,7 +144,7 @@ class Remote(Backend):
                             return
             finally:
                 # Also after Ctrl-C, a UserError, or if the caller wants no more responses.
-                runner.run(_cancel(in_flight, client))
+                start(_cancel_all(client)).result()
 
     async def _attempt(
         self, client: Any, prompt: Prompt, shared: int, schemas: Sequence[Json]
@@ -196,7 +199,23 @@ class Remote(Backend):
         return short(printable(" ".join(text.split())), 500)
 
 
-async def _cancel(tasks: Mapping[asyncio.Task[Any], Prompt], client: Any) -> None:
+@contextmanager
+def _event_loop() -> Iterator[asyncio.AbstractEventLoop]:
+    """An event loop that runs in a thread of its own, because that of a notebook already runs one."""
+    loop = asyncio.new_event_loop()
+    thread = Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    try:
+        yield loop
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+
+async def _cancel_all(client: Any) -> None:
+    """Ends the other tasks of the event loop, and closes the client that they use."""
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)

@@ -275,6 +275,22 @@ def test_a_run_killed_while_it_waits_resumes_with_its_batch(text_folder: Path, t
     assert KEY.encode() not in (out / "batches.jsonl").read_bytes()
 
 
+def test_a_new_run_whose_batch_was_sent_is_kept(text_folder: Path, tmp_path: Path) -> None:
+    provider, out = Provider(), tmp_path / "run"
+    provider.ended.set()
+    with serving(lambda r: provider(r) if r.method == "POST" else Reply({}, 500)) as server:
+        endpoint = Endpoint(server.url, batch=True, retries=0)
+        request = EvalRequest("anthropic:m", limit=2, endpoint=endpoint)
+        with pytest.raises(UserError, match="batch0 is still there; rerun the same command to resume"):
+            evaluate(Benchmark(text_folder), request, out)
+        with pytest.raises(UserError, match="contains a run with model 'anthropic:m'"):
+            evaluate(Benchmark(text_folder), EvalRequest("oracle"), out)
+        server.answer = provider
+        report = evaluate(Benchmark(text_folder), request, out)
+    assert len(provider.batches) == 1
+    assert sum(row.errors for row in report.rows) == 0
+
+
 def test_batches_need_a_folder() -> None:
     with pytest.raises(UserError, match="batch: expected a folder"):
         list(backend("http://127.0.0.1:1", folder=None, batch=True).generate(make_prompts(1)))

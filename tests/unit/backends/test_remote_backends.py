@@ -1,5 +1,6 @@
 """Both API backends, with the providers' own clients and a server on the loopback interface."""
 
+import asyncio
 import base64
 import os
 import signal
@@ -145,6 +146,14 @@ def test_the_concurrency_is_used_but_not_exceeded_and_each_prompt_is_sent_once(a
         assert server.max_in_flight == 3
         assert sorted(r.content[0]["text"] for r in server.requests) == sorted(names)
     assert sorted(r.text for r in responses if r.text) == sorted(names)
+
+
+def test_a_notebook_whose_thread_runs_an_event_loop_gets_responses(api: Api) -> None:
+    async def cell() -> list[str]:
+        return [response.text for response in api.backend(server).generate(prompts_named(*"abc"))]
+
+    with serving(echo(api)) as server:
+        assert sorted(asyncio.run(cell())) == ["a", "b", "c"]
 
 
 def test_closing_the_generator_stops_all_requests(api: Api) -> None:
@@ -348,5 +357,24 @@ def test_endpoint_flags_are_errors_for_a_local_model_or_if_invalid(text_folder: 
         backends.make("oracle", Benchmark(text_folder), Sampling(), Endpoint(concurrency=2))
     with pytest.raises(UserError, match="concurrency: expected 1 or more, got 0"):
         Endpoint(concurrency=0)
-    with pytest.raises(UserError, match="expected an address such as"):
-        Endpoint(base_url="127.0.0.1:8000")
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "127.0.0.1:8000",
+        "http://127.0.0.1:abc/v1",
+        "http://127.0.0.1:80000/v1",
+        "http://127.0.0.256:8000/v1",
+        "http://[::1",
+        "http://my server/v1",
+        "http://server..org/v1",
+        "http://server/v1\n",
+    ],
+)
+def test_a_mistyped_address_is_an_error(address: str, api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UserError, match=r"^base_url: expected an address such as"):
+        Endpoint(base_url=address)
+    monkeypatch.setenv(f"{api.name.upper()}_BASE_URL", address)
+    with pytest.raises(UserError, match=r"^base_url: expected an address such as"):
+        backends.make(f"{api.name}:served", Images(), Sampling())

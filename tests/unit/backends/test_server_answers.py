@@ -324,6 +324,13 @@ def test_the_wait_that_a_server_asks_for_is_shown_and_bounded(
         assert all("--timeout" in str(r.error) and "retry after" in str(r.error) for r in responses)
 
 
+@pytest.mark.parametrize("wait", ["soon", "nan", f"Mon, 01 Jan 2024 00:00:00 +{'9' * 20}"])
+def test_a_wait_that_cannot_be_read_is_none(wait: str) -> None:
+    later = iter([Reply({}, 429, {"retry-after": wait})])
+    with serving(lambda _: next(later, completion(TEXT))) as server:
+        assert [r.text for r in ask(server)] == [TEXT] * 3
+
+
 def test_a_short_key_masks_no_letters(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "k")
     with serving(lambda _: Reply({"error": {"message": "max_tokens is too large"}}, 400)) as server:

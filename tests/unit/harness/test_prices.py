@@ -15,6 +15,7 @@ from harness.files.benchmark import Benchmark
 from harness.files.store import read_json
 from harness.records import Report, Response
 from harness.report import prices
+from harness.report.page import warnings
 from harness.request import EvalRequest
 from harness.run import evaluate
 
@@ -27,6 +28,10 @@ output = 50
 batch = 0.5
 
 ["openai:plain"]
+input = 1
+output = 2
+
+["openai:served"]
 input = 1
 output = 2
 """
@@ -96,10 +101,14 @@ def test_an_invalid_or_missing_table_is_an_error(user_table: Path, text: str) ->
 def test_the_report_shows_the_cost_only_if_it_is_known(text_folder: Path, tmp_path: Path) -> None:
     pytest.importorskip("openai")
     with serving(lambda _: completion("a")) as server:
-        for model in ("openai:plain", "openai:other"):
+        for model in ("openai:plain", "openai:other", "openai:served?endpoint=chat"):
             out = tmp_path / model.removeprefix("openai:")
             evaluate(Benchmark(text_folder), EvalRequest(model, endpoint=Endpoint(server.url)), out)
     assert read_json(tmp_path / "plain" / "report.json", Report).cost == pytest.approx(36 * 114e-6)
     assert read_json(tmp_path / "other" / "report.json", Report).cost is None
     assert "US dollars" in (tmp_path / "plain" / "report.html").read_text()
     assert "US dollars" not in (tmp_path / "other" / "report.html").read_text()
+    # An option is no part of the model's name.
+    with_option = read_json(tmp_path / "served?endpoint=chat" / "report.json", Report)
+    assert with_option.cost == pytest.approx(36 * 114e-6)
+    assert not any("was requested" in warning for warning in warnings(with_option))

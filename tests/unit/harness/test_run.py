@@ -63,14 +63,18 @@ def test_a_mistaken_command_leaves_the_folder_free(text_folder: Path, tmp_path: 
 
 
 def test_two_processes_do_not_share_a_run(text_folder: Path, tmp_path: Path) -> None:
-    out = tmp_path / "run"
-    out.mkdir()
-    with (
-        store.locked(out / "responses.jsonl"),
-        pytest.raises(UserError, match="another process is using this folder"),
-    ):
-        evaluate(Benchmark(text_folder), EvalRequest("oracle"), out)
-    evaluate(Benchmark(text_folder), EvalRequest("oracle"), out)
+    out, benchmark = tmp_path / "run", Benchmark(text_folder)
+
+    class Meanwhile(CutOff):
+        """Another command gets the folder before the first response of this one is stored."""
+
+        def generate(self, prompts: Sequence[Prompt]) -> Iterator[Response]:
+            with pytest.raises(UserError, match="another process is using this folder"):
+                evaluate(benchmark, EvalRequest("random"), out)
+            return super().generate(prompts)
+
+    report = evaluate(benchmark, EvalRequest("external:mine"), out, Meanwhile())
+    assert store.read_json(out / "run.json", Run) == report.run
 
 
 def test_a_response_with_half_a_character_can_be_stored(tmp_path: Path) -> None:

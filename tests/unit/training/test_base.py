@@ -527,6 +527,18 @@ def test_the_harness_loads_the_checkpoint_of_a_run(small_run: curriculum.BaseCon
         loop.train_base(tmp_path / "run", replace(small_run, seed=1))
 
 
+def test_two_processes_do_not_share_a_folder(
+    small_run: curriculum.BaseConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def meanwhile(_: Any) -> None:
+        with pytest.raises(UserError, match="another process is using this folder"):
+            loop.train_base(tmp_path / "run", replace(small_run, seed=1))
+
+    monkeypatch.setattr(loop._Trainer, "train", meanwhile)
+    loop.train_base(tmp_path / "run", small_run)
+    assert json.loads((tmp_path / "run/base.json").read_text())["seed"] == small_run.seed
+
+
 def test_a_missing_gpu_is_reported_before_rendering(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(UserError, match="preset: expected cpu"):
@@ -542,6 +554,7 @@ def test_invalid_settings_are_rejected(tmp_path: Path) -> None:
     (tmp_path / "mine").write_text("mine")
     with pytest.raises(UserError, match="a base training run"):
         loop.train_base(tmp_path, curriculum.BaseConfig())
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
 
 
 def test_pictures_are_rendered_once_and_belong_to_the_training_split(

@@ -118,6 +118,27 @@ def test_forward_keeps_all_responses_of_the_oracle(benchmark_: Benchmark, tmp_pa
     assert {r.variant for r in responses} == {"in_context"}
 
 
+@pytest.mark.parametrize("mistaken", [CotRequest(), CotRequest("reverse", "fake")])
+def test_two_processes_do_not_share_a_folder(
+    text: Benchmark, tmp_path: Path, install: Install, mistaken: CotRequest
+) -> None:
+    def meanwhile(_: Prompt) -> str:
+        with pytest.raises(UserError, match="another process is using this folder"):
+            make_chains(text, tmp_path / "cot", mistaken)
+        return with_reasoning("Case 0")
+
+    model = install(meanwhile)
+    request = CotRequest("forward", "fake")
+    make_chains(text, tmp_path / "cot", request)
+    assert make_chains(text, tmp_path / "cot", request).total.asked == len(model.prompts) == len(train(text))
+
+
+def test_a_mistaken_command_leaves_no_folder(text: Benchmark, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="expected a backend before the name"):
+        make_chains(text, tmp_path / "cot", CotRequest("forward", "typo"))
+    assert not (tmp_path / "cot").exists()
+
+
 def test_a_box_without_reasoning_is_not_kept(text: Benchmark, tmp_path: Path) -> None:
     statistics = make_chains(text, tmp_path / "cot", CotRequest("forward", "random"))
     assert (statistics.total.kept, statistics.total.mean_characters) == (0, None)

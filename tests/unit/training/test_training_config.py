@@ -122,6 +122,7 @@ def test_a_recipe_file_states_only_what_differs(tmp_path: Path) -> None:
         ({"rl": {"top_p": 1.5}}, "top_p: expected above 0 and at most 1, got 1.5"),
         ({"rl": {"weight_decay": -1}}, "weight_decay: expected 0 or more"),
         ({"rl": {"dual_clip": 1.0}}, "dual_clip: expected above 1.3 or no value, got 1.0"),
+        ({"rl": {"vllm_server": "http://127.0.0.1:80000"}}, "vllm_server: expected an address such as"),
         ({"rl": {"overlong": "cut"}}, "'cut'"),
         ({"rl": {"overlong": "penalty"}}, r"overlong_buffer: expected 1\.\.128 tokens .*, got 0"),
         ({"rl": {"trl": 1}}, r"Expected `object`, got `int`, at `rl.trl`"),
