@@ -142,8 +142,8 @@ def _entries(
         key = BoardKey(manifest.digest, run.split, variant, report.scorer, judge)
         return Board(key, manifest.family, benchmark.folder.name, manifest.config, governed)
 
-    for variant in run.variants:
-        row = accuracies[variant]
+    # Without a variant that has no prompts, such as in_context of a benchmark without policies.
+    for variant, row in accuracies.items():
         if row.mean is None or row.low is None or row.high is None:
             raise Refusal([f"{variant}: no response has a value, so there is nothing to rank"])
         figures = Figures(
