@@ -59,7 +59,11 @@ class Export:
     @property
     def name(self) -> str:
         """A name for this benchmark's tasks and packages, in lower case with underscores."""
-        return f"{self.benchmark.manifest.family}_{self.benchmark.manifest.digest[:8]}".replace("-", "_")
+        return dataset_name(self.benchmark.manifest.family, self.benchmark.manifest.digest)
+
+
+def dataset_name(family: str, digest: str) -> str:
+    return f"{family}_{digest[:8]}".replace("-", "_")
 
 
 class Format(ABC):

@@ -35,8 +35,8 @@ also reads answers in Markdown and LaTeX."""
         ),
         "input": Column(
             TEXT,
-            "the prompt without placeholders, for `eval.yaml`; empty in the training split, if the prompt has "
-            "several images, and if the answers are not short",
+            "the prompt without placeholders, for `eval.yaml`; empty in the training split, if the prompt "
+            "has several images, and if the answers are not short",
         ),
         "input_image": Column(
             TEXT, "the only image as a data URI, for `eval.yaml`; empty if there is none or `input` is empty"
