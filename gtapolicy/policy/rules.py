@@ -201,7 +201,7 @@ def _check_rule(table: RuleTable, tool: Tool, rule: Rule) -> None:
     # Otherwise a correct quotation of the rule would count as false.
     if parse_condition(text := condition(rule)) != rule.when:
         raise UserError(
-            f"{tool.name}: expected fields and values that can be told apart in the text of a rule, got "
+            f"{tool.name}: expected fields and values that can be distinguished in the text of a rule, got "
             f'{text!r}; reword those that contain ", ", " or " or " is "'
         )
 

@@ -226,7 +226,9 @@ def test_rules_whose_text_cannot_be_read_back_are_rejected(tmp_path: Path, old: 
     """The oracle would cite them, and its citations would count as false."""
     path = tmp_path / "rules.toml"
     path.write_text(RULES_FILE.replace(old, new))
-    with pytest.raises(UserError, match=r"^\w+: expected fields and values that can be told apart .+ got '"):
+    with pytest.raises(
+        UserError, match=r"^\w+: expected fields and values that can be distinguished .+ got '"
+    ):
         rules.load(path)
     path.write_text(RULES_FILE.replace('"D"', '"Trinidad and Tobago (St. George)"'))
     rules.load(path)
