@@ -71,7 +71,7 @@ def export(out: Positional[Path], /, *, board: Path, hub_organization: str | Non
         out: Folder for the files.
         board: Folder of the boards.
         hub_organization: Also write .eval_results for models on the Hugging Face Hub; who published the
-            datasets that `harness export --for hub` wrote.
+            datasets that `harness export --for hub` wrote. Upload only scores on tasks in their eval.yaml.
     """
     from leaderboards.pages.export import export as export_boards
     from leaderboards.storage.board import Boards

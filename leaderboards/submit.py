@@ -19,7 +19,7 @@ from harness.metrics.accuracy import ACCURACY
 from harness.records import Json, Report, Response, Run
 from harness.report.page import render_page
 from harness.results import Results
-from harness.text import reason
+from harness.text import printable, reason
 from leaderboards.checks.judgements import judge_figures, judge_id, why_left_out
 from leaderboards.checks.leaks import check_leaks
 from leaderboards.checks.submission import (
@@ -56,14 +56,15 @@ def submit(boards: Boards, folder: Path, benchmark: str | None = None) -> Submis
 
     The benchmark is a folder or the name of a published one. By default it is the folder named in run.json.
     """
-    attempt = boards.begin_attempt(folder.resolve().name)
+    attempt = boards.begin_attempt(printable(folder.resolve().name))
     try:
         return _submit(boards, attempt, folder, benchmark)
     # Families, metrics and submitted files are other people's, so any exception may occur.
     except Exception as error:
         refusal = error if isinstance(error, UserError) else _unexpected(error)
         with suppress(UserError):  # a full disk has no room for the reasons
-            boards.refuse(attempt, refusal.reasons if isinstance(refusal, Refusal) else [str(refusal)])
+            reasons = refusal.reasons if isinstance(refusal, Refusal) else [printable(str(refusal))]
+            boards.refuse(attempt, reasons)
         if refusal is error:
             raise
         raise refusal from error
@@ -93,8 +94,12 @@ def _submit(boards: Boards, attempt: int, folder: Path, benchmark: str | None) -
 
 
 def _unexpected(error: Exception) -> Refusal:
-    advice = "check its benchmark with `harness verify`: do its records fit its family?"
-    return Refusal([f"the run cannot be scored ({reason(error)}); {advice}"])
+    return Refusal(
+        [
+            f"the run cannot be scored ({reason(error)}); if `harness verify` passes on its benchmark, this "
+            "is an error of the package: please report it"
+        ]
+    )
 
 
 def _benchmark_of(run: Run) -> Benchmark:
@@ -140,10 +145,10 @@ def _entries(
 
     def board(variant: str, judge: str = "") -> Board:
         key = BoardKey(manifest.digest, run.split, variant, report.scorer, judge)
-        return Board(key, manifest.family, benchmark.folder.name, manifest.config, governed)
+        return Board(key, manifest.family, printable(benchmark.folder.name), manifest.config, governed)
 
-    for variant in run.variants:
-        row = accuracies[variant]
+    # Without a variant that has no prompts, such as in_context of a benchmark without policies.
+    for variant, row in accuracies.items():
         if row.mean is None or row.low is None or row.high is None:
             raise Refusal([f"{variant}: no response has a value, so there is nothing to rank"])
         figures = Figures(

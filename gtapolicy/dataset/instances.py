@@ -9,9 +9,10 @@ import msgspec
 
 from gtapolicy.dataset.dialogs import Dialog
 from gtapolicy.policy import wording
+from gtapolicy.policy.conditions import Profile, condition
 from gtapolicy.policy.profiles import ProfileSampler
 from gtapolicy.policy.reasoning import gold_call
-from gtapolicy.policy.rules import Profile, RuleTable
+from gtapolicy.policy.rules import RuleTable
 from harness.files import benchmark, store
 from harness.generation.blocks import Block
 from harness.records import Instance, Override, Part, Policy
@@ -123,5 +124,5 @@ def _recall(pair: PolicyPair) -> Iterator[Instance]:
                 query=(Part("text", RECALL.format(policy=pair.name, name=name)),),
                 facts={"recall": name},
                 policy_id=pair.name,
-                target=wording.condition(rule),
+                target=condition(rule),
             )

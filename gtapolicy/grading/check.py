@@ -2,8 +2,8 @@
 
 import re
 
+from gtapolicy.policy.conditions import comparable, condition
 from gtapolicy.policy.rules import RuleTable
-from gtapolicy.policy.wording import parse_condition
 from harness.parsing import without_boxes
 from harness.records import CitedRule
 
@@ -19,11 +19,11 @@ def check_citations(text: str, table: RuleTable) -> list[CitedRule]:
     The boxed answer is ignored, because it is not part of the reasoning.
     """
     text = without_boxes(text)
-    conditions = {name: rule.when for tool in table.tools for name, rule in tool.named_rules.items()}
+    rules = {name: rule for tool in table.tools for name, rule in tool.named_rules.items()}
     cited = []
-    for condition, name in QUOTED.findall(text):
-        correct = parse_condition(condition) == conditions.get(name)
-        cited.append(CitedRule(name, name in conditions, {"condition": correct}))
+    for quoted_text, name in QUOTED.findall(text):
+        correct = name in rules and comparable(quoted_text) == comparable(condition(rules[name]))
+        cited.append(CitedRule(name, name in rules, {"condition": correct}))
     quoted = {rule.rule for rule in cited}
     only_named = [name for name in dict.fromkeys(NAME.findall(text)) if name not in quoted]
-    return cited + [CitedRule(name, name in conditions) for name in only_named]
+    return cited + [CitedRule(name, name in rules) for name in only_named]

@@ -12,7 +12,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from gtapolicy.grading.calls import Call, argument_scores, parse_call
-from gtapolicy.policy.rules import RuleTable, base_name, satisfies
+from gtapolicy.policy.conditions import satisfies
+from gtapolicy.policy.rules import RuleTable, base_name
 from harness.text import printable, short
 
 

@@ -13,17 +13,17 @@ from gtapolicy.grading.error_analysis import first_error
 from gtapolicy.grading.paths import claimed_path, gold_path, path_to, to_draw
 from gtapolicy.grading.text_similarity import scorer_id
 from gtapolicy.policy import reasoning
-from gtapolicy.policy.rules import Band, RuleTable, base_name
-from gtapolicy.policy.wording import parse_condition
+from gtapolicy.policy.conditions import comparable
+from gtapolicy.policy.rules import RuleTable, base_name
 from harness import variants
 from harness.family import DialogFamily, Family, Outcome
 from harness.files.manifest import BenchmarkFiles
-from harness.parsing import boxed, plain
+from harness.parsing import boxed
 from harness.records import CitedRule, Grade, Instance, Part
 from harness.tree import Node, Path
 from harness.variants import Variant
 
-SCORER = "gta-calls/3"
+SCORER = "gta-calls/4"
 # In a dialog, the least score of each argument of a call that gets the recorded result (docs/gtapolicy.md).
 SAME = 0.95
 WRONG = "error: another call is correct here: check the tool, its version and the arguments"
@@ -36,10 +36,10 @@ class GtaRecall(Family):
 
     def grade(self, instance: Instance, target: str, text: str) -> Grade:
         """1 if all predicates are correct and there are no others; `parts` has the grade of each field."""
-        answer = boxed(text)
+        answer, correct = boxed(text), comparable(target)
         if answer is None:
-            return Grade(0.0, "unparsed")
-        given, correct = _predicates(answer), _predicates(target)
+            return Grade(0.0, "unparsed", dict.fromkeys(correct, 0.0))
+        given = comparable(answer)
         parts = {name: float(given.get(name) == predicate) for name, predicate in correct.items()}
         return Grade(float(given == correct), parts=parts)
 
@@ -124,9 +124,3 @@ class GtaPolicy(DialogFamily):
     def claimed_path(self, instance: Instance, variant: Variant, text: str) -> Path:
         error = self.first_error(instance, variant, text)
         return claimed_path(text, self.gold_path(instance, variant), error)
-
-
-def _predicates(condition: str) -> dict[str, Band | frozenset[str]]:
-    """The predicate of each field. The order of the permitted values does not matter."""
-    predicates = parse_condition(plain(condition))
-    return {name: p if isinstance(p, Band) else frozenset(p) for name, p in predicates.items()}

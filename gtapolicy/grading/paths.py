@@ -2,8 +2,8 @@
 
 from gtapolicy.dataset.dialogs import Step
 from gtapolicy.grading.calls import parse_call
-from gtapolicy.policy.rules import Profile, RuleTable, Tool, base_name, versioned
-from gtapolicy.policy.wording import condition
+from gtapolicy.policy.conditions import Profile, condition
+from gtapolicy.policy.rules import RuleTable, Tool, base_name, versioned
 from harness import tree as drawn
 from harness.tree import Node, Path
 

@@ -1,7 +1,7 @@
 """Documents: receipts, boards, menus, tables and notices, typeset by Typst from a template.
 
 A template reads its values from `data` and wraps each line of text in `line`, whose position and size Typst
-reports (templates/document.typ). One point of Typst is one pixel at scale 1.
+reports (packages/local/documents). One point of Typst is one pixel at scale 1.
 """
 
 import functools
@@ -18,7 +18,8 @@ from gtapolicy.pictures.drawing import Box, Drawing, TextLine, check_glyphs, fon
 from gtapolicy.pictures.mistakes import CannotShow, refuse
 from harness.errors import UserError
 
-LIBRARY = Path(__file__).with_name("templates") / "document.typ"
+# A Typst package, which a template can read although it is outside of the template's folder.
+PACKAGES, LIBRARY = Path(__file__).with_name("packages"), "@local/documents:1.0.0"
 # Typst takes the characters that a document's font lacks from this one.
 FALLBACK = "DejaVuSans.ttf"
 # What Typst writes in an SVG.
@@ -28,8 +29,11 @@ SIZE = re.compile(r'width="([\d.]+)pt" height="([\d.]+)pt"')
 
 def document(template: Path, values: Mapping[str, object]) -> Drawing:
     """The document of a template. Raises UserError with the message of Typst if it cannot be typeset."""
-    inputs = {"data": json.dumps(values, allow_nan=False), "library": LIBRARY.as_posix()}
-    compiler = functools.partial(typst.Compiler, template, root="/", font_paths=_fonts())
+    inputs = {"data": json.dumps(values, allow_nan=False), "library": LIBRARY}
+    # A template of other people must not read any file of this machine, but only those in its folder.
+    compiler = functools.partial(
+        typst.Compiler, template, root=template.parent, font_paths=_fonts(), package_path=PACKAGES
+    )
 
     def paint(scale: float) -> Image.Image:
         page = compiler(sys_inputs=inputs).compile(format="png", ppi=72 * scale)

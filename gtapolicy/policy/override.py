@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from gtapolicy.policy.rules import Band, Rule, RuleTable, Span, Tool
+from gtapolicy.policy.conditions import Band, Rule
+from gtapolicy.policy.rules import RuleTable, Span, Tool
 from harness.errors import UserError
 
 # The kinds of bounds whose number is just below the threshold. For ge and lt it is just above.

@@ -4,7 +4,8 @@ import random
 from collections import Counter
 from collections.abc import Sequence
 
-from gtapolicy.policy.rules import Domain, Profile, RuleTable, Span, Value
+from gtapolicy.policy.conditions import Profile, Value
+from gtapolicy.policy.rules import Domain, RuleTable, Span
 
 # Number of profiles sampled for a dialog. The profile whose versions were used least so far is chosen.
 CANDIDATES = 12

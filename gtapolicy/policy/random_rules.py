@@ -6,7 +6,8 @@ The paper's policy has a fixed size. A random policy can have any size, like the
 import random
 from collections.abc import Mapping
 
-from gtapolicy.policy.rules import Argument, Band, Domain, Predicate, Rule, RuleTable, Span, Tool, load
+from gtapolicy.policy.conditions import Band, Predicate, Rule
+from gtapolicy.policy.rules import Argument, Domain, RuleTable, Span, Tool, load
 from harness.errors import UserError
 
 # A tool's name is a verb and a thing.

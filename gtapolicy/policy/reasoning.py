@@ -7,8 +7,9 @@ import json
 
 from gtapolicy.dataset.dialogs import Step
 from gtapolicy.grading.calls import Call
-from gtapolicy.policy.rules import Profile, RuleTable, versioned
-from gtapolicy.policy.wording import condition, exclusion_text
+from gtapolicy.policy.conditions import Profile, condition
+from gtapolicy.policy.rules import RuleTable, versioned
+from gtapolicy.policy.wording import exclusion_text
 from harness.parsing import in_box
 
 

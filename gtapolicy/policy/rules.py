@@ -1,26 +1,19 @@
-"""The table of tools and version rules: loading it, checking it, and deciding which version applies.
-
-The text of a rule (wording.py) and the decision are both derived from the same Rule, so they cannot differ.
-"""
+"""The table of tools and version rules: loading it, checking it, and deciding which version applies."""
 
 import itertools
 import math
-import operator
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
 
+from gtapolicy.policy.conditions import Band, Profile, Rule, Texts, condition, parse_condition
 from harness.errors import UserError
 from harness.files import store
-
-Value = str | int
-# What is known about a user: account_type, credits and age in the default table.
-Profile = Mapping[str, Value]
 
 
 class Span(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -33,50 +26,8 @@ class Span(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 # The most combinations of values for which the rules of a tool are checked, which takes seconds.
 MOST_PROFILES = 1_000_000
 
-Texts = Annotated[tuple[str, ...], Meta(min_length=1)]
 # All values that a profile field can have.
 Domain = Span | Texts
-
-
-class Band(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The numbers to which a rule applies, such as 250 < credits <= 750. None means no bound."""
-
-    gt: int | None = None
-    ge: int | None = None
-    lt: int | None = None
-    le: int | None = None
-
-    @property
-    def bounds(self) -> dict[str, int]:
-        """The number of each bound that it has, by the kind of bound."""
-        return {kind: n for kind, n in msgspec.structs.asdict(self).items() if n is not None}
-
-    def contains(self, number: int) -> bool:
-        return all(getattr(operator, kind)(number, bound) for kind, bound in self.bounds.items())
-
-
-# The condition on one profile field: a band of numbers, or the permitted values.
-Predicate = Band | Texts
-
-
-class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Use this version if the profile satisfies the predicate of every field in `when`."""
-
-    use: str
-    when: Annotated[dict[str, Predicate], Meta(min_length=1)]
-
-    def applies(self, profile: Profile) -> bool:
-        return all(satisfies(profile[name], predicate) for name, predicate in self.when.items())
-
-    def facts(self, profile: Profile) -> str:
-        """What the profile says about the fields of the rule, in words."""
-        return ", ".join(f"{name} {profile[name]}" for name in self.when)
-
-
-def satisfies(value: Value, predicate: Predicate) -> bool:
-    if isinstance(predicate, Band):
-        return isinstance(value, int) and predicate.contains(value)
-    return value in predicate
 
 
 class Argument(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -247,6 +198,12 @@ def _check_rule(table: RuleTable, tool: Tool, rule: Rule) -> None:
             raise UserError(f"{tool.name}: expected {expected} for {name}, got {given}")
         if not isinstance(values, Span) and not set(predicate) <= set(values):  # type: ignore[arg-type]
             raise UserError(f"{tool.name}: expected values of {name} in {values}, got {given}")
+    # Otherwise a correct quotation of the rule would count as false.
+    if parse_condition(text := condition(rule)) != rule.when:
+        raise UserError(
+            f"{tool.name}: expected fields and values that can be distinguished in the text of a rule, got "
+            f'{text!r}; reword those that contain ", ", " or " or " is "'
+        )
 
 
 def boundary_profiles(table: RuleTable, tool: Tool) -> Iterator[Profile]:

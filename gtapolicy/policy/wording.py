@@ -1,9 +1,9 @@
-"""Writes the text of a policy, and parses conditions from such a text. Both use the phrases below."""
+"""Writes the text of a policy."""
 
-import re
 from collections.abc import Iterator
 
-from gtapolicy.policy.rules import Argument, Band, Exclusion, Predicate, Rule, RuleTable, Tool
+from gtapolicy.policy.conditions import condition
+from gtapolicy.policy.rules import Argument, Exclusion, RuleTable, Tool
 from harness.text import enumeration
 
 HEAD = (
@@ -15,8 +15,6 @@ NOTICE = (
     "Notice: the version rules of policy {name} have changed. For the tools below, use these rules instead "
     "of the earlier ones; everything else stays as it was."
 )
-# The phrase for each bound of a Band.
-BOUNDS = {"gt": "above {}", "ge": "{} or more", "lt": "below {}", "le": "at most {}"}
 
 
 def policy_text(table: RuleTable, name: str) -> str:
@@ -50,32 +48,6 @@ def _rules_text(tool: Tool) -> Iterator[str]:
 
 def exclusion_text(exclusion: Exclusion) -> str:
     return f"If {exclusion.condition}, use {exclusion.use}, whatever the profile."
-
-
-def condition(rule: Rule) -> str:
-    """Such as "credits is above 250 and at most 750, and account_type is A or B"."""
-    return ", and ".join(f"{name} is {_phrase(predicate)}" for name, predicate in rule.when.items())
-
-
-def parse_condition(text: str) -> dict[str, Predicate]:
-    """The predicate of each field in a condition. Texts in another wording match no rule."""
-    parts = (part.partition(" is ") for part in " ".join(text.split()).rstrip(".").split(", and "))
-    return {re.sub("^if ", "", n, flags=re.IGNORECASE): _parse_predicate(phrase) for n, _, phrase in parts}
-
-
-def _phrase(predicate: Predicate) -> str:
-    if not isinstance(predicate, Band):
-        return enumeration(predicate, "or")
-    return " and ".join(BOUNDS[kind].format(number) for kind, number in predicate.bounds.items())
-
-
-def _parse_predicate(phrase: str) -> Predicate:
-    bounds: dict[str, int] = {}
-    for piece in phrase.split(" and "):
-        for name, form in BOUNDS.items():
-            if match := re.fullmatch(form.format(r"(-?\d{1,18})"), piece):
-                bounds[name] = int(match[1])
-    return Band(**bounds) if bounds else tuple(re.split(r",? or |, ", phrase))
 
 
 def _argument(argument: Argument) -> str:

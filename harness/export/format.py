@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from harness.export.parquet import DATA, IMAGES, TEXT, Feature, Values, shard
+from harness.export.parquet import DATA, IMAGES, TEXT, Feature, Values, all_shards, shard
 from harness.export.rows import Row, images_in, marked
 from harness.files.benchmark import Benchmark
 from harness.records import Part
@@ -38,8 +38,13 @@ class Table:
     is_closed: bool
 
     @property
+    def pattern(self) -> str:
+        """The pattern of the paths of its files in the export."""
+        return f"{DATA}/{self.variant}/{all_shards(self.split)}"
+
+    @property
     def files(self) -> list[str]:
-        """The paths of its files in the export."""
+        """These paths."""
         return [f"{DATA}/{self.variant}/{shard(self.split, number)}" for number in range(self.shards)]
 
 
@@ -54,7 +59,11 @@ class Export:
     @property
     def name(self) -> str:
         """A name for this benchmark's tasks and packages, in lower case with underscores."""
-        return f"{self.benchmark.manifest.family}_{self.benchmark.manifest.digest[:8]}".replace("-", "_")
+        return dataset_name(self.benchmark.manifest.family, self.benchmark.manifest.digest)
+
+
+def dataset_name(family: str, digest: str) -> str:
+    return f"{family}_{digest[:8]}".replace("-", "_")
 
 
 class Format(ABC):

@@ -34,10 +34,15 @@ def shard(name: str, number: int) -> str:
     return f"{name}-{number:05d}.parquet"
 
 
+def all_shards(name: str) -> str:
+    """The pattern of the names of all shards."""
+    return f"{name}-*.parquet"
+
+
 def write_shards(folder: Path, name: str, features: Mapping[str, Feature], rows: Iterable[Values]) -> int:
     """Writes folder/NAME-00000.parquet, -00001 and so on, and returns their number.
 
-    Each file is either complete or does not exist. If there are no rows, there is one file without rows.
+    Each file is either complete or does not exist.
     """
     try:
         import pyarrow as pa
@@ -48,7 +53,7 @@ def write_shards(folder: Path, name: str, features: Mapping[str, Feature], rows:
     types = [(column, _arrow(pa, feature)) for column, feature in features.items()]
     schema = pa.schema(types, metadata=metadata)
     groups, number = _groups(rows), 0
-    group: tuple[list[Values], int] | None = next(groups, ([], 0))
+    group = next(groups, None)
     while group is not None:
         size = 0
         with (
@@ -104,7 +109,7 @@ def read_rows(folder: Path, variant: str, split: str) -> Iterator[dict[str, Any]
     """The rows of an export, for the files next to it."""
     from pyarrow import parquet
 
-    files = sorted((folder / DATA / variant).glob(shard(split, 0).replace("00000", "*")))
+    files = sorted((folder / DATA / variant).glob(all_shards(split)))
     if not files:
         raise UserError(f"split: expected a variant and a split of {folder}, got {variant} and {split}")
     for file in files:

@@ -45,9 +45,6 @@ def rows(benchmark: Benchmark, variant: str, split: str, limit: int | None) -> I
     shown = VARIANTS[variant]
     for prompt in requested_prompts(benchmark, request):
         instance = instances[prompt.instance]
-        target = variants.target(instance, shown)
-        if target is None:
-            continue
         with_policy = variants.prompt(instance, IN_CONTEXT, benchmark.policies)
         family = benchmark.family_of(instance)
         yield Row(
@@ -57,7 +54,7 @@ def rows(benchmark: Benchmark, variant: str, split: str, limit: int | None) -> I
             policy=variants.policy_id(instance, shown),
             prompt=prompt.parts,
             teacher=with_policy.parts if with_policy and not shown.shown else None,
-            answer=target,
+            answer=variants.target(instance, shown) or instance.target,
             gold=family.gold(instance, shown),
             answer_key=answer_key(benchmark, instance, shown),
             is_closed=bool(family.answers(instance, shown)),

@@ -59,7 +59,8 @@ def export(benchmark: Benchmark, request: ExportRequest, out: Path) -> Export:
     format_ = FORMATS[request.for_]
     names = request.variants or ",".join(format_.variants)
     chosen = [variant.name for variant in variants.parse(names)]
-    splits = request.splits.split(",") if request.splits is not None else benchmark.splits
+    given = request.splits.split(",") if request.splits is not None else benchmark.splits
+    splits = list(dict.fromkeys(given))
     for split in splits:
         if split not in benchmark.splits:
             raise UserError(f"splits: expected some of {', '.join(benchmark.splits)}, got {split!r}")

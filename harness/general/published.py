@@ -8,9 +8,10 @@ files and options, and the digest of the benchmark identifies the questions.
 
 import hashlib
 import os
+import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import parse_qsl
@@ -80,27 +81,31 @@ def _convert(
     folder = cache / f"{name}-{key}"
     if folder.exists():
         return folder
-    with store.writing(folder):
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        temporary = tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent)
-    # Converted in a temporary folder and then renamed, so that the folder is complete or does not exist.
-    with temporary:
-        out = Path(temporary.name) / folder.name
-        out.mkdir()
-        instances, additions = published.convert(files, options, out)
-        counts = Counter(instance.id for instance in instances)
-        for question, count in counts.most_common(1):
-            if count > 1:
-                raise UserError(f"question {question!r}: expected once, got {count} times in these files")
-        if not counts:
-            raise UserError("expected at least one question, got none; is this the right file?")
-        store.write_lines(out / benchmark.POLICIES, ())
-        store.write_lines(out / benchmark.instances_file("test"), instances)
-        benchmark.seal(out, replace(spec, config={**spec.config, **additions}), hashes)
-        try:
+    with store.writing(cache):
+        cache.mkdir(parents=True, exist_ok=True)
+    with store.locked(cache / ".lock", wait=True):
+        if folder.exists():  # converted by another process in the meantime
+            return folder
+        with store.writing(cache):
+            for leftover in cache.glob(f".{name}-*"):  # of a conversion that was killed
+                shutil.rmtree(leftover)
+            temporary = tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=cache)
+        # Converted in a temporary folder and then renamed, so that the folder is complete or does not exist.
+        with temporary:
+            out = Path(temporary.name) / folder.name
+            out.mkdir()
+            instances, additions = published.convert(files, options, out)
+            _check(instances)
+            store.write_lines(out / benchmark.POLICIES, ())
+            store.write_lines(out / benchmark.instances_file("test"), instances)
+            benchmark.seal(out, replace(spec, config={**spec.config, **additions}), hashes)
             out.rename(folder)
-        except OSError:
-            # Another process has converted the same files in the meantime.
-            if not (folder / MANIFEST).is_file():
-                raise
     return folder
+
+
+def _check(instances: Sequence[Instance]) -> None:
+    for question, count in Counter(instance.id for instance in instances).most_common(1):
+        if count > 1:
+            raise UserError(f"question {question!r}: expected once, got {count} times in these files")
+    if not instances:
+        raise UserError("expected at least one question, got none; is this the right file?")

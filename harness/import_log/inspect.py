@@ -9,7 +9,7 @@ import msgspec
 from harness.errors import UserError
 from harness.external import ResponseLine
 from harness.files import store
-from harness.import_log.log import Log, expecting, response_id
+from harness.import_log.log import Log, Settings, expecting, response_id
 from harness.records import Json
 
 # The reasons to stop that mean something to a run. All others are failures, such as an unfinished tool call.
@@ -31,15 +31,14 @@ def read(path: Path) -> Log:
         if log["status"] != "success":
             raise UserError(f"{path}: expected a finished log, its status is {log['status']}")
         config = log["eval"].get("model_generate_config", {}) | log.get("plan", {}).get("config", {})
-        return Log(
-            source=str(path),
-            model=log["eval"]["model"],
-            max_new_tokens=config.get("max_tokens"),
-            temperature=config.get("temperature"),
-            top_p=config.get("top_p"),
-            seed=config.get("seed"),
-            responses=_responses(path, samples),
-        )
+        settings = {
+            "model": log["eval"]["model"],
+            "max_new_tokens": config.get("max_tokens"),
+            "temperature": config.get("temperature"),
+            "top_p": config.get("top_p"),
+            "seed": config.get("seed"),
+        }
+        return Log(str(path), msgspec.convert(settings, Settings), _responses(path, samples))
 
 
 def _read_json(path: Path) -> tuple[Json, Iterator[Json]]:
@@ -89,17 +88,18 @@ def _response(sample: Json) -> ResponseLine:
     output = sample.get("output") or {}
     error = (sample.get("error") or {}).get("message") or output.get("error")
     if error or not output.get("choices"):
-        return ResponseLine(id_, error=error or "no output in the log")
+        return msgspec.convert({"id": id_, "error": error or "no output in the log"}, ResponseLine)
     choice = output["choices"][0]
     usage = output.get("usage") or {}
-    return ResponseLine(
-        id_,
-        text=response_text(choice["message"]["content"], sample.get("attachments") or {}),
-        finish_reason=FINISH_REASONS.get(choice.get("stop_reason", "")),
-        prompt_tokens=usage.get("input_tokens"),
-        completion_tokens=usage.get("output_tokens"),
-        seconds=output.get("time"),
-    )
+    response = {
+        "id": id_,
+        "text": response_text(choice["message"]["content"], sample.get("attachments") or {}),
+        "finish_reason": FINISH_REASONS.get(choice.get("stop_reason", "")),
+        "prompt_tokens": usage.get("input_tokens"),
+        "completion_tokens": usage.get("output_tokens"),
+        "seconds": output.get("time"),
+    }
+    return msgspec.convert(response, ResponseLine)
 
 
 def response_text(content: str | Sequence[Json], attachments: Mapping[str, str] = {}) -> str:

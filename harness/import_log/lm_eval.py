@@ -13,7 +13,7 @@ import msgspec
 from harness.errors import UserError
 from harness.external import ResponseLine
 from harness.files import store
-from harness.import_log.log import Log, expecting, response_id
+from harness.import_log.log import Log, Settings, expecting, response_id
 from harness.records import Json
 
 # The files in which both tools store their samples.
@@ -33,15 +33,14 @@ def read(path: Path) -> Log:
     with expecting(LOG, path):
         config = results["config"]
         sampling = _sampling(path, results)
-        return Log(
-            source=str(path),
-            model=_model(config, results),
-            max_new_tokens=next((sampling[name] for name in _LIMITS if name in sampling), None),
-            temperature=sampling.get("temperature", 0 if sampling.get("do_sample") is False else None),
-            top_p=sampling.get("top_p"),
-            seed=None,
-            responses=_responses(path),
-        )
+        settings = {
+            "model": _model(config, results),
+            "max_new_tokens": next((sampling[name] for name in _LIMITS if name in sampling), None),
+            "temperature": sampling.get("temperature", 0 if sampling.get("do_sample") is False else None),
+            "top_p": sampling.get("top_p"),
+            "seed": None,
+        }
+        return Log(str(path), msgspec.convert(settings, Settings), _responses(path))
 
 
 def _results_file(path: Path) -> Path:

@@ -12,16 +12,21 @@ from harness.external import ResponseLine
 from harness.text import reason
 
 
-@dataclass(frozen=True)
-class Log:
-    # The path, for errors.
-    source: str
+class Settings(msgspec.Struct, frozen=True):
+    """What a log says of the model and its sampling. None if it does not say it."""
+
     model: str
-    # None if the log does not say it.
     max_new_tokens: int | None
     temperature: float | None
     top_p: float | None
     seed: int | None
+
+
+@dataclass(frozen=True)
+class Log:
+    # The path, for errors.
+    source: str
+    settings: Settings
     # Read while it is iterated. Raises UserError for a log of another form.
     responses: Iterator[ResponseLine]
 

@@ -78,7 +78,7 @@ def _read(path: Path) -> Iterator[Log]:
 
 def _common(logs: Sequence[Log], name: str) -> Any:
     """What all logs say of this, or None if one does not say it. Raises UserError if they differ."""
-    values = {getattr(log, name): log.source for log in logs}
+    values = {getattr(log.settings, name): log.source for log in logs}
     if len(values) > 1:
         found = " and ".join(f"{value} in {source}" for value, source in values.items())
         raise UserError(f"{name}: expected the same in all logs, got {found}; import them one by one")

@@ -44,17 +44,20 @@ TOLERANCE = 1e-6
 
 
 class Refusal(UserError):
-    """Refuses a run for one or more reasons, each of which is one sentence."""
+    """Refuses a run for one or more reasons, each of which is one sentence.
+
+    The names of submitted files are other people's, so the reasons are made printable.
+    """
 
     def __init__(self, reasons: Sequence[str]) -> None:
-        self.reasons = tuple(reasons)
-        super().__init__("refused:\n" + "\n".join(f"- {reason}" for reason in reasons))
+        self.reasons = tuple(map(printable, reasons))
+        super().__init__("refused:\n" + "\n".join(f"- {reason}" for reason in self.reasons))
 
 
 class SubmittedJudgement(NamedTuple):
     """A language model's judgement of a run, and the verdicts that its figures are computed from."""
 
-    # The name of the judgement's file.
+    # The printable name of the judgement's file.
     name: str
     judgement: Judgement
     verdicts: Sequence[Response]
@@ -100,7 +103,7 @@ def read_submission(folder: Path, copies: Path) -> Submission:
     store.write_lines(scores, read_lines(folder / SCORES, Score))
     store.write_lines(responses, _responses(folder / RESPONSES))
     return Submission(
-        name=folder.resolve().name,
+        name=printable(folder.resolve().name),
         run=run,
         report=report,
         scores=scores,
@@ -134,7 +137,7 @@ def _sessions(path: Path) -> list[Session]:
 
 def _judgement(path: Path) -> SubmittedJudgement:
     verdicts = path.with_name(verdicts_name(path.name))
-    return SubmittedJudgement(path.name, read_json(path, Judgement), list(_responses(verdicts)))
+    return SubmittedJudgement(printable(path.name), read_json(path, Judgement), list(_responses(verdicts)))
 
 
 def verdicts_name(judgement: str) -> str:

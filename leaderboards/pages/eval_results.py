@@ -1,7 +1,9 @@
 """Entries in the form in which the Hugging Face Hub shows scores on the page of a model.
 
 The Hub reads `.eval_results/*.yaml` in the repository of a model. Each file lists scores on tasks that the
-`eval.yaml` of a dataset defines, which `harness export --for hub` writes.
+`eval.yaml` of a dataset defines, which `harness export --for hub` writes. A board does not know these tasks:
+there are none for prompts with several images and for answers that are not short, such as those of the recall
+split and of GTAPolicy. Upload only scores on tasks that exist.
 """
 
 import json
@@ -9,6 +11,7 @@ import re
 from collections.abc import Iterator
 
 from harness.errors import UserError
+from harness.export.format import dataset_name
 from harness.metrics.metric import SHARE
 from leaderboards.storage.board import Boards
 from leaderboards.storage.records import Board, Entry
@@ -28,7 +31,7 @@ def eval_results(boards: Boards, organization: str) -> dict[str, str]:
     folders: dict[str, str] = {}
     for board in boards.boards():
         if not board.legacy and not board.key.judge:
-            name = _as_folder(f"{board.family}_{board.key.digest[:8]}".replace("-", "_"))
+            name = _as_folder(dataset_name(board.family, board.key.digest))
             for entry in _latest(boards, board):
                 if entry.model not in folders:
                     folder = _as_folder(entry.model)

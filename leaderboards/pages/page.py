@@ -113,8 +113,8 @@ class Pages:
         if not shared:
             raise UserError("expected two entries of the same board, got entries without a common board")
         for bundle in bundles:
-            # `compare` reads these two files itself. Reading them here verifies that they are unchanged.
-            for name in ("run.json", "scores.jsonl"):
+            # `compare` reads these files itself. Reading them here verifies that they are unchanged.
+            for name in ("run.json", "scores.jsonl", "report.json"):
                 self.boards.bundles.read(bundle, name)
         folder = self.boards.bundles.folder
         differences = compare(folder / first, [folder / second]).differences

@@ -9,7 +9,7 @@ The tables of the database:
 
 Triggers prevent all changes and deletions, except that the outcome of an attempt is set once. The files of a
 bundle are stored before its rows are committed in one transaction. A crash in between leaves a folder without
-rows, which is reused when the same run is submitted again.
+rows, which is replaced when the same run is submitted again.
 """
 
 import sqlite3
@@ -149,7 +149,9 @@ class Boards:
                 with self._transaction():
                     self._update(attempt, outcome=Outcome.KNOWN, bundle=known[0] or "")
                 return known[0]
-            sha256 = self.bundles.write(bundle)
+            sha256 = bundle.sha256
+            if not self._db.execute("SELECT 1 FROM bundles WHERE sha256 = ?", (sha256,)).fetchone():
+                self.bundles.write(bundle)
             with self._transaction():
                 self._insert("bundles", sha256, run_sha256, _now(), name, model, _json(bundle.hashes))
                 for board, figures in entries:

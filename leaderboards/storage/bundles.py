@@ -58,17 +58,18 @@ class Bundles:
                 shutil.rmtree(leftover)
             yield
 
-    def write(self, bundle: Bundle) -> str:
-        """Stores the bundle unless it is already stored, and returns its sha256.
+    def write(self, bundle: Bundle) -> None:
+        """Stores a bundle that is not in the database.
 
         The files are written to a temporary folder that is then renamed, so a bundle is never incomplete.
         """
         sha256 = bundle.sha256
         final, temporary = self.folder / sha256, self.folder / f".{sha256}.tmp"
-        if final.exists():  # from an attempt that was killed before it was added to the database
-            return sha256
         try:
             with store.writing(final):
+                # From an attempt that was killed before it was committed. Its report.html may be another.
+                if final.exists():
+                    shutil.rmtree(final)
                 temporary.mkdir()
                 for name, content in bundle.files.items():
                     _write(temporary / name, content)
@@ -77,7 +78,6 @@ class Bundles:
                 _sync(self.folder)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
-        return sha256
 
     def read(self, bundle: StoredBundle, name: str) -> bytes:
         """The content of a file.

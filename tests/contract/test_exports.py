@@ -79,7 +79,7 @@ def test_datasets_opens_the_folder_with_decoded_images(visual_folder: Path, tmp_
     datasets = pytest.importorskip("datasets")
     for name in FORMATS:
         out = tmp_path / name
-        export(Benchmark(visual_folder), ExportRequest(for_=name, splits="test,train", limit=2), out)
+        export(Benchmark(visual_folder), ExportRequest(for_=name, splits="test,train,test", limit=2), out)
         opened = datasets.load_dataset(str(out), "internalized", cache_dir=str(tmp_path / "cache"))
         assert opened.num_rows == {"test": 2, "train": 2}
         assert opened["test"][0]["images"][0].size == (160, 112)

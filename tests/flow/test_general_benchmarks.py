@@ -8,7 +8,9 @@ import re
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -276,7 +278,28 @@ def test_a_failed_conversion_leaves_no_files(tmp_path: Path) -> None:
     write(tmp_path / "test.jsonl", [mmlu(1), mmlu(1)])
     with pytest.raises(UserError, match="'1': expected once, got 2 times"):
         published.open(f"mmlu-pro:{tmp_path}?shots=0")
-    assert list((tmp_path / "cache" / "policy-internalization").iterdir()) == []
+    assert [path.name for path in (tmp_path / "cache/policy-internalization").iterdir()] == [".lock"]
+
+
+def test_a_conversion_removes_what_killed_ones_left_and_leaves_running_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path / "test.jsonl", [mmlu(1)])
+    write(tmp_path / "validation.jsonl", [worked_example(2)])
+    killed = tmp_path / "cache/policy-internalization/.mmlu-pro-0123456789abcdef-x"
+    (killed / "mmlu-pro-0123456789abcdef").mkdir(parents=True)
+    converted: list[object] = []
+
+    def slow(instances: object) -> None:
+        converted.append(instances)
+        time.sleep(0.2)
+
+    monkeypatch.setattr(published, "_check", slow)
+    with ThreadPoolExecutor(4) as threads:
+        opened = threads.map(lambda n: published.open(f"mmlu-pro:{tmp_path}?shots={n % 2}"), range(4))
+        folders = {benchmark.folder.name for benchmark in opened}
+    assert len(converted) == len(folders) == 2
+    assert {path.name for path in killed.parent.iterdir()} == {".lock", *folders}
 
 
 @pytest.mark.parametrize("ending", ["parquet", "jsonl"])

@@ -66,6 +66,26 @@ def test_a_refusal_is_a_list_of_reasons(runs: dict[str, Path], tmp_path: Path) -
     assert (none.returncode, "submit a run first" in none.stderr) == (2, True)
 
 
+@pytest.mark.parametrize(
+    ("folder", "flags", "variants"),
+    [
+        ("mmlu_folder", (), ["internalized"]),
+        ("text_folder", ("--split", "recall"), ["internalized", "in_context"]),
+    ],
+    ids=["general", "recall"],
+)
+def test_a_run_by_default_has_a_board_for_each_variant_with_prompts(
+    folder: str, flags: tuple[str, ...], variants: list[str], request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    """The columns forgetting and recall need such runs."""
+    benchmark, run = request.getfixturevalue(folder), tmp_path / "run"
+    evaluated = run_command("harness", "eval", benchmark, "--model", "oracle", "--out", run, *flags)
+    assert evaluated.returncode == 0, evaluated.stderr
+    submitted = leaderboard("submit", run, "--board", tmp_path / "board")
+    assert submitted.returncode == 0, submitted.stderr
+    assert [board.key.variant for board in Boards(tmp_path / "board").boards()] == variants
+
+
 def test_three_submissions_at_the_same_time(runs: dict[str, Path], tmp_path: Path) -> None:
     command = [BIN / "leaderboard", "submit", "--board", tmp_path / "board"]
     chosen = [runs["oracle"], runs["random"], runs["oracle"]]

@@ -15,6 +15,7 @@ from gtapolicy.policy import reasoning, rules, wording
 from gtapolicy.policy.override import make_override
 from harness.files.benchmark import Benchmark
 from harness.parsing import in_box
+from harness.records import Grade
 from harness.request import EvalRequest
 from harness.run import evaluate
 from harness.seeds import rng
@@ -44,6 +45,25 @@ def test_misquoted_and_invented_rules_are_false() -> None:
     assert dict(cited["OCR_v4"].parts) == {"condition": False}
     assert dict(cited["GoogleSearch_v1"].parts) == {"condition": True}
     assert not cited["OCR_v9"].exists
+
+
+@pytest.mark.parametrize(
+    ("condition", "correct"),
+    [
+        ("account_type is A or B", True),
+        ("account_type is B or A", True),
+        ("Account_type is a, or b", True),
+        ("account_type is **A** or **B**", True),
+        ("account_type is A, B or C", False),
+        ("account_type is A", False),
+    ],
+)
+def test_the_case_and_the_order_of_the_values_of_a_cited_rule_do_not_matter(
+    condition: str, correct: bool
+) -> None:
+    text = f"If {condition}, use RegionAttributeDescription_v2."
+    (cited,) = check_citations(text, TABLE)
+    assert dict(cited.parts) == {"condition": correct}
 
 
 def test_a_rule_is_checked_against_the_table_that_governs() -> None:
@@ -94,6 +114,13 @@ def test_recall_is_graded_by_field(
     grade = GtaRecall(Benchmark(rules_folder)).grade(instance, target, in_box(condition))
     assert dict(grade.parts) == {"credits": credits, "account_type": account_type}
     assert grade.value == credits * account_type
+
+
+def test_an_answer_to_recall_that_is_not_parsed_has_every_field_wrong(rules_folder: Path) -> None:
+    target = "credits is above 250 and at most 750, and account_type is A or B"
+    instance = Benchmark(rules_folder).instances("recall")[0]
+    grade = GtaRecall(Benchmark(rules_folder)).grade(instance, target, "I do not know")
+    assert grade == Grade(0.0, "unparsed", {"credits": 0.0, "account_type": 0.0})
 
 
 def test_the_most_frequent_call_has_the_most_frequent_name_and_values(

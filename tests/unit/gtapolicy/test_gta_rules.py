@@ -17,9 +17,10 @@ from gtapolicy.dataset.dialogs import Dialog, Step
 from gtapolicy.dataset.generate import DialogGenerator
 from gtapolicy.grading.calls import Call
 from gtapolicy.policy import profiles, rules, wording
+from gtapolicy.policy.conditions import Rule, parse_condition
 from gtapolicy.policy.override import make_override
 from gtapolicy.policy.random_rules import random_table
-from gtapolicy.policy.rules import Rule, RuleTable
+from gtapolicy.policy.rules import RuleTable
 from gtapolicy.scenarios import Scenarios
 from harness.errors import UserError
 from harness.files.benchmark import Benchmark
@@ -101,7 +102,7 @@ def parse_rules(text: str) -> dict[str, tuple[Rule, ...]]:
         tool, *lines = section.split("\n\n")[0].splitlines()
         rules_ = [line for line in lines if not line.endswith(", whatever the profile.")]
         matches = [re.fullmatch(rf"- If (.+), use {re.escape(tool)}_(\w+)\.", line) for line in rules_]
-        parsed[tool] = tuple(Rule(match[2], wording.parse_condition(match[1])) for match in matches)
+        parsed[tool] = tuple(Rule(match[2], parse_condition(match[1])) for match in matches)
     return parsed
 
 
@@ -208,6 +209,29 @@ def test_an_invalid_file_is_rejected_with_the_reason(
     path.write_text(RULES_FILE.replace(old, new, 1))
     with pytest.raises(UserError, match=message):
         rules.load(path)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"D"', '"D, north"'),
+        ('"D"', '"D or E"'),
+        ('"D"', '"above 5"'),
+        ('"D"', '"D "'),
+        ("account_type =", '"type, and sex" ='),
+        ("account_type =", '"is is" ='),
+    ],
+)
+def test_rules_whose_text_cannot_be_read_back_are_rejected(tmp_path: Path, old: str, new: str) -> None:
+    """The oracle would cite them, and its citations would count as false."""
+    path = tmp_path / "rules.toml"
+    path.write_text(RULES_FILE.replace(old, new))
+    with pytest.raises(
+        UserError, match=r"^\w+: expected fields and values that can be distinguished .+ got '"
+    ):
+        rules.load(path)
+    path.write_text(RULES_FILE.replace('"D"', '"Trinidad and Tobago (St. George)"'))
+    rules.load(path)
 
 
 def test_a_table_without_versions_and_a_folder_are_rejected(tmp_path: Path) -> None:

@@ -513,6 +513,8 @@ def test_each_question_is_drawn(tmp_path: Path) -> None:
     ("old", "new", "message"),
     [
         ("data.words)", "data.word)", r"card\.typ, line 3: cannot be typeset with these values: .+"),
+        ("data.words)", 'read("/etc/passwd"))', r"card\.typ, line 3: cannot be .+ file not found"),
+        ("data.words)", 'read("../card.txt"))', r"card\.typ, line 3: cannot be .+ would escape the project"),
         ("#line", "Hello!\n#line", r"card\.typ: expected all texts in line\(\.\.\.\), because OCR does not"),
         ("#line", "#pagebreak()\n#line", r"card\.typ: expected a template with one page, got several"),
         (
@@ -525,6 +527,7 @@ def test_each_question_is_drawn(tmp_path: Path) -> None:
 def test_a_document_with_a_mistake_is_reported(tmp_path: Path, old: str, new: str, message: str) -> None:
     (tmp_path / "card.toml").write_text(OWN)
     (tmp_path / "card.typ").write_text(CARD.replace(old, new))
+    (tmp_path.parent / "card.txt").write_text("outside of the folder")
     with pytest.raises(UserError, match=rf"card\.toml, line 4: picture\.card: .*{message}"):
         Scenarios(tmp_path, TABLE)
 

@@ -183,6 +183,34 @@ def test_a_damaged_sample_is_refused_with_the_name_of_its_log(text_folder: Path,
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize(
+    ("write", "old", "new"),
+    [
+        (inspect_log, '"max_tokens": 64', '"max_tokens": "64"'),
+        (inspect_log, '"temperature": 0.0', '"temperature": [0.5]'),
+        (inspect_log, '"temperature": 0.0', '"temperature": 0.0, "top_p": true'),
+        (inspect_log, '"seed": 3', '"seed": "a"'),
+        (inspect_log, '"model": "openai/m"', '"model": null'),
+        (inspect_log, '"output_tokens": 9', '"output_tokens": -9'),
+        (inspect_log, '"time": 0.5', '"time": "long"'),
+        (inspect_log, '"samples": [{', '"samples": [{"error": {"message": 3}, '),
+        (lm_eval_log, '"max_gen_toks": 64', '"max_gen_toks": "64"'),
+        (lm_eval_log, '"do_sample": false', '"temperature": "0"'),
+    ],
+)
+def test_values_of_a_wrong_type_are_refused_with_the_name_of_the_log(
+    text_folder: Path, tmp_path: Path, write: Callable[..., Path], old: str, new: str
+) -> None:
+    write(gold(Benchmark(text_folder), "internalized"), tmp_path / "logs")
+    (path,) = [path for path in (tmp_path / "logs").iterdir() if old in path.read_text()]
+    path.write_text(path.read_text().replace(old, new))
+    with pytest.raises(
+        UserError, match=r"^\S+(log.json|\.jsonl): expected (a log|samples) of .+: Expected `"
+    ):
+        import_logs(Benchmark(text_folder), [tmp_path / "logs"], ImportRequest(), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
 def test_reasoning_is_put_back_between_its_marks() -> None:
     content = [{"type": "reasoning", "reasoning": " I see. "}, {"type": "text", "text": r"\boxed{A}"}]
     assert response_text(content) == "<think>\nI see.\n</think>\n\\boxed{A}"

@@ -26,16 +26,17 @@ BOARD = Board(BoardKey("d" * 64, "test", "internalized", "exact/1", ""), "toy", 
 FIGURES = Figures(mean=0.5, low=0.4, high=0.6, n=100, unparsed=1, truncated=0, samples=1)
 
 
-def bundle(text: str = "a") -> Bundle:
-    return Bundle({"run.json": text.encode(), "report.json": b"{}", "report.html": b"<p>"})
+def bundle(text: str = "a", page: bytes = b"<p>") -> Bundle:
+    return Bundle({"run.json": text.encode(), "report.json": b"{}", "report.html": page})
 
 
-def submit(folder: Path, text: str = "a", board: Board = BOARD) -> str | None:
+def submit(folder: Path, text: str = "a", board: Board = BOARD, page: bytes = b"<p>") -> str | None:
     """Adds an entry like `leaderboard submit`, but without a run."""
     with closing(Boards(folder, create=True)) as boards:
         attempt = boards.begin_attempt("run")
         boards.name_attempt(attempt, f"model {text}", board.key.digest)
-        return boards.add(attempt, bundle(text), f"run {text}", "run", f"model {text}", [(board, FIGURES)])
+        files = bundle(text, page)
+        return boards.add(attempt, files, f"run {text}", "run", f"model {text}", [(board, FIGURES)])
 
 
 def intact_bundles(folder: Path) -> list[str]:
@@ -232,7 +233,7 @@ def test_killing_between_any_two_steps_loses_nothing(tmp_path: Path) -> None:
         entries = intact_bundles(folder)
         assert bundle("earlier").sha256 in entries
         done += len(entries) == 2
-        submit(folder, "later")
+        submit(folder, "later", page=b"<p>of another version of the package")
         assert sorted(intact_bundles(folder)) == sorted(bundle(text).sha256 for text in ("earlier", "later"))
         assert not list((folder / SUBMISSIONS).glob(".*"))
         assert len(list((folder / SUBMISSIONS).iterdir())) == 2

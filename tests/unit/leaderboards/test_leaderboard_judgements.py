@@ -191,6 +191,15 @@ def test_a_judgement_with_failed_requests_waits(run: Path, count: int) -> None:
     assert (len(result.entries), result.left_out) == (3, ())
 
 
+def test_the_name_of_a_judgement_cannot_control_the_terminal(run: Path) -> None:
+    fail(run, 1)
+    for path in [*run.glob("judgement.*"), *run.glob("verdicts.*")]:
+        kind, _, suffix = path.name.split(".")
+        path.rename(path.with_name(f"{kind}.\x1b[31m.{suffix}"))
+    (reason,) = submitted(run).left_out
+    assert reason.startswith("judgement.\N{REPLACEMENT CHARACTER}[31m.json: not on a board")
+
+
 def test_more_probes_are_no_reason_for_a_refusal(run: Path) -> None:
     more = {"a true response": 9.0, "another": None}
     edit(next(run.glob("judgement.*")), lambda j: j.update(probe_scores=more, later_field={"a": 1}))

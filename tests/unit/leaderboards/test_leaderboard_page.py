@@ -464,6 +464,17 @@ def test_a_tampered_bundle_is_not_shown(tmp_path: Path) -> None:
     assert b"changed after it was stored" in answer.body
 
 
+@pytest.mark.parametrize("name", ["run.json", "scores.jsonl", "report.json"])
+def test_a_tampered_bundle_is_not_compared(tmp_path: Path, name: str) -> None:
+    first, second = (add(tmp_path, model) for model in MODELS[:2])
+    path = tmp_path / SUBMISSIONS / second / name
+    path.write_bytes(path.read_bytes() + b" ")
+    with closing(Boards(tmp_path)) as boards:
+        answer = respond(boards, f"/compare?entry={first}&entry={second}")
+    assert answer.status == 409
+    assert b"changed after it was stored" in answer.body
+
+
 def test_exported_files_are_complete_and_safe(hostile: Path, tmp_path: Path) -> None:
     with closing(Boards(hostile)) as boards:
         files = export(boards, tmp_path / "out")

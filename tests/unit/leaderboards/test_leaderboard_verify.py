@@ -1,6 +1,7 @@
 """The verification of submissions: what is accepted, and every reason for a refusal."""
 
 import json
+import os
 import shutil
 import tarfile
 from collections.abc import Callable
@@ -309,6 +310,24 @@ def test_too_many_lines_are_refused(run: Path, monkeypatch: pytest.MonkeyPatch) 
     assert "expected at most 35 lines" in reasons(run)
 
 
+def test_a_folder_whose_name_is_no_text_is_accepted(run: Path) -> None:
+    folder = Path(os.fsdecode(os.fsencode(run.parent / "r") + b"\xe9n"))
+    submit(boards := Boards(run.parent / "board", create=True), run.rename(folder))
+    (attempt,) = boards.attempts()
+    assert (attempt.run, attempt.outcome) == ("r\N{REPLACEMENT CHARACTER}n", Outcome.ACCEPTED)
+    with pytest.raises(UserError):
+        submit(boards, folder / "responses.jsonl")
+    (folder / "run.json").rename(folder / "manifest.json")
+    with pytest.raises(UserError):
+        submit(boards, folder)
+    assert [attempt.outcome for attempt in boards.attempts()][:2] == [Outcome.REFUSED, Outcome.REFUSED]
+
+
+def test_names_of_files_cannot_control_the_terminal(run: Path) -> None:
+    (run / "judgement.\x1b[31m.json").write_text("{}")
+    assert "\x1b" not in reasons(run)
+
+
 @pytest.mark.parametrize("name", ["run.json", "report.json", "scores.jsonl", "responses.jsonl"])
 def test_links_and_missing_files_are_refused(run: Path, name: str) -> None:
     secret = run.parent / "secret"
@@ -512,7 +531,10 @@ def test_an_unexpected_error_refuses_the_attempt(run: Path, monkeypatch: pytest.
         raise KeyError("options")
 
     monkeypatch.setattr("leaderboards.submit.verify", fails)
-    assert "cannot be scored (KeyError: 'options'); check its benchmark with `harness verify`" in reasons(run)
+    expected = (
+        "cannot be scored (KeyError: 'options'); if `harness verify` passes on its benchmark, this is an"
+    )
+    assert expected in reasons(run)
 
 
 def test_a_benchmark_with_the_config_of_another_moves_no_board(run: Path, spoiled: Path) -> None:

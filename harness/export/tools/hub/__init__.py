@@ -34,10 +34,12 @@ also reads answers in Markdown and LaTeX."""
             IMAGES, "the images of the teacher's prompt; empty if they are those of `images`"
         ),
         "input": Column(
-            TEXT, "the prompt without placeholders, for `eval.yaml`; empty in the training split"
+            TEXT,
+            "the prompt without placeholders, for `eval.yaml`; empty in the training split, if the prompt "
+            "has several images, and if the answers are not short",
         ),
         "input_image": Column(
-            TEXT, "the only image as a data URI, for `eval.yaml`; empty if there are several"
+            TEXT, "the only image as a data URI, for `eval.yaml`; empty if there is none or `input` is empty"
         ),
     }
 
@@ -54,7 +56,7 @@ also reads answers in Markdown and LaTeX."""
         return values
 
     def files(self, export: Export) -> Mapping[str, str]:
-        tables = [t for t in export.tables if t.split != "train" and t.is_closed and t.images <= 1 and t.rows]
+        tables = [t for t in export.tables if t.split != "train" and t.is_closed and t.images <= 1]
         if not tables:
             return {}
         lines = [

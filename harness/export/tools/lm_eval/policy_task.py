@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import harness
+from harness.export.parquet import DATA, all_shards
 
 Doc = dict[str, Any]
 
@@ -12,7 +13,7 @@ def load(variant: str, split: str, **_: Any) -> Any:
     """The data of a variant, in the folder above this one."""
     import datasets
 
-    files = sorted(map(str, (Path(__file__).parents[1] / "data" / variant).glob(f"{split}-*.parquet")))
+    files = sorted(map(str, (Path(__file__).parents[1] / DATA / variant).glob(all_shards(split))))
     return datasets.load_dataset("parquet", data_files={split: files})
 
 
