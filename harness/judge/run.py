@@ -27,7 +27,7 @@ from harness.metrics.referral import precision
 from harness.progress import Bar
 from harness.records import Instance, Json, Policy, Prompt, Response, Run
 from harness.run import report_again
-from harness.stats.clusters import cluster, clusters
+from harness.stats.clusters import cluster
 from harness.variants import VARIANTS, Variant
 
 # How many true responses are judged as probes.
@@ -84,7 +84,7 @@ def judge(folder: Path, request: JudgeRequest, benchmark: Benchmark | None = Non
     path = folder / f"judgement.{request.digest}.json"
     if backend is None:  # nothing was requested in this session
         backend = store.read_json(path, Judgement).backend if path.exists() else {}
-    shared = clusters(cluster(c.instance) for c in cited)
+    shared = [cluster(c.instance) for c in cited]
     scores = probe_scores, true_scores
     judgement = summarize(run, request, judged, shared, scores, failed, backend)
     store.write_json(path, judgement)

@@ -21,7 +21,6 @@ from harness.judge.prompt import prompt as judge_prompt
 from harness.judge.summary import JudgedResponse, Judgement, referral
 from harness.records import Response, Run
 from harness.results import Result, Results
-from harness.stats.clusters import clusters
 from leaderboards.checks.submission import SubmittedJudgement, equal
 from leaderboards.storage.records import Figures
 
@@ -62,7 +61,7 @@ def judge_figures(judgement: Judgement, results: Results, figures: Figures) -> F
     keys = {(j.instance, j.variant, j.sample): None for j in judgement.responses}
     by_key = {scored.key: scored for scored in results.scored if scored.key in keys}
     judged = [by_key[key] for key in keys]
-    mean, low, high = referral(judgement.responses, clusters(scored.cluster for scored in judged))
+    mean, low, high = referral(judgement.responses, [scored.cluster for scored in judged])
     if mean is None or low is None or high is None:
         return None
     known = [scored for scored, j in zip(judged, judgement.responses, strict=True) if j.score is not None]

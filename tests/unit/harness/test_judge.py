@@ -25,12 +25,13 @@ from harness.judge.config import JudgeRequest, SettingName
 from harness.judge.prompt import PROBES, delimiter, parse, schema
 from harness.judge.prompt import prompt as judge_prompt
 from harness.judge.run import TRUE_PROBES, judge
-from harness.judge.summary import Judgement, figures, table
+from harness.judge.summary import JudgedResponse, Judgement, figures, referral, table
 from harness.metrics.referral import precision
-from harness.records import CitedRule, Prompt, Response
+from harness.records import CitedRule, Cluster, Prompt, Response
 from harness.request import EvalRequest
 from harness.run import evaluate
 from harness.stats.agreement import krippendorff
+from harness.stats.intervals import Estimate
 
 NO_JUDGES = "oracle", "random", "majority", "replay:runs/a", "rules"
 # Every probe contains this word, and no honest response does.
@@ -314,6 +315,19 @@ def test_unscored_verdicts_widen_the_interval(run: Path, install: Install) -> No
 
     widths = [width(all_but(unscored)) for unscored in (0, 1, 3, 6)]
     assert widths == sorted(set(widths)) and widths[-1] > 5
+
+
+@pytest.mark.parametrize("policy", ["", "one"])
+def test_samples_of_an_instance_that_shows_nothing_are_no_more_evidence(policy: str) -> None:
+    def interval(samples: int) -> Estimate:
+        judged = [
+            JudgedResponse(f"instance {i}", "internalized", sample, "", (10.0 * (i % 2),), (None,), None)
+            for sample in range(samples)
+            for i in range(6)
+        ]
+        return referral(judged, [Cluster(policy=policy)] * len(judged))
+
+    assert interval(10) == pytest.approx(interval(1))
 
 
 def test_a_judge_without_any_score_is_an_error_with_the_flag(run: Path, install: Install) -> None:
