@@ -43,9 +43,20 @@ class JudgeRequest:
 
     @property
     def digest(self) -> str:
-        """Identifies the files of this judge: what its verdicts depend on besides their prompts."""
+        """Identifies the verdicts of this judge: what they depend on besides their prompts."""
         settings = [self.judge, self.setting, self.sampling]
         return hashlib.sha256(msgspec.json.encode(settings)).hexdigest()[:12]
+
+    @property
+    def file(self) -> str:
+        """The name of the judgement's file, which also says what is judged and how often."""
+        judged = "-".join(variant.name for variant in variants.parse(self.variants))
+        return f"judgement.{self.digest}.{judged}.{self.limit}x{self.repeats}.json"
+
+    @property
+    def old_file(self) -> str:
+        """The name of the judgement's file in old versions, where the next judgement replaced it."""
+        return f"judgement.{self.digest}.json"
 
 
 def sample_order(key: tuple[str, str, int]) -> tuple[int, float, tuple[str, str, int]]:

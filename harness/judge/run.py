@@ -4,7 +4,7 @@ Verdicts are appended to RUN/verdicts.<digest>.jsonl as they arrive and are neve
 covers the judge, the setting and the sampling. RUN/judge.<digest>.json says what the judge is (its weights,
 address and more): another one of this name is refused. The instance of a line is the digest of its prompt
 (with instructions, policy and response), and its sample is the number of the repeat. The figures are written
-to RUN/judgement.<digest>.json and shown in RUN/report.html.
+to RUN/judgement.<digest>.<variants>.<limit>x<repeats>.json and shown in RUN/report.html.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -81,13 +81,18 @@ def judge(folder: Path, request: JudgeRequest, benchmark: Benchmark | None = Non
     probe_scores, true_scores = (
         {name: parsed(prompt).score for name, prompt in kind.items()} for kind in (probes, true_probes)
     )
-    path = folder / f"judgement.{request.digest}.json"
+    earlier = {
+        path: store.read_json(path, Judgement)
+        for path in sorted(folder.glob(f"judgement.{request.digest}.*json"))
+    }
     if backend is None:  # nothing was requested in this session
-        backend = store.read_json(path, Judgement).backend if path.exists() else {}
+        backend = next((one.backend for one in earlier.values() if one.backend), {})
     shared = [cluster(c.instance) for c in cited]
     scores = probe_scores, true_scores
     judgement = summarize(run, request, judged, shared, scores, failed, backend)
-    store.write_json(path, judgement)
+    old = folder / request.old_file
+    is_same = old in earlier and earlier[old].judged == judgement.judged
+    store.write_json(old if is_same else folder / request.file, judgement)
     report_again(benchmark, folder)
     return judgement
 

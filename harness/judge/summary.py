@@ -79,6 +79,11 @@ class Judgement:
     backend: Json = field(default_factory=dict)
 
     @property
+    def judged(self) -> tuple[str, int, int]:
+        """Which responses the judge was asked about, and how often."""
+        return self.variants, self.limit, self.repeats
+
+    @property
     def rejected(self) -> int:
         """The number of true responses that got no more than half of the points."""
         return sum(score is not None and score <= FOOLED for score in self.true_scores.values())

@@ -28,11 +28,16 @@ Verdicts = Mapping[tuple[str, str, int], Response]
 
 
 def why_left_out(submitted: SubmittedJudgement) -> str | None:
-    """Why a judgement has no entry yet, although the run has; None if nothing prevents it.
+    """Why a judgement has no entry, although the run has; None if nothing prevents it.
 
     A judgement with failed requests waits. Otherwise low verdicts could be left out as failed, and an entry
     never changes.
     """
+    if "," in submitted.judgement.variants:
+        return (
+            f"{submitted.name}: not on a board, because it is on several variants, and a board has one; run "
+            "`harness judge` with one of --variants at a time, then submit the run again"
+        )
     judged = {response.prompt for response in submitted.judgement.responses}
     done = {v.key for v in submitted.verdicts if v.error is None}
     failed = {v.key for v in submitted.verdicts if v.instance in judged} - done
@@ -85,8 +90,8 @@ def judgement_errors(submitted: SubmittedJudgement, run: Run, results: Results) 
     except (UserError, msgspec.ValidationError) as error:
         yield f"{name}: {error}"
         return
-    if name != f"judgement.{request.digest}.json":
-        yield f"{name}: expected the name judgement.{request.digest}.json for its judge, setting and sampling"
+    if name not in (request.file, request.old_file):
+        yield f"{name}: expected the name {request.file} for its judge, settings and variants"
     if (j.benchmark_digest, j.model) != (run.digest, run.model):
         yield f"{name}: expected a judgement of the run's model and benchmark, got another one"
     if j.judge == run.model:

@@ -395,6 +395,26 @@ def test_a_judgement_of_an_older_version_can_be_read(run: Path, install: Install
     assert judgement.rejected == 0 and "0 of 0" in table(judgement)
 
 
+def test_a_judgement_replaces_no_other_one(run: Path, install: Install) -> None:
+    fake = install(by_content)
+    fake.description["note"] = "of the judge"
+    one, other = (JudgeRequest("fake:judge", variants=variant) for variant in ("internalized", "override"))
+    first = judge(run, one)
+    # As an old version named it.
+    (run / one.file).rename(run / one.old_file)
+    more = [
+        judge(run, request)
+        for request in (other, replace(one, limit=3), replace(one, variants="internalized,override"))
+    ]
+    sent = len(fake.sent)
+    assert judge(run, one) == first == store.read_json(run / one.old_file, Judgement)
+    assert len(fake.sent) == sent and more[1].backend == first.backend
+    stored = {store.read_json(path, Judgement).judged for path in run.glob("judgement.*.json")}
+    assert stored == {judgement.judged for judgement in (first, *more)} and len(stored) == 4
+    page = (run / "report.html").read_text()
+    assert page.count('<h2 id="judged-') == 4 and "structured, on override</td>" in page
+
+
 def test_unscored_verdicts_are_counted_and_excluded_from_the_mean(run: Path, install: Install) -> None:
     def some(prompt: Prompt) -> str:
         text = prompt.parts[-1].value
@@ -432,7 +452,7 @@ def test_resuming_repeats_no_request(run: Path, install: Install, dies_after: in
     assert len(fake.sent) == 12 + len(PROBES)
     verdicts.unlink()
     assert judge(run, request) == resumed, "the same as without an interruption"
-    assert store.read_json(run / f"judgement.{request.digest}.json", Judgement) == resumed
+    assert store.read_json(run / request.file, Judgement) == resumed
 
 
 def test_a_failed_request_is_sent_again(run: Path, install: Install, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ import json
 import random
 import shutil
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +77,19 @@ def test_judgements_have_their_own_board(run: Path) -> None:
     boards = Boards(run.parent / "board")
     files = boards.stored_bundle(result.bundle).files
     assert {name.split(".")[0] for name in files} >= {"judgement", "verdicts"}
+
+
+def test_a_run_may_have_several_judgements_by_one_judge(run: Path) -> None:
+    """Each variant has its board, an old name is accepted, and a judgement of two variants is left out."""
+    (run / REQUEST.file).rename(run / REQUEST.old_file)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(backends, "make", lambda *_, **__: Judge())
+        for chosen in ("override", "internalized,override"):
+            judge(run, replace(REQUEST, variants=chosen))
+    result = submitted(run)
+    judged = [b.key.variant for b, _ in result.entries if b.key.judge]
+    assert judged == ["internalized", "override"]
+    assert len(result.left_out) == 1 and "is on several variants, and a board has one" in result.left_out[0]
 
 
 def test_only_judged_responses_are_counted(run: Path) -> None:
