@@ -15,7 +15,7 @@ from harness import variants
 from harness.backends import Sampling
 from harness.errors import UserError
 from harness.files.benchmark import Benchmark
-from harness.judge.config import JudgeRequest, sample_order
+from harness.judge.config import JudgeRequest, same_model, sample_order
 from harness.judge.prompt import MAX_SCORE, parse
 from harness.judge.prompt import prompt as judge_prompt
 from harness.judge.summary import JudgedResponse, Judgement, referral
@@ -94,7 +94,7 @@ def judgement_errors(submitted: SubmittedJudgement, run: Run, results: Results) 
         yield f"{name}: expected the name {request.file} for its judge, settings and variants"
     if (j.benchmark_digest, j.model) != (run.digest, run.model):
         yield f"{name}: expected a judgement of the run's model and benchmark, got another one"
-    if j.judge == run.model:
+    if same_model(j.judge, run.model):
         yield f"{name}: expected a judge other than the judged model, {j.judge!r}"
     if j.variants not in run.variants:
         yield f"{name}: expected one variant of the run, got {j.variants!r}; judge one variant at a time"

@@ -620,6 +620,36 @@ def test_a_replayed_run_is_not_judged_by_its_own_model(run: Path, tmp_path: Path
         judge(replay, JudgeRequest("anthropic:one"))
 
 
+def test_a_run_that_replays_itself_is_an_error(run: Path, tmp_path: Path, install: Install) -> None:
+    install(by_content)
+    other = tmp_path / "other"
+    shutil.copytree(run, other)
+    edit_run(run, model=f"replay:{other}")
+    for model in (f"replay:{run}", f"replay:{other}"):
+        edit_run(other, model=model)
+        with pytest.raises(
+            UserError, match=r"run.json: model: expected the model .* which replays itself; r"
+        ):
+            judge(run, JudgeRequest("fake:judge"))
+    edit_run(other, model="replay:\0" + 300 * "long")
+    assert judge(run, JudgeRequest("fake:judge")).n == 12
+
+
+@pytest.mark.parametrize("changed", [{"instance": "L2-\nOther"}, {"variant": "other"}])
+def test_a_response_to_no_prompt_of_the_run_is_an_error(
+    run: Path, install: Install, changed: dict[str, str]
+) -> None:
+    install(by_content)
+    lines = store.Log(run / "responses.jsonl", Response).read()
+    store.write_lines(run / "responses.jsonl", [*lines, replace(lines[0], **changed)])
+    with pytest.raises(
+        UserError,
+        match=r"responses.jsonl: expected responses to the test split of \S+, got .*"
+        "[Oo]ther.*; delete its line$",
+    ):
+        judge(run, JudgeRequest("fake:judge"))
+
+
 def test_another_benchmark_is_refused(run: Path, install: Install) -> None:
     install(by_content)
     edit_run(run, digest="0" * 64)

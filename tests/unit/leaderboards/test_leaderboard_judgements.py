@@ -187,6 +187,18 @@ def fail(run: Path, count: int) -> str:
     return before
 
 
+@pytest.mark.parametrize(
+    ("judge_name", "model"), [("hf:X", "vllm:X?a=b"), ("hf:./X", "hf:X"), ("hf:X", "external:X")]
+)
+def test_a_model_does_not_judge_itself_with_another_backend(run: Path, judge_name: str, model: str) -> None:
+    edit(next(run.glob("judgement.*")), lambda j: j.update(judge=judge_name, model=model))
+    for name in ("run.json", "report.json"):
+        edit(run / name, lambda found: found.get("run", found).update(model=model))
+    edit(run / "report.json", lambda report: report["backend"].update(backend=model.partition(":")[0]))
+    with pytest.raises(Refusal, match="expected a judge other than the judged model"):
+        submitted(run)
+
+
 @pytest.mark.parametrize("count", [1, 16])
 def test_a_judgement_with_failed_requests_waits(run: Path, count: int) -> None:
     """The run has its entries, and the judgement gets its own when it is complete."""
