@@ -17,6 +17,7 @@ from harness.records import Cluster, Json, Run
 from harness.stats.agreement import krippendorff
 from harness.stats.clusters import clusters
 from harness.stats.intervals import Estimate, estimate
+from harness.text import texts
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +178,7 @@ def figures(judgement: Judgement) -> dict[str, str]:
         for reason, count in j.unscored.items()
     )
     written = OUT_OF_TEN.format
-    changed = j.backend.get(CHANGED, [])
+    changed = texts(j.backend.get(CHANGED))
     return {
         "referral, 0 to 10": f"{written(j.mean)} (95 %: {OUT_OF_TEN.interval(j.low, j.high)})",
         "responses": f"{j.n} of {len(j.responses)} scored"
