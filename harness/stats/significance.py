@@ -20,10 +20,10 @@ CELLS = 1_000_000
 def sign_flip(changes: Sequence[float], clusters: Clusters = ()) -> float | None:
     """The two-sided p of the hypothesis that the change of each cluster is as likely to have the other sign.
 
-    For independent changes of -1, 0 or 1 it is McNemar's exact test. Exact for whole numbers up to
-    MAX_STEPS and for few clusters, otherwise from RESAMPLES random signs, where (k + 1) / (n + 1) never
-    understates p (Phipson and Smyth 2010). If instances belong together in several ways, the largest p counts.
-    None without changes.
+    For independent changes of -1, 0 or 1 it is McNemar's exact test. Exact for whole numbers up to MAX_STEPS
+    and for few clusters, otherwise from RESAMPLES random signs, where (k + 1) / (n + 1) never understates p
+    (Phipson and Smyth 2010). If instances belong together in several ways, the largest p counts. None without
+    changes.
     """
     if not changes:
         return None

@@ -360,7 +360,7 @@ def test_runs_that_cannot_be_compared_are_an_error(tmp_path: Path, case: str) ->
     [
         ({"values": [5.0]}, r"scores.jsonl, line 1: value: expected a number of at most 1"),
         ({"values": [1e308]}, r"scores.jsonl, line 1: value: expected a number of at most 1"),
-        ({"values": [1.0], "parts": [{"tool": -2.0}]}, r"scores.jsonl, line 1: parts.*: expected a number of at l"),
+        ({"values": [1.0], "parts": [{"tool": -2.0}]}, r"line 1: parts.*: expected a number of at least 0"),
         ({"values": [1.0], "values_of": [{"referral recall": 5.0}]},
          r"scores.jsonl: referral recall: expected values from 0 to 1, got 5; run the same `harness eval`"),
     ],

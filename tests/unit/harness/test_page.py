@@ -358,7 +358,8 @@ def test_each_metric_with_a_plot_is_explained(harmless: tuple[Report, Results, s
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ({"skipped": {"in_context": 8}}, "4 instances have no policy to show and therefore no prompt under in_context."),
+        ({"skipped": {"in_context": 8}},
+         "4 instances have no policy to show and therefore no prompt under in_context."),
         ({"skipped": {"override": 2}}, "1 instance has no override and therefore no prompt under override."),
         ({"backend": {CHANGED: ["seed: left out", "top_p: left out"]}},
          "The server rejected a part of the requests; seed: left out; top_p: left out."),
