@@ -13,7 +13,7 @@ import msgspec
 
 Json = Mapping[str, Any]
 # What is read from a file is refused outside of these limits. Larger numbers are mistakes.
-Tokens = Annotated[int, msgspec.Meta(ge=0, le=10**9)]
+Count = Annotated[int, msgspec.Meta(ge=0, le=10**9)]
 Seconds = Annotated[float, msgspec.Meta(ge=0, le=10**9)]
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 # The end of the name of a split whose instances are dialogs, such as "test multi-turn".
@@ -98,13 +98,13 @@ class Response:
     variant: str
     sample: int
     text: str | None
-    prompt_tokens: Tokens | None = None
+    prompt_tokens: Count | None = None
     # Prompt tokens that were not computed again, thanks to a shared prefix or a provider's cache.
-    cached_tokens: Tokens | None = None
+    cached_tokens: Count | None = None
     # Prompt tokens that were written into a provider's cache, which costs more than reading them.
-    written_tokens: Tokens | None = None
+    written_tokens: Count | None = None
     # The end token is included.
-    completion_tokens: Tokens | None = None
+    completion_tokens: Count | None = None
     # The time to the first token. Like `seconds`, it is measured for the whole batch.
     prefill_seconds: Seconds | None = None
     seconds: Seconds | None = None
@@ -232,8 +232,8 @@ class Usage:
 class Session:
     """One session of a run, from the first prompt sent to the last response stored."""
 
-    requests: int
-    seconds: float
+    requests: Count
+    seconds: Seconds
 
 
 @dataclass(frozen=True, slots=True)
