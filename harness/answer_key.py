@@ -32,7 +32,7 @@ class AnswerKey:
     # Another version of the family's scorer refuses the key.
     scorer: str
     config: Json
-    # Without its query. That of a dialog contains its steps with theirs.
+    # Without its query, which grading does not need. The steps of a dialog keep their queries.
     instance: Instance
     # The correct answer under the variant of the prompt.
     target: str

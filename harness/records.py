@@ -7,9 +7,15 @@ A Prompt has no field for the answer, so no backend can see the target.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
+
+import msgspec
 
 Json = Mapping[str, Any]
+# What is read from a file is refused outside of these limits. Larger numbers are mistakes.
+Count = Annotated[int, msgspec.Meta(ge=0, le=10**9)]
+Seconds = Annotated[float, msgspec.Meta(ge=0, le=10**9)]
+Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 # The end of the name of a split whose instances are dialogs, such as "test multi-turn".
 MULTI_TURN = " multi-turn"
 
@@ -92,18 +98,18 @@ class Response:
     variant: str
     sample: int
     text: str | None
-    prompt_tokens: int | None = None
+    prompt_tokens: Count | None = None
     # Prompt tokens that were not computed again, thanks to a shared prefix or a provider's cache.
-    cached_tokens: int | None = None
+    cached_tokens: Count | None = None
     # Prompt tokens that were written into a provider's cache, which costs more than reading them.
-    written_tokens: int | None = None
+    written_tokens: Count | None = None
     # The end token is included.
-    completion_tokens: int | None = None
+    completion_tokens: Count | None = None
     # The time to the first token. Like `seconds`, it is measured for the whole batch.
-    prefill_seconds: float | None = None
-    seconds: float | None = None
+    prefill_seconds: Seconds | None = None
+    seconds: Seconds | None = None
     # The number of prompts that were answered together.
-    batch: int = 1
+    batch: Annotated[int, msgspec.Meta(ge=1, le=10**9)] = 1
     # Whether the request was part of a provider's batch, which has a lower price.
     batched: bool = False
     finish_reason: Literal["stop", "length", "refusal"] | None = None
@@ -154,9 +160,9 @@ class Score:
     instance: str
     variant: str
     sample: int
-    value: float | None
+    value: Share | None
     reason: str | None = None
-    parts: Mapping[str, float] = field(default_factory=dict)
+    parts: Mapping[str, Share] = field(default_factory=dict)
     # By metric (harness.metrics).
     values: Mapping[str, float] = field(default_factory=dict)
     # None in the files of old versions.
@@ -226,8 +232,8 @@ class Usage:
 class Session:
     """One session of a run, from the first prompt sent to the last response stored."""
 
-    requests: int
-    seconds: float
+    requests: Count
+    seconds: Seconds
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 # What a run writes besides its request and its responses.
 DERIVED = TRAINING, "sessions.jsonl", "scores.jsonl", "report.json", "report.html"
-# The flags that set the fields of a run which have other names.
+# By field of a Run: the flag that sets it, if the two names differ.
 FLAGS = {
     "digest": "benchmark",
     "images_digest": "benchmark",

@@ -84,7 +84,7 @@ class Results:
         response: Callable[[Key], Response] = NO_RESPONSES.__getitem__,
         samples: int = 1,
     ) -> None:
-        """`instances` can be iterated several times, and `response` returns that to a prompt."""
+        """`instances` can be iterated several times, and `response` returns the response with a key."""
         self.benchmark, self.instances, self.response, self.samples = benchmark, instances, response, samples
         self.scored: list[Scored] = []
         # By variant: the tokens and times of these responses.

@@ -99,8 +99,10 @@ def _evaluate(
                 backend = TurnByTurn(backend, benchmark, instances, out)
             started = time.monotonic()
             _collect(backend, benchmark, pending, responses)
-            session = Session(len(pending), time.monotonic() - started)
-            store.Log(out / "sessions.jsonl", Session).append([session])
+            # The speed of a script, or of reading responses from a file, is not that of a model.
+            if not (backend.instant or backends.is_scripted(request.model)):
+                session = Session(len(pending), time.monotonic() - started)
+                store.Log(out / "sessions.jsonl", Session).append([session])
             description: Json = backend.description
             check = _check_batching(backend, prompts, responses) if request.batch_check else None
     else:  # score the responses again without loading the model

@@ -4,6 +4,7 @@ import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 from itertools import groupby, islice
+from typing import Any
 
 from harness.errors import UserError
 
@@ -55,6 +56,11 @@ def normalized(text: str) -> str:
     bounded = "".join("".join(islice(run, _MAX_MARKS) if marks else run) for marks, run in runs)
     composed = unicodedata.normalize("NFKC", bounded).translate(_PLAIN)
     return "".join(c for c in composed if unicodedata.category(c) not in ("Cf", "Cs"))
+
+
+def texts(value: Any) -> list[str]:
+    """The value if it is a list of texts; otherwise empty, as other people's data may be anything."""
+    return value if isinstance(value, list) and all(isinstance(one, str) for one in value) else []
 
 
 def enumeration(names: Sequence[str], conjunction: str = "and") -> str:

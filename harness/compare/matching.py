@@ -1,5 +1,6 @@
 """Which runs can be compared: those that scored the same instances under the same variant."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -8,9 +9,10 @@ from typing import NamedTuple
 from harness.errors import UserError
 from harness.files import kinds, store
 from harness.general.mmmu_pro import HEADLINE
+from harness.metrics.metric import find
 from harness.records import Json, Run, Score
 from harness.report.figures import benchmark_name, read_report
-from harness.text import enumeration
+from harness.text import enumeration, printable
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,7 @@ def sides_in(folder: Path) -> tuple[dict[Key, Side], list[Unmatched]]:
         scorer = read_report(path).scorer if report.is_file() else ""
         by_variant: dict[str, dict[str, list[Score]]] = {}
         for score in store.read_lines(path / "scores.jsonl", Score):
+            _check_values(path, score)
             by_variant.setdefault(score.variant, {}).setdefault(score.instance, []).append(score)
         for variant, scores in by_variant.items():
             key = Key(run.digest, run.split, variant, run.limit, run.sampled, scorer)
@@ -74,6 +77,17 @@ def sides_in(folder: Path) -> tuple[dict[Key, Side], list[Unmatched]]:
                 )
             sides[key] = Side(str(path), benchmark_name(run), run.samples, run.sampling, scores)
     return sides, unfinished
+
+
+def _check_values(run: Path, score: Score) -> None:
+    """Raises UserError if a metric has a value that it cannot have."""
+    for name, value in score.values.items():
+        low, high = find(name).unit.bounds or (-math.inf, math.inf)
+        if not low <= value <= high:
+            raise UserError(
+                f"{run / 'scores.jsonl'}: {printable(name)}: expected values from {low:g} to {high:g}, got "
+                f"{value:g}; run the same `harness eval` or `harness score` command again to score the run"
+            )
 
 
 class _Reason(NamedTuple):

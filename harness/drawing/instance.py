@@ -18,7 +18,8 @@ from harness.variants import Variant
 
 # A part of a prompt: an image, or a text as HTML.
 Shown = Drawing | Markup
-# Height in pixels of the highest embedded image: JPEG has a limit. Few images need it.
+# The highest embedded image has this many times the width of the widest one, because a JPEG has at most
+# 65,535 rows.
 MAX_RATIO = 10
 
 

@@ -1,13 +1,14 @@
 """The request of `harness judge`, whose fields are its flags."""
 
 import hashlib
+import os
 from dataclasses import dataclass, field
 from typing import Literal
 
 import msgspec
 
 from harness import variants
-from harness.backends import Endpoint, Sampling, is_scripted
+from harness.backends import Endpoint, Sampling, is_scripted, location
 from harness.errors import UserError
 from harness.seeds import rng
 
@@ -43,9 +44,27 @@ class JudgeRequest:
 
     @property
     def digest(self) -> str:
-        """Identifies the files of this judge: what its verdicts depend on besides their prompts."""
+        """Identifies the verdicts of this judge: what they depend on besides their prompts."""
         settings = [self.judge, self.setting, self.sampling]
         return hashlib.sha256(msgspec.json.encode(settings)).hexdigest()[:12]
+
+    @property
+    def file(self) -> str:
+        """The name of the judgement's file, which also says what is judged and how often."""
+        judged = "-".join(variant.name for variant in variants.parse(self.variants))
+        return f"judgement.{self.digest}.{judged}.{self.limit}x{self.repeats}.json"
+
+    @property
+    def old_file(self) -> str:
+        """The name of the judgement's file in old versions, where the next judgement replaced it."""
+        return f"judgement.{self.digest}.json"
+
+
+def same_model(one: str, other: str) -> bool:
+    """Whether two models are the same with any backend: hf:PATH and vllm:PATH?option=value are."""
+    # A name in a run of others may contain a null character, which no path does.
+    first, second = (os.path.realpath(location(model).replace("\0", "")) for model in (one, other))
+    return first == second
 
 
 def sample_order(key: tuple[str, str, int]) -> tuple[int, float, tuple[str, str, int]]:

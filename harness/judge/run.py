@@ -4,7 +4,7 @@ Verdicts are appended to RUN/verdicts.<digest>.jsonl as they arrive and are neve
 covers the judge, the setting and the sampling. RUN/judge.<digest>.json says what the judge is (its weights,
 address and more): another one of this name is refused. The instance of a line is the digest of its prompt
 (with instructions, policy and response), and its sample is the number of the repeat. The figures are written
-to RUN/judgement.<digest>.json and shown in RUN/report.html.
+to RUN/judgement.<digest>.<variants>.<limit>x<repeats>.json and shown in RUN/report.html.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,8 +18,8 @@ from harness.backends.readable_prompts import ReadablePrompts
 from harness.errors import UserError
 from harness.files import store
 from harness.files.benchmark import Benchmark
-from harness.files.kinds import RESPONSES
-from harness.judge.config import JudgeRequest, sample_order
+from harness.files.kinds import RESPONSES, RUN, kind
+from harness.judge.config import JudgeRequest, same_model, sample_order
 from harness.judge.prompt import PROBES, ParsedVerdict, parse, schema
 from harness.judge.prompt import prompt as judge_prompt
 from harness.judge.summary import JudgedResponse, Judgement, summarize
@@ -27,7 +27,8 @@ from harness.metrics.referral import precision
 from harness.progress import Bar
 from harness.records import Instance, Json, Policy, Prompt, Response, Run
 from harness.run import report_again
-from harness.stats.clusters import cluster, clusters
+from harness.stats.clusters import cluster
+from harness.text import printable, short
 from harness.variants import VARIANTS, Variant
 
 # How many true responses are judged as probes.
@@ -81,13 +82,18 @@ def judge(folder: Path, request: JudgeRequest, benchmark: Benchmark | None = Non
     probe_scores, true_scores = (
         {name: parsed(prompt).score for name, prompt in kind.items()} for kind in (probes, true_probes)
     )
-    path = folder / f"judgement.{request.digest}.json"
+    earlier = {
+        path: store.read_json(path, Judgement)
+        for path in sorted(folder.glob(f"judgement.{request.digest}.*json"))
+    }
     if backend is None:  # nothing was requested in this session
-        backend = store.read_json(path, Judgement).backend if path.exists() else {}
-    shared = clusters(cluster(c.instance) for c in cited)
+        backend = next((one.backend for one in earlier.values() if one.backend), {})
+    shared = [cluster(c.instance) for c in cited]
     scores = probe_scores, true_scores
     judgement = summarize(run, request, judged, shared, scores, failed, backend)
-    store.write_json(path, judgement)
+    old = folder / request.old_file
+    is_same = old in earlier and earlier[old].judged == judgement.judged
+    store.write_json(old if is_same else folder / request.file, judgement)
     report_again(benchmark, folder)
     return judgement
 
@@ -104,16 +110,19 @@ def _benchmark_of(folder: Path, run: Run, given: Benchmark | None) -> Benchmark:
 
 def _refuse_own_model(judge: str, run: Run) -> None:
     """Refuses a judge that is the run's own model, also if the run replays another run."""
-    if _same(judge, run.model):
-        raise UserError(f"judge: expected another model than the run's own, got {judge}")
-    name, _, argument = run.model.partition(":")
-    if name == "replay" and (Path(argument) / "run.json").is_file():
-        _refuse_own_model(judge, store.read_json(Path(argument) / "run.json", Run))
-
-
-def _same(one: str, other: str) -> bool:
-    """Whether two models are the same with any backend: hf:PATH and vllm:PATH?option=value are."""
-    return Path(backends.location(one)).resolve() == Path(backends.location(other)).resolve()
+    replayed: set[Path] = set()
+    while True:
+        if same_model(judge, run.model):
+            raise UserError(f"judge: expected another model than the run's own, got {judge}")
+        name, _, argument = run.model.partition(":")
+        if name != "replay" or kind(Path(argument)) != RUN:
+            return
+        path = Path(argument).resolve() / "run.json"
+        if path in replayed:
+            got = f"got {run.model}, which replays itself"
+            raise UserError(f"{path}: model: expected the model that responded, {got}; restore the file")
+        replayed.add(path)
+        run = store.read_json(path, Run)
 
 
 def _responses_to_judge(
@@ -132,7 +141,11 @@ def _responses_to_judge(
     responses = {r.key: r for r in store.Log(folder / RESPONSES, Response).read()}
     found, failed = [], 0
     for response in responses.values():
-        variant, instance = VARIANTS[response.variant], instances[response.instance]
+        variant, instance = VARIANTS.get(response.variant), instances.get(response.instance)
+        if variant is None or instance is None:
+            got = short(printable(f"{response.instance} under {response.variant}"), 120)
+            expected = f"expected responses to the {run.split} split of {benchmark.folder}"
+            raise UserError(f"{folder / RESPONSES}: {expected}, got one to {got}; delete its line")
         policy = variants.policy_id(instance, variant)
         if variant in chosen and policy is not None:
             if response.text is None:

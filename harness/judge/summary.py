@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean, stdev
 
@@ -13,9 +13,11 @@ from harness.backends import CHANGED
 from harness.judge.config import JudgeRequest, SettingName
 from harness.judge.prompt import CUT_OFF, FOOLED, MAX_SCORE
 from harness.metrics.metric import OUT_OF_TEN
-from harness.records import Json, Run
+from harness.records import Cluster, Json, Run
 from harness.stats.agreement import krippendorff
-from harness.stats.intervals import Clusters, Estimate, estimate
+from harness.stats.clusters import clusters
+from harness.stats.intervals import Estimate, estimate
+from harness.text import texts
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,8 @@ class Judgement:
     limit: int
     repeats: int
     mean: float | None
-    # 95 %, over responses. It covers every score that the unscored verdicts could have had.
+    # 95 %, over responses, which belong together if they are to one instance. It covers every score that the
+    # unscored verdicts could have had.
     low: float | None
     high: float | None
     # Responses with at least one score; the mean is over these.
@@ -77,6 +80,11 @@ class Judgement:
     backend: Json = field(default_factory=dict)
 
     @property
+    def judged(self) -> tuple[str, int, int]:
+        """Which responses the judge was asked about, and how often."""
+        return self.variants, self.limit, self.repeats
+
+    @property
     def rejected(self) -> int:
         """The number of true responses that got no more than half of the points."""
         return sum(score is not None and score <= FOOLED for score in self.true_scores.values())
@@ -95,26 +103,34 @@ class Judgement:
         return sum(score is None for score in self.probe_scores.values())
 
 
-def referral(judged: Sequence[JudgedResponse], shared: Clusters) -> Estimate:
-    """The mean score over the responses that have one, with its interval; None if none has a score."""
+def referral(judged: Sequence[JudgedResponse], shared: Iterable[Cluster]) -> Estimate:
+    """The mean score over the responses that have one, with its interval; None if none has a score.
+
+    `shared` is what the instance of each response shares with others. Responses to one instance belong
+    together, whether or not it shows anything.
+    """
     if all(j.score is None for j in judged):
         return Estimate(None, None, None)
-    return estimate([j.scores for j in judged], OUT_OF_TEN.bounds, shared)
+    members = (
+        one._replace(images=one.images or j.instance, policy=one.policy or j.instance)
+        for j, one in zip(judged, shared, strict=True)
+    )
+    return estimate([j.scores for j in judged], OUT_OF_TEN.bounds, clusters(members))
 
 
 def summarize(
     run: Run,
     request: JudgeRequest,
     judged: Sequence[JudgedResponse],
-    shared: Clusters,
+    shared: Iterable[Cluster],
     probes: tuple[Mapping[str, float | None], Mapping[str, float | None]],
     failed: int,
     backend: Json,
 ) -> Judgement:
     """The figures over the judged responses.
 
-    `shared`: which of them share images or a policy. `probes`: the scores of the probes and of the true
-    responses. `failed`: the number of requests of the run that failed.
+    `shared`: what the instance of each of them shares with others. `probes`: the scores of the probes and of
+    the true responses. `failed`: the number of requests of the run that failed.
     """
     mean, low, high = referral(judged, shared)
     rules = [j.rules for j in judged if j.rules is not None]
@@ -162,7 +178,7 @@ def figures(judgement: Judgement) -> dict[str, str]:
         for reason, count in j.unscored.items()
     )
     written = OUT_OF_TEN.format
-    changed = j.backend.get(CHANGED, [])
+    changed = texts(j.backend.get(CHANGED))
     return {
         "referral, 0 to 10": f"{written(j.mean)} (95 %: {OUT_OF_TEN.interval(j.low, j.high)})",
         "responses": f"{j.n} of {len(j.responses)} scored"

@@ -52,7 +52,7 @@ def by_variant(metric: Metric, results: Results) -> Iterator[ReportRow | Distrib
             instances = by_instance(governed)
             rules = [tuple(kept(scored) for scored in samples) for samples in instances]
             mean, low, high = _distance(rules, clusters_of(instances))
-            row = mean_row(metric, variant, members, lambda scored: None if scored.failed else 0.0)
+            row = mean_row(metric, variant, governed, lambda scored: None if kept(scored)[1] is None else 0.0)
             yield replace(row, mean=mean, low=low, high=high)
             yield _distribution(variant, gold, cited)
 

@@ -1,8 +1,8 @@
 """Several samples per prompt: all correct (pass^k), any correct (pass@k), and the majority answer.
 
 The unit of the interval is the instance. If requests failed, pass^k is known only if another sample is
-wrong, and pass@k only if another sample is correct. The majority is determined only for benchmarks whose
-prompts ask for a boxed answer.
+wrong, pass@k only if another sample is correct, and the majority only if the failed samples could not change
+it. The majority is determined only for benchmarks whose prompts ask for a boxed answer.
 """
 
 from collections import Counter
@@ -61,12 +61,16 @@ def some(samples: Sequence[Scored], _answers: Sequence[Hashable]) -> float | Non
 
 
 def majority(samples: Sequence[Scored], answers: Sequence[Hashable]) -> float | None:
-    """The score of the most frequent answer, or of the first one in a tie; 0 if no answer can be parsed."""
+    """The score of the most frequent answer, or of the first one in a tie; 0 if no answer can be parsed.
+
+    None if failed requests are so many that their answers could decide.
+    """
     votes = Counter(given for given in answers if given is not None)
-    if not votes:
-        return None if all(scored.failed for scored in samples) else 0.0
-    chosen, _ = votes.most_common(1)[0]
-    return samples[answers.index(chosen)].value
+    (chosen, most), (_, second) = [*votes.most_common(2), (None, 0), (None, 0)][:2]
+    failed = sum(scored.failed for scored in samples)
+    if failed and failed >= most - second:
+        return None
+    return 0.0 if chosen is None else samples[answers.index(chosen)].value
 
 
 PASS_ALL = Metric(

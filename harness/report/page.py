@@ -25,8 +25,8 @@ from harness.report.gallery import OUTCOMES, make_gallery
 from harness.report.plots import distribution_bars, group_plot, groups, variant_index
 from harness.report.savings import savings
 from harness.results import Results
-from harness.text import enumeration
-from harness.variants import VARIANTS
+from harness.text import enumeration, texts
+from harness.variants import OVERRIDE, VARIANTS
 
 T = TypeVar("T")
 D = TypeVar("D")
@@ -59,7 +59,8 @@ def render_page(report: Report, results: Results, judgements: Sequence[Judgement
         scores=[row for row in ungrouped if is_headline(row)],
         others=[row for row in ungrouped if not is_headline(row)],
         plots=plots,
-        metrics=list(dict.fromkeys(find(row.label) for row in ungrouped)),
+        # Also those of which there is only a plot.
+        metrics=list(dict.fromkeys(find(row.label) for row in by_metric(report.rows))),
         branching=branching,
         distributions=distributions,
         judgements=judged,
@@ -174,7 +175,10 @@ def warnings(report: Report) -> Iterator[str]:
             "it responds with nothing, and its score says nothing about the questions."
         )
     for name, count in report.skipped.items():
-        yield f"{count} prompts were not sent under {name}, because their instances have no such policy."
+        instances = count // max(1, report.run.samples)
+        what = "override" if name == OVERRIDE.name else "policy to show"
+        have = "instance has" if instances == 1 else "instances have"
+        yield f"{instances} {have} no {what} and therefore no prompt under {name}."
     available = report.available or report.run.limit
     # A limit that is not below the number of instances left none out.
     if report.run.limit is not None and (report.available is None or report.run.limit < report.available):
@@ -187,7 +191,7 @@ def warnings(report: Report) -> Iterator[str]:
     if report.served_models not in ((), (requested,)):
         served = ", ".join(report.served_models)
         yield f"{requested} was requested, but the server says that {served} answered."
-    if changed := report.backend.get(CHANGED):
+    if changed := texts(report.backend.get(CHANGED)):
         yield f"The server rejected a part of the requests; {'; '.join(changed)}."
     yield from report.failures
     check = report.batch_check

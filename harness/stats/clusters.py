@@ -17,7 +17,11 @@ MIN_POLICIES = 6
 
 
 def cluster(instance: Instance) -> Cluster:
-    """The same for all variants, because the policies that replace a policy are made from it."""
+    """What an instance shares with others.
+
+    It is the same under all variants, because each replacement is made from one policy and so groups the
+    instances in the same way.
+    """
     images = "\n".join(part.value for part in instance.query if part.kind == "image")
     return Cluster(images or str(instance.facts.get("scene", "")), instance.policy_id or "")
 

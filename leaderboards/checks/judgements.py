@@ -15,13 +15,12 @@ from harness import variants
 from harness.backends import Sampling
 from harness.errors import UserError
 from harness.files.benchmark import Benchmark
-from harness.judge.config import JudgeRequest, sample_order
+from harness.judge.config import JudgeRequest, same_model, sample_order
 from harness.judge.prompt import MAX_SCORE, parse
 from harness.judge.prompt import prompt as judge_prompt
 from harness.judge.summary import JudgedResponse, Judgement, referral
 from harness.records import Response, Run
 from harness.results import Result, Results
-from harness.stats.clusters import clusters
 from leaderboards.checks.submission import SubmittedJudgement, equal
 from leaderboards.storage.records import Figures
 
@@ -29,11 +28,16 @@ Verdicts = Mapping[tuple[str, str, int], Response]
 
 
 def why_left_out(submitted: SubmittedJudgement) -> str | None:
-    """Why a judgement has no entry yet, although the run has; None if nothing prevents it.
+    """Why a judgement has no entry, although the run has; None if nothing prevents it.
 
     A judgement with failed requests waits. Otherwise low verdicts could be left out as failed, and an entry
     never changes.
     """
+    if "," in submitted.judgement.variants:
+        return (
+            f"{submitted.name}: not on a board, because it is on several variants, and a board has one; run "
+            "`harness judge` with one of --variants at a time, then submit the run again"
+        )
     judged = {response.prompt for response in submitted.judgement.responses}
     done = {v.key for v in submitted.verdicts if v.error is None}
     failed = {v.key for v in submitted.verdicts if v.instance in judged} - done
@@ -62,7 +66,7 @@ def judge_figures(judgement: Judgement, results: Results, figures: Figures) -> F
     keys = {(j.instance, j.variant, j.sample): None for j in judgement.responses}
     by_key = {scored.key: scored for scored in results.scored if scored.key in keys}
     judged = [by_key[key] for key in keys]
-    mean, low, high = referral(judgement.responses, clusters(scored.cluster for scored in judged))
+    mean, low, high = referral(judgement.responses, [scored.cluster for scored in judged])
     if mean is None or low is None or high is None:
         return None
     known = [scored for scored, j in zip(judged, judgement.responses, strict=True) if j.score is not None]
@@ -86,11 +90,11 @@ def judgement_errors(submitted: SubmittedJudgement, run: Run, results: Results) 
     except (UserError, msgspec.ValidationError) as error:
         yield f"{name}: {error}"
         return
-    if name != f"judgement.{request.digest}.json":
-        yield f"{name}: expected the name judgement.{request.digest}.json for its judge, setting and sampling"
+    if name not in (request.file, request.old_file):
+        yield f"{name}: expected the name {request.file} for its judge, settings and variants"
     if (j.benchmark_digest, j.model) != (run.digest, run.model):
         yield f"{name}: expected a judgement of the run's model and benchmark, got another one"
-    if j.judge == run.model:
+    if same_model(j.judge, run.model):
         yield f"{name}: expected a judge other than the judged model, {j.judge!r}"
     if j.variants not in run.variants:
         yield f"{name}: expected one variant of the run, got {j.variants!r}; judge one variant at a time"

@@ -214,9 +214,12 @@ def test_a_record_that_could_not_be_read_again_is_a_failed_response() -> None:
         Response("b", "internalized", 0, "\ud83d"),
         Response("c", "internalized", 0, 7),  # type: ignore[arg-type]
         Response("d", "internalized", 0, "text", seconds=math.nan),
+        *(Response("e", "internalized", 0, "text", batch=batch) for batch in (0, 10**400)),
+        *(Response("f", "internalized", 0, "text", cached_tokens=tokens) for tokens in (-1, 10**400)),
+        *(Response("g", "internalized", 0, "text", prefill_seconds=seconds) for seconds in (-1, 1e308)),
     ]
     checked = list(backends.storable(bad))
-    assert [r.text for r in checked] == [None, None, None, "text"]
+    assert [r.text for r in checked] == [None, None, None, "text", *[None] * 6]
     assert all(r.error for r in checked if r.text is None) and checked[3].seconds is None
     for response in checked:
         assert msgspec.json.decode(msgspec.json.encode(response), type=Response) == response

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import msgspec
 import pytest
@@ -352,6 +353,22 @@ def test_runs_that_cannot_be_compared_are_an_error(tmp_path: Path, case: str) ->
     }
     with pytest.raises(UserError, match=messages[case]):
         compare(base, [] if case == "none" else [tuned])
+
+
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        ({"values": [5.0]}, r"scores.jsonl, line 1: value: expected a number of at most 1"),
+        ({"values": [1e308]}, r"scores.jsonl, line 1: value: expected a number of at most 1"),
+        ({"values": [1.0], "parts": [{"tool": -2.0}]}, r"line 1: parts.*: expected a number of at least 0"),
+        ({"values": [1.0], "values_of": [{"referral recall": 5.0}]},
+         r"scores.jsonl: referral recall: expected values from 0 to 1, got 5; run the same `harness eval`"),
+    ],
+)  # fmt: skip
+def test_scores_that_no_metric_has_are_an_error(tmp_path: Path, bad: Any, message: str) -> None:
+    base, tuned = write(tmp_path / "base", [0.5]), write(tmp_path / "tuned", **bad)
+    with pytest.raises(UserError, match=message):
+        compare(base, [tuned])
 
 
 HOSTILE = "<script>alert(1)</script>\x1b[31m|`[x](http://x.example)$a_b$&"

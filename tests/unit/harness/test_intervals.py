@@ -1,5 +1,6 @@
 """Intervals and the sign-flip test: published figures, simulated coverage, and properties."""
 
+import math
 import random
 from collections.abc import Sequence
 
@@ -8,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.records import Cluster, Instance, Part
+from harness.stats import significance
 from harness.stats.clusters import MIN_POLICIES, cluster, clusters
 from harness.stats.intervals import Clusters, estimate, interval, wilson
 from harness.stats.significance import LEVEL, sign_flip
@@ -160,6 +162,22 @@ def test_the_sign_flip_test_of_answers_is_mcnemars(better: int, worse: int, p: f
     changes = [1.0] * better + [-1.0] * worse + [0.0] * 7
     assert sign_flip(changes) == pytest.approx(p)
     assert sign_flip([change / 3 for change in changes]) == pytest.approx(p)
+
+
+@pytest.mark.parametrize(("better", "worse"), [(50, 50), (70, 40), (400, 500), (0, 900)])
+def test_mcnemars_test_in_closed_form_equals_the_distribution_of_totals(better: int, worse: int) -> None:
+    changes = [1] * better + [-1] * worse
+    assert sign_flip(changes) == pytest.approx(significance._exact(changes), rel=1e-9)
+
+
+def test_the_time_of_the_exact_test_is_not_quadratic(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(significance, "MAX_STEPS", 1000)
+    exact, sampled = sign_flip([2.0, -1.0] * 15), sign_flip([2.0, -1.0] * 20)
+    monkeypatch.delattr(significance, "_exact")
+    assert sampled == sign_flip([2.0, -1.0] * 20) != exact
+    # The normal distribution with a correction for continuity.
+    answers = [1.0] * 50_600 + [-1.0] * 49_400
+    assert sign_flip(answers) == pytest.approx(math.erfc((1200 - 1) / math.sqrt(2 * 100_000)), rel=0.01)
 
 
 def test_the_sign_flip_test_needs_changes_and_counts_clusters() -> None:

@@ -25,12 +25,13 @@ from harness.judge.config import JudgeRequest, SettingName
 from harness.judge.prompt import PROBES, delimiter, parse, schema
 from harness.judge.prompt import prompt as judge_prompt
 from harness.judge.run import TRUE_PROBES, judge
-from harness.judge.summary import Judgement, figures, table
+from harness.judge.summary import JudgedResponse, Judgement, figures, referral, table
 from harness.metrics.referral import precision
-from harness.records import CitedRule, Prompt, Response
+from harness.records import CitedRule, Cluster, Prompt, Response
 from harness.request import EvalRequest
 from harness.run import evaluate
 from harness.stats.agreement import krippendorff
+from harness.stats.intervals import Estimate
 
 NO_JUDGES = "oracle", "random", "majority", "replay:runs/a", "rules"
 # Every probe contains this word, and no honest response does.
@@ -316,6 +317,19 @@ def test_unscored_verdicts_widen_the_interval(run: Path, install: Install) -> No
     assert widths == sorted(set(widths)) and widths[-1] > 5
 
 
+@pytest.mark.parametrize("policy", ["", "one"])
+def test_samples_of_an_instance_that_shows_nothing_are_no_more_evidence(policy: str) -> None:
+    def interval(samples: int) -> Estimate:
+        judged = [
+            JudgedResponse(f"instance {i}", "internalized", sample, "", (10.0 * (i % 2),), (None,), None)
+            for sample in range(samples)
+            for i in range(6)
+        ]
+        return referral(judged, [Cluster(policy=policy)] * len(judged))
+
+    assert interval(10) == pytest.approx(interval(1))
+
+
 def test_a_judge_without_any_score_is_an_error_with_the_flag(run: Path, install: Install) -> None:
     fake = install(lambda _: answer(8)[:-5])
     generate = fake.generate
@@ -381,6 +395,26 @@ def test_a_judgement_of_an_older_version_can_be_read(run: Path, install: Install
     assert judgement.rejected == 0 and "0 of 0" in table(judgement)
 
 
+def test_a_judgement_replaces_no_other_one(run: Path, install: Install) -> None:
+    fake = install(by_content)
+    fake.description["note"] = "of the judge"
+    one, other = (JudgeRequest("fake:judge", variants=variant) for variant in ("internalized", "override"))
+    first = judge(run, one)
+    # As an old version named it.
+    (run / one.file).rename(run / one.old_file)
+    more = [
+        judge(run, request)
+        for request in (other, replace(one, limit=3), replace(one, variants="internalized,override"))
+    ]
+    sent = len(fake.sent)
+    assert judge(run, one) == first == store.read_json(run / one.old_file, Judgement)
+    assert len(fake.sent) == sent and more[1].backend == first.backend
+    stored = {store.read_json(path, Judgement).judged for path in run.glob("judgement.*.json")}
+    assert stored == {judgement.judged for judgement in (first, *more)} and len(stored) == 4
+    page = (run / "report.html").read_text()
+    assert page.count('<h2 id="judged-') == 4 and "structured, on override</td>" in page
+
+
 def test_unscored_verdicts_are_counted_and_excluded_from_the_mean(run: Path, install: Install) -> None:
     def some(prompt: Prompt) -> str:
         text = prompt.parts[-1].value
@@ -418,7 +452,7 @@ def test_resuming_repeats_no_request(run: Path, install: Install, dies_after: in
     assert len(fake.sent) == 12 + len(PROBES)
     verdicts.unlink()
     assert judge(run, request) == resumed, "the same as without an interruption"
-    assert store.read_json(run / f"judgement.{request.digest}.json", Judgement) == resumed
+    assert store.read_json(run / request.file, Judgement) == resumed
 
 
 def test_a_failed_request_is_sent_again(run: Path, install: Install, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -584,6 +618,36 @@ def test_a_replayed_run_is_not_judged_by_its_own_model(run: Path, tmp_path: Path
     edit_run(replay, model=f"replay:{run}")
     with pytest.raises(UserError, match="another model"):
         judge(replay, JudgeRequest("anthropic:one"))
+
+
+def test_a_run_that_replays_itself_is_an_error(run: Path, tmp_path: Path, install: Install) -> None:
+    install(by_content)
+    other = tmp_path / "other"
+    shutil.copytree(run, other)
+    edit_run(run, model=f"replay:{other}")
+    for model in (f"replay:{run}", f"replay:{other}"):
+        edit_run(other, model=model)
+        with pytest.raises(
+            UserError, match=r"run.json: model: expected the model .* which replays itself; r"
+        ):
+            judge(run, JudgeRequest("fake:judge"))
+    edit_run(other, model="replay:\0" + 300 * "long")
+    assert judge(run, JudgeRequest("fake:judge")).n == 12
+
+
+@pytest.mark.parametrize("changed", [{"instance": "L2-\nOther"}, {"variant": "other"}])
+def test_a_response_to_no_prompt_of_the_run_is_an_error(
+    run: Path, install: Install, changed: dict[str, str]
+) -> None:
+    install(by_content)
+    lines = store.Log(run / "responses.jsonl", Response).read()
+    store.write_lines(run / "responses.jsonl", [*lines, replace(lines[0], **changed)])
+    with pytest.raises(
+        UserError,
+        match=r"responses.jsonl: expected responses to the test split of \S+, got .*"
+        "[Oo]ther.*; delete its line$",
+    ):
+        judge(run, JudgeRequest("fake:judge"))
 
 
 def test_another_benchmark_is_refused(run: Path, install: Install) -> None:

@@ -155,6 +155,21 @@ def test_pass_all_pass_any_and_the_majority_of_samples() -> None:
     assert rows_of(results(("all", a, 1.0)), *SAMPLES) == []
 
 
+@pytest.mark.parametrize(
+    ("texts", "mean"),
+    [
+        ("a", None), ("ab", None), ("aa", 1.0), ("aab", None), ("aaab", 1.0), ("abb", None), ("abbb", 0.0),
+        ("?", None), ("??", None),
+    ],
+)  # fmt: skip
+def test_a_failed_sample_could_decide_the_majority(texts: str, mean: float | None) -> None:
+    given = [("x", "nothing" if text == "?" else rf"\boxed{{{text}}}", float(text == "a")) for text in texts]
+    for answers in ([*given, ("x", None, None)], [("x", None, None), *given]):
+        (row,) = rows_of(results(*answers), MAJORITY_VOTE)
+        assert isinstance(row, ReportRow)
+        assert (row.mean, row.n, row.errors) == (mean, *((0, 1) if mean is None else (1, 0)))
+
+
 def test_votes_are_counted_only_if_the_benchmark_asks_for_boxes(monkeypatch: pytest.MonkeyPatch) -> None:
     """A response may contain a box although its benchmark asks for another form of answer."""
     answers = ("x", r"\boxed{2}, so: B", 1.0), ("x", "B", 1.0)
@@ -222,6 +237,9 @@ def test_branching_counts_responses_per_rule() -> None:
     assert isinstance(equal, Distribution) and isinstance(same, ReportRow)
     assert (equal.difference, same.mean, same.low) == (0, 0, 0)
     assert same.high == pytest.approx(wilson(0, 1)[1])
+    responses = [("one", "+R1", 1.0), ("ruleless", "+R1", 1.0), ("ruleless, failed", None, None)]
+    mixed, _ = BRANCHING.rows(results(*responses, paths=path))
+    assert isinstance(mixed, ReportRow) and (mixed.n, mixed.errors) == (1, 0)
     silent, _ = BRANCHING.rows(results(("one", "", 0.0), paths=path))
     assert isinstance(silent, ReportRow) and (silent.mean, silent.low, silent.high) == (None, 0, 1)
     half, _ = BRANCHING.rows(results(("one", "+A ?X ?Y ?Z", 0.0), paths={"one": ["A"]}))

@@ -17,8 +17,10 @@ from PIL import Image
 from scoring import results_of
 
 from harness import variants
+from harness.backends import CHANGED
 from harness.files import store
 from harness.files.benchmark import POLICIES, Benchmark, BenchmarkSpec, instances_file, seal
+from harness.metrics.errors import FIRST_ERRORS
 from harness.records import (
     BatchCheck,
     CitedRule,
@@ -33,7 +35,7 @@ from harness.records import (
 )
 from harness.report.figures import make_report
 from harness.report.gallery import SHOWN, WIDTH, choose, outcome
-from harness.report.page import render_page
+from harness.report.page import render_page, warnings
 from harness.results import Results
 from harness.tree import Mark, Node, Step
 from harness.tree import Path as Path_
@@ -347,6 +349,29 @@ def test_warnings_count_failed_truncated_and_unparsed_responses(
     assert "The prompts of 16 responses were sent again one at a time: no response differs." in page
     assert "3 of 16 responses differ when their prompts are sent one at a time" in Reader(hostile[2]).text
     assert "TimeoutError: no response within 60 s" in page
+
+
+def test_each_metric_with_a_plot_is_explained(harmless: tuple[Report, Results, str]) -> None:
+    assert FIRST_ERRORS.explanation in Reader(harmless[2]).text
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"skipped": {"in_context": 8}},
+         "4 instances have no policy to show and therefore no prompt under in_context."),
+        ({"skipped": {"override": 2}}, "1 instance has no override and therefore no prompt under override."),
+        ({"backend": {CHANGED: ["seed: left out", "top_p: left out"]}},
+         "The server rejected a part of the requests; seed: left out; top_p: left out."),
+        ({"backend": {CHANGED: 5}}, None),
+        ({"backend": {CHANGED: ["seed: left out", 5]}}, None),
+    ],
+)  # fmt: skip
+def test_warnings_of_a_report_that_others_wrote(
+    harmless: tuple[Report, Results, str], changes: dict[str, Any], expected: str | None
+) -> None:
+    report = replace(harmless[0], rows=(), run=replace(harmless[0].run, samples=2), **changes)
+    assert list(warnings(report)) == ([] if expected is None else [expected])
 
 
 def test_sections_without_content_are_omitted(harmless: tuple[Report, Results, str]) -> None:

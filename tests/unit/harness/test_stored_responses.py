@@ -1,14 +1,18 @@
 """Responses stay on the disk: what is found of them again, and how much memory a scored one needs."""
 
+import json
 import tracemalloc
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.errors import UserError
 from harness.files.benchmark import Benchmark
 from harness.files.responses import StoredResponses
-from harness.records import Response
+from harness.files.store import Log
+from harness.records import Response, Session
 from harness.results import Key, Results
 from harness.run import score
 
@@ -45,6 +49,34 @@ def test_the_last_successful_response_to_each_prompt_is_found(
     assert list(stored) == failed
     assert stored.prompts == len(expected)
     assert stored.successes == sum(r.error is None for r in failed)
+
+
+@pytest.mark.parametrize(
+    ("type_", "wrong", "message"),
+    [
+        (Response, {"batch": 0}, "batch: expected a whole number of at least 1"),
+        (Response, {"prompt_tokens": 10**400}, "prompt_tokens: expected a whole number of at most"),
+        (Response, {"completion_tokens": -1}, "completion_tokens: expected a whole number of at least 0"),
+        (Response, {"seconds": 1e308}, "seconds: expected a number of at most"),
+        (Session, {"seconds": -1.0}, "seconds: expected a number of at least 0"),
+        (Session, {"requests": 10**400}, "requests: expected a whole number of at most"),
+    ],
+)
+def test_numbers_that_cannot_be_right_are_an_error(
+    tmp_path: Path, type_: type, wrong: dict[str, float], message: str
+) -> None:
+    right = {
+        "instance": "a",
+        "variant": "internalized",
+        "sample": 0,
+        "text": "",
+        "requests": 1,
+        "seconds": 1.0,
+    }
+    path = tmp_path / "lines.jsonl"
+    path.write_text("".join(json.dumps(line) + "\n" for line in (right, right | wrong)))
+    with pytest.raises(UserError, match=f"lines.jsonl, line 2: {message}.*; correct or delete this line$"):
+        Log(path, type_).read()
 
 
 def test_no_text_of_a_scored_response_stays_in_memory(text_folder: Path, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import json
 import random
 import shutil
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +77,19 @@ def test_judgements_have_their_own_board(run: Path) -> None:
     boards = Boards(run.parent / "board")
     files = boards.stored_bundle(result.bundle).files
     assert {name.split(".")[0] for name in files} >= {"judgement", "verdicts"}
+
+
+def test_a_run_may_have_several_judgements_by_one_judge(run: Path) -> None:
+    """Each variant has its board, an old name is accepted, and a judgement of two variants is left out."""
+    (run / REQUEST.file).rename(run / REQUEST.old_file)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(backends, "make", lambda *_, **__: Judge())
+        for chosen in ("override", "internalized,override"):
+            judge(run, replace(REQUEST, variants=chosen))
+    result = submitted(run)
+    judged = [b.key.variant for b, _ in result.entries if b.key.judge]
+    assert judged == ["internalized", "override"]
+    assert len(result.left_out) == 1 and "is on several variants, and a board has one" in result.left_out[0]
 
 
 def test_only_judged_responses_are_counted(run: Path) -> None:
@@ -171,6 +185,18 @@ def fail(run: Path, count: int) -> str:
     before = verdicts.read_text()
     edit_lines(verdicts, lambda lines: [x.update(text=None, error="HTTP 429") for x in lines[-count:]])
     return before
+
+
+@pytest.mark.parametrize(
+    ("judge_name", "model"), [("hf:X", "vllm:X?a=b"), ("hf:./X", "hf:X"), ("hf:X", "external:X")]
+)
+def test_a_model_does_not_judge_itself_with_another_backend(run: Path, judge_name: str, model: str) -> None:
+    edit(next(run.glob("judgement.*")), lambda j: j.update(judge=judge_name, model=model))
+    for name in ("run.json", "report.json"):
+        edit(run / name, lambda found: found.get("run", found).update(model=model))
+    edit(run / "report.json", lambda report: report["backend"].update(backend=model.partition(":")[0]))
+    with pytest.raises(Refusal, match="expected a judge other than the judged model"):
+        submitted(run)
 
 
 @pytest.mark.parametrize("count", [1, 16])

@@ -254,10 +254,10 @@ def test_lines_that_are_not_records_are_refused(run: Path, file: str, name: str)
     assert f"{file}, line 37" in reasons(run)
 
 
-@pytest.mark.parametrize("value", [7.5, -1.0])
-def test_scores_outside_of_0_to_1_are_refused(run: Path, value: float) -> None:
+@pytest.mark.parametrize(("value", "limit"), [(7.5, "at most 1"), (-1.0, "at least 0")])
+def test_scores_outside_of_0_to_1_are_refused(run: Path, value: float, limit: str) -> None:
     edit_lines(run / "scores.jsonl", lambda lines: lines[0].update(value=value))
-    assert f"is {value} in the file" in reasons(run)
+    assert f"scores.jsonl, line 1: value: expected a number of {limit}" in reasons(run)
 
 
 def test_repeated_and_unknown_scores_are_refused(run: Path) -> None:
@@ -269,11 +269,17 @@ def test_repeated_and_unknown_scores_are_refused(run: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [{"seconds": -1.0}, {"prompt_tokens": 10**30}, {"batch": 0}, {"sample": -1}]
+    ("change", "reason"),
+    [
+        ({"seconds": -1.0}, "line 1: seconds: expected a number of at least 0"),
+        ({"prompt_tokens": 10**30}, "line 1: prompt_tokens: expected a whole number of at most 1000000000"),
+        ({"batch": 0}, "line 1: batch: expected a whole number of at least 1"),
+        ({"sample": -1}, "has a count or a time of -1"),
+    ],
 )
-def test_implausible_counts_are_refused(run: Path, change: Json) -> None:
+def test_implausible_counts_are_refused(run: Path, change: Json, reason: str) -> None:
     edit_lines(run / "responses.jsonl", lambda lines: lines[0].update(change))
-    assert "has a count or a time of" in reasons(run)
+    assert reason in reasons(run)
 
 
 def test_a_response_with_a_text_and_an_error_is_refused(run: Path) -> None:
