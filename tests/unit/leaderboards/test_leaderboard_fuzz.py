@@ -11,7 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.errors import UserError
+from harness.files import store
 from harness.files.benchmark import Benchmark
+from harness.records import Session
 from harness.request import EvalRequest
 from harness.run import evaluate
 from leaderboards.pages.export import terminal
@@ -37,6 +39,8 @@ def run(rules_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     evaluate(Benchmark(rules_folder), EvalRequest("random", variants="internalized"), folder / "own")
     replayed = EvalRequest(f"replay:{folder / 'own'}", variants="internalized")
     evaluate(Benchmark(rules_folder), replayed, folder / "run")
+    # A replay has no sessions, but the run of a model does.
+    store.write_lines(folder / "run" / "sessions.jsonl", [Session(requests=6, seconds=1.0)])
     return folder / "run"
 
 
