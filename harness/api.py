@@ -84,6 +84,8 @@ def evaluate(
         if model is None:
             raise UserError("model: expected a model such as hf:PATH, or a function as respond, got neither")
         request, backend = _request(EvalRequest, settings, model=model), None
+        if out is None and request.endpoint.batch:
+            raise UserError("out: expected a folder, in which a batch can be resumed, got none")
     else:
         name = str(model or getattr(respond, "__name__", type(respond).__name__))
         request = _request(EvalRequest, settings, model=external_model(name))

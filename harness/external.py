@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, fields
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any, BinaryIO, Literal
+from typing import Any, BinaryIO, Literal
 
 import msgspec
 
@@ -27,7 +27,7 @@ from harness.files import store
 from harness.files.benchmark import Benchmark
 from harness.files.kinds import RESPONSES
 from harness.progress import Bar
-from harness.records import Json, Prompt, Report, Response
+from harness.records import Count, Json, Prompt, Report, Response, Seconds
 from harness.request import EvalRequest, PromptRequest, ScoreRequest, make_run
 from harness.run import evaluate, prompts_of
 from harness.sampling import scored_instances
@@ -55,9 +55,9 @@ class ResponseLine(msgspec.Struct):
     text: str | None = None
     error: str | None = None
     finish_reason: Literal["stop", "length", "refusal"] | None = None
-    prompt_tokens: Annotated[int, msgspec.Meta(ge=0)] | None = None
-    completion_tokens: Annotated[int, msgspec.Meta(ge=0)] | None = None
-    seconds: Annotated[float, msgspec.Meta(ge=0)] | None = None
+    prompt_tokens: Count | None = None
+    completion_tokens: Count | None = None
+    seconds: Seconds | None = None
 
     def __post_init__(self) -> None:
         if (self.text is None) == (self.error is None):

@@ -91,6 +91,11 @@ def test_a_function_gets_texts_and_images_and_may_fail(text_folder: Path, tmp_pa
         harness.evaluate(bench, "external:mine", respond=broken, out=tmp_path / "run")
 
 
+def test_a_batch_needs_a_folder(text_folder: Path) -> None:
+    with pytest.raises(UserError, match="out: expected a folder, in which a batch can be resumed, got none"):
+        harness.evaluate(text_folder, model="anthropic:claude", batch=True)
+
+
 def test_variants_may_be_a_list(text_folder: Path) -> None:
     report = harness.evaluate(text_folder, "oracle", variants=["override", "internalized"], limit=2)
     assert set(report.accuracy) == {"override", "internalized"}
