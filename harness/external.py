@@ -14,6 +14,7 @@ import base64
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, fields
 from functools import lru_cache
+from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
@@ -29,7 +30,7 @@ from harness.files.kinds import RESPONSES
 from harness.progress import Bar
 from harness.records import Count, Json, Prompt, Report, Response, Seconds
 from harness.request import EvalRequest, PromptRequest, ScoreRequest, make_run
-from harness.run import evaluate, prompts_of
+from harness.run import evaluate, prompts_of, require_one
 from harness.sampling import scored_instances
 from harness.text import printable, reason, short
 
@@ -129,7 +130,7 @@ def contains_prompts(file: BinaryIO) -> bool:
 def requested_prompts(benchmark: Benchmark, request: PromptRequest) -> ReadablePrompts:
     """The prompts of a request, in order. A note says how many have an image that cannot be read.
 
-    Raises UserError if there is none, or if they begin the response, which a user's message cannot do.
+    Raises UserError if they begin the response, which a user's message cannot do.
     """
     # They do not depend on the model and on its sampling.
     run = make_run(benchmark, EvalRequest(EXTERNAL, Sampling(temperature=1), **_shared(request)))
@@ -156,9 +157,15 @@ def prompt_lines(benchmark: Benchmark, request: PromptRequest, inline: bool) -> 
     image that cannot be read is left out.
     """
     show = _images(benchmark, inline)
-    for prompt in Bar(requested_prompts(benchmark, request), desc="prompts", unit="", delay=1):
+    for prompt in Bar(_some_prompts(benchmark, request), desc="prompts", unit="", delay=1):
         digest = benchmark.prompt_sha256(prompt)
         yield {"id": _id(prompt, digest), "prompt_sha256": digest, "messages": _messages(prompt, show)}
+
+
+def _some_prompts(benchmark: Benchmark, request: PromptRequest) -> ReadablePrompts:
+    prompts = requested_prompts(benchmark, request)
+    require_one(chain(prompts, prompts.failures), request.split, request.variants)
+    return prompts
 
 
 def external_model(name: str) -> str:
@@ -176,7 +183,7 @@ def score_responses(
     """
     model = external_model(request.model)
     asked = EvalRequest(model, Sampling(**asdict(request.sampling)), **_shared(request), batch_check=False)
-    numbers = _line_numbers(benchmark, requested_prompts(benchmark, request), lines, source)
+    numbers = _line_numbers(benchmark, _some_prompts(benchmark, request), lines, source)
     for _, stored in store.Log(out / RESPONSES, Response).scan():
         number = numbers.get(_id(stored, stored.prompt_sha256 or ""))
         if stored.error is None and number is not None and stored.text != lines[number].text:

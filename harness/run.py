@@ -82,6 +82,8 @@ def _evaluate(
     def prompts() -> Iterator[Prompt]:
         return prompts_of(benchmark, run, instances)
 
+    require_one(prompts(), run.split, ",".join(run.variants))
+
     def unanswered() -> Iterator[Prompt]:
         return (prompt for prompt in prompts() if not responses.answered(prompt.key))
 
@@ -217,23 +219,20 @@ def _in_step(
 
 
 def prompts_of(benchmark: Benchmark, run: Run, instances: Iterable[Instance]) -> Iterator[Prompt]:
-    """The prompts of all responses that a run of these instances should have, in order.
-
-    Raises UserError at the end if there is none.
-    """
-    found = False
+    """The prompts of all responses that a run of these instances should have, in order."""
     for variant in (VARIANTS[name] for name in run.variants):
         for instance in instances:
             for sample in range(run.samples):
                 prompt = variants.prompt(instance, variant, benchmark.policies, sample)
                 if prompt is not None:
-                    found = True
                     yield prompt
-    if not found:
-        raise UserError(
-            f"variants: expected one under which an instance of the split {run.split} has a prompt, got "
-            f"{','.join(run.variants)}"
-        )
+
+
+def require_one(prompts: Iterable[object], split: str, variants: str) -> None:
+    """Raises UserError if a request has no prompt, such as that of the split recall under override."""
+    if next(iter(prompts), None) is None:
+        expected = f"one under which an instance of the split {split} has a prompt"
+        raise UserError(f"variants: expected {expected}, got {variants}")
 
 
 def _responses(backend: Backend, benchmark: Benchmark, prompts: Iterable[Prompt]) -> Iterator[Response]:
