@@ -7,7 +7,7 @@ from toy_policy import CODES, steps_to_learn, warm_up
 
 from training.rl.teacher.methods import TeacherSettings
 
-SEEDS = range(5)
+SEEDS = range(3)
 
 
 @pytest.fixture(scope="module")
