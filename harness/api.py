@@ -7,6 +7,7 @@
 Errors are `harness.errors.UserError`, whose message says what to do.
 """
 
+import inspect
 import tempfile
 from collections import ChainMap
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -87,6 +88,10 @@ def evaluate(
         if out is None and request.endpoint.batch:
             raise UserError("out: expected a folder, in which a batch can be resumed, got none")
     else:
+        if inspect.iscoroutinefunction(respond):
+            raise UserError(
+                "respond: expected a function that returns the text, got one with async; use `def`"
+            )
         name = str(model or getattr(respond, "__name__", type(respond).__name__))
         request = _request(EvalRequest, settings, model=external_model(name))
         backend = FromFunction(benchmark, respond)

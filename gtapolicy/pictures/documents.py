@@ -22,6 +22,8 @@ from harness.errors import UserError
 PACKAGES, LIBRARY = Path(__file__).with_name("packages"), "@local/documents:1.0.0"
 # Typst takes the characters that a document's font lacks from this one.
 FALLBACK = "DejaVuSans.ttf"
+# How a template imports a package of Typst's registry.
+DOWNLOAD = re.compile(r'"@preview/')
 # What Typst writes in an SVG.
 LETTER = "<use xlink:href="
 SIZE = re.compile(r'width="([\d.]+)pt" height="([\d.]+)pt"')
@@ -29,6 +31,10 @@ SIZE = re.compile(r'width="([\d.]+)pt" height="([\d.]+)pt"')
 
 def document(template: Path, values: Mapping[str, object]) -> Drawing:
     """The document of a template. Raises UserError with the message of Typst if it cannot be typeset."""
+    if DOWNLOAD.search(template.read_text(encoding="utf-8")):
+        raise UserError(
+            f"{template}: expected no package of Typst's registry, on which a benchmark would depend"
+        )
     inputs = {"data": json.dumps(values, allow_nan=False), "library": LIBRARY}
     # A template of other people must not read any file of this machine, but only those in its folder.
     compiler = functools.partial(

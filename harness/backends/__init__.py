@@ -12,6 +12,7 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
+from difflib import get_close_matches
 from ipaddress import ip_address
 from itertools import islice
 from pathlib import Path
@@ -57,7 +58,7 @@ class Decoding:
     def __post_init__(self) -> None:
         if self.max_new_tokens < 1:
             raise UserError(f"max_new_tokens: expected 1 or more, got {self.max_new_tokens}")
-        if self.temperature < 0:
+        if not 0 <= self.temperature < math.inf:
             raise UserError(f"temperature: expected 0 or more, got {self.temperature}")
         if not 0 < self.top_p <= 1:
             raise UserError(f"top_p: expected above 0 and at most 1, got {self.top_p}")
@@ -231,10 +232,9 @@ def make(
     if name not in known and Path(model).exists():
         raise UserError(f"{flag}: expected a backend before the path, such as hf:{model} or replay:{model}")
     if name not in known:
-        raise UserError(
-            f"{flag}: expected a backend before the name, such as openai:{model}, got {model!r}; "
-            f"the backends are {', '.join(known)}"
-        )
+        similar = get_close_matches(name, known, 1)
+        expected = similar[0] if similar else f"a backend before the name, such as openai:{model}"
+        raise UserError(f"{flag}: expected {expected}, got {model!r}; the backends are {', '.join(known)}")
     factory: Any = registry.load(registry.BACKENDS, name)
     if endpoint != Endpoint() and not factory.remote:
         flags = ", ".join(setting.name for setting in fields(Endpoint))

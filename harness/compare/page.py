@@ -13,6 +13,7 @@ from jinja2 import Template
 from markupsafe import Markup
 
 from harness.compare.differences import Comparison, Difference
+from harness.errors import UserError
 from harness.files import store
 from harness.metrics.metric import DASH, Unit, find, with_unit
 from harness.report.page import environment, packaged
@@ -45,7 +46,11 @@ class Forest:
 
 
 def write_comparison(comparison: Comparison, out: Path) -> None:
-    """Writes compare.json, compare.md and compare.html into a folder, which is created if needed."""
+    """Writes compare.json, compare.md and compare.html into a new folder, or one of an earlier comparison."""
+    if out.is_dir() and not store.is_empty(out) and not (out / "compare.json").is_file():
+        raise UserError(
+            f"out: expected a new folder, or one of an earlier comparison, got {out}; name another"
+        )
     with store.writing(out):
         out.mkdir(parents=True, exist_ok=True)
     store.write_json(out / "compare.json", comparison)

@@ -92,6 +92,8 @@ REFUSED = [
     ("harness eval {RUN} --model oracle --out {NEW}", "got a run; `harness report {RUN}` shows its figures"),
     ("harness eval {RUNS} --model oracle --out {NEW}", "got a folder of runs; `harness report {RUNS}`"),
     ("harness eval {BENCH} --model gpt-4o --out {NEW}", "--model: expected a backend before the name"),
+    ("harness eval {BENCH} --model majorty --out {NEW}", "--model: expected majority, got 'majorty'"),
+    ("harness eval {BENCH} --model oracle --temperature nan --out {NEW}", "expected 0 or more, got nan"),
     ("harness eval {BENCH} --model oracle --limit 2 --out {RUN}", "run with limit none, but 2 was"),
     ("harness eval {BENCH} --model oracle --max-new-tokens 9 --out {RUN}", "--max-new-tokens: {RUN}"),
     ("harness eval {BENCH} --model hf:x --split recall --variants override --out {NEW}", "split recall has"),

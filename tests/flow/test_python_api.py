@@ -96,6 +96,16 @@ def test_a_batch_needs_a_folder(text_folder: Path) -> None:
         harness.evaluate(text_folder, model="anthropic:claude", batch=True)
 
 
+def test_a_function_with_async_is_refused(text_folder: Path) -> None:
+    async def respond(_: object) -> str:
+        return ""
+
+    with pytest.raises(
+        UserError, match="respond: expected a function that returns the text, got one with async"
+    ):
+        harness.evaluate(text_folder, respond=respond)
+
+
 def test_variants_may_be_a_list(text_folder: Path) -> None:
     report = harness.evaluate(text_folder, "oracle", variants=["override", "internalized"], limit=2)
     assert set(report.accuracy) == {"override", "internalized"}

@@ -516,6 +516,11 @@ def test_each_question_is_drawn(tmp_path: Path) -> None:
         ("data.words)", 'read("/etc/passwd"))', r"card\.typ, line 3: cannot be .+ file not found"),
         ("data.words)", 'read("../card.txt"))', r"card\.typ, line 3: cannot be .+ would escape the project"),
         ("#line", "Hello!\n#line", r"card\.typ: expected all texts in line\(\.\.\.\), because OCR does not"),
+        (
+            "#line",
+            '#import "@preview/cetz:0.2.0"\n#line',
+            r"card\.typ: expected no package of Typst's registry",
+        ),
         ("#line", "#pagebreak()\n#line", r"card\.typ: expected a template with one page, got several"),
         (
             "360pt",

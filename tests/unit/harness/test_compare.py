@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from harness import cli
 from harness.compare.differences import Comparison, compare
-from harness.compare.page import markdown, render, table
+from harness.compare.page import markdown, render, table, write_comparison
 from harness.errors import UserError
 from harness.files import store
 from harness.files.benchmark import Benchmark
@@ -260,6 +260,17 @@ def test_runs_are_found_matched_and_listed(tmp_path: Path) -> None:
     head, *lines = (re.split(" {2,}", line) for line in table(comparison, width=70).splitlines()[:5])
     assert head[:3] == ["benchmark", "variant", "metric"] and "tuned run" not in head
     assert [line[0] for line in lines if line[0]] == ["mmlu-pro", "bench"]
+
+
+def test_a_folder_with_other_content_is_refused(tmp_path: Path) -> None:
+    comparison = compare(write(tmp_path / "base", [0.0, 1.0]), [write(tmp_path / "tuned", [1.0, 1.0])])
+    for _ in range(2):
+        write_comparison(comparison, tmp_path / "out")
+    (notes := tmp_path / "mine" / "compare.md").parent.mkdir()
+    notes.write_text("my notes")
+    with pytest.raises(UserError, match="out: expected a new folder, or one of an earlier comparison"):
+        write_comparison(comparison, notes.parent)
+    assert notes.read_text() == "my notes"
 
 
 def test_a_reason_is_given_once_for_all_variants_and_both_runs(tmp_path: Path) -> None:
