@@ -141,14 +141,14 @@ class Boards:
     ) -> str | None:
         """Stores the bundle and its entries, unless the run already has an entry on each of these boards.
 
-        Returns the sha256 of the bundle that is already stored for the run, or None if the run is new.
+        Returns the sha256 of the newest bundle that is already stored for the run, or None if the run is new.
         """
         with self.bundles.locked():
-            known = [self._bundle_of(board.id, run_sha256) for board, _ in entries]
-            if all(known):
+            if all(self._has_entry(board.id, run_sha256) for board, _ in entries):
+                known = self._newest_bundle(run_sha256)
                 with self._transaction():
-                    self._update(attempt, outcome=Outcome.KNOWN, bundle=known[0] or "")
-                return known[0]
+                    self._update(attempt, outcome=Outcome.KNOWN, bundle=known)
+                return known
             sha256 = bundle.sha256
             if not self._db.execute("SELECT 1 FROM bundles WHERE sha256 = ?", (sha256,)).fetchone():
                 self.bundles.write(bundle)
@@ -161,11 +161,13 @@ class Boards:
                 self._update(attempt, outcome=Outcome.ACCEPTED, bundle=sha256)
         return None
 
-    def _bundle_of(self, board: str, run_sha256: str) -> str | None:
-        row = self._db.execute(
-            "SELECT bundle FROM entries WHERE board = ? AND run_sha256 = ?", (board, run_sha256)
-        ).fetchone()
-        return str(row["bundle"]) if row else None
+    def _has_entry(self, board: str, run_sha256: str) -> bool:
+        query = "SELECT 1 FROM entries WHERE board = ? AND run_sha256 = ?"
+        return self._db.execute(query, (board, run_sha256)).fetchone() is not None
+
+    def _newest_bundle(self, run_sha256: str) -> str:
+        query = "SELECT sha256 FROM bundles WHERE run_sha256 = ? ORDER BY rowid DESC LIMIT 1"
+        return str(self._db.execute(query, (run_sha256,)).fetchone()["sha256"])
 
     def boards(self) -> list[Board]:
         """All boards, the oldest first."""

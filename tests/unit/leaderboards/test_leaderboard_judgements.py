@@ -124,11 +124,12 @@ def test_a_run_that_is_judged_later_keeps_its_entries(run: Path) -> None:
     submitted(run)
     for path, data in files.items():
         path.write_bytes(data)
-    assert submitted(run).stored
+    assert (judged := submitted(run)).stored
     boards = Boards(run.parent / "board").boards()
     assert [b.entries for b in boards] == [1, 1, 1]
     assert not any(b.legacy for b in boards)
-    assert not submitted(run).stored
+    again = submitted(run)
+    assert (again.stored, again.bundle) == (False, judged.bundle)
 
 
 @pytest.mark.parametrize(
