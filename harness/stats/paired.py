@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from harness.stats.intervals import t_quantile
 
-# Differences closer than this are equal: scores are stored with six digits, and one question in n is 1/n.
+# Differences closer than this are equal, because scores are stored with six digits.
 EQUAL = 1e-5
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from harness.errors import UserError
 from harness.files import store
 from training import config
+from training.rl.teacher.methods import NAMED
 from training.sweep.grid import (
     BASE,
     HERE,
@@ -60,9 +61,11 @@ def read(file: Path) -> Sweep:
 
 def _check_teacher(of_cell: config.Recipe, where: str) -> None:
     """Refuses a teacher that a cell would look for in the sweep's folder."""
-    model = of_cell.rl.teacher.model if of_cell.rl and of_cell.rl.teacher else ""
-    if Path(model).exists() and model and not Path(model).is_absolute():
-        raise UserError(f"{where}: teacher.model: expected an absolute path, got {model}")
+    teacher = of_cell.rl.teacher if of_cell.rl else None
+    if teacher is None or teacher.model in NAMED:
+        return
+    if Path(teacher.model).exists() and not Path(teacher.model).is_absolute():
+        raise UserError(f"{where}: teacher.model: expected an absolute path, got {teacher.model}")
 
 
 def _check_names(sweep: Sweep, file: Path) -> None:

@@ -474,6 +474,14 @@ def test_a_cell_waits_for_a_process_that_a_killed_sweep_left_behind(
     assert order == ["first", "second"]
 
 
+def test_a_folder_named_like_a_teacher_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cell reads the file in the folder of the sweep, in which the base is a folder."""
+    (tmp_path / "base").mkdir()
+    monkeypatch.chdir(tmp_path)
+    teacher = 'methods.cot-sft-grpo.changes.rl.teacher = { method = "opcd", model = "base" }\n'
+    assert read(write(tmp_path / "s.toml", RUN, more=teacher))
+
+
 @pytest.fixture
 def trained(tmp_path: Path, text_folder: Path) -> Callable[..., Path]:
     """Creates the folder of a finished training run. Its weights are one byte."""

@@ -11,6 +11,8 @@ from harness.errors import UserError
 
 Method = Literal["opcd", "opsd-rl", "rlsd", "sdar"]
 Divergence = Literal["forward", "jsd", "reverse", "sampled"]
+# Names of teachers that are no folders.
+NAMED = ("base", "start", "ema")
 
 
 @dataclass(frozen=True, slots=True)
